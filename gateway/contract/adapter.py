@@ -1,0 +1,276 @@
+"""What an accounting system must bring to be part of Polder: facts, and a few plain functions.
+
+An adapter is a frozen value. Its resources are small classes: **overriding a verb is the capability**, and a verb that
+is not overridden answers 405 before any call. What cannot be communicated exactly to a system is unsupported and says
+so; a system's *policy* is never enforced for it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, ClassVar, Generic, TypeVar
+
+from gateway.contract.auth import CredentialKind
+from gateway.contract.errors import Problem
+from gateway.contract.models import (
+    Change,
+    Company,
+    CompanyAccess,
+    Contact,
+    ContactDraft,
+    CreditDraft,
+    Draft,
+    Invoice,
+    InvoiceDraft,
+    LedgerAccount,
+    Payment,
+    PaymentDraft,
+    PaymentMethod,
+    Product,
+    ProductDraft,
+    VatCode,
+)
+from gateway.contract.models.base import Resource as Model
+from gateway.contract.paging import Page, Window
+from gateway.contract.upstream import Facts, Reply, Upstream
+
+ItemT = TypeVar("ItemT", bound=Model)
+DraftT = TypeVar("DraftT", bound=Draft)
+VerbT = TypeVar("VerbT", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[ItemT]):
+    """A record as we say it, beside what the system said.
+
+    ``mapped`` names the top-level members of ``raw`` that ``item`` holds; the others are ``provider.unmapped``.
+    """
+
+    item: ItemT
+    raw: Mapping[str, Any]
+    mapped: frozenset[str] = frozenset()
+    status: str | None = None
+
+
+FilterValue = str | date
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list is asked for. ``filters`` holds only filters the resource declares as its own."""
+
+    window: Window
+    filters: Mapping[str, FilterValue] = field(default_factory=dict)
+    include: frozenset[str] = frozenset()
+
+    def text(self, name: str) -> str | None:
+        """A filter's value as text; None where it was not given. A date is written YYYY-MM-DD."""
+        value = self.filters.get(name)
+        return value.isoformat() if isinstance(value, date) else value
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A document to hand through: its bytes, media type and a file name."""
+
+    body: bytes
+    media_type: str
+    name: str
+
+
+def absent(verb: VerbT) -> VerbT:
+    """Mark a verb of a base class: a system that does not override it cannot do it."""
+    verb.__absent__ = True  # type: ignore[attr-defined]  # a mark on a function, read back by can()
+    return verb
+
+
+class Resource(Generic[ItemT, DraftT]):
+    """One resource of one system. Duties of every verb an adapter overrides:
+
+    - ids come checked (``is_id``) and in the system's own words; a record that is not there is ``not_found``
+    - ``list`` passes on every filter in ``filters`` exactly, and leaves out what the contract leaves out
+    - ``create`` and ``update`` answer the record as it now is, read back where the system does not show it
+    - ``update`` is given exactly what was sent; everything else stays as it was, whatever the system's own update does
+    - a shape the documentation does not allow raises ``upstream_malformed`` (``malformed``), never a guess
+    """
+
+    filters: ClassVar[frozenset[str]] = frozenset()
+    """Filters this system can apply exactly by itself. Guaranteed filters beyond these are emulated by the engine."""
+    required: ClassVar[frozenset[str]] = frozenset()
+    """Filters without which this system has no list (422 ``filter_required``)."""
+    holds: ClassVar[frozenset[str]] = frozenset()
+    """Draft fields (dotted: ``address.city``, ``lines.unit``) this system can hold. Others are ``field_unsupported``."""
+    kept: ClassVar[frozenset[str]] = frozenset({"external_ref"})
+    """Fields that Polder keeps itself, because the system has no place for them."""
+    calls: ClassVar[Mapping[str, str]] = {}
+    """What a verb costs upstream, in words, where it is not one call."""
+    limits: ClassVar[Mapping[str, str]] = {}
+    """What a verb cannot do here, in words, shown in capabilities and documentation."""
+
+    @absent
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[ItemT]]:
+        """One window of the records, in an order that is the same at every call."""
+        raise NotImplementedError
+
+    @absent
+    async def get(self, up: Upstream, id: str) -> Record[ItemT]:
+        """One record, whole."""
+        raise NotImplementedError
+
+    @absent
+    async def create(self, up: Upstream, draft: DraftT) -> Record[ItemT]:
+        """Make one, exactly once."""
+        raise NotImplementedError
+
+    @absent
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[ItemT]:
+        """Change what ``change.given()`` names and nothing else. The answer's id may be new: Polder keeps the old."""
+        raise NotImplementedError
+
+    @absent
+    async def delete(self, up: Upstream, id: str) -> None:
+        """Delete it, so that get answers ``not_found``."""
+        raise NotImplementedError
+
+    def can(self, verb: str) -> bool:
+        """Whether this system overrides a verb."""
+        method = getattr(type(self), verb, None)
+        return method is not None and not getattr(method, "__absent__", False)
+
+
+class Contacts(Resource[Contact, ContactDraft]):
+    """Customers and suppliers."""
+
+
+class Products(Resource[Product, ProductDraft]):
+    """What is sold."""
+
+
+class Payments(Resource[Payment, PaymentDraft]):
+    """Money that settled invoices."""
+
+    kept: ClassVar[frozenset[str]] = frozenset()
+
+
+class ReadOnly(Resource[ItemT, Draft]):
+    """A resource that nobody writes through Polder."""
+
+    kept: ClassVar[frozenset[str]] = frozenset()
+
+
+class VatCodes(ReadOnly[VatCode]):
+    """Ways to tax a line."""
+
+
+class LedgerAccounts(ReadOnly[LedgerAccount]):
+    """Accounts of the general ledger."""
+
+
+class PaymentMethods(ReadOnly[PaymentMethod]):
+    """Ways customers pay."""
+
+
+class Companies(ReadOnly[Company]):
+    """The administration itself: ``get`` is given the company's id and answers it."""
+
+
+class Invoices(Resource[Invoice, InvoiceDraft]):
+    """Sales invoices and credit notes."""
+
+    @absent
+    async def finalize(self, up: Upstream, id: str) -> Record[Invoice]:
+        """Book a draft: it gets its number and cannot change any more."""
+        raise NotImplementedError
+
+    @absent
+    async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
+        """Credit a final invoice in full: the new credit note."""
+        raise NotImplementedError
+
+    @absent
+    async def pdf(self, up: Upstream, id: str) -> File:
+        """The invoice as printed. A draft has none: ``conflict``."""
+        raise NotImplementedError
+
+    @absent
+    async def ubl(self, up: Upstream, id: str) -> File:
+        """The invoice as UBL 2.1 XML. A draft has none: ``conflict``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A host the system answers on. ``setting`` is the operator setting that may replace ``default``."""
+
+    setting: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSetting:
+    """Something the operator of Polder configures for a system: ``POLDER_<PROVIDER>_<NAME>``."""
+
+    name: str
+    title: str
+    secret: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Something a connection may be set to, such as the ledger account for lines that name none."""
+
+    name: str
+    title: str
+    help: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard one connection may press: calls in flight at once, and for the whole provider."""
+
+    per_connection: int = 4
+    per_provider: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What of the system's own API a connection may reach: everything below ``prefix``, save ``refused`` beginnings."""
+
+    prefix: Callable[[Facts], str]
+    refused: tuple[str, ...] = ()
+
+
+def no_scopes(operation: str) -> str | None:
+    """A system without scopes of its own."""
+    del operation
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """One accounting system: its facts, its readers, its resources."""
+
+    name: str
+    """Lower-case identifier, equal to its folder."""
+    title: str
+    documentation: str
+    origins: Mapping[str, Origin]
+    credentials: tuple[CredentialKind, ...]
+    resources: Mapping[str, Resource[Any, Any]]
+    companies: Callable[[Upstream], Awaitable[Sequence[CompanyAccess]]]
+    """The administrations the credentials reach; also the cheap call that proves new credentials."""
+    read_error: Callable[[Reply], Problem | None]
+    """What a reply that is no success says; None for a success. Never raises."""
+    read_envelope: Callable[[Reply], Any]
+    """The data of a successful reply. Raises ``upstream_malformed``."""
+    raw: Raw
+    operator_settings: tuple[OperatorSetting, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    scope_for: Callable[[str], str | None] = no_scopes
+    """The provider scope an operation (``contacts.list``) needs."""
+    pace: Pace = Pace()
+    gotchas: tuple[str, ...] = ()
+
+    def credential(self, type: str) -> CredentialKind | None:
+        """The kind of that name."""
+        return next((kind for kind in self.credentials if kind.type == type), None)

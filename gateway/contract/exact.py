@@ -1,0 +1,34 @@
+"""JSON in which no number ever becomes a binary float.
+
+A JSON number with a fraction or an exponent is read as the ``Decimal`` its text spells, and a ``Decimal`` is written
+as that number again: ``12345678901.123456789`` in, ``12345678901.123456789`` out. The standard library cannot write a
+``Decimal`` as a number, and most fast parsers read one through a float; msgspec does both exactly.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+Json = Any
+"""Any JSON value; a number is an ``int`` where its text is whole, else a ``Decimal``."""
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class MalformedJson(ValueError):
+    """The text is not one JSON value (RFC 8259): bad syntax, NaN, a lone surrogate, or nested beyond reason."""
+
+
+def loads(text: bytes | str) -> Any:
+    """Read one JSON value. Raises ``MalformedJson``."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedJson(str(error)) from error
+
+
+def dumps(value: object) -> bytes:
+    """Write a JSON value as UTF-8; a ``Decimal`` becomes the number that spells it. Raises ``TypeError`` for the rest."""
+    return _encoder.encode(value)

@@ -1,0 +1,75 @@
+"""The models of the unified API, as callers see them (contract §4)."""
+
+from gateway.contract.models.base import Change, Draft, Id, Instant, Part, ProviderView, Resource, Shape, instant_text
+from gateway.contract.models.connections import (
+    Capabilities,
+    CompanyAccess,
+    Connection,
+    ConnectionChange,
+    ConnectionDraft,
+    Health,
+    Link,
+    OperationSupport,
+    ProviderFacts,
+)
+from gateway.contract.models.contacts import Address, Contact, ContactChange, ContactDraft
+from gateway.contract.models.invoices import (
+    CreditDraft,
+    ExpectedTotals,
+    Invoice,
+    InvoiceChange,
+    InvoiceContact,
+    InvoiceDraft,
+    Line,
+    LineDraft,
+    TaxBreakdown,
+    Totals,
+)
+from gateway.contract.models.ledger import Company, LedgerAccount, PaymentMethod, VatCode
+from gateway.contract.models.payments import Allocation, Payment, PaymentDraft
+from gateway.contract.models.products import Product, ProductChange, ProductDraft
+
+__all__ = [
+    "Address",
+    "Allocation",
+    "Capabilities",
+    "Change",
+    "Company",
+    "CompanyAccess",
+    "Connection",
+    "ConnectionChange",
+    "ConnectionDraft",
+    "Contact",
+    "ContactChange",
+    "ContactDraft",
+    "CreditDraft",
+    "Draft",
+    "ExpectedTotals",
+    "Health",
+    "Id",
+    "Instant",
+    "Invoice",
+    "InvoiceChange",
+    "InvoiceContact",
+    "InvoiceDraft",
+    "LedgerAccount",
+    "Line",
+    "LineDraft",
+    "Link",
+    "OperationSupport",
+    "Part",
+    "Payment",
+    "PaymentDraft",
+    "PaymentMethod",
+    "Product",
+    "ProductChange",
+    "ProductDraft",
+    "ProviderFacts",
+    "ProviderView",
+    "Resource",
+    "Shape",
+    "TaxBreakdown",
+    "Totals",
+    "VatCode",
+    "instant_text",
+]

@@ -1,0 +1,124 @@
+"""What all models share: strictness, text that can be printed, and the three roles a shape plays.
+
+A *record* is what we answer, a *draft* is what creates one, a *change* is what a PATCH names. Unknown fields are
+refused everywhere. In a draft null means the same as absent; in a change null clears a field and absence keeps it.
+"""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, create_model
+
+PRINTABLE = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]*$"
+"""No control characters but tab and line ends: XML 1.0 (and so every e-invoice) cannot hold the others."""
+
+Text = Annotated[str, StringConstraints(max_length=500, pattern=PRINTABLE)]
+LongText = Annotated[str, StringConstraints(max_length=10_000, pattern=PRINTABLE)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1F\x7F]*[^\x00-\x20\x7F][^\x00-\x1F\x7F]*$")]
+"""Text of one line that is not blank."""
+Id = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+"""An opaque id: the same in list, get, write and reference."""
+ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1F\x7F]+$")]
+"""The caller's own reference to a record, unique per connection and resource."""
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1F\x7F]+@[^@\s\x00-\x1F\x7F]+$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(examples=["NL"])]
+"""ISO 3166-1 alpha-2."""
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["EUR"])]
+"""ISO 4217."""
+Language = Annotated[str, StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"), Field(examples=["nl"])]
+"""BCP 47."""
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _day_of(value: object) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("a date is written YYYY-MM-DD")
+    return date.fromisoformat(value)
+
+
+Day = Annotated[date, BeforeValidator(_day_of)]
+"""A plain date, ``2026-03-02``."""
+
+
+def instant_text(value: datetime) -> str:
+    """A UTC timestamp, ``2026-03-02T09:00:00Z``, with no fraction of a second."""
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Instant = Annotated[datetime, PlainSerializer(instant_text, return_type=str), Field(examples=["2026-03-02T09:00:00Z"])]
+"""A moment in UTC."""
+
+
+class Shape(BaseModel):
+    """Every JSON object of the contract: strict, closed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Draft(Shape):
+    """A body that creates something."""
+
+    def given(self) -> dict[str, Any]:
+        """What the caller said: every field that is not null and was sent."""
+        return {name: value for name in sorted(self.model_fields_set) if (value := getattr(self, name)) is not None}
+
+
+class Change(Shape):
+    """A body that changes something (JSON merge patch, RFC 7396, one level deep; lists are replaced whole)."""
+
+    def given(self) -> dict[str, Any]:
+        """Exactly what the caller sent, null among it."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+
+
+class Part(Shape):
+    """A nested object, used in records, drafts and changes alike."""
+
+    def given(self) -> dict[str, Any]:
+        """Exactly what was sent, null among it."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+
+
+class ProviderView(BaseModel):
+    """What the system said that the model does not hold (``include=provider``)."""
+
+    name: str
+    id: str | None
+    status: str | None = None
+    unmapped: dict[str, Any] = Field(default_factory=dict)
+
+
+class Resource(Shape):
+    """A record as answered. ``provider`` and ``raw`` are there only when ``include`` asks for them."""
+
+    referred: ClassVar[dict[str, str]] = {}
+    """Fields (dotted) that hold the id of a record of another resource, by resource name."""
+
+    provider: ProviderView | None = Field(default=None, exclude=True)
+    raw: Any = Field(default=None, exclude=True)
+
+
+def _nothing() -> None:
+    return None
+
+
+ShapeT = TypeVar("ShapeT", bound=Draft)
+
+
+def change_of(draft: type[ShapeT], *, leave_out: frozenset[str] = frozenset()) -> type[Change]:
+    """The change that goes with a draft: the same fields, each of which may be absent; null only where it is allowed.
+
+    The default is a factory, so that a JSON Schema made from it promises no default.
+    """
+    hints = get_type_hints(draft, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, info in draft.model_fields.items():
+        if name in leave_out:
+            continue
+        fields[name] = (hints[name], Field(default_factory=_nothing, description=info.description))
+    name = draft.__name__.removesuffix("Draft") + "Change"
+    return create_model(name, __base__=Change, __module__=draft.__module__, __doc__=draft.__doc__, **fields)

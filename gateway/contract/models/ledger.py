@@ -1,0 +1,79 @@
+"""What an administration is set up with: VAT codes, ledger accounts, payment methods, the company itself."""
+
+from datetime import date
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from gateway.contract.models.base import Id, Resource
+from gateway.contract.models.contacts import Address
+from gateway.contract.money import Percentage
+
+VatCategory = Literal["S", "Z", "E", "AE", "K", "G", "O"]
+VatTreatment = Literal[
+    "domestic_high",
+    "domestic_low",
+    "zero",
+    "exempt",
+    "reverse_charge",
+    "intra_eu_goods",
+    "intra_eu_services",
+    "export",
+    "oss",
+    "margin",
+    "small_business",
+    "outside_scope",
+    "unknown",
+]
+VatDirection = Literal["sale", "purchase", "both"]
+AccountType = Literal["asset", "liability", "equity", "revenue", "expense", "unknown"]
+
+
+class VatCode(Resource):
+    """A way to tax a line. ``category`` is EN 16931's (UNCL 5305); ``rate`` is a percentage."""
+
+    id: Id
+    name: str
+    code: str | None = None
+    rate: Percentage
+    category: VatCategory
+    treatment: VatTreatment
+    direction: VatDirection
+    country: str | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class LedgerAccount(Resource):
+    """An account of the general ledger."""
+
+    id: Id
+    code: str | None = None
+    name: str
+    type: AccountType
+    archived: bool
+
+
+class PaymentMethod(Resource):
+    """A way customers pay."""
+
+    referred: ClassVar[dict[str, str]] = {"ledger_account_id": "ledger-accounts"}
+
+    id: Id
+    name: str
+    kind: str | None = None
+    ledger_account_id: str | None = None
+
+
+class Company(Resource):
+    """The administration behind a connection, and what its owner allows."""
+
+    id: Id
+    name: str
+    vat_number: str | None = None
+    coc_number: str | None = None
+    email: str | None = None
+    address: Address | None = None
+    currency: str | None = None
+    accessible: bool
+    allowed_scopes: list[str] = Field(description="The provider's own scope names; empty where it has none.")

@@ -1,0 +1,173 @@
+"""Exact decimals: how amounts are read, written, rounded and added up.
+
+An amount, price, quantity or rate is a ``Decimal`` everywhere inside, and a decimal string on our wire. A rate is a
+percentage: ``"21"``, never ``0.21``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer
+from pydantic_core import CoreSchema
+
+INTEGER_DIGITS = 15
+FRACTION_DIGITS = 12
+CENT = Decimal("0.01")
+ZERO = Decimal(0)
+_TEXT = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGITS}}})?")
+PATTERN = rf"^-?[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{FRACTION_DIGITS}}})?$"
+
+
+def decimal_of(value: object) -> Decimal:
+    """Read a caller's decimal: a string such as ``"12.40"``, or a JSON number read exactly.
+
+    Raises ``ValueError`` for anything else: a float, a boolean, an exponent in a string, more than 15 digits before or
+    12 after the point.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("a decimal is a string such as \"12.40\" or a JSON number")
+    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 30):
+        raise ValueError("a decimal has at most 15 digits before and 12 after the point")
+    if isinstance(value, int) and abs(value) >= 10**INTEGER_DIGITS:
+        raise ValueError("a decimal has at most 15 digits before and 12 after the point")
+    text = value if isinstance(value, str) else format(Decimal(value), "f")
+    if not _TEXT.fullmatch(text):
+        raise ValueError("a decimal has at most 15 digits before and 12 after the point, and no exponent")
+    return Decimal(text)
+
+
+def plain(value: Decimal, places: int = 0) -> str:
+    """A decimal as text with no exponent, no needless zeros, and at least ``places`` decimals: 12.4 → ``"12.40"``."""
+    text = format(value, "f")
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0").ljust(places, "0")
+    if not fraction:
+        return "0" if whole == "-0" else whole
+    written = f"{whole}.{fraction}"
+    return written.removeprefix("-") if not value else written
+
+
+def round_to_cents(value: Decimal) -> Decimal:
+    """Half a cent goes away from zero, as Dutch practice has it (and every system we speak to)."""
+    return value.quantize(CENT, ROUND_HALF_UP)
+
+
+class _DecimalSchema:
+    """Says in JSON Schema what the wire shows: a string out; a string or a number in."""
+
+    def __init__(self, example: str) -> None:
+        self.example = example
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        text: dict[str, Any] = {"type": "string", "pattern": PATTERN}
+        if handler.mode == "serialization":
+            return {**text, "examples": [self.example]}
+        bound = 10**INTEGER_DIGITS
+        number = {"type": "number", "exclusiveMinimum": -bound, "exclusiveMaximum": bound}
+        return {"anyOf": [text, number], "examples": [self.example]}
+
+
+def _amount_text(value: Decimal) -> str:
+    return plain(value, 2)
+
+
+def _plain_text(value: Decimal) -> str:
+    return plain(value)
+
+
+Amount = Annotated[
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_amount_text, return_type=str), _DecimalSchema("12.40")
+]
+"""Money, as a decimal string with at least two decimals; its currency is said beside it."""
+
+Quantity = Annotated[
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), _DecimalSchema("0.5")
+]
+"""A quantity or an exchange rate, as a decimal string with no needless zeros."""
+
+Percentage = Annotated[
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), _DecimalSchema("21")
+]
+"""A percentage, as a decimal string: ``"21"`` is twenty-one per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What one line charges. ``unit_price`` is before discount, with or without tax as the document says."""
+
+    quantity: Decimal
+    unit_price: Decimal
+    discount_percent: Decimal
+    rate: Decimal
+    group: str
+    """Lines of one group are taxed together: the VAT code's id, or the rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Net, tax and gross, each exact to the cent; net + tax = gross."""
+
+    net: Decimal
+    tax: Decimal
+    gross: Decimal
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        return Amounts(self.net + other.net, self.tax + other.tax, self.gross + other.gross)
+
+
+NOTHING = Amounts(Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
+
+TaxRounding = Literal["per_rate", "per_line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A document added up: every line, every tax group in order of first appearance, and the whole."""
+
+    lines: tuple[Amounts, ...]
+    groups: dict[str, Amounts]
+    total: Amounts
+
+
+def charged(line: Priced) -> Decimal:
+    """Quantity × unit price, less the discount: exact, not rounded."""
+    return line.quantity * line.unit_price * (100 - line.discount_percent) / 100
+
+
+def split(charge: Decimal, rate: Decimal, *, prices_include_tax: bool) -> Amounts:
+    """Round a charge to cents, then take the tax at a percentage out of it or put it on top, rounded to cents too."""
+    rounded = round_to_cents(charge)
+    if prices_include_tax:
+        tax = round_to_cents(rounded * rate / (100 + rate))
+        return Amounts(rounded - tax, tax, rounded)
+    tax = round_to_cents(rounded * rate / 100)
+    return Amounts(rounded, tax, rounded + tax)
+
+
+def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRounding) -> Sum:
+    """Net, tax and gross of every line, of every tax group and of the whole.
+
+    ``per_rate`` rounds once for each tax group, on the exact sum of its lines (EN 16931's BR-CO-17 way); ``per_line``
+    rounds every line and adds the cents. A line's own amounts are rounded on their own either way, so with
+    ``per_rate`` the lines may differ from the total by a cent or two: the total is what is owed.
+    """
+    each = tuple(split(charged(line), line.rate, prices_include_tax=prices_include_tax) for line in lines)
+    groups: dict[str, Amounts] = {}
+    if rounding == "per_line":
+        for line, amounts in zip(lines, each, strict=True):
+            groups[line.group] = groups.get(line.group, NOTHING) + amounts
+    else:
+        charges: dict[str, Decimal] = {}
+        rates: dict[str, Decimal] = {}
+        for line in lines:
+            charges[line.group] = charges.get(line.group, ZERO) + charged(line)
+            rates[line.group] = line.rate
+        for group, charge in charges.items():
+            groups[group] = split(charge, rates[group], prices_include_tax=prices_include_tax)
+    total = NOTHING
+    for amounts in groups.values():
+        total = total + amounts
+    return Sum(each, groups, total)

@@ -1,0 +1,144 @@
+"""The way out, as an adapter sees it: requests, replies, and the ``Upstream`` it is handed.
+
+An adapter says *what* to ask; token, pacing, retries, deadlines and the classification of failures happen behind
+``Upstream``. A path is always given as segments, so that an id cannot leave its place.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from gateway.contract.errors import malformed, not_found
+from gateway.contract.exact import MalformedJson, loads
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+
+Query = Sequence[tuple[str, str]]
+
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def is_id(text: str) -> bool:
+    """Whether text may stand in a path as an id: letters, digits, ``_``, ``-`` and inner dots; at most 100."""
+    return _ID.fullmatch(text) is not None and ".." not in text
+
+
+def path_of(*segments: str) -> str:
+    """Join path segments, each quoted whole, so that none can hold a separator. Raises ``not_found`` for an unsafe one.
+
+    A comma, a slash, a dot segment or an empty one is no id of any system we speak to, and some would read it as a
+    list of ids or another endpoint.
+    """
+    for segment in segments:
+        if not is_id(segment):
+            not_found()
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to a provider. ``path`` is below the origin and starts with a slash; at most one kind of body."""
+
+    method: str
+    path: str
+    query: Query = ()
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    origin: str = "api"
+
+    @property
+    def target(self) -> str:
+        """Path and query as they go on the wire."""
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+    @property
+    def is_write(self) -> bool:
+        """Whether sending it twice may do something twice."""
+        return self.method not in ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of a provider. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        """``application/json``, without parameters, lower case; empty where nothing is said."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """The body as JSON, numbers exact. Raises ``upstream_malformed``."""
+        try:
+            return loads(self.body)
+        except MalformedJson as error:
+            raise malformed(f"The accounting system's answer is not JSON: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an adapter may know of the connection it works for."""
+
+    connection_id: str
+    company_id: str | None
+    credential_type: str
+    settings: Mapping[str, Any]
+
+
+class Upstream(Protocol):
+    """The only way out, bound to one connection and one request of ours.
+
+    Every call raises ``Problem`` when the provider does not answer with success; what the adapter's ``read_error``
+    made of the reply is what is raised.
+    """
+
+    @property
+    def facts(self) -> Facts:
+        """The connection."""
+
+    @property
+    def now(self) -> datetime:
+        """The time this request came in, in UTC."""
+
+    @property
+    def today(self) -> date:
+        """The date in the Netherlands: what "today" means in Dutch books."""
+
+    @property
+    def creation_key(self) -> UUID:
+        """A token for this create: the same for a repeat of the same idempotency key or ``external_ref``."""
+
+    async def call(self, request: Request) -> Reply:
+        """Send it, and give the reply if it is a success; for answers that are not JSON."""
+
+    async def data(self, request: Request) -> Any:
+        """Send it, and give what the adapter's envelope holds, as exact JSON."""
+
+    async def gather(self, first: Awaitable[T1], second: Awaitable[T2]) -> tuple[T1, T2]:
+        """Wait for both at once."""
+
+    async def each(self, waits: Sequence[Awaitable[T]]) -> list[T]:
+        """Wait for all at once, no more of them in flight than the provider's pace allows; results in their order."""
+
+    async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+        """A slow-changing fact of this connection (its VAT codes): loaded at most every few minutes, or now if fresh."""
+
+    def unsupported(self, pointer: str, reason: str) -> None:
+        """Say that the system cannot hold what stands at a pointer.
+
+        Raises ``field_unsupported``; with ``on_unsupported=drop`` it warns and returns, and the adapter leaves it out.
+        """
+
+    def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
+        """Tell the caller something with the answer."""

@@ -1,0 +1,169 @@
+"""What the engine needs kept, as protocols. ``gateway.store`` keeps it; tests may keep it in memory.
+
+Every method may raise ``Problem("storage_unavailable")``. Secrets go in and come out as ``Secret``; how they are sealed
+is the store's business, and they are never kept in clear.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from gateway.contract.auth import AccessToken
+from gateway.contract.models.connections import ConnectionStatus
+from gateway.contract.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredConnection:
+    """A connection, without its secrets. ``id`` is ``con_…``; times are aware UTC."""
+
+    id: str
+    tenant: str
+    provider: str
+    name: str
+    status: ConnectionStatus
+    created_at: datetime
+    updated_at: datetime
+    external_ref: str | None = None
+    company_id: str | None = None
+    company_name: str | None = None
+    credential_type: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    token_scopes: tuple[str, ...] = ()
+    allowed_scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token as it was received; ``seq`` grows with every one of a connection."""
+
+    seq: int
+    token: AccessToken
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredKey:
+    """An API key. ``digest`` is of its secret part; ``connections`` is None where it is bound to none."""
+
+    id: str
+    tenant: str
+    name: str
+    digest: bytes
+    scopes: tuple[str, ...]
+    created_at: datetime
+    connections: tuple[str, ...] | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """Something only Polder knows of a record: a field it keeps, or the id that the system gave it later.
+
+    A ``unique`` value belongs to one record of the connection's resource only.
+    """
+
+    record_id: str
+    field: str
+    value: str
+    unique: bool
+
+
+class Connections(Protocol):
+    """Connections with their sealed credentials."""
+
+    async def add(self, connection: StoredConnection, credentials: Mapping[str, Secret] | None) -> None:
+        """Keep a new one. Raises ``conflict`` where the tenant has another with its ``external_ref``."""
+
+    async def find(self, id: str) -> StoredConnection | None:
+        """The connection of that id, whoever's it is: the caller compares the tenant."""
+
+    async def page(
+        self, tenant: str, *, offset: int, size: int, filters: Mapping[str, str], among: frozenset[str] | None
+    ) -> tuple[Sequence[StoredConnection], int]:
+        """A window of a tenant's connections, oldest first, and how many there are.
+
+        ``filters`` may name external_ref, provider and status; ``among`` limits to some ids.
+        """
+
+    async def save(self, connection: StoredConnection) -> None:
+        """Replace what is kept of it, all but its credentials. Raises ``conflict`` as ``add`` does."""
+
+    async def replace_credentials(self, connection: StoredConnection, credentials: Mapping[str, Secret]) -> None:
+        """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step."""
+
+    async def credentials(self, connection: StoredConnection) -> Mapping[str, Secret]:
+        """Its credentials; empty where there are none."""
+
+    async def destroy(self, connection: StoredConnection) -> None:
+        """Remove it with its credentials, tokens and links, beyond recovery."""
+
+
+class Tokens(Protocol):
+    """The journal of the tokens of every connection: only ever added to, newest counts."""
+
+    async def newest(self, connection: StoredConnection) -> StoredToken | None:
+        """The last token received."""
+
+    async def append(self, connection: StoredConnection, token: AccessToken, received_at: datetime) -> StoredToken:
+        """Keep a token, durably: when this returns, a crash cannot lose it. Prunes all but the last four."""
+
+
+class Keys(Protocol):
+    """API keys."""
+
+    async def add(self, key: StoredKey) -> None:
+        """Keep a new key."""
+
+    async def find(self, id: str) -> StoredKey | None:
+        """The key of that id, revoked or not."""
+
+    async def all(self, tenant: str | None) -> Sequence[StoredKey]:
+        """The keys of a tenant, or of all, oldest first."""
+
+    async def revoke(self, id: str, at: datetime) -> bool:
+        """Revoke it; False where there is none of that id."""
+
+
+class Links(Protocol):
+    """What only Polder knows of records."""
+
+    async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
+        """Everything known of a connection's records of one resource."""
+
+    async def put(self, connection_id: str, resource: str, rows: Sequence[LinkRow]) -> None:
+        """Keep these, replacing what the same fields of the same records held.
+
+        Raises ``conflict`` where a unique value belongs to another record of the resource; then nothing is kept.
+        """
+
+    async def remove(self, connection_id: str, resource: str, record_id: str, field: str | None = None) -> None:
+        """Forget one field of a record, or all of it."""
+
+
+class Storage(Protocol):
+    """All of it, and whether it can be reached."""
+
+    @property
+    def connections(self) -> Connections:
+        """Connections."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens."""
+
+    @property
+    def keys(self) -> Keys:
+        """API keys."""
+
+    @property
+    def links(self) -> Links:
+        """Links."""
+
+    async def check(self) -> None:
+        """Prove that it can be written to. Raises ``storage_unavailable``."""
+
+    async def close(self) -> None:
+        """Let go of it."""
