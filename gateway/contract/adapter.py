@@ -269,6 +269,8 @@ class Adapter:
     scope_for: Callable[[str], str | None] = no_scopes
     """The provider scope an operation (``contacts.list``) needs."""
     pace: Pace = Pace()
+    example: bool = False
+    """No real system, but one to learn from: not offered in production."""
     gotchas: tuple[str, ...] = ()
 
     def credential(self, type: str) -> CredentialKind | None:

@@ -387,6 +387,15 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         resource="connections",
+        verb="link",
+        method="POST",
+        path=f"{_ONE}/link",
+        scope="connections:manage",
+        title="Make a one-time page on which the account's owner gives credentials",
+        answers=models.Link,
+    ),
+    Operation(
+        resource="connections",
         verb="companies",
         method="GET",
         path=f"{_ONE}/companies",

@@ -78,6 +78,12 @@ class Reply:
         """``application/json``, without parameters, lower case; empty where nothing is said."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds that ``Retry-After`` asks to wait, at most an hour; None where it is missing or no number."""
+        text = self.headers.get("retry-after", "").strip()
+        return min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
     def json(self) -> Any:
         """The body as JSON, numbers exact. Raises ``upstream_malformed``."""
         try:

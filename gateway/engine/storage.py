@@ -139,6 +139,9 @@ class Links(Protocol):
         Raises ``conflict`` where a unique value belongs to another record of the resource; then nothing is kept.
         """
 
+    async def rename(self, connection_id: str, resource: str, old_id: str, new_id: str) -> None:
+        """Let everything known of one record be known of another id: a claim made before the record had its own."""
+
     async def remove(self, connection_id: str, resource: str, record_id: str, field: str | None = None) -> None:
         """Forget one field of a record, or all of it."""
 

@@ -1,0 +1,1 @@
+"""Between Memory Books' words and ours: pure functions, one module per subject, both directions beside each other."""

@@ -1,0 +1,106 @@
+"""Relations and contacts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.memory import wire
+from gateway.contract.adapter import Record
+from gateway.contract.models import Address, Contact
+from gateway.contract.models.contacts import Role
+
+SAME: Mapping[str, str] = {
+    "company_name": "companyName",
+    "contact_person": "contactPerson",
+    "email": "email",
+    "invoice_email": "invoiceEmail",
+    "phone": "phone",
+    "mobile": "mobile",
+    "website": "website",
+    "vat_number": "vatNumber",
+    "coc_number": "cocNumber",
+    "iban": "iban",
+    "bic": "bic",
+    "number": "debtorNumber",
+    "language": "language",
+    "currency": "currency",
+    "payment_term_days": "paymentTermDays",
+    "external_ref": "externalReference",
+}
+"""Fields that are the same on both sides but for their name."""
+
+ADDRESS: Mapping[str, str] = {
+    "line1": "addressLine",
+    "street": "street",
+    "house_number": "houseNumber",
+    "house_number_addition": "houseNumberSuffix",
+    "line2": "addressLine2",
+    "postal_code": "postalCode",
+    "city": "city",
+    "region": "region",
+    "country": "country",
+}
+ADDRESSES: Mapping[str, str] = {"address": "address", "delivery_address": "deliveryAddress"}
+_FIRST_LINE_PARTS = ("street", "house_number", "house_number_addition")
+
+ROLES: Mapping[str, Role] = {"C": "customer", "S": "supplier"}
+RELATION_TYPES: Mapping[str, str] = {role: letter for letter, role in ROLES.items()}
+
+HOLDS = frozenset({*SAME, "kind", "roles", *(f"{place}.{part}" for place in ADDRESSES for part in ADDRESS)})
+READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
+"""Members Memory Books sends and does not accept back."""
+
+
+def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
+    """A relation as a contact."""
+    said = wire.read(wire.Contact, raw)
+    contact = Contact(
+        id=said.id,
+        kind="person" if said.isPerson else "company",
+        roles=[ROLES[letter] for letter in said.relationTypes],
+        name=(said.contactPerson if said.isPerson else said.companyName) or "",
+        address=address_of(said.address),
+        delivery_address=address_of(said.deliveryAddress),
+        archived=said.archived,
+        created_at=said.createdAt,
+        updated_at=said.updatedAt,
+        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+    )
+    return Record(contact, raw, mapped=frozenset(wire.Contact.model_fields))
+
+
+def contact_body(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """A relation to write: what is given on top of what was. ``before`` is empty for a new one."""
+    body = {name: value for name, value in before.items() if name not in READ_ONLY}
+    body |= {theirs: given[ours] for ours, theirs in SAME.items() if ours in given}
+    if "kind" in given:
+        body["isPerson"] = given["kind"] == "person"
+    if "roles" in given:
+        body["relationTypes"] = [RELATION_TYPES[role] for role in given["roles"]]
+    for ours, theirs in ADDRESSES.items():
+        if ours in given:
+            body[theirs] = address_body(given[ours], before.get(theirs) or {})
+    return body
+
+
+def address_of(said: wire.Address | None) -> Address | None:
+    """An address as ours."""
+    if said is None:
+        return None
+    return Address(**{ours: getattr(said, theirs) for ours, theirs in ADDRESS.items()})
+
+
+def address_body(address: Address | None, before: Mapping[str, Any]) -> dict[str, Any] | None:
+    """An address to write, on top of what was.
+
+    The first line and its parts say the same thing: whichever of them is given decides about the other.
+    """
+    if address is None:
+        return None
+    given = address.given()
+    parts = {part: before.get(ADDRESS[part]) for part in _FIRST_LINE_PARTS}
+    if given.get("line1"):
+        given = {**dict.fromkeys(_FIRST_LINE_PARTS), **given}
+    elif any(part in given for part in _FIRST_LINE_PARTS):
+        whole = Address(**{**parts, **{part: given[part] for part in _FIRST_LINE_PARTS if part in given}})
+        given = {**given, "line1": whole.first_line()}
+    return {**before, **{ADDRESS[name]: value for name, value in given.items()}}

@@ -1,0 +1,147 @@
+"""What a line leaves open, settled from the administration's own codes and products; and what it all comes to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from adapters.memory.mapping.invoices import line_bodies, sign_of
+from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
+from gateway.contract.money import ZERO, Priced, Sum, add_up, plain
+
+MOST_ROUNDING = Decimal("0.05")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What lines need to know: VAT codes and named products by id, and the connection's own ledger accounts."""
+
+    vat_codes: Mapping[str, VatCode]
+    products: Mapping[str, Product]
+    ledger_account_id: str | None
+    rounding_ledger_account_id: str | None
+
+
+def filled(lines: Sequence[LineDraft], setup: Setup, on: date, *, prices_include_tax: bool) -> list[LineDraft]:
+    """The lines with price, VAT code and ledger settled. Raises ``validation_failed`` for what cannot be."""
+    return [
+        line if line.type == "text" else _fill(line, f"/lines/{number}", setup, on, prices_include_tax)
+        for number, line in enumerate(lines)
+    ]
+
+
+def _fill(line: LineDraft, pointer: str, setup: Setup, on: date, prices_include_tax: bool) -> LineDraft:
+    product = setup.products.get(line.product_id or "")
+    return line.model_copy(
+        update={
+            "unit_price": _price(line, pointer, product, prices_include_tax),
+            "unit": line.unit or (product and product.unit),
+            "vat_code_id": _vat_code(line, pointer, product, setup.vat_codes, on),
+            "ledger_account_id": (
+                line.ledger_account_id or (product and product.ledger_account_id) or setup.ledger_account_id
+            ),
+        }
+    )
+
+
+def _price(line: LineDraft, pointer: str, product: Product | None, prices_include_tax: bool) -> Decimal:
+    if line.unit_price is not None:
+        return line.unit_price
+    if product is None or product.price is None:
+        raise invalid(f"{pointer}/unit_price", "The product has no price: give unit_price.", "missing")
+    if product.price_includes_tax != prices_include_tax:
+        raise invalid(
+            f"{pointer}/unit_price", "The product's price and the invoice's differ in tax: give it.", "missing"
+        )
+    return product.price
+
+
+def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Mapping[str, VatCode], on: date) -> str:
+    if line.vat_treatment is not None:
+        return _code_for(line, pointer, codes, on)
+    code = line.vat_code_id or (product.vat_code_id if product is not None else None)
+    if code is None:
+        raise invalid(f"{pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "missing")
+    if code not in codes:
+        raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.")
+    return code
+
+
+def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: date) -> str:
+    for code in codes.values():
+        if (
+            code.treatment == line.vat_treatment
+            and code.direction != "purchase"
+            and (line.vat_rate is None or code.rate == line.vat_rate)
+            and (line.vat_country is None or code.country == line.vat_country)
+            and (code.valid_from is None or code.valid_from <= on)
+            and (code.valid_to is None or on <= code.valid_to)
+        ):
+            return code.id
+    raise invalid(f"{pointer}/vat_treatment", "The administration has no VAT code for this treatment.")
+
+
+def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:
+    """What a document to write comes to, the way Memory Books adds up: once for each VAT code. Never below zero."""
+    sign = sign_of(body["kind"])
+    priced = [
+        Priced(
+            quantity=line["quantity"],
+            unit_price=sign * Decimal(line["price"]),
+            discount_percent=Decimal(line["discount"] or 0),
+            rate=codes[line["vatCode"]].rate,
+            group=line["vatCode"],
+        )
+        for line in body["lines"]
+        if line["price"] is not None
+    ]
+    return add_up(priced, prices_include_tax=body.get("pricesIncludeVat", False), rounding="per_rate")
+
+
+def differences(expected: ExpectedTotals, total: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """By how much each expected total exceeds what the document comes to; those that agree are left out."""
+    return {
+        name: amount - total[name]
+        for name, amount in expected.given().items()
+        if amount is not None and amount != total[name]
+    }
+
+
+def as_expected(body: dict[str, Any], expected: ExpectedTotals, on_rounding: str, setup: Setup) -> dict[str, Any]:
+    """The document, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
+    off = differences(expected, _named(sum_of(body, setup.vat_codes)))
+    gap = off.get("gross", ZERO)
+    if on_rounding == "add_line" and ZERO < abs(gap) <= MOST_ROUNDING:
+        body = {**body, "lines": [*body["lines"], _rounding_line(gap, body["kind"], setup)]}
+        off = differences(expected, _named(sum_of(body, setup.vat_codes)))
+    if off:
+        raise Problem(
+            "totals_mismatch",
+            "Memory Books would make other totals of these lines.",
+            errors=[
+                FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
+                for name, by in off.items()
+            ],
+            outcome="not_sent",
+            extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
+        )
+    return body
+
+
+def _named(sum: Sum) -> dict[str, Decimal]:
+    return {"net": sum.total.net, "tax": sum.total.tax, "gross": sum.total.gross}
+
+
+def _rounding_line(gap: Decimal, kind: str, setup: Setup) -> dict[str, Any]:
+    untaxed = next((code.id for code in setup.vat_codes.values() if code.treatment == "outside_scope"), None)
+    if setup.rounding_ledger_account_id is None or untaxed is None:
+        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "missing")
+    line = LineDraft(
+        description="Afronding",
+        unit_price=gap,
+        vat_code_id=untaxed,
+        ledger_account_id=setup.rounding_ledger_account_id,
+    )
+    return line_bodies([line], kind)[0]

@@ -1,0 +1,50 @@
+"""Payments: Memory Books signs the amount, we say the direction."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from adapters.memory import wire
+from gateway.contract.adapter import Record
+from gateway.contract.models import Allocation, Payment, PaymentDraft
+from gateway.contract.money import plain
+
+SAME: Mapping[str, str] = {
+    "currency": "currency",
+    "payment_method_id": "method",
+    "ledger_account_id": "ledger",
+    "reference": "reference",
+    "description": "description",
+}
+HOLDS = frozenset({*SAME, "paid_on", "amount", "direction", "allocations.invoice_id", "allocations.amount"})
+
+
+def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
+    """A payment as ours."""
+    said = wire.read(wire.Payment, raw)
+    sign = -1 if said.amount < 0 else 1
+    allocations = [Allocation(invoice_id=part.invoice, amount=sign * part.amount) for part in said.allocations]
+    payment = Payment(
+        id=said.id,
+        paid_on=said.date,
+        amount=sign * said.amount,
+        direction="out" if sign < 0 else "in",
+        allocations=allocations,
+        unallocated=sign * (said.amount - sum(part.amount for part in said.allocations)),
+        status="booked",
+        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+    )
+    return Record(payment, raw, mapped=frozenset(wire.Payment.model_fields))
+
+
+def payment_body(draft: PaymentDraft, today: date) -> dict[str, Any]:
+    """A payment to write."""
+    sign = -1 if draft.direction == "out" else 1
+    return {
+        **{theirs: getattr(draft, ours) for ours, theirs in SAME.items()},
+        "date": (draft.paid_on or today).isoformat(),
+        "amount": plain(sign * draft.amount, 2),
+        "allocations": [
+            {"invoice": part.invoice_id, "amount": plain(sign * part.amount, 2)} for part in draft.allocations
+        ],
+    }

@@ -1,0 +1,46 @@
+"""Articles and products."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.memory import wire
+from gateway.contract.adapter import Record
+from gateway.contract.models import Product
+
+SAME: Mapping[str, str] = {
+    "code": "sku",
+    "external_ref": "externalReference",
+    "name": "name",
+    "description": "description",
+    "unit": "unit",
+    "price": "price",
+    "price_includes_tax": "priceIncludesVat",
+    "vat_code_id": "vatCode",
+    "ledger_account_id": "ledger",
+}
+"""Fields that are the same on both sides but for their name."""
+
+HOLDS = frozenset({*SAME, "type"})
+READ_ONLY = frozenset({"id", "updatedAt"})
+
+
+def product_of(raw: Mapping[str, Any]) -> Record[Product]:
+    """An article as a product."""
+    said = wire.read(wire.Product, raw)
+    product = Product(
+        id=said.id,
+        type=said.kind or "unknown",
+        archived=said.archived,
+        updated_at=said.updatedAt,
+        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+    )
+    return Record(product, raw, mapped=frozenset(wire.Product.model_fields))
+
+
+def product_body(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """An article to write: what is given on top of what was. ``before`` is empty for a new one."""
+    body = {name: value for name, value in before.items() if name not in READ_ONLY}
+    body |= {theirs: wire.text(given[ours]) for ours, theirs in SAME.items() if ours in given}
+    if "type" in given:
+        body["kind"] = None if given["type"] == "unknown" else given["type"]
+    return body

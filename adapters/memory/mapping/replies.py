@@ -1,0 +1,89 @@
+"""What a reply is: data, or why not.
+
+Every answer but a file is ``{"ok": true, "result": …}`` or ``{"ok": false, "error": {…}}``, and **a refusal about the
+content of a request comes with status 200**: only ``ok`` tells it from a success (README.md, "Peculiarities").
+"""
+
+from collections.abc import Mapping
+
+from adapters.memory import wire
+from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed
+from gateway.contract.exact import Json, MalformedJson, loads
+from gateway.contract.upstream import Reply
+
+NAME = "memory"
+
+CODES: Mapping[str, str] = {
+    "unauthorized": "connection_needs_reauth",
+    "scope": "upstream_forbidden",
+    "company_closed": "company_not_accessible",
+    "not_found": "not_found",
+    "booked": "conflict",
+    "concept": "conflict",
+    "credited": "conflict",
+    "in_use": "conflict",
+    "duplicate": "conflict",
+    "slow_down": "upstream_rate_limited",
+}
+"""Memory Books' error codes as our kinds; any other is about the request: ``upstream_rejected``."""
+
+STATUSES: Mapping[int, str] = {
+    401: "connection_needs_reauth",
+    403: "upstream_forbidden",
+    404: "not_found",
+    409: "conflict",
+    429: "upstream_rate_limited",
+    503: "upstream_unavailable",
+    504: "upstream_timeout",
+}
+"""What a status means where no readable error came with it."""
+
+
+def read_envelope(reply: Reply) -> Json:
+    """What is in the envelope of a success."""
+    answer = reply.json()
+    if not isinstance(answer, Mapping) or answer.get("ok") is not True or "result" not in answer:
+        raise malformed("Memory Books answered without its envelope.")
+    return answer["result"]
+
+
+def read_error(reply: Reply) -> Problem | None:
+    """Why not, or None for a success."""
+    refusal = _refusal(reply)
+    if refusal is not None:
+        return _refused(refusal, reply)
+    if reply.status < 400:
+        return None
+    code = STATUSES.get(reply.status, "upstream_unavailable" if reply.status >= 500 else "upstream_rejected")
+    return Problem(
+        code,
+        f"Memory Books answered with status {reply.status}.",
+        upstream=UpstreamFault(NAME, reply.status),
+        retry_after=_seconds(reply),
+    )
+
+
+def _refusal(reply: Reply) -> wire.Refusal | None:
+    try:
+        answer = loads(reply.body)
+        return wire.read(wire.Refusal, answer["error"]) if answer["ok"] is False else None
+    except (MalformedJson, Problem, LookupError, TypeError):
+        return None
+
+
+def _refused(refusal: wire.Refusal, reply: Reply) -> Problem:
+    errors = []
+    if refusal.field is not None:
+        errors = [FieldError("", refusal.code, refusal.messageEn, provider_field=refusal.field)]
+    return Problem(
+        CODES.get(refusal.code, "upstream_rejected"),
+        f"Memory Books: {refusal.messageEn}",
+        errors=errors,
+        upstream=UpstreamFault(NAME, reply.status, refusal.code, refusal.message, refusal.messageEn),
+        retry_after=_seconds(reply),
+    )
+
+
+def _seconds(reply: Reply) -> int | None:
+    text = reply.headers.get("retry-after", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None

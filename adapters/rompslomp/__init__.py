@@ -1,0 +1,1 @@
+"""Rompslomp: Dutch bookkeeping for small firms."""

@@ -1,0 +1,197 @@
+"""Contacts: customers and suppliers (dossier §4, "contact")."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from starlette.responses import Response
+
+from adapters.rompslomp.emulator.answers import answer, no_content
+from adapters.rompslomp.emulator.call import Call, Endpoint, matches
+from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, ApiError, Complaints, humanised
+from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check
+from adapters.rompslomp.emulator.records import Contact
+from adapters.rompslomp.emulator.state import Company, State
+from adapters.rompslomp.emulator.switches import Switches
+
+ATTRIBUTES: Attributes = {
+    "is_individual": "boolean",
+    "is_supplier": "boolean",
+    "company_name": "text",
+    "contact_person_name": "text",
+    "contact_person_email_address": "text",
+    "address": "text",
+    "zipcode": "text",
+    "city": "text",
+    "government_identification_number": "text",
+    "country_code": "text",
+    "kvk_number": "text",
+    "phone": "text",
+    "vat_number": "text",
+    "contact_number": "text",
+    "free_1": "text",
+    "free_2": "text",
+    "free_3": "text",
+}
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_SEARCHED = (
+    "company_name",
+    "contact_person_name",
+    "contact_person_email_address",
+    "kvk_number",
+    "contact_number",
+    "address",
+    "phone",
+    "vat_number",
+    "zipcode",
+    "city",
+)
+_CACHED = (
+    "name",
+    "contact_person_name",
+    "address",
+    "zipcode",
+    "city",
+    "country_code",
+    "contact_person_email_address",
+    "contact_number",
+)
+
+
+def contact_after(
+    company: Company, contact: Contact | None, given: Given, complaints: Complaints, prefix: str = ""
+) -> Contact:
+    """A contact, new or changed by ``given``, not yet kept. ``prefix`` begins the labels of what is wrong with it."""
+    labels = {name: _label(prefix, name) for name in ATTRIBUTES}
+    check(given, ATTRIBUTES, complaints, labels)
+    after = replace(contact) if contact else Contact()
+    assign(after, given, *ATTRIBUTES)
+    after.is_individual = bool(after.is_individual)
+    after.is_supplier = bool(after.is_supplier)
+    if after.name is None:
+        required = "contact_person_name" if after.is_individual else "company_name"
+        complaints.add(labels[required], BLANK)
+    if after.country_code is not None and not _COUNTRY.fullmatch(after.country_code):
+        complaints.add(labels["country_code"], NOT_LISTED)
+    email = after.contact_person_email_address
+    if email is not None and not _EMAIL.fullmatch(email):
+        complaints.add(labels["contact_person_email_address"], WRONG)
+    if after.contact_number is not None and _taken(company, after):
+        complaints.add(labels["contact_number"], TAKEN)
+    return after
+
+
+def keep_contact(company: Company, contact: Contact) -> Contact:
+    """Keep a contact that was found valid; a blank number is filled from the customers' or suppliers' series."""
+    series = "L" if contact.is_supplier else "K"
+    while contact.contact_number is None or _taken(company, contact):
+        contact.contact_number = f"{series}{company.next_number(series):05}"
+    return company.contacts.put(contact) if contact.id else company.contacts.add(contact)
+
+
+def book_contact(state: State, company: Company, body: object, contact: Contact | None = None) -> Contact:
+    """Make or change a contact. Raises ``ApiError``."""
+    complaints = Complaints("Contact")
+    after = contact_after(company, contact, state.reader.permitted(body, ATTRIBUTES), complaints)
+    complaints.settle()
+    return keep_contact(company, after)
+
+
+def cached(contact: Contact | None) -> dict[str, str | None]:
+    """What a document remembers of its contact."""
+    return {name: getattr(contact, name) if contact else None for name in _CACHED}
+
+
+def shown_contact(contact: Contact) -> dict[str, Any]:
+    """A contact as answers have it."""
+    flags = {"id": contact.id, "is_individual": contact.is_individual, "is_supplier": contact.is_supplier}
+    rest = {field.name: getattr(contact, field.name) for field in fields(contact) if field.name not in flags}
+    return {**flags, "name": contact.name, **rest}
+
+
+def _label(prefix: str, name: str) -> str:
+    return f"{prefix} {humanised(name).lower()}" if prefix else humanised(name)
+
+
+def _taken(company: Company, contact: Contact) -> bool:
+    others = (other for other in company.contacts.oldest_first() if other.id != contact.id)
+    return any(other.contact_number == contact.contact_number for other in others)
+
+
+def _in_use(company: Company, contact: Contact) -> str | None:
+    """What depends on a contact."""
+    documents: Mapping[str, list[Contact | None]] = {
+        "facturen": [invoice.contact for invoice in company.sales_invoices.oldest_first()],
+        "offertes": [quotation.contact for quotation in company.quotations.oldest_first()],
+        "uitgaven": [expense.contact for expense in company.expenses.oldest_first()],
+    }
+    for kind, contacts in documents.items():
+        if any(other is not None and other.id == contact.id for other in contacts):
+            return kind
+    return None
+
+
+def refuse_if_in_use(dependents: str | None, model: str, switches: Switches) -> None:
+    """Refuse to delete what documents refer to, unless such deletes only hide."""
+    if dependents is not None and switches.in_use_delete == "refused":
+        message = f"{model} is invalid: Kan item niet verwijderen omdat afhankelijke {dependents} bestaan."
+        raise ApiError(422, "client.parameters.validation", message)
+
+
+def _list(call: Call) -> Response:
+    selection = call.selection("all", "customers", "suppliers", default="all")
+    found = call.company.contacts.newest_first()
+    if selection != "all":
+        found = [contact for contact in found if contact.is_supplier == (selection == "suppliers")]
+    query = call.query("search[q]")
+    if query:
+        found = [
+            contact
+            for contact in found
+            if matches(query, (getattr(contact, name) for name in _SEARCHED), call.switches)
+        ]
+    email = call.query("search[contact_person_email_address]")
+    if email:
+        found = [contact for contact in found if _has_email(contact, email, call.switches)]
+    return call.listed("contacts", found, shown_contact)
+
+
+def _has_email(contact: Contact, email: str, switches: Switches) -> bool:
+    kept = contact.contact_person_email_address or ""
+    if switches.email_search == "case_insensitive":
+        return kept.casefold() == email.casefold()
+    return kept == email
+
+
+def _create(call: Call) -> Response:
+    contact = book_contact(call.state, call.company, call.wrapped("contact"))
+    return answer({"contact": shown_contact(contact)}, 201)
+
+
+def _show(call: Call) -> Response:
+    return answer({"contact": shown_contact(call.record(call.company.contacts, "Contact"))})
+
+
+def _update(call: Call) -> Response:
+    contact = call.record(call.company.contacts, "Contact")
+    after = book_contact(call.state, call.company, call.wrapped("contact"), contact)
+    return answer({"contact": shown_contact(after)})
+
+
+def _delete(call: Call) -> Response:
+    contact = call.record(call.company.contacts, "Contact")
+    refuse_if_in_use(_in_use(call.company, contact), "Contact", call.switches)
+    call.company.contacts.remove(contact)
+    return no_content()
+
+
+_SCOPE = ("manage:contacts",)
+ENDPOINTS = (
+    Endpoint("GET", "/contacts", _list, _SCOPE),
+    Endpoint("POST", "/contacts", _create, _SCOPE),
+    Endpoint("GET", "/contacts/{id}", _show, _SCOPE),
+    Endpoint("PATCH", "/contacts/{id}", _update, _SCOPE),
+    Endpoint("DELETE", "/contacts/{id}", _delete, _SCOPE),
+)

@@ -1,0 +1,129 @@
+"""Expenses: what suppliers charge (dossier §4, "expense"). They have no totals and take no attachments."""
+
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import Response
+
+from adapters.rompslomp.emulator.answers import answer, no_content
+from adapters.rompslomp.emulator.arithmetic import document_amounts
+from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.contacts import ATTRIBUTES as CONTACT_ATTRIBUTES
+from adapters.rompslomp.emulator.contacts import cached, contact_after, keep_contact
+from adapters.rompslomp.emulator.directories import shown_account
+from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, Complaints
+from adapters.rompslomp.emulator.fields import Attributes, Given, check, date_text
+from adapters.rompslomp.emulator.invoicing import numbered
+from adapters.rompslomp.emulator.lines import lines_after, number_lines, shown_line
+from adapters.rompslomp.emulator.records import Contact, Expense
+from adapters.rompslomp.emulator.references import referred
+
+_ATTRIBUTES: Attributes = {
+    "date": "date",
+    "state": "text",
+    "type_account_id": "id",
+    "type_account": "object",
+    "currency": "text",
+    "contact_id": "id",
+    "contact": "object",
+    "invoice_lines": "objects",
+}
+"""``type_account`` is in the vendor's list of what may be sent, though nothing comes of it."""
+
+
+def _shown(expense: Expense) -> dict[str, Any]:
+    account = expense.type_account
+    return {
+        "id": expense.id,
+        "date": date_text(expense.date),
+        "state": expense.state,
+        "type_account_id": account.id if account else None,
+        "currency": expense.currency,
+        "contact_id": expense.contact.id if expense.contact else None,
+        "invoice_number": expense.invoice_number,
+        "type_account": shown_account(account) if account else None,
+        "cached_contact": cached(expense.contact),
+        "invoice_lines": [shown_line(line) for line in expense.lines],
+    }
+
+
+def _take_contact(call: Call, after: Expense, given: Given, complaints: Complaints) -> Contact | None:
+    if given.get("contact"):
+        attributes = call.reader.permitted(given["contact"], CONTACT_ATTRIBUTES)
+        after.contact = contact_after(call.company, None, attributes, complaints, prefix="Contact")
+        return after.contact
+    if "contact_id" in given:
+        after.contact = referred(call.company.contacts, given["contact_id"], "Contact", complaints, call.switches)
+    return None
+
+
+def _book(call: Call, expense: Expense | None) -> Expense:
+    given = call.reader.permitted(call.wrapped("expense"), _ATTRIBUTES)
+    complaints = Complaints("Uitgave")
+    check(given, _ATTRIBUTES, complaints)
+    after = replace(expense) if expense else Expense(date=call.today)
+    if given.get("date") is not None:
+        after.date = given["date"]
+    elif "date" in given and expense is not None:
+        complaints.add("Factuurdatum", BLANK)
+    after.currency = given.get("currency") or after.currency
+    after.state = given.get("state") or after.state
+    if after.state not in ("concept", "published"):
+        complaints.add("State", NOT_LISTED)
+    if "type_account_id" in given:
+        account = referred(call.company.accounts, given["type_account_id"], "Type account", complaints, call.switches)
+        after.type_account = account
+    if after.type_account is None and not complaints.said:
+        complaints.add("Type account", BLANK)
+    new_contact = _take_contact(call, after, given, complaints)
+    bodies = given.get("invoice_lines")
+    after.lines = lines_after(call.state, call.company, expense.lines if expense else None, bodies, complaints)
+    complaints.settle()
+    if new_contact is not None:
+        keep_contact(call.company, new_contact)
+    number_lines(call.state, after.lines)
+    return call.company.expenses.put(after) if expense else call.company.expenses.add(after)
+
+
+def _list(call: Call) -> Response:
+    selection = call.selection("all", "unpaid", "investments", "overpaid", "credit_invoices", default="all")
+    found = call.company.expenses.newest_first()
+    if selection == "credit_invoices":
+        rounding = call.switches.vat_rounding
+        found = [one for one in found if document_amounts((line.charge for line in one.lines), rounding).gross < 0]
+    elif selection in ("investments", "overpaid"):
+        found = []
+    first, last = call.query_date("search[from]"), call.query_date("search[till]")
+    found = [one for one in found if (not first or one.date >= first) and (not last or one.date <= last)]
+    return call.listed("expenses", found, _shown)
+
+
+def _create(call: Call) -> Response:
+    """The answer has no number yet; the next reading has (recorded)."""
+    expense = _book(call, None)
+    shown = _shown(expense)
+    expense.invoice_number = numbered(call.company, "expenses", expense.date)
+    return answer({"expense": shown}, 201)
+
+
+def _show(call: Call) -> Response:
+    return answer({"expense": _shown(call.record(call.company.expenses, "Uitgave"))})
+
+
+def _update(call: Call) -> Response:
+    return answer({"expense": _shown(_book(call, call.record(call.company.expenses, "Uitgave")))})
+
+
+def _delete(call: Call) -> Response:
+    call.company.expenses.remove(call.record(call.company.expenses, "Uitgave"))
+    return no_content()
+
+
+_SCOPE = ("manage:expenses",)
+ENDPOINTS = (
+    Endpoint("GET", "/expenses", _list, _SCOPE),
+    Endpoint("POST", "/expenses", _create, _SCOPE),
+    Endpoint("GET", "/expenses/{id}", _show, _SCOPE),
+    Endpoint("PATCH", "/expenses/{id}", _update, _SCOPE),
+    Endpoint("DELETE", "/expenses/{id}", _delete, _SCOPE),
+)

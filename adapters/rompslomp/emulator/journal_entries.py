@@ -1,0 +1,125 @@
+"""Journal entries: debit equals credit, and each line has one of the two (dossier §4, "others", §6)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from starlette.responses import Response
+
+from adapters.rompslomp.emulator.answers import answer, no_content
+from adapters.rompslomp.emulator.arithmetic import written
+from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.errors import BLANK, Complaints, no_such_record
+from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, date_text
+from adapters.rompslomp.emulator.records import JournalEntry, JournalLine
+from adapters.rompslomp.emulator.references import account_of
+from gateway.contract.exact import Json
+
+_ATTRIBUTES: Attributes = {"description": "long_text", "date": "date", "lines": "objects"}
+_LINE: Attributes = {
+    "account_id": "id",
+    "account_path": "long_text",
+    "debit_amount": "decimal",
+    "credit_amount": "decimal",
+}
+_KEPT_LINE: Attributes = {**_LINE, "id": "id", "_destroy": "boolean"}
+
+
+def _shown(entry: JournalEntry) -> dict[str, Any]:
+    lines = [
+        {
+            "id": line.id,
+            "account_id": line.account.id if line.account else None,
+            "account_path": line.account.path if line.account else None,
+            "debit_amount": None if line.debit_amount is None else written(line.debit_amount),
+            "credit_amount": None if line.credit_amount is None else written(line.credit_amount),
+        }
+        for line in entry.lines
+    ]
+    return {"id": entry.id, "description": entry.description, "date": date_text(entry.date), "lines": lines}
+
+
+def _line(call: Call, line: JournalLine, given: Given, complaints: Complaints) -> JournalLine:
+    check(given, _KEPT_LINE, complaints)
+    assign(line, given, "debit_amount", "credit_amount")
+    if "account_id" in given or "account_path" in given:
+        line.account = account_of(given, call.company, complaints, call.switches)
+    if line.account is None and not complaints.said:
+        complaints.add("Lines account", BLANK)
+    if (line.debit_amount is None) == (line.credit_amount is None):
+        complaints.add("Lines", "moeten elk een debet- of een creditbedrag hebben")
+    return line
+
+
+def _lines_after(
+    call: Call, entry: JournalEntry | None, given: Sequence[Json] | None, complaints: Complaints
+) -> list[JournalLine]:
+    after = {line.id: replace(line) for line in entry.lines} if entry else {}
+    added: list[JournalLine] = []
+    for body in given or ():
+        attributes = call.reader.permitted(body, _KEPT_LINE if entry else _LINE)
+        identity = attributes.get("id")
+        if identity is None:
+            added.append(_line(call, JournalLine(), attributes, complaints))
+        elif identity not in after:
+            raise no_such_record("Boekingsregel")
+        elif attributes.get("_destroy"):
+            del after[identity]
+        else:
+            after[identity] = _line(call, after[identity], attributes, complaints)
+    return [*after.values(), *added]
+
+
+def _book(call: Call, entry: JournalEntry | None) -> JournalEntry:
+    given = call.reader.permitted(call.wrapped("journal_entry"), _ATTRIBUTES)
+    complaints = Complaints("Boeking")
+    after = replace(entry) if entry else JournalEntry(date=call.today)
+    assign(after, given, "description")
+    if given.get("date") is not None:
+        after.date = given["date"]
+    elif entry is None or "date" in given:
+        complaints.add("Date", BLANK)
+    after.lines = _lines_after(call, entry, given.get("lines"), complaints)
+    if not complaints.said and _balance(after) != 0:
+        complaints.add("Boeking", "is niet in balans")
+    complaints.settle()
+    for line in after.lines:
+        line.id = line.id or call.state.ids.next("journal_lines")
+    return call.company.journal_entries.put(after) if entry else call.company.journal_entries.add(after)
+
+
+def _balance(entry: JournalEntry) -> Decimal:
+    sides = ((line.debit_amount or Decimal(0)) - (line.credit_amount or Decimal(0)) for line in entry.lines)
+    return sum(sides, Decimal(0))
+
+
+def _list(call: Call) -> Response:
+    return call.listed("journal_entries", call.company.journal_entries.newest_first(), _shown)
+
+
+def _create(call: Call) -> Response:
+    return answer({"journal_entry": _shown(_book(call, None))}, 201)
+
+
+def _show(call: Call) -> Response:
+    return answer({"journal_entry": _shown(call.record(call.company.journal_entries, "Boeking"))})
+
+
+def _update(call: Call) -> Response:
+    return answer({"journal_entry": _shown(_book(call, call.record(call.company.journal_entries, "Boeking")))})
+
+
+def _delete(call: Call) -> Response:
+    call.company.journal_entries.remove(call.record(call.company.journal_entries, "Boeking"))
+    return no_content()
+
+
+_SCOPE = ("manage:journal_entries",)
+ENDPOINTS = (
+    Endpoint("GET", "/journal_entries", _list, _SCOPE),
+    Endpoint("POST", "/journal_entries", _create, _SCOPE),
+    Endpoint("GET", "/journal_entries/{id}", _show, _SCOPE),
+    Endpoint("PATCH", "/journal_entries/{id}", _update, _SCOPE),
+    Endpoint("DELETE", "/journal_entries/{id}", _delete, _SCOPE),
+)

@@ -1,0 +1,139 @@
+"""The lines of invoices, expenses and quotations: one model, and the one inside a product."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from adapters.rompslomp.emulator.arithmetic import line_amounts, written
+from adapters.rompslomp.emulator.errors import BLANK, NOT_A_NUMBER, Complaints, no_such_record
+from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, decimal_in
+from adapters.rompslomp.emulator.records import Line
+from adapters.rompslomp.emulator.references import account_of, referred
+from adapters.rompslomp.emulator.state import Company, State
+from gateway.contract.exact import Json
+
+PRICED: Attributes = {
+    "description": "text",
+    "extended_description": "long_text",
+    "price_per_unit": "decimal",
+    "vat_rate": "scalar",
+    "vat_type_id": "id",
+    "account_id": "id",
+    "account_path": "long_text",
+}
+"""What a product's line takes. A ``vat_rate`` is read only where the VAT type has none of its own."""
+
+LINE: Attributes = {**PRICED, "quantity": "decimal", "product_id": "id"}
+KEPT_LINE: Attributes = {**LINE, "id": "id", "_destroy": "boolean"}
+PRICE_LABEL = "Stuksprijs"
+_LABELS = {"price_per_unit": PRICE_LABEL}
+
+
+def lines_after(
+    state: State, company: Company, lines: Sequence[Line] | None, given: Sequence[Json] | None, complaints: Complaints
+) -> list[Line]:
+    """The lines of a document once ``given`` is applied to ``lines``, which stay untouched.
+
+    A line with ``id`` is changed, or dropped with ``_destroy``; one without is added; one not mentioned stays. A line
+    of another document is not there (404). New lines have id 0 until ``number_lines``. ``lines`` is None where the
+    document itself is new.
+    """
+    after = {line.id: replace(line) for line in lines or ()}
+    added: list[Line] = []
+    for body in given or ():
+        attributes = state.reader.permitted(body, LINE if lines is None else KEPT_LINE)
+        identity = attributes.get("id")
+        if identity is None:
+            if not attributes.get("_destroy"):
+                added.append(_line(state, company, None, attributes, complaints))
+        elif identity not in after:
+            raise no_such_record("Factuurregel")
+        elif attributes.get("_destroy"):
+            del after[identity]
+        else:
+            after[identity] = _line(state, company, after[identity], attributes, complaints)
+    return [*after.values(), *added]
+
+
+def number_lines(state: State, lines: Sequence[Line]) -> None:
+    """Give every new line its id."""
+    for line in lines:
+        if line.id == 0:
+            line.id = state.ids.next("invoice_lines")
+
+
+def priced(state: State, company: Company, line: Line | None, given: Given, complaints: Complaints) -> Line:
+    """A product's line, new or changed by ``given``."""
+    check(given, PRICED, complaints, _LABELS)
+    line = replace(line) if line else Line(vat_type=state.vat_type_named("vat_high"))
+    assign(line, given, "description", "extended_description")
+    if given.get("price_per_unit") is not None:
+        line.price_per_unit = given["price_per_unit"]
+    elif "price_per_unit" in given or line.id == 0:
+        complaints.add(PRICE_LABEL, BLANK)
+    if "vat_type_id" in given:
+        found = referred(state.vat_types, given["vat_type_id"], "Vat type", complaints, state.switches)
+        line.vat_type = found or state.vat_type_named("vat_high")
+    if "account_id" in given or "account_path" in given:
+        line.account = account_of(given, company, complaints, state.switches)
+    _take_rate(line, given, complaints)
+    return line
+
+
+def _line(state: State, company: Company, line: Line | None, given: Given, complaints: Complaints) -> Line:
+    check({name: value for name, value in given.items() if name == "quantity"}, LINE, complaints)
+    product = line.product if line else None
+    if "product_id" in given:
+        product = referred(company.products, given["product_id"], "Product", complaints, state.switches)
+    if line is None and product is not None and state.switches.product_fills_line:
+        given = {**_product_attributes(product.line), **given}
+    made = priced(state, company, line, {name: given[name] for name in given if name in PRICED}, complaints)
+    made.product = product
+    if "quantity" in given:
+        made.quantity = given["quantity"] if given["quantity"] is not None else Decimal(1)
+    return made
+
+
+def _product_attributes(line: Line) -> Given:
+    return {
+        "description": line.description,
+        "extended_description": line.extended_description,
+        "price_per_unit": line.price_per_unit,
+        "vat_type_id": line.vat_type.id,
+        "vat_rate": line.custom_rate,
+        "account_id": line.account.id if line.account else None,
+    }
+
+
+def _take_rate(line: Line, given: Given, complaints: Complaints) -> None:
+    if line.vat_type.value is not None:
+        line.custom_rate = None
+        return
+    if given.get("vat_rate") is not None:
+        rate = decimal_in(given["vat_rate"])
+        if rate.is_nan():
+            complaints.add("Vat rate", NOT_A_NUMBER)
+        line.custom_rate = rate
+    elif "vat_rate" in given or line.custom_rate is None:
+        complaints.add("Vat rate", BLANK)
+
+
+def shown_line(line: Line) -> dict[str, Any]:
+    """A line as answers have it."""
+    amounts = line_amounts(line.charge)
+    return {
+        "id": line.id,
+        "description": line.description,
+        "extended_description": line.extended_description,
+        "price_per_unit": written(line.price_per_unit),
+        "price_with_vat": written(amounts.gross),
+        "price_without_vat": written(amounts.net),
+        "vat_amount": written(amounts.vat),
+        "vat_rate": written(line.rate),
+        "vat_type_id": line.vat_type.id,
+        "quantity": written(line.quantity),
+        "product_id": line.product.id if line.product else None,
+        "account_id": line.account.id if line.account else None,
+        "account_path": line.account.path if line.account else None,
+    }

@@ -1,0 +1,138 @@
+"""Payments: mutations of bank and cash accounts, some of which settle an invoice (dossier §3.1, §4, "payment").
+
+No answer says which invoice a payment settles: that link exists only here.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from starlette.responses import Response
+
+from adapters.rompslomp.emulator.answers import answer, no_content
+from adapters.rompslomp.emulator.arithmetic import written
+from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.errors import BLANK, Complaints
+from adapters.rompslomp.emulator.fields import AMSTERDAM, Attributes, Given, check, moment_text
+from adapters.rompslomp.emulator.records import Payment, SalesInvoice
+from adapters.rompslomp.emulator.references import account_of
+from adapters.rompslomp.emulator.state import Company, State
+
+ATTRIBUTES: Attributes = {
+    "amount": "decimal",
+    "description": "text",
+    "account_id": "id",
+    "account_path": "long_text",
+    "paid_at": "moment",
+}
+
+
+def payment_after(
+    state: State, company: Company, payment: Payment | None, given: Given, complaints: Complaints, prefix: str = ""
+) -> Payment:
+    """A payment, new or changed by ``given``, not yet kept."""
+    labels = {"amount": f"{prefix}bedrag".capitalize(), "paid_at": f"{prefix}betaaldatum".capitalize()}
+    check(given, ATTRIBUTES, complaints, labels)
+    start = Payment(Decimal(0), state.clock.now().astimezone(AMSTERDAM))
+    after = replace(payment) if payment else start
+    for name, label in labels.items():
+        if given.get(name) is not None:
+            setattr(after, name, given[name])
+        elif payment is None or name in given:
+            complaints.add(label, BLANK)
+    if "description" in given:
+        after.description = given["description"]
+    if payment is None or "account_id" in given or "account_path" in given:
+        after.account = account_of(given, company, complaints, state.switches)
+        asked = given.get("account_id") is not None or given.get("account_path") is not None
+        if not asked and state.switches.payment_needs_account:
+            complaints.add(f"{prefix}rekening".capitalize(), BLANK)
+    return after
+
+
+def book_payment(state: State, company: Company, body: object, payment: Payment | None = None) -> Payment:
+    """Make or change a payment. Raises ``ApiError``."""
+    complaints = Complaints("Betaling")
+    after = payment_after(state, company, payment, state.reader.permitted(body, ATTRIBUTES), complaints)
+    complaints.settle()
+    return company.payments.put(after) if payment else company.payments.add(after)
+
+
+def paid_on(company: Company, invoice: SalesInvoice) -> Decimal:
+    """What was paid on an invoice, in euro."""
+    payments = (payment for payment in company.payments.oldest_first() if payment.invoice_id == invoice.id)
+    return sum((payment.amount for payment in payments), Decimal(0))
+
+
+def shown_payment(payment: Payment) -> dict[str, Any]:
+    """A payment as answers have it."""
+    return {
+        "id": payment.id,
+        "amount": written(payment.amount),
+        "description": payment.description,
+        "account_id": payment.account.id if payment.account else None,
+        "account_path": payment.account.path if payment.account else None,
+        "paid_at": moment_text(payment.paid_at),
+    }
+
+
+def _is_double(payment: Payment, payments: list[Payment]) -> bool:
+    return any(
+        other is not payment
+        and (other.amount, other.paid_at, other.description, other.account)
+        == (payment.amount, payment.paid_at, payment.description, payment.account)
+        for other in payments
+    )
+
+
+def _list(call: Call) -> Response:
+    selection = call.selection(
+        "unbooked",
+        "all_in_current_bookyear",
+        "all",
+        "booked",
+        "duplicate_bank_mutations",
+        "manual",
+        default="unbooked",
+    )
+    found = call.company.payments.newest_first()
+    if selection == "unbooked" and not call.switches.invoice_payments_unbooked:
+        found = [payment for payment in found if payment.invoice_id is None]
+    elif selection == "booked":
+        found = [payment for payment in found if payment.invoice_id is not None]
+    elif selection == "all_in_current_bookyear":
+        found = [payment for payment in found if payment.paid_at.year == call.today.year]
+    elif selection == "duplicate_bank_mutations":
+        found = [payment for payment in found if _is_double(payment, found)]
+    elif selection == "manual":
+        found = [payment for payment in found if not payment.imported]
+    return call.listed("payments", found, shown_payment)
+
+
+def _create(call: Call) -> Response:
+    payment = book_payment(call.state, call.company, call.wrapped("payment"))
+    return answer({"payment": shown_payment(payment)}, 201)
+
+
+def _show(call: Call) -> Response:
+    return answer({"payment": shown_payment(call.record(call.company.payments, "Betaling"))})
+
+
+def _update(call: Call) -> Response:
+    payment = call.record(call.company.payments, "Betaling")
+    return answer({"payment": shown_payment(book_payment(call.state, call.company, call.wrapped("payment"), payment))})
+
+
+def _delete(call: Call) -> Response:
+    call.company.payments.remove(call.record(call.company.payments, "Betaling"))
+    return no_content()
+
+
+_SCOPE = ("manage:payments",)
+ENDPOINTS = (
+    Endpoint("GET", "/payments", _list, _SCOPE),
+    Endpoint("POST", "/payments", _create, _SCOPE),
+    Endpoint("GET", "/payments/{id}", _show, _SCOPE),
+    Endpoint("PATCH", "/payments/{id}", _update, _SCOPE),
+    Endpoint("DELETE", "/payments/{id}", _delete, _SCOPE),
+)

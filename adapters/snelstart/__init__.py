@@ -1,0 +1,1 @@
+"""SnelStart: Dutch bookkeeping, by its B2B API v2."""

@@ -1,0 +1,168 @@
+"""Every operation of the API: its path, the scopes it needs, and what carries it out here.
+
+The list is the OpenAPI document's, complete; an operation without a function is known, guarded by its scopes, and then
+answered 501, which the vendor never does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.snelstart.emulator import (
+    articles,
+    company,
+    documents,
+    memorial,
+    mutations,
+    orders,
+    relations,
+    settings,
+    ubl,
+)
+from adapters.snelstart.emulator.calls import Answer, Call
+from adapters.snelstart.emulator.entries import PURCHASES, SALES, Entries
+from adapters.snelstart.emulator.payments import BANK, CASH, Payments
+
+Function = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method and a path; parts in braces are variable, the others match in any casing."""
+
+    method: str
+    path: str
+    scopes: tuple[str, ...]
+    function: Function | None
+
+
+def _echo(call: Call) -> Answer:
+    return Answer(200, call.parts["input"])
+
+
+_sales, _purchases = Entries(SALES), Entries(PURCHASES)
+_bank, _cash = Payments(BANK), Payments(CASH)
+
+_TABLE: tuple[tuple[str, str, Function | None], ...] = (
+    ("POST /artikelen", "artikelen:write", articles.create),
+    ("GET /artikelen", "artikelen:read", articles.list_all),
+    ("GET /artikelen/prijsafspraken", "artikelen:read", None),
+    ("GET /artikelen/{id}", "artikelen:read", articles.get),
+    ("PUT /artikelen/{id}", "artikelen:write", articles.update),
+    ("DELETE /artikelen/{id}", "artikelen:write", articles.delete),
+    ("GET /artikelen/{id}/customFields", "artikelen:read", None),
+    ("PUT /artikelen/{id}/customFields", "artikelen:write", None),
+    ("GET /artikelomzetgroepen", "artikelen:read", articles.list_groups),
+    ("GET /artikelomzetgroepen/{id}", "artikelen:read", articles.get_group),
+    ("POST /bankafschriftbestanden", "bankieren:write", None),
+    ("GET /bankboekingen/{id}", "bankieren:read", _bank.get),
+    ("PUT /bankboekingen/{id}", "bankieren:write", _bank.update),
+    ("DELETE /bankboekingen/{id}", "bankieren:write", _bank.delete),
+    ("POST /bankboekingen", "bankieren:write", _bank.create),
+    ("GET /bankboekingen", "bankieren:read", _bank.list_all),
+    ("GET /companyInfo", "settings:read", company.get),
+    ("PUT /companyInfo", "settings:write", company.update),
+    ("GET /dagboeken", "boekhouden:read", settings.list_journals),
+    ("GET /documenten/{id}", "documenten:read", documents.get),
+    ("PUT /documenten/{id}", "boekhouden:write documenten:write", documents.update),
+    ("DELETE /documenten/{id}", "boekhouden:write documenten:write", documents.delete),
+    ("GET /documenten/{documenttype}/{pid}", "documenten:read", documents.list_of_parent),
+    ("POST /documenten/{documenttype}", "boekhouden:write documenten:write", documents.create),
+    ("GET /echo/{input}", "", _echo),
+    ("GET /grootboeken", "boekhouden:read", settings.list_ledgers),
+    ("POST /grootboeken", "boekhouden:write", settings.create_ledger),
+    ("GET /grootboeken/{id}", "boekhouden:read", settings.get_ledger),
+    ("GET /grootboekmutaties", "boekhouden:read", mutations.list_all),
+    ("GET /grootboekmutaties/{id}", "boekhouden:read", mutations.get),
+    ("GET /inkoopboekingen/GetCreateFromAttachmentStatus", "boekhouden:write", None),
+    ("GET /inkoopboekingen/{id}", "boekhouden:read", _purchases.get),
+    ("PUT /inkoopboekingen/{id}", "boekhouden:write", _purchases.update),
+    ("DELETE /inkoopboekingen/{id}", "boekhouden:write", _purchases.delete),
+    ("POST /inkoopboekingen", "boekhouden:write", _purchases.create),
+    ("POST /inkoopboekingen/ubl", "boekhouden:write orders:write", None),
+    ("POST /inkoopboekingen/CreateFromAttachment", "boekhouden:write", None),
+    ("GET /inkoopfacturen", "orders:read", _purchases.list_invoices),
+    ("GET /kasboekingen/{id}", "kas:read", _cash.get),
+    ("PUT /kasboekingen/{id}", "kas:write", _cash.update),
+    ("DELETE /kasboekingen/{id}", "kas:write", _cash.delete),
+    ("POST /kasboekingen", "kas:write", _cash.create),
+    ("GET /kasboekingen", "kas:read", _cash.list_all),
+    ("GET /kostenplaatsen", "settings:read", settings.list_cost_centres),
+    ("POST /kostenplaatsen", "settings:write", settings.create_cost_centre),
+    ("GET /kostenplaatsen/{id}", "settings:read", settings.get_cost_centre),
+    ("PUT /kostenplaatsen/{id}", "settings:write", settings.update_cost_centre),
+    ("DELETE /kostenplaatsen/{id}", "settings:write", settings.delete_cost_centre),
+    ("GET /landen", "settings:read", settings.list_countries),
+    ("GET /landen/{id}", "settings:read", settings.get_country),
+    ("GET /memoriaalboekingen/{id}", "memoriaal:read", memorial.get),
+    ("PUT /memoriaalboekingen/{id}", "memoriaal:write", memorial.update),
+    ("DELETE /memoriaalboekingen/{id}", "memoriaal:write", memorial.delete),
+    ("POST /memoriaalboekingen", "memoriaal:write", memorial.create),
+    ("GET /prijsafspraken", "relaties:read", None),
+    ("GET /rapportages/kolommenbalans", "rapportage", None),
+    ("GET /rapportages/periodebalans", "rapportage", None),
+    ("GET /relaties", "relaties:read", relations.list_all),
+    ("POST /relaties", "relaties:write", relations.create),
+    ("GET /relaties/{id}", "relaties:read", relations.get),
+    ("PUT /relaties/{id}", "relaties:write", relations.update),
+    ("DELETE /relaties/{id}", "relaties:write", relations.delete),
+    ("GET /relaties/{id}/doorlopendeincassomachtigingen", "relaties:read", relations.mandates),
+    ("GET /relaties/{id}/inkoopboekingen", "relaties:read boekhouden:read", relations.purchase_entries),
+    ("GET /relaties/{id}/verkoopboekingen", "relaties:read boekhouden:read", relations.sales_entries),
+    ("GET /relaties/{id}/customFields", "relaties:read", None),
+    ("PUT /relaties/{id}/customFields", "relaties:write", None),
+    ("GET /verkoopboekingen/{id}", "boekhouden:read", _sales.get),
+    ("PUT /verkoopboekingen/{id}", "boekhouden:write", _sales.update),
+    ("DELETE /verkoopboekingen/{id}", "boekhouden:write", _sales.delete),
+    ("POST /verkoopboekingen", "boekhouden:write", _sales.create),
+    ("GET /verkoopfacturen/{id}", "orders:read", _sales.get_invoice),
+    ("GET /verkoopfacturen/{id}/ubl", "orders:read", ubl.get),
+    ("GET /verkoopfacturen", "orders:read", _sales.list_invoices),
+    ("GET /verkooporders", "orders:read", orders.list_all),
+    ("POST /verkooporders", "orders:write", orders.create),
+    ("GET /verkooporders/{id}", "orders:read", orders.get),
+    ("PUT /verkooporders/{id}", "orders:write", orders.update),
+    ("DELETE /verkooporders/{id}", "orders:write", orders.delete),
+    ("PUT /verkooporders/{id}/ProcesStatus", "orders:write", orders.update_process),
+    ("GET /verkoopordersjablonen", "orders:read", orders.list_templates),
+    ("GET /verkoopordersjablonen/{id}", "orders:read", orders.get_template),
+    ("GET /btwaangiftes", "btwaangiftes:read", None),
+    ("GET /btwaangiftes/{id}", "btwaangiftes:read", None),
+    ("PUT /btwaangiftes/{id}/externAangeven", "btwaangiftes:write", None),
+    ("GET /offertes", "orders:read", None),
+    ("POST /offertes", "orders:write", None),
+    ("GET /offertes/{id}", "orders:read", None),
+    ("PUT /offertes/{id}", "orders:write", None),
+    ("DELETE /offertes/{id}", "orders:write", None),
+    ("GET /btwtarieven", "settings:read", settings.list_vat_rates),
+    ("GET /actieprijzen", "settings:read", None),
+    ("GET /vatratedefinitions", "settings:read", settings.list_foreign_rate_kinds),
+    ("GET /vatrates/{id}", "settings:read", settings.get_foreign_rates),
+    ("GET /vatrates", "settings:read", settings.list_foreign_rates),
+    ("GET /authorization/HasUserAccessToAdministration", "", settings.has_user_access),
+)
+
+OPERATIONS = tuple(Operation(*call.split(" ", 1), tuple(scopes.split()), function) for call, scopes, function in _TABLE)
+
+
+def find(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+    """The operation a path after ``/v2`` leads to, with its variable parts; a fixed part wins over a variable one."""
+    parts = path.removesuffix("/").split("/")
+    best: tuple[Operation, dict[str, str]] | None = None
+    for operation in OPERATIONS:
+        wanted = operation.path.split("/")
+        if operation.method != method or len(wanted) != len(parts):
+            continue
+        variables = _matched(wanted, parts)
+        if variables is not None and (best is None or len(variables) < len(best[1])):
+            best = operation, variables
+    return best
+
+
+def _matched(wanted: list[str], parts: list[str]) -> dict[str, str] | None:
+    variables: dict[str, str] = {}
+    for want, part in zip(wanted, parts, strict=True):
+        if want.startswith("{") and part:
+            variables[want[1:-1]] = part
+        elif want.lower() != part.lower():
+            return None
+    return variables

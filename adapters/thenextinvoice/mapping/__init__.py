@@ -1,0 +1,1 @@
+"""What TheNextInvoice says, and what we say: pure, both ways."""

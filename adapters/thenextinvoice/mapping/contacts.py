@@ -1,0 +1,245 @@
+"""Customers (documentation, "Customer") and contacts."""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from adapters.thenextinvoice.mapping.values import (
+    Flag,
+    Number,
+    RecordId,
+    Said,
+    Wire,
+    country_of,
+    currency_of,
+    json_number,
+    language_of,
+)
+from gateway.contract.adapter import Record
+from gateway.contract.errors import invalid
+from gateway.contract.models import Address, Contact
+
+TEXTS: Mapping[str, str] = {
+    "email": "email",
+    "invoice_email": "ccaddress",
+    "phone": "phone",
+    "vat_number": "vatnumber",
+    "iban": "iban",
+    "number": "debnumber",
+}
+"""Plain texts, by our name."""
+
+PLACE: Mapping[str, str] = {"postal_code": "postalcode", "city": "city", "country": "country"}
+"""Parts of the address beside its first line, by our name."""
+
+REQUIRED = ("companyname", "address", "postalcode", "city", "country", "email")
+"""Texts that every write must hold. One that is not known goes out empty: whether that will do is theirs to say."""
+
+WRITABLE = (
+    *REQUIRED,
+    "companycontact",
+    "ccaddress",
+    "debnumber",
+    "vatnumber",
+    "phone",
+    "iban",
+    "optionalfield_1",
+    "optionalfield_2",
+    "person",
+    "option_expiration",
+    "option_extratext",
+    "option_extratextbottom",
+    "option_language",
+    "option_currency",
+)
+"""Every property a customer is written with. A PUT resets the ones it is not given, so all of them go out."""
+
+POINTERS: Mapping[str, str] = {
+    **{theirs: f"/{ours}" for ours, theirs in TEXTS.items()},
+    **{theirs: f"/address/{ours}" for ours, theirs in PLACE.items()},
+    "address": "/address/line1",
+    "companyname": "/company_name",
+    "companycontact": "/contact_person",
+    "person": "/kind",
+    "option_expiration": "/payment_term_days",
+    "option_language": "/language",
+    "option_currency": "/currency",
+}
+
+HOLDS = frozenset(
+    {
+        "kind",
+        "roles",
+        "company_name",
+        "contact_person",
+        "address",
+        "address.line1",
+        "address.street",
+        "address.house_number",
+        "address.house_number_addition",
+        "payment_term_days",
+        "language",
+        "currency",
+        *TEXTS,
+        *(f"address.{part}" for part in PLACE),
+    }
+)
+
+Refuse = Callable[[str, str], None]
+"""``Upstream.unsupported``: raises, or lets the value be left out."""
+
+_TWO_LETTERS = re.compile(r"[A-Za-z]{2}")
+
+
+class Customer(Wire):
+    """A customer as it is read: ids, booleans and numbers in text."""
+
+    id: RecordId
+    companyname: Said = None
+    companycontact: Said = None
+    address: Said = None
+    postalcode: Said = None
+    city: Said = None
+    country: Said = None
+    email: Said = None
+    ccaddress: Said = None
+    debnumber: Said = None
+    vatnumber: Said = None
+    phone: Said = None
+    iban: Said = None
+    person: Flag = False
+    option_expiration: Number | Said = None
+    option_language: Said = None
+    option_currency: Said = None
+
+    @property
+    def term_days(self) -> int | None:
+        """Days an invoice may stay open; null where that is not a whole number of days."""
+        days = self.option_expiration
+        return int(days) if isinstance(days, Decimal) and days == days.to_integral_value() and days >= 0 else None
+
+
+def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
+    """A customer as a contact. A person's name stands in ``companyname`` (documentation, "Listing Customers")."""
+    customer = Customer.of(raw)
+    unheld = {
+        "country": customer.country and not country_of(customer.country),
+        "option_expiration": customer.option_expiration is not None and customer.term_days is None,
+        "option_language": customer.option_language and not language_of(customer.option_language),
+        "option_currency": customer.option_currency and not currency_of(customer.option_currency),
+        "companycontact": customer.person and customer.companycontact,
+    }
+    item = Contact(
+        id=customer.id,
+        kind="person" if customer.person else "company",
+        roles=["customer"],
+        name=customer.companyname or "",
+        company_name=None if customer.person else customer.companyname,
+        contact_person=customer.companyname if customer.person else customer.companycontact,
+        email=customer.email,
+        invoice_email=customer.ccaddress,
+        phone=customer.phone,
+        address=_address_of(customer),
+        vat_number=customer.vatnumber,
+        iban=customer.iban,
+        number=customer.debnumber,
+        language=language_of(customer.option_language),
+        currency=currency_of(customer.option_currency),
+        payment_term_days=customer.term_days,
+        archived=False,
+    )
+    mapped = {"id", *POINTERS} - {name for name, lost in unheld.items() if lost}
+    return Record(item, raw, frozenset(mapped))
+
+
+def _address_of(customer: Customer) -> Address | None:
+    if not (customer.address or customer.postalcode or customer.city or customer.country):
+        return None
+    return Address(
+        line1=customer.address,
+        postal_code=customer.postalcode,
+        city=customer.city,
+        country=country_of(customer.country),
+    )
+
+
+def blank() -> dict[str, Any]:
+    """A customer of whom nothing is known."""
+    return {**dict.fromkeys(REQUIRED, ""), "person": False}
+
+
+def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A customer as it was read, in the types it is written in, with everything a PUT would otherwise reset."""
+    customer = Customer.of(raw)
+    body = {name: raw[name] for name in WRITABLE if name in raw}
+    days = customer.option_expiration
+    body["person"] = customer.person
+    body["option_expiration"] = json_number(days) if isinstance(days, Decimal) else None
+    return body | {name: body.get(name) or "" for name in REQUIRED}
+
+
+def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
+    """What to write: ``body`` with what the caller said (``given()`` of a draft or a change) put in.
+
+    Raises ``validation_failed`` where the names do not make a company or a person.
+    """
+    result = dict(body)
+    if "supplier" in (said.get("roles") or ()):
+        refuse("/roles", "TheNextInvoice knows customers only.")
+    _put_names(result, said, refuse)
+    for ours, theirs in TEXTS.items():
+        if ours in said:
+            result[theirs] = said[ours]
+    if "address" in said:
+        _put_address(result, said["address"])
+    if "payment_term_days" in said:
+        result["option_expiration"] = said["payment_term_days"]
+    if "currency" in said:
+        result["option_currency"] = said["currency"]
+    if "language" in said:
+        _put_language(result, said["language"], refuse)
+    return result | {name: result.get(name) or "" for name in REQUIRED}
+
+
+def _put_names(body: dict[str, Any], said: Mapping[str, Any], refuse: Refuse) -> None:
+    """Kind and names together, because a person has one name here and it stands where a company's does."""
+    was_person = bool(body["person"])
+    person = was_person if said.get("kind") is None else said["kind"] == "person"
+    name, contact = body.get("companyname") or None, body.get("companycontact") or None
+    company_name = said.get("company_name", None if was_person else name)
+    contact_person = said.get("contact_person", name if was_person else contact)
+    if person and contact_person is None:
+        raise invalid("/contact_person", "A person needs contact_person.", "required")
+    if not person and company_name is None:
+        raise invalid("/company_name", "A company needs company_name.", "required")
+    if person and company_name is not None:
+        refuse("/company_name", "A person has one name in TheNextInvoice, and no company's.")
+    body["person"] = person
+    body["companyname"] = contact_person if person else company_name
+    if not person:
+        body["companycontact"] = contact_person
+    elif not was_person:
+        body["companycontact"] = None
+
+
+def _put_address(body: dict[str, Any], address: Address | None) -> None:
+    if address is None:
+        body.update(dict.fromkeys(("address", *PLACE.values()), ""))
+        return
+    said = address.given()
+    for ours, theirs in PLACE.items():
+        if ours in said:
+            body[theirs] = said[ours]
+    if not {"line1", "street", "house_number", "house_number_addition"} & said.keys():
+        return
+    if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
+        raise invalid("/address/street", "A house number needs its street.", "required")
+    body["address"] = address.first_line()
+
+
+def _put_language(body: dict[str, Any], language: str | None, refuse: Refuse) -> None:
+    if language is not None and not _TWO_LETTERS.fullmatch(language):
+        refuse("/language", "TheNextInvoice knows a language by two letters.")
+        return
+    body["option_language"] = language and language.lower()

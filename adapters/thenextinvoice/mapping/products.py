@@ -1,0 +1,103 @@
+"""Products (documentation, "Product"): one text, one price, a VAT code and a ledger."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from adapters.thenextinvoice.mapping.values import Number, RecordId, Reference, Wire, json_number
+from adapters.thenextinvoice.wire import is_number
+from gateway.contract.adapter import Record
+from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.models import Product
+
+FIELDS: Mapping[str, str] = {
+    "name": "description",
+    "price": "price",
+    "vat_code_id": "vat_id",
+    "ledger_account_id": "ledgernumber_id",
+}
+"""Every property of a product, by our name."""
+
+POINTERS: Mapping[str, str] = {theirs: f"/{ours}" for ours, theirs in FIELDS.items()}
+HOLDS = frozenset({*FIELDS, "price_includes_tax"})
+_MAPPED = frozenset({"id", *FIELDS.values()})
+
+
+class ProductRow(Wire):
+    """A product as it is read."""
+
+    id: RecordId
+    description: str
+    price: Number
+    vat_id: Reference = None
+    ledgernumber_id: Reference = None
+
+
+def product_of(raw: Mapping[str, Any]) -> Record[Product]:
+    """A product as we say it. That its price is without VAT is what the invoices' default (``includesVat``) suggests."""
+    row = ProductRow.of(raw)
+    item = Product(
+        id=row.id,
+        name=row.description,
+        type="unknown",
+        price=row.price,
+        price_includes_tax=False,
+        vat_code_id=row.vat_id,
+        ledger_account_id=row.ledgernumber_id,
+        archived=False,
+    )
+    return Record(item, raw, _MAPPED)
+
+
+def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A product as it was read, whole: a PUT may clear what it is not given (dossier, "Not said")."""
+    row = ProductRow.of(raw)
+    return {
+        "description": row.description,
+        "price": json_number(row.price),
+        "vat_id": _whole(row.vat_id),
+        "ledgernumber_id": _whole(row.ledgernumber_id),
+    }
+
+
+def _whole(id: str | None) -> int | None:
+    return None if id is None else int(id)
+
+
+def merged(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """What to write: ``body`` with what the caller said put in. A price that is not known is left out.
+
+    Raises ``field_unsupported`` for a price with VAT, whatever ``on_unsupported`` says: dropping that it is one would
+    change the price.
+    """
+    if said.get("price_includes_tax"):
+        reason = "The price of a product is without VAT in TheNextInvoice."
+        raise Problem("field_unsupported", reason, errors=[FieldError("/price_includes_tax", "unsupported", reason)])
+    result = dict(body)
+    for ours, theirs in FIELDS.items():
+        if ours in said:
+            result[theirs] = _written(ours, said[ours])
+    if result.get("price", 0) is None:
+        del result["price"]
+    return result
+
+
+def _written(name: str, value: object) -> object:
+    if isinstance(value, Decimal):
+        return json_number(value)
+    if isinstance(value, str) and name.endswith("_id"):
+        if not is_number(value):
+            raise invalid(f"/{name}", "There is no such record in TheNextInvoice.", "not_found")
+        return int(value)
+    return value
+
+
+def alike(raw: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    """Whether a product is, to the letter and the cent, the one that was sent."""
+    sent = {"vat_id": None, "ledgernumber_id": None, **body}
+    return as_written(raw) == sent
+
+
+def made_since(newest_first: Sequence[Mapping[str, Any]], highest: int) -> list[Mapping[str, Any]]:
+    """The products with an id above one."""
+    return [raw for raw in newest_first if int(ProductRow.of(raw).id) > highest]

@@ -1,0 +1,226 @@
+"""How TheNextInvoice is spoken to: its paths, its envelope, its errors and its log-in. Pure functions, no I/O.
+
+Every JSON answer is ``{success, data, error{code, message}}``; files come bare (documentation, "Response envelope").
+"""
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from gateway.contract.auth import AccessToken, Grant
+from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, not_found
+from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.secret import Secret
+from gateway.contract.upstream import Query, Reply, Request, path_of
+
+PROVIDER = "thenextinvoice"
+ROOT = ("api", "v1")
+
+ASSUMED_LIFETIME = timedelta(minutes=10)
+"""How long a JWT without an ``exp`` is used: no lifetime is documented. One that ends sooner answers 401."""
+ASSUMED_WAIT = 30
+"""Seconds to wait after a 429 that names no time: no limits are documented."""
+
+_NUMERIC = re.compile(r"[1-9][0-9]{0,17}")
+_REFUSED = re.compile(rb'"success"\s*:\s*false')
+_STATE = re.compile(
+    r"finali[sz]ed|definitie|state transition|invalid state|\bdraft\b|\bconcept|\balready\b|\breeds\b|\bal (?:betaald|gecrediteerd)\b",
+    re.IGNORECASE,
+)
+"""Words of a refusal that is about the state of a record. Refused states answer 400 and 500 (documentation, "Update an
+Invoice", "Credit an invoice"), as invalid fields and real failures do: only the message tells them apart."""
+
+_FIELD = r"(?:[A-Za-z]+\[[0-9]+\]\.)?[A-Za-z_][A-Za-z0-9_.]*"
+_FIELD_NAMED = re.compile(rf"^(?:Unknown field: )?(?P<field>{_FIELD}) (?:is|must|does|can|has|lies|may)\b|^Unknown field: (?P<unknown>{_FIELD})$")
+_LINE_OF = re.compile(r"lines\[(?P<line>[0-9]+)\]\.(?P<field>[A-Za-z_]+)")
+_NO_FIELD = frozenset({"Invoice", "Customer", "Product", "It", "This", "There", "Quotation", "Password"})
+
+
+def ask(method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
+    """A request below ``/api/v1``."""
+    return Request(method, path_of(*ROOT, *segments), query=query, json=json)
+
+
+def number_in_path(id: str) -> str:
+    """An id as it may stand in a path. Raises ``not_found`` for what is no number.
+
+    Beside the records live ``/customer/search``, ``/settings/profile/default`` and comma-separated lists of ids.
+    """
+    if not _NUMERIC.fullmatch(id):
+        not_found()
+    return id
+
+
+def is_number(id: str) -> bool:
+    """Whether a text may be the id of a record here."""
+    return _NUMERIC.fullmatch(id) is not None
+
+
+def read_envelope(reply: Reply) -> Any:
+    """The ``data`` of a success; null where there is none. Raises ``upstream_malformed``."""
+    said = reply.json()
+    if not isinstance(said, dict) or said.get("success") is not True:
+        raise malformed("TheNextInvoice's answer is not in its envelope.")
+    return said.get("data")
+
+
+def read_error(reply: Reply) -> Problem | None:
+    """What a refusal says; null for a success. ``success: false`` is a refusal under any status."""
+    succeeded = 200 <= reply.status < 300
+    if succeeded and not _REFUSED.search(reply.body):
+        return None
+    fault = _fault(reply)
+    if succeeded and fault is None:
+        return None
+    code, message = fault or (None, None)
+    status = reply.status
+    if succeeded:
+        status = code if code is not None and 400 <= code <= 599 else 400
+    upstream = UpstreamFault(PROVIDER, status=reply.status, code=str(code) if code else None, message=message)
+    return _problem(status, message, upstream, reply.headers)
+
+
+def _fault(reply: Reply) -> tuple[int | None, str | None] | None:
+    """The code and message of an envelope that says it failed."""
+    try:
+        said = loads(reply.body)
+    except MalformedJson:
+        return None
+    if not isinstance(said, dict) or said.get("success") is not False:
+        return None
+    error = said.get("error")
+    if not isinstance(error, dict):
+        return None, error if isinstance(error, str) else None
+    code, message = error.get("code"), error.get("message")
+    whole = code if isinstance(code, int) and not isinstance(code, bool) else None
+    return whole, message if isinstance(message, str) and message else None
+
+
+def _problem(status: int, message: str | None, upstream: UpstreamFault, headers: Mapping[str, str]) -> Problem:
+    words = f": {message}" if message else "."
+    if status == 401:
+        return Problem("connection_needs_reauth", f"TheNextInvoice does not accept the token{words}", upstream=upstream)
+    if status == 403:
+        return Problem("upstream_forbidden", f"TheNextInvoice forbids this{words}", upstream=upstream)
+    if status == 404:
+        return Problem("not_found", f"TheNextInvoice has no such record{words}", upstream=upstream)
+    if status == 429:
+        wait = _wait(headers)
+        return Problem("upstream_rate_limited", "TheNextInvoice asks to wait.", upstream=upstream, retry_after=wait)
+    if status == 409 or (status in (400, 500) and message and _STATE.search(message)):
+        return Problem("conflict", f"The record's state does not allow this{words}", upstream=upstream)
+    if status >= 500 or status == 408:
+        return Problem("upstream_unavailable", f"TheNextInvoice failed{words}", upstream=upstream)
+    if status >= 400:
+        detail = f"TheNextInvoice refuses this{words}"
+        return Problem("upstream_rejected", detail, errors=_about_field(message), upstream=upstream)
+    return Problem("upstream_malformed", f"TheNextInvoice answers with status {status}.", upstream=upstream)
+
+
+def _about_field(message: str | None) -> Sequence[FieldError]:
+    """The field that a message begins with, as in ``email is required``. Its pointer is the resource's to say."""
+    found = _FIELD_NAMED.match(message or "")
+    if message is None or found is None:
+        return ()
+    named = found["field"] or found["unknown"]
+    if named in _NO_FIELD:
+        return ()
+    return [FieldError(pointer="", code="rejected", message=message, provider_field=named)]
+
+
+def _wait(headers: Mapping[str, str]) -> int:
+    """Seconds that ``Retry-After`` asks for: a number, or a date counted from the answer's own ``Date``."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        until = parsedate_to_datetime(text)
+        return max(0, int((until - parsedate_to_datetime(headers.get("date", ""))).total_seconds()))
+    except (TypeError, ValueError):
+        return ASSUMED_WAIT
+
+
+@contextmanager
+def pointing(pointers: Mapping[str, str]) -> Iterator[None]:
+    """Name our own field beside TheNextInvoice's in a refusal. ``pointers`` goes from its fields to our pointers.
+
+    A field of a line is looked up as ``lines[].price`` and its pointer holds ``{line}``.
+    """
+    try:
+        yield
+    except Problem as problem:
+        problem.errors = [_pointed(error, pointers) for error in problem.errors]
+        raise
+
+
+def _pointed(error: FieldError, pointers: Mapping[str, str]) -> FieldError:
+    named = error.provider_field
+    if named is None or error.pointer:
+        return error
+    if line := _LINE_OF.fullmatch(named):
+        pointer = pointers.get(f"lines[].{line['field']}", "/lines/{line}").format(line=line["line"])
+        return replace(error, pointer=pointer)
+    return replace(error, pointer=pointers.get(named, ""))
+
+
+def log_in(grant: Grant) -> Request:
+    """The log-in with e-mail and password, at the connection's company where that is known.
+
+    Logging in anew is also how one gets to another company, so nothing depends on ``/session/jwt/switch``.
+    """
+    body: dict[str, Any] = {"email": grant.fields["email"].reveal(), "password": grant.fields["password"].reveal()}
+    if grant.company_id is not None:
+        if not is_number(grant.company_id):
+            raise Problem("company_not_accessible", "TheNextInvoice has no company of that id.")
+        body["company"] = int(grant.company_id)
+    return ask("POST", "session", "jwt", json=body)
+
+
+def read_log_in(reply: Reply, grant: Grant) -> AccessToken:
+    """The token of a log-in. Raises ``credentials_rejected``, or what else went wrong."""
+    problem = read_error(reply)
+    if problem is not None:
+        if problem.code == "connection_needs_reauth":
+            what = "e-mail address and password" if grant.company_id is None else "e-mail address, password and company"
+            raise Problem(
+                "credentials_rejected", f"TheNextInvoice knows no such {what}.", upstream=problem.upstream
+            )
+        raise problem
+    data = read_envelope(reply)
+    token = data.get("token") if isinstance(data, dict) else None
+    if not isinstance(token, str) or not token:
+        raise malformed("TheNextInvoice's log-in answers no token.")
+    return AccessToken(Secret(token), expires_at=expiry(token, grant.now))
+
+
+def expiry(token: str, now: datetime) -> datetime:
+    """When a JWT ends: its ``exp``, or after ``ASSUMED_LIFETIME`` where it has none that lies ahead.
+
+    The signature is the server's to check; nothing else in the token is used. A token just given out has not ended, so
+    an ``exp`` in the past only shows that the clocks differ.
+    """
+    claimed = _exp(token)
+    return claimed if claimed is not None and claimed > now else now + ASSUMED_LIFETIME
+
+
+def _exp(token: str) -> datetime | None:
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (MalformedJson, ValueError):
+        return None
+    seconds = claims.get("exp") if isinstance(claims, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | Decimal):
+        return None
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC)
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -1,0 +1,161 @@
+"""The composition root: settings → store → engine → web. The only module that knows them all."""
+
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from gateway.contract.adapter import Adapter
+from gateway.contract.clock import Clock
+from gateway.engine.clock import SystemClock
+from gateway.engine.http import TransportFor, Wire, network
+from gateway.engine.keys import Callers, mint
+from gateway.engine.perform import Engine
+from gateway.engine.providers import Provider, Providers
+from gateway.engine.storage import Storage, StoredKey
+from gateway.registry import discover
+from gateway.settings import Misconfigured, Settings, derived_key, operator_settings, origins
+from gateway.store import migrate, open_storage, pending
+from gateway.store.seal import KeyRing, generate_key
+from gateway.web import connect
+from gateway.web.app import Application, Limits, create_app
+from gateway.web.logs import Log
+from gateway.web.metrics import Metrics
+
+
+class Polder:
+    """One running Polder: the ASGI application and what stands behind it."""
+
+    def __init__(self, settings: Settings, clock: Clock, storage: Storage, engine: Engine, metrics: Metrics) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.storage = storage
+        self.engine = engine
+        self.metrics = metrics
+        self.callers = Callers(storage.keys, clock)
+        self._dice = secrets.SystemRandom()
+        self.asgi: Application = create_app(
+            engine,
+            self.callers,
+            storage,
+            clock=clock,
+            random=self._dice,
+            metrics=metrics,
+            log=Log(sys.stderr.buffer, clock, human=sys.stderr.isatty()),
+            public_url=settings.base_url,
+            limits=Limits(
+                deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit
+            ),
+            lifespan=self._lifespan,
+            further_pages={connect.PATH: connect.connect_page(engine.invitations)},
+        )
+
+    async def start(self) -> None:
+        """Prove that the store works. Raises ``storage_unavailable``."""
+        await self.storage.check()
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of everything."""
+        self.asgi.drain()
+        await self.engine.close()
+        await self.storage.close()
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
+        del app
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    async def create_key(
+        self, *, tenant: str, name: str, scopes: Sequence[str], connections: Sequence[str] | None = None
+    ) -> str:
+        """Make an API key and give its text, which is nowhere kept."""
+        text, _ = await new_key(self.storage, self.clock, tenant, name, scopes, connections)
+        return text
+
+
+async def new_key(
+    storage: Storage,
+    clock: Clock,
+    tenant: str,
+    name: str,
+    scopes: Sequence[str],
+    connections: Sequence[str] | None = None,
+) -> tuple[str, StoredKey]:
+    """A new API key, kept, and its text. Raises ``ValueError`` for an unknown scope."""
+    text, key = mint(
+        tenant=tenant,
+        name=name,
+        scopes=scopes,
+        now=clock.now(),
+        random=secrets.SystemRandom(),
+        connections=connections,
+    )
+    await storage.keys.add(key)
+    return text, key
+
+
+async def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    adapters: Mapping[str, Adapter] | None = None,
+    transport_for: TransportFor = network,
+    environment: Mapping[str, str] | None = None,
+) -> Polder:
+    """Put a Polder together. ``environment`` holds the providers' own settings (the process's, unless given).
+
+    Raises ``Misconfigured``.
+    """
+    clock = clock or SystemClock()
+    storage = storage_of(settings)
+    metrics = Metrics(installed_version())
+    given = os.environ if environment is None else environment
+    found = discover() if adapters is None else adapters
+    providers = {
+        name: Provider(adapter, origins(adapter, given), operator_settings(adapter, given))
+        for name, adapter in found.items()
+        if not (adapter.example and settings.is_production)
+    }
+    engine = Engine(
+        providers=Providers(providers),
+        storage=storage,
+        wire=Wire(clock, transport_for),
+        clock=clock,
+        observer=metrics,
+        rng=secrets.SystemRandom(),
+        signing_key=derived_key(settings.key_text(generate_key), "signatures"),
+        public_url=settings.base_url,
+    )
+    return Polder(settings, clock, storage, engine, metrics)
+
+
+def storage_of(settings: Settings) -> Storage:
+    """The store that is configured, its tables up to date. Raises ``Misconfigured``.
+
+    On one machine the tables are brought up to date at once; in production that is `polder migrate`'s business.
+    """
+    try:
+        ring = KeyRing.parse(settings.key_text(generate_key), environment=settings.env)
+    except ValueError as error:
+        raise Misconfigured(f"POLDER_ENCRYPTION_KEYS: {error}") from error
+    settings.make_home()
+    if pending(settings.database):
+        if settings.is_production:
+            raise Misconfigured("The database's tables are not up to date: run `polder migrate` first.")
+        migrate(settings.database)
+    return open_storage(settings.database, ring)
+
+
+def installed_version() -> str:
+    """The version that is installed; ``0`` in a checkout that is not."""
+    try:
+        return version("polder")
+    except PackageNotFoundError:
+        return "0"

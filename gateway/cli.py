@@ -1,0 +1,320 @@
+"""The command ``polder``. Each command imports what only it needs, so that ``polder --help`` is quick."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from gateway.contract.errors import Problem
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="One API over Dutch bookkeeping.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+connections = typer.Typer(help="Connections to administrations.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(connections, name="connections")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")]
+
+OPENAPI = Path("openapi/openapi.json")
+
+
+def main() -> None:
+    """Run the command; what goes wrong on purpose is told in one line and exits with 1."""
+    from gateway.settings import Misconfigured
+
+    try:
+        app()
+    except (Misconfigured, Problem) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"polder: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (POLDER_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (POLDER_PORT).")] = None,
+) -> None:
+    """Run the gateway until it is told to stop."""
+    from gateway.serve import run
+    from gateway.settings import Settings
+
+    given: dict[str, Any] = {"host": host, "port": port}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    run(_serve(settings))
+
+
+async def _serve(settings: Any) -> None:
+    from gateway.app import build
+    from gateway.serve import listen, port_of, serving, until_told_to_stop
+
+    polder = await build(settings)
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        _fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
+    async with serving(polder.asgi, listener):
+        if sys.stderr.isatty():
+            print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
+        await until_told_to_stop()
+
+
+@app.command()
+def demo(host: Host = "127.0.0.1", port: Port = 8080) -> None:
+    """Run the gateway in front of emulated accounting systems: nothing to configure, nothing kept."""
+    from gateway.demo import show
+    from gateway.serve import run
+
+    run(show(host, port))
+
+
+@app.command()
+def emulate(
+    provider: Annotated[str, typer.Argument(help="The accounting system, such as those of `GET /v1/providers`.")],
+    host: Host = "127.0.0.1",
+    port: Port = 9000,
+) -> None:
+    """Run the emulator of one accounting system, with lifelike books."""
+    from gateway.registry import discover, emulator_of
+    from gateway.serve import run
+
+    known = [name for name in discover() if emulator_of(name) is not None]
+    if provider not in known:
+        _fail(f"there is no emulator of {provider}; there are: {', '.join(known)}")
+    run(_emulate(provider, host, port))
+
+
+async def _emulate(provider: str, host: str, port: int) -> None:
+    from gateway.demo import pointed_at, populated
+    from gateway.engine.clock import SystemClock
+    from gateway.registry import discover
+    from gateway.serve import listen, port_of, serving, until_told_to_stop
+
+    try:
+        listener = listen(host, port)
+    except OSError as error:
+        _fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with --port.")
+    emulator = populated(provider, SystemClock())
+    url = f"http://{host}:{port_of(listener)}"
+    print(f"{provider} is emulated at {url}. For a Polder that takes it for the vendor:\n")
+    for name, value in pointed_at(discover()[provider], url, emulator).items():
+        print(f"  export {name}={value}")
+    print(f"\nCredentials that work: {json.dumps(dict(emulator.credentials()))}\nCtrl-C stops it.", flush=True)
+    async with serving(emulator, listener, lifespan=False):
+        await until_told_to_stop()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    from gateway.settings import Settings
+    from gateway.store import migrate as bring_up_to_date
+
+    settings = Settings()
+    settings.make_home()
+    bring_up_to_date(settings.database)
+    print("The database is up to date.")
+
+
+@app.command()
+def openapi(
+    write: Annotated[bool, typer.Option("--write", help=f"Write {OPENAPI}.")] = False,
+    check: Annotated[bool, typer.Option("--check", help=f"Fail if {OPENAPI} is not what would be written.")] = False,
+) -> None:
+    """Print the OpenAPI document, or keep the committed one true."""
+    from gateway.web.document import document_text
+
+    text = document_text()
+    if write:
+        OPENAPI.write_text(text)
+        print(f"Wrote {OPENAPI}.")
+    elif check:
+        if not OPENAPI.exists() or OPENAPI.read_text() != text:
+            _fail(f"{OPENAPI} is stale. Run `./dev generate` and commit it.")
+        print(f"{OPENAPI} is what it should be.")
+    else:
+        print(text, end="")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look at configuration, keys, database and providers, and say what is wrong and how to mend it."""
+    from gateway.doctor import examine, told
+
+    findings = asyncio.run(examine())
+    print(json.dumps([one.as_dict() for one in findings], indent=2) if as_json else told(findings))
+    if any(one.level == "error" for one in findings):
+        raise SystemExit(1)
+
+
+@keys.command("create")
+def create_key(
+    tenant: Annotated[str, typer.Option(help="Whose key it is.")],
+    name: Annotated[str, typer.Option(help="What it is for.")],
+    scope: Annotated[list[str] | None, typer.Option(help="A scope it carries; repeatable. '*' is all.")] = None,
+    connection: Annotated[list[str] | None, typer.Option(help="A connection it is bound to; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key. It is shown this once."""
+    from gateway.app import new_key
+
+    if not scope:
+        _fail("a key needs at least one --scope, such as --scope contacts:read, or --scope '*' for all")
+
+    async def make(storage: Any, clock: Any) -> tuple[str, Any]:
+        return await new_key(storage, clock, tenant, name, scope, connection or None)
+
+    try:
+        text, key = _with_storage(make)
+    except ValueError as error:
+        _fail(str(error))
+    if as_json:
+        print(json.dumps({**_key_facts(key), "key": text}, indent=2))
+    else:
+        print(f"{text}\n\nKey {key.id} of {tenant}. It is shown this once: keep it where secrets are kept.")
+
+
+@keys.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None, as_json: Json = False
+) -> None:
+    """List API keys, without their secrets."""
+
+    async def read(storage: Any, clock: Any) -> Sequence[Any]:
+        del clock
+        found: Sequence[Any] = await storage.keys.all(tenant)
+        return found
+
+    _table([_key_facts(key) for key in _with_storage(read)], as_json)
+
+
+@keys.command("revoke")
+def revoke_key(id: Annotated[str, typer.Argument(help="The key's id, from `polder keys list`.")]) -> None:
+    """Revoke an API key: it stops working within seconds."""
+
+    async def revoke(storage: Any, clock: Any) -> bool:
+        done: bool = await storage.keys.revoke(id, clock.now())
+        return done
+
+    if not _with_storage(revoke):
+        _fail(f"there is no key {id}")
+    print(f"Key {id} is revoked.")
+
+
+@connections.command("list")
+def list_connections(tenant: Annotated[str, typer.Option(help="Whose.")], as_json: Json = False) -> None:
+    """List a tenant's connections."""
+
+    async def read(storage: Any, clock: Any) -> list[dict[str, Any]]:
+        del clock
+        found: list[dict[str, Any]] = []
+        while True:
+            page, total = await storage.connections.page(tenant, offset=len(found), size=200, filters={}, among=None)
+            found += [_connection_facts(one) for one in page]
+            if not page or len(found) >= total:
+                return found
+
+    _table(_with_storage(read), as_json)
+
+
+@connections.command("show")
+def show_connection(id: Annotated[str, typer.Argument(help="`con_…`")], as_json: Json = False) -> None:
+    """Show one connection, without its secrets."""
+
+    async def read(storage: Any, clock: Any) -> Any:
+        del clock
+        return await storage.connections.find(id)
+
+    found = _with_storage(read)
+    if found is None:
+        _fail(f"there is no connection {id}")
+    _table([_connection_facts(found)], as_json)
+
+
+@connections.command("check")
+def check_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> None:
+    """Call the accounting system with a connection's credentials, and say how that went."""
+    from gateway.app import build
+    from gateway.settings import Settings
+
+    async def check() -> None:
+        polder = await build(Settings())
+        try:
+            connection = await polder.storage.connections.find(id)
+            if connection is None:
+                _fail(f"there is no connection {id}")
+            companies = await polder.engine.connections.companies(connection)
+        finally:
+            await polder.close()
+        print(f"{connection.provider} answers; the credentials reach {', '.join(one.name for one in companies)}.")
+
+    asyncio.run(check())
+
+
+def _with_storage(work: Callable[[Any, Any], Awaitable[T]]) -> T:
+    from gateway.app import storage_of
+    from gateway.engine.clock import SystemClock
+    from gateway.settings import Settings
+
+    async def go() -> T:
+        storage = storage_of(Settings())
+        try:
+            return await work(storage, SystemClock())
+        finally:
+            await storage.close()
+
+    return asyncio.run(go())
+
+
+def _key_facts(key: Any) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "tenant": key.tenant,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "connections": None if key.connections is None else list(key.connections),
+        "created_at": key.created_at.isoformat(),
+        "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
+    }
+
+
+def _connection_facts(connection: Any) -> dict[str, Any]:
+    return {
+        "id": connection.id,
+        "tenant": connection.tenant,
+        "provider": connection.provider,
+        "name": connection.name,
+        "status": connection.status,
+        "company": connection.company_name,
+        "external_ref": connection.external_ref,
+        "created_at": connection.created_at.isoformat(),
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(list(rows), indent=2))
+        return
+    for row in rows:
+        print("  ".join(f"{name}={_cell(value)}" for name, value in row.items() if value is not None))
+
+
+def _cell(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What a request asks for: its query and body, checked against the operation before anything else happens."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.contract.adapter import FilterValue
+from gateway.contract.errors import FieldError, Problem
+from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.models.base import PRINTABLE, Shape
+from gateway.contract.operations import Filter, Operation
+from gateway.contract.upstream import is_id
+from gateway.engine.validation import problem_of_validation
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+_LIMIT = re.compile(r"[0-9]{1,4}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_PRINTABLE = re.compile(PRINTABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query, understood. ``cursor`` is null for the first page; ``filters`` keep the order of the table."""
+
+    filters: Mapping[str, FilterValue] = field(default_factory=dict)
+    include: frozenset[str] = frozenset()
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+    drop_unsupported: bool = False
+
+    def context(self) -> tuple[str, ...]:
+        """What a cursor is bound to, beside the connection and the operation."""
+        filters = tuple(f"{name}={value}" for name, value in self.filters.items())
+        return (*filters, "archived" if "archived" in self.include else "")
+
+
+def parameters(operation: Operation) -> tuple[str, ...]:
+    """The query parameters an operation knows."""
+    names = [one.name for one in operation.filters]
+    if operation.shape == "list":
+        names += ["limit", "cursor"]
+    if operation.includes:
+        names.append("include")
+    if operation.accepts is not None:
+        names.append("on_unsupported")
+    return tuple(names)
+
+
+def read_query(operation: Operation, query: Sequence[tuple[str, str]]) -> Asked:
+    """Understand a query. Raises ``unknown_field`` for a parameter the operation does not know or that is given twice,
+    ``validation_failed`` for a value of the wrong kind, ``invalid_cursor`` for an empty cursor.
+    """
+    known = parameters(operation)
+    given: dict[str, str] = {}
+    for name, value in query:
+        if name not in known:
+            raise _unknown(name, f"This operation knows {', '.join(known) or 'no parameters'}.")
+        if name in given:
+            raise _wrong(name, "is given twice")
+        given[name] = value
+    if given.get("cursor") == "":
+        raise Problem("invalid_cursor", "Leave `cursor` out for the first page.")
+    return Asked(
+        filters={one.name: _value(one, given[one.name]) for one in operation.filters if one.name in given},
+        include=_include(operation, given.get("include")),
+        limit=_limit(given.get("limit")),
+        cursor=given.get("cursor"),
+        drop_unsupported=_on_unsupported(given.get("on_unsupported")),
+    )
+
+
+def read_body(operation: Operation, body: bytes) -> Shape | None:
+    """Understand a body: the operation's model, or None where it takes none.
+
+    Raises ``malformed_json``, ``unknown_field`` or ``validation_failed``.
+    """
+    model = operation.accepts
+    if model is None:
+        if body.strip() not in (b"", b"{}"):
+            raise Problem("validation_failed", "This operation takes no body.")
+        return None
+    if not body and not operation.body_required:
+        return model.model_validate({})
+    try:
+        value: Any = loads(body)
+    except MalformedJson as error:
+        raise Problem("malformed_json", f"The body is not one JSON value: {error}.") from error
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise problem_of_validation(error) from error
+
+
+def _include(operation: Operation, text: str | None) -> frozenset[str]:
+    if text is None:
+        return frozenset()
+    wanted = text.split(",")
+    for one in wanted:
+        if one not in operation.includes:
+            raise _wrong("include", f"may name {', '.join(operation.includes)}")
+    return frozenset(wanted)
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise _wrong("limit", f"is a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _on_unsupported(text: str | None) -> bool:
+    if text not in (None, "reject", "drop"):
+        raise _wrong("on_unsupported", "is `reject` or `drop`")
+    return text == "drop"
+
+
+def _value(one: Filter, text: str) -> FilterValue:
+    if one.kind == "date":
+        return _day(one.name, text)
+    if one.kind == "instant":
+        return _instant(one.name, text)
+    if one.kind == "choice" and text not in one.choices:
+        raise _wrong(one.name, f"is one of {', '.join(one.choices)}")
+    if not text.strip() or len(text) > 255 or not _PRINTABLE.match(text):
+        raise _wrong(one.name, "is a printable text of 1 to 255 characters")
+    if one.kind == "id" and not is_id(text):
+        raise _wrong(one.name, "is an id")
+    return text
+
+
+def _day(name: str, text: str) -> date:
+    if not _DAY.fullmatch(text):
+        raise _wrong(name, "is a date, YYYY-MM-DD")
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise _wrong(name, "is a date, YYYY-MM-DD") from error
+
+
+def _instant(name: str, text: str) -> str:
+    if not _INSTANT.fullmatch(text):
+        raise _wrong(name, "is a UTC timestamp, 2026-03-02T09:00:00Z")
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _wrong(name, "is a UTC timestamp, 2026-03-02T09:00:00Z") from error
+    return text
+
+
+def _unknown(name: str, detail: str) -> Problem:
+    shown = name if name.isascii() and name.isprintable() and len(name) <= 50 else "a parameter"
+    message = f"There is no query parameter `{shown}`. {detail}"
+    return Problem("unknown_field", message, errors=[FieldError(shown, "unknown_field", message)])
+
+
+def _wrong(name: str, what: str) -> Problem:
+    message = f"`{name}` {what}."
+    return Problem("validation_failed", message, errors=[FieldError(name, "invalid", message)])

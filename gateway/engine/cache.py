@@ -1,0 +1,118 @@
+"""What was answered lately, and who is asking the same at this moment.
+
+An entry's key holds the *generation* of its connection. A write ends the generation, so that everything stored before
+it, and every read that began before it, is looked for by nobody. Slow-changing facts (VAT codes and the like) have a
+generation of their own, which only a raw write or a change of the connection ends.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from cachetools import LRUCache, TTLCache
+
+from gateway.contract.clock import Clock
+
+T = TypeVar("T")
+
+_OVERHEAD = 500
+"""Bytes an entry costs beside its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A body as it went out, its ETag, and until when (monotonic) it is fresh and may serve when stale."""
+
+    body: bytes
+    etag: str
+    next_cursor: str | None
+    headers: tuple[tuple[str, str], ...]
+    stored_at: float
+    fresh_until: float
+    stale_until: float
+
+
+def _size(entry: Kept) -> int:
+    return len(entry.body) + _OVERHEAD
+
+
+class AnswerCache:
+    """Answers by key, bounded in bytes, the least recently used forgotten first."""
+
+    def __init__(self, clock: Clock, max_bytes: int = 64 * 1024 * 1024) -> None:
+        self._clock = clock
+        self._entries: LRUCache[tuple[str, ...], Kept] = LRUCache(max_bytes, getsizeof=_size)
+        self._generations: dict[tuple[str, bool], int] = {}
+
+    def generation(self, connection_id: str, *, slow: bool) -> str:
+        """The generation that a read beginning now belongs to."""
+        return str(self._generations.get((connection_id, slow), 0))
+
+    def end_generation(self, connection_id: str, *, slow: bool = False) -> None:
+        """Something was (or may have been) written: forget what is known. ``slow`` forgets slow-changing facts too."""
+        for kind in (False, True) if slow else (False,):
+            self._generations[connection_id, kind] = self._generations.get((connection_id, kind), 0) + 1
+
+    def get(self, key: tuple[str, ...]) -> Kept | None:
+        """The entry, fresh or not; None where there is none or it is beyond use."""
+        entry: Kept | None = self._entries.get(key)
+        if entry is None or self._clock.monotonic() >= max(entry.fresh_until, entry.stale_until):
+            return None
+        return entry
+
+    def put(self, key: tuple[str, ...], entry: Kept) -> None:
+        """Keep an entry, unless it alone would not fit."""
+        if _size(entry) <= self._entries.maxsize:
+            self._entries[key] = entry
+
+
+class Flights(Generic[T]):
+    """Equal work under way is done once: the first asker starts it, the others wait for the same result.
+
+    The work runs in a task of its own, so that an asker who leaves cancels nothing for the others.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[tuple[str, ...], asyncio.Task[T]] = {}
+
+    async def share(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
+        """The result of ``work``, or of the same work already under way."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = asyncio.ensure_future(_run(work))
+            self._tasks[key] = task
+            task.add_done_callback(lambda done: self._land(key, done))
+        return await asyncio.shield(task)
+
+    def _land(self, key: tuple[str, ...], task: asyncio.Task[T]) -> None:
+        self._tasks.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # every asker may have left: then nobody else would look at it
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+async def _run(work: Callable[[], Awaitable[T]]) -> T:
+    return await work()
+
+
+class KnownFacts:
+    """Slow-changing facts of connections that adapters translate with, for five minutes."""
+
+    def __init__(self, clock: Clock, generations: AnswerCache) -> None:
+        self._generations = generations
+        self._facts: TTLCache[tuple[str, ...], Any] = TTLCache(10_000, ttl=300, timer=clock.monotonic)
+        self._flights: Flights[Any] = Flights()
+
+    async def get(self, connection_id: str, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
+        """The fact, loaded if it is not known, or if ``fresh``."""
+        key = (connection_id, self._generations.generation(connection_id, slow=True), name)
+        if not fresh and key in self._facts:
+            return self._facts[key]  # type: ignore[no-any-return]  # what load() gave for this name
+        value: T = await self._flights.share(key, load)
+        self._facts[key] = value
+        return value

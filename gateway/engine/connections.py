@@ -1,0 +1,352 @@
+"""Connections: made, changed and ended; what they reach and what they can do (contract §3)."""
+
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cachetools import TTLCache
+
+from gateway.contract.auth import AccessToken, CredentialKind, OAuth2
+from gateway.contract.clock import Clock
+from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.models import CompanyAccess, Connection, ConnectionChange, ConnectionDraft, Health
+from gateway.contract.models.connections import ConnectionCompany, ConnectionScopes, HealthState
+from gateway.contract.secret import Secret
+from gateway.contract.upstream import Facts
+from gateway.engine.call import Caller
+from gateway.engine.permit import permit_connection
+from gateway.engine.providers import Provider, Providers
+from gateway.engine.storage import Storage, StoredConnection
+from gateway.engine.tokens import Tokens
+from gateway.engine.upstream import TokenSource, secrets_of
+
+_ALPHABET = string.ascii_letters + string.digits
+SCOPES_KEPT = 60.0
+"""Seconds for which what an owner allows is believed before a denial is checked again."""
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """How the last calls of a connection went."""
+
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Credentials as they were tried: what they reach, and the token to go on with."""
+
+    kind: CredentialKind
+    fields: Mapping[str, Secret]
+    companies: Sequence[CompanyAccess]
+    token: AccessToken
+
+
+class Connections:
+    """All connections, as the engine works with them."""
+
+    def __init__(self, storage: Storage, providers: Providers, tokens: Tokens, clock: Clock, opener: "Opener") -> None:
+        self._storage = storage
+        self._providers = providers
+        self._tokens = tokens
+        self._clock = clock
+        self._open = opener
+        self._known: TTLCache[str, StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
+        self._pulses: TTLCache[str, _Pulse] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
+
+    async def of(self, caller: Caller, id: str) -> StoredConnection:
+        """The caller's connection of that id. Raises ``not_found``."""
+        known: StoredConnection | None = self._known.get(id)
+        if known is None:
+            known = await self._storage.connections.find(id)
+            if known is not None:
+                self._known[id] = known
+        return permit_connection(caller, known)
+
+    async def create(self, caller: Caller, draft: ConnectionDraft) -> StoredConnection:
+        """Make a connection; credentials are tried first, and where they fail nothing is stored."""
+        provider = self._providers.find(draft.provider)
+        if provider is None:
+            known = ", ".join(one.name for one in self._providers)
+            raise invalid("/provider", f"There is no such accounting system here. There are: {known}.")
+        settings = merged_settings(provider, {}, draft.settings or {})
+        now = self._clock.now()
+        connection = StoredConnection(
+            id=f"con_{''.join(secrets.choice(_ALPHABET) for _ in range(16))}",
+            tenant=caller.tenant,
+            provider=provider.name,
+            name=draft.name,
+            external_ref=draft.external_ref,
+            company_id=draft.company_id,
+            settings=settings,
+            status="pending",
+            created_at=now,
+            updated_at=now,
+        )
+        kind, fields = credentials_of(provider, draft.credentials)
+        if kind is None or isinstance(kind.scheme, OAuth2):
+            if kind is not None:
+                connection = replace(connection, credential_type=kind.type)
+            await self._storage.connections.add(connection, None)
+            return connection
+        trial = await self._try(provider, connection, kind, fields)
+        connection = self._activated(connection, trial)
+        await self._storage.connections.add(connection, trial.fields)
+        return connection
+
+    async def update(self, connection: StoredConnection, change: ConnectionChange) -> StoredConnection:
+        """Change what is named; new credentials (and another company) are tried first."""
+        given = change.given()
+        provider = self._providers.of(connection)
+        changed = connection
+        if "name" in given:
+            changed = replace(changed, name=given["name"])
+        if "settings" in given:
+            changed = replace(changed, settings=merged_settings(provider, changed.settings, given["settings"]))
+        if "company_id" in given:
+            changed = replace(changed, company_id=given["company_id"])
+        changed = replace(changed, updated_at=self._clock.now())
+        kind, fields = credentials_of(provider, given.get("credentials"))
+        if kind is not None:
+            changed = self._activated(changed, await self._try(provider, changed, kind, fields))
+            await self._storage.connections.replace_credentials(changed, fields)
+        elif changed.company_id != connection.company_id and connection.credential_type is not None:
+            stored = await self._storage.connections.credentials(connection)
+            trial = await self._try(provider, changed, provider.kind_of(connection), stored)
+            changed = self._activated(changed, trial)
+            await self._storage.connections.replace_credentials(changed, stored)
+        else:
+            await self._storage.connections.save(changed)
+        self.forget(connection.id)
+        return changed
+
+    async def delete(self, connection: StoredConnection) -> None:
+        """End it: its credentials are destroyed with it."""
+        await self._storage.connections.destroy(connection)
+        self.forget(connection.id)
+        self._pulses.pop(connection.id, None)
+
+    async def companies(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
+        """The administrations its credentials reach, asked now; what its own one allows is remembered."""
+        provider = self._providers.of(connection)
+        companies = await provider.adapter.companies(self._open.outbound(connection, provider, "connections.companies"))
+        await self._remember_scopes(connection, companies)
+        return companies
+
+    async def recheck_scopes(self, connection: StoredConnection) -> StoredConnection:
+        """What its owner allows now, unless that was asked within the last minute."""
+        age = (self._clock.now() - connection.updated_at).total_seconds()
+        if age < SCOPES_KEPT:
+            return connection
+        return await self._remember_scopes(connection, await self.companies(connection))
+
+    async def _remember_scopes(
+        self, connection: StoredConnection, companies: Sequence[CompanyAccess]
+    ) -> StoredConnection:
+        own = next((one for one in companies if one.id == connection.company_id), None)
+        if own is None:
+            return connection
+        allowed = tuple(own.allowed_scopes)
+        if allowed == connection.allowed_scopes and own.name == connection.company_name:
+            return connection
+        changed = replace(connection, allowed_scopes=allowed, company_name=own.name, updated_at=self._clock.now())
+        await self._storage.connections.save(changed)
+        self._known.pop(connection.id, None)
+        return changed
+
+    async def page(
+        self, caller: Caller, *, offset: int, size: int, filters: Mapping[str, str]
+    ) -> tuple[Sequence[StoredConnection], int]:
+        """A window of the caller's connections."""
+        return await self._storage.connections.page(
+            caller.tenant, offset=offset, size=size, filters=filters, among=caller.connections
+        )
+
+    def forget(self, connection_id: str) -> None:
+        """Something about it changed: read it anew."""
+        self._known.pop(connection_id, None)
+        self._tokens.forget(connection_id)
+
+    async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
+        """A call of this connection went so: remember its health, and whether it needs new credentials."""
+        self.beat(connection.id, problem)
+        status = connection.status
+        if problem is None and status == "needs_reauth":
+            status = "active"
+        if problem is not None and problem.code == "connection_needs_reauth":
+            status = "needs_reauth"
+        if status != connection.status:
+            await self._storage.connections.save(replace(connection, status=status, updated_at=self._clock.now()))
+            self._known.pop(connection.id, None)
+
+    def beat(self, connection_id: str, problem: Problem | None) -> None:
+        """Remember how a call went."""
+        now = self._clock.now()
+        before = self._health(connection_id)
+        if problem is None or problem.kind.fix == "caller":
+            health = Health(state="ok", last_success_at=now, since=before.since if before.state == "ok" else now)
+        else:
+            state: HealthState = "rate_limited" if problem.code == "upstream_rate_limited" else "failing"
+            since = before.since if before.state == state else now
+            health = Health(state=state, reason=problem.code, since=since, last_success_at=before.last_success_at)
+        self._pulses[connection_id] = _Pulse(health)
+
+    def _health(self, connection_id: str) -> Health:
+        pulse: _Pulse | None = self._pulses.get(connection_id)
+        return pulse.health if pulse is not None else Health(state="ok")
+
+    def shown(self, connection: StoredConnection) -> Connection:
+        """A connection as callers see it."""
+        company = None
+        if connection.company_id is not None:
+            company = ConnectionCompany(id=connection.company_id, name=connection.company_name or "")
+        return Connection(
+            id=connection.id,
+            provider=connection.provider,
+            name=connection.name,
+            external_ref=connection.external_ref,
+            company=company,
+            status=connection.status,
+            health=self._health(connection.id),
+            scopes=ConnectionScopes(token=list(connection.token_scopes), allowed=list(connection.allowed_scopes)),
+            settings=dict(connection.settings),
+            created_at=connection.created_at,
+            updated_at=connection.updated_at,
+        )
+
+    async def _try(
+        self, provider: Provider, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret]
+    ) -> Trial:
+        """Get in with credentials that are not stored yet. Raises ``credentials_rejected``."""
+        try:
+            token = await self._tokens.probe(provider, kind, self._tokens.grant(provider, fields, connection.company_id))
+            up = self._open.on_trial(connection, provider, kind, token)
+            companies = await provider.adapter.companies(up)
+        except Problem as problem:
+            if problem.code in ("connection_needs_reauth", "credentials_rejected"):
+                raise _rejected(provider, problem) from problem
+            raise
+        return Trial(kind, fields, companies, token)
+
+    def _activated(self, connection: StoredConnection, trial: Trial) -> StoredConnection:
+        company = chosen_company(trial.companies, connection.company_id)
+        return replace(
+            connection,
+            status="active",
+            credential_type=trial.kind.type,
+            company_id=company.id,
+            company_name=company.name,
+            token_scopes=tuple(sorted(trial.token.scopes)),
+            allowed_scopes=tuple(company.allowed_scopes),
+        )
+
+
+class Opener:
+    """Opens ways out for connections: given by the engine, which knows all that takes."""
+
+    def outbound(self, connection: StoredConnection, provider: Provider, operation: str) -> Any:
+        """For a stored connection."""
+        raise NotImplementedError
+
+    def on_trial(
+        self, connection: StoredConnection, provider: Provider, kind: CredentialKind, token: AccessToken
+    ) -> Any:
+        """For credentials that are not stored yet."""
+        raise NotImplementedError
+
+
+def facts_of(connection: StoredConnection, kind: CredentialKind) -> Facts:
+    """What an adapter may know of a connection."""
+    return Facts(connection.id, connection.company_id, kind.type, connection.settings)
+
+
+def fixed(token: AccessToken) -> TokenSource:
+    """A token on trial: there is no other."""
+
+    async def current() -> AccessToken:
+        return token
+
+    async def another(rejected: AccessToken) -> AccessToken:
+        del rejected
+        raise Problem("credentials_rejected", "The accounting system refuses these credentials.")
+
+    return TokenSource(current, another)
+
+
+def _rejected(provider: Provider, problem: Problem) -> Problem:
+    message = f"{provider.adapter.title} refuses these credentials. Nothing was stored."
+    return Problem(
+        "credentials_rejected",
+        message,
+        errors=[FieldError("/credentials", "credentials_rejected", message)],
+        upstream=problem.upstream,
+        outcome="rejected",
+    )
+
+
+def credentials_of(
+    provider: Provider, given: Mapping[str, Any] | None
+) -> tuple[CredentialKind | None, Mapping[str, Secret]]:
+    """The kind of some credentials and their fields. Raises ``validation_failed`` or ``unknown_field``."""
+    if given is None:
+        return None, {}
+    kind = provider.adapter.credential(given["type"]) if isinstance(given.get("type"), str) else None
+    if kind is None:
+        types = ", ".join(one.type for one in provider.adapter.credentials)
+        raise invalid("/credentials/type", f"{provider.adapter.title} takes credentials of type {types}.")
+    known = {one.name: one for one in kind.fields}
+    for name in given:
+        if name != "type" and name not in known:
+            message = f"These credentials have no such field; they have {', '.join(known)}."
+            raise Problem("unknown_field", message, errors=[FieldError("/credentials", "unknown_field", message)])
+    for name, one in known.items():
+        value = given.get(name)
+        if value is None and not one.required:
+            continue
+        if not isinstance(value, str) or not value.strip() or len(value) > 4096 or not value.isprintable():
+            raise invalid(f"/credentials/{name}", f"{one.title} is a printable text that is not blank.")
+    return kind, secrets_of({name: given[name] for name in known if given.get(name) is not None})
+
+
+def merged_settings(provider: Provider, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with some changed; null clears one. Raises ``unknown_field`` or ``validation_failed``."""
+    known = {one.name for one in provider.adapter.settings}
+    settings = dict(before)
+    for name, value in given.items():
+        if name not in known:
+            message = f"{provider.adapter.title} has the settings {', '.join(sorted(known)) or '(none)'}."
+            raise Problem("unknown_field", message, errors=[FieldError("/settings", "unknown_field", message)])
+        if value is None:
+            settings.pop(name, None)
+        elif _is_setting(value):
+            settings[name] = value
+        else:
+            raise invalid(f"/settings/{name}", "A setting is a text, or a list of texts.")
+    return settings
+
+
+def _is_setting(value: object) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return len(texts) <= 50 and all(isinstance(one, str) and 1 <= len(one) <= 255 and one.isprintable() for one in texts)
+
+
+def chosen_company(companies: Sequence[CompanyAccess], wanted: str | None) -> CompanyAccess:
+    """The administration to work on. Raises ``company_required`` or ``company_not_accessible``."""
+    listed = [one.model_dump(mode="json") for one in companies]
+    if wanted is None:
+        accessible = [one for one in companies if one.accessible]
+        if len(accessible) > 1:
+            message = "The credentials reach several administrations: say which with `company_id`."
+            error = FieldError("/company_id", "required", message)
+            raise Problem("company_required", message, errors=[error], extra={"companies": listed})
+        if not accessible:
+            raise Problem("company_not_accessible", "The credentials reach no administration through its API.")
+        return accessible[0]
+    company = next((one for one in companies if one.id == wanted), None)
+    if company is None or not company.accessible:
+        message = "The credentials do not reach that administration."
+        error = FieldError("/company_id", "not_accessible", message)
+        raise Problem("company_not_accessible", message, errors=[error], extra={"companies": listed})
+    return company

@@ -1,0 +1,66 @@
+"""HTTP caching as callers see it (RFC 9110 §13, RFC 9111, RFC 9211)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.contract.errors import Problem
+from gateway.engine.cache import Kept
+
+_MAX_AGE = re.compile(r"max-age=([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """What a request's ``Cache-Control`` accepts: any fresh answer, one of a bounded age, or none that was kept."""
+
+    text: str = ""
+    max_age: int | None = None
+
+    @property
+    def forwarding(self) -> str:
+        """Why a call upstream was made, in ``Cache-Status``'s words."""
+        return "miss" if self.max_age is None else "request"
+
+    def accept(self, age: float, *, fresh: bool) -> bool:
+        """Whether a kept answer will do."""
+        return fresh and (self.max_age is None or age < self.max_age)
+
+    @staticmethod
+    def matches(headers: Mapping[str, str], etag: str) -> bool:
+        """Whether the caller has this body already (``If-None-Match``, weak comparison)."""
+        known = headers.get("if-none-match")
+        if known is None:
+            return False
+        tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
+        return "*" in tags or etag in tags
+
+
+def read_directives(headers: Mapping[str, str]) -> Directives:
+    """Read ``Cache-Control``; what is not understood is ignored, as RFC 9111 §5.2 says."""
+    text = headers.get("cache-control", "").lower()
+    if not text:
+        return Directives()
+    words = {word.strip() for word in text.split(",")}
+    if words & {"no-cache", "no-store"}:
+        return Directives("no-cache", 0)
+    for word in words:
+        if found := _MAX_AGE.fullmatch(word):
+            return Directives(f"max-age={found[1]}", int(found[1]))
+    return Directives()
+
+
+def answer_headers(kept: Kept, status: str, now: float) -> dict[str, str]:
+    """How old an answer is, how it was come by, and how to ask whether it changed."""
+    return {
+        "ETag": kept.etag,
+        "Age": str(int(now - kept.stored_at)),
+        "Cache-Control": "private, no-cache",
+        "Cache-Status": status,
+        "Vary": "Authorization",
+    }
+
+
+def is_passing(problem: Problem) -> bool:
+    """Whether a problem is the system's passing trouble, so that a stale answer is better than none."""
+    return problem.kind.fix == "wait" or problem.code == "upstream_malformed"

@@ -1,0 +1,152 @@
+"""The seam to the HTTP client: the only module that names it, and the one that says what became of a request.
+
+The client is httpx2, the maintained continuation of httpx with the same API; where only httpx is there, that serves.
+Its transports are used without its ``Client``: that adds cookies, redirects and cost, and we want none of them.
+
+Every failure is one of two kinds, because a write may be repeated after one and never after the other:
+
+- ``NotSent``: the provider surely did not get the whole request (no connection, no free slot, body not written).
+- ``Unanswered``: it may have; the answer was late, broken off, or no HTTP at all.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+try:
+    import httpx2 as httpx
+except ImportError:  # pragma: no cover - only where httpx2 is not installed
+    import httpx  # type: ignore[import-not-found,no-redef,unused-ignore]  # the same API under its old name
+
+from gateway.contract.clock import Clock
+from gateway.contract.upstream import Reply
+
+Transport = httpx.AsyncBaseTransport
+
+ANSWER_LIMIT = 25 * 1024 * 1024
+"""Bytes of an answer we are willing to hold."""
+
+
+class NotSent(Exception):
+    """The provider surely did not get the request."""
+
+
+class Unanswered(Exception):
+    """The provider may have got the request; ``late`` where it was merely too slow."""
+
+    def __init__(self, reason: str, *, late: bool = False) -> None:
+        super().__init__(reason)
+        self.late = late
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait for a connection, for a free slot, for the request to be written and for (more of) an answer."""
+
+    connect: float = 3.0
+    pool: float = 1.0
+    write: float = 30.0
+    read: float = 10.0
+
+    def within(self, seconds: float) -> dict[str, float]:
+        """These, none longer than what is left."""
+        bound = max(0.001, seconds)
+        return {
+            "connect": min(self.connect, bound),
+            "pool": min(self.pool, bound),
+            "write": min(self.write, bound),
+            "read": min(self.read, bound),
+        }
+
+
+READING = Timeouts()
+WRITING = Timeouts(read=30.0)
+
+TransportFor = Callable[[str], Transport]
+"""The transport to use for an origin."""
+
+
+def network(origin: str) -> Transport:
+    """A transport to the network: TLS verified, no proxy from the environment, no retries of its own."""
+    del origin
+    limits = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=15.0)
+    return httpx.AsyncHTTPTransport(trust_env=False, retries=0, limits=limits)
+
+
+class Wire:
+    """Sends requests to origins and gives replies whole."""
+
+    def __init__(self, clock: Clock, transport_for: TransportFor = network) -> None:
+        self._clock = clock
+        self._transport_for = transport_for
+        self._transports: dict[str, Transport] = {}
+
+    async def send(
+        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, *, within: float,
+        timeouts: Timeouts = READING,
+    ) -> Reply:
+        """Send one request and read its answer. ``within`` is what is left of the caller's time, in seconds.
+
+        Raises ``NotSent`` or ``Unanswered``.
+        """
+        request = self._request(method, origin, target, headers, body, timeouts.within(within))
+        started = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(max(0.001, within)):
+                reply = await self._exchange(self._transport(origin), request)
+        except TimeoutError as error:
+            raise Unanswered("no answer in time", late=True) from error
+        if self._clock.monotonic() - started > within:
+            raise Unanswered("no answer in time", late=True)
+        return reply
+
+    def _request(
+        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes,
+        timeouts: dict[str, float],
+    ) -> httpx.Request:
+        base = httpx.URL(origin)
+        path = target.encode("ascii")
+        url = httpx.URL(scheme=base.scheme, host=base.host, port=base.port, raw_path=path)
+        return httpx.Request(method, url, headers=dict(headers), content=body, extensions={"timeout": timeouts})
+
+    async def _exchange(self, transport: Transport, request: httpx.Request) -> Reply:
+        try:
+            response = await transport.handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise NotSent(type(error).__name__) from error
+        except (httpx.WriteError, httpx.WriteTimeout, httpx.LocalProtocolError) as error:
+            raise Unanswered(type(error).__name__) from error
+        except httpx.ReadTimeout as error:
+            raise Unanswered("no answer in time", late=True) from error
+        except (httpx.TransportError, OSError) as error:
+            raise Unanswered(type(error).__name__) from error
+        try:
+            return await self._read(response)
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx.Response) -> Reply:
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > ANSWER_LIMIT:
+                    raise Unanswered("the answer is too large")
+        except httpx.ReadTimeout as error:
+            raise Unanswered("the answer stopped half-way", late=True) from error
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+            raise Unanswered(f"the answer broke off ({type(error).__name__})") from error
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, bytes(body))
+
+    def _transport(self, origin: str) -> Transport:
+        transport = self._transports.get(origin)
+        if transport is None:
+            transport = self._transports[origin] = self._transport_for(origin)
+        return transport
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()

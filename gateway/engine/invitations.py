@@ -1,0 +1,86 @@
+"""One-time links for the end user: a page on which the owner of an account gives credentials to a waiting connection.
+
+A link is signed, not stored. It names its connection and the moment that was last changed; giving credentials changes
+the connection, so a link that was used, or that a later change overtook, opens nothing any more.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.contract.models import ConnectionChange, Link
+from gateway.engine.connections import Connections
+from gateway.engine.providers import Provider, Providers
+from gateway.engine.storage import Storage, StoredConnection
+
+VALID_FOR = timedelta(hours=24)
+_MAC = 20
+_GONE = "This link was used already, or is too old. Ask whoever sent it for a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An open link: the connection that waits, and the system it is for."""
+
+    connection: StoredConnection
+    provider: Provider
+
+
+class Invitations:
+    """Makes and honours links. ``key`` signs them; ``public_url`` is where the pages are."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        providers: Providers,
+        storage: Storage,
+        clock: Clock,
+        key: bytes,
+        public_url: str,
+    ) -> None:
+        self._connections = connections
+        self._providers = providers
+        self._storage = storage
+        self._clock = clock
+        self._key = key
+        self._public_url = public_url
+
+    def write(self, connection: StoredConnection) -> Link:
+        """A link for a connection."""
+        expires_at = (self._clock.now() + VALID_FOR).replace(microsecond=0)
+        payload = int(expires_at.timestamp()).to_bytes(5, "big") + connection.id.encode()
+        token = base64.urlsafe_b64encode(self._sign(payload, connection) + payload).rstrip(b"=").decode()
+        return Link(url=f"{self._public_url}/connect/{token}", expires_at=expires_at)
+
+    async def open(self, token: str) -> Invitation:
+        """What a link is for. Raises ``not_found`` for one that opens nothing (any more)."""
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            mac, payload = raw[:_MAC], raw[_MAC:]
+            expires_at = datetime.fromtimestamp(int.from_bytes(payload[:5], "big"), UTC)
+            connection = await self._storage.connections.find(payload[5:].decode())
+        except (binascii.Error, ValueError, OverflowError, OSError) as error:
+            raise Problem("not_found", _GONE) from error
+        if connection is None or not hmac.compare_digest(mac, self._sign(payload, connection)):
+            raise Problem("not_found", _GONE)
+        if expires_at <= self._clock.now():
+            raise Problem("not_found", _GONE)
+        return Invitation(connection, self._providers.of(connection))
+
+    async def accept(self, token: str, credentials: Mapping[str, str], company_id: str | None) -> StoredConnection:
+        """Give a waiting connection its credentials. Raises ``Problem``; then the link stays open."""
+        invitation = await self.open(token)
+        given: dict[str, object] = {"credentials": dict(credentials)}
+        if company_id is not None:
+            given["company_id"] = company_id
+        return await self._connections.update(invitation.connection, ConnectionChange.model_validate(given))
+
+    def _sign(self, payload: bytes, connection: StoredConnection) -> bytes:
+        message = b"\0".join((b"invitation", payload, connection.updated_at.isoformat().encode()))
+        return hmac.new(self._key, message, hashlib.sha256).digest()[:_MAC]

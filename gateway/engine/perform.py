@@ -1,0 +1,381 @@
+"""The story of a request, top to bottom: what `gateway/README.md` tells in words.
+
+caller → connection → capability → query → scopes → (cache | write) → token → one upstream call → answer
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+from gateway.contract.adapter import Resource
+from gateway.contract.auth import AccessToken, CredentialKind
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.contract.models import ConnectionChange, ConnectionDraft
+from gateway.contract.operations import Operation
+from gateway.engine.asked import Asked, read_body, read_query
+from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
+from gateway.engine.call import Answer, Call
+from gateway.engine.capabilities import connection_capabilities, provider_facts
+from gateway.engine.connections import Connections, Opener, facts_of, fixed
+from gateway.engine.cursors import Cursors
+from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
+from gateway.engine.http import Wire
+from gateway.engine.invitations import Invitations
+from gateway.engine.links import LinkBooks
+from gateway.engine.observe import Observer
+from gateway.engine.permit import missing_scope, permit_caller, permit_use, resource_for, scope_missing
+from gateway.engine.providers import Provider, Providers
+from gateway.engine.raw import handed_back, raw_request
+from gateway.engine.reading import Found, Reader
+from gateway.engine.recording import Recording
+from gateway.engine.render import etag_of, list_json, model_json
+from gateway.engine.storage import Storage, StoredConnection
+from gateway.engine.tokens import Tokens
+from gateway.engine.upstream import Outbound, TokenSource, Way
+from gateway.engine.writing import Writer
+
+_CREATION = UUID("6b1f5a52-1d0e-4c55-9d0c-5a0f6a6f2c11")
+"""Namespace of creation keys made from idempotency keys."""
+TRIAL_WAIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One call on a usable connection, with everything looked up."""
+
+    call: Call
+    operation: Operation
+    connection: StoredConnection
+    provider: Provider
+    kind: CredentialKind
+    resource: Resource[Any, Any]
+    asked: Asked
+
+
+class Engine(Opener):
+    """Performs calls. Everything it needs is given: no clock, dice, network or database of its own."""
+
+    def __init__(
+        self,
+        *,
+        providers: Providers,
+        storage: Storage,
+        wire: Wire,
+        clock: Clock,
+        observer: Observer,
+        rng: random.Random,
+        signing_key: bytes,
+        public_url: str,
+    ) -> None:
+        self.providers = providers
+        self._clock = clock
+        self._observer = observer
+        self._random = rng
+        self._wire = wire
+        self._cache = AnswerCache(clock)
+        self._way = Way(wire, clock, observer, KnownFacts(clock, self._cache), rng)
+        self._tokens = Tokens(storage, wire, clock, observer)
+        self.connections = Connections(storage, providers, self._tokens, clock, self)
+        self.invitations = Invitations(self.connections, providers, storage, clock, signing_key, public_url)
+        self._books = LinkBooks(storage.links)
+        self._cursors = Cursors(signing_key)
+        self._reads: Flights[Kept] = Flights()
+        self._writes: set[asyncio.Task[Answer]] = set()
+
+    async def perform(self, call: Call) -> Answer:
+        """Do what is asked, or raise the ``Problem`` that says why not."""
+        permit_caller(call.caller, call.operation)
+        if call.operation.resource in ("connections", "providers"):
+            return await self._manage(call)
+        connection = await self.connections.of(call.caller, call.path["connection_id"])
+        permit_use(connection)
+        provider = self.providers.of(connection)
+        if call.operation.resource == "raw":
+            return await self._to_the_end(lambda: self._raw(call, connection, provider))
+        task = _Task(
+            call,
+            call.operation,
+            connection,
+            provider,
+            provider.kind_of(connection),
+            resource_for(provider.adapter, call.operation),
+            read_query(call.operation, call.query),
+        )
+        await self._permit_scope(task)
+        if call.operation.is_write:
+            return await self._to_the_end(lambda: self._write(task))
+        return await self._read(task)
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of the network."""
+        await asyncio.gather(*self._writes, return_exceptions=True)
+        await self._reads.settle()
+        await self._tokens.settle()
+        await self._wire.close()
+
+    # --- reading
+
+    async def _read(self, task: _Task) -> Answer:
+        directives = read_directives(task.call.headers)
+        key = self._key(task)
+        now = self._clock.monotonic()
+        kept = self._cache.get(key) if task.operation.fresh_for else None
+        if kept is not None and directives.accept(now - kept.stored_at, fresh=now < kept.fresh_until):
+            self._observer.cache(task.operation.resource, "hit")
+            return self._answer(task, kept, f"polder; hit; ttl={int(kept.fresh_until - now)}")
+        try:
+            fetched = await self._reads.share((*key, directives.text), lambda: self._fetch(task, key))
+        except Problem as problem:
+            if kept is None or now >= kept.stale_until or not is_passing(problem):
+                raise
+            self._observer.cache(task.operation.resource, "stale_error")
+            return self._answer(task, kept, f"polder; fwd=stale; fwd-status={problem.kind.status}; detail=stale-if-error")
+        self._observer.cache(task.operation.resource, "miss")
+        stored = "; stored" if task.operation.fresh_for else ""
+        return self._answer(task, fetched, f"polder; fwd={directives.forwarding}{stored}")
+
+    def _key(self, task: _Task) -> tuple[str, ...]:
+        id = task.connection.id
+        generation = self._cache.generation(id, slow=task.operation.stale_for > 0)
+        query = "&".join(f"{name}={value}" for name, value in sorted(task.call.query))
+        return id, generation, task.operation.name, task.call.path.get("id", ""), query
+
+    async def _fetch(self, task: _Task, key: tuple[str, ...]) -> Kept:
+        up = self._outbound_for(task)
+        reader = Reader(
+            task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name
+        )
+        try:
+            found = await self._found(reader, task)
+        except Problem as problem:
+            await self.connections.noted(task.connection, problem)
+            raise
+        await self.connections.noted(task.connection, None)
+        kept = self._keep(task.operation, found)
+        if task.operation.fresh_for:
+            self._cache.put(key, kept)
+        return kept
+
+    async def _found(self, reader: Reader, task: _Task) -> Found:
+        if task.operation.shape == "list":
+            return await reader.list(task.asked)
+        if task.operation.shape == "file":
+            return await reader.file(task.call.path["id"])
+        return await reader.one(task.call.path.get("id", task.connection.company_id or ""), task.asked)
+
+    def _keep(self, operation: Operation, found: Found) -> Kept:
+        now = self._clock.monotonic()
+        fresh_until = now + operation.fresh_for
+        return Kept(
+            found.body,
+            etag_of(found.body),
+            found.next_cursor,
+            (("Content-Type", found.media_type), *found.headers.items()),
+            now,
+            fresh_until,
+            fresh_until + operation.stale_for,
+        )
+
+    def _answer(self, task: _Task, kept: Kept, status: str) -> Answer:
+        headers = answer_headers(kept, status, self._clock.monotonic())
+        headers |= {name: value for name, value in kept.headers if name != "Content-Type"}
+        if Directives.matches(task.call.headers, kept.etag):
+            return Answer(304, b"", None, headers, kept.next_cursor)
+        return Answer(200, kept.body, dict(kept.headers)["Content-Type"], headers, kept.next_cursor)
+
+    # --- writing
+
+    async def _to_the_end(self, work: Callable[[], Any]) -> Answer:
+        """Once begun, a write is carried through, whether or not its caller still waits."""
+        task: asyncio.Task[Answer] = asyncio.ensure_future(work())
+        self._writes.add(task)
+        task.add_done_callback(self._written)
+        return await asyncio.shield(task)
+
+    def _written(self, task: asyncio.Task[Answer]) -> None:
+        self._writes.discard(task)
+        if not task.cancelled():
+            task.exception()  # a caller who left does not look at it
+
+    async def _write(self, task: _Task) -> Answer:
+        body = read_body(task.operation, task.call.body)
+        up = self._outbound_for(task)
+        writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
+        try:
+            written = await writer.write(task.call.path.get("id"), body, task.asked, self._creation_key(task))
+        except Problem as problem:
+            await self.connections.noted(task.connection, problem)
+            raise
+        finally:
+            if up.fate != "not_sent":
+                self._cache.end_generation(task.connection.id)
+        self._cache.end_generation(task.connection.id)
+        await self.connections.noted(task.connection, None)
+        if task.operation.shape == "nothing":
+            return Answer(task.operation.status, b"", None)
+        return Answer(task.operation.status, written)
+
+    def _creation_key(self, task: _Task) -> UUID:
+        key = task.call.headers.get("idempotency-key")
+        if key is None:
+            return UUID(int=self._random.getrandbits(128), version=4)
+        return uuid5(_CREATION, "\0".join((task.connection.id, task.operation.name, key)))
+
+    async def _raw(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
+        kind = provider.kind_of(connection)
+        facts = facts_of(connection, kind)
+        request = raw_request(
+            provider.adapter, facts, call.operation.method, call.path["path"], call.query, dict(call.headers), call.body
+        )
+        up = self._open(connection, provider, kind, call.operation.name, call.deadline)
+        try:
+            reply = await up.exchange(request)
+        except Problem as problem:
+            raise problem.as_outcome(up.fate) if request.is_write else problem from problem
+        finally:
+            if request.is_write:
+                self._cache.end_generation(connection.id, slow=True)
+        return Answer(reply.status, reply.body, reply.headers.get("content-type"), handed_back(reply))
+
+    # --- the connections themselves
+
+    async def _manage(self, call: Call) -> Answer:
+        operation = call.operation
+        asked = read_query(operation, call.query)
+        if operation.resource == "providers":
+            return self._provider_answer(call, asked)
+        if operation.verb == "list":
+            return await self._connection_list(call, asked)
+        if operation.verb == "create":
+            draft = read_body(operation, call.body)
+            assert isinstance(draft, ConnectionDraft)
+            created = await self._to_the_end(lambda: self._created(call, draft))
+            return created
+        connection = await self.connections.of(call.caller, call.path["connection_id"])
+        if operation.verb == "update":
+            change = read_body(operation, call.body)
+            assert isinstance(change, ConnectionChange)
+            return await self._to_the_end(lambda: self._updated(connection, change))
+        if operation.verb == "delete":
+            return await self._to_the_end(lambda: self._deleted(connection))
+        if operation.verb == "link":
+            read_body(operation, call.body)
+            return _record(model_json(self.invitations.write(connection)))
+        if operation.verb == "companies":
+            permit_use(connection)
+            return self._page(call, asked, [model_json(one) for one in await self.connections.companies(connection)])
+        if operation.verb == "capabilities":
+            return _record(model_json(connection_capabilities(self.providers.of(connection).adapter, connection)))
+        return _record(model_json(self.connections.shown(connection)))
+
+    async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
+        connection = await self.connections.create(call.caller, draft)
+        return Answer(201, model_json(self.connections.shown(connection)))
+
+    async def _updated(self, connection: StoredConnection, change: ConnectionChange) -> Answer:
+        changed = await self.connections.update(connection, change)
+        self._cache.end_generation(connection.id, slow=True)
+        return _record(model_json(self.connections.shown(changed)))
+
+    async def _deleted(self, connection: StoredConnection) -> Answer:
+        await self.connections.delete(connection)
+        self._books.close(connection.id)
+        self._cache.end_generation(connection.id, slow=True)
+        return Answer(204, b"", None)
+
+    async def _connection_list(self, call: Call, asked: Asked) -> Answer:
+        context = ("connections", call.caller.tenant, call.caller.key_id, *asked.context())
+        offset = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
+        filters = {name: str(value) for name, value in asked.filters.items()}
+        found, total = await self.connections.page(call.caller, offset=offset, size=asked.limit, filters=filters)
+        end = offset + asked.limit
+        cursor = self._cursors.write(end, context) if end < total else None
+        body = list_json([model_json(self.connections.shown(one)) for one in found], cursor, total)
+        return Answer(200, body, next_cursor=cursor)
+
+    def _provider_answer(self, call: Call, asked: Asked) -> Answer:
+        if call.operation.verb == "list":
+            return self._page(call, asked, [model_json(provider_facts(one.adapter)) for one in self.providers])
+        provider = self.providers.find(call.path["provider"])
+        if provider is None:
+            raise Problem("not_found", "There is no such accounting system here.")
+        return _record(model_json(provider_facts(provider.adapter)))
+
+    def _page(self, call: Call, asked: Asked, items: list[bytes]) -> Answer:
+        """A window of a list that is at hand whole."""
+        context = (call.operation.name, call.path.get("connection_id", ""), *asked.context())
+        offset = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
+        end = offset + asked.limit
+        cursor = self._cursors.write(end, context) if end < len(items) else None
+        return Answer(200, list_json(items[offset:end], cursor, len(items)), next_cursor=cursor)
+
+    # --- ways out
+
+    async def _permit_scope(self, task: _Task) -> None:
+        needed = missing_scope(task.provider.adapter, task.connection, task.operation.name)
+        if needed is None:
+            return
+        connection = await self.connections.recheck_scopes(task.connection)
+        if missing_scope(task.provider.adapter, connection, task.operation.name) is not None:
+            raise scope_missing(task.provider.adapter, connection, needed)
+
+    def _recording(self, task: _Task) -> Recording:
+        return Recording(self._books, task.connection.id)
+
+    def _outbound_for(self, task: _Task) -> Outbound:
+        return self._open(
+            task.connection,
+            task.provider,
+            task.kind,
+            task.operation.name,
+            task.call.deadline,
+            drop_unsupported=task.asked.drop_unsupported,
+        )
+
+    def _open(
+        self,
+        connection: StoredConnection,
+        provider: Provider,
+        kind: CredentialKind,
+        operation: str,
+        deadline: float,
+        *,
+        tokens: TokenSource | None = None,
+        drop_unsupported: bool = False,
+    ) -> Outbound:
+        source = tokens or TokenSource(
+            lambda: self._tokens.current(connection, provider),
+            lambda rejected: self._tokens.replace(connection, provider, rejected),
+        )
+        return Outbound(
+            self._way,
+            provider,
+            kind,
+            facts_of(connection, kind),
+            source,
+            operation=operation,
+            deadline=deadline,
+            creation_key=UUID(int=self._random.getrandbits(128), version=4),
+            drop_unsupported=drop_unsupported,
+        )
+
+    def outbound(self, connection: StoredConnection, provider: Provider, operation: str) -> Outbound:
+        """For a stored connection, with the time one management call may take."""
+        return self._open(
+            connection, provider, provider.kind_of(connection), operation, self._clock.monotonic() + TRIAL_WAIT
+        )
+
+    def on_trial(
+        self, connection: StoredConnection, provider: Provider, kind: CredentialKind, token: AccessToken
+    ) -> Outbound:
+        """For credentials that are not stored yet."""
+        deadline = self._clock.monotonic() + TRIAL_WAIT
+        return self._open(connection, provider, kind, "connections.create", deadline, tokens=fixed(token))
+
+
+def _record(body: bytes) -> Answer:
+    return Answer(200, body)

@@ -1,0 +1,152 @@
+"""Reading: a record or a window of a list, as fresh as was asked, at the price of one upstream call where it can be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.contract.adapter import File, FilterValue, Listing, Record, Resource
+from gateway.contract.errors import Problem
+from gateway.contract.operations import Operation
+from gateway.contract.paging import Window
+from gateway.engine.asked import Asked
+from gateway.engine.cursors import Cursors
+from gateway.engine.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
+from gateway.engine.recording import Recording
+from gateway.engine.render import list_json, record_json
+from gateway.engine.upstream import Outbound
+
+_SKIP_BITS = 8
+"""A cursor's number holds the position of a window and, below it, how many matches of that window were given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A body read, and what is to be said with it."""
+
+    body: bytes
+    media_type: str = "application/json"
+    next_cursor: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Matches:
+    records: list[Record[Any]]
+    next: int | None
+
+
+class Reader:
+    """Reads for one request."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        resource: Resource[Any, Any],
+        up: Outbound,
+        recording: Recording,
+        cursors: Cursors,
+        provider: str,
+    ) -> None:
+        self._operation = operation
+        self._resource = resource
+        self._up = up
+        self._recording = recording
+        self._cursors = cursors
+        self._provider = provider
+
+    async def one(self, id: str, asked: Asked) -> Found:
+        """One record, by our id."""
+        theirs = await self._recording.theirs(self._operation.resource, id)
+        record = await self._resource.get(self._up, theirs)
+        record = await self._recording.incoming(self._operation, self._resource, record)
+        return Found(record_json(record, self._provider, asked.include))
+
+    async def file(self, id: str) -> Found:
+        """A document that belongs to a record."""
+        theirs = await self._recording.theirs(self._operation.resource, id)
+        document: File = await getattr(self._resource, self._operation.verb)(self._up, theirs)
+        disposition = {"Content-Disposition": f'attachment; filename="{document.name}"'}
+        return Found(document.body, document.media_type, headers=disposition)
+
+    async def list(self, asked: Asked) -> Found:
+        """A window of a list, with filters applied by the system or by us."""
+        native, emulated = divide(self._operation, self._resource, asked.filters)
+        context = (self._up.facts.connection_id, self._operation.name, *asked.context())
+        at = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
+        listing = Listing(Window(at >> _SKIP_BITS, asked.limit), await self._in_their_words(native), asked.include)
+        total = None
+        by_link = next((name for name in emulated if name in self._resource.kept), None)
+        if by_link is not None:
+            matched = await self._linked(by_link, asked)
+        elif emulated:
+            matched = await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), asked.limit)
+        else:
+            page = await self._resource.list(self._up, listing)
+            following = (listing.window.offset + asked.limit) << _SKIP_BITS
+            matched = _Matches([await self._incoming(one) for one in page.items], following if page.more else None)
+            total = page.total
+        cursor = None if matched.next is None else self._cursors.write(matched.next, context)
+        records = [record_json(self._listed(one, asked), self._provider, asked.include) for one in matched.records]
+        headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
+        return Found(list_json(records, cursor, total), next_cursor=cursor, headers=headers)
+
+    async def _incoming(self, record: Record[Any]) -> Record[Any]:
+        return await self._recording.incoming(self._operation, self._resource, record)
+
+    def _listed(self, record: Record[Any], asked: Asked) -> Record[Any]:
+        """A list's invoices show their lines only where they are asked for, on every system alike."""
+        if "lines" in self._operation.includes and "lines" not in asked.include:
+            record.item.lines = None
+            record.item.tax_breakdown = None
+        return record
+
+    async def _in_their_words(self, filters: Mapping[str, FilterValue]) -> Mapping[str, FilterValue]:
+        said = dict(filters)
+        for name, value in filters.items():
+            known = self._operation.filter(name)
+            if known is not None and known.referred is not None:
+                said[name] = await self._recording.theirs(known.referred, str(value))
+        return said
+
+    async def _linked(self, by: str, asked: Asked) -> _Matches:
+        """The records that hold a value Polder keeps: looked up, not scanned for."""
+        book = await self._recording.book(self._operation.resource)
+        records = []
+        for id in book.holders(by, str(asked.filters[by])):
+            record = await self._present(book.theirs(id))
+            if record is not None and self._passes(record, asked):
+                records.append(record)
+        return _Matches(records[: asked.limit], None)
+
+    async def _present(self, theirs: str) -> Record[Any] | None:
+        try:
+            record = await self._resource.get(self._up, theirs)
+        except Problem as problem:
+            if problem.code == "not_found":
+                return None  # deleted in the system itself
+            raise
+        return await self._incoming(record)
+
+    def _passes(self, record: Record[Any], asked: Asked) -> bool:
+        return matches(self._operation.resource, record.item, asked.filters)
+
+    async def _scan(self, listing: Listing, emulated: Mapping[str, FilterValue], skip: int, limit: int) -> _Matches:
+        """Look through the list in steps until enough records match, the list ends, or enough were looked at."""
+        found: list[Record[Any]] = []
+        start = listing.window.offset
+        for position in range(start, start + SCAN_LIMIT, SCAN_STEP):
+            window = Listing(Window(position, SCAN_STEP), listing.filters, listing.include)
+            page = await self._resource.list(self._up, window)
+            records = [await self._incoming(one) for one in page.items]
+            matching = [one for one in records if matches(self._operation.resource, one.item, emulated)]
+            fresh = matching[skip:]
+            wanted = limit - len(found)
+            if len(fresh) > wanted:
+                return _Matches(found + fresh[:wanted], (position << _SKIP_BITS) + skip + wanted)
+            found += fresh
+            skip = 0
+            if not page.more:
+                return _Matches(found, None)
+            if len(found) == limit:
+                return _Matches(found, (position + SCAN_STEP) << _SKIP_BITS)
+        return _Matches(found, (start + SCAN_LIMIT) << _SKIP_BITS)

@@ -1,0 +1,76 @@
+"""What stands between a system's record and ours: ids that survive, fields Polder keeps, fields a system cannot hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.contract.adapter import Record, Resource
+from gateway.contract.models.base import Part, Shape
+from gateway.contract.operations import Operation
+from gateway.engine.links import Book, LinkBooks, translate
+from gateway.engine.upstream import Outbound
+
+CONTROLS = frozenset({"finalize", "expected_totals", "on_rounding"})
+"""Fields of a body that tell Polder what to do and stand for nothing in a system."""
+
+
+def referred_by(operation: Operation) -> Mapping[str, str]:
+    """Where an operation's record names records of other resources."""
+    return getattr(operation.answers, "referred", {})
+
+
+class Recording:
+    """Turns ids and kept fields of one connection's records into ours, and back."""
+
+    def __init__(self, books: LinkBooks, connection_id: str) -> None:
+        self._books = books
+        self._connection_id = connection_id
+
+    async def book(self, resource: str) -> Book:
+        """What Polder knows of the connection's records of one resource."""
+        return await self._books.of(self._connection_id, resource)
+
+    async def theirs(self, resource: str, id: str) -> str:
+        """What the system calls the record of our id."""
+        return (await self.book(resource)).theirs(id)
+
+    async def outgoing(self, operation: Operation, body: Shape) -> None:
+        """Name other records in a body as the system does."""
+        for place, resource in referred_by(operation).items():
+            translate(body, place, (await self.book(resource)).theirs)
+
+    async def incoming(self, operation: Operation, resource: Resource[Any, Any], record: Record[Any]) -> Record[Any]:
+        """Give a record its first id, name other records as we do, and fill in what Polder keeps."""
+        item = record.item
+        for place, referred in referred_by(operation).items():
+            translate(item, place, (await self.book(referred)).ours)
+        book = await self.book(operation.resource)
+        item.id = book.ours(item.id)
+        kept = book.kept(item.id)
+        for name in resource.kept:
+            if getattr(item, name) is None and name in kept:
+                setattr(item, name, kept[name])
+        return record
+
+
+def refuse_unsupported(resource: Resource[Any, Any], body: Shape, up: Outbound) -> None:
+    """Refuse (or drop, with a warning) every field of a body that the system cannot hold.
+
+    A field that is null or says what would be so anyway asks for nothing, and is let through.
+    """
+    _refuse(body, "", "", resource.holds | resource.kept | CONTROLS, up)
+
+
+def _refuse(body: Shape, pointer: str, dotted: str, held: frozenset[str], up: Outbound) -> None:
+    for name in sorted(body.model_fields_set):
+        value = getattr(body, name)
+        if value is None or value == type(body).model_fields[name].get_default(call_default_factory=True):
+            continue
+        if isinstance(value, Part):
+            _refuse(value, f"{pointer}/{name}", f"{dotted}{name}.", held, up)
+        elif isinstance(value, list) and value and isinstance(value[0], Part):
+            for position, part in enumerate(value):
+                _refuse(part, f"{pointer}/{name}/{position}", f"{dotted}{name}.", held, up)
+        elif f"{dotted}{name}" not in held and name not in (CONTROLS if not dotted else ()):
+            up.unsupported(f"{pointer}/{name}", f"The accounting system has no place for `{dotted}{name}`.")
+            setattr(body, name, type(body).model_fields[name].get_default(call_default_factory=True))
+            body.model_fields_set.discard(name)

@@ -1,0 +1,366 @@
+"""The way out: one connection's ``Upstream``, with token, pace, retries, deadline and outcome taken care of."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from cachetools import LRUCache
+
+from gateway.contract.auth import AccessToken, CredentialKind
+from gateway.contract.clock import Clock
+from gateway.contract.errors import FieldError, Outcome, Problem
+from gateway.contract.exact import dumps
+from gateway.contract.secret import Secret
+from gateway.contract.upstream import Facts, Reply, Request
+from gateway.engine.cache import KnownFacts
+from gateway.engine.clock import dutch_date
+from gateway.engine.http import READING, WRITING, NotSent, Unanswered, Wire
+from gateway.engine.observe import Observer, UpstreamOutcome
+from gateway.engine.providers import Provider
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+
+ATTEMPTS = 3
+"""How often a read is tried in all; a write is repeated only where it surely was not sent."""
+SHORT_WAIT = 1.0
+"""Seconds of ``Retry-After`` that are waited out rather than passed on."""
+
+
+def encode(request: Request) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a request as they go on the wire."""
+    headers = {"accept": "application/json", "user-agent": "Polder", **request.headers}
+    if request.json is not None:
+        headers.setdefault("content-type", "application/json")
+        return headers, dumps(request.json)
+    if request.form is not None:
+        headers.setdefault("content-type", "application/x-www-form-urlencoded")
+        return headers, urlencode(request.form).encode()
+    return headers, request.body or b""
+
+
+class Pace:
+    """Who may call now: so many at once per connection and per provider, and nobody while a provider asks to wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._connections: LRUCache[str, asyncio.Semaphore] = LRUCache(10_000)
+        self._providers: dict[str, asyncio.Semaphore] = {}
+        self._closed_until: LRUCache[str, float] = LRUCache(10_000)
+
+    def slots(self, connection_id: str, provider: Provider) -> tuple[asyncio.Semaphore, asyncio.Semaphore]:
+        """The connection's and the provider's slots, to be taken in that order."""
+        pace = provider.adapter.pace
+        own = self._connections.get(connection_id)
+        if own is None:
+            own = self._connections[connection_id] = asyncio.Semaphore(pace.per_connection)
+        shared = self._providers.setdefault(provider.name, asyncio.Semaphore(pace.per_provider))
+        return own, shared
+
+    def close(self, connection_id: str, seconds: float) -> None:
+        """The provider asked this connection to wait."""
+        self._closed_until[connection_id] = self._clock.monotonic() + seconds
+
+    def wait(self, connection_id: str) -> float:
+        """Seconds until the connection may call; 0 for now."""
+        until = self._closed_until.get(connection_id, 0.0)
+        return max(0.0, until - self._clock.monotonic())
+
+
+class Way:
+    """What every connection's way out shares."""
+
+    def __init__(self, wire: Wire, clock: Clock, observer: Observer, facts: KnownFacts, rng: random.Random) -> None:
+        self.wire = wire
+        self.clock = clock
+        self.observer = observer
+        self.facts = facts
+        self.pace = Pace(clock)
+        self.random = rng
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """Where a way out gets its token: from the broker, or from credentials on trial."""
+
+    current: Callable[[], Awaitable[AccessToken]]
+    replace: Callable[[AccessToken], Awaitable[AccessToken]]
+
+
+class Outbound:
+    """The ``Upstream`` of one request of ours: see ``gateway.contract.upstream.Upstream`` for what each call means."""
+
+    def __init__(
+        self,
+        way: Way,
+        provider: Provider,
+        kind: CredentialKind,
+        facts: Facts,
+        tokens: TokenSource,
+        *,
+        operation: str,
+        deadline: float,
+        creation_key: UUID,
+        drop_unsupported: bool = False,
+        on_answer: Callable[[Problem | None], None] = lambda problem: None,
+    ) -> None:
+        self._way = way
+        self._provider = provider
+        self._kind = kind
+        self._facts = facts
+        self._tokens = tokens
+        self._operation = operation
+        self._deadline = deadline
+        self.creation_key = creation_key
+        self._drop_unsupported = drop_unsupported
+        self._on_answer = on_answer
+        self._now = way.clock.now()
+        self.warnings: list[dict[str, str | None]] = []
+        self.fate: Outcome = "not_sent"
+        """What became of the writes of this request so far."""
+
+    @property
+    def facts(self) -> Facts:
+        """The connection."""
+        return self._facts
+
+    @property
+    def now(self) -> datetime:
+        """The time this request came in."""
+        return self._now
+
+    @property
+    def today(self) -> date:
+        """The date in the Netherlands."""
+        return dutch_date(self._now)
+
+    def unsupported(self, pointer: str, reason: str) -> None:
+        """Refuse what the system cannot hold, or warn that it is dropped."""
+        if not self._drop_unsupported:
+            raise Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
+        self.warn("field_dropped", reason, pointer)
+
+    def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
+        """Tell the caller something with the answer."""
+        self.warnings.append({"code": code, "detail": detail, "pointer": pointer})
+
+    async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+        """A slow-changing fact of this connection."""
+        return await self._way.facts.get(self._facts.connection_id, name, load, fresh=fresh)
+
+    async def gather(self, first: Awaitable[T1], second: Awaitable[T2]) -> tuple[T1, T2]:
+        """Wait for both at once."""
+        one, two = asyncio.ensure_future(first), asyncio.ensure_future(second)
+        await _all_or_none([one, two])
+        return one.result(), two.result()
+
+    async def each(self, waits: Sequence[Awaitable[T]]) -> list[T]:
+        """Wait for all at once; the pace bounds how many are in flight."""
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        await _all_or_none(tasks)
+        return [task.result() for task in tasks]
+
+    async def data(self, request: Request) -> Any:
+        """Send it, and take the envelope off."""
+        reply = await self.call(request)
+        try:
+            return self._provider.adapter.read_envelope(reply)
+        except Problem:
+            if request.is_write:
+                self.fate = "unknown"
+            raise
+
+    async def call(self, request: Request) -> Reply:
+        """Send it, and give the reply if it is a success."""
+        reply = await self.exchange(request)
+        problem = self._judge(reply)
+        if problem is None:
+            if request.is_write:
+                self.fate = "applied"
+            return reply
+        if request.is_write and self.fate != "applied":
+            self.fate = "rejected" if problem.kind.status < 500 else "unknown"
+        raise problem
+
+    async def exchange(self, request: Request) -> Reply:
+        """Send it, and give the reply whatever it says. A rejected token is replaced once; 401 means nothing was done."""
+        token = await self._tokens.current()
+        reply = await self._patiently(request, token)
+        if self._rejects_token(reply):
+            token = await self._tokens.replace(token)
+            reply = await self._patiently(request, token)
+        return reply
+
+    def _rejects_token(self, reply: Reply) -> bool:
+        if reply.status != 401:
+            return False
+        problem = self._provider.adapter.read_error(reply)
+        return problem is not None and problem.code == "connection_needs_reauth"
+
+    def _judge(self, reply: Reply) -> Problem | None:
+        problem = self._provider.adapter.read_error(reply)
+        self._on_answer(problem)
+        if problem is not None and problem.code == "upstream_rate_limited":
+            self._way.pace.close(self._facts.connection_id, problem.retry_after or 1)
+        return problem
+
+    async def _patiently(self, request: Request, token: AccessToken) -> Reply:
+        """Try a read up to three times, and wait out a short ``Retry-After``."""
+        for attempt in range(1, ATTEMPTS + 1):
+            last = attempt == ATTEMPTS
+            try:
+                reply = await self._once(request, token)
+            except NotSent as error:
+                if last or not await self._rest(attempt):
+                    raise self._unreachable() from error
+                continue
+            except Unanswered as error:
+                if request.is_write:
+                    self.fate = "unknown"
+                    raise self._unknown(error) from error
+                if error.late or last or not await self._rest(attempt):
+                    raise self._unanswered(error) from error
+                continue
+            if last or not await self._worth_repeating(request, reply, attempt):
+                return reply
+        raise AssertionError("the loop always returns or raises")
+
+    async def _worth_repeating(self, request: Request, reply: Reply, attempt: int) -> bool:
+        if reply.status == 429:
+            wait = reply.retry_after
+            return wait is not None and wait <= SHORT_WAIT and await self._sleep(wait)
+        if reply.status in (502, 503, 504) and not request.is_write:
+            return await self._rest(attempt)
+        return False
+
+    async def _once(self, request: Request, token: AccessToken) -> Reply:
+        await self._admitted()
+        started = self._way.clock.monotonic()
+        outcome: UpstreamOutcome = "cancelled"
+        try:
+            async with self._slot():
+                reply = await self._send(request, token)
+            outcome = _outcome_of(reply.status)
+            return reply
+        except NotSent:
+            outcome = "connect"
+            raise
+        except Unanswered as error:
+            outcome = "timeout" if error.late else "invalid"
+            raise
+        finally:
+            self._way.observer.upstream(
+                self._provider.name, self._operation, outcome, self._way.clock.monotonic() - started
+            )
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        own, shared = self._way.pace.slots(self._facts.connection_id, self._provider)
+        taken: list[asyncio.Semaphore] = []
+        try:
+            try:
+                async with asyncio.timeout(max(0.0, self._left())):
+                    for semaphore in (own, shared):
+                        await semaphore.acquire()
+                        taken.append(semaphore)
+            except TimeoutError as error:
+                raise Problem("upstream_timeout", "Too much is under way for this connection; nothing was sent.") from error
+            yield
+        finally:
+            for semaphore in taken:
+                semaphore.release()
+
+    async def _send(self, request: Request, token: AccessToken) -> Reply:
+        headers, body = encode(request)
+        headers[self._kind.header.lower()] = self._kind.prefix + token.value.reveal()
+        for header, setting in self._kind.operator_headers.items():
+            headers[header.lower()] = self._provider.setting(setting).reveal()
+        timeouts = WRITING if request.is_write else READING
+        return await self._way.wire.send(
+            request.method,
+            self._provider.origins[request.origin],
+            request.target,
+            headers,
+            body,
+            within=min(self._left(), timeouts.read),
+            timeouts=timeouts,
+        )
+
+    async def _admitted(self) -> None:
+        """Nobody calls while the provider asked to wait: a short wait is waited out, a longer one passed on."""
+        wait = self._way.pace.wait(self._facts.connection_id)
+        if wait > 0 and (wait > SHORT_WAIT or not await self._sleep(wait)):
+            raise Problem(
+                "upstream_rate_limited",
+                f"{self._provider.adapter.title} asked to wait; nothing was sent.",
+                retry_after=int(wait) + 1,
+            )
+        if self._left() <= 0:
+            raise Problem("upstream_timeout", "The time for this request ran out before anything was sent.")
+
+    async def _rest(self, attempt: int) -> bool:
+        return await self._sleep(self._way.random.uniform(0, 0.1 * 2**attempt))
+
+    async def _sleep(self, seconds: float) -> bool:
+        if seconds >= self._left():
+            return False
+        await self._way.clock.sleep(seconds)
+        return True
+
+    def _left(self) -> float:
+        return self._deadline - self._way.clock.monotonic()
+
+    def _unreachable(self) -> Problem:
+        problem = Problem("upstream_unavailable", f"{self._provider.adapter.title} cannot be reached.")
+        self._on_answer(problem)
+        return problem
+
+    def _unanswered(self, error: Unanswered) -> Problem:
+        title = self._provider.adapter.title
+        if error.late:
+            problem = Problem("upstream_timeout", f"{title} did not answer in time.")
+        else:
+            problem = Problem("upstream_unavailable", f"{title} broke off its answer.")
+        self._on_answer(problem)
+        return problem
+
+    def _unknown(self, error: Unanswered) -> Problem:
+        title = self._provider.adapter.title
+        problem = Problem(
+            "upstream_timeout",
+            f"{title} may or may not have done this: {error}. Look before you repeat it.",
+            outcome="unknown",
+        )
+        self._on_answer(problem)
+        return problem
+
+
+async def _all_or_none(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait for all; when one fails the others are called off, and its error is the one that is told."""
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _outcome_of(status: int) -> UpstreamOutcome:
+    if status == 429:
+        return "429"
+    if status >= 500:
+        return "5xx"
+    return "4xx" if status >= 400 else "ok"
+
+
+def secrets_of(fields: Mapping[str, Any]) -> dict[str, Secret]:
+    """A caller's credential fields, from here on unprintable."""
+    return {name: Secret(str(value)) for name, value in fields.items()}

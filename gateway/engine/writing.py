@@ -1,0 +1,142 @@
+"""Writing: what a caller gave, checked, in the system's words, done once, and told truthfully.
+
+Whatever happens, the problem that is raised says what became of the write (``outcome``), and what was cached is
+forgotten as soon as something may have changed.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from gateway.contract.adapter import Record, Resource
+from gateway.contract.errors import Problem
+from gateway.contract.models.base import Change, Draft, Shape
+from gateway.contract.operations import Operation
+from gateway.engine.asked import Asked
+from gateway.engine.links import SYSTEM_ID, UNIQUE, LinkBooks, kept_values
+from gateway.engine.recording import Recording, refuse_unsupported
+from gateway.engine.render import record_json, with_warnings
+from gateway.engine.upstream import Outbound
+
+
+class Writer:
+    """Writes for one request."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        resource: Resource[Any, Any],
+        up: Outbound,
+        recording: Recording,
+        books: LinkBooks,
+        provider: str,
+    ) -> None:
+        self._operation = operation
+        self._resource = resource
+        self._up = up
+        self._recording = recording
+        self._books = books
+        self._provider = provider
+        self._connection_id = up.facts.connection_id
+
+    async def write(self, id: str | None, body: Shape | None, asked: Asked, creation_key: UUID) -> bytes:
+        """Do it; the record as it now is, or nothing for a delete. Raises ``Problem`` with an outcome."""
+        try:
+            record = await self._done(id, body, creation_key)
+        except Problem as problem:
+            raise problem.as_outcome(self._up.fate) from problem
+        if record is None:
+            return b""
+        return with_warnings(record_json(record, self._provider, asked.include), self._up.warnings)
+
+    async def _done(self, id: str | None, body: Shape | None, creation_key: UUID) -> Record[Any] | None:
+        if body is not None:
+            refuse_unsupported(self._resource, body, self._up)
+            await self._recording.outgoing(self._operation, body)
+        if id is None:
+            assert isinstance(body, Draft)
+            return await self._created(body, creation_key, None)
+        if self._operation.verb == "delete":
+            await self._deleted(id)
+            return None
+        if isinstance(body, Change):
+            return await self._changed(id, body)
+        if isinstance(body, Draft):
+            return await self._created(body, creation_key, id)
+        return await self._acted(id)
+
+    async def _created(self, draft: Draft, creation_key: UUID, origin: str | None) -> Record[Any]:
+        """Make a record, or (with ``origin``, our id) one that follows from another, such as a credit note."""
+        given = draft.given()
+        kept = kept_values(self._resource.kept, given)
+        if origin is not None and "credits_invoice_id" in self._resource.kept:
+            kept["credits_invoice_id"] = origin
+        claim = await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
+        self._up.creation_key = claim.creation_key
+        try:
+            if origin is None:
+                record = await self._resource.create(self._up, draft)
+            else:
+                theirs = await self._recording.theirs(self._operation.resource, origin)
+                record = await getattr(self._resource, self._operation.verb)(self._up, theirs, draft)
+        except BaseException:
+            if self._up.fate in ("not_sent", "rejected"):
+                await claim.release()
+            else:
+                claim.leave()
+            raise
+        await claim.grant(record.item.id)
+        remembered = {name: value for name, value in kept.items() if name not in UNIQUE}
+        await self._keep(record.item.id, await self._in_our_words(remembered))
+        return await self._told(record)
+
+    async def _changed(self, id: str, change: Change) -> Record[Any]:
+        theirs = await self._recording.theirs(self._operation.resource, id)
+        given = change.given()
+        kept = {name: given[name] for name in self._resource.kept if name in given}
+        await self._refuse_taken(id, kept)
+        if given.keys() - (kept.keys() & UNIQUE):
+            record = await self._resource.update(self._up, theirs, change)
+            await self._follow(id, theirs, record.item.id)
+        else:
+            record = await self._resource.get(self._up, theirs)
+        await self._keep(id, await self._in_our_words(kept))
+        return await self._told(record)
+
+    async def _acted(self, id: str) -> Record[Any]:
+        theirs = await self._recording.theirs(self._operation.resource, id)
+        record: Record[Any] = await getattr(self._resource, self._operation.verb)(self._up, theirs)
+        await self._follow(id, theirs, record.item.id)
+        return await self._told(record)
+
+    async def _deleted(self, id: str) -> None:
+        theirs = await self._recording.theirs(self._operation.resource, id)
+        await self._resource.delete(self._up, theirs)
+        await self._books.forget(self._connection_id, self._operation.resource, id)
+
+    async def _follow(self, id: str, before: str, after: str) -> None:
+        """The system gave the record a new id: keep answering to the first one."""
+        if after != before:
+            await self._keep(id, {SYSTEM_ID: after})
+
+    async def _refuse_taken(self, id: str, kept: dict[str, Any]) -> None:
+        """Settle before anything is sent that no unique value is another record's."""
+        book = await self._recording.book(self._operation.resource)
+        for name, value in kept.items():
+            if name in UNIQUE and value is not None and set(book.holders(name, value)) - {id}:
+                raise Problem("conflict", f"Another record of this connection has this {name}.")
+
+    async def _keep(self, id: str, fields: dict[str, str | None]) -> None:
+        if fields:
+            await self._books.put(self._connection_id, self._operation.resource, id, fields)
+
+    async def _in_our_words(self, kept: dict[str, Any]) -> dict[str, str | None]:
+        """Ids among kept values are kept as we say them."""
+        referred = getattr(self._operation.answers, "referred", {})
+        said: dict[str, str | None] = {}
+        for name, value in kept.items():
+            book = await self._recording.book(referred[name]) if name in referred else None
+            said[name] = book.ours(value) if book is not None and value is not None else value
+        return said
+
+    async def _told(self, record: Record[Any]) -> Record[Any]:
+        return await self._recording.incoming(self._operation, self._resource, record)

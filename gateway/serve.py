@@ -1,0 +1,92 @@
+"""Running ASGI applications on sockets, one process, until a signal says stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import uvicorn
+
+T = TypeVar("T")
+
+GRACE = 25
+"""Seconds that requests under way are given when the process is asked to stop."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs it, so that several can live in one process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one. Raises ``OSError``."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def port_of(listener: socket.socket) -> int:
+    """The port a socket listens on."""
+    port: int = listener.getsockname()[1]
+    return port
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, listener: socket.socket, *, lifespan: bool = True) -> AsyncIterator[None]:
+    """Serve an application while the block runs; on leaving, requests under way are finished first.
+
+    Raises ``RuntimeError`` where the application does not start.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="on" if lifespan else "off",
+        access_log=False,
+        log_level="error",
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                raise RuntimeError("the server did not start; the log above says why")
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def until_told_to_stop() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the fastest event loop there is."""
+    factory = uvicorn.Config(app="").get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)

@@ -1,0 +1,133 @@
+"""Configuration: every ``POLDER_…`` variable that is not a provider's own, with a default that works on one machine."""
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.contract.adapter import Adapter
+from gateway.contract.secret import Secret
+
+PRODUCTION = "production"
+KEY_FILE = "encryption-keys"
+
+
+class Misconfigured(Exception):
+    """What is configured cannot work; the message says which variable, and what it should be."""
+
+
+class Settings(BaseSettings):
+    """Read from the environment with the prefix ``POLDER_``."""
+
+    model_config = SettingsConfigDict(env_prefix="POLDER_", extra="ignore")
+
+    env: str = Field(default="local", description="The environment's name; sealed secrets open in no other.")
+    home: Path = Field(default=Path(".polder"), description="Where state lives that is configured to live nowhere else.")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=1, description="One process; run more nodes instead.")
+    public_url: str = ""
+    database_url: str = ""
+    redis_url: str = ""
+    encryption_keys: SecretStr | None = Field(
+        default=None, description="`id:base64 of 32 bytes`, the first seals, all open; comma-separated."
+    )
+    deadline: float = Field(default=30.0, gt=0, le=300, description="Seconds one request may take.")
+    body_limit: int = Field(default=1_000_000, ge=1_000)
+    raw_body_limit: int = Field(default=25_000_000, ge=1_000)
+
+    @property
+    def is_production(self) -> bool:
+        """Whether nothing may be made up."""
+        return self.env == PRODUCTION
+
+    @property
+    def base_url(self) -> str:
+        """Where callers reach us, with no slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def database(self) -> str:
+        """Where the database is: a SQLite file in ``home`` unless another is configured."""
+        return self.database_url or f"sqlite:///{(self.home / 'polder.db').resolve()}"
+
+    def key_text(self, generate: Callable[[], str]) -> str:
+        """The encryption keys as configured, or from a key file that is made at need (never in production).
+
+        Raises ``Misconfigured`` where production has none.
+        """
+        if self.encryption_keys is not None:
+            return self.encryption_keys.get_secret_value()
+        path = self.home / KEY_FILE
+        if self.is_production:
+            raise Misconfigured(
+                "POLDER_ENCRYPTION_KEYS is not set. In production Polder makes no keys of its own: set it to "
+                "`<id>:<base64 of 32 random bytes>`, from a secret store. See README.md, Configuration."
+            )
+        self.make_home()
+        if not path.exists():
+            _write_private(path, generate())
+        return path.read_text().strip()
+
+    def make_home(self) -> None:
+        """Have the folder, readable by its owner only."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by its owner only; whoever comes second keeps the first one's."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{text}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process made it in the meantime
+    finally:
+        draft.unlink()
+
+
+def operator_settings(adapter: Adapter, environment: Mapping[str, str]) -> dict[str, Secret]:
+    """What the operator configured for a provider: ``POLDER_<PROVIDER>_<NAME>``, by setting name."""
+    found = {one.name: environment.get(variable(adapter, one.name), "") for one in adapter.operator_settings}
+    return {name: Secret(text) for name, text in found.items() if text}
+
+
+def origins(adapter: Adapter, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where a provider is reached. Raises ``Misconfigured`` for what is no origin (scheme and host, nothing after)."""
+    found = {}
+    for name, origin in adapter.origins.items():
+        url = environment.get(variable(adapter, origin.setting)) or origin.default
+        scheme, separator, rest = url.rstrip("/").partition("://")
+        if scheme not in ("http", "https") or not separator or not rest or set(rest) & set("/?#@ "):
+            raise Misconfigured(f"{variable(adapter, origin.setting)} must be an origin such as {origin.default}.")
+        found[name] = url.rstrip("/")
+    return found
+
+
+def variable(adapter: Adapter, setting: str) -> str:
+    """The environment variable of a provider's setting."""
+    return f"POLDER_{adapter.name}_{setting}".upper()
+
+
+def derived_key(key_text: str, purpose: str) -> bytes:
+    """A key for one purpose (signing cursors), the same on every node that has the same encryption keys."""
+    first = key_text.partition(",")[0].partition(":")[2]
+    return hmac.new(base64.b64decode(first), purpose.encode(), hashlib.sha256).digest()
+
+
+def unknown_variables(environment: Mapping[str, str], adapters: Iterable[Adapter]) -> list[str]:
+    """``POLDER_…`` variables that nothing reads: a misspelling, most often."""
+    known = {f"POLDER_{name}".upper() for name in Settings.model_fields}
+    for adapter in adapters:
+        known |= {variable(adapter, one.name) for one in adapter.operator_settings}
+        known |= {variable(adapter, origin.setting) for origin in adapter.origins.values()}
+    return sorted(name for name in environment if name.startswith("POLDER_") and name not in known)

@@ -1,0 +1,235 @@
+"""A database, reached: its address, its transactions, and its failures as ``Problem``.
+
+Everything that only SQLite or only PostgreSQL understands is in this module. SQLite runs in WAL mode with
+``synchronous=FULL``, as nothing less survives a power cut once a commit was reported; a transaction that writes takes
+the write lock when it begins, since one that finds out later that it must write fails at once where another does.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from gateway.contract.errors import Problem
+
+_MIGRATION_LOCK = 0x506F6C646572  # "Polder": any number will do that nothing else in the database locks.
+_POOL_TIMEOUT_S = 10
+_CONNECT_TIMEOUT_S = "5"
+_SQLITE_BUSY_TIMEOUT_S = "5"
+_BEGIN = "polder_begin"
+_WRITING: Final[Mapping[str, Any]] = {_BEGIN: "BEGIN IMMEDIATE"}
+_BARE: Final[Mapping[str, Any]] = {_BEGIN: None}
+
+
+class Database:
+    """An asynchronous engine whose every failure but a broken constraint is ``Problem("storage_unavailable")``."""
+
+    def __init__(self, database_url: str) -> None:
+        url = parsed(database_url)
+        self._is_sqlite = _is_sqlite(url)
+        self._engine = _async_engine(url)
+        self._writer = self._engine.execution_options(**_WRITING)
+        # SQLite has one writer at a time and no queue: who must wait tries again after ever longer naps.
+        self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self._is_sqlite else nullcontext()
+        self._unswept = False
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one state of the database."""
+        with told_as_problem():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is durable once the block is left, or undone where the block raises.
+
+        ``IntegrityError`` passes as it is: what it means is for those to say who know what was written.
+        """
+        with told_as_problem():
+            async with self._turn, self._writer.begin() as connection:
+                yield connection
+
+    async def sweep(self) -> None:
+        """Leave no trace of what was deleted: SQLite's log still has it until it is emptied into the file.
+
+        A reader that takes longer than the busy timeout keeps the log in use; then the next ``resweep`` empties it.
+        """
+        if not self._is_sqlite:
+            return
+        self._unswept = True
+        with told_as_problem():
+            # The log cannot be emptied from within a transaction.
+            async with self._engine.execution_options(**_BARE).connect() as connection:
+                busy = await connection.scalar(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        self._unswept = bool(busy)
+
+    async def resweep(self) -> None:
+        """Sweep again where the last time did not succeed."""
+        if self._unswept:
+            await self.sweep()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def parsed(database_url: str) -> URL:
+    """The address with the driver for it. Raises ``ValueError``, which never shows a password, for what is no use."""
+    try:
+        url = make_url(database_url)
+    except ArgumentError:
+        raise ValueError("The database URL cannot be read: it is no URL.") from None
+    if url.drivername in ("sqlite", "sqlite+aiosqlite"):
+        if not url.database or url.database == ":memory:":
+            raise ValueError("The database URL names no file: SQLite needs one, as in sqlite:///polder.db.")
+        # "timeout" is the driver's own name for the busy timeout, so that an address may say another.
+        patient = {"timeout": _SQLITE_BUSY_TIMEOUT_S, **url.query}
+        return url.set(drivername="sqlite+aiosqlite", query=patient)
+    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg", query={"connect_timeout": _CONNECT_TIMEOUT_S, **url.query})
+    raise ValueError(f"The database URL is of {url.drivername}: only sqlite and postgresql are known.")
+
+
+@contextmanager
+def told_as_problem() -> Iterator[None]:
+    """Turn what a database reports into ``storage_unavailable``, all but a broken constraint."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        _unavailable(error, error.orig)
+    except PoolTimeout as error:
+        raise Problem("storage_unavailable", "Polder's storage is too busy.") from error
+
+
+@contextmanager
+def migrating(database_url: str) -> Iterator[Connection]:
+    """A transaction in which one process at a time may change the tables; the others wait for it.
+
+    A SQLite file that is not there is made, readable by its owner only.
+    """
+    url = parsed(database_url)
+    engine = _migration_engine(url)
+    try:
+        with told_as_problem():
+            if _is_sqlite(url):
+                _make_file(url)
+            with engine.execution_options(**_WRITING).begin() as connection:
+                if not _is_sqlite(url):
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
+                yield connection
+                if _is_sqlite(url):
+                    _prove_references(connection)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def looking(database_url: str) -> Iterator[Connection | None]:
+    """A connection to look at the tables, or None where there is no database file yet."""
+    url = parsed(database_url)
+    if _is_sqlite(url) and not _path(url).exists():
+        yield None
+        return
+    engine = _migration_engine(url)
+    try:
+        with told_as_problem(), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _unavailable(error: DBAPIError, cause: BaseException | None) -> NoReturn:
+    # A driver's message may quote a path or a statement; its code says as much to an operator and nothing to others.
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or type(cause).__name__
+    raise Problem("storage_unavailable", f"Polder's storage cannot be used ({code}).") from (cause or error)
+
+
+def _async_engine(url: URL) -> AsyncEngine:
+    # hide_parameters: an error's text would otherwise quote the values of the statement.
+    if _is_sqlite(url):
+        engine = create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S)
+        _prepare_sqlite(engine.sync_engine, references=True)
+        return engine
+    with _driver_needed():
+        return create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True)
+
+
+def _migration_engine(url: URL) -> Engine:
+    if not _is_sqlite(url):
+        with _driver_needed():
+            return create_engine(url, hide_parameters=True, poolclass=NullPool)
+    engine = create_engine(url.set(drivername="sqlite+pysqlite"), hide_parameters=True, poolclass=NullPool)
+    # A table is altered by making another and dropping the first, and dropping would delete all that refers to it.
+    _prepare_sqlite(engine, references=False)
+    return engine
+
+
+@contextmanager
+def _driver_needed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ValueError("PostgreSQL needs its driver, which comes with polder[postgres].") from error
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _path(url: URL) -> Path:
+    assert url.database is not None
+    return Path(url.database)
+
+
+def _make_file(url: URL) -> None:
+    """Make it before SQLite does, which would let everybody read it; its log takes the mode of the file."""
+    try:
+        _path(url).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _path(url).touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        raise Problem("storage_unavailable", f"Polder's storage cannot be made ({type(error).__name__}).") from error
+
+
+def _prepare_sqlite(engine: Engine, *, references: bool) -> None:
+    pragmas = (
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA secure_delete=ON",
+        f"PRAGMA foreign_keys={'ON' if references else 'OFF'}",
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:  # noqa: ARG001 - the event passes both
+        # The driver would begin transactions by itself, and only when a statement writes.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        try:
+            for pragma in pragmas:
+                cursor.execute(pragma)
+            cursor.close()
+        except sqlite3.Error:
+            # The pool forgets a connection that could not be prepared, but leaves it open, with its thread.
+            connection.close()
+            raise
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)
+
+
+def _prove_references(connection: Connection) -> None:
+    if broken := connection.execute(text("PRAGMA foreign_key_check")).all():
+        raise RuntimeError(f"A migration left {len(broken)} rows that belong to nothing.")

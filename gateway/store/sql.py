@@ -1,0 +1,395 @@
+"""``gateway.engine.storage`` on a relational database, with SQLAlchemy's expressions and nothing of one product's own.
+
+Every write is one transaction. What belongs to a connection is written with that connection's row locked, so that
+writers of one connection take turns and nothing is kept for a connection that is gone (``not_found``).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.auth import AccessToken
+from gateway.contract.errors import Problem, not_found
+from gateway.contract.secret import Secret
+from gateway.engine.storage import LinkRow, StoredConnection, StoredKey, StoredToken
+from gateway.store import tables
+from gateway.store.database import Database
+from gateway.store.seal import CannotOpen, KeyRing
+
+_TOKENS_KEPT = 4
+
+
+class SqlStorage:
+    """All that is kept, in one database."""
+
+    def __init__(self, database_url: str, ring: KeyRing) -> None:
+        self._database = Database(database_url)
+        vault = _Vault(ring)
+        self._connections = SqlConnections(self._database, vault)
+        self._tokens = SqlTokens(self._database, vault)
+        self._keys = SqlKeys(self._database)
+        self._links = SqlLinks(self._database)
+
+    @property
+    def connections(self) -> "SqlConnections":
+        """Connections."""
+        return self._connections
+
+    @property
+    def tokens(self) -> "SqlTokens":
+        """Tokens."""
+        return self._tokens
+
+    @property
+    def keys(self) -> "SqlKeys":
+        """API keys."""
+        return self._keys
+
+    @property
+    def links(self) -> "SqlLinks":
+        """Links."""
+        return self._links
+
+    async def check(self) -> None:
+        """Prove that it can be written to, by writing. Raises ``storage_unavailable``."""
+        async with self._database.writing() as transaction:
+            await transaction.execute(update(tables.probe).values(writes=tables.probe.c.writes + 1))
+        await self._database.resweep()
+
+    async def close(self) -> None:
+        """Close every connection to the database."""
+        await self._database.close()
+
+
+class _Vault:
+    """Secrets of a connection, sealed for its row and column and opened from it."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    def seal(self, connection: StoredConnection, field: str, secret: Secret) -> bytes:
+        plaintext = secret.reveal().encode()
+        return self._ring.seal(plaintext, tenant=connection.tenant, connection=connection.id, field=field)
+
+    def open(self, connection: StoredConnection, field: str, sealed: bytes) -> Secret:
+        try:
+            plaintext = self._ring.open(sealed, tenant=connection.tenant, connection=connection.id, field=field)
+        except CannotOpen as error:
+            detail = f"What is stored of connection {connection.id} cannot be opened with Polder's encryption keys."
+            raise Problem("storage_unavailable", detail) from error
+        return Secret(plaintext.decode())
+
+
+class SqlConnections:
+    """Connections with their sealed credentials."""
+
+    def __init__(self, database: Database, vault: _Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def add(self, connection: StoredConnection, credentials: Mapping[str, Secret] | None) -> None:
+        """Keep a new one. Raises ``conflict`` where the tenant has another with its ``external_ref``."""
+        try:
+            async with self._database.writing() as transaction:
+                row = {"id": connection.id, "tenant": connection.tenant, "token_seq": 0, **_mutable(connection)}
+                await transaction.execute(insert(tables.connections).values(row))
+                await self._seal(transaction, connection, credentials or {})
+        except IntegrityError as error:
+            raise _taken(connection) from error
+
+    async def find(self, id: str) -> StoredConnection | None:
+        """The connection of that id, whoever's it is: the caller compares the tenant."""
+        async with self._database.reading() as transaction:
+            found = await transaction.execute(select(tables.connections).where(tables.connections.c.id == id))
+            row = found.one_or_none()
+        return None if row is None else _connection(row)
+
+    async def page(
+        self, tenant: str, *, offset: int, size: int, filters: Mapping[str, str], among: frozenset[str] | None
+    ) -> tuple[Sequence[StoredConnection], int]:
+        """A window of a tenant's connections, oldest first, and how many there are.
+
+        ``filters`` may name external_ref, provider and status (``KeyError`` for others); ``among`` limits to some ids.
+        """
+        columns = tables.connections.c
+        filterable = {"external_ref": columns.external_ref, "provider": columns.provider, "status": columns.status}
+        wanted = [columns.tenant == tenant, *(filterable[name] == value for name, value in filters.items())]
+        if among is not None:
+            wanted.append(columns.id.in_(sorted(among)))
+        query = select(tables.connections).where(*wanted).order_by(columns.created_at, columns.id)
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query.offset(offset).limit(size))).all()
+            total = await transaction.scalar(select(func.count()).select_from(tables.connections).where(*wanted))
+        return [_connection(row) for row in rows], total or 0
+
+    async def save(self, connection: StoredConnection) -> None:
+        """Replace what is kept of it, all but its credentials.
+
+        Raises ``conflict`` as ``add`` does, and ``not_found`` where it is gone.
+        """
+        try:
+            async with self._database.writing() as transaction:
+                await _update(transaction, connection)
+        except IntegrityError as error:
+            raise _taken(connection) from error
+
+    async def replace_credentials(self, connection: StoredConnection, credentials: Mapping[str, Secret]) -> None:
+        """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step.
+
+        Raises as ``save`` does.
+        """
+        try:
+            async with self._database.writing() as transaction:
+                await _update(transaction, connection)
+                for table in (tables.credentials, tables.tokens):
+                    await transaction.execute(delete(table).where(table.c.connection_id == connection.id))
+                await self._seal(transaction, connection, credentials)
+        except IntegrityError as error:
+            raise _taken(connection) from error
+
+    async def credentials(self, connection: StoredConnection) -> Mapping[str, Secret]:
+        """Its credentials; empty where there are none."""
+        columns = tables.credentials.c
+        query = select(columns.field, columns.sealed).where(columns.connection_id == connection.id)
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query.order_by(columns.field))).all()
+        return {row.field: self._vault.open(connection, f"credentials.{row.field}", row.sealed) for row in rows}
+
+    async def destroy(self, connection: StoredConnection) -> None:
+        """Remove it with its credentials, tokens and links, beyond recovery. Nothing happens where it is gone."""
+        async with self._database.writing() as transaction:
+            # What belongs to it goes with it: every such table refers to it with ON DELETE CASCADE.
+            await transaction.execute(delete(tables.connections).where(_is(connection)))
+        await self._database.sweep()
+
+    async def _seal(
+        self, transaction: AsyncConnection, connection: StoredConnection, credentials: Mapping[str, Secret]
+    ) -> None:
+        rows = [
+            {
+                "connection_id": connection.id,
+                "field": field,
+                "sealed": self._vault.seal(connection, f"credentials.{field}", secret),
+            }
+            for field, secret in credentials.items()
+        ]
+        if rows:
+            await transaction.execute(insert(tables.credentials), rows)
+
+
+class SqlTokens:
+    """The journal of the tokens of every connection: only ever added to, newest counts."""
+
+    def __init__(self, database: Database, vault: _Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def newest(self, connection: StoredConnection) -> StoredToken | None:
+        """The last token received."""
+        columns = tables.tokens.c
+        query = select(tables.tokens).where(columns.connection_id == connection.id)
+        async with self._database.reading() as transaction:
+            row = (await transaction.execute(query.order_by(columns.seq.desc()).limit(1))).one_or_none()
+        return None if row is None else self._token(connection, row)
+
+    async def append(self, connection: StoredConnection, token: AccessToken, received_at: datetime) -> StoredToken:
+        """Keep a token, durably: when this returns, a crash cannot lose it. Prunes all but the last four.
+
+        Raises ``not_found`` where the connection is gone.
+        """
+        async with self._database.writing() as transaction:
+            seq = await self._next_seq(transaction, connection)
+            await transaction.execute(insert(tables.tokens).values(self._row(connection, seq, token, received_at)))
+            columns = tables.tokens.c
+            old = (columns.connection_id == connection.id) & (columns.seq <= seq - _TOKENS_KEPT)
+            await transaction.execute(delete(tables.tokens).where(old))
+        return StoredToken(seq, token, received_at)
+
+    async def _next_seq(self, transaction: AsyncConnection, connection: StoredConnection) -> int:
+        column = tables.connections.c.token_seq
+        counted = update(tables.connections).where(_is(connection)).values(token_seq=column + 1).returning(column)
+        seq: int | None = await transaction.scalar(counted)
+        if seq is None:
+            _gone()
+        return seq
+
+    def _row(
+        self, connection: StoredConnection, seq: int, token: AccessToken, received_at: datetime
+    ) -> Mapping[str, Any]:
+        refresh = token.refresh_token
+        return {
+            "connection_id": connection.id,
+            "seq": seq,
+            "sealed_value": self._vault.seal(connection, f"tokens.{seq}.value", token.value),
+            "sealed_refresh_token": (
+                None if refresh is None else self._vault.seal(connection, f"tokens.{seq}.refresh_token", refresh)
+            ),
+            "scopes": tuple(sorted(token.scopes)),
+            "expires_at": token.expires_at,
+            "received_at": received_at,
+        }
+
+    def _token(self, connection: StoredConnection, row: Row[Any]) -> StoredToken:
+        refresh = row.sealed_refresh_token
+        token = AccessToken(
+            value=self._vault.open(connection, f"tokens.{row.seq}.value", row.sealed_value),
+            expires_at=row.expires_at,
+            refresh_token=(
+                None if refresh is None else self._vault.open(connection, f"tokens.{row.seq}.refresh_token", refresh)
+            ),
+            scopes=frozenset(row.scopes),
+        )
+        return StoredToken(row.seq, token, row.received_at)
+
+
+class SqlKeys:
+    """API keys."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, key: StoredKey) -> None:
+        """Keep a new key. Raises ``conflict`` where there is one of its id."""
+        row = {name: getattr(key, name) for name in tables.api_keys.columns.keys()}  # noqa: SIM118 - not a dict
+        try:
+            async with self._database.writing() as transaction:
+                await transaction.execute(insert(tables.api_keys).values(row))
+        except IntegrityError as error:
+            raise Problem("conflict", f"There is an API key of id {key.id!r} already.") from error
+
+    async def find(self, id: str) -> StoredKey | None:
+        """The key of that id, revoked or not."""
+        async with self._database.reading() as transaction:
+            found = await transaction.execute(select(tables.api_keys).where(tables.api_keys.c.id == id))
+            row = found.one_or_none()
+        return None if row is None else StoredKey(**row._mapping)
+
+    async def all(self, tenant: str | None) -> Sequence[StoredKey]:
+        """The keys of a tenant, or of all, oldest first."""
+        columns = tables.api_keys.c
+        query = select(tables.api_keys).order_by(columns.created_at, columns.id)
+        if tenant is not None:
+            query = query.where(columns.tenant == tenant)
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query)).all()
+        return [StoredKey(**row._mapping) for row in rows]
+
+    async def revoke(self, id: str, at: datetime) -> bool:
+        """Revoke it; False where there is none of that id. A key revoked before keeps the time it was."""
+        columns = tables.api_keys.c
+        # Said with its type: within coalesce() a time would be written as the database's own, not as an Instant.
+        revoked_at = func.coalesce(columns.revoked_at, literal(at, tables.Instant))
+        async with self._database.writing() as transaction:
+            done = await transaction.execute(
+                update(tables.api_keys).where(columns.id == id).values(revoked_at=revoked_at)
+            )
+        return done.rowcount > 0
+
+
+class SqlLinks:
+    """What only Polder knows of records."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
+        """Everything known of a connection's records of one resource, by record and field."""
+        columns = tables.links.c
+        query = (
+            select(columns.record_id, columns.field, columns.value, columns.claim)
+            .where(columns.connection_id == connection_id, columns.resource == resource)
+            .order_by(columns.record_id, columns.field)
+        )
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query)).all()
+        return [LinkRow(row.record_id, row.field, row.value, row.claim is not None) for row in rows]
+
+    async def put(self, connection_id: str, resource: str, rows: Sequence[LinkRow]) -> None:
+        """Keep these, replacing what the same fields of the same records held.
+
+        Raises ``conflict`` where a unique value belongs to another record of the resource, and ``not_found`` where the
+        connection is gone; then nothing is kept. Two records may swap their values in one call.
+        """
+        latest = {(row.record_id, row.field): row for row in rows}
+        if not latest:
+            return
+        async with self._database.writing() as transaction:
+            if not await _locked(transaction, connection_id):
+                _gone()
+            await transaction.execute(delete(tables.links).where(*_in(connection_id, resource), _named(list(latest))))
+            for row in latest.values():
+                await _insert_link(transaction, connection_id, resource, row)
+
+    async def remove(self, connection_id: str, resource: str, record_id: str, field: str | None = None) -> None:
+        """Forget one field of a record, or all of it."""
+        columns = tables.links.c
+        which = [*_in(connection_id, resource), columns.record_id == record_id]
+        if field is not None:
+            which.append(columns.field == field)
+        async with self._database.writing() as transaction:
+            if await _locked(transaction, connection_id):
+                await transaction.execute(delete(tables.links).where(*which))
+
+
+def _mutable(connection: StoredConnection) -> dict[str, Any]:
+    """The columns of a connection that may change; its id and tenant are what its secrets are bound to."""
+    kept = [column.name for column in tables.connections.columns if column.name not in ("id", "tenant", "token_seq")]
+    return {name: getattr(connection, name) for name in kept}
+
+
+def _connection(row: Row[Any]) -> StoredConnection:
+    return StoredConnection(**{name: value for name, value in row._mapping.items() if name != "token_seq"})
+
+
+def _is(connection: StoredConnection) -> ColumnElement[bool]:
+    return (tables.connections.c.id == connection.id) & (tables.connections.c.tenant == connection.tenant)
+
+
+async def _update(transaction: AsyncConnection, connection: StoredConnection) -> None:
+    done = await transaction.execute(update(tables.connections).where(_is(connection)).values(_mutable(connection)))
+    if done.rowcount == 0:
+        _gone()
+
+
+async def _locked(transaction: AsyncConnection, connection_id: str) -> bool:
+    """Whether the connection is there; until the transaction ends, no other writes what belongs to it."""
+    query = select(tables.connections.c.id).where(tables.connections.c.id == connection_id).with_for_update()
+    return await transaction.scalar(query) is not None
+
+
+def _in(connection_id: str, resource: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return tables.links.c.connection_id == connection_id, tables.links.c.resource == resource
+
+
+def _named(fields: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    return tuple_(tables.links.c.record_id, tables.links.c.field).in_(fields)
+
+
+async def _insert_link(transaction: AsyncConnection, connection_id: str, resource: str, row: LinkRow) -> None:
+    values = {
+        "connection_id": connection_id,
+        "resource": resource,
+        "record_id": row.record_id,
+        "field": row.field,
+        "value": row.value,
+        "claim": row.value if row.unique else None,
+    }
+    try:
+        await transaction.execute(insert(tables.links).values(values))
+    except IntegrityError as error:
+        detail = f"The {row.field} {row.value!r} belongs to another record of {resource}."
+        raise Problem("conflict", detail) from error
+
+
+def _taken(connection: StoredConnection) -> Problem:
+    if connection.external_ref is None:
+        return Problem("conflict", f"There is a connection of id {connection.id!r} already.")
+    return Problem("conflict", f"The external_ref {connection.external_ref!r} belongs to another connection.")
+
+
+def _gone() -> NoReturn:
+    not_found("The connection is gone.")

@@ -1,0 +1,193 @@
+"""The tables, and how a value is written in a column: portable between SQLite and PostgreSQL, and exact.
+
+A time is a whole number of microseconds since 1970 in UTC, a list or object is JSON text, and what is secret is the
+bytes that ``gateway.store.seal`` made of it.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+from gateway.contract import exact
+
+T = TypeVar("T")
+Stored = TypeVar("Stored")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class _Written(TypeDecorator[T], Generic[T, Stored]):
+    """A value written as another; null is null."""
+
+    def process_bind_param(self, value: T | None, dialect: Dialect) -> Stored | None:  # noqa: ARG002 - SQLAlchemy passes it
+        """What is stored."""
+        return None if value is None else self.written(value)
+
+    def process_result_value(self, value: Stored | None, dialect: Dialect) -> T | None:  # noqa: ARG002 - as above
+        """What was meant."""
+        return None if value is None else self.meant(value)
+
+    @abstractmethod
+    def written(self, value: T) -> Stored:
+        """What is stored for it."""
+
+    @abstractmethod
+    def meant(self, stored: Stored) -> T:
+        """What is meant by what is stored."""
+
+
+class Instant(_Written[datetime, int]):
+    """An aware time in, the same time in UTC out. Raises ``ValueError`` for a time without a zone."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def written(self, value: datetime) -> int:
+        """The microseconds since 1970."""
+        if value.tzinfo is None:
+            raise ValueError("A time without a zone cannot be stored.")
+        return (value - _EPOCH) // _MICROSECOND
+
+    def meant(self, stored: int) -> datetime:
+        """The time, aware, in UTC."""
+        return _EPOCH + stored * _MICROSECOND
+
+
+class JsonObject(_Written[Mapping[str, Any], str]):
+    """A JSON object, its numbers exact."""
+
+    impl = Text
+    cache_ok = True
+
+    def written(self, value: Mapping[str, Any]) -> str:
+        """The text of it."""
+        return exact.dumps(dict(value)).decode()
+
+    def meant(self, stored: str) -> Mapping[str, Any]:
+        """What the text says."""
+        return dict(exact.loads(stored))
+
+
+class Texts(_Written[tuple[str, ...], str]):
+    """Some texts in their order."""
+
+    impl = Text
+    cache_ok = True
+
+    def written(self, value: tuple[str, ...]) -> str:
+        """A JSON array of them."""
+        return exact.dumps(list(value)).decode()
+
+    def meant(self, stored: str) -> tuple[str, ...]:
+        """The texts in that array."""
+        return tuple(exact.loads(stored))
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+def _owner() -> Column[str]:
+    """Whatever belongs to a connection goes with it."""
+    return Column("connection_id", Text, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("external_ref", Text),
+    Column("company_id", Text),
+    Column("company_name", Text),
+    Column("credential_type", Text),
+    Column("settings", JsonObject, nullable=False),
+    Column("token_scopes", Texts, nullable=False),
+    Column("allowed_scopes", Texts, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    # The seq of the last token received. It outlives the tokens, so that a seq never comes back.
+    Column("token_seq", BigInteger, nullable=False),
+    Index("uq_connections_external_ref", "tenant", "external_ref", unique=True),
+    Index("ix_connections_tenant", "tenant", "created_at", "id"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _owner(),
+    Column("field", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _owner(),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed_value", LargeBinary, nullable=False),
+    Column("sealed_refresh_token", LargeBinary),
+    Column("scopes", Texts, nullable=False),
+    Column("expires_at", Instant),
+    Column("received_at", Instant, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", Texts, nullable=False),
+    Column("connections", Texts),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Index("ix_api_keys_tenant", "tenant", "created_at", "id"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    _owner(),
+    Column("resource", Text, primary_key=True),
+    Column("record_id", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    # The value once more where it must be unique, else null: nulls never collide in a unique index.
+    Column("claim", Text),
+    Index("uq_links_claim", "connection_id", "resource", "field", "claim", unique=True),
+)
+
+probe = Table(
+    "probe",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("writes", BigInteger, nullable=False),
+)
+"""One row that is written to prove that writing works."""

@@ -1,0 +1,84 @@
+"""Reading what a caller sends, within bounds: headers, query, body."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive
+
+from gateway.contract.errors import Problem
+from gateway.web.problems import EdgeProblem, too_large
+
+MOST_HEADERS = 100
+MOST_HEADER_BYTES = 16 * 1024
+MOST_PARAMETERS = 100
+_JSON = re.compile(r'application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
+
+
+class Disconnected(Exception):
+    """The caller went away before the body was whole."""
+
+
+def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name; what comes more than once is joined with commas (RFC 9110 §5.3).
+
+    Raises ``headers_too_large`` for more than 100 fields or 16 KB.
+    """
+    headers: dict[str, str] = {}
+    size = 0
+    for count, (name, value) in enumerate(pairs, start=1):
+        size += len(name) + len(value)
+        if count > MOST_HEADERS or size > MOST_HEADER_BYTES:
+            raise EdgeProblem(
+                "headers_too_large", f"A request may have {MOST_HEADERS} header fields and {MOST_HEADER_BYTES} bytes."
+            )
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def query_of(raw: bytes) -> Sequence[tuple[str, str]]:
+    """The query's pairs in their order, decoded. Raises ``validation_failed`` for one that is not UTF-8 or endless."""
+    if not raw:
+        return ()
+    try:
+        return parse_qsl(raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+    except UnicodeDecodeError:
+        raise Problem("validation_failed", "The query is not percent-encoded UTF-8.") from None
+    except ValueError:
+        raise Problem("validation_failed", f"The query may have {MOST_PARAMETERS} parameters at most.") from None
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], *, limit: int, patience: float) -> bytes:
+    """The whole body. Raises ``too_large`` as soon as that is known, ``request_timeout``, or ``Disconnected``.
+
+    ``patience`` is how long, in seconds, the next piece may take.
+    """
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
+        too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                message = await receive()
+        except TimeoutError:
+            raise EdgeProblem("request_timeout", f"Nothing of the body came for {patience:g} seconds.") from None
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > limit:
+            too_large(limit)
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def require_json(media_type: str | None) -> None:
+    """Raises ``unsupported_media_type`` unless a body is said to be JSON in UTF-8."""
+    if media_type != "application/json" and (media_type is None or not _JSON.fullmatch(media_type)):
+        raise Problem("unsupported_media_type", "Send the body as `Content-Type: application/json`, in UTF-8.")

@@ -1,0 +1,353 @@
+"""``paths``: every operation of the table, with its parameters, bodies and answers."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Filter, Operation, singular
+from gateway.engine.asked import DEFAULT_LIMIT, MAX_LIMIT, parameters
+from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
+from gateway.web.document.problems import ProblemResponses
+from gateway.web.document.schemas import Schema, ref
+
+Object = dict[str, Any]
+
+ID_PATTERN = r"^[A-Za-z0-9_-](\.?[A-Za-z0-9_-])*\.?$"
+"""What ``is_id`` accepts, but for its length."""
+
+_TEXT_FILTER: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": r"^[^\x00-\x1F\x7F]*[^\x00-\x20\x7F][^\x00-\x1F\x7F]*$",
+}
+_FILTER_SCHEMAS: dict[str, Schema] = {
+    "text": _TEXT_FILTER,
+    "id": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": ID_PATTERN},
+    "date": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+    "instant": {
+        "type": "string",
+        "format": "date-time",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+        "examples": ["2026-03-02T09:00:00Z"],
+    },
+}
+_INCLUDES = {
+    "provider": "`provider`: what the accounting system said that the model does not hold",
+    "raw": "`raw`: its untouched record",
+    "archived": "`archived`: archived records too",
+    "lines": "`lines`: each invoice's lines and tax breakdown, which may cost further calls",
+}
+_RAW_NOTE = (
+    "The accounting system's own API, with the connection's credentials and pacing. `path` is below what the "
+    "connection owns and cannot leave it; it may have slashes. Query and body are passed on. The answer is the "
+    "system's own: its status, media type and body."
+)
+_NOTES = {
+    "contacts.update": "Everything else of the contact stays as it is.",
+    "invoices.create": "A draft, or with `finalize: true` booked at once. Where the system has no drafts, `finalize` "
+    "must be true. Each line is taxed by a VAT code, or by a `vat_treatment` that Polder finds the code for. The "
+    "system's own totals are read back; `warnings` tells of a difference.",
+    "invoices.update": "Only a draft can change.",
+    "invoices.finalize": "The invoice gets its number and cannot change any more.",
+    "invoices.credit": "Makes a credit note over the whole invoice.",
+    "invoices.pdf": "A draft has none: 409.",
+    "invoices.ubl": "UBL 2.1. A draft has none: 409.",
+    "payments.delete": "The invoices it settled are open again.",
+    "connections.create": "The credentials are tried first: bad ones are 422 and nothing is stored. Without "
+    "credentials the connection is `pending`.",
+    "connections.delete": "The stored credentials are destroyed, and revoked with the provider where that can be done.",
+    "connections.capabilities": "Per operation and filter: `native`, `emulated`, `unsupported` or `missing_scope`.",
+    "products.update": "Everything else of the product stays as it is.",
+}
+
+TAGS: dict[str, str] = {
+    "connections": "One administration in one accounting system, with what opens it.",
+    "providers": "The accounting systems Polder speaks to.",
+    "contacts": "Customers and suppliers.",
+    "invoices": "Sales invoices and credit notes.",
+    "products": "What is sold.",
+    "payments": "Money that settled invoices.",
+    "vat-codes": "Ways to tax a line.",
+    "ledger-accounts": "Accounts of the general ledger.",
+    "payment-methods": "Ways customers pay.",
+    "company": "The administration itself.",
+    "raw": "The accounting system's own API.",
+}
+
+PARAMETERS: dict[str, Object] = {
+    "connection_id": {
+        "name": "connection_id",
+        "in": "path",
+        "required": True,
+        "description": "The connection.",
+        "schema": _FILTER_SCHEMAS["id"],
+    },
+    "id": {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "The record. Something that can be no id is 404 without a call to the accounting system.",
+        "schema": _FILTER_SCHEMAS["id"],
+    },
+    "provider": {
+        "name": "provider",
+        "in": "path",
+        "required": True,
+        "description": "The accounting system.",
+        "schema": _FILTER_SCHEMAS["id"],
+    },
+    "path": {
+        "name": "path",
+        "in": "path",
+        "required": True,
+        "description": "The path in the system's own API, with its slashes.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "description": "How many records a page has at most. A page may have fewer and not be the last.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    },
+    "cursor": {
+        "name": "cursor",
+        "in": "query",
+        "description": "`next_cursor` of the page before, with the same filters. Leave it out for the first page.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "on_unsupported": {
+        "name": "on_unsupported",
+        "in": "query",
+        "description": "What to do with a field the accounting system cannot hold: refuse the request, or leave the "
+        "field out and say so in `warnings`.",
+        "schema": {"type": "string", "enum": ["reject", "drop"], "default": "reject"},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Any text of your own, new for each thing you want done. Sent again with the same request, it "
+        "is answered as the first time and nothing is done twice.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "An `ETag` you have: if the answer would be the same, it is 304.",
+        "schema": {"type": "string", "pattern": "^[!-~]+$"},
+    },
+    "Cache-Control": {
+        "name": "Cache-Control",
+        "in": "header",
+        "description": "`no-cache` asks the accounting system now; `max-age=N` takes an answer of the last N seconds.",
+        "schema": {"type": "string", "pattern": "^(no-cache|max-age=[0-9]{1,6})$"},
+    },
+    "X-Request-Id": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "Your own id for the request, returned and logged. Anything else than such a text is replaced.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}$"},
+    },
+}
+
+HEADERS: dict[str, Object] = {
+    "X-Request-Id": {"description": "The request, as the log knows it.", "schema": {"type": "string"}},
+    "ETag": {"description": "Identifies this answer's body, for `If-None-Match`.", "schema": {"type": "string"}},
+    "Age": {
+        "description": "Seconds since the accounting system was asked.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Cache-Status": {"description": "Where the answer came from (RFC 9211).", "schema": {"type": "string"}},
+    "Link": {"description": 'The next page, as `<…>; rel="next"`, where there is one.', "schema": {"type": "string"}},
+    "Polder-Emulated": {
+        "description": "Filters the accounting system cannot apply, which Polder applied itself.",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Replayed": {
+        "description": "`true` where this is the first answer to the `Idempotency-Key`, again.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def paths(problems: ProblemResponses) -> dict[str, Object]:
+    """Every path with its operations. The problem responses they refer to are collected in ``problems``."""
+    made: dict[str, Object] = {}
+    for operation in OPERATIONS:
+        made.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, problems)
+    return made
+
+
+def _described(operation: Operation, problems: ProblemResponses) -> Object:
+    told: Object = {
+        "operationId": operation.operation_id,
+        "summary": operation.title,
+        "description": _description(operation),
+        "tags": [operation.resource],
+        "parameters": list(_parameters(operation)),
+        "responses": {**_success(operation), **problems.responses_for(operation)},
+        "x-scopes": [] if operation.scope is None else [operation.scope],
+    }
+    body = _body(operation)
+    if body is not None:
+        told["requestBody"] = body
+    return told
+
+
+def _description(operation: Operation) -> str:
+    scope = "Any key will do." if operation.scope is None else f"Needs the scope `{operation.scope}`."
+    note = _RAW_NOTE if operation.resource == "raw" else _NOTES.get(operation.name)
+    return f"{operation.title}. {scope}" if note is None else f"{operation.title}. {note} {scope}"
+
+
+def _parameters(operation: Operation) -> Iterator[Object]:
+    for name in re.findall(r"{(\w+)}", operation.path):
+        yield _shared(name) if name in PARAMETERS else _path_parameter(name)
+    for name in parameters(operation):
+        filter = operation.filter(name)
+        if filter is not None:
+            yield _filter(operation, filter)
+        elif name == "include":
+            yield _include(operation)
+        else:
+            yield _shared(name)
+    if operation.shape == "theirs":
+        yield _THEIR_QUERY
+    yield _shared("X-Request-Id")
+    if operation.is_write:
+        yield _shared("Idempotency-Key")
+    elif operation.fresh_for:
+        yield _shared("If-None-Match")
+        yield _shared("Cache-Control")
+
+
+_THEIR_QUERY: Object = {
+    "name": "query",
+    "in": "query",
+    "style": "form",
+    "explode": True,
+    "description": "Any parameters; they are passed on as they are.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+
+
+def _shared(name: str) -> Object:
+    return {"$ref": f"#/components/parameters/{name}"}
+
+
+def _path_parameter(name: str) -> Object:
+    schema = _FILTER_SCHEMAS["id"]
+    return {"name": name, "in": "path", "required": True, "description": f"The {name}.", "schema": schema}
+
+
+def _filter(operation: Operation, filter: Filter) -> Object:
+    if filter.guaranteed:
+        note = " Works on every system."
+    elif operation in RESOURCE_OPERATIONS:
+        note = " Only where the accounting system can do it; elsewhere 422 `filter_unsupported`."
+    else:
+        note = ""
+    if filter.kind == "choice":
+        schema: Schema = {"type": "string", "enum": list(filter.choices)}
+    else:
+        schema = _FILTER_SCHEMAS[filter.kind]
+    return {"name": filter.name, "in": "query", "description": filter.title + note, "schema": schema}
+
+
+def _include(operation: Operation) -> Object:
+    meanings = "; ".join(_INCLUDES[name] for name in operation.includes)
+    return {
+        "name": "include",
+        "in": "query",
+        "style": "form",
+        "explode": False,
+        "description": f"What to add, separated by commas. {meanings}.",
+        "schema": {
+            "type": "array",
+            "items": {"type": "string", "enum": list(operation.includes)},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
+    }
+
+
+def _body(operation: Operation) -> Object | None:
+    if operation.shape == "theirs" and operation.is_write:
+        return {
+            "required": False,
+            "description": "Passed on as it is.",
+            "content": {"application/json": {"schema": {}}, "*/*": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    if operation.accepts is None:
+        return None
+    content: Object = {"schema": ref(operation.accepts.__name__)}
+    examples = _body_examples(operation)
+    if examples:
+        content["examples"] = examples
+    return {"required": operation.body_required, "content": {"application/json": content}}
+
+
+def _body_examples(operation: Operation) -> Object:
+    given = [(one.title, one.body) for one in REQUESTS if one.operation == operation.name and one.body is not None]
+    given += SHOWN_BODIES.get(operation.name, ())
+    named = enumerate(given, start=1)
+    return {f"example{number}": {"summary": title, "value": shown(body)} for number, (title, body) in named}
+
+
+def _success(operation: Operation) -> dict[str, Object]:
+    answer: Object = {"description": _answer_words(operation), "headers": _headers(operation)}
+    if operation.shape == "theirs":
+        whatever = {"type": "string", "format": "binary"}
+        return {"2XX": {**answer, "content": {"application/json": {"schema": {}}, "*/*": {"schema": whatever}}}}
+    if operation.shape == "file":
+        answer["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
+    elif operation.answers is not None:
+        answer["content"] = {"application/json": _content(operation)}
+    made = {str(operation.status): answer}
+    if operation.fresh_for:
+        made["304"] = {
+            "description": "The answer is the one `If-None-Match` names.",
+            "headers": {name: _header(name) for name in ("X-Request-Id", "ETag")},
+        }
+    return made
+
+
+def _content(operation: Operation) -> Object:
+    assert operation.answers is not None
+    name, record = operation.answers.__name__, record_of(operation.answers)
+    if operation.shape != "list":
+        return {"schema": ref(name), "example": record}
+    if name == "Invoice":
+        record = {**record, "lines": None, "tax_breakdown": None}
+    return {"schema": ref(f"{name}List"), "example": {"data": [record], "next_cursor": None, "total_count": 1}}
+
+
+def _answer_words(operation: Operation) -> str:
+    noun = singular(operation.resource).replace("-", " ")
+    words = {
+        "theirs": "The accounting system's own answer.",
+        "file": "The file.",
+        "nothing": "It is done; there is no body.",
+        "list": "One page.",
+        "record": f"The {noun} as it now is." if operation.is_write else f"The {noun}.",
+    }
+    if operation.verb == "capabilities":
+        return "The capabilities."
+    return words[operation.shape]
+
+
+def _headers(operation: Operation) -> Object:
+    names = ["X-Request-Id"]
+    if operation.shape == "list":
+        names.append("Link")
+        if any(filter.guaranteed for filter in operation.filters):
+            names.append("Polder-Emulated")
+    if operation.is_write:
+        names.append("Idempotency-Replayed")
+    elif operation.fresh_for:
+        names += ["ETag", "Age", "Cache-Status"]
+    return {name: _header(name) for name in names}
+
+
+def _header(name: str) -> Object:
+    return {"$ref": f"#/components/headers/{name}"}

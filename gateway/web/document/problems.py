@@ -1,0 +1,218 @@
+"""Which problems an operation may answer with, by status, and an example of each code."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gateway.contract.operations import RAW_OPERATIONS, RESOURCE_OPERATIONS, Operation
+from gateway.web.document.schemas import ref
+from gateway.web.problems import ALL_KINDS, DEFAULT_WAIT, EDGE_KINDS, MEDIA_TYPE
+
+Object = dict[str, Any]
+
+_DETAILS = {
+    "malformed_json": "The body is not one JSON value: JSON is malformed: expected ':' (byte 12).",
+    "invalid_cursor": "Use `next_cursor` of the page before, with the same filters.",
+    "unauthenticated": "The API key is malformed, unknown, revoked or expired.",
+    "forbidden": "The API key lacks the scope `invoices:write`.",
+    "scope_missing": "The account's owner has not granted what this needs. Nothing was sent.",
+    "not_found": "There is no such record in this connection.",
+    "operation_unsupported": "The accounting system keeps every contact.",
+    "conflict": "The invoice is final already.",
+    "idempotency_in_progress": "The first request with this key is still running.",
+    "too_large": "The body may have 1000000 bytes at most.",
+    "unsupported_media_type": "Send the body as `Content-Type: application/json`, in UTF-8.",
+    "validation_failed": '/lines/0/unit_price: a decimal is a string such as "12.40" or a JSON number.',
+    "unknown_field": "/compny_name: is not known here.",
+    "filter_unsupported": "This accounting system cannot filter by `updated_since`.",
+    "filter_required": "This accounting system lists payments only by `invoice_id`.",
+    "totals_mismatch": "The gross total would be 164.48, not 164.49: a difference of 0.01.",
+    "credentials_rejected": "The accounting system does not know this token.",
+    "company_required": "The credentials reach several administrations: say which in `company_id`.",
+    "field_unsupported": "/mobile: this accounting system has no place for it.",
+    "draft_unsupported": "This accounting system has no drafts: send `finalize: true`.",
+    "partial_payment_unsupported": "This accounting system can only mark an invoice as paid in full.",
+    "idempotency_mismatch": "This key was used for a request with another body.",
+    "upstream_rejected": "The accounting system says: Factuurnummer bestaat al.",
+    "connection_needs_reauth": "The owner has withdrawn the authorization: it must be given again.",
+    "connection_pending": "The connection has no credentials yet.",
+    "rate_limited": "This key may do 600 requests a minute.",
+    "upstream_rate_limited": "The accounting system asks to wait 20 seconds.",
+}
+_MEMBERS: dict[str, Object] = {
+    "forbidden": {"required_scope": "invoices:write"},
+    "validation_failed": {
+        "errors": [
+            {
+                "pointer": "/lines/0/unit_price",
+                "code": "invalid",
+                "message": 'a decimal is a string such as "12.40" or a JSON number',
+            }
+        ]
+    },
+    "unknown_field": {"errors": [{"pointer": "/compny_name", "code": "unknown_field", "message": "is not known here"}]},
+    "upstream_rejected": {
+        "outcome": "rejected",
+        "upstream": {
+            "provider": "memory",
+            "status": 422,
+            "message": "Factuurnummer bestaat al",
+            "message_en": "The invoice number exists already",
+        },
+    },
+    "upstream_rate_limited": {"retry_after": 20},
+    "upstream_timeout": {"outcome": "unknown"},
+}
+_BY_NAME = {
+    "invoices.create": ("totals_mismatch", "draft_unsupported"),
+    "invoices.update": ("totals_mismatch",),
+    "invoices.pdf": ("conflict",),
+    "invoices.ubl": ("conflict",),
+    "payments.create": ("partial_payment_unsupported",),
+    "connections.create": ("credentials_rejected", "company_required", "company_not_accessible"),
+    "connections.update": ("credentials_rejected", "company_required", "company_not_accessible"),
+    "connections.companies": ("connection_pending", "connection_needs_reauth", "connection_suspended"),
+}
+_UPSTREAM = (
+    "upstream_rate_limited",
+    "upstream_malformed",
+    "provider_misconfigured",
+    "upstream_unavailable",
+    "upstream_timeout",
+)
+_ASKS_UPSTREAM = frozenset({"connections.create", "connections.update", "connections.companies"})
+_WORDS = {
+    400: "The request cannot be read.",
+    401: "No valid API key.",
+    403: "Not allowed.",
+    404: "No such record, or no such connection of yours.",
+    405: "The accounting system cannot do this.",
+    409: "The state of the record, or of an equal request, does not allow it.",
+    413: "The body is too large.",
+    415: "The body is not said to be JSON.",
+    422: "The request is not right, or the accounting system refuses it.",
+    424: "The connection cannot be used.",
+    429: "Too many requests.",
+    500: "A fault of Polder.",
+    502: "A fault between Polder and the accounting system.",
+    503: "Something cannot be reached.",
+    504: "The accounting system did not answer in time.",
+}
+
+
+_DEFAULT_RESPONSE: Object = {
+    "description": "Any other problem.",
+    "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+    "content": {
+        MEDIA_TYPE: {
+            "schema": ref("Problem"),
+            "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in EDGE_KINDS},
+        }
+    },
+}
+
+
+class ProblemResponses:
+    """The problem responses of all operations, each said once: equal ones are one component."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, Object] = {"Problem": _DEFAULT_RESPONSE}
+        self._names: dict[tuple[str, ...], str] = {}
+
+    def responses_for(self, operation: Operation) -> dict[str, Object]:
+        """References to the problem responses of an operation by status, and to ``default`` for any other."""
+        by_status: dict[int, list[str]] = {}
+        given = frozenset(_codes(operation))
+        for code, kind in ALL_KINDS.items():
+            if code in given:
+                by_status.setdefault(kind.status, []).append(code)
+        made = {str(status): self._named(status, tuple(codes)) for status, codes in sorted(by_status.items())}
+        made["default"] = _response_ref("Problem")
+        return made
+
+    def _named(self, status: int, codes: tuple[str, ...]) -> Object:
+        if codes not in self._names:
+            alike = sum(1 for others in self._names if ALL_KINDS[others[0]].status == status)
+            name = f"Problem{status}" if alike == 0 else f"Problem{status}-{alike + 1}"
+            self._names[codes] = name
+            self.components[name] = _response(status, codes)
+        return _response_ref(self._names[codes])
+
+
+def _response_ref(name: str) -> Object:
+    return {"$ref": f"#/components/responses/{name}"}
+
+
+def _codes(operation: Operation) -> Iterator[str]:
+    yield from ("unauthenticated", "validation_failed", "unknown_field", "rate_limited")
+    yield from ("internal_error", "storage_unavailable")
+    if operation.scope is not None:
+        yield "forbidden"
+    if "{" in operation.path:
+        yield "not_found"
+    if operation.shape == "list":
+        yield "invalid_cursor"
+    if operation.accepts is not None:
+        yield from ("malformed_json", "too_large", "unsupported_media_type")
+    if operation.is_write:
+        yield from ("conflict", "idempotency_in_progress", "idempotency_mismatch")
+    if operation in RESOURCE_OPERATIONS:
+        yield from ("operation_unsupported", "scope_missing")
+        if operation.shape == "list":
+            yield from ("filter_unsupported", "filter_required")
+        if operation.accepts is not None:
+            yield "field_unsupported"
+        if operation.is_write:
+            yield "upstream_rejected"
+    if operation in RESOURCE_OPERATIONS or operation in RAW_OPERATIONS:
+        yield from ("company_not_accessible", "upstream_forbidden")
+        yield from ("connection_needs_reauth", "connection_pending", "connection_suspended")
+        yield from _UPSTREAM
+    elif operation.name in _ASKS_UPSTREAM:
+        yield from _UPSTREAM
+    if operation.shape == "theirs" and operation.is_write:
+        yield "too_large"
+    yield from _BY_NAME.get(operation.name, ())
+
+
+def _response(status: int, codes: Sequence[str]) -> Object:
+    names = ("X-Request-Id", *_HEADERS_OF.get(status, ()))
+    return {
+        "description": f"{_WORDS[status]} Codes: {', '.join(f'`{code}`' for code in codes)}.",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": ref("Problem"),
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+            }
+        },
+    }
+
+
+_HEADERS_OF = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+PROBLEM_HEADERS: dict[str, Object] = {
+    "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
+    "Allow": {"description": "The methods that can be used here.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
+}
+
+
+def problem_examples(docs: str) -> dict[str, Object]:
+    """An example of every code. ``docs`` is where the codes are described."""
+    made: dict[str, Object] = {}
+    for code, kind in ALL_KINDS.items():
+        value: Object = {
+            "type": f"{docs}/{code}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": _DETAILS.get(code, f"{kind.title}."),
+            "instance": "/v1/connections/con_3kTMd8zXbWq1",
+            "code": code,
+            "request_id": "req_9f1c2b7a4e5d60718293a4b5",
+            "fix": kind.fix,
+            "retryable": kind.retryable,
+        }
+        if kind.status in DEFAULT_WAIT:
+            value["retry_after"] = DEFAULT_WAIT[kind.status]
+        made[code] = {"summary": kind.title, "value": {**value, **_MEMBERS.get(code, {})}}
+    return made

@@ -1,0 +1,53 @@
+"""Whether this process should be sent requests, and whether it lives."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.engine.storage import Storage
+
+CHECK_WITHIN = 3.0
+CHECKED_FOR = 2.0
+"""Seconds a good check is believed: probes, and anyone else who asks, must not become a load on the storage."""
+
+
+class Health:
+    """Alive as long as it answers; ready while its storage can be written to and it is not about to stop.
+
+    The accounting systems have no part in it: their outage is no reason to take Polder away.
+    """
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self.draining = False
+        self._storage = storage
+        self._clock = clock
+        self._good_until = 0.0
+
+    async def alive(self, request: Request) -> Response:
+        """``/livez`` and ``/healthz``: the event loop turns."""
+        del request
+        return _said({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """``/readyz``. Raises ``storage_unavailable``."""
+        del request
+        if self.draining:
+            return _said({"status": "draining"}, 503)
+        if self._clock.monotonic() >= self._good_until:
+            await self._check()
+            self._good_until = self._clock.monotonic() + CHECKED_FOR
+        return _said({"status": "ok"})
+
+    async def _check(self) -> None:
+        try:
+            async with asyncio.timeout(CHECK_WITHIN):
+                await self._storage.check()
+        except TimeoutError:
+            raise Problem("storage_unavailable", f"The storage did not answer in {CHECK_WITHIN:g} seconds.") from None
+
+
+def _said(body: dict[str, str], status: int = 200) -> Response:
+    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})

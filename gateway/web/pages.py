@@ -1,0 +1,168 @@
+"""The pages beside the API: its document and documentation, what each problem means, probes, metrics.
+
+Everything shown comes from this process; a strict content security policy lets the browser ask nobody else.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from gateway.contract.errors import Kind, not_found
+from gateway.web.document import document_bytes
+from gateway.web.health import Health
+from gateway.web.metrics import Metrics
+from gateway.web.problems import ALL_KINDS
+from gateway.web.routes import Page
+
+QUIET = frozenset({"/livez", "/healthz", "/readyz", "/metrics"})
+"""Routes that are asked every few seconds, and whose success is not news."""
+
+_ASSETS = files("gateway.web") / "vendor" / "swagger-ui"
+_ASSET_TYPES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+
+# Swagger UI sets styles on elements and carries its images in its own style sheet.
+_DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PLAIN_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+_DOCS = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Polder API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<div id="docs"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+_START = """SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#docs",
+  deepLinking: true,
+  docExpansion: "none",
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
+"""
+_FIX = {
+    "caller": "The caller: the request itself has to change.",
+    "owner": "The owner of the connected account: a permission, or a new authorization, is theirs to give.",
+    "wait": "Nobody: wait, then send the same request again.",
+    "operator": "The operator of this Polder: look at the log line with the answer's request_id.",
+}
+
+Show = Callable[[Request], Awaitable[Response]]
+
+
+def all_pages(health: Health, metrics: Metrics, public_url: str) -> Mapping[str, Page]:
+    """Every page by its path template."""
+    shown: dict[str, Show] = {
+        "/openapi.json": _document(public_url),
+        "/docs": _constant(_DOCS, "text/html", _DOCS_POLICY),
+        "/docs/start.js": _constant(_START, "text/javascript"),
+        "/docs/problems": _constant(_problems_page(), "text/html", _PLAIN_POLICY),
+        "/docs/problems/{code}": _problem,
+        "/livez": health.alive,
+        "/healthz": health.alive,
+        "/readyz": health.ready,
+        "/metrics": _exposition(metrics),
+    }
+    shown |= {f"/docs/{name}": _asset(name, media_type) for name, media_type in _ASSET_TYPES.items()}
+    return {template: Page(show) for template, show in shown.items()}
+
+
+def _constant(text: str, media_type: str, policy: str | None = None) -> Show:
+    headers = {"Cache-Control": "no-cache"}
+    if policy is not None:
+        headers["Content-Security-Policy"] = policy
+
+    async def show(request: Request) -> Response:
+        del request
+        return Response(text, media_type=media_type, headers=headers)
+
+    return show
+
+
+def _asset(name: str, media_type: str) -> Show:
+    async def show(request: Request) -> Response:
+        del request
+        return Response(_read_asset(name), media_type=media_type, headers={"Cache-Control": "public, max-age=3600"})
+
+    return show
+
+
+@cache
+def _read_asset(name: str) -> bytes:
+    return (_ASSETS / name).read_bytes()
+
+
+def _document(public_url: str) -> Show:
+    @cache
+    def body() -> bytes:
+        return document_bytes(public_url)
+
+    async def show(request: Request) -> Response:
+        del request
+        return Response(body(), media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    return show
+
+
+def _exposition(metrics: Metrics) -> Show:
+    async def show(request: Request) -> Response:
+        del request
+        return Response(
+            metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
+        )
+
+    return show
+
+
+async def _problem(request: Request) -> Response:
+    code = request.path_params["code"]
+    kind = ALL_KINDS.get(code)
+    if kind is None:
+        not_found("There is no problem of that code.")
+    return HTMLResponse(_problem_page(code, kind), headers={"Content-Security-Policy": _PLAIN_POLICY})
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{escape(title)}</title></head>\n'
+        f"<body>\n<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _problem_page(code: str, kind: Kind) -> str:
+    again = "Yes, after the time that <code>Retry-After</code> says." if kind.retryable else "No, not by itself."
+    facts = {
+        "Code": f"<code>{code}</code>",
+        "HTTP status": str(kind.status),
+        "Who can put it right": escape(_FIX[kind.fix]),
+        "Can sending it again help": again,
+    }
+    rows = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
+    return _page(kind.title, f'<dl>\n{rows}\n</dl>\n<p><a href="../problems">All problems</a></p>')
+
+
+def _problems_page() -> str:
+    items = "\n".join(
+        f'<li>{kind.status} <a href="problems/{code}"><code>{code}</code></a>: {escape(kind.title)}</li>'
+        for code, kind in ALL_KINDS.items()
+    )
+    return _page("Problems", f"<ul>\n{items}\n</ul>")

@@ -1,0 +1,93 @@
+"""Problems as they go out: RFC 9457, contract §5."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.contract.errors import KINDS, Kind, Problem
+
+MEDIA_TYPE = "application/problem+json"
+DEFAULT_WAIT = {429: 1, 503: 5}
+"""Seconds to wait where nobody knows better: these statuses always say."""
+
+EDGE_KINDS: Mapping[str, Kind] = {
+    "request_timeout": Kind(408, "The body did not arrive in time", "caller", True),
+    "headers_too_large": Kind(431, "The request's headers are too large", "caller"),
+}
+"""What only the HTTP edge can trip over."""
+
+ALL_KINDS: Mapping[str, Kind] = {**KINDS, **EDGE_KINDS}
+
+_PATH_SAFE = "/%:@!$&'()*+,;=-._~"
+_LONGEST_INSTANCE = 500
+_encode = msgspec.json.Encoder().encode
+
+
+class EdgeProblem(Exception):
+    """A problem of a kind that only the edge has."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A problem's status, its headers beside the media type, and its body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, request_id: str) -> Rendered:
+    """Write a problem. ``docs`` is where the codes are described; members without a value are left out."""
+    kind = ALL_KINDS[problem.code]
+    instance = quote(raw_path[:_LONGEST_INSTANCE], safe=_PATH_SAFE)
+    told = {
+        "type": f"{docs}/{problem.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        "instance": instance,
+        "code": problem.code,
+        "request_id": request_id,
+        "fix": kind.fix,
+        "retryable": kind.retryable,
+    }
+    headers = {"Cache-Control": "no-store"}
+    wait = DEFAULT_WAIT.get(kind.status)
+    if isinstance(problem, Problem):
+        wait = problem.retry_after if problem.retry_after is not None else wait
+        told = {**problem.extra, **told, **_particulars(problem)}
+        headers |= problem.headers
+    if wait is not None:
+        told["retry_after"] = wait
+        headers["Retry-After"] = str(wait)
+    if kind.status == 401:
+        headers.setdefault("WWW-Authenticate", 'Bearer realm="polder"')
+    return Rendered(kind.status, headers, _encode(told))
+
+
+def too_large(limit: int) -> NoReturn:
+    """Raise ``too_large``, and close the connection: what else is coming will not be read."""
+    raise Problem("too_large", f"The body may have {limit} bytes at most.", headers={"Connection": "close"})
+
+
+def _particulars(problem: Problem) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if problem.outcome is not None:
+        members["outcome"] = problem.outcome
+    if problem.errors:
+        members["errors"] = [_given(asdict(error)) for error in problem.errors]
+    if problem.upstream is not None:
+        members["upstream"] = _given(asdict(problem.upstream))
+    return members
+
+
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

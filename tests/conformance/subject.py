@@ -1,0 +1,277 @@
+"""What the laws are about: one connection of one adapter, its emulator, and drafts made from what it says it can hold.
+
+A law is a plain async test that takes a ``Subject``. It talks to Polder's own API and looks into the emulator's books and
+journal. Where the adapter does not offer what a law needs, ``Subject.need`` skips it with the reason capabilities give:
+the skip report is the list of what a system lacks.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from gateway.contract.adapter import Adapter
+from gateway.contract.emulator import Emulator
+from gateway.contract.exact import dumps, loads
+from gateway.contract.operations import BY_NAME, Operation
+from tests.conformance.drafts import CONTACT, PRODUCT, held
+from tests.conformance.subjects import Facts, facts_of
+from tests.house import House, open_house
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+@dataclass
+class Subject:
+    """One adapter under law. Paths given to its methods are below the connection."""
+
+    adapter: Adapter
+    house: House
+    connection: str
+    capabilities: Mapping[str, Json]
+    facts: Facts
+    _made: int = field(default=0)
+
+    @property
+    def name(self) -> str:
+        return self.adapter.name
+
+    @property
+    def emulator(self) -> Emulator:
+        return self.house.emulator(self.name)
+
+    # --- asking
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        client: httpx2.AsyncClient | None = None,
+        connection: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> httpx2.Response:
+        """One request to Polder. ``path`` is below the connection and goes out as it is, undecoded."""
+        asked = client or self.house.client
+        base = asked.base_url
+        target = f"/v1/connections/{connection or self.connection}/{path}".rstrip("/")
+        if query:
+            target = f"{target}?{httpx2.QueryParams(query)}"
+        url = httpx2.URL(scheme=base.scheme, host=base.host, raw_path=target.encode())
+        sent = dict(headers or {})
+        if body is not None:
+            sent["content-type"] = "application/json"
+        content = body if isinstance(body, bytes) or body is None else dumps(body)
+        return await asked.request(method, url, content=content, headers=sent)
+
+    async def get(self, path: str, **query: str) -> Json:
+        """A successful GET's JSON, fresh from the system."""
+        answer = await self.ask("GET", path, headers={"cache-control": "no-cache"}, **query)
+        assert answer.status_code == 200, f"GET {path} {query}: {answer.status_code} {answer.text}"
+        return body_of(answer)
+
+    async def walk(self, resource: str, limit: int = 200, **query: str) -> list[Json]:
+        """Every record of a list, page by page."""
+        found: list[Json] = []
+        cursor: dict[str, str] = {}
+        for _ in range(2_000):
+            page = await self.get(resource, limit=str(limit), **query, **cursor)
+            found += page["data"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+        raise AssertionError(f"the walk through {resource} never ends")
+
+    async def refused(self, status: int, code: str, method: str, path: str, **asked: Any) -> Json:
+        """The problem that a request ends in."""
+        answer = await self.ask(method, path, **asked)
+        problem = problem_of(answer)
+        assert (answer.status_code, problem["code"]) == (status, code), answer.text
+        return problem
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nothing reaches the system meanwhile."""
+        before = len(self.emulator.journal)
+        yield
+        heard = [f"{seen.method} {seen.path}?{seen.query}" for seen in self.emulator.journal[before:]]
+        assert heard == [], f"the system was called: {heard}"
+
+    # --- what there is
+
+    def need(self, *operations: str) -> None:
+        """Skip the law where the system cannot do one of these."""
+        for name in operations:
+            support = self.capabilities[name]
+            if support["support"] != "native":
+                pytest.skip(f"{self.name}: {name} is {support['support']}: {support['reason']}")
+
+    def need_filter(self, operation: str, name: str) -> str:
+        """How a filter is supported; skip the law where it is not."""
+        self.need(operation)
+        support: str = self.capabilities[operation]["filters"][name]
+        if support == "unsupported":
+            pytest.skip(f"{self.name}: {operation} cannot filter by {name}")
+        return support
+
+    def offered(self, *verbs: str) -> list[Operation]:
+        """The operations with these verbs that the system has and that need no filter."""
+        return [
+            BY_NAME[name]
+            for name, support in self.capabilities.items()
+            if name.partition(".")[2] in verbs and support["support"] == "native" and not support["requires"]
+        ]
+
+    def holds(self, resource: str) -> frozenset[str]:
+        """The draft fields that the system or Polder keeps, dotted."""
+        own = self.adapter.resources[resource]
+        return own.holds | own.kept
+
+    def books(self, resource: str) -> Sequence[Mapping[str, Any]]:
+        """What the system really holds."""
+        return self.emulator.books()[resource]
+
+    def row(self, resource: str, id: str) -> Mapping[str, Any]:
+        """The record of the system's own id, as the system holds it: a copy of this moment."""
+        row = next(row for row in self.books(resource) if str(row["id"]) == id)
+        copy: Mapping[str, Any] = loads(dumps(row))
+        return copy
+
+    async def system_id(self, resource: str, id: str) -> str:
+        """What the system calls a record now."""
+        record = await self.get(f"{resource}/{id}", include="provider")
+        return str(record["provider"]["id"])
+
+    # --- making
+
+    async def make(self, resource: str, **fields: Any) -> Json:
+        """Create a record; its JSON as answered."""
+        self.need(f"{resource}.create")
+        answer = await self.ask("POST", resource, body=await self.draft(resource, **fields))
+        assert answer.status_code == 201, answer.text
+        return body_of(answer)
+
+    async def draft(self, resource: str, **fields: Any) -> Json:
+        """A valid draft, no two alike, with these fields in it."""
+        self._made += 1
+        number = self._made
+        if resource == "contacts":
+            small: Json = {"company_name": f"Bakkerij {number}", "email": f"klant{number}@voorbeeld.example"}
+            small["address"] = CONTACT["address"]
+        elif resource == "products":
+            small = {"name": f"Brood {number}", "price": "2.50", "vat_code_id": await self.vat_code()}
+            small["ledger_account_id"] = await self.revenue_account()
+        elif resource == "invoices":
+            small = {"issued_on": "2026-03-02", "lines": [await self.line()]}
+            if "contact_id" not in fields:
+                small["contact_id"] = (await self.make("contacts"))["id"]
+        else:
+            raise AssertionError(f"nobody drafts {resource}")
+        return {**held(small, self.holds(resource)), **fields}
+
+    async def full_draft(self, resource: str) -> Json:
+        """A draft of everything that the system can hold."""
+        whole = {"contacts": CONTACT, "products": PRODUCT}[resource]
+        return await self.draft(resource, **held(whole, self.holds(resource)))
+
+    async def line(self, **fields: Any) -> Json:
+        """An invoice line of 20.00 and the high VAT rate."""
+        line = {
+            "description": "Volkoren brood",
+            "quantity": "2",
+            "unit": "stuk",
+            "unit_price": "10.00",
+            "vat_code_id": await self.vat_code(),
+            "ledger_account_id": await self.revenue_account(),
+        }
+        lines: list[Json] = held({"lines": [line]}, self.holds("invoices"))["lines"]
+        return {**lines[0], **fields}
+
+    async def vat_code(self, treatment: str = "domestic_high") -> str:
+        """The id of a VAT code to sell with."""
+        for code in (await self.settings("vat-codes")):
+            if code["treatment"] == treatment and code["direction"] != "purchase" and code["valid_to"] is None:
+                return str(code["id"])
+        pytest.skip(f"{self.name}: the administration has no VAT code for {treatment}")
+
+    async def revenue_account(self) -> str:
+        """The id of a ledger account to book sales on."""
+        accounts = await self.settings("ledger-accounts")
+        return str(next((one for one in accounts if one["type"] == "revenue"), accounts[0])["id"])
+
+    async def settings(self, resource: str) -> list[Json]:
+        """All of what an administration is set up with, as it was a moment ago."""
+        self.need(f"{resource}.list")
+        answer = await self.ask("GET", resource, limit="200")
+        assert answer.status_code == 200, answer.text
+        found: list[Json] = body_of(answer)["data"]
+        return found
+
+    async def final_invoice(self, **fields: Any) -> Json:
+        """A booked invoice."""
+        if self.capabilities["invoices.finalize"]["support"] != "native":
+            return await self.make("invoices", finalize=True, **fields)
+        draft = await self.make("invoices", **fields)
+        answer = await self.ask("POST", f"invoices/{draft['id']}/finalize")
+        assert answer.status_code == 200, answer.text
+        return body_of(answer)
+
+    async def pay(self, invoice: Json, amount: str | None = None) -> httpx2.Response:
+        """Pay an invoice, whole or in part."""
+        self.need("payments.create")
+        whole = invoice["totals"]["open"] or invoice["totals"]["gross"]
+        body: Json = {"paid_on": "2026-03-02", "amount": amount or whole}
+        body["allocations"] = [{"invoice_id": invoice["id"], "amount": amount or whole}]
+        if "payment_method_id" in self.holds("payments"):
+            body["payment_method_id"] = (await self.settings("payment-methods"))[0]["id"]
+        return await self.ask("POST", "payments", body=body)
+
+
+def body_of(answer: httpx2.Response) -> Json:
+    """A JSON object, its numbers exact."""
+    value: Json = loads(answer.content)
+    return value
+
+
+def problem_of(answer: httpx2.Response) -> Json:
+    """A problem, proved to be one (RFC 9457) and to say who can put it right."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    problem = body_of(answer)
+    assert problem["status"] == answer.status_code
+    missing = {"type", "title", "detail", "code", "request_id", "fix", "retryable"} - problem.keys()
+    assert not missing, f"the problem does not say {missing}: {problem}"
+    assert problem["fix"] in ("caller", "owner", "wait", "operator")
+    assert answer.headers["x-request-id"] == problem["request_id"]
+    return problem
+
+
+def examples(strategy: SearchStrategy[T], count: int) -> list[T]:
+    """Some values of a strategy, the same at every run: for laws, which must stay callable by the planted bugs."""
+    found: list[T] = []
+
+    @settings(max_examples=count, database=None, derandomize=True, phases=[Phase.generate], deadline=None)
+    @given(strategy)
+    def collect(value: T) -> None:
+        found.append(value)
+
+    collect()
+    return found
+
+
+@asynccontextmanager
+async def open_subject(adapter: Adapter, home: Path) -> AsyncIterator[Subject]:
+    """A house with this adapter alone, and one connection."""
+    facts = facts_of(adapter.name)
+    async with open_house(home, adapters={adapter.name: adapter}) as house:
+        connection = await house.connect(adapter.name)
+        answer = await house.client.get(f"/v1/connections/{connection}/capabilities")
+        yield Subject(adapter, house, connection, answer.json()["operations"], facts)

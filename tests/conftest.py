@@ -1,0 +1,21 @@
+"""What every test may ask for."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.house import House, open_house
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Tests run on asyncio, as the gateway does."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A gateway with every adapter that brings an emulator."""
+    async with open_house(tmp_path) as opened:
+        yield opened

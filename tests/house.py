@@ -1,0 +1,172 @@
+"""A whole Polder in one process, for tests: emulators for providers, a temporary home, a key with all scopes.
+
+    async with open_house(tmp_path) as house:
+        connection = await house.connect("memory")
+        answer = await house.client.get(f"/v1/connections/{connection}/contacts")
+
+The gateway speaks HTTP to the emulators over an in-process transport, and the tests speak HTTP to the gateway the same
+way. Time stands still until ``house.clock.advance``, or until somebody sleeps.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from pydantic import SecretStr
+
+from gateway import registry
+from gateway.app import Polder, build
+from gateway.contract.adapter import Adapter
+from gateway.contract.clock import Clock
+from gateway.contract.emulator import Emulator
+from gateway.settings import Settings, variable
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ENCRYPTION_KEY = f"test:{base64.b64encode(bytes(range(32))).decode()}"
+PUBLIC_URL = "http://polder.test"
+
+EmulatorFactory = Callable[[Clock], Emulator]
+
+
+class ManualClock:
+    """Time that passes only when it is told to, or when somebody sleeps."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+        self._passed = 0.0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._passed)
+
+    def monotonic(self) -> float:
+        return self._passed
+
+    async def sleep(self, seconds: float) -> None:
+        """Time passes at once; whoever else is ready goes first, as after a real sleep."""
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._passed += seconds
+
+
+def emulated() -> dict[str, Adapter]:
+    """The adapters that bring an emulator, by name."""
+    return {name: adapter for name, adapter in registry.discover().items() if registry.emulator_of(name) is not None}
+
+
+@dataclass
+class House:
+    """A running gateway with its providers. ``client`` carries a key with all scopes of the tenant ``acme``."""
+
+    polder: Polder
+    clock: ManualClock
+    home: Path
+    emulators: Mapping[str, Emulator]
+    client: httpx2.AsyncClient
+    stack: AsyncExitStack = field(repr=False)
+
+    def emulator(self, provider: str) -> Emulator:
+        """The provider itself: its journal, its books, its faults."""
+        return self.emulators[provider]
+
+    async def client_for(
+        self,
+        *,
+        tenant: str = "acme",
+        scopes: Sequence[str] = ("*",),
+        connections: Sequence[str] | None = None,
+    ) -> httpx2.AsyncClient:
+        """A client with a key of its own."""
+        key = await self.polder.create_key(tenant=tenant, name="test", scopes=list(scopes), connections=connections)
+        return await self.stack.enter_async_context(_client(self.polder, {"authorization": f"Bearer {key}"}))
+
+    async def anonymous(self) -> httpx2.AsyncClient:
+        """A client without a key."""
+        return await self.stack.enter_async_context(_client(self.polder, {}))
+
+    async def connect(
+        self,
+        provider: str,
+        *,
+        client: httpx2.AsyncClient | None = None,
+        credentials: Mapping[str, Any] | None = None,
+        company_id: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A connection to a provider, to the first company that its credentials reach unless one is named; its id."""
+        body: dict[str, Any] = {
+            "provider": provider,
+            "name": f"Test {provider}",
+            "credentials": dict(credentials or self.emulator(provider).credentials()),
+        }
+        if company_id is not None:
+            body["company_id"] = company_id
+        if settings is not None:
+            body["settings"] = dict(settings)
+        asked = client or self.client
+        answer = await asked.post("/v1/connections", json=body)
+        if answer.status_code == 422 and answer.json()["code"] == "company_required":
+            reachable = [one["id"] for one in answer.json()["companies"] if one["accessible"]]
+            answer = await asked.post("/v1/connections", json={**body, "company_id": reachable[0]})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+
+def _client(polder: Polder, headers: Mapping[str, str]) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(polder.asgi)
+    return httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=dict(headers))
+
+
+@asynccontextmanager
+async def open_house(
+    home: Path,
+    *,
+    adapters: Mapping[str, Adapter] | None = None,
+    emulators: Mapping[str, EmulatorFactory] | None = None,
+) -> AsyncIterator[House]:
+    """Open a house with some adapters (all that can be emulated, unless said otherwise) and close it again.
+
+    ``emulators`` says how the emulator of a provider is made where its defaults will not do, to set its switches.
+    """
+    clock = ManualClock()
+    served = emulated() if adapters is None else dict(adapters)
+    running = {name: _make(name, clock, emulators or {}) for name in served}
+    by_origin = {
+        origin.default: running[name] for name, adapter in served.items() for origin in adapter.origins.values()
+    }
+    polder = await build(
+        Settings(home=home, env="test", encryption_keys=SecretStr(ENCRYPTION_KEY), public_url=PUBLIC_URL),
+        clock=clock,
+        adapters=served,
+        transport_for=lambda origin: httpx2.ASGITransport(by_origin[origin]),
+        environment=_environment(served, running),
+    )
+    await polder.start()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(polder.close)
+        key = await polder.create_key(tenant="acme", name="test", scopes=["*"])
+        client = await stack.enter_async_context(_client(polder, {"authorization": f"Bearer {key}"}))
+        yield House(polder, clock, home, running, client, stack)
+
+
+def _make(name: str, clock: ManualClock, factories: Mapping[str, EmulatorFactory]) -> Emulator:
+    factory = factories.get(name) or registry.emulator_of(name)
+    assert factory is not None, f"{name} brings no emulator"
+    return factory(clock)
+
+
+def _environment(adapters: Mapping[str, Adapter], emulators: Mapping[str, Emulator]) -> dict[str, str]:
+    """What the operator of this house configured for its providers."""
+    return {
+        variable(adapter, setting): text
+        for name, adapter in adapters.items()
+        for setting, text in emulators[name].operator_settings().items()
+    }

@@ -1,0 +1,171 @@
+"""A database that cannot be used is ``storage_unavailable``, said without a statement or a path."""
+
+import os
+import re
+import sqlite3
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.contract.errors import Problem
+from gateway.store import migrate, open_storage, pending
+from gateway.store.seal import KeyRing
+from gateway.store.sql import SqlStorage
+from tests.store.making import NOON, connection, look, path_of, token
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = 65534
+
+
+def assert_discreet(problem: Problem) -> None:
+    assert problem.code == "storage_unavailable"
+    assert not re.search(r"SELECT|UPDATE|BEGIN|INSERT|PRAGMA|tmp|polder\.db", problem.detail)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """As a user whom the modes of files bind; root they do not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+async def test_a_database_that_works_passes_its_check(storage: SqlStorage) -> None:
+    await storage.check()
+    await storage.check()
+
+
+async def test_the_check_writes(opened: Callable[[str], SqlStorage], sqlite_url: str) -> None:
+    storage = opened(sqlite_url)
+    await storage.check()
+    await storage.check()
+    assert look(sqlite_url, "SELECT writes FROM probe") == [(2,)]
+
+
+async def test_a_directory_that_is_read_only(opened: Callable[[str], SqlStorage], sqlite_url: str) -> None:
+    # Not under the test's own folder, whose parents only this user may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "polder.db")
+        file.write_bytes(path_of(sqlite_url).read_bytes())
+        file.chmod(0o444)
+        Path(folder).chmod(0o555)
+        storage = opened(f"sqlite:///{file}")
+        with unprivileged():
+            with pytest.raises(Problem) as caught:
+                await storage.check()
+            await storage.close()
+        Path(folder).chmod(0o755)
+    assert_discreet(caught.value)
+
+
+async def test_a_file_that_is_no_database(opened: Callable[[str], SqlStorage], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'polder.db'}"
+    path_of(url).write_bytes(b"this is no database at all. " * 200)
+    storage = opened(url)
+    for attempt in (
+        storage.check(),
+        storage.connections.find("con_1"),
+        storage.connections.add(connection(), None),
+        storage.tokens.append(connection(), token(), NOON),
+        storage.keys.all(None),
+        storage.links.of("con_1", "contacts"),
+    ):
+        with pytest.raises(Problem, match="SQLITE_NOTADB") as caught:
+            await attempt
+        assert_discreet(caught.value)
+    for use in (migrate, pending):
+        with pytest.raises(Problem, match="SQLITE_NOTADB"):
+            use(url)
+
+
+async def test_a_folder_that_is_not_there(opened: Callable[[str], SqlStorage], tmp_path: Path) -> None:
+    storage = opened(f"sqlite:///{tmp_path}/missing/polder.db")
+    with pytest.raises(Problem) as caught:
+        await storage.check()
+    assert_discreet(caught.value)
+
+
+async def test_a_database_without_tables(opened: Callable[[str], SqlStorage], tmp_path: Path) -> None:
+    storage = opened(f"sqlite:///{tmp_path}/polder.db")
+    with pytest.raises(Problem) as caught:
+        await storage.check()
+    assert_discreet(caught.value)
+
+
+async def test_a_writer_that_never_ends_is_waited_for_and_then_reported(
+    opened: Callable[[str], SqlStorage], sqlite_url: str
+) -> None:
+    storage = opened(f"{sqlite_url}?timeout=0.05")
+    await storage.connections.add(connection(), None)
+    with closing(sqlite3.connect(path_of(sqlite_url), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Problem, match="SQLITE_BUSY") as caught:
+            await storage.tokens.append(connection(), token(), NOON)
+        assert_discreet(caught.value)
+        assert await storage.connections.find("con_1") == connection(), "readers are not held up"
+        other.execute("ROLLBACK")
+    assert (await storage.tokens.append(connection(), token(), NOON)).seq == 1
+
+
+async def test_sqlite_keeps_its_word_through_a_power_cut_and_a_search_of_the_file(
+    opened: Callable[[str], SqlStorage], sqlite_url: str
+) -> None:
+    async with opened(sqlite_url)._database.reading() as transaction:
+        asked = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
+        told = [(await transaction.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in asked]
+    assert told == ["wal", 2, 1, 1, 5000]
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("mysql://root:hunter2@host/db", "mysql"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("hunter2", "no URL"),
+        ("", "no URL"),
+    ],
+)
+def test_an_address_that_is_of_no_use(ring: KeyRing, url: str, complaint: str) -> None:
+    for use in (lambda: open_storage(url, ring), lambda: migrate(url), lambda: pending(url)):
+        with pytest.raises(ValueError, match=complaint) as caught:
+            use()
+        assert "hunter2" not in str(caught.value)
+
+
+def test_postgresql_without_its_driver_says_what_to_install(ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url = "postgresql://polder:hunter2@localhost/polder"
+    for use in (lambda: open_storage(url, ring), lambda: migrate(url), lambda: pending(url)):
+        with pytest.raises(ValueError, match=r"polder\[postgres\]"):
+            use()
+
+
+async def test_a_server_that_is_not_there(opened: Callable[[str], SqlStorage]) -> None:
+    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is an extra that is not installed here")
+    url = "postgresql://polder:hunter2@127.0.0.1:1/polder"
+    with pytest.raises(Problem) as caught:
+        await opened(url).check()
+    assert_discreet(caught.value)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)).replace(url, "")
+    with pytest.raises(Problem, match="storage_unavailable"):
+        migrate(url)
+
+
+async def test_both_spellings_of_a_sqlite_address_name_one_file(
+    opened: Callable[[str], SqlStorage], sqlite_url: str
+) -> None:
+    await opened(sqlite_url).connections.add(connection(), None)
+    other = opened(sqlite_url.replace("sqlite:", "sqlite+aiosqlite:"))
+    assert await other.connections.find("con_1") == connection()

@@ -1,0 +1,172 @@
+"""What a thief of the SQLite file, or somebody who writes in it, gets: nothing."""
+
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+from gateway.contract.errors import Problem
+from gateway.engine.storage import LinkRow
+from gateway.store.seal import CannotOpen, KeyRing, generate_key
+from gateway.store.sql import SqlStorage
+from tests.store.making import NOON, bytes_on_disk, connection, later, look, path_of, refused, secrets, token
+
+pytestmark = pytest.mark.anyio
+
+CANARY = "canary-3kTMd8zXbWq1"
+
+
+@pytest.fixture
+async def filled(opened: Callable[[str], SqlStorage], sqlite_url: str) -> SqlStorage:
+    storage = opened(sqlite_url)
+    for each in (connection(), connection("con_2")):
+        await storage.connections.add(each, secrets(one=CANARY, two="another"))
+        for number in range(3):
+            received = token(f"{CANARY}-{each.id}-{number}", refresh=CANARY, expires_at=later(1))
+            await storage.tokens.append(each, received, NOON)
+    await storage.links.put("con_1", "contacts", [LinkRow("1", "external_ref", "trace-of-con-1", unique=True)])
+    return storage
+
+
+def sealed_cells(url: str, connection_id: str) -> list[bytes]:
+    credentials = look(url, "SELECT sealed FROM credentials WHERE connection_id = ?", [connection_id])
+    tokens = look(url, "SELECT sealed_value FROM tokens WHERE connection_id = ?", [connection_id])
+    refresh = look(url, "SELECT sealed_refresh_token FROM tokens WHERE connection_id = ?", [connection_id])
+    return [cell for (cell,) in credentials + tokens + refresh]
+
+
+async def test_no_secret_is_in_the_file_or_its_log(filled: SqlStorage, sqlite_url: str) -> None:
+    found = bytes_on_disk(sqlite_url)
+    assert b"trace-of-con-1" in found, "the search itself must find what is there"
+    assert CANARY.encode() not in found
+    await filled.close()
+    assert CANARY.encode() not in bytes_on_disk(sqlite_url)
+
+
+async def test_nothing_of_a_destroyed_connection_is_left_in_any_file(filled: SqlStorage, sqlite_url: str) -> None:
+    cells = sealed_cells(sqlite_url, "con_1")
+    assert len(cells) == 8
+    assert all(cell in bytes_on_disk(sqlite_url) for cell in cells)
+    await filled.connections.destroy(connection())
+    found = bytes_on_disk(sqlite_url)
+    assert not any(cell in found for cell in cells)
+    assert b"trace-of-con-1" not in found
+    assert b"con_1" not in found
+    assert all(cell in found for cell in sealed_cells(sqlite_url, "con_2"))
+
+
+async def test_replaced_credentials_are_gone_from_the_file(filled: SqlStorage, sqlite_url: str) -> None:
+    cells = sealed_cells(sqlite_url, "con_1")
+    await filled.connections.replace_credentials(connection(), secrets(one="new"))
+    await filled.close()
+    assert not any(cell in bytes_on_disk(sqlite_url) for cell in cells)
+
+
+async def test_what_a_reader_keeps_in_the_log_is_gone_at_the_next_check(
+    opened: Callable[[str], SqlStorage], sqlite_url: str
+) -> None:
+    impatient = opened(f"{sqlite_url}?timeout=0.05")
+    await impatient.connections.add(connection(), secrets(one=CANARY))
+    cells = sealed_cells(sqlite_url, "con_1")
+    other = opened(sqlite_url)
+    async with other._database.reading() as transaction:
+        await transaction.exec_driver_sql("SELECT * FROM connections")
+        await impatient.connections.destroy(connection())
+        assert cells[0] in bytes_on_disk(sqlite_url), "a reader of the old state must keep it, or this proves nothing"
+    await impatient.check()
+    assert not any(cell in bytes_on_disk(sqlite_url) for cell in cells)
+
+
+async def test_only_the_owner_may_read_the_file_and_its_log(filled: SqlStorage, sqlite_url: str) -> None:
+    file = path_of(sqlite_url)
+    modes = {each.name: oct(each.stat().st_mode & 0o077) for each in file.parent.glob("polder.db*")}
+    assert modes == {"polder.db": "0o0", "polder.db-wal": "0o0", "polder.db-shm": "0o0"}
+
+
+MOVES = {
+    "to another field": "UPDATE credentials SET sealed = (SELECT sealed FROM credentials"
+    " WHERE connection_id = 'con_1' AND field = 'two') WHERE connection_id = 'con_1' AND field = 'one'",
+    "to another connection": "UPDATE credentials SET sealed = (SELECT sealed FROM credentials"
+    " WHERE connection_id = 'con_2' AND field = 'one') WHERE connection_id = 'con_1' AND field = 'one'",
+    "from a token to the credentials": "UPDATE credentials SET sealed = (SELECT sealed_value FROM tokens"
+    " WHERE connection_id = 'con_1' AND seq = 3) WHERE connection_id = 'con_1' AND field = 'one'",
+}
+TOKEN_MOVES = {
+    "from an older token": "UPDATE tokens SET sealed_value = (SELECT sealed_value FROM tokens"
+    " WHERE connection_id = 'con_1' AND seq = 1) WHERE connection_id = 'con_1' AND seq = 3",
+    "from the refresh token": "UPDATE tokens SET sealed_value = sealed_refresh_token WHERE connection_id = 'con_1'",
+    "from another connection": "UPDATE tokens SET sealed_refresh_token = (SELECT sealed_refresh_token FROM tokens"
+    " WHERE connection_id = 'con_2' AND seq = 3) WHERE connection_id = 'con_1' AND seq = 3",
+}
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+async def test_a_credential_moved_to_another_place_does_not_open(
+    filled: SqlStorage, sqlite_url: str, move: str
+) -> None:
+    look(sqlite_url, move)
+    with refused("storage_unavailable") as caught:
+        await filled.connections.credentials(connection())
+    assert isinstance(caught.value.__cause__, CannotOpen)
+
+
+@pytest.mark.parametrize("move", TOKEN_MOVES.values(), ids=TOKEN_MOVES)
+async def test_a_token_moved_to_another_place_does_not_open(filled: SqlStorage, sqlite_url: str, move: str) -> None:
+    look(sqlite_url, move)
+    with refused("storage_unavailable") as caught:
+        await filled.tokens.newest(connection())
+    assert isinstance(caught.value.__cause__, CannotOpen)
+
+
+async def test_a_connection_given_to_another_tenant_does_not_bring_its_secrets(
+    filled: SqlStorage, sqlite_url: str
+) -> None:
+    look(sqlite_url, "UPDATE connections SET tenant = 'thief' WHERE id = 'con_1'")
+    stolen = await filled.connections.find("con_1")
+    assert stolen is not None
+    assert stolen.tenant == "thief"
+    with refused("storage_unavailable"):
+        await filled.connections.credentials(stolen)
+    with refused("storage_unavailable"):
+        await filled.tokens.newest(stolen)
+
+
+async def test_a_copy_in_another_environment_does_not_open(
+    filled: SqlStorage, opened: Callable[..., SqlStorage], sqlite_url: str, keys: str
+) -> None:
+    staging = opened(sqlite_url, KeyRing.parse(keys, environment="staging"))
+    with refused("storage_unavailable"):
+        await staging.connections.credentials(connection())
+
+
+async def test_another_ring_opens_nothing_and_says_which_key_is_missing(
+    filled: SqlStorage, opened: Callable[..., SqlStorage], sqlite_url: str, keys: str
+) -> None:
+    stranger = opened(sqlite_url, KeyRing.parse(generate_key(), environment="test"))
+    with refused("storage_unavailable") as caught:
+        await stranger.connections.credentials(connection())
+    assert keys.partition(":")[0] in str(caught.value.__cause__)
+
+
+async def test_after_rotation_the_old_is_read_and_the_new_key_writes(
+    filled: SqlStorage, opened: Callable[..., SqlStorage], sqlite_url: str, keys: str
+) -> None:
+    new = generate_key()
+    rotated = opened(sqlite_url, KeyRing.parse(f"{new},{keys}", environment="test"))
+    assert await rotated.connections.credentials(connection()) == secrets(one=CANARY, two="another")
+    await rotated.connections.replace_credentials(connection(), secrets(one="fresh"))
+    new_only = opened(sqlite_url, KeyRing.parse(new, environment="test"))
+    assert await new_only.connections.credentials(connection()) == secrets(one="fresh")
+
+
+async def test_an_error_of_the_database_quotes_no_value(filled: SqlStorage, sqlite_url: str) -> None:
+    name = "name" + CANARY  # not spelled out: a traceback quotes the lines of this test
+    with pytest.raises(Problem) as conflict:
+        await filled.connections.add(connection(name=name), secrets(one=CANARY))
+    look(sqlite_url, "DROP TABLE probe")
+    look(sqlite_url, "DROP TABLE connections")
+    with pytest.raises(Problem) as broken:
+        await filled.connections.add(connection("con_3", name=name), secrets(one=CANARY))
+    for caught in (conflict, broken):
+        told = "".join(traceback.format_exception(caught.value))
+        assert CANARY not in told

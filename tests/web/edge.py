@@ -1,0 +1,197 @@
+"""The HTTP edge on its own: an engine that only remembers what it was asked, and keys kept in memory."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, cast
+
+import httpx2
+import msgspec
+
+from gateway.contract.errors import Problem
+from gateway.engine.call import Answer, Call
+from gateway.engine.keys import Callers, mint
+from gateway.engine.storage import Storage, StoredKey
+from gateway.web.app import Application, Limits, create_app
+from gateway.web.logs import Log
+from gateway.web.metrics import Metrics
+
+PUBLIC_URL = "https://polder.test"
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+class StillClock:
+    """Time that passes only when a test says so."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.passed)
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+
+
+class KeysInMemory:
+    """The ``Keys`` protocol, counting look-ups."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, StoredKey] = {}
+        self.looked_up = 0
+        self.broken = False
+
+    async def add(self, key: StoredKey) -> None:
+        self.kept[key.id] = key
+
+    async def find(self, id: str) -> StoredKey | None:
+        self.looked_up += 1
+        if self.broken:
+            raise Problem("storage_unavailable", "The storage is away.")
+        return self.kept.get(id)
+
+    async def all(self, tenant: str | None) -> Sequence[StoredKey]:
+        return [key for key in self.kept.values() if tenant in (None, key.tenant)]
+
+    async def revoke(self, id: str, at: datetime) -> bool:
+        if id not in self.kept:
+            return False
+        self.kept[id] = replace(self.kept[id], revoked_at=at)
+        return True
+
+
+class CheckedStorage:
+    """As much of a storage as ``/readyz`` looks at."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+        self.broken = False
+
+    async def check(self) -> None:
+        self.checks += 1
+        if self.broken:
+            raise Problem("storage_unavailable", "The storage is away.")
+
+
+class RememberingEngine:
+    """Answers with whatever a test put into ``next``, and remembers the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.next: Callable[[Call], Answer] = lambda call: Answer(200, b'{"said":"ok"}')
+
+    async def perform(self, call: Call) -> Answer:
+        self.calls.append(call)
+        return self.next(call)
+
+    def raises(self, error: Exception) -> None:
+        def fail(call: Call) -> Answer:
+            raise error
+
+        self.next = fail
+
+    def answers(self, answer: Answer) -> None:
+        self.next = lambda call: answer
+
+
+@dataclass
+class Edge:
+    """An application and all that stands around it. ``client`` carries a good key."""
+
+    app: Application
+    engine: RememberingEngine
+    keys: KeysInMemory
+    storage: CheckedStorage
+    metrics: Metrics
+    clock: StillClock
+    written: io.BytesIO
+    key: str
+    client: httpx2.AsyncClient
+    anonymous: httpx2.AsyncClient
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(line) for line in self.written.getvalue().splitlines()]
+
+
+def client_of(app: Application, headers: dict[str, str]) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=PUBLIC_URL, headers=headers)
+
+
+async def build_edge(limits: Limits | None = None) -> Edge:
+    clock, engine, keys, storage = StillClock(), RememberingEngine(), KeysInMemory(), CheckedStorage()
+    written, metrics = io.BytesIO(), Metrics("1.2.3")
+    key, stored = mint(tenant="acme", name="test", scopes=["*"], now=clock.now(), random=Random(1))
+    await keys.add(stored)
+    app = create_app(
+        engine,
+        Callers(keys, clock),
+        cast(Storage, storage),
+        clock=clock,
+        random=Random(2),
+        metrics=metrics,
+        log=Log(written, clock),
+        public_url=PUBLIC_URL,
+        limits=limits,
+    )
+    client = client_of(app, {"authorization": f"Bearer {key}"})
+    return Edge(app, engine, keys, storage, metrics, clock, written, key, client, client_of(app, {}))
+
+
+@dataclass
+class Sent:
+    """What an application sent, taken down below any HTTP client."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+    def problem(self) -> dict[str, Any]:
+        decoded: dict[str, Any] = msgspec.json.decode(self.body)
+        return decoded
+
+
+async def send_raw(
+    edge: Edge,
+    method: str,
+    raw_path: bytes,
+    *,
+    query: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    chunks: Sequence[bytes] = (b"",),
+    authorized: bool = True,
+) -> Sent:
+    """A request exactly as bytes, which no client has put in order first."""
+    given = [*headers, *([(b"authorization", f"Bearer {edge.key}".encode())] if authorized else [])]
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": raw_path.decode("latin-1"),
+        "raw_path": raw_path,
+        "query_string": query,
+        "headers": given,
+    }
+    waiting = list(chunks)
+
+    async def receive() -> dict[str, Any]:
+        if not waiting:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await edge.app(scope, receive, send)
+    if not sent:
+        return Sent(0, [], b"")
+    headers_sent = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
+    return Sent(sent[0]["status"], headers_sent, b"".join(message.get("body", b"") for message in sent[1:]))

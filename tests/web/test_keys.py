@@ -1,0 +1,165 @@
+"""API keys: their text, and whom they stand for."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.contract.errors import Problem
+from gateway.engine.keys import ALPHABET, KNOWN_FOR, PATTERN, REFUSED_FOR, Callers, digest, mint, parse
+from tests.web.edge import START, KeysInMemory, StillClock
+
+pytestmark = pytest.mark.anyio
+
+
+def test_a_key_has_the_published_shape_and_its_secret_is_not_kept() -> None:
+    text, stored = mint(
+        tenant="acme", name="shop", scopes=["contacts:read", "contacts:read"], now=START, random=Random(1)
+    )
+    assert re.fullmatch(PATTERN, text)
+    assert text.startswith("polder_live_")
+    id, secret = parse(text) or ("", "")
+    assert (stored.id, stored.digest, stored.scopes) == (id, digest(secret), ("contacts:read",))
+    assert secret not in repr(stored)
+
+
+def test_two_keys_share_nothing() -> None:
+    random = Random(1)
+    texts = [mint(tenant="a", name="n", scopes=["*"], now=START, random=random)[0] for _ in range(100)]
+    assert len({parse(text) for text in texts}) == 100
+
+
+def test_an_unknown_scope_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no scope contacts:delete"):
+        mint(tenant="acme", name="n", scopes=["contacts:delete"], now=START, random=Random(1))
+
+
+@given(st.integers(0, 2**32), st.data())
+def test_every_mistyped_letter_is_noticed_without_a_look_up(seed: int, data: st.DataObject) -> None:
+    text, _ = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(seed))
+    place = data.draw(st.integers(0, len(text) - 1))
+    letter = data.draw(st.sampled_from(ALPHABET))
+    wrong = text[:place] + letter + text[place + 1 :]
+    assert (parse(wrong) is not None) == (wrong == text)
+
+
+@pytest.mark.parametrize("text", ["", "polder_live_", "x" * 10_000, "polder_live_é", "\ud800"])
+async def test_nonsense_is_refused_without_a_look_up(text: str) -> None:
+    keys = KeysInMemory()
+    with pytest.raises(Problem, match="unauthenticated"):
+        await Callers(keys, StillClock()).resolve(text)
+    assert keys.looked_up == 0
+
+
+async def test_a_key_stands_for_its_tenant_scopes_and_connections() -> None:
+    keys = KeysInMemory()
+    text, stored = mint(
+        tenant="acme", name="n", scopes=["raw:read"], connections=["con_a"], now=START, random=Random(1)
+    )
+    await keys.add(stored)
+    caller = await Callers(keys, StillClock()).resolve(text)
+    assert (caller.tenant, caller.key_id) == ("acme", stored.id)
+    assert caller.may("raw:read")
+    assert not caller.may("raw:write")
+    assert caller.reaches("con_a")
+    assert not caller.reaches("con_b")
+
+
+async def test_a_known_key_is_looked_up_once_in_its_time() -> None:
+    keys, clock = KeysInMemory(), StillClock()
+    text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
+    await keys.add(stored)
+    callers = Callers(keys, clock)
+    for _ in range(5):
+        await callers.resolve(text)
+    assert keys.looked_up == 1
+    clock.passed += KNOWN_FOR
+    await callers.resolve(text)
+    assert keys.looked_up == 2
+
+
+async def test_a_revoked_key_is_refused_at_once_here_and_soon_elsewhere() -> None:
+    keys, clock = KeysInMemory(), StillClock()
+    text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
+    await keys.add(stored)
+    here, elsewhere = Callers(keys, clock), Callers(keys, clock)
+    await here.resolve(text)
+    await elsewhere.resolve(text)
+    await keys.revoke(stored.id, clock.now())
+    here.forget()
+    with pytest.raises(Problem, match="unauthenticated"):
+        await here.resolve(text)
+    assert (await elsewhere.resolve(text)).tenant == "acme"
+    clock.passed += KNOWN_FOR
+    with pytest.raises(Problem, match="unauthenticated"):
+        await elsewhere.resolve(text)
+
+
+async def test_a_key_ends_when_it_expires_though_it_is_known() -> None:
+    keys, clock = KeysInMemory(), StillClock()
+    text, stored = mint(
+        tenant="acme", name="n", scopes=["*"], now=START, random=Random(1), expires_at=START + timedelta(seconds=5)
+    )
+    await keys.add(stored)
+    callers = Callers(keys, clock)
+    await callers.resolve(text)
+    clock.passed = 5
+    with pytest.raises(Problem, match="unauthenticated"):
+        await callers.resolve(text)
+
+
+async def test_a_wrong_secret_of_a_known_id_is_refused_and_remembered_for_a_while() -> None:
+    keys, clock = KeysInMemory(), StillClock()
+    text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
+    await keys.add(replace(stored, digest=digest("another secret")))
+    callers = Callers(keys, clock)
+    for _ in range(3):
+        with pytest.raises(Problem, match="unauthenticated"):
+            await callers.resolve(text)
+    assert keys.looked_up == 1
+    clock.passed += REFUSED_FOR
+    with pytest.raises(Problem, match="unauthenticated"):
+        await callers.resolve(text)
+    assert keys.looked_up == 2
+
+
+async def test_every_refusal_says_the_same() -> None:
+    keys, clock = KeysInMemory(), StillClock()
+    unknown, _ = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
+    revoked, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(2))
+    await keys.add(replace(stored, revoked_at=START))
+    told = set()
+    for text in (unknown, revoked, "nonsense"):
+        with pytest.raises(Problem) as caught:
+            await Callers(keys, clock).resolve(text)
+        told.add((str(caught.value), tuple(caught.value.headers.items())))
+    assert len(told) == 1
+
+
+async def test_a_storage_that_is_away_refuses_nobody_for_good() -> None:
+    keys, clock = KeysInMemory(), StillClock()
+    text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
+    await keys.add(stored)
+    callers = Callers(keys, clock)
+    keys.broken = True
+    with pytest.raises(Problem, match="storage_unavailable"):
+        await callers.resolve(text)
+    keys.broken = False
+    assert (await callers.resolve(text)).tenant == "acme"
+
+
+async def test_what_is_remembered_is_bounded() -> None:
+    keys, clock, random = KeysInMemory(), StillClock(), Random(1)
+    callers = Callers(keys, clock, size=10)
+    texts = []
+    for _ in range(50):
+        text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=random)
+        await keys.add(stored)
+        texts.append(text)
+        await callers.resolve(text)
+    await callers.resolve(texts[0])
+    assert keys.looked_up == 51
