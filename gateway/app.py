@@ -50,7 +50,7 @@ class Polder:
                 deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit
             ),
             lifespan=self._lifespan,
-            further_pages={connect.PATH: connect.connect_page(engine.invitations)},
+            further_pages=connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
         )
 
     async def start(self) -> None:
@@ -132,6 +132,7 @@ async def build(
         rng=secrets.SystemRandom(),
         signing_key=derived_key(settings.key_text(generate_key), "signatures"),
         public_url=settings.base_url,
+        token=secrets.token_urlsafe,
     )
     return Polder(settings, clock, storage, engine, metrics)
 

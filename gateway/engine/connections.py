@@ -4,6 +4,7 @@ import secrets
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from cachetools import TTLCache
@@ -36,12 +37,10 @@ class _Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Credentials as they were tried: what they reach, and the token to go on with."""
+    """What came of trying credentials: a token, and the administrations it reaches."""
 
-    kind: CredentialKind
-    fields: Mapping[str, Secret]
-    companies: Sequence[CompanyAccess]
     token: AccessToken
+    companies: Sequence[CompanyAccess]
 
 
 class Connections:
@@ -86,15 +85,60 @@ class Connections:
             updated_at=now,
         )
         kind, fields = credentials_of(provider, draft.credentials)
-        if kind is None or isinstance(kind.scheme, OAuth2):
-            if kind is not None:
-                connection = replace(connection, credential_type=kind.type)
+        if kind is None:
             await self._storage.connections.add(connection, None)
             return connection
+        if isinstance(kind.scheme, OAuth2):
+            return await self._create_authorized(provider, replace(connection, credential_type=kind.type), fields)
         trial = await self._try(provider, connection, kind, fields)
-        connection = self._activated(connection, trial)
-        await self._storage.connections.add(connection, trial.fields)
+        connection = _activated(connection, kind, trial.token, trial.companies)
+        await self._storage.connections.add(connection, fields)
         return connection
+
+    async def _create_authorized(
+        self, provider: Provider, connection: StoredConnection, fields: Mapping[str, Secret]
+    ) -> StoredConnection:
+        """An OAuth connection: waiting for its owner, or with a pair of tokens that was obtained elsewhere.
+
+        A pair is kept before it is tried, because trying it may already rotate it; where it is refused, nothing stays.
+        """
+        await self._storage.connections.add(connection, None)
+        if not fields:
+            return connection
+        try:
+            return await self.authorize(connection, imported_token(fields))
+        except Problem as problem:
+            await self.delete(connection)
+            if problem.code == "connection_needs_reauth":
+                raise _rejected(provider, problem) from problem
+            raise
+
+    async def authorize(self, connection: StoredConnection, token: AccessToken) -> StoredConnection:
+        """Give an OAuth connection its tokens, and its company where there is no choice.
+
+        Raises ``company_required`` where there is one; the tokens are kept all the same.
+        """
+        provider = self._providers.of(connection)
+        kind = next(one for one in provider.adapter.credentials if isinstance(one.scheme, OAuth2))
+        connection = replace(connection, credential_type=kind.type, updated_at=self._clock.now())
+        await self._storage.connections.replace_credentials(connection, {})
+        self.forget(connection.id)
+        await self._tokens.adopt(connection, token)
+        return await self.settle_company(connection)
+
+    async def settle_company(self, connection: StoredConnection) -> StoredConnection:
+        """Ask what the connection's stored credentials reach, and make it active on its company.
+
+        Raises ``company_required`` or ``company_not_accessible``.
+        """
+        provider = self._providers.of(connection)
+        kind = provider.kind_of(connection)
+        companies = await provider.adapter.companies(self._open.outbound(connection, provider, "connections.companies"))
+        token = await self._tokens.current(connection, provider)
+        active = replace(_activated(connection, kind, token, companies), updated_at=self._clock.now())
+        await self._storage.connections.save(active)
+        self._known.pop(connection.id, None)
+        return active
 
     async def update(self, connection: StoredConnection, change: ConnectionChange) -> StoredConnection:
         """Change what is named; new credentials (and another company) are tried first."""
@@ -109,21 +153,37 @@ class Connections:
             changed = replace(changed, company_id=given["company_id"])
         changed = replace(changed, updated_at=self._clock.now())
         kind, fields = credentials_of(provider, given.get("credentials"))
-        if kind is not None:
-            changed = self._activated(changed, await self._try(provider, changed, kind, fields))
-            await self._storage.connections.replace_credentials(changed, fields)
-        elif changed.company_id != connection.company_id and connection.credential_type is not None:
-            stored = await self._storage.connections.credentials(connection)
-            trial = await self._try(provider, changed, provider.kind_of(connection), stored)
-            changed = self._activated(changed, trial)
-            await self._storage.connections.replace_credentials(changed, stored)
-        else:
+        if kind is None and changed.company_id != connection.company_id and connection.credential_type is not None:
+            kind = provider.kind_of(connection)
+            fields = await self._storage.connections.credentials(connection)
+            if isinstance(kind.scheme, OAuth2):
+                return await self.settle_company(changed)
+        if kind is None:
             await self._storage.connections.save(changed)
+        elif isinstance(kind.scheme, OAuth2):
+            changed = await self._reauthorized(changed, kind, fields)
+        else:
+            trial = await self._try(provider, changed, kind, fields)
+            changed = _activated(changed, kind, trial.token, trial.companies)
+            await self._storage.connections.replace_credentials(changed, fields)
         self.forget(connection.id)
         return changed
 
+    async def _reauthorized(
+        self, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret]
+    ) -> StoredConnection:
+        """Other OAuth tokens; without any, the connection waits for its owner again."""
+        if fields:
+            return await self.authorize(connection, imported_token(fields))
+        waiting = replace(connection, status="pending", credential_type=kind.type)
+        await self._storage.connections.replace_credentials(waiting, {})
+        return waiting
+
     async def delete(self, connection: StoredConnection) -> None:
-        """End it: its credentials are destroyed with it."""
+        """End it: its credentials are revoked where the provider can, and destroyed."""
+        provider = self._providers.find(connection.provider)
+        if provider is not None:
+            await self._tokens.revoke(connection, provider)
         await self._storage.connections.destroy(connection)
         self.forget(connection.id)
         self._pulses.pop(connection.id, None)
@@ -221,26 +281,14 @@ class Connections:
     ) -> Trial:
         """Get in with credentials that are not stored yet. Raises ``credentials_rejected``."""
         try:
-            token = await self._tokens.probe(provider, kind, self._tokens.grant(provider, fields, connection.company_id))
+            token = await self._tokens.make(provider, kind, self._tokens.grant(provider, fields, connection.company_id))
             up = self._open.on_trial(connection, provider, kind, token)
             companies = await provider.adapter.companies(up)
         except Problem as problem:
             if problem.code in ("connection_needs_reauth", "credentials_rejected"):
                 raise _rejected(provider, problem) from problem
             raise
-        return Trial(kind, fields, companies, token)
-
-    def _activated(self, connection: StoredConnection, trial: Trial) -> StoredConnection:
-        company = chosen_company(trial.companies, connection.company_id)
-        return replace(
-            connection,
-            status="active",
-            credential_type=trial.kind.type,
-            company_id=company.id,
-            company_name=company.name,
-            token_scopes=tuple(sorted(trial.token.scopes)),
-            allowed_scopes=tuple(company.allowed_scopes),
-        )
+        return Trial(token, companies)
 
 
 class Opener:
@@ -273,6 +321,37 @@ def fixed(token: AccessToken) -> TokenSource:
         raise Problem("credentials_rejected", "The accounting system refuses these credentials.")
 
     return TokenSource(current, another)
+
+
+def _activated(
+    connection: StoredConnection, kind: CredentialKind, token: AccessToken, companies: Sequence[CompanyAccess]
+) -> StoredConnection:
+    company = chosen_company(companies, connection.company_id)
+    return replace(
+        connection,
+        status="active",
+        credential_type=kind.type,
+        company_id=company.id,
+        company_name=company.name,
+        token_scopes=tuple(sorted(token.scopes)),
+        allowed_scopes=tuple(company.allowed_scopes),
+    )
+
+
+def imported_token(fields: Mapping[str, Secret]) -> AccessToken:
+    """A pair of tokens that was obtained elsewhere. Raises ``validation_failed`` where it is no pair."""
+    for name in ("access_token", "refresh_token"):
+        if name not in fields:
+            raise invalid(f"/credentials/{name}", "A pair has an access_token and a refresh_token.")
+    expires_at = None
+    if "expires_at" in fields:
+        try:
+            expires_at = datetime.fromisoformat(fields["expires_at"].reveal())
+        except ValueError as error:
+            raise invalid("/credentials/expires_at", "This is an RFC 3339 timestamp.") from error
+        if expires_at.tzinfo is None:
+            raise invalid("/credentials/expires_at", "This timestamp needs its offset, such as Z.")
+    return AccessToken(fields["access_token"], expires_at, fields["refresh_token"])
 
 
 def _rejected(provider: Provider, problem: Problem) -> Problem:

@@ -76,7 +76,9 @@ class Invitations:
     async def accept(self, token: str, credentials: Mapping[str, str], company_id: str | None) -> StoredConnection:
         """Give a waiting connection its credentials. Raises ``Problem``; then the link stays open."""
         invitation = await self.open(token)
-        given: dict[str, object] = {"credentials": dict(credentials)}
+        if not credentials and company_id is None:
+            raise Problem("validation_failed", "Nothing was filled in.")
+        given: dict[str, object] = {"credentials": dict(credentials)} if credentials else {}
         if company_id is not None:
             given["company_id"] = company_id
         return await self._connections.update(invitation.connection, ConnectionChange.model_validate(given))

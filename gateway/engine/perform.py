@@ -17,6 +17,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.models import ConnectionChange, ConnectionDraft
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked, read_body, read_query
+from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.call import Answer, Call
 from gateway.engine.capabilities import connection_capabilities, provider_facts
@@ -70,6 +71,7 @@ class Engine(Opener):
         rng: random.Random,
         signing_key: bytes,
         public_url: str,
+        token: Callable[[], str],
     ) -> None:
         self.providers = providers
         self._clock = clock
@@ -81,6 +83,9 @@ class Engine(Opener):
         self._tokens = Tokens(storage, wire, clock, observer)
         self.connections = Connections(storage, providers, self._tokens, clock, self)
         self.invitations = Invitations(self.connections, providers, storage, clock, signing_key, public_url)
+        self.authorizer = Authorizer(
+            self.connections, self.invitations, providers, self._tokens, storage, clock, public_url, token
+        )
         self._books = LinkBooks(storage.links)
         self._cursors = Cursors(signing_key)
         self._reads: Flights[Kept] = Flights()

@@ -146,6 +146,29 @@ class Links(Protocol):
         """Forget one field of a record, or all of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """An authorization that an end user has begun and not yet come back from.
+
+    ``browser`` is a digest of the cookie of the browser it began in; ``verifier`` is PKCE's.
+    """
+
+    connection_id: str
+    browser: bytes
+    verifier: Secret
+    expires_at: datetime
+
+
+class Authorizations(Protocol):
+    """Authorizations under way, by a digest of their ``state``; each can be taken once."""
+
+    async def put(self, state: bytes, authorization: Authorization) -> None:
+        """Keep one; those that are past their time may be swept away."""
+
+    async def take(self, state: bytes) -> Authorization | None:
+        """Take it out: None where there is none, or somebody took it already."""
+
+
 class Storage(Protocol):
     """All of it, and whether it can be reached."""
 
@@ -164,6 +187,10 @@ class Storage(Protocol):
     @property
     def links(self) -> Links:
         """Links."""
+
+    @property
+    def authorizations(self) -> Authorizations:
+        """Authorizations under way."""
 
     async def check(self) -> None:
         """Prove that it can be written to. Raises ``storage_unavailable``."""

@@ -8,19 +8,21 @@ A provider that refuses the credentials is not asked again for a minute, whoever
 few wrong log-ins. After that one call tries again, so a provider's passing confusion heals by itself.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cachetools import LRUCache, TTLCache
 
-from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, StaticToken
+from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem, UpstreamFault
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.cache import Flights
 from gateway.engine.http import WRITING, NotSent, Unanswered, Wire
+from gateway.engine.oauth import read_token, refresh_request, revocation_request
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.upstream import encode
@@ -29,6 +31,8 @@ from gateway.engine.storage import Storage, StoredConnection, StoredToken
 MARGIN = timedelta(minutes=5)
 TOKEN_WAIT = 30.0
 """Seconds a token endpoint may take: longer than any other call, because an answer lost here costs the most."""
+REFRESH_WAITS = (0.5, 2.0)
+"""Seconds between attempts to refresh whose fate is unknown."""
 REFUSAL_KEPT = 60.0
 
 
@@ -78,10 +82,6 @@ class Tokens:
         """Wait for every flight under way: nothing that may have reached a provider is dropped."""
         await self._flights.settle()
 
-    async def probe(self, provider: Provider, kind: CredentialKind, grant: Grant) -> AccessToken:
-        """A token made from credentials that are not stored yet. Raises ``Problem``."""
-        return await self._make(provider, kind, grant)
-
     def _is_fresh(self, stored: StoredToken) -> bool:
         expires_at = stored.token.expires_at
         if expires_at is None:
@@ -102,13 +102,61 @@ class Tokens:
         if kept is not None and self._is_fresh(kept) and (rejected is None or kept.token.value != rejected.value):
             self._known[connection.id] = kept
             return kept.token
-        fields = await self._storage.connections.credentials(connection)
         try:
-            token = await self._make(provider, kind, self.grant(provider, fields, connection.company_id))
+            return await self._renewed(connection, provider, kind, kept)
         except Problem as problem:
             raise self._remember(connection, problem) from problem
+
+    async def adopt(self, connection: StoredConnection, token: AccessToken) -> AccessToken:
+        """Keep a token that was received, durably, before anyone may use it."""
         self._known[connection.id] = await self._storage.tokens.append(connection, token, self._clock.now())
+        self._refused.pop(connection.id, None)
         return token
+
+    async def _renewed(
+        self, connection: StoredConnection, provider: Provider, kind: CredentialKind, kept: StoredToken | None
+    ) -> AccessToken:
+        if isinstance(kind.scheme, OAuth2):
+            return await self._refreshed(connection, provider, kind.scheme, kept)
+        fields = await self._storage.connections.credentials(connection)
+        token = await self.make(provider, kind, self.grant(provider, fields, connection.company_id))
+        return await self.adopt(connection, token)
+
+    async def _refreshed(
+        self, connection: StoredConnection, provider: Provider, scheme: OAuth2, kept: StoredToken | None
+    ) -> AccessToken:
+        """A new pair for the newest refresh token.
+
+        Where the reply is lost the same refresh token is tried again: a provider that revokes the old one only when the
+        new one is used, or shortly after, then gives another pair, and with any other nothing is lost by trying.
+        """
+        if kept is None or kept.token.refresh_token is None:
+            raise Problem("credentials_rejected", "There is no refresh token.")
+        request = refresh_request(
+            scheme, provider.setting("client_id"), provider.setting("client_secret"), kept.token.refresh_token
+        )
+        for wait in (*REFRESH_WAITS, None):
+            try:
+                token = await self.ask(provider, request, lambda reply: self._read(reply, provider, kept.token))
+            except Problem as problem:
+                settled = problem.kind.fix != "wait" and problem.code != "upstream_malformed"
+                if settled or wait is None:
+                    return await self._overtaken(connection, kept, problem)
+                await self._clock.sleep(wait)
+            else:
+                return await self.adopt(connection, token)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _overtaken(self, connection: StoredConnection, kept: StoredToken, problem: Problem) -> AccessToken:
+        """A refused refresh token may only mean that another node was faster: then its token is in the journal."""
+        newest = await self._storage.tokens.newest(connection)
+        if newest is not None and newest.seq != kept.seq and self._is_fresh(newest):
+            self._known[connection.id] = newest
+            return newest.token
+        raise problem
+
+    def _read(self, reply: Reply, provider: Provider, before: AccessToken | None) -> AccessToken:
+        return read_token(reply, self._clock.now(), provider.name, before)
 
     async def _static(
         self, connection: StoredConnection, scheme: StaticToken, rejected: AccessToken | None
@@ -133,20 +181,23 @@ class Tokens:
         """What a token request may be made from."""
         return Grant(fields=fields, operator=provider.operator, company_id=company_id, now=self._clock.now())
 
-    async def _make(self, provider: Provider, kind: CredentialKind, grant: Grant) -> AccessToken:
+    async def make(self, provider: Provider, kind: CredentialKind, grant: Grant) -> AccessToken:
+        """A token made from credentials, stored ones or some on trial. Raises ``Problem``."""
         scheme = kind.scheme
         if isinstance(scheme, StaticToken):
             return AccessToken(grant.fields[scheme.field])
         if isinstance(scheme, KeyExchange):
-            return await self._exchange(provider, scheme, grant)
-        raise Problem("provider_misconfigured", "This kind of credentials cannot be used here yet.")
+            return await self.ask(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant))
+        raise TypeError("an OAuth token comes from its owner's authorization, not from stored credentials")
 
-    async def _exchange(self, provider: Provider, scheme: KeyExchange, grant: Grant) -> AccessToken:
+    async def ask(
+        self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken]
+    ) -> AccessToken:
+        """Ask a token endpoint, and read its reply. Raises ``Problem``."""
         started = self._clock.monotonic()
         outcome: TokenOutcome = "unknown"
         try:
-            reply = await self._send(provider, scheme.request(grant))
-            token = scheme.read(reply, grant)
+            token = read(await self._send(provider, request))
             outcome = "ok"
         except Problem as problem:
             outcome = _outcome_of(problem)
@@ -154,6 +205,18 @@ class Tokens:
         finally:
             self._observer.token(provider.name, outcome, self._clock.monotonic() - started)
         return token
+
+    async def revoke(self, connection: StoredConnection, provider: Provider) -> None:
+        """End the connection's token at the provider, as far as that is possible; a failure stops nothing."""
+        kind = provider.adapter.credential(connection.credential_type or "")
+        newest = await self._storage.tokens.newest(connection)
+        if kind is None or newest is None or not isinstance(kind.scheme, OAuth2):
+            return
+        with contextlib.suppress(Problem):
+            client_id, client_secret = provider.setting("client_id"), provider.setting("client_secret")
+            request = revocation_request(kind.scheme, client_id, client_secret, newest.token)
+            if request is not None:
+                await self._send(provider, request)
 
     async def _send(self, provider: Provider, request: Request) -> Reply:
         headers, body = encode(request)

@@ -4,21 +4,22 @@ It speaks the language the browser asks for, Dutch or English, keeps nothing, an
 in its address is kept from other sites by ``Referrer-Policy``, and from the log because only templates are logged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.contract.auth import CredentialKind, OAuth2
 from gateway.contract.errors import Problem
+from gateway.engine.authorizing import Begun, Finished
 from gateway.engine.invitations import Invitation
 from gateway.engine.storage import StoredConnection
 from gateway.web.routes import Page
 
-PATH = "/connect/{token}"
+_COOKIE = "polder_authorization"
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -37,8 +38,11 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "submit": "Connect",
         "company": "Administration",
         "done": "Connected",
-        "thanks": "{system} ({company}) is connected. You can close this page.",
+        "thanks": "{company} is connected to “{name}”. You can close this page.",
         "gone": "This link does not work any more",
+        "denied": "No access was given",
+        "authorize": "Continue to {system}",
+        "choose": "Which administration?",
         "failed": "That did not work: {reason}",
     },
     "nl": {
@@ -48,8 +52,11 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "submit": "Koppelen",
         "company": "Administratie",
         "done": "Gekoppeld",
-        "thanks": "{system} ({company}) is gekoppeld. U kunt deze pagina sluiten.",
+        "thanks": "{company} is gekoppeld aan “{name}”. U kunt deze pagina sluiten.",
         "gone": "Deze link werkt niet meer",
+        "denied": "Er is geen toegang gegeven",
+        "authorize": "Verder naar {system}",
+        "choose": "Welke administratie?",
         "failed": "Dat is niet gelukt: {reason}",
     },
 }
@@ -71,21 +78,85 @@ class Invitations(Protocol):
         """Give the connection its credentials. Raises ``Problem``."""
 
 
-def connect_page(invitations: Invitations) -> Page:
-    """The page, for GET and POST."""
+class Authorizer(Protocol):
+    """What sends an owner to the provider and receives them back."""
 
+    async def begin(self, invitation_token: str) -> Begun:
+        """Where to. Raises ``not_found``."""
+
+    async def finish(self, provider_name: str, state: str, browser: str, code: str | None) -> Finished:
+        """What came of it. Raises ``Problem``."""
+
+
+def connect_pages(invitations: Invitations, authorizer: Authorizer, public_url: str) -> Mapping[str, Page]:
+    """The pages by path template: the link's own, the way to the provider, and the way back."""
+    return {
+        "/connect/{token}": _link_page(invitations),
+        "/connect/{token}/authorize": _departure(authorizer, secure=public_url.startswith("https://")),
+        "/oauth/{provider}/callback": _arrival(authorizer),
+    }
+
+
+def _departure(authorizer: Authorizer, *, secure: bool) -> Page:
     async def show(request: Request) -> Response:
-        words = _WORDS["nl" if _asks_for_dutch(request.headers.get("accept-language", "")) else "en"]
+        words = _words(request)
+        try:
+            begun = await authorizer.begin(request.path_params["token"])
+        except Problem as problem:
+            return _told(words, problem)
+        response = RedirectResponse(begun.url, 303, headers=_HEADERS)
+        response.set_cookie(
+            _COOKIE, begun.browser, max_age=600, path="/oauth/", secure=secure, httponly=True, samesite="lax"
+        )
+        return response
+
+    return Page(show)
+
+
+def _arrival(authorizer: Authorizer) -> Page:
+    async def show(request: Request) -> Response:
+        words = _words(request)
+        query = request.query_params
+        code = query.get("code") if "error" not in query else None
+        browser = request.cookies.get(_COOKIE, "")
+        try:
+            finished = await authorizer.finish(request.path_params["provider"], query.get("state", ""), browser, code)
+        except Problem as problem:
+            return _told(words, problem)
+        if finished.choose is not None:
+            return _html(words, words["choose"], _choice_form(finished.choose.url, finished.companies, words))
+        return _thanks(words, finished.connection)
+
+    return Page(show)
+
+
+def _words(request: Request) -> Mapping[str, str]:
+    dutch = request.headers.get("accept-language", "").strip().lower().startswith("nl")
+    return _WORDS["nl" if dutch else "en"]
+
+
+def _told(words: Mapping[str, str], problem: Problem) -> Response:
+    """A problem, for the person who sees it."""
+    title = {"not_found": words["gone"], "upstream_forbidden": words["denied"]}.get(problem.code, problem.kind.title)
+    return _html(words, title, f"<p>{escape(problem.detail)}</p>", problem.kind.status)
+
+
+def _thanks(words: Mapping[str, str], connection: StoredConnection) -> Response:
+    thanks = words["thanks"].format(name=connection.name, company=connection.company_name or "")
+    return _html(words, words["done"], f"<p>{escape(thanks)}</p>")
+
+
+def _link_page(invitations: Invitations) -> Page:
+    async def show(request: Request) -> Response:
+        words = _words(request)
         token = request.path_params["token"]
         try:
             invitation = await invitations.open(token)
             if request.method == "POST":
                 return await _submit(request, invitations, invitation, words)
         except Problem as problem:
-            if problem.code != "not_found":
-                raise
-            return _html(words, words["gone"], f"<p>{escape(problem.detail)}</p>", 404)
-        return _form(invitation, words)
+            return _told(words, problem)
+        return _form(token, invitation, words)
 
     return Page(show, frozenset({"GET", "POST"}))
 
@@ -101,10 +172,8 @@ async def _submit(
     except Problem as problem:
         if problem.code == "not_found" or problem.kind.status >= 500:
             raise
-        return _form(invitation, words, problem)
-    system = invitation.provider.adapter.title
-    thanks = words["thanks"].format(system=system, company=connection.company_name or "")
-    return _html(words, words["done"], f"<p>{escape(thanks)}</p>")
+        return _form(request.path_params["token"], invitation, words, problem)
+    return _thanks(words, connection)
 
 
 async def _read_form(request: Request) -> dict[str, str]:
@@ -119,14 +188,19 @@ async def _read_form(request: Request) -> dict[str, str]:
         raise Problem("validation_failed", "That is no form of this page.") from error
 
 
-def _form(invitation: Invitation, words: Mapping[str, str], problem: Problem | None = None) -> Response:
+def _form(
+    token: str, invitation: Invitation, words: Mapping[str, str], problem: Problem | None = None
+) -> Response:
     system = invitation.provider.adapter.title
-    kinds = [kind for kind in invitation.provider.adapter.credentials if not isinstance(kind.scheme, OAuth2)]
+    kinds = invitation.provider.adapter.credentials
     failed = ""
     if problem is not None:
         failed = f'<p class="failed" role="alert">{escape(words["failed"].format(reason=problem.detail))}</p>'
     companies = problem.extra.get("companies") if problem is not None else None
-    forms = "\n".join(_kind_form(kind, words, companies) for kind in kinds)
+    forms = "\n".join(
+        _authorize_link(token, system, words) if isinstance(kind.scheme, OAuth2) else _kind_form(kind, words, companies)
+        for kind in kinds
+    )
     lead = escape(words["lead"].format(name=invitation.connection.name, system=system))
     status = 200 if problem is None else 422
     return _html(words, words["title"].format(system=system), f"<p>{lead}</p>{failed}{forms}", status)
@@ -140,16 +214,27 @@ def _kind_form(kind: CredentialKind, words: Mapping[str, str], companies: Any) -
         f"{f'<small>{escape(one.help)}</small>' if one.help else ''}</label>"
         for one in kind.fields
     )
-    choice = ""
-    if companies:
-        options = "".join(
-            f'<option value="{escape(one["id"])}">{escape(one["name"])}</option>' for one in companies if one["accessible"]
-        )
-        choice = f'<label>{escape(words["company"])}<select name="company_id">{options}</select></label>'
+    choice = _choice(companies, words) if companies else ""
     return (
         f'<form method="post"><h2>{escape(kind.title)}</h2><input type="hidden" name="type" value="{kind.type}">'
         f"{fields}{choice}<button>{escape(words['submit'])}</button></form>"
     )
+
+
+def _authorize_link(token: str, system: str, words: Mapping[str, str]) -> str:
+    return f'<p><a href="{token}/authorize">{escape(words["authorize"].format(system=system))}</a></p>'
+
+
+def _choice(companies: Iterable[Mapping[str, Any]], words: Mapping[str, str]) -> str:
+    options = "".join(
+        f'<option value="{escape(one["id"])}">{escape(one["name"])}</option>' for one in companies if one["accessible"]
+    )
+    return f'<label>{escape(words["company"])}<select name="company_id">{options}</select></label>'
+
+
+def _choice_form(url: str, companies: Iterable[Mapping[str, Any]], words: Mapping[str, str]) -> str:
+    button = f"<button>{escape(words['submit'])}</button>"
+    return f'<form method="post" action="{escape(url)}">{_choice(companies, words)}{button}</form>'
 
 
 def _html(words: Mapping[str, str], title: str, body: str, status: int = 200) -> Response:
@@ -159,7 +244,3 @@ def _html(words: Mapping[str, str], title: str, body: str, status: int = 200) ->
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{body}</body></html>"
     )
     return HTMLResponse(page, status, headers=_HEADERS)
-
-
-def _asks_for_dutch(accepted: str) -> bool:
-    return accepted.strip().lower().startswith("nl")

@@ -8,11 +8,6 @@ from tests.web.edge import Edge, build_edge
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def edge() -> AsyncIterator[Edge]:
     built = await build_edge()
     async with built.client, built.anonymous:

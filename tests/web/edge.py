@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from random import Random
 from typing import Any, cast
 
@@ -17,25 +17,9 @@ from gateway.engine.storage import Storage, StoredKey
 from gateway.web.app import Application, Limits, create_app
 from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
+from tests.house import ManualClock
 
 PUBLIC_URL = "https://polder.test"
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-
-class StillClock:
-    """Time that passes only when a test says so."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.passed)
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    async def sleep(self, seconds: float) -> None:
-        self.passed += seconds
 
 
 class KeysInMemory:
@@ -108,7 +92,7 @@ class Edge:
     keys: KeysInMemory
     storage: CheckedStorage
     metrics: Metrics
-    clock: StillClock
+    clock: ManualClock
     written: io.BytesIO
     key: str
     client: httpx2.AsyncClient
@@ -123,7 +107,7 @@ def client_of(app: Application, headers: dict[str, str]) -> httpx2.AsyncClient:
 
 
 async def build_edge(limits: Limits | None = None) -> Edge:
-    clock, engine, keys, storage = StillClock(), RememberingEngine(), KeysInMemory(), CheckedStorage()
+    clock, engine, keys, storage = ManualClock(), RememberingEngine(), KeysInMemory(), CheckedStorage()
     written, metrics = io.BytesIO(), Metrics("1.2.3")
     key, stored = mint(tenant="acme", name="test", scopes=["*"], now=clock.now(), random=Random(1))
     await keys.add(stored)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.contract.errors import Problem
 from gateway.engine.keys import ALPHABET, KNOWN_FOR, PATTERN, REFUSED_FOR, Callers, digest, mint, parse
-from tests.web.edge import START, KeysInMemory, StillClock
+from tests.house import START, ManualClock
+from tests.web.edge import KeysInMemory
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +52,7 @@ def test_every_mistyped_letter_is_noticed_without_a_look_up(seed: int, data: st.
 async def test_nonsense_is_refused_without_a_look_up(text: str) -> None:
     keys = KeysInMemory()
     with pytest.raises(Problem, match="unauthenticated"):
-        await Callers(keys, StillClock()).resolve(text)
+        await Callers(keys, ManualClock()).resolve(text)
     assert keys.looked_up == 0
 
 
@@ -61,7 +62,7 @@ async def test_a_key_stands_for_its_tenant_scopes_and_connections() -> None:
         tenant="acme", name="n", scopes=["raw:read"], connections=["con_a"], now=START, random=Random(1)
     )
     await keys.add(stored)
-    caller = await Callers(keys, StillClock()).resolve(text)
+    caller = await Callers(keys, ManualClock()).resolve(text)
     assert (caller.tenant, caller.key_id) == ("acme", stored.id)
     assert caller.may("raw:read")
     assert not caller.may("raw:write")
@@ -70,20 +71,20 @@ async def test_a_key_stands_for_its_tenant_scopes_and_connections() -> None:
 
 
 async def test_a_known_key_is_looked_up_once_in_its_time() -> None:
-    keys, clock = KeysInMemory(), StillClock()
+    keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(stored)
     callers = Callers(keys, clock)
     for _ in range(5):
         await callers.resolve(text)
     assert keys.looked_up == 1
-    clock.passed += KNOWN_FOR
+    clock.advance(KNOWN_FOR)
     await callers.resolve(text)
     assert keys.looked_up == 2
 
 
 async def test_a_revoked_key_is_refused_at_once_here_and_soon_elsewhere() -> None:
-    keys, clock = KeysInMemory(), StillClock()
+    keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(stored)
     here, elsewhere = Callers(keys, clock), Callers(keys, clock)
@@ -94,26 +95,26 @@ async def test_a_revoked_key_is_refused_at_once_here_and_soon_elsewhere() -> Non
     with pytest.raises(Problem, match="unauthenticated"):
         await here.resolve(text)
     assert (await elsewhere.resolve(text)).tenant == "acme"
-    clock.passed += KNOWN_FOR
+    clock.advance(KNOWN_FOR)
     with pytest.raises(Problem, match="unauthenticated"):
         await elsewhere.resolve(text)
 
 
 async def test_a_key_ends_when_it_expires_though_it_is_known() -> None:
-    keys, clock = KeysInMemory(), StillClock()
+    keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(
         tenant="acme", name="n", scopes=["*"], now=START, random=Random(1), expires_at=START + timedelta(seconds=5)
     )
     await keys.add(stored)
     callers = Callers(keys, clock)
     await callers.resolve(text)
-    clock.passed = 5
+    clock.advance(5)
     with pytest.raises(Problem, match="unauthenticated"):
         await callers.resolve(text)
 
 
 async def test_a_wrong_secret_of_a_known_id_is_refused_and_remembered_for_a_while() -> None:
-    keys, clock = KeysInMemory(), StillClock()
+    keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(replace(stored, digest=digest("another secret")))
     callers = Callers(keys, clock)
@@ -121,14 +122,14 @@ async def test_a_wrong_secret_of_a_known_id_is_refused_and_remembered_for_a_whil
         with pytest.raises(Problem, match="unauthenticated"):
             await callers.resolve(text)
     assert keys.looked_up == 1
-    clock.passed += REFUSED_FOR
+    clock.advance(REFUSED_FOR)
     with pytest.raises(Problem, match="unauthenticated"):
         await callers.resolve(text)
     assert keys.looked_up == 2
 
 
 async def test_every_refusal_says_the_same() -> None:
-    keys, clock = KeysInMemory(), StillClock()
+    keys, clock = KeysInMemory(), ManualClock()
     unknown, _ = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     revoked, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(2))
     await keys.add(replace(stored, revoked_at=START))
@@ -141,7 +142,7 @@ async def test_every_refusal_says_the_same() -> None:
 
 
 async def test_a_storage_that_is_away_refuses_nobody_for_good() -> None:
-    keys, clock = KeysInMemory(), StillClock()
+    keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(stored)
     callers = Callers(keys, clock)
@@ -153,7 +154,7 @@ async def test_a_storage_that_is_away_refuses_nobody_for_good() -> None:
 
 
 async def test_what_is_remembered_is_bounded() -> None:
-    keys, clock, random = KeysInMemory(), StillClock(), Random(1)
+    keys, clock, random = KeysInMemory(), ManualClock(), Random(1)
     callers = Callers(keys, clock, size=10)
     texts = []
     for _ in range(50):

@@ -87,7 +87,8 @@ def _payment_state(invoice: Row, gross: Decimal, paid: Decimal, credited: bool) 
 def write_invoice(company: Company, body: Json, before: Row | None) -> Row:
     """A new concept, or one instead of what it was before."""
     given = fields.read(body, fields.INVOICE if before else fields.NEW_INVOICE)
-    given["lines"] = [_line(company, line, f"lines.{place}.") for place, line in enumerate(given["lines"])]
+    known = {line["id"] for line in before["lines"]} if before else set()
+    given["lines"] = [_line(company, line, f"lines.{place}.", known) for place, line in enumerate(given["lines"])]
     if not given["lines"]:
         raise Refused("invalid", "Geen regels.", "There are no lines.", field="lines")
     contact = company.all("contacts").get(given["contact"])
@@ -109,8 +110,12 @@ def write_invoice(company: Company, body: Json, before: Row | None) -> Row:
     return book_invoice(company, invoice) if book else invoice
 
 
-def _line(company: Company, body: Json, place: str) -> Row:
+def _line(company: Company, body: Json, place: str, known: set[str]) -> Row:
+    """A line; one that names an id it had before keeps it."""
     line = fields.read(body, fields.LINE, place)
+    id = line.pop("id")
+    if id is not None and id not in known:
+        raise Refused("invalid", "Regel onbekend.", "There is no such line.", field=f"{place}id")
     if line["price"] is None:
         charged = [name for name, value in line.items() if value is not None and name != "text"]
         if charged:
@@ -124,7 +129,7 @@ def _line(company: Company, body: Json, place: str) -> Row:
                 raise Refused("invalid", f"{name} onbekend.", f"There is no such {name}.", field=f"{place}{name}")
         line["ledger"] = line["ledger"] or "le1001"
     nothing = dict.fromkeys(("vatRate", "vatRegime", "vatCountry", "net", "vat", "gross"))
-    return {"id": company.new_id("rows"), **line, **nothing}
+    return {"id": id or company.new_id("rows"), **line, **nothing}
 
 
 def book_invoice(company: Company, invoice: Row) -> Row:
@@ -147,7 +152,7 @@ def credit_invoice(company: Company, invoice: Row, body: Json) -> Row:
     if invoice["kind"] != "invoice" or invoice["paymentState"] == "credited":
         raise Refused("credited", "Dit kan niet (nog eens) gecrediteerd worden.", "This cannot be credited (again).")
     kept = {name: invoice[name] for name in fields.INVOICE if name not in ("dueDate", "deliveryDate")}
-    lines = [{name: line[name] for name in fields.LINE} for line in invoice["lines"]]
+    lines = [{name: line[name] for name in fields.LINE if name != "id"} for line in invoice["lines"]]
     for line in lines:
         line["price"] = None if line["price"] is None else format(-Decimal(line["price"]), "f")
     own = {

@@ -146,6 +146,7 @@ PRODUCT = {
     "stock": Field(number),
 }
 LINE = {
+    "id": Field(text),
     "text": Field(text, required=True),
     "product": Field(text),
     "quantity": Field(number),

@@ -147,6 +147,7 @@ def _customer(service: Service, place: int) -> Row:
         "email": f"klant{place}@voorbeeld{place % 7}.example",
         "phone": f"0{chance.randint(101111111, 889999999)}",
         "address": _address("Dorpsstraat", str(chance.randint(1, 180)), None, city, postal_code),
+        "vatNumber": None if is_person else f"NL{101000000 + place * 37}B01",
         "debtorNumber": f"D{1000 + place}",
         "language": "nl",
         "currency": "EUR",

@@ -59,7 +59,7 @@ HOLDS = frozenset(
     }
 )
 WRITABLE = frozenset({*SAME.values(), "exchangeRate", "kind", "lines", "creditOf"})
-LINE_WRITABLE = frozenset({*LINE_SAME.values(), "quantity", "price"})
+LINE_WRITABLE = frozenset({*LINE_SAME.values(), "id", "quantity", "price"})
 
 
 def sign_of(kind: str) -> int:

@@ -21,7 +21,7 @@ SAME: Mapping[str, str] = {
 """Fields that are the same on both sides but for their name."""
 
 HOLDS = frozenset({*SAME, "type"})
-READ_ONLY = frozenset({"id", "updatedAt"})
+READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
 
 
 def product_of(raw: Mapping[str, Any]) -> Record[Product]:

@@ -100,9 +100,8 @@ class OAuthEndpoints:
             return _redirect(asked, {"error": "access_denied", "error_description": ACCESS_DENIED})
         code_challenge = asked.get("code_challenge") if self._switches.pkce == "supported" else None
         method = asked.get("code_challenge_method", "plain")
-        grant = self._server.grant(
-            self._application, asked["redirect_uri"], _scopes(asked.get("scope")), code_challenge, method
-        )
+        scopes = _scopes(asked.get("scope"))
+        grant = self._server.grant(asked["redirect_uri"], scopes, code_challenge, method)
         return _redirect(asked, {"code": grant.code})
 
     def _refusal(self, asked: Parameters) -> Response | None:
@@ -149,13 +148,14 @@ class OAuthEndpoints:
         return self._server.redeem(application, given["code"], given["redirect_uri"], verifier)
 
     def _by_refresh(self, request: Request, given: Parameters) -> TokenRow:
-        """Doorkeeper's order: token present, token known and alive, client, client matches, scope (dossier §1.2)."""
+        """In Doorkeeper's order: token present, token known and alive, client, scope (dossier §1.2).
+
+        That the token is another client's can not be: there is one application.
+        """
         if not given.get("refresh_token"):
             raise self._missing("refresh_token")
         row = self._server.refreshable(given["refresh_token"])
-        application = self._client(request, given)
-        if row.client_id != application.client_id:
-            raise InvalidGrant
+        self._client(request, given)
         return self._server.refresh(row, _scopes(given["scope"]) if given.get("scope") else None)
 
     def _token_answer(self, row: TokenRow) -> Response:

@@ -37,7 +37,6 @@ class Grant:
     """An authorization code: of use once, within ten minutes."""
 
     code: str = field(repr=False)
-    client_id: str
     redirect_uri: str
     scopes: tuple[str, ...]
     created_at: datetime
@@ -69,7 +68,7 @@ class Revocation:
 
 
 class InvalidGrant(Exception):
-    """A code or refresh token that is unknown, used, expired, revoked or another application's: all look the same."""
+    """A code or refresh token that is unknown, used, expired or revoked: all look the same."""
 
 
 class InvalidScope(Exception):
@@ -100,12 +99,10 @@ class TokenServer:
         """A fresh pair."""
         return self._pair(application.client_id, scopes, ACCESS_TOKEN_SECONDS, "")
 
-    def grant(
-        self, application: Application, redirect_uri: str, scopes: tuple[str, ...], challenge: str | None, method: str
-    ) -> Grant:
+    def grant(self, redirect_uri: str, scopes: tuple[str, ...], challenge: str | None, method: str) -> Grant:
         """An authorization code."""
         code = self.random_token()
-        made = Grant(code, application.client_id, redirect_uri, scopes, self._clock.now(), challenge, method)
+        made = Grant(code, redirect_uri, scopes, self._clock.now(), challenge, method)
         self._grants[code] = made
         return made
 
@@ -118,7 +115,6 @@ class TokenServer:
         if (
             grant is None
             or grant.used
-            or grant.client_id != application.client_id
             or grant.redirect_uri != redirect_uri
             or self._clock.now() >= grant.created_at + CODE_LIFE
             or not _met(grant, verifier)

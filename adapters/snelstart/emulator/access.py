@@ -1,6 +1,7 @@
 """Who may come in: subscription keys, connection keys, tokens, and how many calls they may make (dossier 1, 5.3)."""
 
 import base64
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from gateway.contract.clock import Clock
 _INVALID_KEY = (
     "Access denied due to invalid subscription key. Make sure to provide a valid key for an active subscription."
 )
-_MISSING_KEY = "Access denied due to missing subscription key. Make sure to include subscription key when making requests to an API."
+_MISSING_KEY = (
+    "Access denied due to missing subscription key. Make sure to include subscription key when making requests to an "
+    "API."
+)
 _FORM = "application/x-www-form-urlencoded"
 _WINDOWS = (("per_minute", 60), ("per_hour", 3600), ("per_week", 7 * 86400))
 
@@ -49,7 +53,7 @@ class Access:
         """A new connection key for an administration: base64 of a name and a password, and an ordeal for encoders."""
         while True:
             name = self._new_bytes(8).hex()
-            password = base64.b85encode(self._new_bytes(40)).decode().replace(":", ";")
+            password = base64.b85encode(self._new_bytes(40)).decode()
             key = base64.b64encode(f"{name}:{password}".encode()).decode()
             if {"+", "/", "="} <= set(key):
                 self.connection_keys[key] = administration
@@ -67,7 +71,7 @@ class Access:
     def exchange(self, content_type: str, body: bytes) -> tuple[int, object]:
         """Answer a request for a token. The key must be in a form, and encoded: a bare ``+`` there is a blank."""
         form: Mapping[str, str] = {}
-        if content_type.split(";")[0].strip().lower() == _FORM:
+        if content_type.partition(";")[0].strip().lower() == _FORM:
             form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         grant = form.get("grant_type")
         if grant == "clientkey":
@@ -115,11 +119,13 @@ class Access:
         """Count a call. Raises ``Refused`` where it is one too many; calls beyond a limit count no further."""
         now = self.clock.monotonic()
         calls = self._calls.setdefault(counter, deque())
+        while calls and calls[0] <= now - _WINDOWS[-1][1]:
+            calls.popleft()
         for name, seconds in _WINDOWS:
-            most = getattr(self.limits, name)
+            most: int | None = getattr(self.limits, name)
             recent = [moment for moment in calls if moment > now - seconds]
             if most is not None and len(recent) >= most:
-                wait = max(1, -int(-(recent[-most] + seconds - now) // 1))
+                wait = max(1, math.ceil(recent[-most] + seconds - now))
                 headers = {"retry-after": str(wait)} if self.switches.retry_after else {}
                 raise errors.gateway(429, f"Rate limit is exceeded. Try again in {wait} seconds.", headers)
         calls.append(now)

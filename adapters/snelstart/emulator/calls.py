@@ -66,7 +66,7 @@ class Call:
         """The body as JSON. Raises ``Refused``; text that is no JSON is the code ``malformed``, or model state."""
         if not self.body.strip():
             raise errors.rules_broken(["ALG-0106"])
-        if self.content_type.split(";")[0].strip().lower() not in _JSON_TYPES:
+        if self.content_type.partition(";")[0].strip().lower() not in _JSON_TYPES:
             raise Refused(415, exact.dumps({"Message": "The request entity's media type is not supported."}))
         try:
             value = exact.loads(self.body)

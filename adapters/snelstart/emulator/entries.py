@@ -105,6 +105,12 @@ class Entries:
         administration.settled.pop(held["id"], None)
         return call.deleted()
 
+    def list_of_relation(self, call: Call) -> Answer:
+        """All entries of an active relation: a list that ignores all query options."""
+        relation = relations.active(call)
+        rows = [row for row in call.everything(self.side.entries) if row[self.side.party]["id"] == relation["id"]]
+        return Answer(200, [_shown(call, row) for row in rows])
+
     def list_invoices(self, call: Call) -> Answer:
         return call.page(call.everything(self.side.invoices), self.side.invoice_model)
 

@@ -106,8 +106,8 @@ _TABLE: tuple[tuple[str, str, Function | None], ...] = (
     ("PUT /relaties/{id}", "relaties:write", relations.update),
     ("DELETE /relaties/{id}", "relaties:write", relations.delete),
     ("GET /relaties/{id}/doorlopendeincassomachtigingen", "relaties:read", relations.mandates),
-    ("GET /relaties/{id}/inkoopboekingen", "relaties:read boekhouden:read", relations.purchase_entries),
-    ("GET /relaties/{id}/verkoopboekingen", "relaties:read boekhouden:read", relations.sales_entries),
+    ("GET /relaties/{id}/inkoopboekingen", "relaties:read boekhouden:read", _purchases.list_of_relation),
+    ("GET /relaties/{id}/verkoopboekingen", "relaties:read boekhouden:read", _sales.list_of_relation),
     ("GET /relaties/{id}/customFields", "relaties:read", None),
     ("PUT /relaties/{id}/customFields", "relaties:write", None),
     ("GET /verkoopboekingen/{id}", "boekhouden:read", _sales.get),
@@ -141,7 +141,10 @@ _TABLE: tuple[tuple[str, str, Function | None], ...] = (
     ("GET /authorization/HasUserAccessToAdministration", "", settings.has_user_access),
 )
 
-OPERATIONS = tuple(Operation(*call.split(" ", 1), tuple(scopes.split()), function) for call, scopes, function in _TABLE)
+OPERATIONS = tuple(
+    Operation(call.partition(" ")[0], call.partition(" ")[2], tuple(scopes.split()), function)
+    for call, scopes, function in _TABLE
+)
 
 
 def find(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:

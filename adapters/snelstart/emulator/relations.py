@@ -56,7 +56,7 @@ def list_all(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    return Answer(200, _active(call))
+    return Answer(200, active(call))
 
 
 def create(call: Call) -> Answer:
@@ -86,7 +86,7 @@ def update(call: Call) -> Answer:
 
 def delete(call: Call) -> Answer:
     """Deactivates: the record stays, and cannot be read by its id any more."""
-    held = _active(call)
+    held = active(call)
     violations = call.violations()
     violations.check("Eigen" in held["relatiesoort"] or held["relatiecode"] == UNKNOWN_CUSTOMER, "REL-0103")
     violations.check(held["relatiecode"] == UNKNOWN_SUPPLIER, "REL-0067")
@@ -103,23 +103,9 @@ def delete(call: Call) -> Answer:
     return call.deleted()
 
 
-def sales_entries(call: Call) -> Answer:
-    """All sales entries of an active relation: a list that knows no query options at all."""
-    relation = _active(call)
-    rows = [row for row in call.everything("verkoopboekingen") if row["klant"]["id"] == relation["id"]]
-    return Answer(200, rows)
-
-
-def purchase_entries(call: Call) -> Answer:
-    """All purchase entries of an active relation: a list that knows no query options at all."""
-    relation = _active(call)
-    rows = [row for row in call.everything("inkoopboekingen") if row["leverancier"]["id"] == relation["id"]]
-    return Answer(200, rows)
-
-
 def mandates(call: Call) -> Answer:
     """No API call makes a recurring mandate, so there are none."""
-    _active(call)
+    active(call)
     return Answer(200, [])
 
 

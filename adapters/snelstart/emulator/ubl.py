@@ -53,7 +53,8 @@ def document(administration: Administration, invoice: Record) -> bytes:
     _amount(totals, "PayableAmount", invoice["factuurBedrag"])
     for number, line in enumerate(entry["boekingsregels"], start=1):
         _line(root, number, line)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    xml: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return xml
 
 
 def _line(root: ElementTree.Element, number: int, line: Record) -> None:

@@ -452,6 +452,7 @@ _RECORDS: Mapping[type[Shape], Mapping[str, Any]] = {
         "accessible": True,
         "allowed_scopes": ["contacts:read_write"],
     },
+    models.Link: {"url": "https://polder.example/connect/8Qm2vT4yLr", "expires_at": "2026-03-02T10:00:00Z"},
     models.Capabilities: {"provider": "memory", "operations": _SUPPORT},
     models.ProviderFacts: {
         "provider": "memory",
@@ -472,8 +473,10 @@ _RECORDS: Mapping[type[Shape], Mapping[str, Any]] = {
 }
 
 
-def record_of(model: type[Shape]) -> dict[str, Any]:
-    """An answer of this model, whole. Raises ``KeyError`` for a model that no example was written for."""
+def record_of(model: type[Shape]) -> dict[str, Any] | None:
+    """An answer of this model, whole; None for a model that no example was written for."""
+    if model not in _RECORDS:
+        return None
     return model.model_validate_json(dumps(_RECORDS[model])).model_dump(mode="json")
 
 

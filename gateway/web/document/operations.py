@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Filter, Operation, singular
+from gateway.contract.models import Invoice
+from gateway.contract.models.base import Shape
+from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
 from gateway.engine.asked import DEFAULT_LIMIT, MAX_LIMIT, parameters
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
 from gateway.web.document.problems import ProblemResponses
@@ -60,6 +62,8 @@ _NOTES = {
     "connections.capabilities": "Per operation and filter: `native`, `emulated`, `unsupported` or `missing_scope`.",
     "products.update": "Everything else of the product stays as it is.",
 }
+
+_ANSWER_WORDS = {"capabilities": "The capabilities.", "link": "The page for the account's owner."}
 
 TAGS: dict[str, str] = {
     "connections": "One administration in one accounting system, with what opens it.",
@@ -302,7 +306,7 @@ def _success(operation: Operation) -> dict[str, Object]:
     if operation.shape == "file":
         answer["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
     elif operation.answers is not None:
-        answer["content"] = {"application/json": _content(operation)}
+        answer["content"] = {"application/json": _content(operation.answers, operation.shape)}
     made = {str(operation.status): answer}
     if operation.fresh_for:
         made["304"] = {
@@ -312,14 +316,15 @@ def _success(operation: Operation) -> dict[str, Object]:
     return made
 
 
-def _content(operation: Operation) -> Object:
-    assert operation.answers is not None
-    name, record = operation.answers.__name__, record_of(operation.answers)
-    if operation.shape != "list":
-        return {"schema": ref(name), "example": record}
-    if name == "Invoice":
-        record = {**record, "lines": None, "tax_breakdown": None}
-    return {"schema": ref(f"{name}List"), "example": {"data": [record], "next_cursor": None, "total_count": 1}}
+def _content(model: type[Shape], shape: Answer) -> Object:
+    name, record = model.__name__, record_of(model)
+    content: Object = {"schema": ref(f"{name}List" if shape == "list" else name)}
+    if record is not None and shape == "list":
+        listed = {**record, "lines": None, "tax_breakdown": None} if model is Invoice else record
+        content["example"] = {"data": [listed], "next_cursor": None, "total_count": 1}
+    elif record is not None:
+        content["example"] = record
+    return content
 
 
 def _answer_words(operation: Operation) -> str:
@@ -331,8 +336,8 @@ def _answer_words(operation: Operation) -> str:
         "list": "One page.",
         "record": f"The {noun} as it now is." if operation.is_write else f"The {noun}.",
     }
-    if operation.verb == "capabilities":
-        return "The capabilities."
+    if operation.verb in _ANSWER_WORDS:
+        return _ANSWER_WORDS[operation.verb]
     return words[operation.shape]
 
 

@@ -139,3 +139,11 @@ async def test_a_payment_may_go_without_account_where_the_switch_says_so() -> No
         body = {"payment": {"amount": "1.0", "paid_at": "2024-03-01"}}
         made = (await provider.ask("POST", "payments", body))["payment"]
         assert (made["account_id"], made["account_path"]) == (None, None)
+
+
+async def test_payments_of_a_deleted_concept_become_unbooked() -> None:
+    async with provided() as provider:
+        invoice = await pay(provider, await provider.invoice(), "1.0")
+        assert await payments(provider) == []
+        await provider.ask("DELETE", f"sales_invoices/{invoice['id']}")
+        assert [payment["amount"] for payment in await payments(provider)] == ["1.0"]

@@ -1,0 +1,163 @@
+"""Laws of invoices: what a draft is, how it becomes final, how it is credited, and how it looks on paper."""
+
+import pytest
+
+from tests.conformance.subject import Json, Subject, body_of, problem_of
+
+
+async def test_a_draft_is_neither_numbered_nor_payable(subject: Subject) -> None:
+    subject.need("invoices.finalize")
+    draft = await subject.make("invoices")
+    said = (draft["document_type"], draft["document_status"], draft["payment_status"], draft["number"])
+    assert said == ("invoice", "draft", "not_applicable", None)
+    assert draft["totals"]["gross"] == "24.20"
+
+
+async def test_finalizing_gives_number_and_totals(subject: Subject) -> None:
+    subject.need("invoices.finalize")
+    draft = await subject.make("invoices")
+    answer = await subject.ask("POST", f"invoices/{draft['id']}/finalize")
+    assert answer.status_code == 200, answer.text
+    final = body_of(answer)
+    assert final["id"] == draft["id"]
+    is_final(final)
+    read = await subject.get(f"invoices/{draft['id']}")
+    assert {**read, "updated_at": final["updated_at"]} == final
+    await subject.refused(409, "conflict", "POST", f"invoices/{draft['id']}/finalize")
+
+
+async def test_an_invoice_can_be_final_at_once(subject: Subject) -> None:
+    made = await subject.make("invoices", finalize=True)
+    is_final(made)
+    is_final(await subject.get(f"invoices/{made['id']}"))
+
+
+def is_final(invoice: Json) -> None:
+    assert (invoice["document_status"], invoice["payment_status"]) == ("final", "unpaid")
+    assert invoice["number"]
+    totals = {name: invoice["totals"][name] for name in ("net", "tax", "gross", "paid", "open")}
+    assert totals == {"net": "20.00", "tax": "4.20", "gross": "24.20", "paid": "0.00", "open": "24.20"}
+
+
+async def test_no_two_final_invoices_share_a_number(subject: Subject) -> None:
+    numbers = [(await subject.make("invoices", finalize=True))["number"] for _ in range(4)]
+    assert len(set(numbers)) == 4
+    for number in numbers:
+        found = await subject.walk("invoices", number=number)
+        assert [one["number"] for one in found] == [number]
+
+
+async def test_a_system_without_drafts_says_so(subject: Subject) -> None:
+    if subject.capabilities["invoices.finalize"]["support"] == "native":
+        pytest.skip(f"{subject.name}: there are drafts")
+    draft = await subject.draft("invoices")
+    with subject.quiet():
+        await subject.refused(422, "draft_unsupported", "POST", "invoices", body=draft)
+
+
+async def test_a_final_invoice_stays_as_it_is(subject: Subject) -> None:
+    final = await subject.final_invoice()
+    for method, body in (("PATCH", {"reference": "Te laat"}), ("DELETE", None)):
+        if subject.capabilities[f"invoices.{'update' if method == 'PATCH' else 'delete'}"]["support"] != "native":
+            continue
+        answer = await subject.ask(method, f"invoices/{final['id']}", body=body)
+        if method == "PATCH":
+            assert answer.status_code in (409, 422), answer.text
+        else:
+            assert answer.status_code in (204, 409), answer.text
+        assert answer.status_code == 204 or (await subject.get(f"invoices/{final['id']}"))["reference"] is None
+
+
+async def test_a_credit_note_undoes_an_invoice(subject: Subject) -> None:
+    subject.need("invoices.credit")
+    final = await subject.final_invoice()
+    answer = await subject.ask("POST", f"invoices/{final['id']}/credit")
+    assert answer.status_code == 201, answer.text
+    note = await subject.get(f"invoices/{body_of(answer)['id']}")
+    assert note["id"] != final["id"]
+    assert (note["document_type"], note["credits_invoice_id"]) == ("credit_note", final["id"])
+    for name in ("net", "tax", "gross"):
+        assert note["totals"][name] == final["totals"][name], "the amounts of a credit note are positive"
+    assert note["lines"][0]["net"] == final["lines"][0]["net"]
+    assert note["tax_breakdown"] == final["tax_breakdown"]
+    assert not note["totals"]["paid"].startswith("-")
+    assert not note["totals"]["open"].startswith("-")
+    credited = await subject.get(f"invoices/{final['id']}")
+    assert (credited["payment_status"], credited["totals"]["open"]) == ("credited", "0.00")
+    again = await subject.ask("POST", f"invoices/{final['id']}/credit")
+    assert problem_of(again)["code"] == "conflict"
+
+
+async def test_a_draft_cannot_be_credited(subject: Subject) -> None:
+    subject.need("invoices.credit", "invoices.finalize")
+    draft = await subject.make("invoices")
+    await subject.refused(409, "conflict", "POST", f"invoices/{draft['id']}/credit")
+
+
+@pytest.mark.parametrize(("kind", "start"), [("pdf", b"%PDF-"), ("ubl", b"<")])
+async def test_a_final_invoice_is_on_paper(subject: Subject, kind: str, start: bytes) -> None:
+    subject.need(f"invoices.{kind}")
+    final = await subject.final_invoice()
+    answer = await subject.ask("GET", f"invoices/{final['id']}/{kind}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == {"pdf": "application/pdf", "ubl": "application/xml"}[kind]
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.content.lstrip().startswith(start)
+    await subject.refused(404, "not_found", "GET", f"invoices/987654321/{kind}")
+
+
+@pytest.mark.parametrize("kind", ["pdf", "ubl"])
+async def test_a_draft_has_no_paper(subject: Subject, kind: str) -> None:
+    subject.need(f"invoices.{kind}", "invoices.finalize")
+    draft = await subject.make("invoices")
+    await subject.refused(409, "conflict", "GET", f"invoices/{draft['id']}/{kind}")
+
+
+async def test_a_line_may_say_its_treatment_instead_of_a_code(subject: Subject) -> None:
+    if "lines.vat_treatment" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: lines take codes only")
+    line = await subject.line(vat_treatment="domestic_low")
+    line.pop("vat_code_id")
+    made = await subject.make("invoices", lines=[line])
+    assert made["lines"][0]["vat_code_id"] == await subject.vat_code("domestic_low")
+
+
+async def test_a_treatment_without_a_code_costs_no_write(subject: Subject) -> None:
+    if "lines.vat_treatment" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: lines take codes only")
+    lacking = {"margin", "oss", "small_business"} - {one["treatment"] for one in await subject.settings("vat-codes")}
+    line = await subject.line(vat_treatment=min(lacking))
+    line.pop("vat_code_id")
+    draft = await subject.draft("invoices", lines=[line])
+    before = len(subject.emulator.journal)
+    await subject.refused(422, "validation_failed", "POST", "invoices", body=draft)
+    assert {seen.method for seen in subject.emulator.journal[before:]} <= {"GET"}
+
+
+async def test_a_line_takes_from_its_product_what_it_leaves_open(subject: Subject) -> None:
+    subject.need("products.create")
+    if "lines.product_id" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: lines name no products")
+    product = await subject.make("products", price="7.50")
+    made = await subject.make("invoices", lines=[{"description": "Brood", "product_id": product["id"]}])
+    line = made["lines"][0]
+    assert (line["product_id"], line["quantity"], line["unit_price"]) == (product["id"], "1", "7.50")
+
+
+async def test_a_line_of_text_charges_nothing(subject: Subject) -> None:
+    if "lines.type" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: there are no lines of text")
+    text = {"type": "text", "description": "Met dank voor uw bezoek"}
+    made = await subject.make("invoices", lines=[await subject.line(), text])
+    last = (await subject.get(f"invoices/{made['id']}"))["lines"][-1]
+    assert (last["type"], last["description"], last["gross"]) == ("text", text["description"], None)
+    assert made["totals"]["gross"] == "24.20"
+
+
+async def test_an_invoice_for_nobody_is_refused(subject: Subject) -> None:
+    draft = await subject.draft("invoices", contact_id="987654321")
+    answer = await subject.ask("POST", "invoices", body=draft)
+    assert answer.status_code in (404, 422), answer.text
+    assert problem_of(answer)["outcome"] in ("rejected", "not_sent")
+    with subject.quiet():
+        await subject.refused(422, "validation_failed", "POST", "invoices", body={**draft, "contact_id": "1,2"})

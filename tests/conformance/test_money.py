@@ -1,0 +1,161 @@
+"""Laws of money: to the last cent what the system itself says, and no number goes through a float."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from gateway.contract.exact import dumps
+from tests.conformance.comparing import leaves, number
+from tests.conformance.subject import Json, Subject, body_of, examples
+
+LONG = Decimal("12345678901.123456789")
+TREATMENTS = ("domestic_high", "domestic_low", "zero", "reverse_charge")
+
+prices = st.decimals(min_value=-500, max_value=5_000, places=5, allow_nan=False)
+quantities = st.sampled_from(["0.333", "1", "2", "3", "7", "12.5", "0.001", "1000"])
+discounts = st.sampled_from([None, "5", "10", "12.5", "33.33"])
+lines = st.tuples(quantities, prices, discounts, st.integers(0, len(TREATMENTS) - 1))
+documents = st.tuples(st.booleans(), st.lists(lines, min_size=1, max_size=6))
+
+
+async def rates(subject: Subject) -> list[str]:
+    """VAT codes to mix: those of the usual treatments that there are."""
+    codes = await subject.settings("vat-codes")
+    usable = [one for one in codes if one["direction"] != "purchase" and one["valid_to"] is None]
+    found = [one["id"] for treatment in TREATMENTS for one in usable if one["treatment"] == treatment]
+    assert found
+    return found
+
+
+async def test_totals_are_those_of_the_system(subject: Subject) -> None:
+    codes = await rates(subject)
+    contact = (await subject.make("contacts"))["id"]
+    held = subject.holds("invoices")
+    for includes_tax, drawn in examples(documents, 25):
+        draft: Json = {"contact_id": contact, "issued_on": "2026-03-02"}
+        if "prices_include_tax" in held:
+            draft["prices_include_tax"] = includes_tax
+        draft["lines"] = []
+        for quantity, price, discount, code in drawn:
+            fields: Json = {"quantity": quantity, "unit_price": str(price), "vat_code_id": codes[code % len(codes)]}
+            if discount is not None and "lines.discount_percent" in held:
+                fields["discount_percent"] = discount
+            draft["lines"].append(await subject.line(**fields))
+        invoice = await booked(subject, draft)
+        agree_with_books(subject, invoice, subject.row("invoices", await subject.system_id("invoices", invoice["id"])))
+        adds_up(invoice)
+
+
+async def booked(subject: Subject, draft: Json) -> Json:
+    """The invoice, made final where the system can, so that it has amounts of its own; read back."""
+    answer = await subject.ask("POST", "invoices", body={**draft, "finalize": True})
+    assert answer.status_code == 201, answer.text
+    assert "warnings" not in body_of(answer), answer.text
+    return await subject.get(f"invoices/{body_of(answer)['id']}")
+
+
+def agree_with_books(subject: Subject, invoice: Json, row: Any) -> None:
+    """Net, tax and gross stand in the system's own record."""
+    amounts = {abs(amount) for _, text in leaves(row) if (amount := number(text)) is not None}
+    for name in ("net", "tax", "gross"):
+        said = Decimal(invoice["totals"][name])
+        assert abs(said) in amounts, f"the books do not have {name} {said}: {row}"
+
+
+def adds_up(invoice: Json) -> None:
+    """The totals are those of the tax groups, and net and tax make gross, on every line too."""
+    totals = {name: Decimal(invoice["totals"][name]) for name in ("net", "tax", "gross")}
+    assert totals["net"] + totals["tax"] == totals["gross"]
+    groups = invoice["tax_breakdown"]
+    assert sum(Decimal(group["base"]) for group in groups) == totals["net"]
+    assert sum(Decimal(group["tax"]) for group in groups) == totals["tax"]
+    for line in invoice["lines"]:
+        if line["type"] == "item":
+            assert Decimal(line["net"]) + Decimal(line["tax"]) == Decimal(line["gross"])
+            assert all(-Decimal(line[name]).as_tuple().exponent == 2 for name in ("net", "tax", "gross"))
+
+
+async def test_the_issues_own_invoice_is_exact(subject: Subject) -> None:
+    """Mixed VAT, 0.333 quantities, five decimals, a discount, prices with tax: cents worked out by hand."""
+    held = subject.holds("invoices")
+    if not {"prices_include_tax", "lines.discount_percent"} <= held:
+        pytest.skip(f"{subject.name}: no prices with tax, or no discount on lines")
+    draft = await subject.draft(
+        "invoices",
+        prices_include_tax=True,
+        lines=[
+            await subject.line(quantity="0.333", unit_price="19.99999", discount_percent="10"),
+            await subject.line(quantity="3", unit_price="1.00005", vat_code_id=await subject.vat_code("domestic_low")),
+        ],
+    )
+    invoice = await booked(subject, draft)
+    # 0.333 × 19.99999 × 0.9 = 5.993997… → 5.99, of which 21/121 is 1.04; 3 × 1.00005 → 3.00, of which 9/109 is 0.25
+    totals = {name: invoice["totals"][name] for name in ("net", "tax", "gross")}
+    assert totals == {"net": "7.70", "tax": "1.29", "gross": "8.99"}
+
+
+async def test_a_long_number_survives(subject: Subject) -> None:
+    """A JSON number with twenty digits goes to the system and back unchanged."""
+    subject.need("products.create")
+    draft = await subject.draft("products")
+    answer = await subject.ask("POST", "products", body=dumps({**draft, "price": LONG}))
+    assert answer.status_code == 201, answer.text
+    made = body_of(answer)
+    assert made["price"] == str(LONG)
+    assert (await subject.get(f"products/{made['id']}"))["price"] == str(LONG)
+    row = subject.row("products", await subject.system_id("products", made["id"]))
+    assert LONG in {number(text) for _, text in leaves(row)}
+
+
+async def test_a_number_is_read_exactly_and_written_as_text(subject: Subject) -> None:
+    subject.need("products.create")
+    for text in ("0.1", "0.10", "2.675", "1234567890.12", "0.00001"):
+        answer = await subject.ask("POST", "products", body=dumps({**await subject.draft("products"), "price": Decimal(text)}))
+        assert answer.status_code == 201, answer.text
+        price = body_of(answer)["price"]
+        assert isinstance(price, str)
+        assert Decimal(price) == Decimal(text)
+
+
+@pytest.mark.parametrize("price", ["1e5", "NaN", "Infinity", "1,50", "", "٣", "1_000", "0x1F", "1" * 16, True, [], "--1"])
+async def test_what_is_no_decimal_costs_no_call(subject: Subject, price: object) -> None:
+    draft = await subject.draft("products")
+    with subject.quiet():
+        await subject.refused(422, "validation_failed", "POST", "products", body={**draft, "price": price})
+
+
+async def test_expected_totals_are_checked_before_anything_is_sent(subject: Subject) -> None:
+    draft = await subject.draft("invoices", lines=[await subject.line(quantity="3", unit_price="33.33")])
+    right = {"net": "99.99", "tax": "21.00", "gross": "120.99"}
+    books = len(subject.books("invoices"))
+    before = len(subject.emulator.journal)
+    problem = await subject.refused(
+        422, "totals_mismatch", "POST", "invoices", body={**draft, "expected_totals": {**right, "gross": "121.00"}}
+    )
+    assert "0.01" in str(problem), "the exact difference is told"
+    assert problem["outcome"] == "not_sent"
+    assert {seen.method for seen in subject.emulator.journal[before:]} <= {"GET"}
+    assert len(subject.books("invoices")) == books
+    answer = await subject.ask("POST", "invoices", body={**draft, "expected_totals": right})
+    assert answer.status_code == 201, answer.text
+    for name, amount in right.items():
+        assert body_of(answer)["totals"][name] == amount
+
+
+async def test_a_rounding_line_closes_a_small_gap(subject: Subject) -> None:
+    if "rounding_ledger_account_id" not in {one.name for one in subject.adapter.settings}:
+        pytest.skip(f"{subject.name}: there are no rounding lines")
+    account = await subject.revenue_account()
+    changed = await subject.ask("PATCH", "", body={"settings": {"rounding_ledger_account_id": account}})
+    assert changed.status_code == 200, changed.text
+    draft = await subject.draft("invoices", lines=[await subject.line(quantity="3", unit_price="33.33")])
+    asked = {**draft, "on_rounding": "add_line"}
+    answer = await subject.ask("POST", "invoices", body={**asked, "expected_totals": {"gross": "121.00"}})
+    assert answer.status_code == 201, answer.text
+    made = body_of(answer)
+    assert (made["totals"]["gross"], len(made["lines"]), made["lines"][-1]["gross"]) == ("121.00", 2, "0.01")
+    await subject.refused(
+        422, "totals_mismatch", "POST", "invoices", body={**asked, "expected_totals": {"gross": "121.05"}}
+    )

@@ -1,0 +1,97 @@
+"""Laws of payments: an invoice knows how far it is paid, and a payment taken back never was."""
+
+import pytest
+
+from tests.conformance.subject import Json, Subject, body_of
+
+
+async def paid(subject: Subject, invoice: Json, amount: str | None = None) -> Json:
+    """A payment of an invoice."""
+    answer = await subject.pay(invoice, amount)
+    assert answer.status_code == 201, answer.text
+    return body_of(answer)
+
+
+async def test_a_paid_invoice_says_so(subject: Subject) -> None:
+    invoice = await subject.final_invoice()
+    payment = await paid(subject, invoice)
+    assert (payment["amount"], payment["direction"], payment["paid_on"]) == ("24.20", "in", "2026-03-02")
+    assert payment["allocations"] == [{"invoice_id": invoice["id"], "amount": "24.20"}]
+    assert payment["unallocated"] == "0.00"
+    read = await subject.get(f"invoices/{invoice['id']}")
+    assert read["payment_status"] == "paid"
+    assert (read["totals"]["paid"], read["totals"]["open"]) == ("24.20", "0.00")
+    if subject.capabilities["payments.get"]["support"] == "native":
+        assert await subject.get(f"payments/{payment['id']}") == payment
+
+
+async def test_a_payment_is_listed_with_its_invoice(subject: Subject) -> None:
+    subject.need_filter("payments.list", "invoice_id")
+    invoice, other = await subject.final_invoice(), await subject.final_invoice()
+    payment = await paid(subject, invoice)
+    await paid(subject, other)
+    assert [one["id"] for one in await subject.walk("payments", invoice_id=invoice["id"])] == [payment["id"]]
+
+
+async def test_a_payment_taken_back_never_was(subject: Subject) -> None:
+    subject.need("payments.delete")
+    invoice = await subject.final_invoice()
+    payment = await paid(subject, invoice)
+    answer = await subject.ask("DELETE", f"payments/{payment['id']}")
+    assert answer.status_code == 204, answer.text
+    read = await subject.get(f"invoices/{invoice['id']}")
+    assert (read["payment_status"], read["totals"]["open"]) == ("unpaid", "24.20")
+    await subject.refused(404, "not_found", "DELETE", f"payments/{payment['id']}")
+
+
+async def test_a_part_payment_counts_or_is_refused(subject: Subject) -> None:
+    invoice = await subject.final_invoice()
+    before = len(subject.emulator.journal)
+    answer = await subject.pay(invoice, "10.00")
+    read = await subject.get(f"invoices/{invoice['id']}")
+    if answer.status_code == 422:
+        assert body_of(answer)["code"] == "partial_payment_unsupported"
+        assert {seen.method for seen in subject.emulator.journal[before:]} <= {"GET"}
+        assert read["payment_status"] == "unpaid"
+        return
+    assert answer.status_code == 201, answer.text
+    assert (read["payment_status"], read["totals"]["paid"]) == ("partially_paid", "10.00")
+    assert read["totals"]["open"] == "14.20"
+    await paid(subject, invoice, "14.20")
+    assert (await subject.get(f"invoices/{invoice['id']}"))["payment_status"] == "paid"
+
+
+async def test_a_paid_invoice_is_not_paid_twice_unsaid(subject: Subject) -> None:
+    """A second payment is refused, or the invoice says that too much was paid."""
+    invoice = await subject.final_invoice()
+    await paid(subject, invoice)
+    answer = await subject.pay(invoice, "24.20")
+    read = await subject.get(f"invoices/{invoice['id']}")
+    if answer.status_code == 201:
+        assert (read["payment_status"], read["totals"]["paid"]) == ("overpaid", "48.40")
+    else:
+        assert body_of(answer)["code"] in ("conflict", "partial_payment_unsupported", "validation_failed"), answer.text
+        assert (read["payment_status"], read["totals"]["paid"]) == ("paid", "24.20")
+
+
+async def test_a_draft_cannot_be_paid(subject: Subject) -> None:
+    subject.need("payments.create", "invoices.finalize")
+    draft = await subject.make("invoices")
+    answer = await subject.pay(draft)
+    assert answer.status_code in (409, 422), answer.text
+    assert (await subject.get(f"invoices/{draft['id']}"))["payment_status"] == "not_applicable"
+
+
+async def test_a_paid_status_can_be_filtered(subject: Subject) -> None:
+    subject.need_filter("invoices.list", "payment_status")
+    one, other = await subject.final_invoice(), await subject.final_invoice()
+    await paid(subject, one)
+    assert [found["id"] for found in await subject.walk("invoices", payment_status="paid")] == [one["id"]]
+    assert [found["id"] for found in await subject.walk("invoices", payment_status="unpaid")] == [other["id"]]
+
+
+@pytest.mark.parametrize("amount", ["abc", None, "1e3"])
+async def test_a_payment_of_nonsense_costs_no_call(subject: Subject, amount: str | None) -> None:
+    subject.need("payments.create")
+    with subject.quiet():
+        await subject.refused(422, "validation_failed", "POST", "payments", body={"amount": amount})
