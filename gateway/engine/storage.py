@@ -163,7 +163,7 @@ class Authorizations(Protocol):
     """Authorizations under way, by a digest of their ``state``; each can be taken once."""
 
     async def put(self, state: bytes, authorization: Authorization) -> None:
-        """Keep one; those that are past their time may be swept away."""
+        """Keep one, in place of any other of its connection."""
 
     async def take(self, state: bytes) -> Authorization | None:
         """Take it out: None where there is none, or somebody took it already."""

@@ -17,6 +17,7 @@ from gateway.contract.errors import Problem, not_found
 from gateway.contract.secret import Secret
 from gateway.engine.storage import LinkRow, StoredConnection, StoredKey, StoredToken
 from gateway.store import tables
+from gateway.store.authorizations import SqlAuthorizations
 from gateway.store.database import Database
 from gateway.store.seal import CannotOpen, KeyRing
 
@@ -33,6 +34,7 @@ class SqlStorage:
         self._tokens = SqlTokens(self._database, vault)
         self._keys = SqlKeys(self._database)
         self._links = SqlLinks(self._database)
+        self._authorizations = SqlAuthorizations(self._database, ring)
 
     @property
     def connections(self) -> "SqlConnections":
@@ -53,6 +55,11 @@ class SqlStorage:
     def links(self) -> "SqlLinks":
         """Links."""
         return self._links
+
+    @property
+    def authorizations(self) -> SqlAuthorizations:
+        """Authorizations under way."""
+        return self._authorizations
 
     async def check(self) -> None:
         """Prove that it can be written to, by writing. Raises ``storage_unavailable``."""
@@ -323,6 +330,22 @@ class SqlLinks:
             await transaction.execute(delete(tables.links).where(*_in(connection_id, resource), _named(list(latest))))
             for row in latest.values():
                 await _insert_link(transaction, connection_id, resource, row)
+
+    async def rename(self, connection_id: str, resource: str, old_id: str, new_id: str) -> None:
+        """Let everything known of one record be known of another id, in place of what that id held of the same fields.
+
+        Raises ``not_found`` where the connection is gone.
+        """
+        columns = tables.links.c
+        moved = select(columns.field).where(*_in(connection_id, resource), columns.record_id == old_id)
+        async with self._database.writing() as transaction:
+            if not await _locked(transaction, connection_id):
+                _gone()
+            fields = (await transaction.scalars(moved)).all()
+            held = [*_in(connection_id, resource), columns.record_id == new_id, columns.field.in_(fields)]
+            await transaction.execute(delete(tables.links).where(*held))
+            theirs = [*_in(connection_id, resource), columns.record_id == old_id]
+            await transaction.execute(update(tables.links).where(*theirs).values(record_id=new_id))
 
     async def remove(self, connection_id: str, resource: str, record_id: str, field: str | None = None) -> None:
         """Forget one field of a record, or all of it."""

@@ -184,6 +184,18 @@ links = Table(
     Index("uq_links_claim", "connection_id", "resource", "field", "claim", unique=True),
 )
 
+authorizations = Table(
+    "authorizations",
+    metadata,
+    # A digest of the state that went out with the browser.
+    Column("state", LargeBinary, primary_key=True),
+    Column("connection_id", Text, ForeignKey("connections.id", ondelete="CASCADE"), nullable=False),
+    Column("browser", LargeBinary, nullable=False),
+    Column("sealed_verifier", LargeBinary, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index("uq_authorizations_connection_id", "connection_id", unique=True),
+)
+
 probe = Table(
     "probe",
     metadata,

@@ -33,6 +33,8 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _BODILESS = frozenset({204, 304})
 _ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"vary", b"authorization"))
+_OURS = frozenset({b"content-length", *(name for name, _ in _ALWAYS)})
+"""Headers that are set for every answer alike."""
 _CLIENT_LEFT = 499
 """How a request that nobody waits for any more is counted; nothing is sent."""
 
@@ -295,7 +297,7 @@ def create_app(
 
 async def _show(page: Page, scope: Scope, receive: Receive, path: Mapping[str, str]) -> _Reply:
     response = await page.show(Request({**scope, "path_params": path}, receive))
-    headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
+    headers = [(name, value) for name, value in response.raw_headers if name not in _OURS]
     return _Reply(response.status_code, headers, bytes(response.body))
 
 

@@ -20,9 +20,7 @@ from gateway.engine.storage import StoredConnection
 from gateway.web.routes import Page
 
 _COOKIE = "polder_authorization"
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-store",
@@ -188,9 +186,7 @@ async def _read_form(request: Request) -> dict[str, str]:
         raise Problem("validation_failed", "That is no form of this page.") from error
 
 
-def _form(
-    token: str, invitation: Invitation, words: Mapping[str, str], problem: Problem | None = None
-) -> Response:
+def _form(token: str, invitation: Invitation, words: Mapping[str, str], problem: Problem | None = None) -> Response:
     system = invitation.provider.adapter.title
     kinds = invitation.provider.adapter.credentials
     failed = ""

@@ -13,7 +13,9 @@ def same(given: object, answered: object) -> bool:
         return all(same(value, answered.get(name)) for name, value in given.items())
     if isinstance(given, list) and isinstance(answered, list):
         return len(given) == len(answered) and all(map(same, given, answered))
-    return given == answered or (isinstance(given, str) and number(given) is not None and number(given) == number(answered))
+    return given == answered or (
+        isinstance(given, str) and number(given) is not None and number(given) == number(answered)
+    )
 
 
 def number(value: object) -> Decimal | None:

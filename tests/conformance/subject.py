@@ -198,7 +198,7 @@ class Subject:
 
     async def vat_code(self, treatment: str = "domestic_high") -> str:
         """The id of a VAT code to sell with."""
-        for code in (await self.settings("vat-codes")):
+        for code in await self.settings("vat-codes"):
             if code["treatment"] == treatment and code["direction"] != "purchase" and code["valid_to"] is None:
                 return str(code["id"])
         pytest.skip(f"{self.name}: the administration has no VAT code for {treatment}")

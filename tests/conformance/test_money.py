@@ -112,14 +112,18 @@ async def test_a_long_number_survives(subject: Subject) -> None:
 async def test_a_number_is_read_exactly_and_written_as_text(subject: Subject) -> None:
     subject.need("products.create")
     for text in ("0.1", "0.10", "2.675", "1234567890.12", "0.00001"):
-        answer = await subject.ask("POST", "products", body=dumps({**await subject.draft("products"), "price": Decimal(text)}))
+        answer = await subject.ask(
+            "POST", "products", body=dumps({**await subject.draft("products"), "price": Decimal(text)})
+        )
         assert answer.status_code == 201, answer.text
         price = body_of(answer)["price"]
         assert isinstance(price, str)
         assert Decimal(price) == Decimal(text)
 
 
-@pytest.mark.parametrize("price", ["1e5", "NaN", "Infinity", "1,50", "", "٣", "1_000", "0x1F", "1" * 16, True, [], "--1"])
+@pytest.mark.parametrize(
+    "price", ["1e5", "NaN", "Infinity", "1,50", "", "٣", "1_000", "0x1F", "1" * 16, True, [], "--1"]
+)
 async def test_what_is_no_decimal_costs_no_call(subject: Subject, price: object) -> None:
     draft = await subject.draft("products")
     with subject.quiet():

@@ -40,8 +40,10 @@ async def test_what_never_was_is_not_found(subject: Subject, resource: str) -> N
 @pytest.mark.parametrize("resource", SETTINGS)
 async def test_settings_are_all_there(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.list")
-    listed = await subject.walk(resource, include="archived") if resource == "ledger-accounts" else (
-        await subject.walk(resource)
+    listed = (
+        await subject.walk(resource, include="archived")
+        if resource == "ledger-accounts"
+        else (await subject.walk(resource))
     )
     assert {one["id"] for one in listed} == {str(row["id"]) for row in subject.books(resource)}
 

@@ -1,12 +1,12 @@
 """What is said of a body that is not right."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from gateway.contract.errors import Problem
+from gateway.contract.exact import Json
 from gateway.contract.models import ContactDraft, InvoiceDraft
 from gateway.contract.models.base import Shape
 from gateway.engine.validation import LONGEST_POINTER, MOST, pointer_of, problem_of_validation
@@ -14,7 +14,7 @@ from gateway.engine.validation import LONGEST_POINTER, MOST, pointer_of, problem
 LINE = {"description": "Vaas", "unit_price": "1.00"}
 
 
-def refused(model: type[Shape], body: Any) -> Problem:
+def refused(model: type[Shape], body: Json) -> Problem:
     with pytest.raises(ValidationError) as caught:
         model.model_validate(body)
     return problem_of_validation(caught.value)
@@ -60,7 +60,7 @@ def test_anything_else_besides_is_validation_failed() -> None:
         ({"lines": [{"unit_price": Decimal(1)}]}, ("/lines/0/description", "required", "is required")),
     ],
 )
-def test_each_mistake_is_pointed_at_in_plain_words(change: Any, expected: tuple[str, str, str]) -> None:
+def test_each_mistake_is_pointed_at_in_plain_words(change: dict[str, Json], expected: tuple[str, str, str]) -> None:
     assert said(refused(InvoiceDraft, {"contact_id": "1", "lines": [LINE], **change})) == [expected]
 
 

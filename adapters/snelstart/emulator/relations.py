@@ -126,7 +126,8 @@ def is_foreign_eu_consumer(administration: Administration, relation: Record) -> 
     return country in EU_RATES and country != "NL" and not relation["btwNummer"]
 
 
-def _active(call: Call) -> Record:
+def active(call: Call) -> Record:
+    """The relation the path names, if it is active. Raises ``Refused``."""
     relation = call.record("relaties")
     if relation["nonactief"]:
         raise call.not_found("relaties")

@@ -96,18 +96,19 @@ class SnelStart(Emulator):
     def books(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """The live records of the first administration.
 
-        ``contacts`` are active relations, neither the own nor the system's. ``invoices`` are sales invoices with
-        their whole sales entry under ``verkoopBoeking``. ``payments`` are bank and cash entries that settle sales
+        ``contacts`` are active relations, neither the own nor the system's. ``invoices`` are sales entries, each with
+        the invoice it shows up as under ``verkoopfactuur``. ``payments`` are bank and cash entries that settle sales
         invoices; ``payment-methods`` the bank and cash journals in use; ``vat-codes`` the history of VAT rates.
         """
         held = {name: list(rows.values()) for name, rows in self.administration.records.items()}
-        entries = self.administration.records["verkoopboekingen"]
+        invoices = self.administration.records["verkoopfacturen"]
         payments = [*held["bankboekingen"], *held["kasboekingen"]]
         books: dict[str, list[Record]] = {
             "contacts": [row for row in held["relaties"] if _is_contact(row)],
             "products": [row for row in held["artikelen"] if not row["isNonActief"]],
             "invoices": [
-                row | {"verkoopBoeking": entries[row["verkoopBoeking"]["id"]]} for row in held["verkoopfacturen"]
+                row | {"verkoopfactuur": invoices[self.administration.invoice_of[row["id"]]]}
+                for row in held["verkoopboekingen"]
             ],
             "payments": [row for row in payments if row["verkoopboekingBoekingsRegels"]],
             "vat-codes": list(self.administration.vat_rates()),

@@ -27,7 +27,8 @@ _CHARGING = ("quantity", "unit_price", "discount_percent", "vat_code_id", "vat_t
 
 def _has(field: str, *types: str) -> Schema:
     """An object in which a field has one of these types; nothing is said of its other fields."""
-    return {"properties": {field: {"type": types[0] if len(types) == 1 else list(types)}}, "required": [field], "additionalProperties": True}
+    wanted = {"type": types[0] if len(types) == 1 else list(types)}
+    return {"properties": {field: wanted}, "required": [field], "additionalProperties": True}
 
 
 def _is(field: str, value: str) -> Schema:

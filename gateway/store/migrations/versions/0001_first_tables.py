@@ -75,6 +75,17 @@ def upgrade() -> None:
         _goes_with_its_connection("links"),
     )
     op.create_index("uq_links_claim", "links", ["connection_id", "resource", "field", "claim"], unique=True)
+    op.create_table(
+        "authorizations",
+        sa.Column("state", sa.LargeBinary, nullable=False),
+        sa.Column("connection_id", sa.Text, nullable=False),
+        sa.Column("browser", sa.LargeBinary, nullable=False),
+        sa.Column("sealed_verifier", sa.LargeBinary, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("state", name="pk_authorizations"),
+        _goes_with_its_connection("authorizations"),
+    )
+    op.create_index("uq_authorizations_connection_id", "authorizations", ["connection_id"], unique=True)
     probe = op.create_table(
         "probe",
         sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
@@ -85,7 +96,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("probe", "links", "api_keys", "tokens", "credentials", "connections"):
+    for table in ("probe", "authorizations", "links", "api_keys", "tokens", "credentials", "connections"):
         op.drop_table(table)
 
 

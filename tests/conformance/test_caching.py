@@ -1,0 +1,140 @@
+"""Laws of freshness: a second question costs no call, and no answer is older than the last write."""
+
+import pytest
+
+from gateway.contract.emulator import Fault
+from tests.conformance.subject import Subject, body_of, problem_of
+
+SLOW = ("vat-codes", "ledger-accounts", "payment-methods", "company")
+
+
+async def test_a_second_question_costs_no_call(subject: Subject) -> None:
+    made = await subject.make("contacts")
+    for path in (f"contacts/{made['id']}", "contacts", *SLOW):
+        if (
+            path in SLOW
+            and subject.capabilities[f"{path}.{'get' if path == 'company' else 'list'}"]["support"] != "native"
+        ):
+            continue
+        first = await subject.ask("GET", path, headers={"cache-control": "no-cache"})
+        subject.house.clock.advance(2)
+        with subject.quiet():
+            second = await subject.ask("GET", path)
+        assert second.content == first.content
+        assert "hit" in second.headers["cache-status"]
+        assert second.headers["age"] == "2"
+        assert second.headers["etag"] == first.headers["etag"]
+        with subject.quiet():
+            unchanged = await subject.ask("GET", path, headers={"if-none-match": first.headers["etag"]})
+        assert (unchanged.status_code, unchanged.content) == (304, b"")
+
+
+async def test_a_caller_may_insist_on_fresh_answers(subject: Subject) -> None:
+    made = await subject.make("contacts")
+    path = f"contacts/{made['id']}"
+    await subject.ask("GET", path)
+    for directive, calls in (("no-cache", True), ("max-age=0", True), ("max-age=60", False)):
+        before = len(subject.emulator.journal)
+        answer = await subject.ask("GET", path, headers={"cache-control": directive})
+        assert (len(subject.emulator.journal) > before) is calls, directive
+        assert ("hit" in answer.headers["cache-status"]) is not calls
+    subject.house.clock.advance(10)
+    before = len(subject.emulator.journal)
+    await subject.ask("GET", path, headers={"cache-control": "max-age=5"})
+    assert len(subject.emulator.journal) > before
+
+
+async def test_an_answer_does_not_live_for_ever(subject: Subject) -> None:
+    made = await subject.make("contacts")
+    for path in (f"contacts/{made['id']}", "vat-codes"):
+        await subject.ask("GET", path)
+        subject.house.clock.advance(3600)
+        before = len(subject.emulator.journal)
+        await subject.ask("GET", path)
+        assert len(subject.emulator.journal) > before
+
+
+async def test_a_write_is_seen_by_the_very_next_read(subject: Subject) -> None:
+    subject.need("contacts.update", "contacts.delete")
+    first = await subject.make("contacts")
+    listed = await subject.ask("GET", "contacts", limit="200")
+    assert first["id"] in {one["id"] for one in body_of(listed)["data"]}
+    second = await subject.make("contacts")
+    listed = await subject.ask("GET", "contacts", limit="200")
+    assert second["id"] in {one["id"] for one in body_of(listed)["data"]}
+    await subject.ask("GET", f"contacts/{first['id']}")
+    await subject.ask("PATCH", f"contacts/{first['id']}", body={"email": "nieuw@voorbeeld.example"})
+    read = await subject.ask("GET", f"contacts/{first['id']}")
+    assert body_of(read)["email"] == "nieuw@voorbeeld.example"
+    await subject.ask("DELETE", f"contacts/{first['id']}")
+    assert (await subject.ask("GET", f"contacts/{first['id']}")).status_code == 404
+    listed = await subject.ask("GET", "contacts", limit="200")
+    assert first["id"] not in {one["id"] for one in body_of(listed)["data"]}
+
+
+async def test_a_write_of_one_resource_shows_in_another(subject: Subject) -> None:
+    invoice = await subject.final_invoice()
+    await subject.ask("GET", f"invoices/{invoice['id']}")
+    paid = await subject.pay(invoice)
+    assert paid.status_code == 201, paid.text
+    read = await subject.ask("GET", f"invoices/{invoice['id']}")
+    assert body_of(read)["payment_status"] == "paid"
+
+
+async def test_a_write_of_unknown_fate_is_seen_too(subject: Subject) -> None:
+    draft = await subject.draft("contacts")
+    await subject.ask("GET", "contacts", limit="200")
+    subject.emulator.fail(Fault("lost"), when=lambda seen: seen.method != "GET")
+    await subject.ask("POST", "contacts", body=draft)
+    subject.emulator.heal()
+    listed = await subject.ask("GET", "contacts", limit="200")
+    assert draft["email"] in {one["email"] for one in body_of(listed)["data"]}
+
+
+async def test_an_answer_crosses_no_connection(subject: Subject) -> None:
+    made = await subject.make("contacts")
+    await subject.ask("GET", f"contacts/{made['id']}")
+    other = await subject.house.connect(subject.name)
+    before = len(subject.emulator.journal)
+    answer = await subject.ask("GET", f"contacts/{made['id']}", connection=other)
+    assert answer.status_code == 200, answer.text
+    assert len(subject.emulator.journal) > before
+
+
+@pytest.mark.parametrize("resource", SLOW)
+async def test_settings_outlive_the_systems_trouble_and_say_so(subject: Subject, resource: str) -> None:
+    subject.need(f"{resource}.{'get' if resource == 'company' else 'list'}")
+    first = await subject.ask("GET", resource)
+    subject.house.clock.advance(1800)
+    subject.emulator.fail(Fault("html", status=503), times=50)
+    stale = await subject.ask("GET", resource)
+    assert (stale.status_code, stale.content) == (200, first.content)
+    assert "stale" in stale.headers["cache-status"]
+    assert stale.headers["age"] == "1800"
+    subject.house.clock.advance(3 * 24 * 3600)
+    subject.emulator.heal()
+    subject.emulator.fail(Fault("html", status=503), times=50)
+    assert (await subject.ask("GET", resource)).status_code in (502, 503, 504)
+
+
+async def test_records_do_not_outlive_the_systems_trouble(subject: Subject) -> None:
+    made = await subject.make("contacts")
+    await subject.ask("GET", f"contacts/{made['id']}")
+    await subject.ask("GET", "contacts")
+    subject.house.clock.advance(1800)
+    subject.emulator.fail(Fault("html", status=503), times=50)
+    for path in (f"contacts/{made['id']}", "contacts"):
+        answer = await subject.ask("GET", path)
+        assert answer.status_code in (502, 503, 504), "a stale record was served"
+        problem_of(answer)
+
+
+async def test_equal_questions_share_one_call(subject: Subject) -> None:
+    import asyncio
+
+    made = await subject.make("contacts")
+    await subject.get("contacts")
+    before = len(subject.emulator.journal)
+    answers = await asyncio.gather(*(subject.ask("GET", f"contacts/{made['id']}") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(subject.emulator.journal) == before + 1

@@ -1,0 +1,138 @@
+"""Laws of getting in: one token request however many wait for it, one new token for a refused one, and an end to it."""
+
+import asyncio
+
+import pytest
+
+from gateway.contract.auth import StaticToken
+from gateway.contract.emulator import Fault, Seen
+from tests.conformance.subject import Subject, body_of, problem_of
+
+FRESH = {"cache-control": "no-cache"}
+ASKERS = 20
+
+
+async def exchanging(subject: Subject) -> str:
+    """A connection whose credentials buy short-lived tokens."""
+    given = subject.facts.exchange
+    credentials = given(subject.emulator) if given is not None else subject.emulator.credentials()
+    kind = subject.adapter.credential(credentials["type"])
+    assert kind is not None
+    if isinstance(kind.scheme, StaticToken):
+        pytest.skip(f"{subject.name}: its tokens live for ever")
+    return await subject.house.connect(subject.name, credentials=credentials)
+
+
+def token_requests(subject: Subject) -> int:
+    return sum(1 for seen in subject.emulator.journal if subject.emulator.is_token_request(seen))
+
+
+async def ask_at_once(subject: Subject, connection: str) -> list[int]:
+    """Different questions, all at the same time; their statuses."""
+    asked = [
+        subject.ask("GET", "contacts", connection=connection, headers=FRESH, limit=str(limit + 1))
+        for limit in range(ASKERS)
+    ]
+    return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+
+async def test_many_askers_of_an_expired_token_cause_one_request(subject: Subject) -> None:
+    connection = await exchanging(subject)
+    assert set(await ask_at_once(subject, connection)) == {200}
+    before = token_requests(subject)
+    subject.house.clock.advance(400 * 24 * 3600)
+    assert set(await ask_at_once(subject, connection)) == {200}
+    assert token_requests(subject) == before + 1
+
+
+async def test_a_token_refused_before_its_time_is_replaced_once(subject: Subject) -> None:
+    connection = await exchanging(subject)
+    assert set(await ask_at_once(subject, connection)) == {200}
+    before = token_requests(subject)
+    subject.emulator.expire_tokens()
+    assert set(await ask_at_once(subject, connection)) == {200}
+    assert token_requests(subject) == before + 1
+
+
+async def test_a_refused_token_is_replaced_for_a_write_too(subject: Subject) -> None:
+    connection = await exchanging(subject)
+    draft = await subject.draft("contacts")
+    books = len(subject.books("contacts"))
+    subject.emulator.expire_tokens()
+    answer = await subject.ask("POST", "contacts", body=draft, connection=connection)
+    assert answer.status_code == 201, answer.text
+    assert len(subject.books("contacts")) == books + 1
+
+
+async def test_a_fresh_token_is_used_again(subject: Subject) -> None:
+    connection = await exchanging(subject)
+    await ask_at_once(subject, connection)
+    before = token_requests(subject)
+    for _ in range(3):
+        await ask_at_once(subject, connection)
+    assert token_requests(subject) == before
+
+
+async def test_refusal_without_end_has_an_end(subject: Subject) -> None:
+    """A system that refuses every token is asked a bounded number of times, and the owner must act."""
+    connection = await exchanging(subject)
+    await ask_at_once(subject, connection)
+
+    def any_work(seen: Seen) -> bool:
+        return not subject.emulator.is_token_request(seen)
+
+    before = len(subject.emulator.journal)
+    subject.emulator.fail(unauthorized(), times=1_000, when=any_work)
+    answer = await subject.ask("GET", "contacts", connection=connection, headers=FRESH)
+    assert answer.status_code in (424, 502), answer.text
+    assert len(subject.emulator.journal) - before <= 4
+    subject.emulator.heal()
+    subject.house.clock.advance(120)
+    assert (await subject.ask("GET", "contacts", connection=connection, headers=FRESH)).status_code == 200
+
+
+def unauthorized() -> Fault:
+    return Fault("status", status=401, headers={"content-type": "application/json"}, body=b"{}")
+
+
+async def test_refused_credentials_need_their_owner(subject: Subject) -> None:
+    """Once a system refuses the credentials, the connection says so, and the system is left in peace for a while."""
+
+    def any_work(seen: Seen) -> bool:
+        return True
+
+    assert (await subject.ask("GET", "contacts", headers=FRESH)).status_code == 200
+    subject.emulator.expire_tokens()
+    subject.emulator.fail(unauthorized(), times=1_000, when=any_work)
+    await subject.refused(424, "connection_needs_reauth", "GET", "contacts", headers=FRESH)
+    assert body_of(await subject.ask("GET", ""))["status"] == "needs_reauth"
+    before = token_requests(subject)
+    for _ in range(5):
+        answer = await subject.ask("GET", "contacts", headers=FRESH)
+        assert problem_of(answer)["fix"] == "owner"
+    assert token_requests(subject) <= before + 1
+    subject.emulator.heal()
+    subject.house.clock.advance(120)
+    assert (await subject.ask("GET", "contacts", headers=FRESH)).status_code == 200
+    assert body_of(await subject.ask("GET", ""))["status"] == "active"
+
+
+async def test_credentials_are_tried_before_they_are_stored(subject: Subject) -> None:
+    wrong = {
+        name: value if name == "type" else f"verkeerd-{value}" for name, value in subject.emulator.credentials().items()
+    }
+    body = {"provider": subject.name, "name": "Verkeerd", "credentials": wrong}
+    answer = await subject.house.client.post("/v1/connections", json=body)
+    problem = problem_of(answer)
+    assert (answer.status_code, problem["code"]) == (422, "credentials_rejected"), answer.text
+    listed = (await subject.house.client.get("/v1/connections")).json()["data"]
+    assert [one["id"] for one in listed] == [subject.connection]
+
+
+async def test_new_credentials_that_fail_replace_nothing(subject: Subject) -> None:
+    wrong = {
+        name: value if name == "type" else f"verkeerd-{value}" for name, value in subject.emulator.credentials().items()
+    }
+    await subject.refused(422, "credentials_rejected", "PATCH", "", body={"credentials": wrong})
+    assert (await subject.get(""))["status"] == "active"
+    assert (await subject.ask("GET", "contacts", headers=FRESH)).status_code == 200

@@ -1,0 +1,183 @@
+"""What the edge tells of itself: metrics with bounded labels, log lines without anything personal."""
+
+import io
+import re
+
+import pytest
+
+from gateway.contract.errors import Problem
+from gateway.contract.operations import OPERATIONS
+from gateway.engine.call import Answer
+from gateway.web.logs import Log
+from gateway.web.metrics import Metrics
+from tests.house import ManualClock
+from tests.web.edge import Edge, send_raw
+
+pytestmark = pytest.mark.anyio
+
+CONTACT = "/v1/connections/con_1/contacts/48213377"
+TEMPLATE = "/v1/connections/{connection_id}/contacts/{id}"
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    lines = metrics.exposition().decode().splitlines()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+
+async def test_requests_are_counted_by_template_method_and_status(edge: Edge) -> None:
+    await edge.client.get(CONTACT)
+    await edge.client.get(CONTACT.replace("48213377", "9"))
+    edge.engine.raises(Problem("not_found", "No."))
+    await edge.client.get(CONTACT)
+    counted = samples(edge.metrics)
+    assert counted[f'polder_http_requests_total{{code="200",method="GET",route="{TEMPLATE}"}}'] == 2
+    assert counted[f'polder_http_requests_total{{code="404",method="GET",route="{TEMPLATE}"}}'] == 1
+    assert counted[f'polder_http_request_duration_seconds_count{{route="{TEMPLATE}"}}'] == 3
+    assert counted["polder_http_requests_in_flight"] == 0
+
+
+async def test_a_request_is_in_flight_while_it_is_answered(edge: Edge) -> None:
+    seen: list[float] = []
+
+    def look(call: object) -> Answer:
+        seen.append(samples(edge.metrics)["polder_http_requests_in_flight"])
+        return Answer(200, b"{}")
+
+    edge.engine.next = look
+    await edge.client.get(CONTACT)
+    assert seen == [1]
+
+
+async def test_the_time_taken_is_measured(edge: Edge) -> None:
+    def take_long(call: object) -> Answer:
+        edge.clock.advance(0.2)
+        return Answer(200, b"{}")
+
+    edge.engine.next = take_long
+    await edge.client.get(CONTACT)
+    counted = samples(edge.metrics)
+    within = {
+        bound: counted[f'polder_http_request_duration_seconds_bucket{{le="{bound}",route="{TEMPLATE}"}}']
+        for bound in ("0.1", "0.25", "+Inf")
+    }
+    assert within == {"0.1": 0, "0.25": 1, "+Inf": 1}
+    assert edge.lines()[-1]["ms"] == 200
+
+
+async def test_no_caller_can_make_labels(edge: Edge) -> None:
+    for number in range(50):
+        await send_raw(edge, f"METHOD{number}", b"/v1/connections")
+        await send_raw(edge, "GET", f"/nothing/{number}".encode())
+        await send_raw(edge, "GET", f"/v1/connections/con_{number}/contacts/{number}".encode())
+    counted = {name: value for name, value in samples(edge.metrics).items() if "http_requests_total" in name}
+    assert counted == {
+        'polder_http_requests_total{code="405",method="OTHER",route="/v1/connections"}': 50,
+        'polder_http_requests_total{code="404",method="GET",route="unmatched"}': 50,
+        f'polder_http_requests_total{{code="200",method="GET",route="{TEMPLATE}"}}': 50,
+    }
+
+
+async def test_the_series_of_everything_stay_within_their_budget(edge: Edge) -> None:
+    for operation in OPERATIONS:
+        path = re.sub(r"{\w+}", "x1", operation.path).encode()
+        for code in ("not_found", "validation_failed", "upstream_timeout", "rate_limited"):
+            edge.engine.raises(Problem(code, "No."))
+            await send_raw(edge, operation.method, path)
+        edge.engine.answers(Answer(200, b"{}"))
+        await send_raw(edge, operation.method, path)
+        for provider in ("a", "b", "c"):
+            for outcome in ("ok", "4xx", "5xx", "timeout"):
+                edge.metrics.upstream(provider, operation.name, outcome, 0.1)
+    assert len(samples(edge.metrics)) < 6000
+
+
+def test_the_engine_is_observed() -> None:
+    metrics = Metrics("1.2.3")
+    metrics.upstream("memory", "contacts.list", "ok", 0.3)
+    metrics.upstream("memory", "contacts.list", "ok", 20)
+    metrics.upstream("memory", "contacts.list", "timeout", 10)
+    metrics.token("memory", "rejected", 0.2)
+    metrics.cache("contacts", "hit")
+    metrics.cache("contacts", "hit")
+    counted = samples(metrics)
+    upstream = 'polder_upstream_requests_total{{operation="contacts.list",outcome="{}",provider="memory"}}'
+    assert counted[upstream.format("ok")] == 2
+    assert counted[upstream.format("timeout")] == 1
+    seconds = 'polder_upstream_request_duration_seconds_sum{operation="contacts.list",provider="memory"}'
+    assert counted[seconds] == pytest.approx(30.3)
+    assert counted['polder_token_refresh_total{outcome="rejected",provider="memory"}'] == 1
+    assert counted['polder_token_refresh_duration_seconds_count{provider="memory"}'] == 1
+    assert counted['polder_cache_requests_total{resource="contacts",result="hit"}'] == 2
+    assert any(name.startswith("polder_build_info{") and 'version="1.2.3"' in name for name in counted)
+    assert any(name.startswith("process_") for name in counted)
+    assert not any("_created" in name for name in counted)
+
+
+# Log lines
+
+
+async def test_a_line_tells_what_an_operator_needs(edge: Edge) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await edge.client.get(CONTACT, headers={"x-request-id": "abc", "traceparent": trace})
+    (line,) = edge.lines()
+    assert line == {
+        "time": "2026-03-02T09:00:00.000+00:00",
+        "level": "info",
+        "event": "request",
+        "method": "GET",
+        "route": TEMPLATE,
+        "status": 200,
+        "ms": 0.0,
+        "request_id": "abc",
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "operation": "contacts.get",
+        "key_id": edge.key.split("_")[2],
+    }
+
+
+async def test_a_line_holds_nothing_personal_and_no_secret(edge: Edge) -> None:
+    canaries = ["jan@example.nl", "NL91ABNA0417164300", "48213377", "canary-header", "canary-body", edge.key]
+    edge.engine.raises(Problem("validation_failed", f"canary-body {canaries[0]}"))
+    await edge.client.post(
+        f"{CONTACT.rpartition('/')[0]}?q=jan@example.nl",
+        json={"iban": "NL91ABNA0417164300", "name": "canary-body"},
+        headers={"x-more": "canary-header", "traceparent": "canary-header"},
+    )
+    await edge.client.get(CONTACT)
+    await edge.client.get("/jan@example.nl")
+    await send_raw(edge, "jan@example.nl " * 3, b"/v1/connections")
+    written = edge.written.getvalue().decode()
+    assert len(edge.lines()) == 4
+    assert [canary for canary in canaries if canary in written] == []
+    assert "con_1" not in written
+
+
+@pytest.mark.parametrize(
+    ("code", "level"), [("not_found", "info"), ("upstream_timeout", "warning"), ("internal_error", "warning")]
+)
+async def test_levels(edge: Edge, code: str, level: str) -> None:
+    edge.engine.raises(Problem(code, "No."))
+    await edge.client.get(CONTACT)
+    assert (edge.lines()[-1]["level"], edge.lines()[-1]["code"]) == (level, code)
+
+
+async def test_probes_and_scrapes_that_go_well_are_not_logged(edge: Edge) -> None:
+    for path in ("/livez", "/healthz", "/readyz", "/metrics"):
+        assert (await edge.anonymous.get(path)).status_code == 200
+    assert edge.lines() == []
+    edge.storage.broken = True
+    edge.clock.advance(60)
+    assert (await edge.anonymous.get("/readyz")).status_code == 503
+    assert edge.lines()[-1]["code"] == "storage_unavailable"
+
+
+def test_a_terminal_is_told_in_words() -> None:
+    stream = io.BytesIO()
+    Log(stream, ManualClock(), human=True).write("warning", "request", {"status": 504, "code": None, "ms": 1.5})
+    assert stream.getvalue().decode() == "09:00:00 ! request status=504 ms=1.5\n"
+
+
+def test_a_log_that_nobody_reads_fails_nothing() -> None:
+    stream = io.BytesIO()
+    stream.close()
+    Log(stream, ManualClock()).write("info", "request", {})
