@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 from pydantic import SecretStr
@@ -24,7 +25,7 @@ from gateway import registry
 from gateway.app import Polder, build
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
-from gateway.contract.emulator import Emulator
+from gateway.contract.emulator import Emulator, Message, Receive, Send
 from gateway.settings import Settings, variable
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -120,9 +121,24 @@ class House:
         return str(answer.json()["id"])
 
 
+class Verbatim(httpx2.ASGITransport):
+    """Hands on the target that a request's ``extensions["target"]`` spells: a client's URLs resolve ``..`` on the way."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        target: bytes | None = request.extensions.get("target")
+        if target is None:
+            return await super().handle_async_request(request)
+        raw_path, _, query = target.partition(b"?")
+
+        async def app(scope: Message, receive: Receive, send: Send) -> None:
+            verbatim = {**scope, "raw_path": raw_path, "path": unquote(raw_path), "query_string": query}
+            await self.app(verbatim, receive, send)
+
+        return await httpx2.ASGITransport(app).handle_async_request(request)
+
+
 def _client(polder: Polder, headers: Mapping[str, str]) -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(polder.asgi)
-    return httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=dict(headers))
+    return httpx2.AsyncClient(transport=Verbatim(polder.asgi), base_url=PUBLIC_URL, headers=dict(headers))
 
 
 @asynccontextmanager

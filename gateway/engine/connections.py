@@ -4,7 +4,7 @@ import secrets
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cachetools import TTLCache
@@ -53,6 +53,7 @@ class Connections:
         self._clock = clock
         self._open = opener
         self._known: TTLCache[str, StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
+        self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
         self._pulses: TTLCache[str, _Pulse] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
@@ -120,7 +121,7 @@ class Connections:
         """
         provider = self._providers.of(connection)
         kind = next(one for one in provider.adapter.credentials if isinstance(one.scheme, OAuth2))
-        connection = replace(connection, credential_type=kind.type, updated_at=self._clock.now())
+        connection = replace(connection, credential_type=kind.type, updated_at=self._later(connection))
         await self._storage.connections.replace_credentials(connection, {})
         self.forget(connection.id)
         await self._tokens.adopt(connection, token)
@@ -133,9 +134,9 @@ class Connections:
         """
         provider = self._providers.of(connection)
         kind = provider.kind_of(connection)
-        companies = await provider.adapter.companies(self._open.outbound(connection, provider, "connections.companies"))
+        companies = await self._reached(connection)
         token = await self._tokens.current(connection, provider)
-        active = replace(_activated(connection, kind, token, companies), updated_at=self._clock.now())
+        active = replace(_activated(connection, kind, token, companies), updated_at=self._later(connection))
         await self._storage.connections.save(active)
         self._known.pop(connection.id, None)
         return active
@@ -151,7 +152,7 @@ class Connections:
             changed = replace(changed, settings=merged_settings(provider, changed.settings, given["settings"]))
         if "company_id" in given:
             changed = replace(changed, company_id=given["company_id"])
-        changed = replace(changed, updated_at=self._clock.now())
+        changed = replace(changed, updated_at=self._later(connection))
         kind, fields = credentials_of(provider, given.get("credentials"))
         if kind is None and changed.company_id != connection.company_id and connection.credential_type is not None:
             kind = provider.kind_of(connection)
@@ -190,17 +191,25 @@ class Connections:
 
     async def companies(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
         """The administrations its credentials reach, asked now; what its own one allows is remembered."""
-        provider = self._providers.of(connection)
-        companies = await provider.adapter.companies(self._open.outbound(connection, provider, "connections.companies"))
+        companies = await self._reached(connection)
         await self._remember_scopes(connection, companies)
         return companies
 
+    async def _reached(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
+        provider = self._providers.of(connection)
+        return await provider.adapter.companies(self._open.outbound(connection, provider, "connections.companies"))
+
     async def recheck_scopes(self, connection: StoredConnection) -> StoredConnection:
-        """What its owner allows now, unless that was asked within the last minute."""
-        age = (self._clock.now() - connection.updated_at).total_seconds()
-        if age < SCOPES_KEPT:
+        """What its owner allows now, unless that was asked within the last minute or cannot be asked."""
+        since_change = (self._clock.now() - connection.updated_at).total_seconds()
+        if connection.id in self._rechecked or since_change < SCOPES_KEPT:
             return connection
-        return await self._remember_scopes(connection, await self.companies(connection))
+        self._rechecked[connection.id] = True
+        try:
+            companies = await self._reached(connection)
+        except Problem:
+            return connection
+        return await self._remember_scopes(connection, companies)
 
     async def _remember_scopes(
         self, connection: StoredConnection, companies: Sequence[CompanyAccess]
@@ -211,7 +220,7 @@ class Connections:
         allowed = tuple(own.allowed_scopes)
         if allowed == connection.allowed_scopes and own.name == connection.company_name:
             return connection
-        changed = replace(connection, allowed_scopes=allowed, company_name=own.name, updated_at=self._clock.now())
+        changed = replace(connection, allowed_scopes=allowed, company_name=own.name, updated_at=self._later(connection))
         await self._storage.connections.save(changed)
         self._known.pop(connection.id, None)
         return changed
@@ -223,6 +232,10 @@ class Connections:
         return await self._storage.connections.page(
             caller.tenant, offset=offset, size=size, filters=filters, among=caller.connections
         )
+
+    def _later(self, connection: StoredConnection) -> datetime:
+        """Now, and after the last change in any case: one-time links rely on every change having its own moment."""
+        return max(self._clock.now(), connection.updated_at + timedelta(microseconds=1))
 
     def forget(self, connection_id: str) -> None:
         """Something about it changed: read it anew."""
@@ -238,7 +251,7 @@ class Connections:
         if problem is not None and problem.code == "connection_needs_reauth":
             status = "needs_reauth"
         if status != connection.status:
-            await self._storage.connections.save(replace(connection, status=status, updated_at=self._clock.now()))
+            await self._storage.connections.save(replace(connection, status=status, updated_at=self._later(connection)))
             self._known.pop(connection.id, None)
 
     def beat(self, connection_id: str, problem: Problem | None) -> None:

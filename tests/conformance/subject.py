@@ -62,16 +62,14 @@ class Subject:
     ) -> httpx2.Response:
         """One request to Polder. ``path`` is below the connection and goes out as it is, undecoded."""
         asked = client or self.house.client
-        base = asked.base_url
-        target = f"/v1/connections/{connection or self.connection}/{path}".rstrip("/")
+        target = f"/v1/connections/{connection or self.connection}{'/' if path else ''}{path}"
         if query:
             target = f"{target}?{httpx2.QueryParams(query)}"
-        url = httpx2.URL(scheme=base.scheme, host=base.host, raw_path=target.encode())
         sent = dict(headers or {})
         if body is not None:
             sent["content-type"] = "application/json"
         content = body if isinstance(body, bytes) or body is None else dumps(body)
-        return await asked.request(method, url, content=content, headers=sent)
+        return await asked.request(method, "/", content=content, headers=sent, extensions={"target": target.encode()})
 
     async def get(self, path: str, **query: str) -> Json:
         """A successful GET's JSON, fresh from the system."""

@@ -2,18 +2,13 @@
 
 import pytest
 
-from gateway.contract.emulator import Emulator, Fault, FaultKind, Seen
+from gateway.contract.emulator import Fault, FaultKind, Seen
 from gateway.contract.operations import Operation
 from tests.conformance.subject import Json, Subject, body_of, problem_of
 
 NONSENSE: tuple[FaultKind, ...] = ("html", "empty", "truncated", "scalar")
 PASSING = (502, 503, 504)
 FRESH = {"cache-control": "no-cache"}
-
-
-def at_work(emulator: Emulator, method: str | None = None) -> object:
-    """Requests that ask for no token (and have that method)."""
-    return lambda seen: not emulator.is_token_request(seen) and method in (None, seen.method)
 
 
 def strike(subject: Subject, fault: Fault, *, times: int = 10, writes: bool = False) -> None:

@@ -62,7 +62,7 @@ FIELDS = {"issued_from": "issued_on", "issued_to": "issued_on", "due_from": "due
 FIELDS |= {"updated_since": "updated_at", "role": "roles"}
 
 
-@pytest.mark.parametrize(("resource", "name"), PREDICATES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("resource", "name"), PREDICATES, ids=str)
 async def test_a_filter_finds_exactly_the_right_records(subject: Subject, resource: str, name: str) -> None:
     support = subject.need_filter(f"{resource}.list", name)
     subject.emulator.populate()

@@ -44,12 +44,13 @@ async def test_there_is_no_way_out(subject: Subject, way: str) -> None:
     for method in ("GET", "POST", "DELETE"):
         before = len(subject.emulator.journal)
         answer = await subject.ask(method, f"raw/{way}")
-        for seen in subject.emulator.journal[before:]:
+        heard = [seen for seen in subject.emulator.journal[before:] if not subject.emulator.is_token_request(seen)]
+        for seen in heard:
             assert seen.path.startswith(prefix(subject, company)), f"{method} {way} reached {seen.path}"
             assert ".." not in seen.path
             assert "%" not in seen.path
             assert "\\" not in seen.path
-        assert answer.status_code in (403, 404, 405, 422) or subject.emulator.journal[before:], answer.text
+        assert answer.status_code in (403, 404, 405, 422) or heard, answer.text
 
 
 async def test_the_answer_is_theirs_to_the_byte(subject: Subject) -> None:

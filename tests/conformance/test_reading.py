@@ -17,7 +17,7 @@ async def test_what_was_created_is_readable(subject: Subject, resource: str) -> 
     assert made["id"] in listed
 
 
-@pytest.mark.parametrize("resource", (*WRITABLE, *SETTINGS))
+@pytest.mark.parametrize("resource", [*WRITABLE, *SETTINGS])
 async def test_a_listed_record_equals_the_record(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.list", f"{resource}.get")
     subject.emulator.populate()
@@ -30,7 +30,7 @@ async def test_a_listed_record_equals_the_record(subject: Subject, resource: str
             assert resource != "invoices" or listed["totals"][name] in (None, whole["totals"][name])
 
 
-@pytest.mark.parametrize("resource", (*WRITABLE, *SETTINGS, "payments"))
+@pytest.mark.parametrize("resource", [*WRITABLE, *SETTINGS, "payments"])
 async def test_what_never_was_is_not_found(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.get")
     problem = await subject.refused(404, "not_found", "GET", f"{resource}/987654321")

@@ -29,7 +29,7 @@ async def whole(subject: Subject, resource: str) -> Json:
     return body_of(answer)
 
 
-@pytest.mark.parametrize("resource", ("contacts", "products"))
+@pytest.mark.parametrize("resource", ["contacts", "products"])
 async def test_everything_that_is_given_is_kept(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.create", f"{resource}.get")
     draft = await subject.full_draft(resource)
@@ -169,7 +169,7 @@ async def test_nonsense_in_a_body_costs_no_call(subject: Subject, resource: str)
         await subject.refused(422, "unknown_field", "POST", resource, body=draft, colour="blue")
 
 
-@pytest.mark.parametrize("resource", ("contacts", "products"))
+@pytest.mark.parametrize("resource", ["contacts", "products"])
 async def test_a_field_without_a_place_is_refused_or_dropped(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.create")
     everything = {"contacts": CONTACT, "products": {"unit": "kg", "description": "Wit", "type": "goods"}}[resource]

@@ -29,7 +29,7 @@ from gateway.contract.money import (
     split,
 )
 
-QUICK = settings(max_examples=150, derandomize=True, deadline=None)
+QUICK = settings(max_examples=100, derandomize=True, deadline=None)
 
 # Reading
 
@@ -61,7 +61,7 @@ def test_a_decimal_is_read_exactly(said: object, read: str) -> None:
     [
         *(1.5, 0.1, float("nan"), float("inf"), True, False, None, [], {}, b"1", complex(1)),
         *("", " ", "1 ", " 1", "+1", "1.", ".5", "1,5", "1_000", "1e3", "1E3", "0x1", "NaN", "Infinity", "-", "--1"),
-        *("١٢", "1.5", "−1", "½", "1\n", "1\x00", "1e", "1.2.3"),
+        *("\u0661\u0662", "\uff11", "1\uff0e5", "\u22121", "½", "1\n", "1\x00", "1e", "1.2.3"),
         *("1" * 16, "0." + "1" * 13, "-" + "9" * 16),
         *(10**15, -(10**15), 10**400),
         *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("1E+15"), Decimal("1E-13")),
@@ -266,7 +266,7 @@ ROUNDINGS: list[TaxRounding] = ["per_rate", "per_line"]
 @given(st.lists(LINES, max_size=8), st.booleans(), st.sampled_from(ROUNDINGS))
 @example([priced("0.333", "10.00")] * 3, True, "per_rate")
 @example([priced("1", "0.005"), priced("-1", "0.005")], False, "per_line")
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True, deadline=None)
 def test_a_sum_is_what_the_oracle_says(lines: list[Priced], included: bool, rounding: TaxRounding) -> None:
     found = add_up(lines, prices_include_tax=included, rounding=rounding)
     each, groups, total = expected(lines, included, rounding)

@@ -114,13 +114,15 @@ def test_every_scope_of_a_resource_opens_something() -> None:
     assert set(SCOPES) - used == {"orders:write", "keys:manage"}
 
 
+METHODS = {"update": "PATCH", "delete": "DELETE", **dict.fromkeys(("create", "finalize", "credit", "link"), "POST")}
+STATUSES = {"create": 201, "credit": 201, "delete": 204}
+
+
 @pytest.mark.parametrize("operation", [*RESOURCE_OPERATIONS, *CONNECTION_OPERATIONS], ids=named)
 def test_a_method_takes_and_gives_what_it_should(operation: Operation) -> None:
     verb, method = operation.verb, operation.method
-    assert method == {"create": "POST", "update": "PATCH", "delete": "DELETE", "finalize": "POST", "credit": "POST"}.get(
-        verb, "GET"
-    )
-    assert operation.status == {"create": 201, "credit": 201, "delete": 204}.get(verb, 200)
+    assert method == METHODS.get(verb, "GET")
+    assert operation.status == STATUSES.get(verb, 200)
     assert (operation.accepts is not None) == (verb in ("create", "update", "credit"))
     if operation.accepts is not None:
         assert issubclass(operation.accepts, Change if verb == "update" else Draft)
@@ -157,7 +159,8 @@ def test_filters_make_sense(operation: Operation) -> None:
 def test_paths_name_their_parameters_and_nothing_else() -> None:
     for one in OPERATIONS:
         assert re.fullmatch(r"/v1(/([a-z-]+|\{[a-z_]+\}))+", one.path), one.path
-        assert ("{id}" in one.path) == (one.verb not in ("list", "create") and one.resource in VERBS and one.resource != "company")
+        of_a_record = one.resource in VERBS and one.resource != "company" and one.verb not in ("list", "create")
+        assert ("{id}" in one.path) == of_a_record
 
 
 @pytest.mark.parametrize(

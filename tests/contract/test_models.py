@@ -1,0 +1,374 @@
+"""What bodies may say: strict types, closed shapes, null against absence, and the rules between fields."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from gateway.contract.exact import loads
+from gateway.contract.models import (
+    Address,
+    Change,
+    ConnectionChange,
+    ConnectionDraft,
+    Contact,
+    ContactChange,
+    ContactDraft,
+    CreditDraft,
+    Draft,
+    Invoice,
+    InvoiceChange,
+    InvoiceDraft,
+    LineDraft,
+    Payment,
+    PaymentDraft,
+    Product,
+    ProductChange,
+    ProductDraft,
+    VatCode,
+    instant_text,
+)
+
+LINE: dict[str, Any] = {"description": "Brood", "unit_price": "2.50"}
+INVOICE: dict[str, Any] = {"contact_id": "7", "lines": [LINE]}
+COMPANY: dict[str, Any] = {"company_name": "Bakkerij Jansen"}
+SMALLEST: dict[type[BaseModel], dict[str, Any]] = {
+    ContactDraft: COMPANY,
+    InvoiceDraft: INVOICE,
+    ProductDraft: {"name": "Brood"},
+    PaymentDraft: {"amount": "1.00"},
+    CreditDraft: {},
+    ConnectionDraft: {"provider": "memory", "name": "Books"},
+    ContactChange: {},
+    InvoiceChange: {},
+    ProductChange: {},
+    ConnectionChange: {},
+}
+
+
+def wrong(model: type[BaseModel], body: object) -> list[tuple[tuple[int | str, ...], str]]:
+    """Where a body is wrong, and how."""
+    with pytest.raises(ValidationError) as raised:
+        model.model_validate(body)
+    return [(error["loc"], error["type"]) for error in raised.value.errors()]
+
+
+# Shapes
+
+
+@pytest.mark.parametrize("model", SMALLEST)
+def test_the_smallest_body_is_enough(model: type[BaseModel]) -> None:
+    model.model_validate(SMALLEST[model])
+
+
+@pytest.mark.parametrize("model", SMALLEST)
+def test_an_unknown_field_is_refused(model: type[BaseModel]) -> None:
+    assert wrong(model, {**SMALLEST[model], "colour": "blue"}) == [(("colour",), "extra_forbidden")]
+
+
+@pytest.mark.parametrize("model", SMALLEST)
+@pytest.mark.parametrize("body", [None, [], "x", 1, True])
+def test_a_body_is_an_object(model: type[BaseModel], body: object) -> None:
+    assert [where for where, _ in wrong(model, body)] == [()]
+
+
+def test_unknown_fields_are_refused_inside_too() -> None:
+    assert wrong(ContactDraft, {**COMPANY, "address": {"stad": "Delft"}}) == [(("address", "stad"), "extra_forbidden")]
+    assert wrong(InvoiceDraft, {**INVOICE, "lines": [{**LINE, "tax": "1"}]}) == [
+        (("lines", 0, "tax"), "extra_forbidden")
+    ]
+
+
+@pytest.mark.parametrize("name", ["id", "totals", "created_at", "provider", "raw", "document_status"])
+def test_what_we_answer_cannot_be_written(name: str) -> None:
+    assert wrong(InvoiceDraft, {**INVOICE, name: "1"}) == [((name,), "extra_forbidden")]
+
+
+# Strictness
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value"),
+    [
+        (ContactDraft, "company_name", 7),
+        (ContactDraft, "company_name", ""),
+        (ContactDraft, "company_name", "  "),
+        (ContactDraft, "company_name", "a\nb"),
+        (ContactDraft, "company_name", "a\x00b"),
+        (ContactDraft, "company_name", "x" * 256),
+        (ContactDraft, "kind", "COMPANY"),
+        (ContactDraft, "roles", []),
+        (ContactDraft, "roles", ["customer", "supplier", "customer"]),
+        (ContactDraft, "roles", "customer"),
+        (ContactDraft, "email", "no address"),
+        (ContactDraft, "email", "a@b@c"),
+        (ContactDraft, "email", "@b"),
+        (ContactDraft, "payment_term_days", "14"),
+        (ContactDraft, "payment_term_days", Decimal("14.0")),
+        (ContactDraft, "payment_term_days", True),
+        (ContactDraft, "payment_term_days", -1),
+        (ContactDraft, "language", "Dutch please"),
+        (ContactDraft, "currency", "eur"),
+        (ContactDraft, "phone", "06\x1b[31m"),
+        (ContactDraft, "external_ref", ""),
+        (ContactDraft, "external_ref", "a\n"),
+        (InvoiceDraft, "issued_on", "2026-3-2"),
+        (InvoiceDraft, "issued_on", "2026-02-30"),
+        (InvoiceDraft, "issued_on", "2026-03-02T00:00:00Z"),
+        (InvoiceDraft, "issued_on", "20260302"),
+        (InvoiceDraft, "issued_on", 20260302),
+        (InvoiceDraft, "issued_on", datetime(2026, 3, 2, tzinfo=UTC)),
+        (InvoiceDraft, "finalize", "true"),
+        (InvoiceDraft, "finalize", 1),
+        (InvoiceDraft, "prices_include_tax", 0),
+        (InvoiceDraft, "lines", []),
+        (InvoiceDraft, "lines", [LINE] * 501),
+        (InvoiceDraft, "lines", {"0": LINE}),
+        (InvoiceDraft, "contact_id", 7),
+        (InvoiceDraft, "contact_id", "a/b"),
+        (InvoiceDraft, "contact_id", "1\n"),
+        (InvoiceDraft, "exchange_rate", 1.5),
+        (InvoiceDraft, "expected_totals", {"net": "1.0.0"}),
+        (InvoiceDraft, "on_rounding", "ignore"),
+        (PaymentDraft, "amount", "1,00"),
+        (PaymentDraft, "amount", 1.0),
+        (PaymentDraft, "amount", None),
+        (PaymentDraft, "allocations", [{"invoice_id": "1"}]),
+        (ProductDraft, "type", "dienst"),
+        (ConnectionDraft, "settings", []),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(model: type[BaseModel], name: str, value: object) -> None:
+    assert {where[0] for where, _ in wrong(model, {**SMALLEST[model], name: value})} == {name}
+
+
+def test_a_json_number_is_read_exactly() -> None:
+    draft = PaymentDraft.model_validate(loads(b'{"amount": 12345678901.123456789}'))
+    assert draft.amount == Decimal("12345678901.123456789")
+    assert PaymentDraft.model_validate(loads(b'{"amount": 12}')).amount == 12
+
+
+def test_dates_are_plain() -> None:
+    assert InvoiceDraft.model_validate({**INVOICE, "issued_on": "2024-02-29"}).issued_on == date(2024, 2, 29)
+
+
+def test_a_moment_is_told_in_utc_seconds() -> None:
+    assert instant_text(datetime(2026, 3, 2, 9, 0, 0, 999_999, tzinfo=UTC)) == "2026-03-02T09:00:00Z"
+    assert instant_text(datetime(987, 3, 2, tzinfo=UTC)).endswith("-03-02T00:00:00Z")
+
+
+# Null and absence
+
+
+def test_in_a_draft_null_is_as_good_as_absent() -> None:
+    draft = ContactDraft.model_validate({**COMPANY, "email": None, "phone": "06"})
+    assert draft.given() == {"company_name": "Bakkerij Jansen", "phone": "06"}
+
+
+@pytest.mark.parametrize("name", ["kind", "roles", "company_name"])
+def test_what_a_contact_must_have_cannot_be_null(name: str) -> None:
+    wrong(ContactDraft, {**COMPANY, name: None})
+
+
+def test_a_change_says_exactly_what_was_sent() -> None:
+    change = ContactChange.model_validate({"email": None, "phone": "06", "address": {"city": "Delft", "line2": None}})
+    given = change.given()
+    assert given.keys() == {"email", "phone", "address"}
+    assert (given["email"], given["phone"]) == (None, "06")
+    assert given["address"].given() == {"city": "Delft", "line2": None}
+    assert ContactChange.model_validate({}).given() == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (ContactChange, "kind"),
+        (ContactChange, "roles"),
+        (InvoiceChange, "contact_id"),
+        (InvoiceChange, "lines"),
+        (InvoiceChange, "currency"),
+        (InvoiceChange, "prices_include_tax"),
+        (InvoiceChange, "on_rounding"),
+        (ProductChange, "name"),
+        (ProductChange, "type"),
+        (ProductChange, "price_includes_tax"),
+        (ConnectionChange, "name"),
+        (ConnectionChange, "credentials"),
+    ],
+)
+def test_a_change_cannot_null_what_a_record_must_have(model: type[BaseModel], name: str) -> None:
+    assert {where[0] for where, _ in wrong(model, {name: None})} == {name}
+
+
+PAIRS: list[tuple[type[Draft], type[Change], set[str]]] = [
+    (ContactDraft, ContactChange, set()),
+    (ProductDraft, ProductChange, set()),
+    (InvoiceDraft, InvoiceChange, {"document_type", "finalize"}),
+]
+
+
+@pytest.mark.parametrize(("draft", "change", "left_out"), PAIRS)
+def test_a_change_has_the_fields_of_its_draft_and_promises_no_default(
+    draft: type[Draft], change: type[Change], left_out: set[str]
+) -> None:
+    assert draft.model_fields.keys() - change.model_fields.keys() == left_out
+    assert change.model_fields.keys() <= draft.model_fields.keys()
+    schema = change.model_json_schema()
+    assert "required" not in schema
+    assert [name for name, one in schema["properties"].items() if "default" in one] == []
+    for name, info in change.model_fields.items():
+        assert info.description == draft.model_fields[name].description
+
+
+@pytest.mark.parametrize(("draft", "change", "left_out"), PAIRS)
+def test_a_change_may_null_just_what_a_draft_may(
+    draft: type[Draft], change: type[Change], left_out: set[str]
+) -> None:
+    for name in change.model_fields:
+        allowed = {one: _takes_null(one, name) for one in (draft, change)}
+        assert allowed[draft] == allowed[change], name
+
+
+def _takes_null(model: type[BaseModel], name: str) -> bool:
+    try:
+        model.model_validate({**SMALLEST[model], name: None})
+    except ValidationError as error:
+        return name not in {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+    return True
+
+
+# Contacts
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"company_name": "A"}, "company"),
+        ({"contact_person": "B"}, "person"),
+        ({"company_name": "A", "contact_person": "B"}, "company"),
+        ({"kind": "person", "company_name": "A", "contact_person": "B"}, "person"),
+        ({"kind": "company", "company_name": "A"}, "company"),
+    ],
+)
+def test_a_contacts_kind_is_guessed_from_its_names(said: dict[str, str], kind: str) -> None:
+    assert ContactDraft.model_validate(said).kind == kind
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"kind": "company"}, {"kind": "company", "contact_person": "B"}, {"kind": "person", "company_name": "A"}]
+)
+def test_a_contact_has_the_name_of_its_kind(said: dict[str, str]) -> None:
+    assert wrong(ContactDraft, said) == [((), "value_error")]
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ({"line1": "Dam 1"}, "Dam 1"),
+        ({"line1": "Dam 1", "street": "Rokin", "house_number": "2"}, "Dam 1"),
+        ({"street": "Rokin", "house_number": "2", "house_number_addition": "bis"}, "Rokin 2bis"),
+        ({"street": "Rokin"}, "Rokin"),
+        ({"house_number": "2"}, None),
+        ({"city": "Delft"}, None),
+        ({}, None),
+    ],
+)
+def test_an_address_has_one_first_line(said: dict[str, str], line: str | None) -> None:
+    assert Address.model_validate(said).first_line() == line
+
+
+# Lines
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"unit_price": None},
+        {"type": "text", "unit_price": "1"},
+        {"type": "text", "quantity": "1"},
+        {"type": "text", "vat_treatment": "domestic_high"},
+        {"type": "text", "ledger_account_id": "8000"},
+        {"unit_price": "1", "vat_code_id": "1", "vat_treatment": "zero"},
+        {"unit_price": "1", "discount_percent": "100.01"},
+        {"unit_price": "1", "discount_percent": "-1"},
+        {"unit_price": "1", "vat_treatment": "standard"},
+        {"unit_price": "1", "vat_country": "nl"},
+    ],
+)
+def test_a_line_that_cannot_be_booked_is_refused(said: dict[str, Any]) -> None:
+    wrong(LineDraft, {"description": "x", **said})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"unit_price": "1"},
+        {"product_id": "7"},
+        {"type": "text"},
+        {"unit_price": "-1", "quantity": "-2"},
+        {"unit_price": "1", "vat_code_id": "1"},
+        {"unit_price": "1", "vat_treatment": "oss", "vat_rate": "19", "vat_country": "DE"},
+        {"unit_price": "1", "discount_percent": 100},
+    ],
+)
+def test_a_line_that_can_be_booked_is_taken(said: dict[str, Any]) -> None:
+    assert LineDraft.model_validate({"description": "x", **said}).given().keys() == {"description", *said}
+
+
+@pytest.mark.xfail(strict=True, reason="LineDraft.vat_rate has no bounds: at -100 money.split divides by zero")
+@pytest.mark.parametrize("rate", ["-21", "-100", "100000"])
+def test_a_vat_rate_is_a_percentage_that_can_be_charged(rate: str) -> None:
+    wrong(LineDraft, {"description": "x", "unit_price": "1", "vat_rate": rate})
+
+
+# Records
+
+
+def test_a_record_as_answered_shows_neither_provider_nor_raw_unasked() -> None:
+    contact = Contact(id="1", kind="person", roles=["customer"], name="J", archived=False)
+    assert not {"provider", "raw"} & contact.model_dump().keys()
+    assert contact.model_dump().keys() >= {"email", "address", "created_at"}
+
+
+def test_a_record_says_its_decimals_as_text() -> None:
+    code = VatCode(id="1", name="Hoog", rate=Decimal("21.00"), category="S", treatment="domestic_high", direction="sale")
+    assert code.model_dump(mode="json")["rate"] == "21"
+    product = Product(id="1", name="x", type="goods", price=Decimal("1E+2"), price_includes_tax=False, archived=False)
+    assert product.model_dump(mode="json")["price"] == "100.00"
+
+
+@pytest.mark.parametrize("model", [Contact, Invoice, Payment, Product])
+def test_what_refers_to_other_records_is_a_field_there_is(model: Any) -> None:
+    for dotted in model.referred:
+        fields: Any = model.model_fields
+        *way, last = dotted.split(".")
+        for step in way:
+            fields = _inner(fields[step].annotation).model_fields
+        assert last in fields
+
+
+def _inner(annotation: Any) -> Any:
+    """The model inside ``X | None`` and ``list[X] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        if (found := _inner(part)) is not None:
+            return found
+    return None
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=120, derandomize=True, deadline=None)
+def test_a_name_that_is_taken_can_be_printed_on_one_line(text: str) -> None:
+    try:
+        draft = ContactDraft.model_validate({"company_name": text})
+    except ValidationError:
+        return
+    assert draft.company_name == text
+    assert text.strip(" \t\n")
+    assert not any(ord(letter) < 32 or ord(letter) == 127 for letter in text)

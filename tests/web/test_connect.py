@@ -1,0 +1,127 @@
+"""One-time links: the page on which an account's owner gives credentials, as a browser without scripts would use it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.house import PUBLIC_URL, House
+
+PROVIDER = "memory"
+
+
+async def pending(house: House) -> str:
+    """A connection that waits for its owner."""
+    answer = await house.client.post("/v1/connections", json={"provider": PROVIDER, "name": "Webshop <b>Jansen</b>"})
+    assert answer.status_code == 201
+    assert answer.json()["status"] == "pending"
+    return str(answer.json()["id"])
+
+
+async def link(house: House, connection: str) -> str:
+    answer = await house.client.post(f"/v1/connections/{connection}/link")
+    assert answer.status_code == 200
+    url = str(answer.json()["url"])
+    assert url.startswith(f"{PUBLIC_URL}/connect/")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer.json()["expires_at"])
+    return url
+
+
+def filled_in(house: House, **more: str) -> dict[str, str]:
+    return {**{name: str(value) for name, value in house.emulator(PROVIDER).credentials().items()}, **more}
+
+
+async def test_an_owner_connects_through_the_page_and_the_link_is_spent(house: House) -> None:
+    connection = await pending(house)
+    url = await link(house, connection)
+    browser = await house.anonymous()
+
+    page = await browser.get(url)
+    assert page.status_code == 200
+    assert "&lt;b&gt;Jansen" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+
+    asked = await browser.post(url, data=filled_in(house))
+    assert asked.status_code == 422, "these credentials reach several administrations"
+    choices = re.findall(r'<option value="([^"]+)"', asked.text)
+    assert choices
+
+    done = await browser.post(url, data=filled_in(house, company_id=choices[0]))
+    assert done.status_code == 200, done.text
+    shown = (await house.client.get(f"/v1/connections/{connection}")).json()
+    assert shown["status"] == "active"
+    assert shown["company"]["id"] == choices[0]
+
+    assert (await browser.get(url)).status_code == 404
+    assert (await browser.post(url, data=filled_in(house, company_id=choices[0]))).status_code == 404
+
+
+async def test_wrong_credentials_are_told_on_the_page_and_change_nothing(house: House) -> None:
+    connection = await pending(house)
+    url = await link(house, connection)
+    browser = await house.anonymous()
+    page = await browser.post(url, data={"type": "api_token", "api_token": "canary-not-a-token"})
+    assert page.status_code == 422
+    assert 'role="alert"' in page.text
+    assert "canary" not in page.text
+    assert (await house.client.get(f"/v1/connections/{connection}")).json()["status"] == "pending"
+    assert (await browser.get(url)).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"type=", b"\xff\xfe", b"a=1&" * 60, b"x" * 30_000])
+async def test_nonsense_in_the_form_is_told_and_changes_nothing(house: House, body: bytes) -> None:
+    connection = await pending(house)
+    url = await link(house, connection)
+    browser = await house.anonymous()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    page = await browser.post(url, content=body, headers=headers)
+    assert 400 <= page.status_code < 500
+    assert (await house.client.get(f"/v1/connections/{connection}")).json()["status"] == "pending"
+
+
+async def test_the_page_speaks_dutch_to_who_asks_for_it(house: House) -> None:
+    url = await link(house, await pending(house))
+    browser = await house.anonymous()
+    dutch = await browser.get(url, headers={"accept-language": "nl-NL,nl;q=0.9"})
+    assert '<html lang="nl">' in dutch.text
+    assert "koppelen" in dutch.text
+    assert '<html lang="en">' in (await browser.get(url)).text
+
+
+async def test_a_link_ends_after_a_day_and_when_the_connection_changes(house: House) -> None:
+    connection = await pending(house)
+    browser = await house.anonymous()
+    overtaken = await link(house, connection)
+    house.clock.advance(1)
+    await house.client.patch(f"/v1/connections/{connection}", json={"name": "Renamed"})
+    assert (await browser.get(overtaken)).status_code == 404
+    url = await link(house, connection)
+    house.clock.advance(24 * 3600 + 1)
+    assert (await browser.get(url)).status_code == 404
+
+
+async def test_a_forged_link_opens_nothing(house: House) -> None:
+    url = await link(house, await pending(house))
+    browser = await house.anonymous()
+    token = url.rpartition("/")[2]
+    for forged in [token[:-4], token[4:], "A" * len(token), token.swapcase(), "x", "AAAAAAAA"]:
+        assert (await browser.get(f"/connect/{forged}")).status_code == 404
+
+
+async def test_a_link_needs_the_right_to_manage_connections(house: House) -> None:
+    connection = await pending(house)
+    reader = await house.client_for(scopes=["connections:read"])
+    assert (await reader.post(f"/v1/connections/{connection}/link")).status_code == 403
+    stranger = await house.client_for(tenant="other")
+    assert (await stranger.post(f"/v1/connections/{connection}/link")).status_code == 404
+
+
+async def test_a_pending_connection_says_so_and_calls_nobody(house: House) -> None:
+    connection = await pending(house)
+    before = len(house.emulator(PROVIDER).journal)
+    answer = await house.client.get(f"/v1/connections/{connection}/contacts")
+    problem: dict[str, Any] = answer.json()
+    assert (answer.status_code, problem["code"], problem["fix"]) == (424, "connection_pending", "owner")
+    assert len(house.emulator(PROVIDER).journal) == before

@@ -1,0 +1,347 @@
+"""The published contract: valid, current, whole, and exactly what the models accept."""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from pydantic import ValidationError
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from gateway.contract import models
+from gateway.contract.exact import Json, dumps, loads
+from gateway.contract.models.base import Shape
+from gateway.contract.operations import BY_NAME, OPERATIONS, RESOURCE_OPERATIONS, Operation
+from gateway.engine.asked import parameters, read_query
+from gateway.web.document import check, document, document_bytes, document_text, files, write
+from gateway.web.document.examples import REQUESTS, Example, shown
+from gateway.web.problems import ALL_KINDS
+
+OPENAPI = Path(__file__).parents[2] / "openapi"
+STALE = "openapi/ is stale: run ./dev generate"
+NAMES = [operation.name for operation in OPERATIONS]
+
+
+@cache
+def published() -> dict[str, Any]:
+    made: dict[str, Any] = loads(document_text())
+    return made
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    registry = Registry().with_resource("urn:polder", Resource.from_contents(document(), DRAFT202012))
+    return Draft202012Validator({"$ref": f"urn:polder#/components/schemas/{name}"}, registry=registry)
+
+
+def described(operation: Operation) -> dict[str, Any]:
+    told: dict[str, Any] = published()["paths"][operation.path][operation.method.lower()]
+    return told
+
+
+def accepted(model: type[Shape], body: Json) -> bool:
+    try:
+        model.model_validate(loads(dumps(body)))
+    except ValidationError:
+        return False
+    return True
+
+
+def texts(value: Json) -> Iterator[str]:
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from texts(one)
+    elif isinstance(value, str):
+        yield value
+
+
+# The document as a whole
+
+
+def test_it_is_valid_openapi() -> None:
+    validate(document())
+
+
+def test_it_is_committed_as_it_should_be() -> None:
+    assert check(OPENAPI) == [], STALE
+
+
+def test_it_is_the_same_every_time() -> None:
+    assert document_text() == document_text()
+    assert document_text().endswith("}\n")
+    assert loads(document_bytes("https://polder.example")) == published()
+
+
+def test_stale_missing_and_needless_files_are_found_and_mended(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert check(tmp_path) == []
+    examples = sorted((tmp_path / "examples").iterdir())
+    examples[0].unlink()
+    examples[1].write_text("{}", encoding="utf-8")
+    (tmp_path / "examples" / "99-old.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "openapi.json").write_text("{}", encoding="utf-8")
+    assert len(check(tmp_path)) == 4
+    write(tmp_path)
+    assert check(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("public_url", "server"),
+    [("https://polder.example", "/"), ("http://localhost:8080", "/"), ("https://acme.example/books", "/books")],
+)
+def test_its_server_is_a_path_on_whatever_host_it_was_read_from(public_url: str, server: str) -> None:
+    told = document(public_url)
+    assert told["servers"][0]["url"] == server
+    types = {example["value"]["type"] for example in told["components"]["examples"].values()}
+    assert types == {f"{public_url}/docs/problems/{code}" for code in ALL_KINDS}
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
+    told = published()
+    references = {text for text in texts(told) if text.startswith("#/")}
+    for reference in references:
+        found: Any = told
+        for step in reference[2:].split("/"):
+            found = found[step]
+    components = {
+        f"#/components/{kind}/{name}"
+        for kind, named in told["components"].items()
+        if kind != "securitySchemes"
+        for name in named
+    }
+    assert components == references
+
+
+# Operations
+
+
+def test_it_has_every_operation_and_no_other() -> None:
+    found = {(path, method) for path, methods in published()["paths"].items() for method in methods}
+    assert found == {(operation.path, operation.method.lower()) for operation in OPERATIONS}
+    ids = [described(operation)["operationId"] for operation in OPERATIONS]
+    assert len(set(ids)) == len(ids)
+    tags = {tag["name"] for tag in published()["tags"]}
+    assert {operation.resource for operation in OPERATIONS} == tags
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_is_described_as_the_table_says(name: str) -> None:
+    operation = BY_NAME[name]
+    told = described(operation)
+    assert told["operationId"] == operation.operation_id
+    assert told["x-scopes"] == ([operation.scope] if operation.scope else [])
+    assert ("requestBody" in told) == (operation.accepts is not None or (name.startswith("raw.") and name != "raw.get"))
+    shared = published()["components"]["parameters"]
+    given = [shared[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in told["parameters"]]
+    in_path = {one["name"] for one in given if one["in"] == "path"}
+    in_query = {one["name"] for one in given if one["in"] == "query"} - {"query"}
+    headers = {one["name"] for one in given if one["in"] == "header"}
+    assert in_path == set(re.findall(r"{(\w+)}", operation.path))
+    assert in_query == set(parameters(operation))
+    assert ("Idempotency-Key" in headers) == operation.is_write
+    assert all(one["description"] for one in given)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_says_what_it_may_answer(name: str) -> None:
+    operation = BY_NAME[name]
+    responses = described(operation)["responses"]
+    expected = {"401", "422", "429", "500", "503", "default"}
+    expected.add("2XX" if operation.shape == "theirs" else str(operation.status))
+    if operation.scope is not None:
+        expected.add("403")
+    if "{" in operation.path:
+        expected.add("404")
+    if operation in RESOURCE_OPERATIONS:
+        expected |= {"405", "424", "502", "504"}
+    if operation.accepts is not None:
+        expected |= {"400", "413", "415"}
+    if operation.fresh_for:
+        expected.add("304")
+    assert expected <= responses.keys()
+
+
+def test_every_code_can_be_met_somewhere() -> None:
+    shown_codes = {
+        code
+        for response in published()["components"]["responses"].values()
+        for code in response["content"]["application/problem+json"]["examples"]
+    }
+    assert shown_codes == ALL_KINDS.keys()
+
+
+# Examples
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_json_answer_has_a_valid_example(name: str) -> None:
+    operation = BY_NAME[name]
+    if operation.answers is None:
+        assert operation.shape in ("nothing", "file", "theirs")
+        return
+    content = described(operation)["responses"][str(operation.status)]["content"]["application/json"]
+    schema = content["schema"]["$ref"].rpartition("/")[2]
+    validator(schema).validate(content["example"])
+    record = content["example"]["data"][0] if operation.shape == "list" else content["example"]
+    operation.answers.model_validate_json(dumps(record))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_body_has_examples_that_are_accepted(name: str) -> None:
+    operation = BY_NAME[name]
+    if operation.accepts is None:
+        return
+    examples = described(operation)["requestBody"]["content"]["application/json"]["examples"]
+    assert examples
+    for example in examples.values():
+        validator(operation.accepts.__name__).validate(example["value"])
+        assert accepted(operation.accepts, example["value"])
+
+
+@pytest.mark.parametrize("code", ALL_KINDS)
+def test_every_problem_has_a_valid_example(code: str) -> None:
+    example = published()["components"]["examples"][code]["value"]
+    validator("Problem").validate(example)
+    assert (example["code"], example["status"]) == (code, ALL_KINDS[code].status)
+
+
+@pytest.mark.parametrize("example", REQUESTS, ids=lambda example: example.title)
+def test_a_request_example_is_one_that_its_operation_understands(example: Example) -> None:
+    operation = BY_NAME[example.operation]
+    assert set(example.path) == set(re.findall(r"{(\w+)}", operation.path))
+    read_query(operation, tuple(example.query.items()))
+    assert example.status == operation.status
+    assert (example.body is not None) <= (operation.accepts is not None)
+    if example.answer is not None:
+        assert operation.answers is not None
+        assert example.answer.keys() <= operation.answers.model_fields.keys()
+
+
+def test_request_examples_use_only_what_an_earlier_one_remembered() -> None:
+    known = {"connection_id"}
+    for example in REQUESTS:
+        used = {text for value in (dict(example.path), example.body) for text in texts(value)}
+        assert {text[1:-1] for text in used if re.fullmatch(r"{\w+}", text)} <= known
+        known |= example.remember.keys()
+
+
+def test_request_examples_are_published_in_their_order() -> None:
+    named = sorted(name for name in files() if name.startswith("examples/"))
+    told = [loads(files()[name]) for name in named]
+    assert [one["title"] for one in told] == [example.title for example in REQUESTS]
+    assert all({"title", "operation", "path", "expects"} <= one.keys() for one in told)
+
+
+def test_names_in_braces_are_shown_as_ids() -> None:
+    body = {"contact_id": "{contact_id}", "lines": [{"description": "{}", "product_id": "{product_id}"}]}
+    with pytest.raises(KeyError):
+        shown(body)
+    assert shown({"a": ["{contact_id}", 1, None]}) == {"a": ["48213377", 1, None]}
+
+
+# Schemas are what the models accept
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"company_name": "A"},
+        {"contact_person": "B"},
+        {"company_name": None},
+        {"company_name": "A", "contact_person": "B"},
+        {"kind": "company", "company_name": "A"},
+        {"kind": "company", "contact_person": "B"},
+        {"kind": "company", "company_name": None, "contact_person": "B"},
+        {"kind": "person", "company_name": "A"},
+        {"kind": "person", "contact_person": "B"},
+        {"kind": "person", "contact_person": "B", "company_name": "A"},
+        {"kind": None, "company_name": "A"},
+        {"kind": "robot", "company_name": "A"},
+        {"company_name": " "},
+        {"company_name": "A", "roles": []},
+        {"company_name": "A", "payment_term_days": -1},
+        {"company_name": "A", "country": "NL"},
+        {"company_name": "A", "address": {"country": "nl"}},
+        {"company_name": "A", "address": {"line1": "a\u0000"}},
+        {"company_name": "A", "email": "a@b"},
+        {"company_name": "A", "email": "a b@c"},
+    ],
+)
+def test_the_schema_of_a_contact_is_the_model(body: Json) -> None:
+    assert validator("ContactDraft").is_valid(body) == accepted(models.ContactDraft, body)
+
+
+_LINE_VALUES = {
+    "type": st.sampled_from(["item", "text", None, "other"]),
+    "description": st.sampled_from(["x", "", None]),
+    "product_id": st.sampled_from(["1", None, "a/b"]),
+    "quantity": st.sampled_from(["2", "0.5", None, "x", 3]),
+    "unit_price": st.sampled_from(["2.00", None, 12, "1e3", True]),
+    "discount_percent": st.sampled_from(["0", "100", "100.01", "-1", "-0", "099.5", None, 50, 101]),
+    "vat_code_id": st.sampled_from(["21", None]),
+    "vat_treatment": st.sampled_from(["zero", None, "none"]),
+    "ledger_account_id": st.sampled_from(["8000", None]),
+    "vat_rate": st.sampled_from(["21", None]),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=_LINE_VALUES))
+def test_the_schema_of_a_line_is_the_model(line: Json) -> None:
+    assert validator("LineDraft").is_valid(line) == accepted(models.LineDraft, line)
+
+
+@given(st.from_regex(r"-?0{0,14}[0-9]{1,4}(\.[0-9]{1,13})?", fullmatch=True))
+def test_the_pattern_of_a_percentage_is_the_rule(text: str) -> None:
+    line = {"description": "x", "unit_price": "1", "discount_percent": text}
+    assert validator("LineDraft").is_valid(line) == accepted(models.LineDraft, line)
+
+
+@pytest.mark.parametrize(
+    ("written", "good"),
+    [
+        ("12.40", True),
+        ("0.000000000001", True),
+        ("0.0000000000001", False),
+        ("1e-300", False),
+        ("999999999999999", True),
+        ("1000000000000000", False),
+        ("-0.5", True),
+    ],
+)
+def test_an_amount_written_as_a_number_has_twelve_decimals_at_most(written: str, good: bool) -> None:
+    schema = published()["components"]["schemas"]["PaymentDraft"]["properties"]["amount"]
+    number = next(one for one in schema["anyOf"] if one["type"] == "number")
+    value = Decimal(written)
+    within = number["exclusiveMinimum"] < value < number["exclusiveMaximum"] and value % number["multipleOf"] == 0
+    assert within == good
+    assert accepted(models.PaymentDraft, {"amount": value}) == good
+
+
+@pytest.mark.parametrize("name", ["ContactChange", "InvoiceChange", "ProductChange", "ConnectionChange"])
+def test_a_change_may_be_empty_and_promises_no_default(name: str) -> None:
+    assert validator(name).is_valid({})
+    schema = published()["components"]["schemas"][name]
+    assert [field for field, one in schema["properties"].items() if "default" in one] == []
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("model", [models.Contact, models.Invoice, models.Product, models.Payment, models.VatCode])
+def test_an_answer_names_all_its_fields_and_stays_open(model: type[Shape]) -> None:
+    schema = published()["components"]["schemas"][model.__name__]
+    assert set(schema["required"]) == model.model_fields.keys() - {"provider", "raw"}
+    assert {"provider", "raw"} <= schema["properties"].keys()
+    assert ("warnings" in schema["properties"]) == (model is not models.VatCode)
+    assert schema.get("additionalProperties", True) is True
+    assert "enum" not in {key for one in schema["properties"].values() for key in one}
