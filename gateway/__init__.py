@@ -1,0 +1,1 @@
+"""Polder: one API over Dutch bookkeeping."""

@@ -46,9 +46,7 @@ class Polder:
             metrics=metrics,
             log=Log(sys.stderr.buffer, clock, human=sys.stderr.isatty()),
             public_url=settings.base_url,
-            limits=Limits(
-                deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit
-            ),
+            limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             lifespan=self._lifespan,
             further_pages=connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
         )

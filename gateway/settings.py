@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="POLDER_", extra="ignore")
 
     env: str = Field(default="local", description="The environment's name; sealed secrets open in no other.")
-    home: Path = Field(default=Path(".polder"), description="Where state lives that is configured to live nowhere else.")
+    home: Path = Field(
+        default=Path(".polder"), description="Where state lives that is configured to live nowhere else."
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=1, description="One process; run more nodes instead.")

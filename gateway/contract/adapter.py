@@ -99,7 +99,7 @@ class Resource(Generic[ItemT, DraftT]):
     required: ClassVar[frozenset[str]] = frozenset()
     """Filters without which this system has no list (422 ``filter_required``)."""
     holds: ClassVar[frozenset[str]] = frozenset()
-    """Draft fields (dotted: ``address.city``, ``lines.unit``) this system can hold. Others are ``field_unsupported``."""
+    """Draft fields (dotted: ``address.city``, ``lines.unit``) this system can hold; others: ``field_unsupported``."""
     kept: ClassVar[frozenset[str]] = frozenset({"external_ref"})
     """Fields that Polder keeps itself, because the system has no place for them."""
     calls: ClassVar[Mapping[str, str]] = {}

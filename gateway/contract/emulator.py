@@ -60,6 +60,11 @@ class _Armed:
     when: Callable[[Seen], bool]
 
 
+def _always(seen: Seen) -> bool:
+    del seen
+    return True
+
+
 class Emulator(ABC):
     """A provider in memory. Subclasses bring the application and the books; this brings the journal and the faults."""
 
@@ -101,7 +106,7 @@ class Emulator(ABC):
     def is_token_request(self, seen: Seen) -> bool:
         """Whether that request asked for a token (a log-in, an exchange, a refresh)."""
 
-    def fail(self, fault: Fault, *, times: int = 1, when: Callable[[Seen], bool] = lambda seen: True) -> None:
+    def fail(self, fault: Fault, *, times: int = 1, when: Callable[[Seen], bool] = _always) -> None:
         """Let the next ``times`` requests for which ``when`` holds go wrong."""
         self._faults.append(_Armed(fault, times, when))
 
@@ -110,6 +115,7 @@ class Emulator(ABC):
         self._faults.clear()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request, as the provider would or as a fault has it."""
         if scope["type"] != "http":
             return
         body = await _read(receive)

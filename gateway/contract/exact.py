@@ -30,5 +30,5 @@ def loads(text: bytes | str) -> Any:
 
 
 def dumps(value: object) -> bytes:
-    """Write a JSON value as UTF-8; a ``Decimal`` becomes the number that spells it. Raises ``TypeError`` for the rest."""
+    """Write a JSON value as UTF-8; a ``Decimal`` becomes the number that spells it. Raises ``TypeError``."""
     return _encoder.encode(value)

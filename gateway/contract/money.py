@@ -28,7 +28,7 @@ def decimal_of(value: object) -> Decimal:
     12 after the point.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError("a decimal is a string such as \"12.40\" or a JSON number")
+        raise ValueError('a decimal is a string such as "12.40" or a JSON number')
     if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 30):
         raise ValueError("a decimal has at most 15 digits before and 12 after the point")
     if isinstance(value, int) and abs(value) >= 10**INTEGER_DIGITS:

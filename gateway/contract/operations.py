@@ -94,7 +94,9 @@ def _choices(literal: object) -> tuple[str, ...]:
 
 
 _EXTERNAL_REF = Filter("external_ref", "Your own reference, exactly.", guaranteed=True)
-_Q = Filter("q", "Every word, anywhere in the record's names, codes and addresses; case does not matter.", guaranteed=True)
+_Q = Filter(
+    "q", "Every word, anywhere in the record's names, codes and addresses; case does not matter.", guaranteed=True
+)
 _UPDATED_SINCE = Filter("updated_since", "Changed at or after this UTC timestamp.", "instant")
 _RECORD = ("provider", "raw")
 

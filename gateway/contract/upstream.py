@@ -138,7 +138,7 @@ class Upstream(Protocol):
         """Wait for all at once, no more of them in flight than the provider's pace allows; results in their order."""
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
-        """A slow-changing fact of this connection (its VAT codes): loaded at most every few minutes, or now if fresh."""
+        """A slow-changing fact of this connection (its VAT codes): loaded every few minutes at most, or now."""
 
     def unsupported(self, pointer: str, reason: str) -> None:
         """Say that the system cannot hold what stands at a pointer.

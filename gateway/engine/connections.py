@@ -421,7 +421,9 @@ def merged_settings(provider: Provider, before: Mapping[str, Any], given: Mappin
 
 def _is_setting(value: object) -> bool:
     texts = value if isinstance(value, list) else [value]
-    return len(texts) <= 50 and all(isinstance(one, str) and 1 <= len(one) <= 255 and one.isprintable() for one in texts)
+    return len(texts) <= 50 and all(
+        isinstance(one, str) and 1 <= len(one) <= 255 and one.isprintable() for one in texts
+    )
 
 
 def chosen_company(companies: Sequence[CompanyAccess], wanted: str | None) -> CompanyAccess:

@@ -82,7 +82,14 @@ class Wire:
         self._transports: dict[str, Transport] = {}
 
     async def send(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, *, within: float,
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        within: float,
         timeouts: Timeouts = READING,
     ) -> Reply:
         """Send one request and read its answer. ``within`` is what is left of the caller's time, in seconds.
@@ -101,7 +108,12 @@ class Wire:
         return reply
 
     def _request(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes,
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
         timeouts: dict[str, float],
     ) -> httpx.Request:
         base = httpx.URL(origin)

@@ -86,9 +86,7 @@ class LinkBooks:
     async def put(self, connection_id: str, resource: str, record_id: str, fields: Mapping[str, str | None]) -> None:
         """Keep these fields of a record; None forgets one. Raises ``conflict`` where a unique value is another's."""
         book = await self.of(connection_id, resource)
-        rows = [
-            LinkRow(record_id, name, value, name in UNIQUE) for name, value in fields.items() if value is not None
-        ]
+        rows = [LinkRow(record_id, name, value, name in UNIQUE) for name, value in fields.items() if value is not None]
         if rows:
             await self._links.put(connection_id, resource, rows)
             for row in rows:
@@ -105,9 +103,7 @@ class LinkBooks:
             await self._links.remove(connection_id, resource, record_id)
             book.drop(record_id)
 
-    async def claim(
-        self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID
-    ) -> "Claim":
+    async def claim(self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID) -> "Claim":
         """Reserve unique values for a record that is about to be made. Raises ``conflict`` where one is taken."""
         unique = {name: value for name, value in fields.items() if name in UNIQUE}
         book = await self.of(connection_id, resource)

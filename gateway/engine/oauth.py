@@ -13,7 +13,9 @@ from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
-_OURS = frozenset({"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope"})
+_OURS = frozenset(
+    {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope"}
+)
 """Errors that say something of our configuration and nothing of the connection (RFC 6749 §5.2)."""
 
 
@@ -49,9 +51,7 @@ def code_request(
 
 def refresh_request(scheme: OAuth2, client_id: Secret, client_secret: Secret, refresh_token: Secret) -> Request:
     """The request that turns a refresh token into a new pair."""
-    return _token_request(
-        scheme, "refresh_token", client_id, client_secret, refresh_token=refresh_token.reveal()
-    )
+    return _token_request(scheme, "refresh_token", client_id, client_secret, refresh_token=refresh_token.reveal())
 
 
 def revocation_request(scheme: OAuth2, client_id: Secret, client_secret: Secret, token: AccessToken) -> Request | None:

@@ -138,7 +138,9 @@ class Engine(Opener):
             if kept is None or now >= kept.stale_until or not is_passing(problem):
                 raise
             self._observer.cache(task.operation.resource, "stale_error")
-            return self._answer(task, kept, f"polder; fwd=stale; fwd-status={problem.kind.status}; detail=stale-if-error")
+            return self._answer(
+                task, kept, f"polder; fwd=stale; fwd-status={problem.kind.status}; detail=stale-if-error"
+            )
         self._observer.cache(task.operation.resource, "miss")
         stored = "; stored" if task.operation.fresh_for else ""
         return self._answer(task, fetched, f"polder; fwd={directives.forwarding}{stored}")
@@ -151,9 +153,7 @@ class Engine(Opener):
 
     async def _fetch(self, task: _Task, key: tuple[str, ...]) -> Kept:
         up = self._outbound_for(task)
-        reader = Reader(
-            task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name
-        )
+        reader = Reader(task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name)
         try:
             found = await self._found(reader, task)
         except Problem as problem:
@@ -258,8 +258,7 @@ class Engine(Opener):
         if operation.verb == "create":
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
-            created = await self._to_the_end(lambda: self._created(call, draft))
-            return created
+            return await self._to_the_end(lambda: self._created(call, draft))
         connection = await self.connections.of(call.caller, call.path["connection_id"])
         if operation.verb == "update":
             change = read_body(operation, call.body)

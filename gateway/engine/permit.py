@@ -41,7 +41,7 @@ def permit_use(connection: StoredConnection) -> None:
 
 
 def resource_for(adapter: Adapter, operation: Operation) -> Resource[Any, Any]:
-    """The adapter's resource, if it can do the operation. Raises ``operation_unsupported`` with a complete ``Allow``."""
+    """The adapter's resource, if it can do this. Raises ``operation_unsupported`` with a complete ``Allow``."""
     resource = adapter.resources.get(operation.resource)
     if resource is not None and resource.can(operation.verb):
         return resource

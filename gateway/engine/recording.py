@@ -1,4 +1,4 @@
-"""What stands between a system's record and ours: ids that survive, fields Polder keeps, fields a system cannot hold."""
+"""What stands between a system's record and ours: ids that survive, fields kept by Polder, fields nobody can hold."""
 
 from collections.abc import Mapping
 from typing import Any

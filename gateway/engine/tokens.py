@@ -25,8 +25,8 @@ from gateway.engine.http import WRITING, NotSent, Unanswered, Wire
 from gateway.engine.oauth import read_token, refresh_request, revocation_request
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
-from gateway.engine.upstream import encode
 from gateway.engine.storage import Storage, StoredConnection, StoredToken
+from gateway.engine.upstream import encode
 
 MARGIN = timedelta(minutes=5)
 TOKEN_WAIT = 30.0
@@ -64,9 +64,7 @@ class Tokens:
             return known.token
         return await self._flights.share((connection.id,), lambda: self._obtain(connection, provider, None))
 
-    async def replace(
-        self, connection: StoredConnection, provider: Provider, rejected: AccessToken
-    ) -> AccessToken:
+    async def replace(self, connection: StoredConnection, provider: Provider, rejected: AccessToken) -> AccessToken:
         """Another token than the one the provider just rejected. Raises ``Problem`` where there is none."""
         known: StoredToken | None = self._known.get(connection.id)
         if known is not None and known.token.value != rejected.value and self._is_fresh(known):
@@ -172,7 +170,8 @@ class Tokens:
         if problem.code != "credentials_rejected":
             return problem
         refused = _Refused(
-            "The accounting system refuses the connection's credentials. Its owner must give new ones.", problem.upstream
+            "The accounting system refuses the connection's credentials. Its owner must give new ones.",
+            problem.upstream,
         )
         self._refused[connection.id] = refused
         return refused.problem()
@@ -190,9 +189,7 @@ class Tokens:
             return await self.ask(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant))
         raise TypeError("an OAuth token comes from its owner's authorization, not from stored credentials")
 
-    async def ask(
-        self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken]
-    ) -> AccessToken:
+    async def ask(self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken]) -> AccessToken:
         """Ask a token endpoint, and read its reply. Raises ``Problem``."""
         started = self._clock.monotonic()
         outcome: TokenOutcome = "unknown"
@@ -222,13 +219,22 @@ class Tokens:
         headers, body = encode(request)
         try:
             return await self._wire.send(
-                request.method, provider.origins[request.origin], request.target, headers, body,
-                within=TOKEN_WAIT, timeouts=WRITING,
+                request.method,
+                provider.origins[request.origin],
+                request.target,
+                headers,
+                body,
+                within=TOKEN_WAIT,
+                timeouts=WRITING,
             )
         except NotSent as error:
-            raise Problem("upstream_unavailable", f"{provider.adapter.title} cannot be reached.", outcome="not_sent") from error
+            raise Problem(
+                "upstream_unavailable", f"{provider.adapter.title} cannot be reached.", outcome="not_sent"
+            ) from error
         except Unanswered as error:
-            raise Problem("upstream_timeout", f"{provider.adapter.title} gave no token in time.", outcome="not_sent") from error
+            raise Problem(
+                "upstream_timeout", f"{provider.adapter.title} gave no token in time.", outcome="not_sent"
+            ) from error
 
 
 def _outcome_of(problem: Problem) -> TokenOutcome:

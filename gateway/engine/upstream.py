@@ -94,6 +94,10 @@ class TokenSource:
     replace: Callable[[AccessToken], Awaitable[AccessToken]]
 
 
+def _unheard(problem: Problem | None) -> None:
+    del problem
+
+
 class Outbound:
     """The ``Upstream`` of one request of ours: see ``gateway.contract.upstream.Upstream`` for what each call means."""
 
@@ -109,7 +113,7 @@ class Outbound:
         deadline: float,
         creation_key: UUID,
         drop_unsupported: bool = False,
-        on_answer: Callable[[Problem | None], None] = lambda problem: None,
+        on_answer: Callable[[Problem | None], None] = _unheard,
     ) -> None:
         self._way = way
         self._provider = provider
@@ -190,7 +194,7 @@ class Outbound:
         raise problem
 
     async def exchange(self, request: Request) -> Reply:
-        """Send it, and give the reply whatever it says. A rejected token is replaced once; 401 means nothing was done."""
+        """Send it, and give the reply whatever it says. A rejected token is replaced once; nothing was done then."""
         token = await self._tokens.current()
         reply = await self._patiently(request, token)
         if self._rejects_token(reply):
@@ -271,7 +275,9 @@ class Outbound:
                         await semaphore.acquire()
                         taken.append(semaphore)
             except TimeoutError as error:
-                raise Problem("upstream_timeout", "Too much is under way for this connection; nothing was sent.") from error
+                raise Problem(
+                    "upstream_timeout", "Too much is under way for this connection; nothing was sent."
+                ) from error
             yield
         finally:
             for semaphore in taken:

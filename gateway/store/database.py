@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import aiosqlite
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -158,11 +159,30 @@ def _unavailable(error: DBAPIError, cause: BaseException | None) -> NoReturn:
 def _async_engine(url: URL) -> AsyncEngine:
     # hide_parameters: an error's text would otherwise quote the values of the statement.
     if _is_sqlite(url):
-        engine = create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S)
+        engine = create_async_engine(
+            url,
+            hide_parameters=True,
+            pool_timeout=_POOL_TIMEOUT_S,
+            connect_args={"async_creator_fn": _opened_sqlite},
+        )
         _prepare_sqlite(engine.sync_engine, references=True)
         return engine
     with _driver_needed():
         return create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True)
+
+
+async def _opened_sqlite(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - the driver's own options
+    """A connection, or else its error and no thread: the driver tells the thread to stop, but does not wait for it.
+
+    Such a thread would report to an event loop that is closed by then (aiosqlite issue 241, pull request 389).
+    """
+    connection = aiosqlite.connect(path, **options)
+    connection._thread.daemon = True  # as SQLAlchemy has it where it connects by itself
+    try:
+        return await connection
+    except sqlite3.Error:
+        await asyncio.to_thread(connection._thread.join)
+        raise
 
 
 def _migration_engine(url: URL) -> Engine:

@@ -1,8 +1,8 @@
 """What the laws are about: one connection of one adapter, its emulator, and drafts made from what it says it can hold.
 
-A law is a plain async test that takes a ``Subject``. It talks to Polder's own API and looks into the emulator's books and
-journal. Where the adapter does not offer what a law needs, ``Subject.need`` skips it with the reason capabilities give:
-the skip report is the list of what a system lacks.
+A law is a plain async test that takes a ``Subject``. It talks to Polder's own API and looks into the emulator's books
+and journal. Where the adapter does not offer what a law needs, ``Subject.need`` skips it with the reason capabilities
+give: the skip report is the list of what a system lacks.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 
 from gateway.contract.adapter import Adapter
 from gateway.contract.emulator import Emulator
+from gateway.contract.exact import Json as Value
 from gateway.contract.exact import dumps, loads
 from gateway.contract.operations import BY_NAME, Operation
 from tests.conformance.drafts import CONTACT, PRODUCT, held
@@ -58,13 +59,14 @@ class Subject:
         client: httpx2.AsyncClient | None = None,
         connection: str | None = None,
         headers: Mapping[str, str] | None = None,
-        **query: str,
+        query: Mapping[str, str] | None = None,
+        **parameters: str,
     ) -> httpx2.Response:
         """One request to Polder. ``path`` is below the connection and goes out as it is, undecoded."""
         asked = client or self.house.client
         target = f"/v1/connections/{connection or self.connection}{'/' if path else ''}{path}"
-        if query:
-            target = f"{target}?{httpx2.QueryParams(query)}"
+        if parameters or query:
+            target = f"{target}?{httpx2.QueryParams({**parameters, **(query or {})})}"
         sent = dict(headers or {})
         if body is not None:
             sent["content-type"] = "application/json"
@@ -73,7 +75,7 @@ class Subject:
 
     async def get(self, path: str, **query: str) -> Json:
         """A successful GET's JSON, fresh from the system."""
-        answer = await self.ask("GET", path, headers={"cache-control": "no-cache"}, **query)
+        answer = await self.ask("GET", path, headers={"cache-control": "no-cache"}, query=query)
         assert answer.status_code == 200, f"GET {path} {query}: {answer.status_code} {answer.text}"
         return body_of(answer)
 
@@ -89,7 +91,7 @@ class Subject:
             cursor = {"cursor": page["next_cursor"]}
         raise AssertionError(f"the walk through {resource} never ends")
 
-    async def refused(self, status: int, code: str, method: str, path: str, **asked: Any) -> Json:
+    async def refused(self, status: int, code: str, method: str, path: str, **asked: Value) -> Json:
         """The problem that a request ends in."""
         answer = await self.ask(method, path, **asked)
         problem = problem_of(answer)
@@ -151,14 +153,14 @@ class Subject:
 
     # --- making
 
-    async def make(self, resource: str, **fields: Any) -> Json:
+    async def make(self, resource: str, **fields: Value) -> Json:
         """Create a record; its JSON as answered."""
         self.need(f"{resource}.create")
         answer = await self.ask("POST", resource, body=await self.draft(resource, **fields))
         assert answer.status_code == 201, answer.text
         return body_of(answer)
 
-    async def draft(self, resource: str, **fields: Any) -> Json:
+    async def draft(self, resource: str, **fields: Value) -> Json:
         """A valid draft, no two alike, with these fields in it."""
         self._made += 1
         number = self._made
@@ -181,7 +183,7 @@ class Subject:
         whole = {"contacts": CONTACT, "products": PRODUCT}[resource]
         return await self.draft(resource, **held(whole, self.holds(resource)))
 
-    async def line(self, **fields: Any) -> Json:
+    async def line(self, **fields: Value) -> Json:
         """An invoice line of 20.00 and the high VAT rate."""
         line = {
             "description": "Volkoren brood",
@@ -214,7 +216,7 @@ class Subject:
         found: list[Json] = body_of(answer)["data"]
         return found
 
-    async def final_invoice(self, **fields: Any) -> Json:
+    async def final_invoice(self, **fields: Value) -> Json:
         """A booked invoice."""
         if self.capabilities["invoices.finalize"]["support"] != "native":
             return await self.make("invoices", finalize=True, **fields)

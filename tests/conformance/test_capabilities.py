@@ -31,7 +31,7 @@ async def test_an_absent_verb_costs_no_call(subject: Subject) -> None:
         pytest.skip(f"{subject.name}: it can do everything")
     for name in absent:
         operation = BY_NAME[name]
-        body = {} if operation.accepts is not None else None
+        body = b"{}" if operation.accepts is not None else None
         with subject.quiet():
             answer = await subject.ask(operation.method, path_of(name), body=body)
             assert problem_of(answer)["code"] == "operation_unsupported", f"{name}: {answer.text}"
@@ -61,7 +61,7 @@ async def test_a_missing_scope_costs_no_call(subject: Subject) -> None:
             if support["support"] != "missing_scope":
                 continue
             operation = BY_NAME[name]
-            body = {} if operation.accepts is not None else None
+            body = b"{}" if operation.accepts is not None else None
             with subject.quiet():
                 refused = await subject.ask(operation.method, path_of(name), body=body, connection=connection)
             problem = problem_of(refused)

@@ -70,7 +70,7 @@ async def test_a_filter_finds_exactly_the_right_records(subject: Subject, resour
     holds = PREDICATES[resource, name]
     for value in values(everything, name):
         expected = [one["id"] for one in everything if holds(one, value)]
-        answer = await subject.ask("GET", resource, limit="200", **{name: value})
+        answer = await subject.ask("GET", resource, limit="200", query={name: value})
         assert answer.status_code == 200, answer.text
         assert (name in answer.headers.get("polder-emulated", "").split(", ")) is (support == "emulated")
         found = await subject.walk(resource, limit=60, **{name: value})
@@ -79,7 +79,7 @@ async def test_a_filter_finds_exactly_the_right_records(subject: Subject, resour
 
 
 def values(everything: list[Json], name: str) -> list[str]:
-    """Some values to ask for: of the first, a middle and the last record that has one, in other letters too; and none's."""
+    """Values to ask for: of the first, a middle and the last record that has one, in other letters too; and nobody's."""
     if name == "q":
         told = [one["name"] for one in everything if one.get("name")]
         words = [text.split()[-1] for text in (told[0], told[len(told) // 2])]

@@ -1,4 +1,4 @@
-"""Law of names: each resource has golden pairs, for round trips cannot prove that a field is called what it is called."""
+"""Law of names: each resource has golden pairs, for a round trip cannot prove what a field is called."""
 
 from importlib import import_module
 from pathlib import Path

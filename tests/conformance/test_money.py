@@ -1,7 +1,6 @@
 """Laws of money: to the last cent what the system itself says, and no number goes through a float."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -56,7 +55,7 @@ async def booked(subject: Subject, draft: Json) -> Json:
     return await subject.get(f"invoices/{body_of(answer)['id']}")
 
 
-def agree_with_books(subject: Subject, invoice: Json, row: Any) -> None:
+def agree_with_books(subject: Subject, invoice: Json, row: object) -> None:
     """Net, tax and gross stand in the system's own record."""
     amounts = {abs(amount) for _, text in leaves(row) if (amount := number(text)) is not None}
     for name in ("net", "tax", "gross"):
@@ -74,7 +73,7 @@ def adds_up(invoice: Json) -> None:
     for line in invoice["lines"]:
         if line["type"] == "item":
             assert Decimal(line["net"]) + Decimal(line["tax"]) == Decimal(line["gross"])
-            assert all(-Decimal(line[name]).as_tuple().exponent == 2 for name in ("net", "tax", "gross"))
+            assert all(len(line[name].partition(".")[2]) == 2 for name in ("net", "tax", "gross"))
 
 
 async def test_the_issues_own_invoice_is_exact(subject: Subject) -> None:
@@ -122,7 +121,7 @@ async def test_a_number_is_read_exactly_and_written_as_text(subject: Subject) ->
 
 
 @pytest.mark.parametrize(
-    "price", ["1e5", "NaN", "Infinity", "1,50", "", "٣", "1_000", "0x1F", "1" * 16, True, [], "--1"]
+    "price", ["1e5", "NaN", "Infinity", "1,50", "", "\u0663", "1_000", "0x1F", "1" * 16, True, [], "--1"]
 )
 async def test_what_is_no_decimal_costs_no_call(subject: Subject, price: object) -> None:
     draft = await subject.draft("products")

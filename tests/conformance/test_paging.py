@@ -58,7 +58,7 @@ async def test_a_total_is_right_or_null(subject: Subject, resource: str) -> None
     assert page["total_count"] in (None, len(await subject.walk(resource)))
 
 
-@pytest.mark.parametrize("limit", ["0", "201", "abc", "-1", "1.5", "", " 5", "٥", "99999999999999999999"])
+@pytest.mark.parametrize("limit", ["0", "201", "abc", "-1", "1.5", "", " 5", "\u0665", "99999999999999999999"])
 async def test_a_wrong_limit_costs_no_call(subject: Subject, limit: str) -> None:
     with subject.quiet():
         await subject.refused(422, "validation_failed", "GET", "contacts", limit=limit)

@@ -68,7 +68,7 @@ async def test_a_key_does_only_what_its_scopes_say(subject: Subject) -> None:
 @pytest.mark.parametrize("key", ["", "polder_live_x", "Bearer", "polder_live_00000000_" + "a" * 36, "é"])
 async def test_nobody_comes_in_without_a_key(subject: Subject, key: str) -> None:
     anonymous = await subject.house.anonymous()
-    headers = {"authorization": f"Bearer {key}".encode("latin-1")} if key else {}
+    headers = {b"authorization": f"Bearer {key}".encode("latin-1")} if key else {}
     with subject.quiet():
         for method, path in paths(subject.connection):
             answer = await anonymous.request(method, path, headers=headers)

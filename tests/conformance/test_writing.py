@@ -1,4 +1,4 @@
-"""Laws of writing: what is said is kept, what is not said stays, what is deleted is gone, and nonsense costs no call."""
+"""Laws of writing: what is said is kept, what is not said stays, what is deleted is gone, nonsense costs no call."""
 
 from collections.abc import Mapping
 from typing import Any

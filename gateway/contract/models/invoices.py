@@ -25,9 +25,7 @@ from gateway.contract.money import Amount, Percentage, Quantity
 
 DocumentType = Literal["invoice", "credit_note"]
 DocumentStatus = Literal["draft", "final", "void", "unknown"]
-InvoicePaymentStatus = Literal[
-    "unpaid", "partially_paid", "paid", "overpaid", "credited", "not_applicable", "unknown"
-]
+InvoicePaymentStatus = Literal["unpaid", "partially_paid", "paid", "overpaid", "credited", "not_applicable", "unknown"]
 LineType = Literal["item", "text"]
 OnRounding = Literal["reject", "add_line"]
 
@@ -51,7 +49,14 @@ class LineDraft(Part):
     @model_validator(mode="after")
     def _whole(self) -> "LineDraft":
         if self.type == "text":
-            charged = {"quantity", "unit_price", "discount_percent", "vat_code_id", "vat_treatment", "ledger_account_id"}
+            charged = {
+                "quantity",
+                "unit_price",
+                "discount_percent",
+                "vat_code_id",
+                "vat_treatment",
+                "ledger_account_id",
+            }
             if any(getattr(self, name) is not None for name in charged):
                 raise ValueError("a text line has a description only")
         elif self.unit_price is None and self.product_id is None:

@@ -15,7 +15,7 @@ async def furnish(provider: Provider) -> None:
     alkmaar = {"straat": "Dorpsstraat 1", "postcode": "1811 AB", "plaats": "Alkmaar"}
     koln = {"straat": "Hohe Straße 1", "postcode": "50667", "plaats": "Köln", "land": await provider.country("DE")}
     await provider.relation(naam="Aannemer", relatiecode=20001, vestigingsAdres=alkmaar, email="info@a.example")
-    provider.clock.turn(3600)
+    provider.clock.turn(3000)
     await provider.relation(naam="Bakkerij", relatiecode=20002, vestigingsAdres=alkmaar, krediettermijn=30)
     await provider.relation("Leverancier", naam="Cölner Holz", relatiecode=20003, vestigingsAdres=koln)
     await provider.relation(naam="D'Ancona & Zn", relatiecode=20004, incassoSoort="Core", iban="NL91ABNA0417164300")
@@ -42,7 +42,8 @@ FILTERS = {
     "endswith(Naam,'Zn')": "D",
     "substringof('a.example',Email)": "A",
     "tolower(Naam) eq 'bakkerij'": "B",
-    "length(Naam) eq 8 and indexof(Naam,'k') eq 2": "B" if "Bakkerij".find("k") == 2 else "",
+    "length(Naam) eq 8 and indexof(Naam,'k') eq 2": "B",
+    "hour(ModifiedOn) eq 10 and second(ModifiedOn) eq 0": "ABCD",
     "toupper(trim(concat(Naam,' '))) eq 'BAKKERIJ'": "B",
     "replace(Naam,'Bak','Dak') eq 'Dakkerij'": "B",
     "Email eq null": "BCD",
@@ -60,11 +61,11 @@ FILTERS = {
     "Documents/any()": "",
     "ExtraVeldenKlant/any(e:e/Naam eq 'k' and e/Waarde eq 'v')": "",
     "IncassoSoort eq 'Core'": "D",
-    "year(ModifiedOn) eq 2026 and month(ModifiedOn) eq 3 and hour(ModifiedOn) eq 10": "A",
+    "year(ModifiedOn) eq 2026 and month(ModifiedOn) eq 3 and day(ModifiedOn) eq 2 and minute(ModifiedOn) eq 0": "A",
     "ModifiedOn gt datetime'2026-03-02T10:00:00'": "BCD",
-    "ModifiedOn gt datetime'2026-03-02T10:59:59.999'": "BCD",
+    "ModifiedOn gt datetime'2026-03-02T10:49:59.999'": "BCD",
     "ModifiedOn le datetime'2026-03-02T10:00:00'": "A",
-    "ModifiedOn eq datetime'2026-03-02T11:00'": "BCD",
+    "ModifiedOn eq datetime'2026-03-02T10:50'": "BCD",
     f"Id eq guid'{NOBODY}'": "",
     f"Id ne guid'{NOBODY}'": "ABCD",
 }

@@ -1,0 +1,85 @@
+"""Servers that misbehave on the wire: each is a script of what it does with a connection."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+Script = Callable[["Talk"], Awaitable[None]]
+
+
+@dataclass
+class Talk:
+    """One connection, seen from the server."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    server: "RawServer"
+
+    async def hear(self) -> bytes:
+        """One whole request: it counts as received."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        request = head + await self.reader.readexactly(length)
+        self.server.received.append(request)
+        return request
+
+    async def say(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def reset(self) -> None:
+        """Drop the connection at once, unsaid things and all."""
+        self.writer.transport.abort()
+
+
+@dataclass
+class RawServer:
+    """A listening script; ``received`` holds every request that arrived whole."""
+
+    port: int = 0
+    received: list[bytes] = field(default_factory=list)
+    opened: int = 0
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def serving(script: Script) -> AsyncIterator[RawServer]:
+    """Run a script for every connection while the block runs."""
+    served = RawServer()
+    talks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.add(task)
+        served.opened += 1
+        try:
+            await script(Talk(reader, writer, served))
+        except (OSError, EOFError, asyncio.CancelledError):
+            pass  # the client left first, or the test is over
+        finally:
+            talks.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    served.port = server.sockets[0].getsockname()[1]
+    try:
+        yield served
+    finally:
+        server.close()
+        for task in list(talks):
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+
+
+def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
+    """A whole HTTP/1.1 answer."""
+    lines = [b"HTTP/1.1 " + status, b"content-length: " + str(len(body)).encode(), *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
