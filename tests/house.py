@@ -122,7 +122,7 @@ class House:
 
 
 class Verbatim(httpx2.ASGITransport):
-    """Hands on the target in a request's ``extensions["target"]`` as it is: a client's URLs resolve ``..`` on the way."""
+    """Hands on the target in ``extensions["target"]`` as it is: a client's URLs resolve ``..`` on the way."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         target: bytes | None = request.extensions.get("target")

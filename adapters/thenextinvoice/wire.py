@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from gateway.contract.auth import AccessToken, Grant
@@ -30,14 +29,18 @@ ASSUMED_WAIT = 30
 _NUMERIC = re.compile(r"[1-9][0-9]{0,17}")
 _REFUSED = re.compile(rb'"success"\s*:\s*false')
 _STATE = re.compile(
-    r"finali[sz]ed|definitie|state transition|invalid state|\bdraft\b|\bconcept|\balready\b|\breeds\b|\bal (?:betaald|gecrediteerd)\b",
+    r"finali[sz]ed|definitie|state transition|invalid state|\bdraft\b|\bconcept|\balready\b|\breeds\b"
+    r"|\bal (?:betaald|gecrediteerd)\b",
     re.IGNORECASE,
 )
 """Words of a refusal that is about the state of a record. Refused states answer 400 and 500 (documentation, "Update an
 Invoice", "Credit an invoice"), as invalid fields and real failures do: only the message tells them apart."""
 
-_FIELD = r"(?:[A-Za-z]+\[[0-9]+\]\.)?[A-Za-z_][A-Za-z0-9_.]*"
-_FIELD_NAMED = re.compile(rf"^(?:Unknown field: )?(?P<field>{_FIELD}) (?:is|must|does|can|has|lies|may)\b|^Unknown field: (?P<unknown>{_FIELD})$")
+_FIELD = r"(?P<field>(?:[A-Za-z]+\[[0-9]+\]\.)?[A-Za-z_][A-Za-z0-9_.]*)"
+_ABOUT_FIELD = (
+    re.compile(rf"{_FIELD} (?:is|must|does|can|has|lies|may)\b"),
+    re.compile(rf"Unknown field: {_FIELD}$"),
+)
 _LINE_OF = re.compile(r"lines\[(?P<line>[0-9]+)\]\.(?P<field>[A-Za-z_]+)")
 _NO_FIELD = frozenset({"Invoice", "Customer", "Product", "It", "This", "There", "Quotation", "Password"})
 
@@ -83,7 +86,7 @@ def read_error(reply: Reply) -> Problem | None:
     if succeeded:
         status = code if code is not None and 400 <= code <= 599 else 400
     upstream = UpstreamFault(PROVIDER, status=reply.status, code=str(code) if code else None, message=message)
-    return _problem(status, message, upstream, reply.headers)
+    return _problem(status, message, upstream, reply.retry_after)
 
 
 def _fault(reply: Reply) -> tuple[int | None, str | None] | None:
@@ -102,7 +105,7 @@ def _fault(reply: Reply) -> tuple[int | None, str | None] | None:
     return whole, message if isinstance(message, str) and message else None
 
 
-def _problem(status: int, message: str | None, upstream: UpstreamFault, headers: Mapping[str, str]) -> Problem:
+def _problem(status: int, message: str | None, upstream: UpstreamFault, retry_after: int | None) -> Problem:
     words = f": {message}" if message else "."
     if status == 401:
         return Problem("connection_needs_reauth", f"TheNextInvoice does not accept the token{words}", upstream=upstream)
@@ -111,7 +114,7 @@ def _problem(status: int, message: str | None, upstream: UpstreamFault, headers:
     if status == 404:
         return Problem("not_found", f"TheNextInvoice has no such record{words}", upstream=upstream)
     if status == 429:
-        wait = _wait(headers)
+        wait = ASSUMED_WAIT if retry_after is None else retry_after
         return Problem("upstream_rate_limited", "TheNextInvoice asks to wait.", upstream=upstream, retry_after=wait)
     if status == 409 or (status in (400, 500) and message and _STATE.search(message)):
         return Problem("conflict", f"The record's state does not allow this{words}", upstream=upstream)
@@ -125,25 +128,12 @@ def _problem(status: int, message: str | None, upstream: UpstreamFault, headers:
 
 def _about_field(message: str | None) -> Sequence[FieldError]:
     """The field that a message begins with, as in ``email is required``. Its pointer is the resource's to say."""
-    found = _FIELD_NAMED.match(message or "")
-    if message is None or found is None:
+    if message is None:
         return ()
-    named = found["field"] or found["unknown"]
-    if named in _NO_FIELD:
+    found = next((match for pattern in _ABOUT_FIELD if (match := pattern.match(message))), None)
+    if found is None or found["field"] in _NO_FIELD:
         return ()
-    return [FieldError(pointer="", code="rejected", message=message, provider_field=named)]
-
-
-def _wait(headers: Mapping[str, str]) -> int:
-    """Seconds that ``Retry-After`` asks for: a number, or a date counted from the answer's own ``Date``."""
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        until = parsedate_to_datetime(text)
-        return max(0, int((until - parsedate_to_datetime(headers.get("date", ""))).total_seconds()))
-    except (TypeError, ValueError):
-        return ASSUMED_WAIT
+    return [FieldError(pointer="", code="rejected", message=message, provider_field=found["field"])]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid5
 
 from gateway.contract.adapter import Resource
@@ -92,7 +93,13 @@ class Engine(Opener):
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def perform(self, call: Call) -> Answer:
-        """Do what is asked, or raise the ``Problem`` that says why not."""
+        """Do what is asked, or raise the ``Problem`` that says why not: of a write also what became of it."""
+        try:
+            return await self._perform(call)
+        except Problem as problem:
+            raise problem.as_outcome("not_sent") if call.operation.is_write else problem
+
+    async def _perform(self, call: Call) -> Answer:
         permit_caller(call.caller, call.operation)
         if call.operation.resource in ("connections", "providers"):
             return await self._manage(call)
@@ -148,7 +155,7 @@ class Engine(Opener):
     def _key(self, task: _Task) -> tuple[str, ...]:
         id = task.connection.id
         generation = self._cache.generation(id, slow=task.operation.stale_for > 0)
-        query = "&".join(f"{name}={value}" for name, value in sorted(task.call.query))
+        query = urlencode(sorted(task.call.query))
         return id, generation, task.operation.name, task.call.path.get("id", ""), query
 
     async def _fetch(self, task: _Task, key: tuple[str, ...]) -> Kept:

@@ -57,12 +57,14 @@ def refuse_unsupported(resource: Resource[Any, Any], body: Shape, up: Outbound) 
 
     A field that is null or says what would be so anyway asks for nothing, and is let through.
     """
-    _refuse(body, "", "", resource.holds | resource.kept | CONTROLS, up)
+    _refuse(body, "", "", resource.holds | resource.kept, up)
 
 
 def _refuse(body: Shape, pointer: str, dotted: str, held: frozenset[str], up: Outbound) -> None:
     for name in sorted(body.model_fields_set):
         value = getattr(body, name)
+        if not dotted and name in CONTROLS:
+            continue
         if value is None or value == type(body).model_fields[name].get_default(call_default_factory=True):
             continue
         if isinstance(value, Part):
@@ -70,7 +72,7 @@ def _refuse(body: Shape, pointer: str, dotted: str, held: frozenset[str], up: Ou
         elif isinstance(value, list) and value and isinstance(value[0], Part):
             for position, part in enumerate(value):
                 _refuse(part, f"{pointer}/{name}/{position}", f"{dotted}{name}.", held, up)
-        elif f"{dotted}{name}" not in held and name not in (CONTROLS if not dotted else ()):
+        elif f"{dotted}{name}" not in held:
             up.unsupported(f"{pointer}/{name}", f"The accounting system has no place for `{dotted}{name}`.")
             setattr(body, name, type(body).model_fields[name].get_default(call_default_factory=True))
             body.model_fields_set.discard(name)

@@ -171,7 +171,7 @@ def _async_engine(url: URL) -> AsyncEngine:
         return create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True)
 
 
-async def _opened_sqlite(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - the driver's own options
+async def _opened_sqlite(path: str, **options: Any) -> aiosqlite.Connection:
     """A connection, or else its error and no thread: the driver tells the thread to stop, but does not wait for it.
 
     Such a thread would report to an event loop that is closed by then (aiosqlite issue 241, pull request 389).

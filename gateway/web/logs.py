@@ -12,13 +12,11 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Literal
 
-import msgspec
-
 from gateway.contract.clock import Clock
+from gateway.contract.exact import dumps
 
 Level = Literal["info", "warning", "error"]
 _MARKS: Mapping[Level, str] = {"info": " ", "warning": "!", "error": "✗"}
-_encode = msgspec.json.Encoder().encode
 
 
 class Log:
@@ -37,7 +35,7 @@ class Log:
             told = " ".join(f"{name}={value}" for name, value in given.items())
             line = f"{now:%H:%M:%S} {_MARKS[level]} {event} {told}".encode()
         else:
-            line = _encode({"time": now.isoformat(timespec="milliseconds"), "level": level, "event": event, **given})
+            line = dumps({"time": now.isoformat(timespec="milliseconds"), "level": level, "event": event, **given})
         # A log that nobody reads any more is no reason to fail a request.
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(line + b"\n")

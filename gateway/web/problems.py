@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-import msgspec
-
 from gateway.contract.errors import KINDS, Kind, Problem
+from gateway.contract.exact import dumps
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_WAIT = {429: 1, 503: 5}
@@ -23,7 +22,6 @@ ALL_KINDS: Mapping[str, Kind] = {**KINDS, **EDGE_KINDS}
 
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 _LONGEST_INSTANCE = 500
-_encode = msgspec.json.Encoder().encode
 
 
 class EdgeProblem(Exception):
@@ -70,7 +68,7 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
         headers["Retry-After"] = str(wait)
     if kind.status == 401:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="polder"')
-    return Rendered(kind.status, headers, _encode(told))
+    return Rendered(kind.status, headers, dumps(told))
 
 
 def too_large(limit: int) -> NoReturn:

@@ -142,8 +142,9 @@ class Subject:
 
     def row(self, resource: str, id: str) -> Mapping[str, Any]:
         """The record of the system's own id, as the system holds it: a copy of this moment."""
-        row = next(row for row in self.books(resource) if str(row["id"]) == id)
-        copy: Mapping[str, Any] = loads(dumps(row))
+        rows = [row for row in self.books(resource) if str(row["id"]) == id]
+        assert rows, f"the system has no {resource} {id}"
+        copy: Mapping[str, Any] = loads(dumps(rows[0]))
         return copy
 
     async def system_id(self, resource: str, id: str) -> str:

@@ -79,7 +79,7 @@ async def test_a_filter_finds_exactly_the_right_records(subject: Subject, resour
 
 
 def values(everything: list[Json], name: str) -> list[str]:
-    """Values to ask for: of the first, a middle and the last record that has one, in other letters too; and nobody's."""
+    """Values to ask for: of the first, a middle and the last record that has one, in other letters; and nobody's."""
     if name == "q":
         told = [one["name"] for one in everything if one.get("name")]
         words = [text.split()[-1] for text in (told[0], told[len(told) // 2])]

@@ -126,6 +126,9 @@ class Access:
             recent = [moment for moment in calls if moment > now - seconds]
             if most is not None and len(recent) >= most:
                 wait = max(1, math.ceil(recent[-most] + seconds - now))
+                if name == "per_week":
+                    left = f"{wait // 3600:02d}:{wait // 60 % 60:02d}:{wait % 60:02d}"
+                    raise errors.gateway(403, f"Out of call volume quota. Quota will be replenished in {left}.")
                 headers = {"retry-after": str(wait)} if self.switches.retry_after else {}
                 raise errors.gateway(429, f"Rate limit is exceeded. Try again in {wait} seconds.", headers)
         calls.append(now)

@@ -9,12 +9,12 @@ from adapters.snelstart.emulator.fields import Record, guid_or_none, refer
 
 
 def list_all(call: Call) -> Answer:
-    """The list with the low $top; without $top up to 500 come back (guess)."""
+    """The list with the low $top."""
     _known_customer(call)
     rows = call.everything("artikelen")
     if not call.switches.inactive_listed:
         rows = [row for row in rows if not row["isNonActief"]]
-    return call.page(rows, models.ARTICLE_QUERY, most=call.switches.article_top)
+    return call.page(rows, models.ARTICLE_QUERY, most=call.switches.article_top, default=call.switches.article_default)
 
 
 def get(call: Call) -> Answer:

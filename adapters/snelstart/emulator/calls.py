@@ -115,10 +115,12 @@ class Call:
             return Refused(404, exact.dumps({"Message": errors.MESSAGES[code]}))
         return Refused(404)
 
-    def page(self, records: list[Record], model: Model, *, most: int = DEFAULT_TOP) -> Answer:
+    def page(
+        self, records: list[Record], model: Model, *, most: int = DEFAULT_TOP, default: int = DEFAULT_TOP
+    ) -> Answer:
         """The part of a list that the query options ask for. Raises ``Refused``."""
         given = options(self.query)
-        return Answer(200, page_of(records, model, given, self.switches, most=most))
+        return Answer(200, page_of(records, model, given, self.switches, most=most, default=default))
 
     def everything(self, resource: str) -> list[Record]:
         """All records of a resource, as booked."""
@@ -134,6 +136,7 @@ class Call:
             raise errors.rules_broken([code])
 
     def check_same(self, record: Record, guid: str, code: str = "ALG-0101") -> None:
-        """Refuse a PUT whose body does not carry the id of its path; a missing one does not (guess)."""
-        if record["id"] != guid:
+        """Refuse a PUT whose body does not carry the id of its path."""
+        missing = record["id"] is None and self.switches.update_without_id == "accepted"
+        if record["id"] != guid and not missing:
             raise errors.rules_broken([code])

@@ -267,7 +267,7 @@ _LEDGER_LINE = Model(
     required=("grootboek",),
     coded_required=("omschrijving",),
 )
-_SETTLEMENT: dict[str, Kind] = {"omschrijving": Text(250, coded=True), "debet": Number(), "credit": Number()}
+_SETTLEMENT: dict[str, Kind] = {"omschrijving": Text(), "debet": Number(), "credit": Number()}
 _STATEMENT_LINES: dict[str, Kind] = {
     "modifiedOn": Moment(),
     "datum": Moment(),

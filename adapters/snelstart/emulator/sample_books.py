@@ -121,6 +121,9 @@ def _add_sale(
 def _sale_lines(administration: Administration, customer: Record, pick: Pick) -> list[Record]:
     """What is sold, on the accounts that the customer's place asks for."""
     country = administration.country_of(customer)
+    if country == "NL" and customer["btwNummer"] and pick(12) == 0:
+        # Reverse charge stands alone on its invoice (BOE-0062).
+        return [_line(administration, "Detachering verlegd", 8250, Decimal(68) * (8 + pick(80)))]
     lines = []
     for _index in range(1 + pick(4)):
         name, _unit, price, group = sample_names.ARTICLES[pick(_ARTICLES)]

@@ -155,7 +155,7 @@ class SnelStart(Emulator):
             return Answer(200)
         found = operations.find(request.method, path[3:]) if path[:4].lower() == "/v2/" else None
         if found is None:
-            raise gateway(404, "Resource not found")
+            raise gateway(404, "Resource not found") if self.switches.unknown_operation == "gateway" else Refused(404)
         operation, parts = found
         key = self.access.check_subscription(request.headers, query)
         if self.switches.limit_counts == "subscription_key":

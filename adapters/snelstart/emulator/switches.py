@@ -39,6 +39,7 @@ class Limits:
     per_minute: int | None = None
     per_hour: int | None = None
     per_week: int | None = None
+    """A quota rather than a rate: what exceeds it is refused with 403, as the gateway's quotas are (guess)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class Switches:
     """An unknown id in the path: 404 with nothing, ``{"Message"}`` or the error array; or the array under 400."""
     malformed_id: Literal["code", "not_found"] = "code"
     """An id in the path that is no GUID: 400 with ALG-0103, or as an unknown one (guess)."""
+    unknown_operation: Literal["gateway", "empty"] = "gateway"
+    """The body of the 404 for a path or method that is no operation (guess)."""
+    update_without_id: Literal["refused", "accepted"] = "refused"
+    """A PUT whose body carries no id: as one that carries another's (guess), or taken."""
     all_violations: bool = True
     """Whether every broken rule is listed, or only the first (guess)."""
     model_state_first: bool = False
@@ -76,6 +81,8 @@ class Switches:
     # Reading (dossier 2.2, 2.3)
     article_top: int = 25
     """The highest $top on /artikelen: 25 was enforced in 2022, elsewhere 500 is said to work."""
+    article_default: int = 500
+    """How many articles come back without $top (guess: as the document prints)."""
     filter_ignores_case: bool = False
     """Whether text compares without regard to case in $filter, as the vendor's database might (not recorded)."""
     filter_refusal: Literal["odata", "code"] = "odata"

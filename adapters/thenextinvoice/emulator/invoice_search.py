@@ -120,11 +120,11 @@ def _ranges(call: Call) -> list[Callable[[Invoice], bool]]:
     return tests
 
 
-def _at_least(measure: Callable[[Invoice], Any], end: Any) -> Callable[[Invoice], bool]:  # noqa: ANN401 - any sortable
+def _at_least(measure: Callable[[Invoice], Any], end: Any) -> Callable[[Invoice], bool]:
     return lambda invoice: bool(measure(invoice) >= end)
 
 
-def _at_most(measure: Callable[[Invoice], Any], end: Any) -> Callable[[Invoice], bool]:  # noqa: ANN401 - any sortable
+def _at_most(measure: Callable[[Invoice], Any], end: Any) -> Callable[[Invoice], bool]:
     return lambda invoice: bool(measure(invoice) <= end)
 
 

@@ -3,14 +3,13 @@
 ``write`` puts it and the request examples into a folder; ``check`` says which of those files are not as they should be.
 """
 
+import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
-from gateway.contract.exact import Json
+from gateway.contract.exact import Json, dumps
 from gateway.contract.operations import SCOPES
 from gateway.web.document.examples import REQUESTS
 from gateway.web.document.operations import HEADERS, PARAMETERS, TAGS, paths
@@ -81,12 +80,12 @@ def document(public_url: str = PUBLISHED_URL) -> dict[str, Any]:
 
 def document_bytes(public_url: str) -> bytes:
     """The document as it is served: without needless space."""
-    return msgspec.json.encode(document(public_url))
+    return dumps(document(public_url))
 
 
 def document_text() -> str:
     """The document as it is committed: always the same for the same table and models."""
-    return _text(document(), order="sorted")
+    return _text(document(), ordered=True)
 
 
 def files() -> dict[str, str]:
@@ -94,7 +93,7 @@ def files() -> dict[str, str]:
     made = {"openapi.json": document_text()}
     for number, example in enumerate(REQUESTS, start=1):
         slug = re.sub(r"[^a-z0-9]+", "-", example.title.lower()).strip("-")
-        made[f"examples/{number:02}-{slug}.json"] = _text(example.as_json(), order=None)
+        made[f"examples/{number:02}-{slug}.json"] = _text(example.as_json(), ordered=False)
     return made
 
 
@@ -122,5 +121,6 @@ def check(folder: Path) -> list[str]:
     )
 
 
-def _text(value: Json, order: Literal["sorted"] | None) -> str:
-    return msgspec.json.format(msgspec.json.encode(value, order=order), indent=2).decode() + "\n"
+def _text(value: Json, *, ordered: bool) -> str:
+    # The standard library's writer, for its layout; an example's amounts are text, so there is nothing it could round.
+    return json.dumps(value, indent=2, sort_keys=ordered, ensure_ascii=False) + "\n"

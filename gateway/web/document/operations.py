@@ -272,7 +272,6 @@ def _include(operation: Operation) -> Object:
             "type": "array",
             "items": {"type": "string", "enum": list(operation.includes)},
             "minItems": 1,
-            "uniqueItems": True,
         },
     }
 

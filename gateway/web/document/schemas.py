@@ -5,11 +5,10 @@ body is closed and exact: what the schema allows is what the model accepts.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
-from pydantic_core import core_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway.contract import models
 from gateway.contract.exact import Json
@@ -62,39 +61,11 @@ _GUESSED: Mapping[str, Sequence[str]] = {"ContactDraft": ["kind"]}
 """Fields whose default depends on others: a client that fills in a plain default would say something else."""
 
 
-class _Generator(GenerateJsonSchema):
-    """Pydantic's own, without titles and null defaults, and with the two habits above."""
-
-    def field_title_should_be_set(self, schema: object) -> bool:
-        del schema
-        return False
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        made = super().default_schema(schema)
-        if made.get("default", ...) is None:
-            del made["default"]
-        return made
-
-    def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
-        made = super().literal_schema(schema)
-        if self.mode == "validation":
-            return made
-        return {"type": "string", "x-extensible-enum": made["enum"], "examples": made["enum"][:1]}
-
-    def field_is_required(
-        self,
-        field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
-        total: bool,
-    ) -> bool:
-        return self.mode == "serialization" or super().field_is_required(field, total)
-
-
 def component_schemas() -> dict[str, Schema]:
     """Every schema of the document by its name, sorted."""
     answers = _generated({operation.answers for operation in OPERATIONS if operation.answers}, "serialization")
     bodies = _generated({operation.accepts for operation in OPERATIONS if operation.accepts}, "validation")
-    made = {name: _opened(schema) for name, schema in answers.items()}
-    made |= _beside(bodies, taken=made)
+    made = {**answers, **_beside(bodies, taken=answers)}
     for model in {operation.answers for operation in OPERATIONS if operation.answers}:
         if issubclass(model, Resource):
             made[model.__name__]["properties"] |= _asked_for()
@@ -116,15 +87,15 @@ def ref(name: str) -> Schema:
 
 def _generated(wanted: Iterable[type[Shape]], mode: JsonSchemaMode) -> dict[str, Schema]:
     ordered = sorted(wanted, key=lambda model: model.__name__)
-    _, whole = models_json_schema(
-        [(model, mode) for model in ordered], ref_template=REF + "{model}", schema_generator=_Generator
-    )
+    _, whole = models_json_schema([(model, mode) for model in ordered], ref_template=REF + "{model}")
     schemas: dict[str, Schema] = whole["$defs"]
     for name, schema in schemas.items():
-        schema.pop("title", None)
-        if mode == "validation":
-            schema.update(_RULES.get(name, {}))
+        _shorten(schema)
+        if mode == "serialization":
+            _open(schema)
+        else:
             _tighten(schema)
+            schema.update(_RULES.get(name, {}))
             for field in schema["properties"].keys() & _GUESSED.get(name, ()):
                 del schema["properties"][field]["default"]
     for model in ordered:
@@ -133,9 +104,35 @@ def _generated(wanted: Iterable[type[Shape]], mode: JsonSchemaMode) -> dict[str,
     return schemas
 
 
-def _opened(schema: Schema) -> Schema:
-    schema.pop("additionalProperties", None)
-    return schema
+def _within(schema: Schema) -> Iterator[Schema]:
+    """The schemas right inside one."""
+    yield from schema.get("properties", {}).values()
+    yield from schema.get("anyOf", ())
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            yield schema[name]
+
+
+def _shorten(schema: Schema) -> None:
+    """Without what says nothing: titles that repeat names, and null as a default."""
+    schema.pop("title", None)
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    if "anyOf" in schema:
+        schema["anyOf"] = _flat(schema["anyOf"])
+    for inner in _within(schema):
+        _shorten(inner)
+
+
+def _open(schema: Schema) -> None:
+    """An answer names all its fields, and may get others; an enum of an answer may get values."""
+    if "properties" in schema:
+        schema["required"] = sorted(schema["properties"])
+        schema.pop("additionalProperties", None)
+    if "enum" in schema:
+        schema["x-extensible-enum"] = schema.pop("enum")
+    for inner in _within(schema):
+        _open(inner)
 
 
 def _beside(bodies: Mapping[str, Schema], *, taken: Mapping[str, Schema]) -> dict[str, Schema]:
@@ -154,23 +151,17 @@ def _renamed(value: Json, names: Mapping[str, str]) -> Json:
     return value
 
 
-def _tighten(value: Json) -> None:
+def _tighten(schema: Schema) -> None:
     """Say of numbers and dates what the models check beyond their type."""
-    if isinstance(value, list):
-        for one in value:
-            _tighten(one)
-    elif isinstance(value, dict):
-        if "anyOf" in value:
-            value["anyOf"] = _flat(value["anyOf"])
-        if value.get("type") == "number":
-            # Exactly 10^-12: this is a bound on decimals, no amount passes through this float.
-            value["multipleOf"] = float(f"1e-{FRACTION_DIGITS}")
-        elif value.get("format") == "date":
-            value["pattern"] = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-        for name, one in value.items():
-            if name == "discount_percent" and "anyOf" in one:
-                _bound_percentage(one)
-            _tighten(one)
+    if schema.get("type") == "number":
+        # Exactly 10^-12: this is a bound on decimals, no amount passes through this float.
+        schema["multipleOf"] = float(f"1e-{FRACTION_DIGITS}")
+    elif schema.get("format") == "date":
+        schema["pattern"] = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+    if "discount_percent" in schema.get("properties", {}):
+        _bound_percentage(schema["properties"]["discount_percent"])
+    for inner in _within(schema):
+        _tighten(inner)
 
 
 def _flat(choices: list[Schema]) -> list[Schema]:
@@ -179,7 +170,7 @@ def _flat(choices: list[Schema]) -> list[Schema]:
 
 
 def _bound_percentage(schema: Schema) -> None:
-    for choice in _flat(schema["anyOf"]):
+    for choice in schema["anyOf"]:
         if choice["type"] == "string":
             choice["pattern"] = _PERCENT_TEXT
         elif choice["type"] == "number":
@@ -230,8 +221,9 @@ def _asked_for() -> Schema:
 
 
 def _provider_view() -> Schema:
-    made: Schema = models.ProviderView.model_json_schema(mode="serialization", schema_generator=_Generator)
-    made.pop("title", None)
+    made: Schema = models.ProviderView.model_json_schema(mode="serialization")
+    _shorten(made)
+    _open(made)
     return made
 
 

@@ -65,7 +65,9 @@ class Provider:
             "authorization": f"Bearer {self.token}",
             **(headers or {}),
         }
-        params = {name if name in ("relatieId", "userIdentifier") else f"${name}": str(query[name]) for name in query} or None
+        params = {
+            name if name in ("relatieId", "userIdentifier") else f"${name}": str(query[name]) for name in query
+        } or None
         if body is None:
             return await self.client.request(method, f"/v2/{path}", headers=sent, params=params)
         content = body if isinstance(body, bytes) else dumps(body)

@@ -158,6 +158,9 @@ async def test_what_is_no_operation_is_the_gateways_404() -> None:
             assert answer.status_code == 404
             assert loads(answer.content) == {"statusCode": 404, "message": "Resource not found"}
         assert (await provider.client.get("/v1/relaties")).status_code == 404
+    async with provided(Switches(unknown_operation="empty")) as provider:
+        answer = await provider.send("GET", "verkoopboekingen")
+        assert (answer.status_code, answer.content) == (404, b"")
 
 
 async def test_paths_match_in_any_casing_and_with_a_slash_behind() -> None:
@@ -203,6 +206,19 @@ async def test_an_hour_has_its_own_limit() -> None:
         assert refused.status_code == 429
         assert "retry-after" not in refused.headers
         assert "3510 seconds" in loads(refused.content)["message"]
+
+
+async def test_a_weeks_quota_is_a_403() -> None:
+    async with provided(limits=Limits(per_week=2)) as provider:
+        await provider.get("dagboeken")
+        provider.clock.turn(1800)
+        await provider.get("dagboeken")
+        refused = await provider.send("GET", "dagboeken")
+        assert refused.status_code == 403
+        assert loads(refused.content) == {
+            "statusCode": 403,
+            "message": "Out of call volume quota. Quota will be replenished in 167:30:00.",
+        }
 
 
 @pytest.mark.parametrize("counts", ["administration", "subscription_key"])

@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from adapters.snelstart.emulator import Switches
 from tests.adapters.snelstart.emulated import NOBODY, Provider, provided
 
@@ -36,8 +34,8 @@ FILTERS = {
     "not (Naam eq 'Aannemer')": "BCD",
     "not startswith(Naam,'A')": "BCD",
     "not not (Naam eq 'Aannemer')": "A",
-    "substringof('aker',Naam) eq true": "B",
-    "substringof('aker', Naam)": "B",
+    "substringof('akker',Naam) eq true": "B",
+    "substringof('akker', Naam)": "B",
     "startswith(Naam,'Aan') eq true": "A",
     "endswith(Naam,'Zn')": "D",
     "substringof('a.example',Email)": "A",
@@ -141,14 +139,19 @@ async def test_other_lists_have_their_own_properties() -> None:
         assert await provider.get("verkoopfacturen", filter="FactuurDatum gt datetime'2026-03-01T00:00:00'") == []
         wanted = f"VerkoopboekingBoekingsRegels/any(r:r/BoekingId/Id eq guid'{entry['id']}')"
         assert len(await provider.get("bankboekingen", filter=wanted)) == 1
-        assert [row["nummer"] for row in await provider.get("grootboeken", filter="Grootboekfunctie eq 'DagboekBank'")] == [
+        assert [
+            row["nummer"] for row in await provider.get("grootboeken", filter="Grootboekfunctie eq 'DagboekBank'")
+        ] == [
             1100,
             1104,
             1109,
         ]
         assert len(await provider.get("grootboeken", filter="BtwSoort/any(b:b eq 'Laag') and Nummer ge 8000")) == 3
         german = await provider.get("vatrates", filter="CountryCode eq 'DEU'")
-        assert [(rate["rateCode"], str(rate["rate"])) for rate in german[0]["vatRates"]] == [("SR", "19.0"), ("RRH", "7.0")]
+        assert [(rate["rateCode"], str(rate["rate"])) for rate in german[0]["vatRates"]] == [
+            ("SR", "19.0"),
+            ("RRH", "7.0"),
+        ]
         assert "type 'SnelStart.B2B.Api.V2.Models.Verkoopfacturen.VerkoopfactuurModel'" in await provider.odata(
             "verkoopfacturen", filter="factuurnummer eq 'F-1'"
         )
@@ -158,9 +161,7 @@ async def test_pages_and_caps() -> None:
     async with provided(populated=True) as provider:
         whole = await provider.get("relaties", top=500)
         assert len(whole) == 223
-        paged = [
-            row for skip in range(0, 240, 40) for row in await provider.get("relaties", top=40, skip=skip)
-        ]
+        paged = [row for skip in range(0, 240, 40) for row in await provider.get("relaties", top=40, skip=skip)]
         assert paged == whole
         assert await provider.get("relaties", skip=1000) == []
         assert await provider.get("relaties", top=0) == []
@@ -177,8 +178,9 @@ async def test_articles_are_capped_lower() -> None:
         assert await provider.odata("artikelen", top=500) == words
         assert len(await provider.get("artikelen", top=25)) == 25
         assert len(await provider.get("artikelen")) == 40
-    async with provided(Switches(article_top=500), populated=True) as provider:
+    async with provided(Switches(article_top=500, article_default=25), populated=True) as provider:
         assert len(await provider.get("artikelen", top=500)) == 40
+        assert len(await provider.get("artikelen")) == 25
 
 
 async def test_without_top_there_are_five_hundred() -> None:
@@ -188,14 +190,15 @@ async def test_without_top_there_are_five_hundred() -> None:
         assert len(await provider.get("verkoopfacturen", skip=500)) == 120
 
 
-@pytest.mark.parametrize(
-    "path", ["landen", "dagboeken", "btwtarieven", "kostenplaatsen", "artikelomzetgroepen", "verkoopordersjablonen"]
-)
-async def test_some_lists_ignore_every_option(path: str) -> None:
+DEAF = ("landen", "dagboeken", "btwtarieven", "kostenplaatsen", "artikelomzetgroepen", "verkoopordersjablonen")
+
+
+async def test_some_lists_ignore_every_option() -> None:
     async with provided(populated=True) as provider:
-        whole = await provider.get(path)
-        assert whole
-        assert await provider.get(path, filter="Nonsense eq (", top=1, skip=1, foo="x") == whole
+        for path in DEAF:
+            whole = await provider.get(path)
+            assert whole
+            assert await provider.get(path, filter="Nonsense eq (", top=1, skip=1, nonsense="x") == whole
 
 
 async def test_select_keeps_only_what_is_named() -> None:

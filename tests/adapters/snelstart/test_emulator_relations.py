@@ -27,7 +27,9 @@ async def test_a_fresh_administration_has_its_own_and_two_of_the_system() -> Non
 
 async def test_the_server_fills_in_what_is_left_out() -> None:
     async with provided() as provider:
-        made = await provider.relation(vestigingsAdres=ALKMAAR, btwNummer="NL123456782B01", iban="nl91 abna 0417 1643 00")
+        made = await provider.relation(
+            vestigingsAdres=ALKMAAR, btwNummer="NL123456782B01", iban="nl91 abna 0417 1643 00"
+        )
         assert "fax" not in made
         read = await provider.get(f"relaties/{made['id']}")
         assert read == {**made, "fax": None}
@@ -85,6 +87,10 @@ async def test_an_update_replaces_the_whole_record() -> None:
             assert await provider.codes("PUT", f"relaties/{made['id']}", body(id=wrong)) == ["REL-0047"]
         await provider.ask("PUT", f"relaties/{NOBODY}", body(id=NOBODY), status=404)
         assert (await provider.get(f"relaties/{made['id']}"))["naam"] == "Nieuw"
+    async with provided(Switches(update_without_id="accepted")) as provider:
+        made = await provider.relation()
+        await provider.ask("PUT", f"relaties/{made['id']}", body(naam="Nieuw"))
+        assert await provider.codes("PUT", f"relaties/{made['id']}", body(id=NOBODY)) == ["REL-0047"]
 
 
 async def test_deleting_deactivates() -> None:
@@ -245,7 +251,13 @@ async def test_bodies_that_are_none() -> None:
 
 @pytest.mark.parametrize(
     ("country", "number"),
-    [("DE", "DE136695976"), ("BE", "BE0411905847"), ("FR", "FR40303265045"), ("GR", "EL094259216"), ("US", "anything1")],
+    [
+        ("DE", "DE136695976"),
+        ("BE", "BE0411905847"),
+        ("FR", "FR40303265045"),
+        ("GR", "EL094259216"),
+        ("US", "anything1"),
+    ],
 )
 async def test_vat_numbers_of_other_countries(country: str, number: str) -> None:
     async with provided() as provider:
@@ -255,9 +267,9 @@ async def test_vat_numbers_of_other_countries(country: str, number: str) -> None
         if country != "US":
             wrong = body(vestigingsAdres=address, btwNummer=number[:-1])
             assert await provider.codes("POST", "relaties", wrong) == ["REL-0088"]
-            assert await provider.codes("POST", "relaties", body(vestigingsAdres=address, btwNummer="NL123456782B01")) == [
-                "REL-0087"
-            ]
+            assert await provider.codes(
+                "POST", "relaties", body(vestigingsAdres=address, btwNummer="NL123456782B01")
+            ) == ["REL-0087"]
 
 
 async def test_an_address_without_a_country_may_be_refused() -> None:
@@ -270,7 +282,11 @@ NOT_FOUND = [
     (Switches(), 404, b""),
     (Switches(not_found="message"), 404, b'{"Message":"Relatie niet gevonden"}'),
     (Switches(not_found="code"), 404, b'[{"errorCode":"REL-0005","message":"Relatie niet gevonden","details":null}]'),
-    (Switches(not_found="code_400"), 400, b'[{"errorCode":"REL-0005","message":"Relatie niet gevonden","details":null}]'),
+    (
+        Switches(not_found="code_400"),
+        400,
+        b'[{"errorCode":"REL-0005","message":"Relatie niet gevonden","details":null}]',
+    ),
 ]
 
 

@@ -50,7 +50,7 @@ class Books:
             content = dumps(body)
         return await self.client.request(method, f"/api/v1{path}", headers=said, content=content)
 
-    async def ask(self, method: str, path: str, body: object = None, status: int = 200) -> Any:  # noqa: ANN401 - JSON
+    async def ask(self, method: str, path: str, body: object = None, status: int = 200) -> Any:
         """The ``data`` of an answer that must be a success under ``status``."""
         answer = await self.send(method, path, body)
         assert answer.status_code == status, answer.text
@@ -133,7 +133,7 @@ TEXT_LINE: Mapping[str, Json] = {
 
 
 @asynccontextmanager
-async def books(*, populated: bool = False, rate_limit: int | None = None, **switches: Any) -> AsyncIterator[Books]:  # noqa: ANN401 - each switch has its own type
+async def books(*, populated: bool = False, rate_limit: int | None = None, **switches: Any) -> AsyncIterator[Books]:
     """The emulator with these switches, and a client with its API token."""
     clock = TurnedClock()
     emulator = Emulator(clock, 7, Switches(**switches), rate_limit=rate_limit)

@@ -1,0 +1,227 @@
+"""Invoice lines, both ways, and what they come to.
+
+TheNextInvoice keeps one discount for the whole document, no units, no products and no ids on lines. The amounts of a
+credit note are negative there: crediting converts "all amounts to the opposite signs" (documentation, "Credit an
+invoice"), and whether a price or a quantity bears the sign is not said. Ours are positive.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from adapters.thenextinvoice.mapping.values import Number, Reference, Wire, json_number
+from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.models import ExpectedTotals, Line, TaxBreakdown, VatCode
+from gateway.contract.models.ledger import VatTreatment
+from gateway.contract.money import ZERO, Amounts, Priced, Sum, TaxRounding, add_up, plain
+
+ROUNDINGS: tuple[TaxRounding, ...] = ("per_rate", "per_line")
+"""Both ways to round VAT: which one TheNextInvoice uses is not said (dossier, "Not said")."""
+MOST_ROUNDING = Decimal("0.05")
+DOMESTIC = frozenset({"domestic_high", "domestic_low", "zero"})
+IN_FORCE: Mapping[str, tuple[tuple[date, Decimal], ...]] = {
+    "domestic_high": ((date(2012, 10, 1), Decimal(21)), (date(2001, 1, 1), Decimal(19))),
+    "domestic_low": ((date(2019, 1, 1), Decimal(9)), (date(1986, 10, 1), Decimal(6))),
+}
+"""The Dutch rates, newest first, with the day each came into force."""
+
+Codes = Mapping[str, VatCode]
+
+
+class LineRow(Wire):
+    """A line as it is read. One that is a description only has null for all the rest."""
+
+    description: str
+    quantity: Number | None = None
+    price: Number | None = None
+    ledger: Reference = None
+    vat: Reference = None
+
+    @property
+    def charges(self) -> bool:
+        """Whether it has an amount."""
+        return self.price is not None and self.quantity is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """What a document comes to, in its own signs: by each way to round. Empty where a VAT code is not known."""
+
+    sums: Mapping[TaxRounding, Sum]
+
+    @property
+    def certain(self) -> Sum | None:
+        """The sum, where rounding makes no difference to any tax group."""
+        one, *others = self.sums.values() if self.sums else (None,)
+        return one if one is not None and all(_alike(one, other) for other in others) else None
+
+
+def _alike(one: Sum, other: Sum) -> bool:
+    return one.total == other.total and one.groups == other.groups
+
+
+def reckoned(lines: Sequence[LineRow], codes: Codes, *, discount: Decimal, includes_vat: bool) -> Reckoning:
+    """Add up lines. Tax is grouped by percentage, as ``calculated.vatTotals`` is."""
+    priced = []
+    for line in lines:
+        if line.price is None or line.quantity is None:
+            continue
+        code = codes.get(line.vat or "")
+        if code is None:
+            return Reckoning({})
+        priced.append(Priced(line.quantity, line.price, discount, code.rate, plain(code.rate)))
+    return Reckoning(
+        {way: add_up(priced, prices_include_tax=includes_vat, rounding=way) for way in ROUNDINGS}
+    )
+
+
+def positive(amounts: Amounts, *, credit: bool) -> Amounts:
+    """Amounts as we say them: those of a credit note with the opposite sign."""
+    return Amounts(ZERO - amounts.net, ZERO - amounts.tax, ZERO - amounts.gross) if credit else amounts
+
+
+def lines_of(
+    rows: Sequence[LineRow], sum: Sum | None, codes: Codes, *, discount: Decimal, credit: bool
+) -> list[Line]:
+    """Lines as we say them; without ``sum`` the amounts cannot be told."""
+    each = iter(sum.lines) if sum is not None else iter(())
+    said = []
+    for row in rows:
+        if not row.charges:
+            said.append(Line(type="text", description=row.description))
+            continue
+        amounts = next(each, None)
+        told = None if amounts is None else positive(amounts, credit=credit)
+        quantity, price = _signed(row, credit)
+        code = codes.get(row.vat or "")
+        said.append(
+            Line(
+                type="item",
+                description=row.description,
+                quantity=quantity,
+                unit_price=price,
+                discount_percent=discount or None,
+                vat_code_id=row.vat,
+                vat_rate=None if code is None else code.rate,
+                ledger_account_id=row.ledger,
+                net=told and told.net,
+                tax=told and told.tax,
+                gross=told and told.gross,
+            )
+        )
+    return said
+
+
+def _signed(row: LineRow, credit: bool) -> tuple[Decimal, Decimal]:
+    """Quantity and price; on a credit note the one that bears the sign loses it."""
+    quantity, price = row.quantity or ZERO, row.price or ZERO
+    if not credit:
+        return quantity, price
+    return (ZERO - quantity, price) if quantity < 0 else (quantity, ZERO - price)
+
+
+def breakdown_of(rows: Sequence[LineRow], sum: Sum, codes: Codes, *, credit: bool) -> list[TaxBreakdown]:
+    """The tax groups. Where several codes of one percentage share a group, it has no code of its own."""
+    groups = []
+    for group, amounts in sum.groups.items():
+        used = {row.vat: codes[row.vat] for row in rows if row.vat in codes and plain(codes[row.vat].rate) == group}
+        categories = {code.category for code in used.values()}
+        said = positive(amounts, credit=credit)
+        groups.append(
+            TaxBreakdown(
+                vat_code_id=next(iter(used)) if len(used) == 1 else None,
+                rate=Decimal(group),
+                category=categories.pop() if len(categories) == 1 else None,
+                base=said.net,
+                tax=said.tax,
+            )
+        )
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A line to write, settled. ``price`` is before discount, positive on a credit note too; null on a text line."""
+
+    description: str
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    ledger: str | None = None
+    vat: str | None = None
+
+
+def line_bodies(charges: Sequence[Charge], *, credit: bool) -> list[dict[str, Any]]:
+    """Lines as they are written: all five members, always. On a credit note the price bears the sign."""
+    return [
+        {
+            "description": charge.description,
+            "ledger": None if charge.ledger is None else int(charge.ledger),
+            "price": None if charge.price is None else json_number(ZERO - charge.price if credit else charge.price),
+            "quantity": None if charge.quantity is None else json_number(charge.quantity),
+            "vat": None if charge.vat is None else int(charge.vat),
+        }
+        for charge in charges
+    ]
+
+
+def line_rows(bodies: Sequence[Mapping[str, Any]]) -> list[LineRow]:
+    """Lines that were or will be written, as they are read."""
+    return [LineRow.of(body) for body in bodies]
+
+
+def code_for(
+    treatment: VatTreatment, codes: Codes, *, rate: Decimal | None, country: str | None, on: date
+) -> VatCode | None:
+    """The administration's code for a treatment; null where it has none.
+
+    Of several, one with a type goes before one whose meaning only its percentage tells, then one of the Dutch rate in
+    force on the day, then the oldest.
+    """
+    if treatment == "unknown" or (treatment in DOMESTIC and country not in (None, "NL")):
+        return None
+    found = [code for code in codes.values() if code.treatment == treatment and (rate is None or code.rate == rate)]
+    current = next((known for since, known in IN_FORCE.get(treatment, ()) if since <= on), None)
+    return min(found, key=lambda code: (current is not None and code.rate != current, int(code.id)), default=None)
+
+
+def one_discount(said: Sequence[tuple[str, Decimal]]) -> Decimal | None:
+    """The discount that all item lines have; null where they differ. ``said`` is pointer and percentage of each."""
+    percentages = {percentage for _, percentage in said}
+    return next(iter(percentages), ZERO) if len(percentages) <= 1 else None
+
+
+def differences(expected: ExpectedTotals, total: Amounts) -> dict[str, Decimal]:
+    """By how much each expected total exceeds what the document comes to; those that agree are left out."""
+    return {
+        name: amount - getattr(total, name)
+        for name, amount in expected.given().items()
+        if amount is not None and amount != getattr(total, name)
+    }
+
+
+def mismatch(off: Mapping[str, Decimal]) -> Problem:
+    """``totals_mismatch``, with the exact differences."""
+    return Problem(
+        "totals_mismatch",
+        "TheNextInvoice would make other totals of these lines.",
+        errors=[
+            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
+            for name, by in off.items()
+        ],
+        outcome="not_sent",
+        extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
+    )
+
+
+def rounding_charge(gap: Decimal, codes: Codes, ledger: str | None, discount: Decimal) -> Charge:
+    """One line that closes a gap. Raises ``validation_failed`` where the administration is not set up for it."""
+    if ledger is None:
+        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "missing")
+    untaxed = next((code for code in codes.values() if code.treatment == "zero"), None)
+    if untaxed is None:
+        raise invalid("/on_rounding", "A rounding line needs a VAT code of 0%.", "missing")
+    if discount:
+        raise invalid("/on_rounding", "The document's discount would be taken off a rounding line too.", "unsupported")
+    return Charge("Afronding", quantity=Decimal(1), price=gap, ledger=ledger, vat=untaxed.id)

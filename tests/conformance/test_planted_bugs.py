@@ -1,0 +1,38 @@
+"""The laws on trial: a suite that never failed proves nothing. Each planted bug must make its law fail.
+
+That the same laws hold for the memory adapter as it is, the suite itself shows.
+"""
+
+import re
+from collections.abc import Iterator
+from inspect import signature
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.planted import BUGS, Bug
+from tests.conformance.subject import open_subject
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.plant.__name__)
+async def test_a_planted_bug_is_caught(
+    bug: Bug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    adapter = bug.plant(monkeypatch)
+    arguments = dict(bug.arguments)
+    if "capfdbinary" in signature(bug.law).parameters:
+        arguments["capfdbinary"] = capfdbinary
+    async with open_subject(adapter, tmp_path) as subject:
+        with pytest.raises(AssertionError):
+            await bug.law(subject, **arguments)
+
+
+def rows() -> Iterator[tuple[str, str]]:
+    """Bug and law of every row of the README's table."""
+    yield from re.findall(r"^\| ([^|]+) \| `(test_\w+\.test_\w+)` \|$", README.read_text(), re.MULTILINE)
+
+
+def test_the_readme_lists_every_bug() -> None:
+    assert list(rows()) == [(bug.name, bug.caught_by) for bug in BUGS]

@@ -1,0 +1,234 @@
+"""Answers by generation, bounded in bytes; equal work once; slow-changing facts."""
+
+import asyncio
+
+import pytest
+
+from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
+from gateway.engine.freshness import Directives, answer_headers, read_directives
+from tests.house import ManualClock
+
+
+def kept(body: bytes = b"x", *, at: float = 0.0, fresh: float = 30.0, stale: float = 0.0) -> Kept:
+    return Kept(body, '"e"', None, (), at, at + fresh, at + fresh + stale)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def cache(clock: ManualClock) -> AnswerCache:
+    return AnswerCache(clock)
+
+
+def test_a_write_ends_the_generation_of_its_connection_only(cache: AnswerCache) -> None:
+    before = cache.generation("a", slow=False), cache.generation("a", slow=True), cache.generation("b", slow=False)
+    cache.end_generation("a")
+    after = cache.generation("a", slow=False), cache.generation("a", slow=True), cache.generation("b", slow=False)
+    assert after[0] != before[0]
+    assert after[1:] == before[1:]
+    cache.end_generation("a", slow=True)
+    assert cache.generation("a", slow=True) != before[1]
+    assert cache.generation("a", slow=False) not in (before[0], after[0])
+
+
+def test_an_entry_is_given_while_it_may_serve(cache: AnswerCache, clock: ManualClock) -> None:
+    cache.put(("k",), kept(fresh=30, stale=60))
+    for seconds, there in ((0, True), (29, True), (60, True), (1, False)):
+        clock.advance(seconds)
+        assert (cache.get(("k",)) is not None) is there
+    assert cache.get(("other",)) is None
+
+
+def test_the_bytes_are_bounded_and_the_longest_unused_go_first(clock: ManualClock) -> None:
+    cache = AnswerCache(clock, max_bytes=10_000)
+    for number in range(5):
+        cache.put((str(number),), kept(b"x" * 1_400))
+    assert cache.get(("0",)) is not None
+    cache.put(("5",), kept(b"x" * 1_400))
+    assert [number for number in range(6) if cache.get((str(number),)) is not None] == [0, 2, 3, 4, 5]
+
+
+def test_an_entry_that_alone_would_not_fit_is_not_kept_and_pushes_nothing_out(clock: ManualClock) -> None:
+    cache = AnswerCache(clock, max_bytes=10_000)
+    cache.put(("small",), kept())
+    cache.put(("large",), kept(b"x" * 10_000))
+    assert cache.get(("large",)) is None
+    assert cache.get(("small",)) is not None
+
+
+def test_many_small_entries_are_bounded_too(clock: ManualClock) -> None:
+    cache = AnswerCache(clock, max_bytes=10_000)
+    for number in range(1_000):
+        cache.put((str(number),), kept(b""))
+    assert sum(cache.get((str(number),)) is not None for number in range(1_000)) == 20
+
+
+# Flights
+
+
+async def test_equal_work_is_done_once() -> None:
+    flights: Flights[int] = Flights()
+    done: list[int] = []
+
+    async def work() -> int:
+        await asyncio.sleep(0.001)
+        done.append(1)
+        return len(done)
+
+    assert await asyncio.gather(*(flights.share(("k",), work) for _ in range(20))) == [1] * 20
+    assert await flights.share(("k",), work) == 2
+    assert await asyncio.gather(flights.share(("a",), work), flights.share(("b",), work)) == [3, 4]
+
+
+async def test_a_failure_is_told_to_all_and_not_remembered() -> None:
+    flights: Flights[int] = Flights()
+    done: list[int] = []
+
+    async def work() -> int:
+        done.append(1)
+        await asyncio.sleep(0)
+        if len(done) == 1:
+            raise ValueError("first")
+        return len(done)
+
+    found = await asyncio.gather(*(flights.share(("k",), work) for _ in range(3)), return_exceptions=True)
+    assert [str(one) for one in found] == ["first"] * 3
+    assert await flights.share(("k",), work) == 2
+
+
+async def test_who_leaves_does_not_disturb_the_others() -> None:
+    flights: Flights[str] = Flights()
+    go = asyncio.Event()
+
+    async def work() -> str:
+        await go.wait()
+        return "done"
+
+    tasks = [asyncio.ensure_future(flights.share(("k",), work)) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.gather(*tasks[1:]) == ["done", "done"]
+    assert tasks[0].cancelled()
+
+
+async def test_settling_waits_for_all_and_hears_failures_nobody_else_does() -> None:
+    flights: Flights[str] = Flights()
+
+    async def work() -> str:
+        await asyncio.sleep(0.001)
+        raise ValueError("unheard")
+
+    task = asyncio.ensure_future(flights.share(("k",), work))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await flights.settle()
+    assert not flights._tasks
+
+
+# Known facts
+
+
+async def test_a_fact_loaded_before_the_connection_changed_is_not_believed_after(
+    clock: ManualClock, cache: AnswerCache
+) -> None:
+    facts = KnownFacts(clock, cache)
+    go = asyncio.Event()
+
+    async def slowly() -> str:
+        await go.wait()
+        return "old"
+
+    async def quickly() -> str:
+        return "new"
+
+    loading = asyncio.ensure_future(facts.get("a", "vat", slowly, fresh=False))
+    await asyncio.sleep(0)
+    cache.end_generation("a", slow=True)
+    go.set()
+    assert await loading == "old"
+    assert await facts.get("a", "vat", quickly, fresh=False) == "new"
+
+
+async def test_a_write_of_records_leaves_settled_facts_alone(clock: ManualClock, cache: AnswerCache) -> None:
+    facts = KnownFacts(clock, cache)
+    loads: list[int] = []
+
+    async def load() -> int:
+        loads.append(1)
+        return len(loads)
+
+    await facts.get("a", "vat", load, fresh=False)
+    cache.end_generation("a")
+    assert await facts.get("a", "vat", load, fresh=False) == 1
+
+
+async def test_a_fact_that_could_not_be_loaded_is_asked_for_again(clock: ManualClock, cache: AnswerCache) -> None:
+    facts = KnownFacts(clock, cache)
+
+    async def failing() -> str:
+        raise ValueError("no")
+
+    async def working() -> str:
+        return "yes"
+
+    with pytest.raises(ValueError, match="no"):
+        await facts.get("a", "vat", failing, fresh=False)
+    assert await facts.get("a", "vat", working, fresh=False) == "yes"
+
+
+# Freshness
+
+
+@pytest.mark.parametrize(
+    ("said", "age", "fresh", "accepted"),
+    [
+        (None, 29, True, True),
+        (None, 31, False, False),
+        ("no-cache", 0, True, False),
+        ("No-Store", 0, True, False),
+        ("max-age=0", 0, True, False),
+        ("max-age=10", 9, True, True),
+        ("max-age=10", 11, True, False),
+        ("MAX-AGE=10 , private", 9, True, True),
+        ("max-age=999999999", 31, False, False),
+        ("max-age=99999999999999999999", 5, True, True),
+        ("max-age=soon", 5, True, True),
+        ("max-age=-1", 5, True, True),
+        ("only-if-cached, min-fresh=5", 5, True, True),
+        ("max-age=60, no-cache", 0, True, False),
+        (",,,", 5, True, True),
+    ],
+)
+def test_what_a_caller_accepts_of_what_is_kept(said: str | None, age: float, fresh: bool, accepted: bool) -> None:
+    headers = {} if said is None else {"cache-control": said}
+    assert read_directives(headers).accept(age, fresh=fresh) is accepted
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        (None, False),
+        ('"abc"', True),
+        ('W/"abc"', True),
+        ('"x", "abc" ,"y"', True),
+        ("*", True),
+        ('"ab"', False),
+        ("abc", False),
+        ("", False),
+    ],
+)
+def test_whether_a_caller_has_the_body_already(said: str | None, known: bool) -> None:
+    headers = {} if said is None else {"if-none-match": said}
+    assert Directives.matches(headers, '"abc"') is known
+
+
+def test_an_answer_tells_its_age() -> None:
+    headers = answer_headers(kept(at=10.0), "polder; hit", 42.9)
+    assert (headers["Age"], headers["ETag"], headers["Cache-Status"]) == ("32", '"e"', "polder; hit")
+    assert "private" in headers["Cache-Control"]
