@@ -74,6 +74,7 @@ ADAPTER = Adapter(
     read_error=read_error,
     read_envelope=read_envelope,
     raw=Raw(prefix),
+    example=True,
     settings=(
         Setting("default_ledger_account_id", "Ledger account for lines that name none"),
         Setting("rounding_ledger_account_id", "Ledger account for rounding lines"),

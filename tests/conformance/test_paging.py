@@ -58,10 +58,10 @@ async def test_a_total_is_right_or_null(subject: Subject, resource: str) -> None
     assert page["total_count"] in (None, len(await subject.walk(resource)))
 
 
-@pytest.mark.parametrize("limit", ["0", "201", "abc", "-1", "1.5", "", " 5", "\u0665", "99999999999999999999"])
-async def test_a_wrong_limit_costs_no_call(subject: Subject, limit: str) -> None:
+async def test_a_wrong_limit_costs_no_call(subject: Subject) -> None:
     with subject.quiet():
-        await subject.refused(422, "validation_failed", "GET", "contacts", limit=limit)
+        for limit in ("0", "201", "abc", "-1", "1.5", "", " 5", "\u0665", "9" * 20):
+            await subject.refused(422, "validation_failed", "GET", "contacts", limit=limit)
 
 
 async def test_a_cursor_opens_only_its_own_list(subject: Subject) -> None:

@@ -129,7 +129,7 @@ SHELF = Adapter(
 
 
 class Shelf(emulator.Emulator):
-    """The system itself. While ``gate`` is closed nothing is answered."""
+    """The system itself. While ``gate`` is closed nothing is answered, and while ``locked`` nobody is let in."""
 
     def __init__(self, clock: Clock, seed: int = 0) -> None:
         super().__init__(clock, seed)
@@ -137,6 +137,7 @@ class Shelf(emulator.Emulator):
         self.made: dict[str, str] = {}
         self.scopes = ["admin"]
         self.new_ids = False
+        self.locked = False
         self.gate = asyncio.Event()
         self.gate.set()
         self._count = 0
@@ -156,7 +157,8 @@ class Shelf(emulator.Emulator):
 
     async def _gated(self, scope: emulator.Message, receive: emulator.Receive, send: emulator.Send) -> None:
         await self.gate.wait()
-        await self._app(scope, receive, send)
+        app = said({}, 401) if self.locked else self._app
+        await app(scope, receive, send)
 
     def populate(self) -> None:
         for number in range(10):

@@ -124,8 +124,8 @@ def _line(company: Company, body: Json, place: str, known: set[str]) -> Row:
         if line["quantity"] is None:
             raise Refused("invalid", "Aantal ontbreekt.", "The quantity is missing.", field=f"{place}quantity")
         for name, noun in (("vatCode", "vatcodes"), ("product", "products"), ("ledger", "ledgers")):
-            known = line[name] in company.all(noun) or (line[name] is None and name != "vatCode")
-            if not known:
+            there = line[name] in company.all(noun) or (line[name] is None and name != "vatCode")
+            if not there:
                 raise Refused("invalid", f"{name} onbekend.", f"There is no such {name}.", field=f"{place}{name}")
         line["ledger"] = line["ledger"] or "le1001"
     nothing = dict.fromkeys(("vatRate", "vatRegime", "vatCountry", "net", "vat", "gross"))

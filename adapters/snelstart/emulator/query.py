@@ -31,7 +31,10 @@ def options(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 def page_of(
     records: Sequence[Record], model: Model, given: Mapping[str, str], switches: Switches, *, most: int, default: int
 ) -> list[Record]:
-    """The page of the records that was asked for: ``most`` is the highest $top, ``default`` the one that is not given. Raises ``Refused``."""
+    """The page of the records that was asked for. Raises ``Refused``.
+
+    ``most`` is the highest $top, and ``default`` the one of a query without it.
+    """
     if switches.orderby == "refused" and ("$orderby" in given or "$inlinecount" in given):
         raise errors.odata("The query specified in the URI is not valid. Query option 'OrderBy' is not allowed.")
     top = _count(given, "$top", default)

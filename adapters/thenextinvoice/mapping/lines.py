@@ -176,8 +176,7 @@ def code_for(
 ) -> VatCode | None:
     """The administration's code for a treatment; null where it has none.
 
-    Of several, one with a type goes before one whose meaning only its percentage tells, then one of the Dutch rate in
-    force on the day, then the oldest.
+    Of several, one of the Dutch rate in force on the day goes first, then the oldest.
     """
     if treatment == "unknown" or (treatment in DOMESTIC and country not in (None, "NL")):
         return None

@@ -48,6 +48,13 @@ def _zero_if_none(value: object) -> Decimal:
     return Decimal(0) if value is None else _number(value)
 
 
+def _whole(value: object) -> int:
+    number = _number(value)
+    if number != number.to_integral_value():
+        raise ValueError("not a whole number")
+    return int(number)
+
+
 def _flag(value: object) -> bool:
     if value in _TRUE:
         return True
@@ -79,6 +86,7 @@ RecordId = Annotated[str, BeforeValidator(_id)]
 Reference = Annotated[str | None, BeforeValidator(_reference)]
 Number = Annotated[Decimal, BeforeValidator(_number)]
 NumberOrZero = Annotated[Decimal, BeforeValidator(_zero_if_none)]
+Whole = Annotated[int, BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Said = Annotated[str | None, BeforeValidator(_said)]
 Day = Annotated[date | None, BeforeValidator(_day)]
@@ -100,6 +108,13 @@ class Wire(BaseModel):
             where = ".".join(str(part) for part in first["loc"]) or "the record"
             name = cls.__name__.lower()
             raise malformed(f"TheNextInvoice's {name} makes no sense at {where}: {first['msg']}.") from error
+
+
+class Found(Wire):
+    """One page of a search. Its numbers are text for customers (documentation, "Paginated Customers")."""
+
+    items: list[dict[str, Any]]
+    total_items: Whole
 
 
 def rows(data: object) -> list[Any]:

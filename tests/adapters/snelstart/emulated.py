@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import httpx2
 
@@ -57,7 +58,7 @@ class Provider:
         body: object = None,
         *,
         headers: Mapping[str, str] | None = None,
-        **query: object,
+        **query: Any,
     ) -> httpx2.Response:
         """``path`` is below ``/v2/``; a query option's ``$`` is left out of its name."""
         sent = {
@@ -74,13 +75,13 @@ class Provider:
         sent.setdefault("content-type", "application/json")
         return await self.client.request(method, f"/v2/{path}", headers=sent, params=params, content=content)
 
-    async def ask(self, method: str, path: str, body: object = None, *, status: int = 0, **query: object) -> Json:
+    async def ask(self, method: str, path: str, body: object = None, *, status: int = 0, **query: Any) -> Json:
         """The JSON that is answered under ``status``, by default 200, and 201 for a POST."""
         answer = await self.send(method, path, body, **query)
         assert answer.status_code == (status or (201 if method == "POST" else 200)), answer.text
         return loads(answer.content) if answer.content else None
 
-    async def get(self, path: str, **query: object) -> Json:
+    async def get(self, path: str, **query: Any) -> Json:
         return await self.ask("GET", path, **query)
 
     async def codes(self, method: str, path: str, body: object = None) -> list[str]:
@@ -96,7 +97,7 @@ class Provider:
         assert refused["message"] == "The request is invalid."
         return sorted(refused["modelState"])
 
-    async def odata(self, path: str, **query: object) -> str:
+    async def odata(self, path: str, **query: Any) -> str:
         """OData's words for a query that cannot be understood."""
         refused = await self.ask("GET", path, status=400, **query)
         assert refused.keys() == {"Message"}

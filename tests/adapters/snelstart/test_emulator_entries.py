@@ -17,10 +17,10 @@ async def codes(provider: Provider, **fields: object) -> list[str]:
     return await provider.codes("POST", "verkoopboekingen", await provider.sale("X-1", **fields))
 
 
-async def german(provider: Provider, **fields: object) -> Json:
+async def german(provider: Provider, vat_number: str | None = None) -> Json:
     """A reference to a customer in Germany."""
     address = {**ALKMAAR, "land": await provider.country("DE")}
-    return {"id": (await provider.relation(vestigingsAdres=address, **fields))["id"]}
+    return {"id": (await provider.relation(vestigingsAdres=address, btwNummer=vat_number))["id"]}
 
 
 async def test_posting_an_entry_makes_its_invoice() -> None:
@@ -120,8 +120,8 @@ async def test_a_negative_entry_is_a_credit() -> None:
             btw=[row("VerkopenHoog", "-21.00")],
         )
         assert (await provider.invoice_of(credit))["openstaandSaldo"] == Decimal("-121.00")
-        lines = await provider.get("grootboekmutaties")
-        assert [(line["debet"], line["credit"]) for line in lines][0] == (Decimal(0), Decimal(121))
+        debtors = (await provider.get("grootboekmutaties"))[0]
+        assert (debtors["debet"], debtors["credit"]) == (0, 121)
 
 
 async def test_a_number_is_given_once() -> None:
@@ -231,7 +231,8 @@ async def test_every_rule_has_its_code(fields: Json, broken: str) -> None:
 
 async def test_no_lines_no_entry() -> None:
     async with provided() as provider:
-        for none in ([], None):
+        nothing: tuple[list[Json] | None, ...] = ([], None)
+        for none in nothing:
             assert await codes(provider, boekingsregels=none, btw=[], factuurbedrag=0) == ["BOE-0023"]
         line = {**await provider.line("100.00"), "grootboek": {"id": NOBODY}}
         assert await codes(provider, boekingsregels=[line]) == ["BOE-0037"]
@@ -282,7 +283,7 @@ async def test_eu_accounts_want_a_foreign_business() -> None:
     async with provided() as provider:
         lines = [await provider.line("100.00", 8300)]
         fields = {"boekingsregels": lines, "btw": [], "factuurbedrag": Decimal(100)}
-        business = await german(provider, btwNummer="DE136695976")
+        business = await german(provider, "DE136695976")
         await provider.booked("EU-1", klant=business, **fields)
         assert await codes(provider, klant=await german(provider), **fields) == ["BOE-0080"]
     async with provided(Switches(eu_ledger_needs_vat_number=False)) as provider:

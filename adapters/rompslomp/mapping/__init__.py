@@ -1,0 +1,1 @@
+"""What Rompslomp says, and what we say: pure, both ways."""

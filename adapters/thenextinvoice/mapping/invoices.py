@@ -1,0 +1,408 @@
+"""Invoices (documentation, "Invoice"), both ways.
+
+A draft hides its parties and amounts (``receiver``, ``sender`` and ``calculated`` are null): amounts are added up from
+its lines, and whom it is for only Polder knows. Whether an invoice is paid stands in another place, its *status*.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from adapters.thenextinvoice.mapping.lines import (
+    Codes,
+    LineRow,
+    Reckoning,
+    breakdown_of,
+    line_rows,
+    lines_of,
+    positive,
+    reckoned,
+)
+from adapters.thenextinvoice.mapping.values import (
+    Day,
+    Flag,
+    Number,
+    NumberMap,
+    NumberOrZero,
+    RecordId,
+    Reference,
+    Said,
+    Whole,
+    Wire,
+    currency_of,
+    json_number,
+)
+from gateway.contract.adapter import Record
+from gateway.contract.errors import malformed
+from gateway.contract.models import Invoice, InvoiceContact, Totals
+from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
+from gateway.contract.money import ZERO, Amounts, Sum, TaxRounding
+
+PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
+    "draft": "not_applicable",
+    "open": "unpaid",
+    "pastdue": "unpaid",
+    "paid": "paid",
+    "credited": "credited",
+    "credit": "not_applicable",
+}
+"""By TheNextInvoice's own state. A credit note is in the state ``credit``: it has no balance to settle."""
+
+NO_INVOICE = frozenset({"quotation", "approved", "archived", "recurring"})
+"""States of what ``/invoice/{id}`` would give away as an invoice, and is none: quotations and recurring templates."""
+
+POINTERS: Mapping[str, str] = {
+    "receiver": "/contact_id",
+    "includesVat": "/prices_include_tax",
+    "lines": "/lines",
+    "type": "/document_type",
+    "meta.sendDate": "/issued_on",
+    "meta.dueDate": "/due_on",
+    "meta.currency": "/currency",
+    "text.top": "/description",
+    "text.bottom": "/notes",
+    "lines[].description": "/lines/{line}/description",
+    "lines[].quantity": "/lines/{line}/quantity",
+    "lines[].price": "/lines/{line}/unit_price",
+    "lines[].vat": "/lines/{line}/vat_code_id",
+    "lines[].ledger": "/lines/{line}/ledger_account_id",
+}
+
+HOLDS = frozenset(
+    {
+        "document_type",
+        "contact_id",
+        "issued_on",
+        "due_on",
+        "currency",
+        "prices_include_tax",
+        "lines",
+        "lines.type",
+        "lines.description",
+        "lines.product_id",
+        "lines.quantity",
+        "lines.unit_price",
+        "lines.discount_percent",
+        "lines.vat_code_id",
+        "lines.vat_treatment",
+        "lines.vat_rate",
+        "lines.vat_country",
+        "lines.ledger_account_id",
+        "description",
+        "notes",
+        "finalize",
+        "expected_totals",
+        "expected_totals.net",
+        "expected_totals.tax",
+        "expected_totals.gross",
+        "on_rounding",
+    }
+)
+
+
+class Meta(Wire):
+    """Dates, currency and language."""
+
+    currency: str
+    dueDate: Day = None
+    sendDate: Day = None
+
+
+class Texts(Wire):
+    """What is printed above, below and at the foot."""
+
+    top: Said = None
+    bottom: Said = None
+    footer: Said = None
+
+
+class Calculated(Wire):
+    """The amounts as booked. ``vatTotals`` is keyed by percentage."""
+
+    totalExclVat: Number
+    totalInclVat: Number
+    vatApplied: Number
+    vatTotals: NumberMap = {}
+
+    @property
+    def amounts(self) -> Amounts:
+        """Net, tax and gross, in their own signs."""
+        return Amounts(self.totalExclVat, self.vatApplied, self.totalInclVat)
+
+    def agrees(self, sum: Sum) -> bool:
+        """Whether a sum of the lines is what was booked, in all and under every percentage."""
+        taxes = {Decimal(rate): tax for rate, tax in self.vatTotals.items()}
+        groups = {Decimal(rate): amounts.tax for rate, amounts in sum.groups.items()}
+        return sum.total == self.amounts and all(
+            taxes.get(rate, ZERO) == groups.get(rate, ZERO) for rate in taxes | groups
+        )
+
+
+class Party(Wire):
+    """Whom an invoice is for, where it is given whole."""
+
+    id: Reference = None
+    companyname: Said = None
+
+
+class InvoiceRow(Wire):
+    """An invoice as it is read."""
+
+    id: RecordId
+    number: Said = None
+    status: Whole
+    type: Said = None
+    discount: NumberOrZero = ZERO
+    includesVat: Flag = False
+    lines: list[LineRow]
+    receiver: Any = None
+    meta: Meta
+    text: Texts | None = None
+    calculated: Calculated | None = None
+
+    @property
+    def draft(self) -> bool:
+        """Whether it can still change."""
+        return self.status == 0
+
+    @property
+    def credit(self) -> bool:
+        """Whether it is a credit note."""
+        return self.type == "C"
+
+    @property
+    def party(self) -> Party | None:
+        """Whom it is for: an id or a whole object; null on a draft. Raises ``upstream_malformed``."""
+        if self.receiver is None:
+            return None
+        return Party.of(self.receiver if isinstance(self.receiver, dict) else {"id": self.receiver})
+
+    def reckoned(self, codes: Codes) -> Reckoning:
+        """What its lines come to."""
+        return reckoned(self.lines, codes, discount=self.discount, includes_vat=self.includesVat)
+
+
+class State(Wire):
+    """The part of an invoice's status that says how it stands."""
+
+    state: Said = None
+
+
+class Settled(Wire):
+    """The part of an invoice's status that says whether, how and when it was paid."""
+
+    status: Flag = False
+    message: Said = None
+    time: Day = None
+
+
+class StatusRow(Wire):
+    """An invoice's status (documentation, "Status of an invoice")."""
+
+    invoice: State
+    payment: Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an invoice stands: its state in TheNextInvoice's word, and whether a payment is registered, where known."""
+
+    state: str | None
+    paid: bool | None = None
+
+    @property
+    def payment_status(self) -> InvoicePaymentStatus:
+        """The state as we say it; a word nobody documents leaves it to the payment."""
+        known = PAYMENT_STATUS.get(self.state or "")
+        if known is not None:
+            return known
+        return "unknown" if self.paid is None else ("paid" if self.paid else "unpaid")
+
+
+DRAFT = Standing("draft")
+
+
+def standing_of(data: object) -> Standing:
+    """How an invoice stands, by its status."""
+    row = StatusRow.of(data)
+    return Standing(row.invoice.state, row.payment.status)
+
+
+def settled_sum(row: InvoiceRow, reckoning: Reckoning, rounding: TaxRounding | None) -> Sum | None:
+    """The sum of its lines that counts: the one that was booked; on a draft the one that finalizing will book.
+
+    Null where that cannot be told: a VAT code is gone or was changed since, or nobody knows how VAT is rounded.
+    """
+    if row.calculated is not None:
+        return next((sum for sum in reckoning.sums.values() if row.calculated.agrees(sum)), None)
+    certain = reckoning.certain
+    return certain if certain is not None or rounding is None else reckoning.sums.get(rounding)
+
+
+def invoice_of(
+    raw: Mapping[str, Any],
+    standing: Standing,
+    codes: Codes,
+    *,
+    today: date,
+    rounding: TaxRounding | None = None,
+    with_lines: bool = True,
+) -> Record[Invoice]:
+    """An invoice as we say it. ``codes`` are needed for lines, and for the amounts of a draft."""
+    row = InvoiceRow.of(raw)
+    party = row.party
+    sum = settled_sum(row, row.reckoned(codes), rounding) if with_lines or row.calculated is None else None
+    status = standing.payment_status
+    due_on = row.meta.dueDate
+    text = row.text or Texts()
+    currency = currency_of(row.meta.currency)
+    if currency is None:
+        raise malformed("TheNextInvoice's invoice names no currency.")
+    item = Invoice(
+        id=row.id,
+        document_type="credit_note" if row.credit else "invoice",
+        document_status=_document_status(row.status),
+        payment_status=status,
+        number=row.number,
+        contact_id=None if party is None else party.id,
+        contact=None if party is None else InvoiceContact(id=party.id, name=party.companyname),
+        issued_on=row.meta.sendDate,
+        due_on=due_on,
+        currency=currency,
+        prices_include_tax=row.includesVat,
+        lines=lines_of(row.lines, sum, codes, discount=row.discount, credit=row.credit) if with_lines else None,
+        totals=_totals(row, sum, status),
+        tax_breakdown=None if sum is None or not with_lines else breakdown_of(row.lines, sum, codes, credit=row.credit),
+        description=text.top,
+        notes=text.bottom,
+        is_overdue=status == "unpaid" and due_on is not None and due_on < today,
+        provider_status=standing.state,
+    )
+    return Record(item, raw, _mapped(row), standing.state)
+
+
+def _document_status(status: int) -> DocumentStatus:
+    return {0: "draft", 1: "final"}.get(status, "unknown")  # type: ignore[return-value]  # literals of that type
+
+
+def _totals(row: InvoiceRow, sum: Sum | None, status: InvoicePaymentStatus) -> Totals:
+    booked = row.calculated.amounts if row.calculated is not None else (sum.total if sum is not None else None)
+    if booked is None:
+        return Totals()
+    said = positive(booked, credit=row.credit)
+    paid, still_open = _balance(row, said.gross, status)
+    return Totals(net=said.net, tax=said.tax, gross=said.gross, paid=paid, open=still_open)
+
+
+def _balance(
+    row: InvoiceRow, gross: Decimal, status: InvoicePaymentStatus
+) -> tuple[Decimal | None, Decimal | None]:
+    """Paid and open. An invoice is paid whole or not at all; what was paid of a credited one is not said in lists."""
+    if row.draft or status == "unknown":
+        return None, None
+    return {
+        "paid": (gross, ZERO),
+        "unpaid": (ZERO, gross),
+        "credited": (None, ZERO),
+    }.get(status, (ZERO, ZERO))
+
+
+def _mapped(row: InvoiceRow) -> frozenset[str]:
+    """All but what our model lacks: an automatic collection, a footer, the language and the sender."""
+    mapped = {"id", "number", "status", "discount", "includesVat", "lines", "receiver", "calculated"}
+    if row.type in (None, "C"):
+        mapped.add("type")
+    if row.text is None or row.text.footer is None:
+        mapped.add("text")
+    return frozenset(mapped)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """What stands above the lines of a new invoice."""
+
+    receiver: str
+    sender: str
+    credit: bool
+    includes_vat: bool
+    discount: Decimal
+    currency: str
+    language: str
+    issued_on: date
+    due_on: date
+    description: str | None
+    notes: str | None
+    footer: str | None
+    final: bool
+
+
+def new_body(heading: Heading, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """An invoice to create. What has a documented default goes out too: it is "required" all the same (dossier)."""
+    return {
+        "discount": json_number(heading.discount),
+        "includesVat": heading.includes_vat,
+        "lines": list(lines),
+        "meta": {
+            "currency": heading.currency,
+            "dueDate": heading.due_on.isoformat(),
+            "language": heading.language,
+            "sendDate": heading.issued_on.isoformat(),
+        },
+        "receiver": int(heading.receiver),
+        "sender": int(heading.sender),
+        "status": 1 if heading.final else 0,
+        "text": {"top": heading.description or "", "bottom": heading.notes or "", "footer": heading.footer or ""},
+        "type": "C" if heading.credit else "",
+    }
+
+
+def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A draft as it was read, whole but for its parties, which it hides: a PUT replaces everything."""
+    row = InvoiceRow.of(raw)
+    text = row.text or Texts()
+    return {
+        "discount": json_number(row.discount),
+        "includesVat": row.includesVat,
+        "lines": [_line_as_written(line) for line in row.lines],
+        "meta": {name: value for name, value in raw["meta"].items() if value is not None},
+        "status": 0,
+        "text": {"top": text.top or "", "bottom": text.bottom or "", "footer": text.footer or ""},
+        "type": row.type or "",
+    }
+
+
+def _line_as_written(line: LineRow) -> dict[str, Any]:
+    return {
+        "description": line.description,
+        "ledger": None if line.ledger is None else int(line.ledger),
+        "price": None if line.price is None else json_number(line.price),
+        "quantity": None if line.quantity is None else json_number(line.quantity),
+        "vat": None if line.vat is None else int(line.vat),
+    }
+
+
+def merged(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """What to write: ``body`` with what a change says put in, all but its lines."""
+    meta, text = dict(body["meta"]), dict(body["text"])
+    for ours, theirs in {"issued_on": "sendDate", "due_on": "dueDate"}.items():
+        if said.get(ours) is not None:
+            meta[theirs] = said[ours].isoformat()
+    if said.get("currency") is not None:
+        meta["currency"] = said["currency"]
+    for ours, theirs in {"description": "top", "notes": "bottom"}.items():
+        if ours in said:
+            text[theirs] = said[ours] or ""
+    result = {**body, "meta": meta, "text": text}
+    if said.get("prices_include_tax") is not None:
+        result["includesVat"] = said["prices_include_tax"]
+    return result
+
+
+def body_reckoned(body: Mapping[str, Any], codes: Codes) -> Reckoning:
+    """What an invoice that is to be written comes to."""
+    discount = Decimal(body["discount"])
+    return reckoned(line_rows(body["lines"]), codes, discount=discount, includes_vat=body["includesVat"])
+
+

@@ -1,0 +1,64 @@
+"""The generated parts of this checkout's documents: `./dev generate` writes them, `test_documents.py` checks them."""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.contract.adapter import Adapter
+from gateway.contract.operations import RESOURCE_OPERATIONS
+from gateway.engine.capabilities import capabilities_of
+from gateway.registry import discover
+from gateway.web.document import document_text
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+OPENAPI = ROOT / "openapi" / "openapi.json"
+_TABLE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- /capabilities -->)", re.DOTALL)
+
+
+def offered() -> dict[str, Adapter]:
+    """The accounting systems that are no mere example."""
+    return {name: adapter for name, adapter in discover().items() if not adapter.example}
+
+
+def capability_table(adapters: Mapping[str, Adapter]) -> str:
+    """What each system can do, as a Markdown table: a row per operation, with the filters that are emulated."""
+    titles = [adapter.title for adapter in adapters.values()]
+    lines = [f"| operation | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    by_system = [capabilities_of(adapter) for adapter in adapters.values()]
+    for operation in RESOURCE_OPERATIONS:
+        cells = []
+        for capabilities in by_system:
+            can = capabilities[operation.name]
+            emulated = sorted(name for name, how in can.filters.items() if how == "emulated")
+            said = "–" if can.support == "unsupported" else "native"
+            cells.append(f"{said}; emulated: {', '.join(emulated)}" if emulated and said != "–" else said)
+        lines.append(f"| `{operation.name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def readme() -> str:
+    """README.md with its table as it should be."""
+    table = capability_table(offered())
+    return _TABLE.sub(lambda found: f"{found[1]}{table}{found[2]}", README.read_text())
+
+
+GENERATED = {README: readme, OPENAPI: document_text}
+
+
+def stale() -> list[Path]:
+    """The documents that are not what would be written."""
+    return [path for path, write in GENERATED.items() if not path.exists() or path.read_text() != write()]
+
+
+def main() -> None:
+    """Write what is stale."""
+    for path in stale():
+        path.write_text(GENERATED[path]())
+        print(f"wrote {path.relative_to(ROOT)}")
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""What only Polder knows of records: who holds a value, claims on it, ids that change, and nothing lost in a race."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from gateway.contract.emulator import Fault
+from gateway.contract.errors import Problem
+from gateway.contract.models import Invoice, InvoiceContact, InvoiceDraft, Line, Totals
+from gateway.engine.links import SYSTEM_ID, Book, LinkBooks, kept_values, translate
+from gateway.engine.storage import LinkRow
+from tests.engine.shelf import Aisle
+from tests.engine.staging import MemoryLinks
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+PLACE = ("con_1", "products")
+
+
+async def problem_of(work: Awaitable[Any]) -> Problem:
+    with pytest.raises(Problem) as raised:
+        await work
+    return raised.value
+
+
+# A book
+
+
+def test_a_book_answers_by_record_and_by_value() -> None:
+    book = Book([LinkRow("1", "external_ref", "a", True), LinkRow("1", SYSTEM_ID, "91", False)])
+    assert dict(book.kept("1")) == {"external_ref": "a", SYSTEM_ID: "91"}
+    assert book.holders("external_ref", "a") == ["1"]
+    assert (book.theirs("1"), book.ours("91")) == ("91", "1")
+    assert (book.theirs("7"), book.ours("7")) == ("7", "7")
+
+
+def test_a_book_forgets_what_is_replaced_or_dropped() -> None:
+    book = Book([LinkRow("1", "external_ref", "a", True)])
+    book.add(LinkRow("1", "external_ref", "b", True))
+    assert (book.holders("external_ref", "a"), book.holders("external_ref", "b")) == ([], ["1"])
+    book.drop("1", "code")
+    book.drop("1")
+    assert (book.holders("external_ref", "b"), dict(book.kept("1"))) == ([], {})
+    book.drop("never was")
+
+
+# Claims
+
+
+@pytest.fixture
+def links() -> MemoryLinks:
+    return MemoryLinks()
+
+
+@pytest.fixture
+def books(links: MemoryLinks) -> LinkBooks:
+    return LinkBooks(links)
+
+
+async def test_a_granted_claim_is_the_records_own(books: LinkBooks, links: MemoryLinks) -> None:
+    claim = await books.claim(*PLACE, {"external_ref": "a", "code": "b", "other": "c"}, ONE)
+    assert (await books.of(*PLACE)).holders("external_ref", "a") == []
+    await claim.grant("7")
+    assert sorted(links.rows[PLACE], key=lambda row: row.field) == [
+        LinkRow("7", "code", "b", True),
+        LinkRow("7", "external_ref", "a", True),
+    ]
+    assert (await books.of(*PLACE)).holders("code", "b") == ["7"]
+
+
+async def test_a_value_under_claim_is_taken(books: LinkBooks) -> None:
+    await books.claim(*PLACE, {"external_ref": "a"}, ONE)
+    problem = await problem_of(books.claim(*PLACE, {"external_ref": "a"}, TWO))
+    assert (problem.code, problem.outcome, problem.errors[0].pointer) == ("conflict", "not_sent", "/external_ref")
+    await books.claim(*PLACE, {"external_ref": "b"}, TWO)
+    await books.claim("con_1", "contacts", {"external_ref": "a"}, TWO)
+    await books.claim("con_2", "products", {"external_ref": "a"}, TWO)
+
+
+async def test_a_value_of_a_record_is_taken(books: LinkBooks) -> None:
+    await (await books.claim(*PLACE, {"external_ref": "a"}, ONE)).grant("7")
+    assert (await problem_of(books.claim(*PLACE, {"external_ref": "a"}, TWO))).code == "conflict"
+
+
+async def test_a_released_claim_leaves_nothing(books: LinkBooks, links: MemoryLinks) -> None:
+    await (await books.claim(*PLACE, {"external_ref": "a", "code": "b"}, ONE)).release()
+    assert links.rows[PLACE] == []
+    claim = await books.claim(*PLACE, {"external_ref": "a"}, TWO)
+    assert claim.creation_key == TWO
+
+
+async def test_a_claim_of_unknown_fate_keeps_its_creation_key(books: LinkBooks, links: MemoryLinks) -> None:
+    (await books.claim(*PLACE, {"external_ref": "a"}, ONE)).leave()
+    for reopened in (books, LinkBooks(links)):
+        claim = await reopened.claim(*PLACE, {"external_ref": "a"}, TWO)
+        assert claim.creation_key == ONE
+        claim.leave()
+
+
+async def test_many_who_claim_one_value_at_once_are_one(books: LinkBooks) -> None:
+    found = await asyncio.gather(
+        *(books.claim(*PLACE, {"external_ref": "a"}, UUID(int=number)) for number in range(10)), return_exceptions=True
+    )
+    assert sum(not isinstance(one, Problem) for one in found) == 1
+    assert {one.code for one in found if isinstance(one, Problem)} == {"conflict"}
+
+
+async def test_a_claim_that_could_not_be_kept_is_none(books: LinkBooks, links: MemoryLinks) -> None:
+    await books.of(*PLACE)
+    links.fails = True
+    assert (await problem_of(books.claim(*PLACE, {"external_ref": "a"}, ONE))).code == "storage_unavailable"
+    links.fails = False
+    await (await books.claim(*PLACE, {"external_ref": "a"}, TWO)).grant("7")
+
+
+@pytest.mark.xfail(strict=True, reason="Claim.grant and release end their marks only where storage works: taken till restart")
+@pytest.mark.parametrize("how", ["grant", "release"])
+async def test_a_claim_that_could_not_be_settled_can_be_made_again(
+    books: LinkBooks, links: MemoryLinks, how: str
+) -> None:
+    claim = await books.claim(*PLACE, {"external_ref": "a"}, ONE)
+    links.fails = True
+    await problem_of(claim.grant("7") if how == "grant" else claim.release())
+    links.fails = False
+    again = await books.claim(*PLACE, {"external_ref": "a"}, TWO)
+    assert again.creation_key == ONE
+
+
+async def test_nothing_to_hold_needs_nothing_kept(books: LinkBooks, links: MemoryLinks) -> None:
+    await (await books.claim(*PLACE, {"credits_invoice_id": "9"}, ONE)).grant("7")
+    assert links.rows.get(PLACE, []) == []
+
+
+@pytest.mark.xfail(strict=True, reason="LinkBooks.of awaits and then overwrites: of two first askers one writes in a lost book")
+async def test_two_who_open_a_book_at_once_write_in_the_same_one(books: LinkBooks) -> None:
+    await asyncio.gather(
+        books.put(*PLACE, "1", {"external_ref": "a"}), books.put(*PLACE, "2", {"external_ref": "b"})
+    )
+    book = await books.of(*PLACE)
+    assert (book.holders("external_ref", "a"), book.holders("external_ref", "b")) == (["1"], ["2"])
+
+
+async def test_a_closed_book_is_read_anew(books: LinkBooks, links: MemoryLinks) -> None:
+    await books.put(*PLACE, "1", {"external_ref": "a"})
+    links.rows[PLACE] = []
+    books.close("con_1")
+    assert (await books.of(*PLACE)).holders("external_ref", "a") == []
+
+
+# Ids in records
+
+
+def test_ids_are_translated_wherever_they_stand() -> None:
+    invoice = Invoice(
+        id="1",
+        document_type="invoice",
+        document_status="draft",
+        payment_status="not_applicable",
+        contact_id="c1",
+        contact=InvoiceContact(id="c1", name="J"),
+        currency="EUR",
+        prices_include_tax=False,
+        lines=[Line(type="item", description="x", product_id="p1"), Line(type="text", description="y")],
+        totals=Totals(),
+    )
+    for place in ("contact_id", "contact.id", "lines.product_id", "tax_breakdown.vat_code_id", "credits_invoice_id"):
+        translate(invoice, place, str.upper)
+    assert invoice.contact is not None
+    assert invoice.lines is not None
+    assert (invoice.contact_id, invoice.contact.id) == ("C1", "C1")
+    assert [line.product_id for line in invoice.lines] == ["P1", None]
+    assert (invoice.tax_breakdown, invoice.credits_invoice_id) == (None, None)
+
+
+def test_what_polder_keeps_is_taken_from_a_body() -> None:
+    draft = InvoiceDraft.model_validate(
+        {"contact_id": "1", "external_ref": "a", "lines": [{"description": "x", "unit_price": "1"}]}
+    )
+    assert kept_values(frozenset({"external_ref", "code"}), draft.given()) == {"external_ref": "a"}
+
+
+# From end to end
+
+
+async def test_a_reference_is_echoed_found_and_unique(aisle: Aisle) -> None:
+    made = (await aisle.make(external_ref="order-1", code="SKU-1")).json()
+    assert (made["external_ref"], made["code"]) == ("order-1", "SKU-1")
+    for query in ({"external_ref": "order-1"}, {"code": "SKU-1"}, {"code": "SKU-1", "q": "brood"}):
+        assert [one["id"] for one in await aisle.found(**query)] == [made["id"]]
+    assert await aisle.found(external_ref="order-1", q="koek") == []
+    again = await aisle.make(external_ref="order-1")
+    assert (again.status_code, again.json()["code"], again.json()["outcome"]) == (409, "conflict", "not_sent")
+    assert len(aisle.shelf.rows) == 1
+
+
+async def test_references_given_at_once_are_all_found(aisle: Aisle) -> None:
+    made = await asyncio.gather(*(aisle.make(external_ref=f"order-{number}") for number in range(6)))
+    assert [one.status_code for one in made] == [201] * 6
+    for number, one in enumerate(made):
+        assert [found["id"] for found in await aisle.found(external_ref=f"order-{number}")] == [one.json()["id"]]
+
+
+async def test_one_reference_given_many_times_at_once_makes_one_record(aisle: Aisle) -> None:
+    made = await asyncio.gather(*(aisle.make(external_ref="order-1") for _ in range(6)))
+    assert sorted(one.status_code for one in made) == [201] + [409] * 5
+    assert len(aisle.shelf.rows) == 1
+
+
+async def test_a_reference_of_a_refused_record_is_free_again(aisle: Aisle) -> None:
+    aisle.shelf.fail(Fault("status", 422), when=lambda seen: seen.method == "POST")
+    assert (await aisle.make(external_ref="order-1")).json()["outcome"] == "rejected"
+    assert (await aisle.make(external_ref="order-1")).status_code == 201
+
+
+async def test_a_record_of_unknown_fate_is_not_made_twice(aisle: Aisle) -> None:
+    aisle.shelf.fail(Fault("lost"), when=lambda seen: seen.method == "POST")
+    lost = await aisle.make(external_ref="order-1")
+    assert (lost.status_code, lost.json()["outcome"]) == (504, "unknown")
+    assert len(aisle.shelf.rows) == 1
+    again = await aisle.make(external_ref="order-1")
+    assert (again.status_code, len(aisle.shelf.rows)) == (201, 1)
+    assert [one["id"] for one in await aisle.found(external_ref="order-1")] == [again.json()["id"]]
+
+
+async def test_an_id_survives_every_update(aisle: Aisle) -> None:
+    aisle.shelf.new_ids = True
+    made = (await aisle.make(external_ref="order-1")).json()
+    first = made["id"]
+    for name in ("Koek", "Taart", "Cake"):
+        changed = (await aisle.ask("PATCH", f"products/{first}", {"name": name})).json()
+        assert (changed["id"], changed["name"], changed["external_ref"]) == (first, name, "order-1")
+    assert list(aisle.shelf.rows) != [first]
+    assert [one["id"] for one in await aisle.found()] == [first]
+    assert [one["id"] for one in await aisle.found(external_ref="order-1")] == [first]
+    told = (await aisle.ask("GET", f"products/{first}", include="provider")).json()
+    assert told["provider"]["id"] == next(iter(aisle.shelf.rows))
+    assert (await aisle.ask("DELETE", f"products/{first}")).status_code == 204
+    assert aisle.shelf.rows == {}
+    assert (await aisle.ask("GET", f"products/{first}")).status_code == 404
+
+
+async def test_a_kept_field_is_changed_and_cleared_without_a_write_upstream(aisle: Aisle) -> None:
+    id = (await aisle.make(external_ref="order-1", code="A")).json()["id"]
+    before = len(aisle.shelf.journal)
+    changed = (await aisle.ask("PATCH", f"products/{id}", {"external_ref": "order-2", "code": None})).json()
+    assert (changed["external_ref"], changed["code"]) == ("order-2", None)
+    assert {seen.method for seen in aisle.shelf.journal[before:]} == {"GET"}
+    assert await aisle.found(external_ref="order-1") == []
+    assert [one["id"] for one in await aisle.found(external_ref="order-2")] == [id]
+    assert (await aisle.make(code="A", external_ref="order-1")).status_code == 201
+
+
+async def test_anothers_reference_cannot_be_taken_by_a_change(aisle: Aisle) -> None:
+    await aisle.make(external_ref="order-1")
+    other = (await aisle.make(external_ref="order-2")).json()["id"]
+    before = len(aisle.shelf.journal)
+    answer = await aisle.ask("PATCH", f"products/{other}", {"external_ref": "order-1", "name": "Koek"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert len(aisle.shelf.journal) == before
+    same = await aisle.ask("PATCH", f"products/{other}", {"external_ref": "order-2"})
+    assert same.status_code == 200
+
+
+async def test_a_deleted_records_reference_is_free(aisle: Aisle) -> None:
+    id = (await aisle.make(external_ref="order-1")).json()["id"]
+    await aisle.ask("DELETE", f"products/{id}")
+    assert await aisle.found(external_ref="order-1") == []
+    assert (await aisle.make(external_ref="order-1")).status_code == 201
+
+
+async def test_a_record_deleted_in_the_system_itself_is_not_found_by_its_reference(aisle: Aisle) -> None:
+    id = (await aisle.make(external_ref="order-1")).json()["id"]
+    del aisle.shelf.rows[id]
+    assert await aisle.found(external_ref="order-1") == []
+
+
+@pytest.mark.xfail(strict=True, reason="Reader._linked gets the record by id and does not leave out archived ones")
+async def test_an_archived_record_is_found_by_its_reference_only_when_asked_for(aisle: Aisle) -> None:
+    id = (await aisle.make(external_ref="order-1")).json()["id"]
+    aisle.shelf.rows[id]["archived"] = True
+    assert await aisle.found(q="brood") == []
+    assert [one["id"] for one in await aisle.found(external_ref="order-1", include="archived")] == [id]
+    assert await aisle.found(external_ref="order-1") == []
+
+
+async def test_what_has_no_place_is_refused_before_any_call(aisle: Aisle) -> None:
+    before = len(aisle.shelf.journal)
+    answer = await aisle.make(description="Lekker", price="2.50")
+    assert (answer.status_code, answer.json()["code"]) == (422, "field_unsupported")
+    assert len(aisle.shelf.journal) == before
+    body = {"name": "Brood", "description": "Lekker", "price": "2.50"}
+    dropped = await aisle.ask("POST", "products", body, on_unsupported="drop")
+    assert dropped.status_code == 201
+    assert [one["pointer"] for one in dropped.json()["warnings"]] == ["/description", "/price"]
+
+
+async def test_emulated_filters_page_through_everything_once(aisle: Aisle) -> None:
+    for number in range(230):
+        aisle.shelf.put({"name": f"{'Koek' if number % 3 else 'Brood'} {number}"})
+    wanted = [row["id"] for row in aisle.shelf.rows.values() if row["name"].startswith("Koek")]
+    for limit in ("7", "50", "200"):
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = await aisle.ask("GET", "products", q="koek", limit=limit, **cursor)
+            assert answer.headers["polder-emulated"] == "q"
+            page = answer.json()
+            assert page["total_count"] is None
+            found += [one["id"] for one in page["data"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert found == wanted
