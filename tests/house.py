@@ -14,7 +14,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,6 +29,7 @@ from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.contract.emulator import Emulator, Message, Receive, Send
 from gateway.settings import Settings, variable
+from gateway.store import migrate
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ENCRYPTION_KEY = f"test:{base64.b64encode(bytes(range(32))).decode()}"
@@ -153,6 +156,7 @@ async def open_house(
     ``emulators`` says how the emulator of a provider is made where its defaults will not do, to set its switches.
     """
     clock = ManualClock()
+    (home / "polder.db").write_bytes(_empty_database())
     served = emulated() if adapters is None else dict(adapters)
     running = {name: _make(name, clock, emulators or {}) for name in served}
     by_origin = {
@@ -171,6 +175,15 @@ async def open_house(
         key = await polder.create_key(tenant="acme", name="test", scopes=["*"])
         client = await stack.enter_async_context(_client(polder, {"authorization": f"Bearer {key}"}))
         yield House(polder, clock, home, running, client, stack)
+
+
+@cache
+def _empty_database() -> bytes:
+    """A database with its tables, made once for all: that takes longer than most tests do."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "polder.db"
+        migrate(f"sqlite:///{path}")
+        return path.read_bytes()
 
 
 def _make(name: str, clock: ManualClock, factories: Mapping[str, EmulatorFactory]) -> Emulator:

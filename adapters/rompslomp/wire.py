@@ -127,7 +127,7 @@ def _fault(reply: Reply) -> tuple[str | None, str | None]:
 
 
 def _code_of(status: int, kind: str | None, message: str | None) -> str:
-    if kind in _CODES and 400 <= status < 500 and status != 401:
+    if kind is not None and kind in _CODES and 400 <= status < 500 and status != 401:
         return _CODES[kind]
     if status in _STATUSES:
         return _STATUSES[status]

@@ -16,7 +16,7 @@ from gateway.contract.auth import AccessToken, Grant
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, not_found
 from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.secret import Secret
-from gateway.contract.upstream import Query, Reply, Request, path_of
+from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 
 PROVIDER = "thenextinvoice"
 ROOT = ("api", "v1")
@@ -63,6 +63,12 @@ def number_in_path(id: str) -> str:
 def is_number(id: str) -> bool:
     """Whether a text may be the id of a record here."""
     return _NUMERIC.fullmatch(id) is not None
+
+
+def raw_prefix(facts: Facts) -> str:
+    """Everything is below ``/api/v1/``: which company it is about is in the token."""
+    del facts
+    return f"/{'/'.join(ROOT)}/"
 
 
 def read_envelope(reply: Reply) -> Any:

@@ -102,6 +102,8 @@ class Resource(Generic[ItemT, DraftT]):
     """Draft fields (dotted: ``address.city``, ``lines.unit``) this system can hold; others: ``field_unsupported``."""
     kept: ClassVar[frozenset[str]] = frozenset({"external_ref"})
     """Fields that Polder keeps itself, because the system has no place for them."""
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+    """Verbs that this system carries out once however often they are sent, because it recognises ``creation_key``."""
     calls: ClassVar[Mapping[str, str]] = {}
     """What a verb costs upstream, in words, where it is not one call."""
     limits: ClassVar[Mapping[str, str]] = {}

@@ -398,6 +398,15 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         resource="connections",
+        verb="operation",
+        method="GET",
+        path=f"{_ONE}/operations/{{key}}",
+        scope="connections:read",
+        title="What became of a write, by its idempotency key",
+        answers=models.AttemptFacts,
+    ),
+    Operation(
+        resource="connections",
         verb="companies",
         method="GET",
         path=f"{_ONE}/companies",

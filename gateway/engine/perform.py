@@ -5,7 +5,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +16,7 @@ from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models import ConnectionChange, ConnectionDraft
+from gateway.contract.models.base import Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.authorizing import Authorizer
@@ -26,6 +27,7 @@ from gateway.engine.connections import Connections, Opener, facts_of, fixed
 from gateway.engine.cursors import Cursors
 from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
 from gateway.engine.http import Wire
+from gateway.engine.idempotency import Idempotency, Named, fingerprint_of, key_of
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
 from gateway.engine.observe import Observer
@@ -88,6 +90,7 @@ class Engine(Opener):
             self.connections, self.invitations, providers, self._tokens, storage, clock, public_url, token
         )
         self._books = LinkBooks(storage.links)
+        self._idempotency = Idempotency(storage.attempts, clock)
         self._cursors = Cursors(signing_key)
         self._reads: Flights[Kept] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
@@ -97,7 +100,9 @@ class Engine(Opener):
         try:
             return await self._perform(call)
         except Problem as problem:
-            raise problem.as_outcome("not_sent") if call.operation.is_write else problem
+            if call.operation.is_write:
+                problem.as_outcome("not_sent")
+            raise
 
     async def _perform(self, call: Call) -> Answer:
         permit_caller(call.caller, call.operation)
@@ -107,7 +112,7 @@ class Engine(Opener):
         permit_use(connection)
         provider = self.providers.of(connection)
         if call.operation.resource == "raw":
-            return await self._to_the_end(lambda: self._raw(call, connection, provider))
+            return await self._to_the_end(lambda: self._raw_once(call, connection, provider))
         task = _Task(
             call,
             call.operation,
@@ -205,16 +210,35 @@ class Engine(Opener):
         """Once begun, a write is carried through, whether or not its caller still waits."""
         task: asyncio.Task[Answer] = asyncio.ensure_future(work())
         self._writes.add(task)
-        task.add_done_callback(self._written)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
 
-    def _written(self, task: asyncio.Task[Answer]) -> None:
+    def _ended(self, task: asyncio.Task[Answer]) -> None:
         self._writes.discard(task)
         if not task.cancelled():
             task.exception()  # a caller who left does not look at it
 
     async def _write(self, task: _Task) -> Answer:
         body = read_body(task.operation, task.call.body)
+        said = "" if body is None else body.model_dump_json(exclude_unset=True)
+        named = self._named(task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable)
+        if named is None:
+            return await self._written(task, body)
+        return await self._idempotency.once(named, lambda: self._written(task, body))
+
+    def _named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named | None:
+        """The write as its caller named it; None where it has no name."""
+        key = key_of(call.headers.get("idempotency-key"))
+        if key is None:
+            return None
+        place = [f"{name}={value}" for name, value in (*sorted(call.path.items()), *sorted(call.query))]
+        connection_id = call.path.get("connection_id")
+        operation = call.operation.name
+        return Named(
+            call.caller.tenant, connection_id, operation, key, fingerprint_of(*place, body), repeatable=repeatable
+        )
+
+    async def _written(self, task: _Task, body: Shape | None) -> Answer:
         up = self._outbound_for(task)
         writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
         try:
@@ -232,10 +256,15 @@ class Engine(Opener):
         return Answer(task.operation.status, written)
 
     def _creation_key(self, task: _Task) -> UUID:
-        key = task.call.headers.get("idempotency-key")
+        key = key_of(task.call.headers.get("idempotency-key"))
         if key is None:
             return UUID(int=self._random.getrandbits(128), version=4)
         return uuid5(_CREATION, "\0".join((task.connection.id, task.operation.name, key)))
+
+    async def _raw_once(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
+        if not call.operation.is_write:
+            return await self._raw(call, connection, provider)
+        return await self._named_or_not(call, lambda: self._raw(call, connection, provider))
 
     async def _raw(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
         kind = provider.kind_of(connection)
@@ -265,23 +294,29 @@ class Engine(Opener):
         if operation.verb == "create":
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
-            return await self._to_the_end(lambda: self._created(call, draft))
+            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._created(call, draft)))
         connection = await self.connections.of(call.caller, call.path["connection_id"])
         if operation.verb == "update":
             change = read_body(operation, call.body)
             assert isinstance(change, ConnectionChange)
-            return await self._to_the_end(lambda: self._updated(connection, change))
+            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._updated(connection, change)))
         if operation.verb == "delete":
             return await self._to_the_end(lambda: self._deleted(connection))
         if operation.verb == "link":
             read_body(operation, call.body)
             return _record(model_json(self.invitations.write(connection)))
+        if operation.verb == "operation":
+            return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
         if operation.verb == "companies":
             permit_use(connection)
             return self._page(call, asked, [model_json(one) for one in await self.connections.companies(connection)])
         if operation.verb == "capabilities":
             return _record(model_json(connection_capabilities(self.providers.of(connection).adapter, connection)))
         return _record(model_json(self.connections.shown(connection)))
+
+    async def _named_or_not(self, call: Call, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        named = self._named(call, call.body)
+        return await work() if named is None else await self._idempotency.once(named, work)
 
     async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
         connection = await self.connections.create(call.caller, draft)

@@ -7,7 +7,7 @@ is the store's business, and they are never kept in clear.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gateway.contract.auth import AccessToken
 from gateway.contract.models.connections import ConnectionStatus
@@ -169,6 +169,50 @@ class Authorizations(Protocol):
         """Take it out: None where there is none, or somebody took it already."""
 
 
+AttemptState = Literal["in_progress", "applied", "rejected", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A write that a caller named with an idempotency key, and what came of it.
+
+    ``id`` is a digest of tenant, connection, operation and key. ``answer`` is what was answered, as the engine writes
+    it; it is sealed, because it holds what the books hold.
+    """
+
+    id: bytes
+    tenant: str
+    connection_id: str | None
+    operation: str
+    key: str
+    fingerprint: bytes
+    state: AttemptState
+    created_at: datetime
+    status: int | None = None
+    record_id: str | None = None
+    resolved_at: datetime | None = None
+    answer: Secret | None = None
+
+
+class Attempts(Protocol):
+    """Attempts by their id, for as long as their answers are kept."""
+
+    async def claim(self, attempt: Attempt, *, forget_before: datetime) -> Attempt | None:
+        """Keep a new one, if there is none of its id that began since ``forget_before``: None, or the one there is."""
+
+    async def settle(self, attempt: Attempt) -> None:
+        """Replace what is kept of one."""
+
+    async def take_over(self, attempt: Attempt, *, began: datetime) -> bool:
+        """Replace the one of that id that began then; False where somebody else did so first."""
+
+    async def release(self, id: bytes) -> None:
+        """Forget one: nothing was sent."""
+
+    async def newest(self, tenant: str, connection_id: str, key: str) -> Attempt | None:
+        """The last one of that key on a connection."""
+
+
 class Storage(Protocol):
     """All of it, and whether it can be reached."""
 
@@ -191,6 +235,10 @@ class Storage(Protocol):
     @property
     def authorizations(self) -> Authorizations:
         """Authorizations under way."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Writes that callers named."""
 
     async def check(self) -> None:
         """Prove that it can be written to. Raises ``storage_unavailable``."""

@@ -34,6 +34,10 @@ SHORT_WAIT = 1.0
 """Seconds of ``Retry-After`` that are waited out rather than passed on."""
 
 
+_NOTHING_DONE = frozenset({"connection_needs_reauth", "upstream_rate_limited"})
+"""Refusals at the door: the request was not looked at, so it may be sent again."""
+
+
 def encode(request: Request) -> tuple[dict[str, str], bytes]:
     """Headers and body of a request as they go on the wire."""
     headers = {"accept": "application/json", "user-agent": "Polder", **request.headers}
@@ -189,7 +193,7 @@ class Outbound:
             if request.is_write:
                 self.fate = "applied"
             return reply
-        if request.is_write and self.fate != "applied":
+        if request.is_write and self.fate != "applied" and problem.code not in _NOTHING_DONE:
             self.fate = "rejected" if problem.kind.status < 500 else "unknown"
         raise problem
 

@@ -17,6 +17,7 @@ from gateway.contract.errors import Problem, not_found
 from gateway.contract.secret import Secret
 from gateway.engine.storage import LinkRow, StoredConnection, StoredKey, StoredToken
 from gateway.store import tables
+from gateway.store.attempts import SqlAttempts
 from gateway.store.authorizations import SqlAuthorizations
 from gateway.store.database import Database
 from gateway.store.seal import CannotOpen, KeyRing
@@ -35,6 +36,7 @@ class SqlStorage:
         self._keys = SqlKeys(self._database)
         self._links = SqlLinks(self._database)
         self._authorizations = SqlAuthorizations(self._database, ring)
+        self._attempts = SqlAttempts(self._database, ring)
 
     @property
     def connections(self) -> "SqlConnections":
@@ -60,6 +62,11 @@ class SqlStorage:
     def authorizations(self) -> SqlAuthorizations:
         """Authorizations under way."""
         return self._authorizations
+
+    @property
+    def attempts(self) -> SqlAttempts:
+        """Writes that callers named."""
+        return self._attempts
 
     async def check(self) -> None:
         """Prove that it can be written to, by writing. Raises ``storage_unavailable``."""

@@ -196,6 +196,26 @@ authorizations = Table(
     Index("uq_authorizations_connection_id", "connection_id", unique=True),
 )
 
+attempts = Table(
+    "attempts",
+    metadata,
+    # A digest of tenant, connection, operation and the caller's key.
+    Column("id", LargeBinary, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("connection_id", Text, ForeignKey("connections.id", ondelete="CASCADE")),
+    Column("operation", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("status", Integer),
+    Column("record_id", Text),
+    Column("sealed_answer", LargeBinary),
+    Column("created_at", Instant, nullable=False),
+    Column("resolved_at", Instant),
+    Index("ix_attempts_connection_id", "connection_id", "key"),
+    Index("ix_attempts_created_at", "created_at"),
+)
+
 probe = Table(
     "probe",
     metadata,

@@ -21,6 +21,7 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem
 from gateway.contract.models import Change, Contact, ContactDraft, VatCode
 from gateway.contract.paging import Page, Window
+from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
 from gateway.engine import connections, perform, upstream
 from gateway.engine.asked import Asked, parameters, read_query
@@ -263,7 +264,7 @@ def wait_not_told(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return replace(ADAPTER, read_error=broken)
 
 
-@caught_by(test_ids.test_what_can_be_no_id_reaches_no_system, poison="1,2,3")
+@caught_by(test_ids.test_what_can_be_no_id_reaches_no_system)
 def id_pasted_into_a_path(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Nobody looks at an id, and it is pasted into the path."""
     monkeypatch.setattr(routes, "is_id", lambda text: True)
@@ -393,7 +394,7 @@ def scopes_left_to_the_system(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
-@caught_by(test_raw.test_there_is_no_way_out, way="../companies")
+@caught_by(test_raw.test_there_is_no_way_out)
 def raw_unconfined(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A raw path is pasted behind the prefix as it is."""
 
@@ -423,6 +424,13 @@ def headers_in_the_log(monkeypatch: pytest.MonkeyPatch) -> Adapter:
         return await honest(self, request, token)
 
     monkeypatch.setattr(upstream.Outbound, "_send", broken)
+    return ADAPTER
+
+
+@caught_by(test_secrets.test_a_secret_is_told_to_nobody)
+def secret_that_shows_itself(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A secret's repr is the secret."""
+    monkeypatch.setattr(Secret, "__repr__", Secret.reveal)
     return ADAPTER
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any
 
 from gateway.contract.emulator import Emulator
@@ -20,6 +21,7 @@ class Facts:
 
 SUBJECTS: Mapping[str, Facts] = {
     "memory": Facts(moving=frozenset({"updatedAt"})),
+    "thenextinvoice": Facts(moving=frozenset({"id"}), exchange=methodcaller("password_credentials")),
 }
 
 

@@ -124,13 +124,13 @@ async def test_filters_narrow_each_other(subject: Subject) -> None:
     assert {one["id"] for one in await subject.walk("invoices", limit=3, **query)} == expected
 
 
-@pytest.mark.parametrize("value", ["void", "unknown"])
-async def test_a_status_that_no_record_can_have_finds_nothing(subject: Subject, value: str) -> None:
+async def test_a_status_that_no_record_has_finds_nothing(subject: Subject) -> None:
     subject.need("invoices.list")
     subject.emulator.populate()
     everything = await subject.walk("invoices")
-    expected = [one["id"] for one in everything if one["document_status"] == value]
-    assert [one["id"] for one in await subject.walk("invoices", document_status=value)] == expected
+    for value in ("void", "unknown"):
+        expected = [one["id"] for one in everything if one["document_status"] == value]
+        assert [one["id"] for one in await subject.walk("invoices", document_status=value)] == expected
 
 
 async def test_a_filter_that_cannot_be_applied_costs_no_call(subject: Subject) -> None:
@@ -162,21 +162,13 @@ async def test_a_required_filter_is_asked_for_without_a_call(subject: Subject) -
         assert all(one in str(problem["errors"]) for one in subject.capabilities[name]["requires"])
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("issued_from", "2026-2-3"),
-        ("issued_from", "2026-02-30"),
-        ("issued_to", "vandaag"),
-        ("document_status", "finished"),
-        ("contact_id", "1,2,3"),
-        ("number", " "),
-    ],
-)
-async def test_a_wrong_filter_value_costs_no_call(subject: Subject, name: str, value: str) -> None:
-    subject.need_filter("invoices.list", name)
+async def test_a_wrong_filter_value_costs_no_call(subject: Subject) -> None:
+    wrong = {"issued_from": "2026-2-3", "issued_to": "vandaag", "document_status": "finished", "number": " "}
+    wrong |= {"contact_id": "1,2,3", "payment_status": ""}
     with subject.quiet():
-        await subject.refused(422, "validation_failed", "GET", "invoices", **{name: value})
+        for name, value in wrong.items():
+            await subject.refused(422, "validation_failed", "GET", "invoices", query={name: value})
+        await subject.refused(422, "validation_failed", "GET", "invoices", issued_from="2026-02-30")
 
 
 async def test_no_two_questions_share_an_answer(subject: Subject) -> None:

@@ -1,7 +1,5 @@
 """Laws of payments: an invoice knows how far it is paid, and a payment taken back never was."""
 
-import pytest
-
 from tests.conformance.subject import Json, Subject, body_of
 
 
@@ -90,8 +88,8 @@ async def test_a_paid_status_can_be_filtered(subject: Subject) -> None:
     assert [found["id"] for found in await subject.walk("invoices", payment_status="unpaid")] == [other["id"]]
 
 
-@pytest.mark.parametrize("amount", ["abc", None, "1e3"])
-async def test_a_payment_of_nonsense_costs_no_call(subject: Subject, amount: str | None) -> None:
+async def test_a_payment_of_nonsense_costs_no_call(subject: Subject) -> None:
     subject.need("payments.create")
     with subject.quiet():
-        await subject.refused(422, "validation_failed", "POST", "payments", body={"amount": amount})
+        for amount in ("abc", None, "1e3"):
+            await subject.refused(422, "validation_failed", "POST", "payments", body={"amount": amount})

@@ -45,13 +45,25 @@ async def in_and_out(subject: Subject) -> list[str]:
     return [*told, metrics.text]
 
 
+async def reprs(subject: Subject) -> str:
+    """How everything that holds a secret shows itself to a debugger, a log or an exception."""
+    storage = subject.house.polder.storage
+    connection = await storage.connections.find(subject.connection)
+    assert connection is not None
+    credentials = await storage.connections.credentials(connection)
+    token = await storage.tokens.newest(connection)
+    provider = subject.house.polder.engine.providers.find(subject.name)
+    shown = [connection, credentials, token, provider, subject.adapter, vars(subject.house.polder)]
+    return " ".join(f"{one!r} {one!s} {one}" for one in shown)
+
+
 async def test_a_secret_is_told_to_nobody(subject: Subject, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     told = await in_and_out(subject)
     secrets = secrets_of(subject)
     assert secrets
     output = capfdbinary.readouterr()
     written = {"an answer": "".join(told).encode(), "the log": output.err + output.out}
-    written["a repr"] = repr([subject.house.polder, vars(subject.house.polder), subject.adapter]).encode()
+    written["a repr"] = (await reprs(subject)).encode()
     for path in sorted(Path(subject.house.home).rglob("*")):
         if path.is_file():
             written[path.name] = path.read_bytes()

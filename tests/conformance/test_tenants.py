@@ -1,7 +1,5 @@
 """Laws of tenants and keys: what is not yours is not there, and a key does what it carries."""
 
-import pytest
-
 from gateway.contract.operations import OPERATIONS
 from tests.conformance.subject import Json, Subject, problem_of
 
@@ -65,12 +63,12 @@ async def test_a_key_does_only_what_its_scopes_say(subject: Subject) -> None:
             assert problem["required_scope"] == scope
 
 
-@pytest.mark.parametrize("key", ["", "polder_live_x", "Bearer", "polder_live_00000000_" + "a" * 36, "é"])
-async def test_nobody_comes_in_without_a_key(subject: Subject, key: str) -> None:
+async def test_nobody_comes_in_without_a_key(subject: Subject) -> None:
     anonymous = await subject.house.anonymous()
-    headers = {b"authorization": f"Bearer {key}".encode("latin-1")} if key else {}
-    with subject.quiet():
-        for method, path in paths(subject.connection):
-            answer = await anonymous.request(method, path, headers=headers)
-            problem = problem_of(answer)
-            assert (answer.status_code, problem["code"]) == (401, "unauthenticated"), f"{method} {path}"
+    for key in ("", "polder_live_x", "Bearer", f"polder_live_00000000_{'a' * 36}", "\u00e9"):
+        headers = {b"authorization": f"Bearer {key}".encode("latin-1")} if key else {}
+        with subject.quiet():
+            for method, path in paths(subject.connection):
+                answer = await anonymous.request(method, path, headers=headers)
+                problem = problem_of(answer)
+                assert (answer.status_code, problem["code"]) == (401, "unauthenticated"), f"{method} {path}"

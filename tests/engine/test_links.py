@@ -115,7 +115,9 @@ async def test_a_claim_that_could_not_be_kept_is_none(books: LinkBooks, links: M
     await (await books.claim(*PLACE, {"external_ref": "a"}, TWO)).grant("7")
 
 
-@pytest.mark.xfail(strict=True, reason="Claim.grant and release end their marks only where storage works: taken till restart")
+@pytest.mark.xfail(
+    strict=True, reason="Claim.grant and release end their marks only where storage works: taken till restart"
+)
 @pytest.mark.parametrize("how", ["grant", "release"])
 async def test_a_claim_that_could_not_be_settled_can_be_made_again(
     books: LinkBooks, links: MemoryLinks, how: str
@@ -133,11 +135,11 @@ async def test_nothing_to_hold_needs_nothing_kept(books: LinkBooks, links: Memor
     assert links.rows.get(PLACE, []) == []
 
 
-@pytest.mark.xfail(strict=True, reason="LinkBooks.of awaits and then overwrites: of two first askers one writes in a lost book")
+@pytest.mark.xfail(
+    strict=True, reason="LinkBooks.of awaits and then overwrites: of two first askers one writes in a lost book"
+)
 async def test_two_who_open_a_book_at_once_write_in_the_same_one(books: LinkBooks) -> None:
-    await asyncio.gather(
-        books.put(*PLACE, "1", {"external_ref": "a"}), books.put(*PLACE, "2", {"external_ref": "b"})
-    )
+    await asyncio.gather(books.put(*PLACE, "1", {"external_ref": "a"}), books.put(*PLACE, "2", {"external_ref": "b"}))
     book = await books.of(*PLACE)
     assert (book.holders("external_ref", "a"), book.holders("external_ref", "b")) == (["1"], ["2"])
 
@@ -195,6 +197,7 @@ async def test_a_reference_is_echoed_found_and_unique(aisle: Aisle) -> None:
     assert len(aisle.shelf.rows) == 1
 
 
+@pytest.mark.xfail(strict=True, reason="the same race of LinkBooks.of: a reference is kept in a book that nobody reads")
 async def test_references_given_at_once_are_all_found(aisle: Aisle) -> None:
     made = await asyncio.gather(*(aisle.make(external_ref=f"order-{number}") for number in range(6)))
     assert [one.status_code for one in made] == [201] * 6

@@ -266,7 +266,9 @@ async def test_a_scope_that_was_granted_meanwhile_is_found(aisle: Aisle) -> None
 # Documents and raw answers
 
 
-@pytest.mark.xfail(strict=True, reason="Reader.file writes the name into Content-Disposition as it is: quotes, € and all")
+@pytest.mark.xfail(
+    strict=True, reason="Reader.file writes the name into Content-Disposition as it is: quotes, € and all"
+)
 async def test_a_document_with_an_awkward_name_can_be_fetched(aisle: Aisle) -> None:
     answer = await aisle.ask("GET", "invoices/F-1/pdf")
     assert (answer.status_code, answer.content) == (200, b"%PDF-1.7")
@@ -306,7 +308,9 @@ async def test_a_number_beyond_all_reason_is_malformed_json(aisle: Aisle) -> Non
 # Connections that change while they are used
 
 
-@pytest.mark.xfail(strict=True, reason="Connections.noted saves the snapshot a call began with over what was changed since")
+@pytest.mark.xfail(
+    strict=True, reason="Connections.noted saves the snapshot a call began with over what was changed since"
+)
 async def test_a_call_that_ends_late_does_not_undo_a_change_of_its_connection(aisle: Aisle) -> None:
     aisle.shelf.gate.clear()
     before = len(aisle.shelf.journal)
@@ -324,13 +328,20 @@ async def test_a_call_that_ends_late_does_not_undo_a_change_of_its_connection(ai
     assert (shown["name"], shown["status"]) == ("Renamed", "needs_reauth")
 
 
+@pytest.mark.xfail(strict=True, reason="a refused token stays in Tokens._known, so every call sends it again")
+async def test_a_refused_token_is_not_sent_again_at_once(aisle: Aisle) -> None:
+    aisle.shelf.locked = True
+    assert (await aisle.ask("GET", "products")).status_code == 424
+    before = len(aisle.shelf.journal)
+    for _ in range(3):
+        assert (await aisle.ask("GET", "products")).json()["code"] == "connection_needs_reauth"
+    assert len(aisle.shelf.journal) == before
+
+
 async def test_a_connection_that_was_refused_heals_with_the_first_success(aisle: Aisle) -> None:
     path = f"/v1/connections/{aisle.connection}"
     aisle.shelf.locked = True
     assert (await aisle.ask("GET", "products")).status_code == 424
-    before = len(aisle.shelf.journal)
-    assert (await aisle.ask("GET", "products")).status_code == 424
-    assert len(aisle.shelf.journal) == before, "a refused token is not sent again at once"
     assert (await aisle.house.client.get(path)).json()["status"] == "needs_reauth"
     aisle.shelf.locked = False
     aisle.house.clock.advance(61)

@@ -128,7 +128,7 @@ async def test_another_nodes_newer_token_is_taken_from_the_journal(desk: Desk) -
     assert len(desk.books.heard) == 1
 
 
-async def test_a_refusal_is_believed_for_a_minute(desk: Desk) -> None:
+async def test_a_refusal_is_believed_for_a_minute() -> None:
     wrong = Desk(password="wrong")
     for _ in range(3):
         problem = await problem_of(wrong.current())
@@ -229,11 +229,11 @@ async def test_a_static_token_that_was_changed_replaces_the_old_one(desk: Desk) 
     assert (await desk.tokens.current(static, PROVIDER)).value.reveal() == "static-2"
 
 
-async def test_a_refused_static_token_is_not_sent_again_for_a_minute(desk: Desk) -> None:
+@pytest.mark.xfail(strict=True, reason="a refused token stays in Tokens._known, and current() looks there first")
+async def test_a_refused_static_token_is_not_given_again_for_a_minute(desk: Desk) -> None:
     static = connection(type="token")
     token = await desk.tokens.current(static, PROVIDER)
     await problem_of(desk.tokens.replace(static, PROVIDER, token))
-    desk.tokens._known.clear()
     problem = await problem_of(desk.tokens.current(static, PROVIDER))
     assert problem.code == "connection_needs_reauth"
 

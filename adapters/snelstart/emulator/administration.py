@@ -1,6 +1,6 @@
 """One administration: its records by resource, its clock, and what other records need to look up."""
 
-import uuid
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -66,7 +66,9 @@ class Administration:
 
     def fixed_id(self, *parts: object) -> str:
         """An id that is the same for every administration of this identifier; ids never carry over to another."""
-        return str(uuid.uuid5(uuid.UUID(self.identifier), "/".join(str(part) for part in parts)))
+        name = "/".join(str(part) for part in (self.identifier, *parts))
+        digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+        return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
 
     def now(self) -> datetime:
         """The wall clock, in the zone that ``modifiedOn`` is written in."""
@@ -125,9 +127,11 @@ class Administration:
                 }
 
     def vat_rate(self, kind: str, day: date) -> Decimal:
-        """The percentage of a VAT kind on a day."""
-        held = [rate for start, rate in chart.VAT_HISTORY[kind] if date.fromisoformat(start) <= day]
-        return held[-1]
+        """The percentage of a VAT kind on a day; before the history begins, its first."""
+        (_first, percentage), *later = chart.VAT_HISTORY[kind]
+        for start, rate in later:
+            percentage = rate if date.fromisoformat(start) <= day else percentage
+        return percentage
 
     def _furnish(self) -> None:
         """What every new administration has."""
@@ -135,8 +139,9 @@ class Administration:
             identity = refer("landen", self.fixed_id("landen", country.alpha2))
             codes = {"landcodeISO": country.alpha3, "landcode": country.alpha2}
             self.keep("landen", {"naam": country.name, **codes, **identity})
+        since = f"{self.today().year - 1}-01-05T12:00:00"
         for account in chart.ACCOUNTS:
-            self.keep("grootboeken", self._ledger(account))
+            self.keep("grootboeken", self._ledger(account, since))
         for name, kind, number, inactive in chart.JOURNALS:
             identity = refer("dagboeken", self.fixed_id("dagboeken", number))
             journal = {"omschrijving": name, "soort": kind, "nonactief": inactive, "nummer": number, **identity}
@@ -144,9 +149,9 @@ class Administration:
         for number, name, ledger_number in chart.REVENUE_GROUPS:
             self.keep("artikelomzetgroepen", self._revenue_group(number, name, ledger_number))
 
-    def _ledger(self, account: chart.Account) -> Record:
+    def _ledger(self, account: chart.Account, since: str) -> Record:
         return {
-            "modifiedOn": f"{self.today().year}-01-05T12:00:00",
+            "modifiedOn": since,
             "omschrijving": account.name,
             "kostenplaatsVerplicht": account.needs_cost_centre,
             "rekeningCode": "Balans" if account.on_balance else "WinstEnVerlies",

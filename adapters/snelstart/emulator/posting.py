@@ -10,6 +10,8 @@ from adapters.snelstart.emulator.amounts import ZERO
 from adapters.snelstart.emulator.errors import Violations
 from adapters.snelstart.emulator.fields import Record, refer
 
+_LAST_YEAR = 2400
+"""The last year that the vendor's dates hold (its limit on dates in custom fields, REF-0015)."""
 _LINKED = frozenset({"BOE-0046"})
 """Locks that hold on to what is booked, but let new entries in: a filed VAT return."""
 
@@ -32,6 +34,7 @@ def check_date(administration: Administration, text: str | None, violations: Vio
         violations.add("BOE-0070")
         return
     day = moments.day_of(text)
+    violations.check(day.year > _LAST_YEAR, "BOE-0070")
     violations.check(day.year < administration.company["huidigBoekjaar"] - 5, "BOE-0033")
     for lock in administration.locks:
         violations.check(day <= lock.until and lock.code not in _LINKED, lock.code)

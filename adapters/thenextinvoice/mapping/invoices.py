@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from pydantic import Field
+
 from adapters.thenextinvoice.mapping.lines import (
     Codes,
     LineRow,
@@ -49,6 +51,8 @@ PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
     "credit": "not_applicable",
 }
 """By TheNextInvoice's own state. A credit note is in the state ``credit``: it has no balance to settle."""
+
+DOCUMENT_STATUS: Mapping[int, DocumentStatus] = {0: "draft", 1: "final"}
 
 NO_INVOICE = frozenset({"quotation", "approved", "archived", "recurring"})
 """States of what ``/invoice/{id}`` would give away as an invoice, and is none: quotations and recurring templates."""
@@ -124,7 +128,7 @@ class Calculated(Wire):
     totalExclVat: Number
     totalInclVat: Number
     vatApplied: Number
-    vatTotals: NumberMap = {}
+    vatTotals: NumberMap = Field(default_factory=dict)
 
     @property
     def amounts(self) -> Amounts:
@@ -206,6 +210,19 @@ class StatusRow(Wire):
 
 
 @dataclass(frozen=True, slots=True)
+class Sheet:
+    """An invoice as it was read, and as it was said."""
+
+    raw: Mapping[str, Any]
+    row: InvoiceRow
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> "Sheet":
+        """Read one. Raises ``upstream_malformed``."""
+        return cls(raw, InvoiceRow.of(raw))
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How an invoice stands: its state in TheNextInvoice's word, and whether a payment is registered, where known."""
 
@@ -242,7 +259,7 @@ def settled_sum(row: InvoiceRow, reckoning: Reckoning, rounding: TaxRounding | N
 
 
 def invoice_of(
-    raw: Mapping[str, Any],
+    sheet: Sheet,
     standing: Standing,
     codes: Codes,
     *,
@@ -251,7 +268,7 @@ def invoice_of(
     with_lines: bool = True,
 ) -> Record[Invoice]:
     """An invoice as we say it. ``codes`` are needed for lines, and for the amounts of a draft."""
-    row = InvoiceRow.of(raw)
+    row = sheet.row
     party = row.party
     sum = settled_sum(row, row.reckoned(codes), rounding) if with_lines or row.calculated is None else None
     status = standing.payment_status
@@ -263,7 +280,7 @@ def invoice_of(
     item = Invoice(
         id=row.id,
         document_type="credit_note" if row.credit else "invoice",
-        document_status=_document_status(row.status),
+        document_status=DOCUMENT_STATUS.get(row.status, "unknown"),
         payment_status=status,
         number=row.number,
         contact_id=None if party is None else party.id,
@@ -280,11 +297,7 @@ def invoice_of(
         is_overdue=status == "unpaid" and due_on is not None and due_on < today,
         provider_status=standing.state,
     )
-    return Record(item, raw, _mapped(row), standing.state)
-
-
-def _document_status(status: int) -> DocumentStatus:
-    return {0: "draft", 1: "final"}.get(status, "unknown")  # type: ignore[return-value]  # literals of that type
+    return Record(item, sheet.raw, _mapped(row), standing.state)
 
 
 def _totals(row: InvoiceRow, sum: Sum | None, status: InvoicePaymentStatus) -> Totals:
@@ -358,15 +371,15 @@ def new_body(heading: Heading, lines: Sequence[Mapping[str, Any]]) -> dict[str, 
     }
 
 
-def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
+def as_written(sheet: Sheet) -> dict[str, Any]:
     """A draft as it was read, whole but for its parties, which it hides: a PUT replaces everything."""
-    row = InvoiceRow.of(raw)
+    row = sheet.row
     text = row.text or Texts()
     return {
         "discount": json_number(row.discount),
         "includesVat": row.includesVat,
         "lines": [_line_as_written(line) for line in row.lines],
-        "meta": {name: value for name, value in raw["meta"].items() if value is not None},
+        "meta": {name: value for name, value in sheet.raw["meta"].items() if value is not None},
         "status": 0,
         "text": {"top": text.top or "", "bottom": text.bottom or "", "footer": text.footer or ""},
         "type": row.type or "",

@@ -106,9 +106,9 @@ def lines_of(
                 vat_code_id=row.vat,
                 vat_rate=None if code is None else code.rate,
                 ledger_account_id=row.ledger,
-                net=told and told.net,
-                tax=told and told.tax,
-                gross=told and told.gross,
+                net=None if told is None else told.net,
+                tax=None if told is None else told.tax,
+                gross=None if told is None else told.gross,
             )
         )
     return said
@@ -126,7 +126,8 @@ def breakdown_of(rows: Sequence[LineRow], sum: Sum, codes: Codes, *, credit: boo
     """The tax groups. Where several codes of one percentage share a group, it has no code of its own."""
     groups = []
     for group, amounts in sum.groups.items():
-        used = {row.vat: codes[row.vat] for row in rows if row.vat in codes and plain(codes[row.vat].rate) == group}
+        charged = (codes[row.vat] for row in rows if row.charges and row.vat is not None)
+        used = {code.id: code for code in charged if plain(code.rate) == group}
         categories = {code.category for code in used.values()}
         said = positive(amounts, credit=credit)
         groups.append(

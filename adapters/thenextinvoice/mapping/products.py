@@ -34,7 +34,7 @@ class ProductRow(Wire):
 
 
 def product_of(raw: Mapping[str, Any]) -> Record[Product]:
-    """A product as we say it. That its price is without VAT is what the invoices' default (``includesVat``) suggests."""
+    """A product as we say it. That its price is without VAT is not said; invoices default to it."""
     row = ProductRow.of(raw)
     item = Product(
         id=row.id,

@@ -2,6 +2,7 @@
 
 from gateway.contract.models.base import Change, Draft, Id, Instant, Part, ProviderView, Resource, Shape, instant_text
 from gateway.contract.models.connections import (
+    AttemptFacts,
     Capabilities,
     CompanyAccess,
     Connection,
@@ -32,6 +33,7 @@ from gateway.contract.models.products import Product, ProductChange, ProductDraf
 __all__ = [
     "Address",
     "Allocation",
+    "AttemptFacts",
     "Capabilities",
     "Change",
     "Company",

@@ -83,6 +83,19 @@ class Link(Shape):
     expires_at: Instant
 
 
+class AttemptFacts(Shape):
+    """What became of a write. ``next_check_at`` is when Polder looks again, where it does."""
+
+    key: str
+    operation: str = Field(examples=["invoices.create"])
+    state: Literal["in_progress", "applied", "rejected", "unknown", "not_executed", "manual"]
+    status: int | None = None
+    record_id: str | None = None
+    created_at: Instant
+    resolved_at: Instant | None = None
+    next_check_at: Instant | None = None
+
+
 class CompanyAccess(Shape):
     """One of the administrations that the credentials reach."""
 

@@ -182,9 +182,8 @@ async def test_vat_follows_the_ledger_the_kind_and_the_rate() -> None:
         for name, (lines, rows, broken) in VAT.items():
             bodies = [await provider.line(amount, account, btwSoort=kind) for amount, account, kind in lines]
             taxes = [row(kind, amount) for kind, amount in rows]
-            total = sum(
-                (Decimal(amount) for amount, *_rest in [*lines, *((tax, kind) for kind, tax in rows)]), Decimal(0)
-            )
+            amounts = [*(amount for amount, _account, _kind in lines), *(amount for _kind, amount in rows)]
+            total = sum(map(Decimal, amounts), Decimal(0))
             sale = await provider.sale(name[:25], klant=customer, boekingsregels=bodies, btw=taxes, factuurbedrag=total)
             if broken:
                 assert await provider.codes("POST", "verkoopboekingen", sale) == broken, name
@@ -214,6 +213,7 @@ async def test_rates_go_by_the_invoice_date() -> None:
         ({"klant": None}, "BOE-0060"),
         ({"factuurdatum": None}, "BOE-0070"),
         ({"factuurdatum": "2020-12-31"}, "BOE-0033"),
+        ({"factuurdatum": "9999-12-31"}, "BOE-0070"),
         ({"boekstuk": "x" * 26}, "BOE-0068"),
         ({"omschrijving": "x" * 251}, "BOE-0071"),
         ({"id": NOBODY}, "ALG-0100"),

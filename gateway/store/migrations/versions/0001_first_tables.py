@@ -86,6 +86,25 @@ def upgrade() -> None:
         _goes_with_its_connection("authorizations"),
     )
     op.create_index("uq_authorizations_connection_id", "authorizations", ["connection_id"], unique=True)
+    op.create_table(
+        "attempts",
+        sa.Column("id", sa.LargeBinary, nullable=False),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("connection_id", sa.Text),
+        sa.Column("operation", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("status", sa.Integer),
+        sa.Column("record_id", sa.Text),
+        sa.Column("sealed_answer", sa.LargeBinary),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("resolved_at", sa.BigInteger),
+        sa.PrimaryKeyConstraint("id", name="pk_attempts"),
+        _goes_with_its_connection("attempts"),
+    )
+    op.create_index("ix_attempts_connection_id", "attempts", ["connection_id", "key"])
+    op.create_index("ix_attempts_created_at", "attempts", ["created_at"])
     probe = op.create_table(
         "probe",
         sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
@@ -96,7 +115,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("probe", "authorizations", "links", "api_keys", "tokens", "credentials", "connections"):
+    for table in ("probe", "attempts", "authorizations", "links", "api_keys", "tokens", "credentials", "connections"):
         op.drop_table(table)
 
 

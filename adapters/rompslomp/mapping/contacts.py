@@ -1,0 +1,105 @@
+"""Contacts (dossier §4, "contact"): a customer or a supplier, with one address in which the street has its number."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from adapters.rompslomp.mapping.values import Flag, RecordId, Said, Wire, country_of
+from gateway.contract.adapter import Record
+from gateway.contract.errors import invalid
+from gateway.contract.models import Address, Contact
+
+SAME: Mapping[str, str] = {
+    "company_name": "company_name",
+    "contact_person": "contact_person_name",
+    "email": "contact_person_email_address",
+    "phone": "phone",
+    "vat_number": "vat_number",
+    "coc_number": "kvk_number",
+    "number": "contact_number",
+}
+"""Fields that are the same on both sides but for their name."""
+
+PLACE: Mapping[str, str] = {"postal_code": "zipcode", "city": "city", "country": "country_code"}
+"""Parts of the address beside its first line."""
+_FIRST_LINE_PARTS = frozenset({"line1", "street", "house_number", "house_number_addition"})
+
+HOLDS = frozenset(
+    {*SAME, "kind", "roles", *(f"address.{part}" for part in (*PLACE, *_FIRST_LINE_PARTS))}
+)
+
+Refuse = Callable[[str, str], None]
+"""``Upstream.unsupported``: raises, or lets the value be left out."""
+
+
+class ContactRow(Wire):
+    """A contact as it is read."""
+
+    id: RecordId
+    is_individual: Flag = False
+    is_supplier: Flag = False
+    name: Said = None
+    company_name: Said = None
+    contact_person_name: Said = None
+    contact_person_email_address: Said = None
+    address: Said = None
+    zipcode: Said = None
+    city: Said = None
+    country_code: Said = None
+    kvk_number: Said = None
+    phone: Said = None
+    vat_number: Said = None
+    contact_number: Said = None
+
+
+def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
+    """A contact as ours. A supplier is no customer here: one flag tells the two apart."""
+    row = ContactRow.of(raw)
+    own_name = row.contact_person_name if row.is_individual else row.company_name
+    contact = Contact(
+        id=row.id,
+        kind="person" if row.is_individual else "company",
+        roles=["supplier" if row.is_supplier else "customer"],
+        name=row.name or own_name or "",
+        address=_address_of(row),
+        archived=False,
+        **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
+    )
+    mapped = frozenset(ContactRow.model_fields)
+    return Record(contact, raw, mapped if country_of(row.country_code) or not row.country_code else mapped - {"country_code"})
+
+
+def _address_of(row: ContactRow) -> Address | None:
+    if not (row.address or row.zipcode or row.city or row.country_code):
+        return None
+    return Address(line1=row.address, postal_code=row.zipcode, city=row.city, country=country_of(row.country_code))
+
+
+def contact_body(said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
+    """What to write of a contact: only what was said (``given()``), because a PATCH leaves the rest as it is."""
+    body = {theirs: said[ours] for ours, theirs in SAME.items() if ours in said}
+    if "kind" in said:
+        body["is_individual"] = said["kind"] == "person"
+    if "roles" in said:
+        body["is_supplier"] = _is_supplier(said["roles"] or ["customer"], refuse)
+    if "address" in said:
+        body |= _address_body(said["address"])
+    return body
+
+
+def _is_supplier(roles: list[str], refuse: Refuse) -> bool:
+    if {"customer", "supplier"} <= set(roles):
+        refuse("/roles", "A contact is either a customer or a supplier in Rompslomp.")
+        return False
+    return "supplier" in roles
+
+
+def _address_body(address: Address | None) -> dict[str, Any]:
+    if address is None:
+        return dict.fromkeys(("address", *PLACE.values()))
+    said = address.given()
+    body = {theirs: said[ours] for ours, theirs in PLACE.items() if ours in said}
+    if not _FIRST_LINE_PARTS & said.keys():
+        return body
+    if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
+        raise invalid("/address/street", "A house number needs its street.", "required")
+    return {"address": address.first_line(), **body}

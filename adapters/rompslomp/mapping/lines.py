@@ -1,0 +1,198 @@
+"""Lines to write: what they leave open settled, and prices brought to Rompslomp's.
+
+A price is without VAT here, and a line has no discount, no unit and no kind (dossier §4, "invoice_line").
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
+from adapters.rompslomp.mapping.values import Json, id_in_body, unsupported
+from gateway.contract.errors import invalid
+from gateway.contract.models import Contact, LineDraft, Product, VatCode
+from gateway.contract.money import ZERO, Priced, add_up, plain
+
+FIRST_LINE = 255
+"""Characters of a line's ``description``; what is longer goes into ``extended_description`` (dossier §4)."""
+DECIMALS = 5
+"""Decimals of a price derived from one with VAT: as many as are known to be kept (dossier §6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What lines need to know: VAT codes and named products by id, and the connection's own ledger accounts."""
+
+    vat_codes: Mapping[str, VatCode]
+    products: Mapping[str, Product]
+    ledger_account_id: str | None = None
+    rounding_ledger_account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A line ready to be written: amounts of a credit note are positive still."""
+
+    description: str
+    quantity: Decimal
+    price: Decimal
+    """Without VAT."""
+    code: VatCode
+    rate: Decimal
+    product_id: str | None = None
+    ledger_account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Lines ready to be written, and the gross that prices with VAT come to; null where prices are without."""
+
+    items: tuple[Item, ...]
+    asked_gross: Decimal | None = None
+
+
+def document_of(lines: Sequence[LineDraft], setup: Setup, *, prices_include_tax: bool) -> Document:
+    """The lines, everything they leave open settled. Raises ``validation_failed`` for what cannot be."""
+    said = [_Said(line, f"/lines/{number}", setup, prices_include_tax) for number, line in enumerate(lines)]
+    items = tuple(one.item() for one in said)
+    if not prices_include_tax:
+        return Document(items)
+    priced = [Priced(one.quantity, one.price, ZERO, one.rate, str(one.rate)) for one in said]
+    return Document(items, add_up(priced, prices_include_tax=True, rounding="per_line").total.gross)
+
+
+class _Said:
+    """One line of the caller's, looked at with the administration's own codes and products."""
+
+    def __init__(self, line: LineDraft, pointer: str, setup: Setup, prices_include_tax: bool) -> None:
+        self._line = line
+        self._pointer = pointer
+        self._setup = setup
+        self._includes_tax = prices_include_tax
+        self._product = setup.products.get(line.product_id or "")
+        self.quantity = Decimal(1) if line.quantity is None else line.quantity
+        self.code = self._code()
+        self.rate = self._rate()
+        self.price = self._price()
+
+    def item(self) -> Item:
+        product = self._product
+        account = self._line.ledger_account_id or (product.ledger_account_id if product is not None else None)
+        price = without_tax(self.price, self.rate, self.quantity) if self._includes_tax else self.price
+        return Item(
+            description=self._line.description,
+            quantity=self.quantity,
+            price=price,
+            code=self.code,
+            rate=self.rate,
+            product_id=self._line.product_id,
+            ledger_account_id=account or self._setup.ledger_account_id,
+        )
+
+    def _code(self) -> VatCode:
+        line = self._line
+        if line.vat_treatment is not None:
+            return self._code_for_treatment()
+        id = line.vat_code_id or (self._product.vat_code_id if self._product is not None else None)
+        if id is None:
+            raise invalid(f"{self._pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
+        if id not in self._setup.vat_codes:
+            raise invalid(f"{self._pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
+        return self._setup.vat_codes[id]
+
+    def _code_for_treatment(self) -> VatCode:
+        line = self._line
+        for code in self._setup.vat_codes.values():
+            if (
+                code.treatment == line.vat_treatment
+                and (line.vat_rate is None or code.rate == line.vat_rate)
+                and (line.vat_country is None or code.country == line.vat_country)
+            ):
+                if code.treatment == "oss" and line.vat_country is None:
+                    message = "VAT of another country needs its country."
+                    raise invalid(f"{self._pointer}/vat_country", message, "required")
+                return code
+        raise invalid(
+            f"{self._pointer}/vat_treatment", "The administration has no VAT code for this treatment.", "not_found"
+        )
+
+    def _rate(self) -> Decimal:
+        rate = self._line.vat_rate
+        if brings_own_rate(self.code):
+            if rate is None:
+                raise invalid(f"{self._pointer}/vat_rate", "A line of this VAT code needs its rate.", "required")
+            return rate
+        if rate is not None and rate != self.code.rate:
+            raise invalid(f"{self._pointer}/vat_rate", f"The rate of this VAT code is {plain(self.code.rate)}.")
+        return self.code.rate
+
+    def _price(self) -> Decimal:
+        if self._line.unit_price is not None:
+            return self._line.unit_price
+        product = self._product
+        if product is None or product.price is None:
+            raise invalid(f"{self._pointer}/unit_price", "The product has no price: give unit_price.", "required")
+        if self._includes_tax:
+            message = "The product's price is without VAT and the invoice's are with: give unit_price."
+            raise invalid(f"{self._pointer}/unit_price", message, "required")
+        return product.price
+
+
+def without_tax(price: Decimal, rate: Decimal, quantity: Decimal) -> Decimal:
+    """The price without VAT, with so many decimals that the line does not feel those that are left off."""
+    decimals = DECIMALS + max(0, quantity.adjusted() if quantity else 0)
+    return (price * 100 / (100 + rate)).quantize(Decimal(1).scaleb(-decimals))
+
+
+def line_bodies(items: Sequence[Item], sign: int) -> list[Json]:
+    """Lines as they are written: those of a credit note have negative prices (dossier §3, "Not there")."""
+    return [_line_body(item, f"/lines/{number}", sign) for number, item in enumerate(items)]
+
+
+def _line_body(item: Item, pointer: str, sign: int) -> Json:
+    first, rest = divided(item.description, f"{pointer}/description")
+    body: Json = {
+        "description": first,
+        "extended_description": rest,
+        "price_per_unit": plain(sign * item.price),
+        "quantity": plain(item.quantity),
+        "vat_type_id": id_in_body(item.code.id, f"{pointer}/vat_code_id"),
+        "product_id": item.product_id and id_in_body(item.product_id, f"{pointer}/product_id"),
+        "account_id": item.ledger_account_id and id_in_body(item.ledger_account_id, f"{pointer}/ledger_account_id"),
+    }
+    if brings_own_rate(item.code):
+        body["vat_rate"] = plain(item.rate / 100)
+    return body
+
+
+def divided(text: str, pointer: str) -> tuple[str, str | None]:
+    """The first line of a description, and what follows it. Raises ``field_unsupported`` where the first is too long."""
+    first, _, rest = text.strip().replace("\r\n", "\n").partition("\n")
+    if len(first) > FIRST_LINE:
+        raise unsupported(pointer, f"The first line of a description has at most {FIRST_LINE} characters in Rompslomp.")
+    return first, rest if rest.strip() else None
+
+
+def replaced(before: Sequence[str], bodies: Sequence[Json]) -> list[Json]:
+    """Lines that take the place of others: in order, those there were are changed, and those left over deleted."""
+    kept = [{"id": int(id), **body} for id, body in zip(before, bodies, strict=False)]
+    dropped: list[Json] = [{"id": int(id), "_destroy": True} for id in before[len(bodies) :]]
+    return [*kept, *bodies[len(before) :], *dropped]
+
+
+def is_distance_sale(items: Sequence[Item]) -> bool:
+    """Whether another country's VAT is charged (dossier §4, ``distance_sale``)."""
+    return any(item.code.treatment == "oss" for item in items)
+
+
+def may_need_vat_number(items: Sequence[Item]) -> bool:
+    """Whether the customer's VAT number may have to be on the invoice (dossier §4, ``vat_number``)."""
+    return any(item.code.code in ("vat_reverse_charged", "vat_zero") for item in items)
+
+
+def vat_number_for(items: Sequence[Item], contact: Contact) -> str | None:
+    """The VAT number that the invoice must carry; null for none. Rompslomp itself refuses one that is missing."""
+    reversed_ = any(item.code.code == "vat_reverse_charged" for item in items)
+    country = contact.address.country if contact.address is not None else None
+    return contact.vat_number if reversed_ or country in EU_ABROAD else None
+

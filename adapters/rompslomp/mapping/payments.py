@@ -1,0 +1,125 @@
+"""Payments (dossier §4, "payment"): signed mutations of a bank or cash account. None says which invoice it settles.
+
+So a payment that Polder books on an invoice carries a mark at the end of its description, such as
+``[polder:573784502-1f0c9a7e]``: the invoice's id, and the beginning of the write's creation key. The mark tells the
+invoice when the payment is read, finds the payment that a PATCH of the invoice made (its answer names none), and shows a
+repeat that it was done already.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from adapters.rompslomp.mapping.values import Day, Json, Number, RecordId, Said, Wire, id_in_body
+from gateway.contract.adapter import Record
+from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.models import Allocation, Payment, PaymentDraft
+from gateway.contract.money import ZERO, plain
+
+HOLDS = frozenset(
+    {
+        "paid_on",
+        "amount",
+        "direction",
+        "payment_method_id",
+        "ledger_account_id",
+        "description",
+        "allocations.invoice_id",
+        "allocations.amount",
+    }
+)
+LONGEST = 255
+"""Characters of a description (dossier §4 says so of lines; a text column of Rails holds as many)."""
+_MARKED = re.compile(r"(?P<said>.*?)\s?\[polder:(?P<invoice>[1-9][0-9]{0,17})-[0-9a-f]{8}\]", re.DOTALL)
+
+
+class PaymentRow(Wire):
+    """A payment as it is read."""
+
+    id: RecordId
+    amount: Number
+    description: Said = None
+    account_id: RecordId | None = None
+    paid_at: Day
+
+
+def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
+    """A payment as ours. The invoice it settles is known only where Polder booked it."""
+    row = PaymentRow.of(raw)
+    amount = abs(row.amount)
+    marked = _MARKED.fullmatch(row.description or "")
+    allocations = [Allocation(invoice_id=marked["invoice"], amount=amount)] if marked else []
+    payment = Payment(
+        id=row.id,
+        paid_on=row.paid_at,
+        amount=amount,
+        currency="EUR",
+        direction="out" if row.amount < 0 else "in",
+        payment_method_id=row.account_id,
+        ledger_account_id=row.account_id,
+        description=(marked["said"] or None) if marked else row.description,
+        allocations=allocations,
+        unallocated=ZERO if marked else amount,
+        status="booked",
+    )
+    return Record(payment, raw, frozenset({"id", "amount", "description", "account_id", "paid_at"}))
+
+
+def mark_of(invoice_id: str, creation_key: UUID) -> str:
+    """The mark of one write of a payment on an invoice."""
+    return f"[polder:{invoice_id}-{creation_key.hex[:8]}]"
+
+
+def bears(raw: Mapping[str, Any], mark: str) -> bool:
+    """Whether a payment carries a mark."""
+    return str(raw.get("description") or "").endswith(mark)
+
+
+def settled_invoice(draft: PaymentDraft) -> str | None:
+    """The one invoice that a payment settles whole; null for a payment that settles none.
+
+    Raises ``field_unsupported`` or ``validation_failed`` for any other division: Rompslomp books one payment on one
+    invoice, and all of it.
+    """
+    if not draft.allocations:
+        return None
+    if len(draft.allocations) > 1:
+        reason = "In Rompslomp a payment settles one invoice: book one payment for each."
+        raise Problem(
+            "field_unsupported", reason, errors=[FieldError("/allocations/1", "field_unsupported", reason)]
+        )
+    if draft.allocations[0].amount != draft.amount:
+        raise invalid("/allocations/0/amount", "In Rompslomp a payment settles its invoice with its whole amount.")
+    return draft.allocations[0].invoice_id
+
+
+def payment_body(draft: PaymentDraft, today: date, mark: str | None = None) -> Json:
+    """A payment to write. Raises ``validation_failed``."""
+    if draft.amount <= 0:
+        raise invalid("/amount", "An amount is above zero; `direction` says which way the money went.", "out_of_range")
+    if _MARKED.fullmatch(draft.description or ""):
+        raise invalid("/description", "The mark at the end is Polder's own.")
+    sign = -1 if draft.direction == "out" else 1
+    body: Json = {"amount": plain(sign * draft.amount), "paid_at": (draft.paid_on or today).isoformat()}
+    description = " ".join(text for text in (draft.description, mark) if text)
+    if len(description) > LONGEST:
+        room = LONGEST - (len(mark) + 1 if mark else 0)
+        raise invalid("/description", f"Rompslomp has room for {room} characters here.", "too_long")
+    if description:
+        body["description"] = description
+    account = _account(draft)
+    if account is not None:
+        body["account_id"] = account
+    return body
+
+
+def _account(draft: PaymentDraft) -> int | None:
+    """The payment account: a payment method *is* a ledger account here."""
+    method, account = draft.payment_method_id, draft.ledger_account_id
+    if method is not None and account is not None and method != account:
+        raise invalid("/ledger_account_id", "In Rompslomp a payment method is a ledger account: these are two.")
+    if method is not None:
+        return id_in_body(method, "/payment_method_id")
+    return None if account is None else id_in_body(account, "/ledger_account_id")

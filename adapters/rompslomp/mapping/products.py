@@ -1,0 +1,79 @@
+"""Products (dossier §4, "product"): name, price and code live in one nested line."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from adapters.rompslomp.mapping.values import Json, Number, RecordId, Said, Wire, id_in_body, unsupported
+from gateway.contract.adapter import Record
+from gateway.contract.models import Product
+from gateway.contract.money import plain
+
+SAME: Mapping[str, str] = {
+    "code": "product_code",
+    "name": "description",
+    "description": "extended_description",
+    "price": "price_per_unit",
+    "vat_code_id": "vat_type_id",
+    "ledger_account_id": "account_id",
+}
+"""Fields of the nested line, by our name."""
+
+HOLDS = frozenset({*SAME, "price_includes_tax"})
+_MAPPED = frozenset({"id", "invoice_line"})
+
+
+class PricedRow(Wire):
+    """The line inside a product."""
+
+    description: Said = None
+    extended_description: Said = None
+    price_per_unit: Number | None = None
+    vat_type_id: RecordId | None = None
+    account_id: RecordId | None = None
+    product_code: Said = None
+
+
+class ProductRow(Wire):
+    """A product as it is read."""
+
+    id: RecordId
+    invoice_line: PricedRow
+
+
+def product_of(raw: Mapping[str, Any]) -> Record[Product]:
+    """A product as ours. Its price is without VAT."""
+    row = ProductRow.of(raw)
+    line = row.invoice_line
+    product = Product(
+        id=row.id,
+        code=line.product_code,
+        name=line.description or "",
+        description=line.extended_description,
+        type="unknown",
+        price=line.price_per_unit,
+        price_includes_tax=False,
+        vat_code_id=line.vat_type_id,
+        ledger_account_id=line.account_id,
+        archived=False,
+    )
+    return Record(product, raw, _MAPPED)
+
+
+def product_body(said: Mapping[str, Any]) -> Json:
+    """What to write of a product: only what was said, because a PATCH leaves the rest of the line as it is.
+
+    Raises ``field_unsupported`` for a price with VAT, whatever ``on_unsupported`` says: dropping that it is one would
+    change the price.
+    """
+    if said.get("price_includes_tax"):
+        raise unsupported("/price_includes_tax", "The price of a product is without VAT in Rompslomp.")
+    return {"invoice_line": {theirs: _written(ours, said[ours]) for ours, theirs in SAME.items() if ours in said}}
+
+
+def _written(name: str, value: object) -> object:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, str) and name.endswith("_id"):
+        return id_in_body(value, f"/{name}")
+    return value

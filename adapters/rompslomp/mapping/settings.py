@@ -1,0 +1,199 @@
+"""What an administration is set up with: VAT types, ledger accounts, payment accounts, the company itself."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from html import unescape
+from typing import Any
+
+from adapters.rompslomp.mapping.values import Flag, Number, RecordId, Said, Wire, country_of
+from gateway.contract.adapter import Record
+from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
+from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
+
+TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
+    "vat_high": ("domestic_high", "S"),
+    "vat_low": ("domestic_low", "S"),
+    "vat_low_new": ("domestic_low", "S"),
+    "vat_zero": ("zero", "Z"),
+    "vat_none": ("exempt", "E"),
+    "vat_reverse_charged": ("reverse_charge", "AE"),
+    "vat_custom": ("unknown", "S"),
+}
+"""The kinds of Dutch VAT types as our treatment and EN 16931's category (UNCL 5305); ``vat_none`` is "vrijgesteld"."""
+
+_FOREIGN = re.compile(r"(?P<place>[^0-9(%]+?)\s+[0-9]+(?:[.,][0-9]+)?\s*%")
+"""What a rate of another EU country is called: ``Duitsland 19%`` or ``DE 19%`` (dossier §4, "vat_type")."""
+
+COUNTRIES: Mapping[str, str] = {
+    "België": "BE",
+    "Bulgarije": "BG",
+    "Cyprus": "CY",
+    "Denemarken": "DK",
+    "Duitsland": "DE",
+    "EL": "GR",
+    "Estland": "EE",
+    "Finland": "FI",
+    "Frankrijk": "FR",
+    "Griekenland": "GR",
+    "Hongarije": "HU",
+    "Ierland": "IE",
+    "Italië": "IT",
+    "Kroatië": "HR",
+    "Letland": "LV",
+    "Litouwen": "LT",
+    "Luxemburg": "LU",
+    "Malta": "MT",
+    "Oostenrijk": "AT",
+    "Polen": "PL",
+    "Portugal": "PT",
+    "Roemenië": "RO",
+    "Slovenië": "SI",
+    "Slowakije": "SK",
+    "Spanje": "ES",
+    "Tsjechië": "CZ",
+    "Zweden": "SE",
+}
+"""The other countries of the EU by their Dutch name, and the code that VAT has for Greece."""
+EU_ABROAD = frozenset(COUNTRIES.values())
+
+_ACCOUNT_TYPES: Mapping[str, AccountType] = {"costs": "expense", "revenue": "revenue"}
+_BALANCE: tuple[tuple[str, AccountType], ...] = (
+    ("activa", "asset"),
+    ("passiva.equity", "equity"),
+    ("passiva", "liability"),
+)
+"""Balance accounts are told apart by the beginning of their path, the most exact first."""
+_PAYMENT_KINDS: Mapping[str, str] = {"bank": "bank", "cash": "cash", "cross_entries": "clearing", "savings": "bank"}
+
+
+class VatTypeRow(Wire):
+    """A VAT type; ``value`` is a fraction, null where every line brings its own."""
+
+    id: RecordId
+    name: str
+    friendly_name: Said = None
+    value: Number | None = None
+
+
+class AccountRow(Wire):
+    """A ledger account; ``type`` is null for helper accounts."""
+
+    id: RecordId
+    name: str
+    path: Said = None
+    reference: Said = None
+    type: Said = None
+
+
+class AccessRow(Wire):
+    """What may be done with a company through the API, by this token's owner."""
+
+    api_accessible: Flag = False
+    allowed_scopes: list[str] | None = None
+
+
+class CompanyRow(Wire):
+    """A company in the list of those that a token reaches."""
+
+    id: RecordId
+    name: Said = None
+    address: Said = None
+    zipcode: Said = None
+    city: Said = None
+    country_code: Said = None
+    kvk_number: Said = None
+    email: Said = None
+    vat_number: Said = None
+    access_control: AccessRow
+
+
+def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
+    """A VAT type as a VAT code: 0.21 is 21 per cent. One whose lines bring their own rate says 0."""
+    row = VatTypeRow.of(raw)
+    country = _country_of(row)
+    treatment, category = TREATMENTS.get(row.name, ("unknown", "S"))
+    if country != "NL":
+        treatment, category = "oss", "S"
+    code = VatCode(
+        id=row.id,
+        name=row.friendly_name or row.name,
+        code=row.name,
+        rate=Decimal(0) if row.value is None else row.value * 100,
+        category=category,
+        treatment=treatment,
+        direction="both",
+        country=country,
+    )
+    return Record(code, raw, frozenset(VatTypeRow.model_fields) if row.value is not None else frozenset({"id", "name"}))
+
+
+def brings_own_rate(code: VatCode) -> bool:
+    """Whether a line of this VAT code must say its rate."""
+    return code.code == "vat_custom" and code.treatment == "unknown"
+
+
+def _country_of(row: VatTypeRow) -> str:
+    """The country of a VAT type: the Netherlands, unless its name begins with another country of the EU."""
+    found = _FOREIGN.fullmatch(row.friendly_name or "")
+    place = found["place"].strip() if found and row.value is not None else "NL"
+    code = COUNTRIES.get(place, place)
+    return code if code in EU_ABROAD else "NL"
+
+
+def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
+    """A ledger account as ours. Names may hold HTML entities (recorded: ``Telefoon &amp; internet``)."""
+    row = AccountRow.of(raw)
+    account = LedgerAccount(
+        id=row.id, code=row.reference, name=unescape(row.name), type=_account_type(row), archived=False
+    )
+    return Record(account, raw, frozenset(AccountRow.model_fields))
+
+
+def _account_type(row: AccountRow) -> AccountType:
+    if row.type != "balance":
+        return _ACCOUNT_TYPES.get(row.type or "", "unknown")
+    path = row.path or ""
+    return next((kind for start, kind in _BALANCE if path == start or path.startswith(f"{start}.")), "unknown")
+
+
+def payment_method_of(raw: Mapping[str, Any]) -> Record[PaymentMethod]:
+    """A payment account as a payment method: money is booked on the account itself, so both have one id."""
+    row = AccountRow.of(raw)
+    kind = _PAYMENT_KINDS.get((row.path or "").rpartition(".")[2])
+    method = PaymentMethod(id=row.id, name=unescape(row.name), kind=kind, ledger_account_id=row.id)
+    return Record(method, raw, frozenset({"id", "name", "path"}) if kind else frozenset({"id", "name"}))
+
+
+def company_of(raw: Mapping[str, Any]) -> Record[Company]:
+    """A company as ours. All its amounts are in euro."""
+    row = CompanyRow.of(raw)
+    company = Company(
+        id=row.id,
+        name=row.name or "",
+        vat_number=row.vat_number,
+        coc_number=row.kvk_number,
+        email=row.email,
+        address=_address_of(row),
+        currency="EUR",
+        accessible=row.access_control.api_accessible,
+        allowed_scopes=row.access_control.allowed_scopes or [],
+    )
+    return Record(company, raw, frozenset(CompanyRow.model_fields))
+
+
+def _address_of(row: CompanyRow) -> Address | None:
+    if not (row.address or row.zipcode or row.city or row.country_code):
+        return None
+    return Address(line1=row.address, postal_code=row.zipcode, city=row.city, country=country_of(row.country_code))
+
+
+def company_access_of(raw: Mapping[str, Any]) -> CompanyAccess:
+    """A company as far as choosing one goes."""
+    row = CompanyRow.of(raw)
+    return CompanyAccess(
+        id=row.id,
+        name=row.name or "",
+        accessible=row.access_control.api_accessible,
+        allowed_scopes=row.access_control.allowed_scopes or [],
+    )

@@ -1,0 +1,108 @@
+"""What lines come to, and whether that is what the caller expects (contract §4, ``expected_totals``).
+
+How Rompslomp rounds is not documented and none of its recorded lines needs rounding (dossier §6), so totals are foreseen
+in each way it may round. Where the ways differ and one of them is expected, only a concept can tell which it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import get_args
+
+from adapters.rompslomp.mapping.lines import Document, Item, Setup
+from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.models import ExpectedTotals
+from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up, plain
+
+MOST_ROUNDING = Decimal("0.05")
+ROUNDINGS: tuple[TaxRounding, ...] = get_args(TaxRounding)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Lines to write, what they are expected to come to, and whether it is certain that they do."""
+
+    items: tuple[Item, ...]
+    expected: Mapping[str, Decimal]
+    certain: bool
+    adds_line: bool
+
+
+def planned(document: Document, expected: ExpectedTotals | None, on_rounding: str, setup: Setup) -> Plan:
+    """The lines, with a rounding line where one is wanted and is enough.
+
+    Raises ``totals_mismatch`` where no way of rounding makes what is expected. With ``add_line``, prices with VAT are
+    an expectation too: their gross is what is to be paid.
+    """
+    adds_line = on_rounding == "add_line"
+    wanted = expected_of(expected)
+    if adds_line and document.asked_gross is not None:
+        wanted.setdefault("gross", document.asked_gross)
+    plan = Plan(document.items, wanted, True, adds_line)
+    off = _all_gaps(plan)
+    if adds_line and len({one.get("gross", ZERO) for one in off}) == 1 and closes(off[0].get("gross", ZERO)):
+        plan = replace(plan, items=(*plan.items, rounding_item(off[0]["gross"], setup)))
+        off = _all_gaps(plan)
+    if not any(off):
+        return plan
+    if not any(not one or (adds_line and closes(one.get("gross", ZERO))) for one in off):
+        raise mismatch(off[0], sent=False)
+    return replace(plan, certain=False)
+
+
+def _all_gaps(plan: Plan) -> list[dict[str, Decimal]]:
+    return [gaps(plan.expected, total) for total in foreseen(plan.items)]
+
+
+def foreseen(items: Sequence[Item]) -> list[Amounts]:
+    """What the lines come to, in every way Rompslomp may round; one where it makes no difference."""
+    priced = [Priced(one.quantity, one.price, ZERO, one.rate, str(one.rate.normalize())) for one in items]
+    sums = [add_up(priced, prices_include_tax=False, rounding=rounding).total for rounding in ROUNDINGS]
+    return list(dict.fromkeys(sums))
+
+
+def gaps(expected: Mapping[str, Decimal], total: Amounts) -> dict[str, Decimal]:
+    """By how much each expected amount exceeds what there is; those that agree are left out."""
+    found = {"net": total.net, "tax": total.tax, "gross": total.gross}
+    return {name: amount - found[name] for name, amount in expected.items() if amount != found[name]}
+
+
+def expected_of(expected: ExpectedTotals | None) -> dict[str, Decimal]:
+    """The totals a caller asserts."""
+    said = expected.given() if expected is not None else {}
+    return {name: amount for name, amount in said.items() if amount is not None}
+
+
+def mismatch(off: Mapping[str, Decimal], *, sent: bool) -> Problem:
+    """``totals_mismatch``, with the exact differences."""
+    after = "The concept was taken back." if sent else "Nothing was sent."
+    return Problem(
+        "totals_mismatch",
+        f"Rompslomp makes other totals of these lines. {after}",
+        errors=[
+            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
+            for name, by in off.items()
+        ],
+        outcome="rejected" if sent else "not_sent",
+        extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
+    )
+
+
+def closes(gap: Decimal) -> bool:
+    """Whether a rounding line may close a gap."""
+    return ZERO < abs(gap) <= MOST_ROUNDING
+
+
+def rounding_item(gap: Decimal, setup: Setup) -> Item:
+    """The line that closes a gap, free of VAT. Raises ``validation_failed`` where it has no account or code."""
+    untaxed = next((code for code in setup.vat_codes.values() if code.treatment == "exempt"), None)
+    if setup.rounding_ledger_account_id is None or untaxed is None:
+        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "required")
+    return Item(
+        description="Afronding",
+        quantity=Decimal(1),
+        price=gap,
+        code=untaxed,
+        rate=ZERO,
+        ledger_account_id=setup.rounding_ledger_account_id,
+    )

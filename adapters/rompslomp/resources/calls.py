@@ -1,0 +1,88 @@
+"""The calls all verbs are made of: one record, one window of a list, a whole list, and what is remembered of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from adapters.rompslomp import wire
+from adapters.rompslomp.mapping import settings
+from adapters.rompslomp.mapping.values import id_in_path
+from gateway.contract.adapter import ItemT, Listing, Record
+from gateway.contract.errors import Problem
+from gateway.contract.models import VatCode
+from gateway.contract.paging import Page, PageNumber, Slice
+from gateway.contract.upstream import Facts, Query, Upstream
+
+Raw = dict[str, Any]
+Reader = Callable[[Raw], Record[ItemT]]
+LIST_CALLS = f"1 for each {wire.PAGE_CAP} records"
+FORBIDDEN = frozenset({"scope_missing", "upstream_forbidden"})
+
+
+async def record(
+    up: Upstream, method: str, root: str, many: str, id: str | None = None, *, body: Raw | None = None
+) -> Raw:
+    """The record that one of the company's endpoints answers. ``body`` goes out under the root key."""
+    segments = (many,) if id is None else (many, id_in_path(id))
+    json = None if body is None else {root: body}
+    return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)
+
+
+async def delete(up: Upstream, many: str, id: str) -> None:
+    """Delete a record. What Rompslomp refuses here it refuses for the record's state: a DELETE has no content."""
+    try:
+        await up.data(wire.ask(up.facts, "DELETE", many, id_in_path(id)))
+    except Problem as problem:
+        if problem.code == "upstream_rejected":
+            raise Problem("conflict", problem.detail, upstream=problem.upstream) from problem
+        raise
+
+
+async def slice_of(up: Upstream, many: str, query: Query, page: int, size: int) -> Slice[Raw]:
+    """One of Rompslomp's own pages."""
+    asked = [*query, ("page", str(page)), ("per_page", str(size))]
+    reply = await up.call(wire.ask(up.facts, "GET", many, query=asked))
+    return Slice(wire.records_in(wire.read_envelope(reply), many), wire.total_of(reply))
+
+
+async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read: Reader[ItemT]) -> Page[Record[ItemT]]:
+    """A window of one of its lists."""
+
+    async def fetch(page: int, size: int) -> Slice[Record[ItemT]]:
+        found = await slice_of(up, many, query, page, size)
+        return Slice([read(raw) for raw in found.items], found.total)
+
+    return await PageNumber(fetch, wire.PAGE_CAP).read(listing.window)
+
+
+async def whole(up: Upstream, many: str, query: Query = ()) -> list[Raw]:
+    """Every record of one of its lists: the first page tells how many more there are, and those are read at once."""
+    first = await slice_of(up, many, query, 1, wire.PAGE_CAP)
+    found = list(first.items)
+    if first.total is None:
+        while len(found) % wire.PAGE_CAP == 0 and found:
+            following = await slice_of(up, many, query, len(found) // wire.PAGE_CAP + 1, wire.PAGE_CAP)
+            if not following.items:
+                break
+            found += following.items
+        return found
+    pages = range(2, -(-first.total // wire.PAGE_CAP) + 1)
+    rest = await up.each([slice_of(up, many, query, page, wire.PAGE_CAP) for page in pages])
+    return [*found, *(raw for one in rest for raw in one.items)]
+
+
+async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode]:
+    """The VAT codes of today by id, remembered; with ``ever`` those of the past too."""
+    query = [("selection", "all"), *([("since", "1990-01-02")] if ever else [])]
+
+    async def load() -> Mapping[str, VatCode]:
+        rows = await whole(up, "vat_types", query)
+        return {one.item.id: one.item for one in map(settings.vat_code_of, rows)}
+
+    return await up.known("vat-codes-ever" if ever else "vat-codes", load)
+
+
+async def companies_in(up: Upstream) -> list[Raw]:
+    """Every company that the token reaches: the list belongs to none of them."""
+    from_root = Facts(up.facts.connection_id, None, up.facts.credential_type, up.facts.settings)
+    del from_root
+    return []

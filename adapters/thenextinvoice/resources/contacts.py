@@ -1,0 +1,67 @@
+"""Customers as contacts."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from adapters.thenextinvoice.mapping import contacts
+from adapters.thenextinvoice.mapping.values import Found, new_id
+from adapters.thenextinvoice.wire import ask, number_in_path, pointing
+from gateway.contract.adapter import Contacts, Listing, Record
+from gateway.contract.models import Change, Contact, ContactDraft
+from gateway.contract.paging import Page, PageNumber, Slice
+from gateway.contract.upstream import Upstream
+
+
+class CustomerContacts(Contacts):
+    """``/customer``. Customers only; a PUT replaces the whole, so an update reads first and writes everything back.
+
+    ``/customer/search`` is paged and ``/customer`` is not: the list is read from the former, for an administration of
+    ten thousand customers is no one answer. Its ``term`` looks in name and contact only, so it is no filter of ours.
+    """
+
+    filters = frozenset({"role"})
+    holds = contacts.HOLDS
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": "1 for each 100 contacts",
+        "create": "2: the customer, and reading it back",
+        "update": "3: reading the customer, writing it whole, reading it back",
+    }
+    limits: ClassVar[Mapping[str, str]] = {
+        "create": "Address, postal code, city, country and e-mail are required there; what is missing goes out empty.",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
+        if listing.text("role") == "supplier":
+            return Page([], more=False, total=0)
+
+        async def fetch(page: int, size: int) -> Slice[Record[Contact]]:
+            query = [("limit", str(size)), ("page", str(page))]
+            found = Found.of(await up.data(ask("GET", "customer", "search", query=query)))
+            return Slice([contacts.contact_of(raw) for raw in found.items], found.total_items)
+
+        return await PageNumber(fetch).read(listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[Contact]:
+        return contacts.contact_of(await _read(up, id))
+
+    async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
+        said = {**draft.given(), "kind": draft.kind}
+        body = contacts.merged(contacts.blank(), said, up.unsupported)
+        with pointing(contacts.POINTERS):
+            made = await up.data(ask("POST", "customer", json=body))
+        return await self.get(up, new_id(made))
+
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
+        raw = await _read(up, id)
+        body = contacts.merged(contacts.as_written(raw), change.given(), up.unsupported)
+        with pointing(contacts.POINTERS):
+            await up.data(ask("PUT", "customer", number_in_path(id), json=body))
+        return await self.get(up, id)
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        await up.data(ask("DELETE", "customer", number_in_path(id)))
+
+
+async def _read(up: Upstream, id: str) -> Mapping[str, Any]:
+    raw: Mapping[str, Any] = await up.data(ask("GET", "customer", number_in_path(id)))
+    return raw

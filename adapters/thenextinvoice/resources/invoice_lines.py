@@ -1,0 +1,194 @@
+"""Settling the lines of a new invoice: price, VAT code and ledger of each, one discount for all, and the totals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from adapters.thenextinvoice.mapping.invoices import body_reckoned
+from adapters.thenextinvoice.mapping.lines import (
+    MOST_ROUNDING,
+    Charge,
+    Codes,
+    code_for,
+    differences,
+    line_bodies,
+    mismatch,
+    one_discount,
+    positive,
+    rounding_charge,
+)
+from adapters.thenextinvoice.mapping.products import product_of
+from adapters.thenextinvoice.resources.administration import setting, vat_codes
+from adapters.thenextinvoice.resources.invoice_reading import possible_sums
+from adapters.thenextinvoice.wire import ask, is_number
+from gateway.contract.errors import Problem, invalid
+from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
+from gateway.contract.money import ZERO, Amounts
+from gateway.contract.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What of a document its lines depend on."""
+
+    includes_vat: bool
+    issued_on: date
+    credit: bool
+
+
+async def settled_lines(
+    up: Upstream, lines: Sequence[LineDraft], document: Document
+) -> tuple[list[dict[str, Any]], Decimal]:
+    """The lines as they are written, and the discount of the document. Raises ``validation_failed`` for what cannot be
+    settled, ``field_unsupported`` for discounts that differ.
+    """
+    products = await _products(up, lines)
+    codes = await vat_codes(up, [line.vat_code_id for line in lines])
+    discount = _discount(up, lines)
+    charges = [
+        Charge(line.description)
+        if line.type == "text"
+        else _charge(up, line, f"/lines/{number}", products.get(line.product_id or ""), codes, document, discount)
+        for number, line in enumerate(lines)
+    ]
+    return line_bodies(charges, credit=document.credit), discount or ZERO
+
+
+def _discount(up: Upstream, lines: Sequence[LineDraft]) -> Decimal | None:
+    """The one discount of all lines; null where they differ and may be dropped: then each goes into its line's price."""
+    said = [
+        (f"/lines/{number}/discount_percent", line.discount_percent or ZERO)
+        for number, line in enumerate(lines)
+        if line.type == "item"
+    ]
+    common = one_discount(said)
+    if common is None:
+        pointer = next(pointer for pointer, percentage in said if percentage != said[0][1])
+        up.unsupported(
+            pointer,
+            "TheNextInvoice has one discount for the whole document: give every item line the same. Where this may be "
+            "dropped, each discount is taken off its line's price.",
+        )
+    return common
+
+
+async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Product]:
+    """The products that lines name, by id."""
+    named: dict[str, str] = {}
+    for number, line in enumerate(lines):
+        if line.type == "item" and line.product_id is not None:
+            pointer = f"/lines/{number}/product_id"
+            named.setdefault(line.product_id, pointer)
+            up.warn("product_link_not_kept", "A line takes price and codes from its product, and forgets it.", pointer)
+    found = await up.each([_product(up, id, pointer) for id, pointer in named.items()])
+    return {product.id: product for product in found}
+
+
+async def _product(up: Upstream, id: str, pointer: str) -> Product:
+    if is_number(id):
+        try:
+            return product_of(await up.data(ask("GET", "product", id))).item
+        except Problem as problem:
+            if problem.code != "not_found":
+                raise
+    raise invalid(pointer, "There is no such product in TheNextInvoice.", "not_found")
+
+
+def _charge(
+    up: Upstream,
+    line: LineDraft,
+    pointer: str,
+    product: Product | None,
+    codes: Codes,
+    document: Document,
+    discount: Decimal | None,
+) -> Charge:
+    code = _vat_code(line, pointer, product, codes, document.issued_on)
+    price = _price(line, pointer, product, code, document.includes_vat)
+    if discount is None:
+        price = price * (100 - (line.discount_percent or ZERO)) / 100
+    return Charge(
+        description=line.description,
+        quantity=Decimal(1) if line.quantity is None else line.quantity,
+        price=price,
+        ledger=_ledger(up, line, pointer, product),
+        vat=code.id,
+    )
+
+
+def _price(line: LineDraft, pointer: str, product: Product | None, code: VatCode, includes_vat: bool) -> Decimal:
+    """The line's price, else its product's, which is without VAT."""
+    if line.unit_price is not None:
+        return line.unit_price
+    if product is None or product.price is None:
+        raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
+    return product.price * (100 + code.rate) / 100 if includes_vat else product.price
+
+
+def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Codes, on: date) -> VatCode:
+    if line.vat_treatment is not None:
+        found = code_for(line.vat_treatment, codes, rate=line.vat_rate, country=line.vat_country, on=on)
+        if found is None:
+            raise invalid(f"{pointer}/vat_treatment", "The administration has no VAT code for this treatment.")
+        return found
+    id = line.vat_code_id or (product.vat_code_id if product is not None else None)
+    if id is None:
+        raise invalid(f"{pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
+    code = codes.get(id)
+    if code is None:
+        raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
+    if line.vat_rate is not None and line.vat_rate != code.rate:
+        raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
+    return code
+
+
+def _ledger(up: Upstream, line: LineDraft, pointer: str, product: Product | None) -> str:
+    """The line's ledger account, else its product's, else the connection's. TheNextInvoice has none of its own."""
+    of_product = product.ledger_account_id if product is not None else None
+    id = line.ledger_account_id or of_product or setting(up, "default_ledger_account_id")
+    if id is None:
+        raise invalid(
+            f"{pointer}/ledger_account_id",
+            "A line needs ledger_account_id, a product that has one, or the setting default_ledger_account_id.",
+            "required",
+        )
+    if not is_number(id):
+        raise invalid(f"{pointer}/ledger_account_id", "There is no such ledger account in TheNextInvoice.", "not_found")
+    return id
+
+
+async def as_expected(
+    up: Upstream, body: dict[str, Any], expected: ExpectedTotals | None, on_rounding: str
+) -> tuple[dict[str, Any], list[Amounts]]:
+    """The document, with a rounding line where one is wanted and is enough, and what it may come to.
+
+    Raises ``totals_mismatch`` where that is not what the caller expects.
+    """
+    codes = await vat_codes(up, [_id(line["vat"]) for line in body["lines"]])
+    totals = await _totals(up, body, codes)
+    if expected is None or any(not differences(expected, total) for total in totals):
+        return body, totals
+    if not totals:
+        raise invalid("/expected_totals", "A VAT code of the lines is gone: their total cannot be told.")
+    off = differences(expected, totals[0])
+    gap = off.get("gross", ZERO)
+    if on_rounding == "add_line" and ZERO < abs(gap) <= MOST_ROUNDING:
+        ledger = setting(up, "rounding_ledger_account_id")
+        charge = rounding_charge(gap, codes, ledger, Decimal(body["discount"]))
+        body = {**body, "lines": [*body["lines"], *line_bodies([charge], credit=body["type"] == "C")]}
+        totals = await _totals(up, body, codes)
+        off = differences(expected, totals[0])
+    if off:
+        raise mismatch(off)
+    return body, totals
+
+
+async def _totals(up: Upstream, body: Mapping[str, Any], codes: Codes) -> list[Amounts]:
+    sums = await possible_sums(up, body_reckoned(body, codes))
+    return [positive(sum.total, credit=body["type"] == "C") for sum in sums]
+
+
+def _id(number: int | None) -> str | None:
+    return None if number is None else str(number)

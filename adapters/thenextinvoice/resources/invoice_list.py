@@ -1,0 +1,217 @@
+"""The list of invoices: final ones, newest number first, then drafts, newest first.
+
+Drafts are another ``type`` of search, so "all invoices" is more than one. A search does not show whether an invoice is
+paid, but it can be narrowed to those that are: a page is asked for once more for each state, within its own numbers.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from adapters.thenextinvoice.mapping.invoices import DRAFT, Sheet, Standing, standing_of
+from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, PAGE_CAP, search, told
+from adapters.thenextinvoice.wire import ask, is_number
+from gateway.contract.adapter import Listing, Record
+from gateway.contract.models import Invoice
+from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window, cut
+from gateway.contract.upstream import Query, Upstream
+
+FILTERS = frozenset(
+    {
+        "number",
+        "contact_id",
+        "document_status",
+        "payment_status",
+        "issued_from",
+        "issued_to",
+        "due_from",
+        "due_to",
+        "q",
+    }
+)
+STATE_OF: Mapping[str, str] = {"paid": "paid", "credited": "credited", "not_applicable": "credit"}
+"""The state that is searched for, by payment status. Unpaid is more than one."""
+
+Source = Callable[[Window], Awaitable[Page[Record[Invoice]]]]
+
+
+async def list_invoices(up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
+    """A window of the list."""
+    contact_id = listing.text("contact_id")
+    if contact_id is not None and not is_number(contact_id):
+        return Page([], more=False, total=0)
+    return await Chain(Searches(up, listing).sources()).read(listing.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """The searches that together are one list."""
+
+    up: Upstream
+    listing: Listing
+
+    def sources(self) -> list[Source]:
+        """The lists to be read one after another."""
+        kind, status = self.listing.text("document_status"), self.listing.text("payment_status")
+        finals = self._finals(status) if kind in (None, "final") else []
+        if kind in (None, "draft") and status in (None, "not_applicable") and self.listing.text("number") is None:
+            return [*finals, self._drafts]
+        return finals
+
+    def _finals(self, status: str | None) -> list[Source]:
+        if status is None:
+            return [self._paged(None)]
+        if status == "unpaid":
+            return self._unpaid()
+        return [self._paged(STATE_OF[status])] if status in STATE_OF else []
+
+    def _query(self, *more: tuple[str, str]) -> Query:
+        """The caller's filters as TheNextInvoice calls them, but for the due date."""
+        said = {
+            "customer_id": self.listing.text("contact_id"),
+            "mindate": self.listing.text("issued_from"),
+            "maxdate": self.listing.text("issued_to"),
+            "term": self.listing.text("q"),
+            "minnumber": self.listing.text("number"),
+            "maxnumber": self.listing.text("number"),
+        }
+        return [*((name, value) for name, value in said.items() if value is not None), *more]
+
+    def _due(self) -> Query:
+        said = {"minduedate": self.listing.text("due_from"), "maxduedate": self.listing.text("due_to")}
+        return [(name, value) for name, value in said.items() if value is not None]
+
+    async def _drafts(self, window: Window) -> Page[Record[Invoice]]:
+        query = self._query(*self._due(), ("type", "draft"), ("order", "id"), ("reverse", "true"))
+        page = await self._found(query, window)
+        return Page([await self._told(sheet, DRAFT) for sheet in page.items], page.more, page.total)
+
+    def _paged(self, state: str | None) -> Source:
+        """Final invoices, of one state or of all."""
+        query = self._query(*self._due(), ("type", "invoice"), *NEWEST_FIRST)
+
+        async def read(window: Window) -> Page[Record[Invoice]]:
+            page = await self._found(query if state is None else [*query, ("status", state)], window)
+            known = await standings(self.up, page.items, query) if state is None else {}
+            records = [
+                await self._told(sheet, Standing(state) if state is not None else known[sheet.row.id])
+                for sheet in page.items
+            ]
+            return Page(records, page.more, page.total)
+
+        return read
+
+    def _unpaid(self) -> list[Source]:
+        """What is open, and what is open and past due.
+
+        Whether ``status=open`` includes what is ``pastdue`` is not said. By due date the two cannot overlap: what is
+        due later is open, what was due before yesterday is past due, and of the days on which clocks may differ both
+        are asked for and counted once.
+        """
+        today = self.up.today
+        yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+        return [
+            self._between("open", tomorrow, None),
+            self._around(yesterday, today),
+            self._between("pastdue", None, yesterday - timedelta(days=1)),
+        ]
+
+    def _between(self, state: str, first: date | None, last: date | None) -> Source:
+        async def read(window: Window) -> Page[Record[Invoice]]:
+            query = self._state_query(state, first, last)
+            if query is None:
+                return Page([], more=False, total=0)
+            page = await self._found(query, window)
+            return Page([await self._told(sheet, Standing(state)) for sheet in page.items], page.more, page.total)
+
+        return read
+
+    def _around(self, first: date, last: date) -> Source:
+        async def read(window: Window) -> Page[Record[Invoice]]:
+            found: dict[str, tuple[Sheet, Standing]] = {}
+            for state in ("open", "pastdue"):
+                query = self._state_query(state, first, last)
+                for sheet in await self._all(query) if query is not None else ():
+                    found[sheet.row.id] = sheet, Standing(state)
+            page = cut(list(found.values()), window)
+            return Page([await self._told(sheet, standing) for sheet, standing in page.items], page.more, page.total)
+
+        return read
+
+    def _state_query(self, state: str, first: date | None, last: date | None) -> Query | None:
+        """One state within due dates, narrowed to those the caller asks for; null where nothing is left of them."""
+        due_from, due_to = self.listing.filters.get("due_from"), self.listing.filters.get("due_to")
+        earliest = max((day for day in (first, due_from) if isinstance(day, date)), default=None)
+        latest = min((day for day in (last, due_to) if isinstance(day, date)), default=None)
+        if earliest is not None and latest is not None and earliest > latest:
+            return None
+        ends = {"minduedate": earliest, "maxduedate": latest}
+        due = [(name, day.isoformat()) for name, day in ends.items() if day is not None]
+        return self._query(*due, ("type", "invoice"), *NEWEST_FIRST, ("status", state))
+
+    async def _found(self, query: Query, window: Window) -> Page[Sheet]:
+        """A window of one search. A number is a range to TheNextInvoice, so all it finds is compared exactly."""
+        if self.listing.text("number") is not None:
+            return cut(await self._all(query), window)
+
+        async def fetch(page: int, size: int) -> Slice[Sheet]:
+            return await search(self.up, query, page, size)
+
+        return await PageNumber(fetch, PAGE_CAP).read(window)
+
+    async def _all(self, query: Query) -> list[Sheet]:
+        """Everything a search finds; of a number, what has it to the letter."""
+        number = self.listing.text("number")
+        found: list[Sheet] = []
+        page = 1
+        while True:
+            answer = await search(self.up, query, page, PAGE_CAP)
+            found += [sheet for sheet in answer.items if number in (None, sheet.row.number)]
+            if page * PAGE_CAP >= (answer.total or 0):
+                return found
+            page += 1
+
+    async def _told(self, sheet: Sheet, standing: Standing) -> Record[Invoice]:
+        """One record. A draft hides its customer, but a search by customer tells whose it is."""
+        record = await told(self.up, sheet, standing, with_lines="lines" in self.listing.include)
+        if record.item.contact_id is None:
+            record.item.contact_id = self.listing.text("contact_id")
+        return record
+
+
+async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapping[str, Standing]:
+    """How each final invoice of a page stands.
+
+    ``query`` is the search that found them, so that a search of one state within their numbers finds no more than them.
+    What no search, or more than one, claims is asked for by itself.
+    """
+    rows = [sheet.row for sheet in sheets]
+    numbers = [row.number for row in rows]
+    if not rows or None in numbers:
+        return await _one_by_one(up, [row.id for row in rows])
+    span = {"minnumber": numbers[-1] or "", "maxnumber": numbers[0] or ""}
+    within = [*((name, value) for name, value in query if name not in span), *span.items()]
+
+    async def ids(state: str) -> frozenset[str]:
+        found = await search(up, [*within, ("status", state)], 1, PAGE_CAP)
+        return frozenset(sheet.row.id for sheet in found.items)
+
+    closed = ["paid", "credited", *(["credit"] if any(row.credit for row in rows) else [])]
+    claims = dict(zip(closed, await up.each([ids(state) for state in closed]), strict=True))
+    by_id: dict[str, Standing] = {}
+    for row in rows:
+        states = [state for state, found in claims.items() if row.id in found]
+        if len(states) == 1:
+            by_id[row.id] = Standing(states[0])
+    disputed = {row.id for row in rows if any(row.id in found for found in claims.values())} - by_id.keys()
+    if len(by_id) + len(disputed) < len(rows):
+        late, still_open = await up.gather(ids("pastdue"), ids("open"))
+        for row in rows:
+            if row.id not in by_id and row.id not in disputed and row.id in late | still_open:
+                by_id[row.id] = Standing("pastdue" if row.id in late else "open")
+    return {**by_id, **await _one_by_one(up, [row.id for row in rows if row.id not in by_id])}
+
+
+async def _one_by_one(up: Upstream, ids: Sequence[str]) -> Mapping[str, Standing]:
+    statuses = await up.each([up.data(ask("GET", "invoice", id, "status")) for id in ids])
+    return {id: standing_of(status) for id, status in zip(ids, statuses, strict=True)}

@@ -1,0 +1,91 @@
+"""Reading one invoice, and telling any: with its standing, its VAT codes, and the way VAT is rounded."""
+
+from adapters.thenextinvoice.mapping.invoices import (
+    DRAFT,
+    NO_INVOICE,
+    Sheet,
+    Standing,
+    invoice_of,
+    standing_of,
+)
+from adapters.thenextinvoice.mapping.lines import Codes, Reckoning
+from adapters.thenextinvoice.mapping.values import Found
+from adapters.thenextinvoice.resources.administration import vat_codes
+from adapters.thenextinvoice.wire import ask, number_in_path
+from gateway.contract.adapter import Record
+from gateway.contract.errors import not_found
+from gateway.contract.models import Invoice
+from gateway.contract.money import Sum, TaxRounding
+from gateway.contract.paging import Slice
+from gateway.contract.upstream import Query, Upstream
+
+PAGE_CAP = 100
+NEWEST_FIRST = (("order", "number"), ("reverse", "true"))
+RoundingOrNone = TaxRounding | None
+
+
+async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
+    """An invoice and how it stands. Raises ``not_found``, for a quotation or a recurring template too."""
+    number = number_in_path(id)
+    raw, status = await up.gather(
+        up.data(ask("GET", "invoice", number)), up.data(ask("GET", "invoice", number, "status"))
+    )
+    sheet, standing = Sheet.of(raw), standing_of(status)
+    if standing.state in NO_INVOICE or sheet.row.type not in (None, "C", "I"):
+        not_found()
+    return sheet, DRAFT if sheet.row.draft else standing
+
+
+async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[Sheet]:
+    """One page of an invoice search. ``query`` must hold an order: without one nothing is promised."""
+    asked = [*query, ("limit", str(size)), ("page", str(page))]
+    found = Found.of(await up.data(ask("GET", "invoice", "search", query=asked)))
+    return Slice([Sheet.of(raw) for raw in found.items], found.total_items)
+
+
+async def told(up: Upstream, sheet: Sheet, standing: Standing, *, with_lines: bool = True) -> Record[Invoice]:
+    """An invoice as we say it."""
+    row = sheet.row
+    codes: Codes = {}
+    rounding: RoundingOrNone = None
+    if with_lines or row.calculated is None:
+        codes = await vat_codes(up, (line.vat for line in row.lines))
+        if row.calculated is None:
+            rounding = await _rounding_for(up, row.reckoned(codes))
+    return invoice_of(sheet, standing, codes, today=up.today, rounding=rounding, with_lines=with_lines)
+
+
+async def possible_sums(up: Upstream, reckoning: Reckoning) -> list[Sum]:
+    """What a document may come to: one sum, save where rounding matters and nobody knows how it goes."""
+    certain = reckoning.certain
+    if certain is not None:
+        return [certain]
+    rounding = await _rounding_for(up, reckoning)
+    return list(reckoning.sums.values()) if rounding is None else [reckoning.sums[rounding]]
+
+
+async def _rounding_for(up: Upstream, reckoning: Reckoning) -> RoundingOrNone:
+    """How VAT is rounded, where it makes a difference; null where it makes none or nobody knows."""
+    if not reckoning.sums or reckoning.certain is not None:
+        return None
+
+    async def load() -> RoundingOrNone:
+        return await _learned_rounding(up)
+
+    return await up.known("vat_rounding", load)
+
+
+async def _learned_rounding(up: Upstream) -> RoundingOrNone:
+    """How VAT is rounded, learned from the newest hundred final invoices: from the first for which it mattered.
+
+    The documentation does not say it (dossier, "Not said").
+    """
+    found = await search(up, (("type", "invoice"), *NEWEST_FIRST), 1, PAGE_CAP)
+    codes = await vat_codes(up)
+    for sheet in found.items:
+        booked = sheet.row.calculated
+        sums = sheet.row.reckoned(codes).sums
+        agreeing = [way for way, sum in sums.items() if booked is not None and booked.agrees(sum)]
+        if len(agreeing) == 1:
+            return agreeing[0]
+    return None

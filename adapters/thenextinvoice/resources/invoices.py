@@ -1,0 +1,260 @@
+"""Sales invoices and credit notes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, ClassVar
+from uuid import uuid5
+
+from adapters.thenextinvoice.mapping import invoices
+from adapters.thenextinvoice.mapping.contacts import Customer
+from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
+from adapters.thenextinvoice.mapping.settings import Profile
+from adapters.thenextinvoice.mapping.values import json_number, language_of, new_id
+from adapters.thenextinvoice.resources.administration import profiles, sender
+from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
+from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
+from adapters.thenextinvoice.resources.invoice_reading import read, told
+from adapters.thenextinvoice.wire import ask, is_number, pointing
+from gateway.contract.adapter import File, Invoices, Listing, Record
+from gateway.contract.errors import Problem, invalid, malformed
+from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
+from gateway.contract.money import Amounts
+from gateway.contract.paging import Page
+from gateway.contract.upstream import Upstream
+
+TRIES = 5
+"""How many deleted invoices of one creation token are stepped over."""
+HELD_ELSEWHERE = frozenset({"external_ref"})
+
+
+class SalesInvoices(Invoices):
+    """``/invoice``. A draft hides whom it is for, and a credit note what it credits: Polder keeps both."""
+
+    filters = FILTERS
+    holds = invoices.HOLDS
+    kept = frozenset({"external_ref", "contact_id", "credits_invoice_id"})
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": "1 to 6 for each 100 final invoices (the page, and its numbers once for each state), 1 for each 100 "
+        "drafts; 1 more for an invoice whose state no search tells",
+        "get": "2: the invoice and its status",
+        "create": "4: the customer, the invoice, and reading it back; 1 more for each product that lines name",
+        "update": "5: reading the draft, writing it whole, reading it back",
+        "delete": "3: making sure that it is one invoice, then deleting it",
+        "finalize": "5: reading the draft, finalizing it, reading it back",
+        "credit": "5: reading the invoice, crediting it, reading the credit note",
+        "pdf": "3: making sure that it is final, then the file",
+        "ubl": "3: making sure that it is final, then the file",
+    }
+    limits: ClassVar[Mapping[str, str]] = {
+        "create": "One discount_percent for all item lines; product_id fills a line in and is not kept.",
+        "update": "Drafts only. The sender of a draft made elsewhere is hidden: writing it sets this connection's.",
+        "credit": "On the day itself, in full, with the system's own number.",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
+        return await list_invoices(up, listing)
+
+    async def get(self, up: Upstream, id: str) -> Record[Invoice]:
+        sheet, standing = await read(up, id)
+        return await told(up, sheet, standing)
+
+    async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+        customer, profile = await up.gather(_customer(up, draft.contact_id), sender(up))
+        issued_on = draft.issued_on or up.today
+        credit = draft.document_type == "credit_note"
+        document = Document(draft.prices_include_tax, issued_on, credit)
+        lines, discount = await settled_lines(up, draft.lines, document)
+        heading = Heading(
+            receiver=customer.id,
+            sender=profile.id,
+            credit=credit,
+            includes_vat=draft.prices_include_tax,
+            discount=discount,
+            currency=draft.currency,
+            language=_language(customer, profile),
+            issued_on=issued_on,
+            due_on=draft.due_on or _due_on(issued_on, customer, profile),
+            description=draft.description,
+            notes=draft.notes,
+            footer=profile.footer,
+            final=draft.finalize,
+        )
+        body = invoices.new_body(heading, lines)
+        body, totals = await as_expected(up, body, draft.expected_totals, draft.on_rounding)
+        record = await self._made(up, body)
+        _compare(up, record, totals)
+        return record
+
+    async def _made(self, up: Upstream, body: Mapping[str, Any]) -> Record[Invoice]:
+        """Create it, exactly once, and read it back.
+
+        A ``creationToken`` seen before answers the invoice it made then. Where that one was deleted since, this is no
+        repeat but a new wish, such as another invoice of a reference that was given back: it gets the next token.
+        """
+        token = up.creation_key
+        for _ in range(TRIES):
+            with pointing(invoices.POINTERS):
+                id = new_id(await up.data(ask("POST", "invoice", json={**body, "creationToken": str(token)})))
+            try:
+                return await self.get(up, id)
+            except Problem as problem:
+                if problem.code != "not_found":
+                    raise
+            token = uuid5(token, id)
+        raise malformed("TheNextInvoice answers the ids of invoices that are not there.")
+
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
+        sheet, standing = await read(up, id)
+        row = sheet.row
+        if not row.draft:
+            raise Problem("conflict", "The invoice is final: it cannot change any more.")
+        given = change.given()
+        if not given.keys() - HELD_ELSEWHERE:
+            return await told(up, sheet, standing)
+        parties = await self._parties(up, row, given)
+        body = {**invoices.merged(invoices.as_written(sheet), await self._dated(up, row, given, parties)), **parties}
+        if given.get("lines") is not None:
+            issued_on = date.fromisoformat(body["meta"]["sendDate"])
+            document = Document(body["includesVat"], issued_on, row.credit)
+            lines, discount = await settled_lines(up, given["lines"], document)
+            body |= {"lines": lines, "discount": json_number(discount)}
+        expected, on_rounding = given.get("expected_totals"), given.get("on_rounding") or "reject"
+        body, _ = await as_expected(up, body, expected, on_rounding)
+        with pointing(invoices.POINTERS):
+            written = new_id(await up.data(ask("PUT", "invoice", row.id, json=body)))
+        return await self.get(up, written)
+
+    async def _parties(self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any]) -> dict[str, int]:
+        """Receiver and sender, which a draft hides and a PUT needs.
+
+        Polder knows whom its own drafts are for and says so with the change.
+        """
+        shown = row.party.id if row.party is not None else None
+        receiver: str | None = given.get("contact_id") or shown
+        if receiver is None:
+            raise invalid(
+                "/contact_id",
+                "TheNextInvoice hides whom a draft is for, and this one was made elsewhere: give contact_id too.",
+                "required",
+            )
+        if not is_number(receiver):
+            raise _no_customer()
+        if len(await profiles(up)) > 1:
+            up.warn("sender_assumed", "A draft hides its sender; this connection's invoice profile was written.")
+        return {"receiver": int(receiver), "sender": int((await sender(up)).id)}
+
+    async def _dated(
+        self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any], parties: Mapping[str, int]
+    ) -> Mapping[str, Any]:
+        """The change, with the usual due date in the place of one that is cleared."""
+        if "issued_on" in given and given["issued_on"] is None:
+            raise invalid("/issued_on", "An invoice needs a date.", "required")
+        if "due_on" not in given or given["due_on"] is not None:
+            return given
+        issued_on = given.get("issued_on") or row.meta.sendDate or up.today
+        customer, profile = await up.gather(_customer(up, str(parties["receiver"])), sender(up))
+        return {**given, "due_on": _due_on(issued_on, customer, profile)}
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        sheet, _ = await read(up, id)
+        await up.data(ask("DELETE", "invoice", sheet.row.id))
+
+    async def finalize(self, up: Upstream, id: str) -> Record[Invoice]:
+        sheet, standing = await read(up, id)
+        draft = await told(up, sheet, standing)
+        if draft.item.document_status != "draft":
+            raise Problem("conflict", "The invoice is final already.")
+        with pointing(invoices.POINTERS):
+            final = new_id(await up.data(ask("POST", "invoice", draft.item.id, "send")))
+        record = await self.get(up, final)
+        _compare(up, record, _known_totals(draft))
+        return record
+
+    async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
+        for name in ("number", "issued_on"):
+            if getattr(draft, name) is not None:
+                up.unsupported(f"/{name}", "TheNextInvoice numbers and dates a credit note itself.")
+        sheet, standing = await read(up, id)
+        original = await told(up, sheet, standing)
+        if original.item.document_status != "final" or standing.payment_status == "credited":
+            raise Problem("conflict", "Only a final invoice can be credited, and only once.")
+        try:
+            note = new_id(await up.data(ask("POST", "invoice", original.item.id, "credit")))
+        except Problem as problem:
+            if problem.code != "upstream_rejected":
+                raise
+            # Crediting takes no body, so what is "not valid" can only be the invoice's state.
+            raise Problem("conflict", problem.detail, upstream=problem.upstream) from problem
+        record = await self.get(up, note)
+        record.item.credits_invoice_id = original.item.id
+        _compare(up, record, _known_totals(original))
+        return record
+
+    async def pdf(self, up: Upstream, id: str) -> File:
+        return await _file(up, id, "view", "application/pdf", b"%PDF-")
+
+    async def ubl(self, up: Upstream, id: str) -> File:
+        return await _file(up, id, "ubl", "application/xml", b"<")
+
+
+async def _customer(up: Upstream, id: str) -> Customer:
+    """The customer an invoice is for. Raises ``validation_failed`` where there is none."""
+    if not is_number(id):
+        raise _no_customer()
+    try:
+        return Customer.of(await up.data(ask("GET", "customer", id)))
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        raise _no_customer() from problem
+
+
+def _no_customer() -> Problem:
+    return invalid("/contact_id", "There is no such customer in TheNextInvoice.", "not_found")
+
+
+def _due_on(issued_on: date, customer: Customer, profile: Profile) -> date:
+    """After the customer's own term, else the profile's."""
+    days = customer.term_days
+    return issued_on + timedelta(days=profile.term_days if days is None else days)
+
+
+def _language(customer: Customer, profile: Profile) -> str:
+    """The customer's own language, else the profile's: two letters."""
+    return (language_of(customer.option_language) or profile.invoice_language)[:2]
+
+
+def _known_totals(record: Record[Invoice]) -> Sequence[Amounts]:
+    """What an invoice comes to, where that is known."""
+    totals = record.item.totals
+    if totals.net is None or totals.tax is None or totals.gross is None:
+        return []
+    return [Amounts(totals.net, totals.tax, totals.gross)]
+
+
+def _compare(up: Upstream, record: Record[Invoice], expected: Sequence[Amounts]) -> None:
+    """Warn where TheNextInvoice booked other totals than its lines come to."""
+    booked = _known_totals(record)
+    if not booked or not expected or booked[0] in expected:
+        return
+    off = [f"{name} {getattr(booked[0], name) - getattr(expected[0], name)}" for name in ("net", "tax", "gross")]
+    up.warn("totals_differ", f"TheNextInvoice's totals differ from those of the lines by {', '.join(off)}.", "/totals")
+
+
+async def _file(up: Upstream, id: str, place: str, media_type: str, start: bytes) -> File:
+    """A final invoice as a file. That a draft has none is ours to say: TheNextInvoice may draw one all the same."""
+    sheet, _ = await read(up, id)
+    row = sheet.row
+    if row.draft:
+        raise Problem("conflict", "A draft has no document yet: finalize it first.")
+    reply = await up.call(ask("GET", "invoice", row.id, place))
+    if not reply.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(start) or b"<html" in reply.body[:200].lower():
+        raise malformed(f"TheNextInvoice's answer is no {media_type}.")
+    extension = "pdf" if place == "view" else "xml"
+    return File(reply.body, media_type, f"{_file_name(row)}.{extension}")
+
+
+def _file_name(row: InvoiceRow) -> str:
+    """The invoice's number in letters that a header can hold."""
+    number = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in row.number or "")
+    return number or f"invoice-{row.id}"

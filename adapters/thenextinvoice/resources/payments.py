@@ -1,0 +1,151 @@
+"""Payments: one for each invoice at most, and always of the whole of it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, ClassVar
+
+from adapters.thenextinvoice.mapping import payments
+from adapters.thenextinvoice.mapping.invoices import NO_INVOICE, InvoiceRow, StatusRow
+from adapters.thenextinvoice.mapping.lines import positive
+from adapters.thenextinvoice.mapping.values import currency_of
+from adapters.thenextinvoice.resources.administration import payment_methods, setting
+from adapters.thenextinvoice.wire import ask, is_number, number_in_path, pointing
+from gateway.contract.adapter import Listing, Payments, Record
+from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
+from gateway.contract.models import Payment, PaymentDraft
+from gateway.contract.money import plain
+from gateway.contract.paging import Page, cut
+from gateway.contract.upstream import Upstream
+
+Raw = Mapping[str, Any]
+
+
+class InvoicePayments(Payments):
+    """``/invoice/{id}/payment``. A payment goes by its invoice's id; there is no list of all payments."""
+
+    filters = frozenset({"invoice_id", "paid_from", "paid_to"})
+    required = frozenset({"invoice_id"})
+    holds = payments.HOLDS
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": "2: the invoice and its status",
+        "get": "2: the invoice and its status",
+        "create": "5: the invoice and its status, the payment, and reading both back",
+        "delete": "1",
+    }
+    limits: ClassVar[Mapping[str, str]] = {
+        "create": "One invoice, in full, by one of the system's payment methods. A credit note has nothing open.",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
+        invoice_id = listing.text("invoice_id") or ""
+        found = await _payment(up, invoice_id) if is_number(invoice_id) else None
+        within = found is not None and _within(found.item.paid_on, listing)
+        return cut([found] if found is not None and within else [], listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[Payment]:
+        found = await _payment(up, number_in_path(id))
+        if found is None:
+            not_found()
+        return found
+
+    async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+        id = _only_invoice(draft)
+        try:
+            invoice, status = await _read(up, id)
+        except Problem as problem:
+            if problem.code != "not_found":
+                raise
+            raise _no_invoice() from problem
+        _check(draft, InvoiceRow.of(invoice), StatusRow.of(status))
+        method = await _method(up, draft)
+        paid_on = draft.paid_on or up.today
+        body = {"date": paid_on.isoformat(), "method": int(method)}
+        with pointing(payments.POINTERS):
+            await up.data(ask("POST", "invoice", id, "payment", json=body))
+        return await self.get(up, id)
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        try:
+            await up.data(ask("DELETE", "invoice", number_in_path(id), "payment"))
+        except Problem as problem:
+            if problem.code != "conflict":
+                raise
+            # 409 says that the invoice is not paid (documentation, "Delete invoice payment"): there is no such payment.
+            raise Problem("not_found", "This invoice has no payment.", upstream=problem.upstream) from problem
+
+
+async def _read(up: Upstream, id: str) -> tuple[Raw, Raw]:
+    return await up.gather(up.data(ask("GET", "invoice", id)), up.data(ask("GET", "invoice", id, "status")))
+
+
+async def _payment(up: Upstream, id: str) -> Record[Payment] | None:
+    """The payment of an invoice; null where there is none, or no such invoice."""
+    try:
+        invoice, status = await _read(up, id)
+    except Problem as problem:
+        if problem.code == "not_found":
+            return None
+        raise
+    methods = await payment_methods(up) if StatusRow.of(status).payment.status else {}
+    return payments.payment_of(invoice, status, methods)
+
+
+def _within(paid_on: date, listing: Listing) -> bool:
+    first, last = listing.filters.get("paid_from"), listing.filters.get("paid_to")
+    return not (isinstance(first, date) and paid_on < first) and not (isinstance(last, date) and paid_on > last)
+
+
+def _only_invoice(draft: PaymentDraft) -> str:
+    """The one invoice that a payment is for."""
+    if len(draft.allocations) != 1:
+        raise _partial("/allocations", "TheNextInvoice pays exactly one invoice at a time.")
+    allocation = draft.allocations[0]
+    if allocation.amount != draft.amount:
+        raise _partial("/allocations/0/amount", "TheNextInvoice pays an invoice in full, and nothing besides.")
+    if not is_number(allocation.invoice_id):
+        raise _no_invoice()
+    return allocation.invoice_id
+
+
+def _check(draft: PaymentDraft, row: InvoiceRow, status: StatusRow) -> None:
+    """That the invoice can be paid, and that this is the payment it waits for."""
+    if status.invoice.state in NO_INVOICE:
+        raise _no_invoice()
+    if row.draft:
+        raise Problem("conflict", "A draft cannot be paid: finalize it first.")
+    if status.payment.status:
+        raise Problem("conflict", "The invoice is paid already.")
+    if status.invoice.state in ("credited", "credit") or row.credit:
+        raise Problem("conflict", "A credited invoice and a credit note have nothing open in TheNextInvoice.")
+    if row.calculated is None:
+        raise malformed("TheNextInvoice's final invoice has no amounts.")
+    if draft.direction != payments.direction_of(row):
+        raise invalid("/direction", "A payment of an invoice comes in.")
+    if draft.currency != currency_of(row.meta.currency):
+        raise invalid("/currency", f"The invoice is in {row.meta.currency}.")
+    due = positive(row.calculated.amounts, credit=row.credit).gross
+    if draft.amount != due:
+        raise _partial("/amount", f"TheNextInvoice knows full payments only, here of {plain(due, 2)}.")
+
+
+async def _method(up: Upstream, draft: PaymentDraft) -> str:
+    """The payment method: the one that is named, else the connection's, else the only one there is."""
+    wanted = draft.payment_method_id or setting(up, "default_payment_method_id")
+    known = await payment_methods(up, wanted)
+    if wanted is None:
+        if len(known) != 1:
+            raise invalid("/payment_method_id", "TheNextInvoice needs to know how the invoice was paid.", "required")
+        return next(iter(known))
+    if wanted not in known:
+        raise invalid("/payment_method_id", "There is no such payment method in TheNextInvoice.", "not_found")
+    return wanted
+
+
+def _partial(pointer: str, reason: str) -> Problem:
+    return Problem(
+        "partial_payment_unsupported", reason, errors=[FieldError(pointer, "partial_payment_unsupported", reason)]
+    )
+
+
+def _no_invoice() -> Problem:
+    return invalid("/allocations/0/invoice_id", "There is no such invoice in TheNextInvoice.", "not_found")

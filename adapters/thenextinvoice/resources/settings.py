@@ -1,0 +1,89 @@
+"""VAT codes, ledger accounts, payment methods and the company: lists that are given whole."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from adapters.thenextinvoice.mapping.settings import (
+    CompanyRow,
+    company_of,
+    ledger_account_of,
+    payment_method_of,
+    vat_code_of,
+)
+from adapters.thenextinvoice.mapping.values import rows
+from adapters.thenextinvoice.resources.administration import (
+    default_profile,
+    profiles,
+    raw_payment_methods,
+    raw_vat_codes,
+)
+from adapters.thenextinvoice.wire import ask
+from gateway.contract.adapter import (
+    Companies,
+    ItemT,
+    LedgerAccounts,
+    Listing,
+    PaymentMethods,
+    Record,
+    VatCodes,
+)
+from gateway.contract.errors import not_found
+from gateway.contract.models import Company, LedgerAccount, PaymentMethod, VatCode
+from gateway.contract.paging import Page, cut
+from gateway.contract.upstream import Upstream
+
+
+def _of_id(records: Iterable[Record[ItemT]], id: str) -> Record[ItemT]:
+    """The record of that id. Raises ``not_found``."""
+    found = next((record for record in records if str(record.raw["id"]) == id), None)
+    return found if found is not None else not_found()
+
+
+class SettingsVatCodes(VatCodes):
+    """``/settings/vatcodes``. All are for selling, and none of them has days on which it may be used."""
+
+    filters = frozenset({"direction", "on"})
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[VatCode]]:
+        if listing.text("direction") not in (None, "sale"):
+            return Page([], more=False, total=0)
+        return cut([vat_code_of(raw) for raw in await raw_vat_codes(up)], listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[VatCode]:
+        return _of_id(map(vat_code_of, await raw_vat_codes(up)), id)
+
+
+class LedgerNumbers(LedgerAccounts):
+    """``/settings/ledgernumbers``."""
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[LedgerAccount]]:
+        return cut([ledger_account_of(raw) for raw in await _ledgers(up)], listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
+        return _of_id(map(ledger_account_of, await _ledgers(up)), id)
+
+
+async def _ledgers(up: Upstream) -> list[dict[str, Any]]:
+    found = rows(await up.data(ask("GET", "settings", "ledgernumbers")))
+    return sorted(found, key=lambda raw: int(ledger_account_of(raw).item.id))
+
+
+class SettingsPaymentMethods(PaymentMethods):
+    """``/settings/paymentmethods``."""
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[PaymentMethod]]:
+        return cut([payment_method_of(raw) for raw in await raw_payment_methods(up)], listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
+        return _of_id(map(payment_method_of, await raw_payment_methods(up)), id)
+
+
+class OwnCompany(Companies):
+    """``/company``, one of those it lists, with what its default invoice profile prints."""
+
+    calls: ClassVar[Mapping[str, str]] = {"get": "2: the companies, and the invoice profiles once in a few minutes"}
+
+    async def get(self, up: Upstream, id: str) -> Record[Company]:
+        listed, found = await up.gather(up.data(ask("GET", "company")), profiles(up))
+        own = next((raw for raw in rows(listed) if CompanyRow.of(raw).id == id), None)
+        return company_of(own, default_profile(found)) if own is not None else not_found()

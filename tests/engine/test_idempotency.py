@@ -1,0 +1,147 @@
+"""The same write sent again, through the whole gateway: once is once."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.contract.emulator import Fault, Seen
+from tests.house import House
+
+PROVIDER = "memory"
+DRAFT = {"company_name": "Kaasboer De Graaf B.V.", "email": "info@kaasboer.example"}
+
+
+def named(key: str) -> dict[str, str]:
+    return {"idempotency-key": key}
+
+
+async def post(house: House, connection: str, key: str, body: dict[str, Any] | None = None) -> httpx2.Response:
+    path = f"/v1/connections/{connection}/contacts"
+    return await house.client.post(path, json=DRAFT if body is None else body, headers=named(key))
+
+
+async def fate(house: House, connection: str, key: str) -> dict[str, Any]:
+    answer = await house.client.get(f"/v1/connections/{connection}/operations/{key}")
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def is_write(seen: Seen) -> bool:
+    return seen.method == "POST" and "/contacts" in seen.path
+
+
+async def test_the_same_write_again_gets_the_same_answer_and_happens_once(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    before = len(house.emulator(PROVIDER).books()["contacts"])
+    first = await post(house, connection, "k-1")
+    again = await post(house, connection, "k-1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    assert len(house.emulator(PROVIDER).books()["contacts"]) == before + 1
+    told = await fate(house, connection, "k-1")
+    assert (told["state"], told["status"], told["record_id"]) == ("applied", 201, first.json()["id"])
+    assert told["operation"] == "contacts.create"
+
+
+async def test_a_quoted_key_is_the_same_key(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    first = await post(house, connection, "k-1")
+    assert (await post(house, connection, '"k-1"')).content == first.content
+
+
+async def test_another_body_under_the_same_key_is_refused(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    await post(house, connection, "k-1")
+    other = await post(house, connection, "k-1", {**DRAFT, "email": "other@kaasboer.example"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+
+
+async def test_the_same_body_spelled_otherwise_is_the_same_body(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    first = await post(house, connection, "k-1")
+    again = await post(house, connection, "k-1", dict(reversed(DRAFT.items())))
+    assert again.content == first.content
+
+
+async def test_a_key_means_nothing_to_another_connection_operation_or_tenant(house: House) -> None:
+    one, two = await house.connect(PROVIDER), await house.connect(PROVIDER)
+    assert (await post(house, one, "k-1")).headers.get("idempotency-replayed") is None
+    assert (await post(house, two, "k-1")).headers.get("idempotency-replayed") is None
+    product = await house.client.post(f"/v1/connections/{one}/products", json={"name": "Kaas"}, headers=named("k-1"))
+    assert product.status_code == 201
+    stranger = await house.client_for(tenant="other")
+    assert (await stranger.get(f"/v1/connections/{one}/operations/k-1")).status_code == 404
+
+
+async def test_sixty_four_at_once_are_one(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    before = len(house.emulator(PROVIDER).books()["contacts"])
+    answers = await asyncio.gather(*(post(house, connection, "k-1") for _ in range(64)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert sum(answer.status_code == 201 for answer in answers) >= 1
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"idempotency_in_progress"}
+    assert len(house.emulator(PROVIDER).books()["contacts"]) == before + 1
+
+
+async def test_what_was_not_sent_gives_the_key_back(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    refused = await post(house, connection, "k-1", {**DRAFT, "unknown": 1})
+    assert refused.json()["outcome"] == "not_sent"
+    assert (await post(house, connection, "k-1")).status_code == 201
+
+
+async def test_a_429_gives_the_key_back(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=429, headers={"Retry-After": "7"}), when=is_write)
+    waiting = await post(house, connection, "k-1")
+    assert (waiting.status_code, waiting.headers["retry-after"]) == (429, "7")
+    house.clock.advance(8)
+    assert (await post(house, connection, "k-1")).status_code == 201
+
+
+async def test_what_the_system_refused_is_told_again(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    body = {**DRAFT, "external_ref": "r-1"}
+    assert (await post(house, connection, "k-1", body)).status_code == 201
+    refused = await post(house, connection, "k-2", {**body, "email": "b@kaasboer.example"})
+    assert refused.status_code == 409
+    again = await post(house, connection, "k-2", {**body, "email": "b@kaasboer.example"})
+    assert again.status_code == 409
+
+
+async def test_an_unknown_fate_is_never_tried_blindly(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    emulator = house.emulator(PROVIDER)
+    before = len(emulator.books()["contacts"])
+    emulator.fail(Fault("lost"), when=is_write)
+    lost = await post(house, connection, "k-1")
+    assert (lost.status_code, lost.json()["outcome"]) == (504, "unknown")
+    again = await post(house, connection, "k-1")
+    assert (again.status_code, again.json()["outcome"]) == (504, "unknown")
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(emulator.books()["contacts"]) == before + 1
+    assert (await fate(house, connection, "k-1"))["state"] == "unknown"
+
+
+async def test_keys_are_forgotten_after_three_days(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    await post(house, connection, "k-1")
+    house.clock.advance(72 * 3600 + 1)
+    assert (await house.client.get(f"/v1/connections/{connection}/operations/k-1")).status_code == 404
+    later = await post(house, connection, "k-1")
+    assert later.status_code == 201
+    assert "idempotency-replayed" not in later.headers
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "k" * 256, "é"])
+async def test_what_can_be_no_key_is_refused(house: House, key: str) -> None:
+    connection = await house.connect(PROVIDER)
+    path = f"/v1/connections/{connection}/contacts"
+    headers = [(b"idempotency-key", key.encode())]
+    answer = await house.client.post(path, json=DRAFT, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")

@@ -1,0 +1,109 @@
+"""Raw paths: what a caller writes stays below what the connection owns, or nothing is sent (reliability.md §4.6)."""
+
+import httpx2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.contract.errors import Problem
+from gateway.contract.upstream import Facts, Reply, Request
+from gateway.engine.raw import handed_back, raw_request
+from tests.engine.staging import adapter
+
+ADAPTER = adapter()
+FACTS = Facts("con_1", "c1", "token", {})
+PREFIX = "/api/c1/"
+
+
+def raw(path: str, *query: tuple[str, str], headers: dict[str, str] | None = None, body: bytes = b"") -> Request:
+    return raw_request(ADAPTER, FACTS, "GET", path, query, headers or {}, body)
+
+
+def refusal_of(path: str) -> str:
+    with pytest.raises(Problem) as raised:
+        raw(path)
+    return raised.value.code
+
+
+ESCAPES = [
+    *("..", "../other", "a/..", "a/../../x", "a/../b", "./a", "a/.", ".", "a/./b"),
+    *("%2e%2e/x", "a/%2e%2e", "..%2fx", "%2e", "a%2fb", "%zz", "a%", "%00", "a%0d%0aHost: x", "%25", "%252e"),
+    *("\\\\evil", "a\\b", "..\\x", "http://evil.test/", "//evil.test", "/", "/x", "", "a//b", "a/", "a///b"),
+    *(
+        "a?b",
+        "a#b",
+        "a b",
+        "a\tb",
+        "a\r\nX: y",
+        "a\x00b",
+        "é",
+        "a/１",
+        "\u202e",
+        "a;b|c",
+        "a<b>",
+        'a"b',
+        "a{b}",
+        "a^b",
+        "a`b",
+    ),
+    *("x" * 201, "[::1]"),
+]
+
+
+@pytest.mark.parametrize("path", ESCAPES)
+def test_a_path_that_could_mean_something_else_is_not_found(path: str) -> None:
+    assert refusal_of(path) == "not_found"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["contacts", "contacts/1", "invoices/1/pdf", "relaties(1)", "a,b", "a=b&c", "search:x", "v1.0/a-b_c~d", "a...b"],
+)
+def test_a_plain_path_stands_below_the_prefix(path: str) -> None:
+    assert raw(path).path == PREFIX + path
+
+
+@pytest.mark.parametrize("path", ["oauth", "oauth/token", "OAuth/Token", "oauth.json", "OAUTH.v2/x"])
+def test_a_place_that_hands_out_credentials_is_forbidden(path: str) -> None:
+    assert refusal_of(path) == "forbidden"
+
+
+@given(st.text(st.sampled_from(list("ab./%2eF\\?#;@: \r\n\x00é~!$'()*+,=-_")), max_size=24))
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_whatever_is_sent_stays_in_its_place(path: str) -> None:
+    try:
+        request = raw(path, ("q", path))
+    except Problem as problem:
+        assert problem.code in ("not_found", "forbidden")
+        return
+    url = httpx2.URL(scheme="http", host="books.test", raw_path=request.target.encode("ascii"))
+    assert (url.scheme, url.host, url.port, url.fragment) == ("http", "books.test", None, "")
+    assert url.path == PREFIX + path
+    assert dict(url.params) == {"q": path}
+
+
+def test_a_query_is_handed_on_encoded() -> None:
+    assert raw("x", ("$filter", "a eq 'b'"), ("a", "1&b=2")).target == f"{PREFIX}x?%24filter=a+eq+%27b%27&a=1%26b%3D2"
+
+
+def test_no_header_goes_in_but_the_media_types() -> None:
+    given = {
+        *(("accept", "text/csv"), ("content-type", "text/xml"), ("authorization", "Bearer ours"), ("cookie", "a=b")),
+        *(("host", "evil.test"), ("x-forwarded-for", "1.2.3.4"), ("content-length", "7"), ("idempotency-key", "k")),
+    }
+    request = raw("x", headers=dict(given), body=b"<a/>")
+    assert request.headers == {"accept": "text/csv", "content-type": "text/xml"}
+    assert request.body == b"<a/>"
+
+
+def test_no_header_comes_out_that_is_about_the_connection() -> None:
+    theirs = {
+        *(("etag", '"e"'), ("x-total", "3"), ("set-cookie", "a=b"), ("server", "x"), ("connection", "close")),
+        *(
+            ("transfer-encoding", "chunked"),
+            ("content-encoding", "gzip"),
+            ("www-authenticate", "Bearer"),
+            ("location", "/"),
+        ),
+    }
+    assert handed_back(Reply(200, dict(theirs), b"")) == {"etag": '"e"', "x-total": "3"}
