@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")]
 
-OPENAPI = Path("openapi/openapi.json")
+OPENAPI = Path("openapi")
 
 
 def main() -> None:
@@ -131,22 +131,22 @@ def migrate() -> None:
 
 @app.command()
 def openapi(
-    write: Annotated[bool, typer.Option("--write", help=f"Write {OPENAPI}.")] = False,
-    check: Annotated[bool, typer.Option("--check", help=f"Fail if {OPENAPI} is not what would be written.")] = False,
+    write: Annotated[bool, typer.Option("--write", help=f"Write {OPENAPI}/.")] = False,
+    check: Annotated[bool, typer.Option("--check", help=f"Fail if {OPENAPI}/ is not what would be written.")] = False,
 ) -> None:
     """Print the OpenAPI document, or keep the committed one true."""
-    from gateway.web.document import document_text
+    from gateway.web import document
 
-    text = document_text()
     if write:
-        OPENAPI.write_text(text)
-        print(f"Wrote {OPENAPI}.")
+        document.write(OPENAPI)
+        print(f"Wrote {OPENAPI}/.")
     elif check:
-        if not OPENAPI.exists() or OPENAPI.read_text() != text:
-            _fail(f"{OPENAPI} is stale. Run `./dev generate` and commit it.")
-        print(f"{OPENAPI} is what it should be.")
+        stale = document.check(OPENAPI)
+        if stale:
+            _fail(f"stale in {OPENAPI}/: {', '.join(stale)}. Run `./dev generate` and commit it.")
+        print(f"{OPENAPI}/ is what it should be.")
     else:
-        print(text, end="")
+        print(document.document_text(), end="")
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """The generated parts of this checkout's documents: `./dev generate` writes them, `test_documents.py` checks them."""
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,11 +8,11 @@ from gateway.contract.adapter import Adapter
 from gateway.contract.operations import RESOURCE_OPERATIONS
 from gateway.engine.capabilities import capabilities_of
 from gateway.registry import discover
-from gateway.web.document import document_text
+from gateway.web import document
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-OPENAPI = ROOT / "openapi" / "openapi.json"
+OPENAPI = ROOT / "openapi"
 _TABLE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- /capabilities -->)", re.DOTALL)
 
 
@@ -44,20 +43,18 @@ def readme() -> str:
     return _TABLE.sub(lambda found: f"{found[1]}{table}{found[2]}", README.read_text())
 
 
-GENERATED = {README: readme, OPENAPI: document_text}
-
-
-def stale() -> list[Path]:
+def stale() -> list[str]:
     """The documents that are not what would be written."""
-    return [path for path, write in GENERATED.items() if not path.exists() or path.read_text() != write()]
+    pages = [] if README.read_text() == readme() else [README.name]
+    return [*pages, *(f"openapi/{name}" for name in document.check(OPENAPI))]
 
 
 def main() -> None:
     """Write what is stale."""
-    for path in stale():
-        path.write_text(GENERATED[path]())
-        print(f"wrote {path.relative_to(ROOT)}")
-    sys.exit(0)
+    for name in stale():
+        print(f"writing {name}")
+    README.write_text(readme())
+    document.write(OPENAPI)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,9 @@ INVOICE_NEWS: Mapping[str, Any] = {
 }
 
 
+NEWS: Mapping[str, Mapping[str, Any]] = {"contacts": CONTACT_NEWS, "products": PRODUCT_NEWS, "invoices": INVOICE_NEWS}
+
+
 def held(body: Mapping[str, Any], holds: Set[str], at: str = "") -> dict[str, Any]:
     """A body without what has no place in the system. An address is given as one line where its parts have none."""
     kept: dict[str, Any] = {}

@@ -1,5 +1,7 @@
 """Laws of tenants and keys: what is not yours is not there, and a key does what it carries."""
 
+from collections import defaultdict
+
 from gateway.contract.operations import OPERATIONS
 from tests.conformance.subject import Json, Subject, problem_of
 
@@ -9,7 +11,7 @@ NOBODYS = "con_bestaatniet000000"
 def paths(connection: str) -> list[tuple[str, str]]:
     """Every operation on a connection, with ids that could be."""
     return [
-        (one.method, one.path.format(connection_id=connection, id="1", path="contacts", provider="x"))
+        (one.method, one.path.format_map(defaultdict(lambda: "1", connection_id=connection)))
         for one in OPERATIONS
         if "{connection_id}" in one.path
     ]

@@ -6,15 +6,10 @@ from typing import Any
 import pytest
 
 from tests.conformance.comparing import address_said, changes, same, tells
-from tests.conformance.drafts import CONTACT, CONTACT_NEWS, INVOICE, INVOICE_NEWS, PRODUCT_NEWS, held
+from tests.conformance.drafts import CONTACT, INVOICE, NEWS, held
 from tests.conformance.subject import Json, Subject, body_of
 
 WRITABLE = ("contacts", "products", "invoices")
-NEWS: Mapping[str, Mapping[str, Any]] = {
-    "contacts": CONTACT_NEWS,
-    "products": PRODUCT_NEWS,
-    "invoices": INVOICE_NEWS,
-}
 FOLLOWING = frozenset({"updated_at", "name", "contact", "is_overdue", "warnings"})
 """Fields of an answer that follow from others."""
 
@@ -134,7 +129,7 @@ async def test_what_is_deleted_is_gone(subject: Subject, resource: str) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     await subject.refused(404, "not_found", "GET", f"{resource}/{goes['id']}")
     await subject.refused(404, "not_found", "DELETE", f"{resource}/{goes['id']}")
-    await subject.refused(404, "not_found", "PATCH", f"{resource}/{goes['id']}", body=some_news(resource))
+    await subject.refused(404, "not_found", "PATCH", f"{resource}/{goes['id']}", body=subject.news(resource))
     left = {one["id"] for one in await subject.walk(resource)}
     assert goes["id"] not in left
     assert stays["id"] in left
@@ -144,14 +139,7 @@ async def test_what_is_deleted_is_gone(subject: Subject, resource: str) -> None:
 @pytest.mark.parametrize("resource", WRITABLE)
 async def test_an_update_of_what_never_was_is_not_found(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.update")
-    await subject.refused(404, "not_found", "PATCH", f"{resource}/987654321", body=some_news(resource))
-
-
-def some_news(resource: str) -> Json:
-    """A change that every system can hold."""
-    return {"contacts": {"email": "nieuw@voorbeeld.example"}, "products": {"name": "Nieuw"}}.get(
-        resource, {"reference": "Nieuw"}
-    )
+    await subject.refused(404, "not_found", "PATCH", f"{resource}/987654321", body=subject.news(resource))
 
 
 @pytest.mark.parametrize("resource", WRITABLE)

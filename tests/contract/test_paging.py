@@ -16,7 +16,7 @@ Read = Callable[[Window], Awaitable[Page[int]]]
 def run(work: Awaitable[Page[int]]) -> Page[int]:
     """The result of work that waits for nothing."""
     try:
-        work.__await__().send(None)  # type: ignore[attr-defined]  # a coroutine's iterator is a generator
+        next(iter(work.__await__()))
     except StopIteration as done:
         page: Page[int] = done.value
         return page

@@ -246,7 +246,7 @@ class Aisle:
         written = None if body is None else dumps(body)
         sent = {**({} if body is None else {"content-type": "application/json"}), **(headers or {})}
         return await self.house.client.request(
-            method, f"/v1/connections/{self.connection}/{path}", content=written, headers=sent, params=query
+            method, f"/v1/connections/{self.connection}/{path}", content=written, headers=sent, params=query or None
         )
 
     async def make(self, **fields: str) -> httpx2.Response:

@@ -98,6 +98,7 @@ class Emulator(emulator.Emulator):
             "payments": [shown_payment(payment) for payment in company.payments.oldest_first()],
             "vat-codes": [shown_vat_type(known) for known in self._state.vat_types_since(self._state.today())],
             "ledger-accounts": [shown_account(account) for account in company.accounts.oldest_first()],
+            "payment-methods": [shown_account(one) for one in company.accounts.oldest_first() if one.is_payment],
         }
 
     @property

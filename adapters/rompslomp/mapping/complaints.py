@@ -1,7 +1,7 @@
 """Rompslomp's one-sentence refusals (dossier §5): ``Contact is invalid: Company name moet opgegeven zijn. …``
 
-Labels are Dutch where Rompslomp translated them and humanised English elsewhere, and messages may change without notice,
-so what is not known here is kept as it was said, without pointer.
+Labels are Dutch where Rompslomp translated them and humanised English elsewhere, and messages may change without
+notice, so what is not known here is kept as it was said, without pointer.
 """
 
 import re
@@ -76,7 +76,7 @@ _ENGLISH: Mapping[str, str] = {
     r"moet na (\d\d)/(\d\d)/(\d{4}) liggen": r"must be after \3-\2-\1",
     r"kan niet worden gevonden": "cannot be found",
     r"is al gepubliceerd": "is published already",
-    r"is gepubliceerd en kan niet (?:meer )?worden (?:gewijzigd|verwijderd)": "is published and cannot be changed or deleted",
+    r"is gepubliceerd en kan niet (?:meer )?worden (?:gewijzigd|verwijderd)": "is published and stays as it is",
     r"is verlopen": "has expired",
     r"is geweigerd": "was revoked",
 }
@@ -108,7 +108,7 @@ _LABELS: Mapping[str, str] = {
     "Het toegangstoken": "The access token",
 }
 _WHOLE_ENGLISH: Mapping[str, str] = {
-    r"Kan item niet verwijderen omdat afhankelijke .+ bestaan": "It cannot be deleted because other records depend on it",
+    r"Kan item niet verwijderen omdat afhankelijke .+ bestaan": "Other records depend on it",
     r"Factuur wordt niet gepubliceerd": "The invoice is not published",
     r"Endpoint does not exist": "Endpoint does not exist",
 }

@@ -64,8 +64,8 @@ def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
         archived=False,
         **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
     )
-    mapped = frozenset(ContactRow.model_fields)
-    return Record(contact, raw, mapped if country_of(row.country_code) or not row.country_code else mapped - {"country_code"})
+    lost = {"country_code"} if row.country_code and not country_of(row.country_code) else set[str]()
+    return Record(contact, raw, frozenset(ContactRow.model_fields) - lost)
 
 
 def _address_of(row: ContactRow) -> Address | None:

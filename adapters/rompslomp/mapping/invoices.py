@@ -1,4 +1,4 @@
-"""Sales invoices (dossier §3.1, §4): a credit note is an invoice with negative amounts; we never say amounts below zero.
+"""Sales invoices (dossier §3.1, §4): a credit note is an invoice with negative amounts, which we say above zero.
 
 ``api_reference`` is hidden from people and unique per company, so it carries what Polder must find again: the caller's
 ``external_ref``; without one the mark of the write; and on a credit note the invoice that it credits.
@@ -167,7 +167,7 @@ def invoice_of(
 
 
 def _payment_status(row: InvoiceRow, status: DocumentStatus) -> InvoicePaymentStatus:
-    """Rompslomp knows no part payment: it is ``unpaid`` with less open than the gross (dossier §0, "payment status")."""
+    """There is no part payment here: it is ``unpaid`` with less open than the gross (dossier §0, "payment status")."""
     if status == "draft":
         return "not_applicable"
     if row.payment_status == "paid":

@@ -166,7 +166,7 @@ def _line_body(item: Item, pointer: str, sign: int) -> Json:
 
 
 def divided(text: str, pointer: str) -> tuple[str, str | None]:
-    """The first line of a description, and what follows it. Raises ``field_unsupported`` where the first is too long."""
+    """The first line of a description, and what follows it. Raises ``field_unsupported`` where that is too long."""
     first, _, rest = text.strip().replace("\r\n", "\n").partition("\n")
     if len(first) > FIRST_LINE:
         raise unsupported(pointer, f"The first line of a description has at most {FIRST_LINE} characters in Rompslomp.")

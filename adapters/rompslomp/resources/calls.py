@@ -7,10 +7,10 @@ from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import settings
 from adapters.rompslomp.mapping.values import id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Problem, malformed
 from gateway.contract.models import VatCode
 from gateway.contract.paging import Page, PageNumber, Slice
-from gateway.contract.upstream import Facts, Query, Upstream
+from gateway.contract.upstream import Query, Request, Upstream, path_of
 
 Raw = dict[str, Any]
 Reader = Callable[[Raw], Record[ItemT]]
@@ -37,10 +37,13 @@ async def delete(up: Upstream, many: str, id: str) -> None:
         raise
 
 
-async def slice_of(up: Upstream, many: str, query: Query, page: int, size: int) -> Slice[Raw]:
-    """One of Rompslomp's own pages."""
+async def slice_of(
+    up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None
+) -> Slice[Raw]:
+    """One of Rompslomp's own pages; below the company, unless ``path`` says otherwise."""
     asked = [*query, ("page", str(page)), ("per_page", str(size))]
-    reply = await up.call(wire.ask(up.facts, "GET", many, query=asked))
+    request = wire.ask(up.facts, "GET", many, query=asked) if path is None else Request("GET", path, asked)
+    reply = await up.call(request)
     return Slice(wire.records_in(wire.read_envelope(reply), many), wire.total_of(reply))
 
 
@@ -54,20 +57,14 @@ async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read:
     return await PageNumber(fetch, wire.PAGE_CAP).read(listing.window)
 
 
-async def whole(up: Upstream, many: str, query: Query = ()) -> list[Raw]:
+async def whole(up: Upstream, many: str, query: Query = (), path: str | None = None) -> list[Raw]:
     """Every record of one of its lists: the first page tells how many more there are, and those are read at once."""
-    first = await slice_of(up, many, query, 1, wire.PAGE_CAP)
-    found = list(first.items)
+    first = await slice_of(up, many, query, 1, wire.PAGE_CAP, path)
     if first.total is None:
-        while len(found) % wire.PAGE_CAP == 0 and found:
-            following = await slice_of(up, many, query, len(found) // wire.PAGE_CAP + 1, wire.PAGE_CAP)
-            if not following.items:
-                break
-            found += following.items
-        return found
+        raise malformed("Rompslomp does not say how long its list is.")
     pages = range(2, -(-first.total // wire.PAGE_CAP) + 1)
-    rest = await up.each([slice_of(up, many, query, page, wire.PAGE_CAP) for page in pages])
-    return [*found, *(raw for one in rest for raw in one.items)]
+    rest = await up.each([slice_of(up, many, query, page, wire.PAGE_CAP, path) for page in pages])
+    return [*first.items, *(raw for one in rest for raw in one.items)]
 
 
 async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode]:
@@ -81,8 +78,8 @@ async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode
     return await up.known("vat-codes-ever" if ever else "vat-codes", load)
 
 
-async def companies_in(up: Upstream) -> list[Raw]:
-    """Every company that the token reaches: the list belongs to none of them."""
-    from_root = Facts(up.facts.connection_id, None, up.facts.credential_type, up.facts.settings)
-    del from_root
-    return []
+
+async def companies(up: Upstream) -> list[Raw]:
+    """Every company that the token reaches, by name: Rompslomp's own order says nothing."""
+    rows = await whole(up, "companies", path=path_of(*wire.ROOT))
+    return sorted(rows, key=lambda raw: (str(raw.get("name") or "").casefold(), str(raw.get("id"))))

@@ -1,8 +1,9 @@
 """Contacts: customers and suppliers, companies and persons."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from gateway.contract.models.base import (
     Country,
@@ -23,7 +24,14 @@ from gateway.contract.models.base import (
 ContactKind = Literal["company", "person"]
 Role = Literal["customer", "supplier"]
 Roles = Annotated[list[Role], Field(min_length=1, max_length=2)]
-TermDays = Annotated[int, Field(ge=0, le=3650)]
+
+
+def _whole(value: object) -> object:
+    """98.0 is a whole number in JSON Schema, and so it is here."""
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+
+TermDays = Annotated[int, Field(ge=0, le=3650), BeforeValidator(_whole)]
 
 
 class Address(Part):

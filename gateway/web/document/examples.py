@@ -452,6 +452,16 @@ _RECORDS: Mapping[type[Shape], Mapping[str, Any]] = {
         "accessible": True,
         "allowed_scopes": ["contacts:read_write"],
     },
+    models.AttemptFacts: {
+        "key": "order-2026-0042",
+        "operation": "invoices.create",
+        "state": "applied",
+        "status": 201,
+        "record_id": "45311",
+        "created_at": "2026-03-02T09:00:00Z",
+        "resolved_at": "2026-03-02T09:00:01Z",
+        "next_check_at": None,
+    },
     models.Link: {"url": "https://polder.example/connect/8Qm2vT4yLr", "expires_at": "2026-03-02T10:00:00Z"},
     models.Capabilities: {"provider": "memory", "operations": _SUPPORT},
     models.ProviderFacts: {

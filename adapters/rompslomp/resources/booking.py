@@ -1,0 +1,218 @@
+"""How an invoice is made and changed: once, with the totals that are expected, and told truthfully."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.rompslomp.mapping import invoices, lines, totals
+from adapters.rompslomp.mapping.contacts import contact_of
+from adapters.rompslomp.mapping.invoices import InvoiceRow
+from adapters.rompslomp.mapping.products import product_of
+from adapters.rompslomp.mapping.values import id_in_body, unsupported
+from adapters.rompslomp.resources import calls
+from gateway.contract.errors import FieldError, Problem
+from gateway.contract.models import InvoiceDraft, LineDraft, Product
+from gateway.contract.money import ZERO, plain
+from gateway.contract.upstream import Upstream
+
+REFUSED = frozenset({"upstream_rejected", "conflict"})
+UNKNOWN = frozenset({"upstream_timeout", "upstream_malformed", "upstream_unavailable"})
+"""Ends of a write that leave open whether it was done."""
+
+
+async def read(up: Upstream, id: str) -> calls.Raw:
+    """An invoice."""
+    return await calls.record(up, "GET", "sales_invoice", "sales_invoices", id)
+
+
+async def publish(up: Upstream, id: str) -> calls.Raw:
+    """Publish a concept."""
+    return await _patch(up, id, {"_publish": True})
+
+
+async def with_reference(up: Upstream, reference: str) -> calls.Raw | None:
+    """The invoice of that api reference; the search may find more than asked for (dossier §3)."""
+    found = await calls.whole(up, "sales_invoices", [("selection", "all"), ("search[api_reference]", reference)])
+    return next((raw for raw in found if raw.get("api_reference") == reference), None)
+
+
+async def found_after(up: Upstream, problem: Problem, reference: str) -> calls.Raw | None:
+    """After a create that ended in a problem: the invoice that is there under its api reference; null for none.
+
+    A refusal may mean that the reference is taken; an end that leaves the fate open, that the invoice was made.
+    """
+    if problem.code not in REFUSED | UNKNOWN:
+        return None
+    try:
+        return await with_reference(up, reference)
+    except Problem:
+        return None  # what went wrong first is what is told
+
+
+async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
+    """Make an invoice, exactly once: its api reference is unique (dossier §5, "Idempotency")."""
+    setup = await _setup(up, draft.lines)
+    document = lines.document_of(draft.lines, setup, prices_include_tax=draft.prices_include_tax)
+    plan = totals.planned(document, draft.expected_totals, draft.on_rounding, setup)
+    sign = -1 if draft.document_type == "credit_note" else 1
+    said = {"issued_on": up.today, "layout_id": up.facts.settings.get("layout_id"), **draft.given()}
+    body = {
+        **invoices.invoice_body({name: value for name, value in said.items() if value is not None}),
+        **await _vat_facts(up, plan.items, id_in_body(draft.contact_id, "/contact_id")),
+        "api_reference": invoices.reference_of(draft.external_ref, up.creation_key),
+        "invoice_lines": lines.line_bodies(plan.items, sign),
+        "_publish": draft.finalize and plan.certain,
+    }
+    made = await _made(up, body)
+    if not plan.certain:
+        made = await _proved(up, made, plan, setup, sign)
+    if draft.finalize and InvoiceRow.of(made).is_draft:
+        made = await publish(up, str(made["id"]))
+    _warn_of_differences(up, made, plan, document)
+    return made
+
+
+async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
+    """Change a concept."""
+    before = await read(up, id)
+    row = InvoiceRow.of(before)
+    if not row.is_draft:
+        raise Problem("conflict", "A final invoice stays as it is.")
+    body = invoices.invoice_body(given)
+    if given.get("external_ref") is not None:
+        body["api_reference"] = invoices.reference_of(given["external_ref"], up.creation_key)
+    if "contact_id" in given and row.vat_number is not None:
+        body["vat_number"] = await _vat_number_of(up, given["contact_id"])
+    drafts: Sequence[LineDraft] | None = given.get("lines")
+    if drafts is None:
+        return await _changed_head(up, id, body, row, given)
+    setup = await _setup(up, drafts)
+    document = lines.document_of(drafts, setup, prices_include_tax=bool(given.get("prices_include_tax")))
+    plan = totals.planned(document, given.get("expected_totals"), given.get("on_rounding") or "reject", setup)
+    contact_id = given.get("contact_id") or row.contact_id
+    if contact_id is not None:
+        body |= await _vat_facts(up, plan.items, id_in_body(contact_id, "/contact_id"))
+    body["distance_sale"] = lines.is_distance_sale(plan.items)
+    bodies = lines.line_bodies(plan.items, row.sign)
+    body["invoice_lines"] = lines.replaced([line.id for line in row.invoice_lines], bodies)
+    after = await _patch(up, id, body)
+    if not plan.certain:
+        after = await _closed(up, after, plan, setup, row.sign)
+    _warn_of_differences(up, after, plan, document)
+    return after
+
+
+async def _changed_head(
+    up: Upstream, id: str, body: calls.Raw, row: InvoiceRow, given: Mapping[str, Any]
+) -> calls.Raw:
+    """Change a concept whose lines stay as they are."""
+    if given.get("prices_include_tax"):
+        raise unsupported("/prices_include_tax", "Rompslomp keeps prices without VAT: give the lines too.")
+    off = totals.gaps(totals.expected_of(given.get("expected_totals")), row.totals)
+    if off:
+        raise totals.mismatch(off, sent=False)
+    return await _patch(up, id, body) if body else await read(up, id)
+
+
+async def _patch(up: Upstream, id: str, body: calls.Raw) -> calls.Raw:
+    return await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", id, body=body)
+
+
+async def _made(up: Upstream, body: calls.Raw) -> calls.Raw:
+    """The invoice, or the one that the same write made before.
+
+    An invoice that has the caller's own reference must be that very document, or it is another one: ``conflict``.
+    """
+    reference = body["api_reference"]
+    try:
+        return await calls.record(up, "POST", "sales_invoice", "sales_invoices", body=body)
+    except Problem as problem:
+        there = await found_after(up, problem, reference)
+        if there is None:
+            raise
+        if invoices.is_own(reference) or invoices.is_same_document(there, body):
+            return there
+        message = f"In Rompslomp another invoice ({there['id']}) has this reference."
+        error = FieldError("/external_ref", "taken", message, provider_field="api_reference")
+        raise Problem("conflict", message, errors=[error], upstream=problem.upstream) from problem
+
+
+async def _proved(
+    up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int
+) -> calls.Raw:
+    """The concept, if Rompslomp makes of it what is expected; else it is taken back. Raises ``totals_mismatch``."""
+    closed = await _closed(up, made, plan, setup, sign)
+    off = totals.gaps(plan.expected, InvoiceRow.of(closed).totals)
+    if off:
+        await calls.delete(up, "sales_invoices", str(made["id"]))
+        raise totals.mismatch(off, sent=True)
+    return closed
+
+
+async def _closed(
+    up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int
+) -> calls.Raw:
+    """The concept, with a rounding line where one is wanted and closes the gap."""
+    gap = totals.gaps(plan.expected, InvoiceRow.of(made).totals).get("gross", ZERO)
+    if not (plan.adds_line and totals.closes(gap)):
+        return made
+    line = lines.line_bodies([totals.rounding_item(gap, setup)], sign)
+    return await _patch(up, str(made["id"]), {"invoice_lines": line})
+
+
+def _warn_of_differences(up: Upstream, made: Mapping[str, Any], plan: totals.Plan, document: lines.Document) -> None:
+    """What was written is read back: Rompslomp's own totals count, and a difference is said."""
+    total = InvoiceRow.of(made).totals
+    asked = document.asked_gross
+    if asked is not None and "gross" not in plan.expected and total.gross != asked:
+        detail = f"The prices with VAT come to {plain(asked, 2)}; Rompslomp, which keeps them without, makes "
+        up.warn("totals_differ", f"{detail}{plain(total.gross, 2)}.", "/totals/gross")
+    elif plan.certain and total not in totals.foreseen(plan.items):
+        detail = f"Rompslomp makes {plain(total.gross, 2)}, which no way of rounding that is known would."
+        up.warn("totals_differ", detail, "/totals/gross")
+
+
+async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:
+    named = sorted({line.product_id for line in drafts if line.product_id is not None})
+    codes, products = await up.gather(calls.vat_codes(up), up.each([_product(up, id) for id in named]))
+    unknown = {line.vat_code_id for line in drafts if line.vat_code_id is not None} - codes.keys()
+    if unknown:
+        codes = await calls.vat_codes(up, ever=True)
+    chosen = up.facts.settings
+    return lines.Setup(
+        vat_codes=codes,
+        products={product.id: product for product in products if product is not None},
+        ledger_account_id=chosen.get("default_ledger_account_id"),
+        rounding_ledger_account_id=chosen.get("rounding_ledger_account_id"),
+    )
+
+
+async def _product(up: Upstream, id: str) -> Product | None:
+    """A product that a line names; null for one that is not there, which Rompslomp itself refuses."""
+    try:
+        return product_of(await calls.record(up, "GET", "product", "products", id)).item
+    except Problem as problem:
+        if problem.code == "not_found" or problem.code in calls.FORBIDDEN:
+            return None
+        raise
+
+
+async def _vat_facts(up: Upstream, items: Sequence[lines.Item], contact_id: int) -> calls.Raw:
+    """What the VAT of the lines asks of the invoice itself: the customer's VAT number, and ``distance_sale``."""
+    facts: calls.Raw = {"distance_sale": True} if lines.is_distance_sale(items) else {}
+    if not lines.may_need_vat_number(items):
+        return facts
+    try:
+        contact = contact_of(await calls.record(up, "GET", "contact", "contacts", str(contact_id))).item
+    except Problem as problem:
+        if problem.code == "not_found" or problem.code in calls.FORBIDDEN:
+            return facts  # Rompslomp itself says what it lacks
+        raise
+    number = lines.vat_number_for(items, contact)
+    return facts if number is None else {**facts, "vat_number": number}
+
+
+async def _vat_number_of(up: Upstream, contact_id: str | None) -> str | None:
+    if contact_id is None:
+        return None
+    id_in_body(contact_id, "/contact_id")
+    return contact_of(await calls.record(up, "GET", "contact", "contacts", contact_id)).item.vat_number

@@ -1,0 +1,58 @@
+"""``/contacts``."""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
+from adapters.rompslomp.resources import calls
+from gateway.contract.adapter import Contacts, Listing, Record
+from gateway.contract.models import Change, Contact, ContactDraft
+from gateway.contract.paging import Page, cut
+from gateway.contract.upstream import Query, Upstream
+
+SELECTIONS: Mapping[str | None, str] = {None: "all", "customer": "customers", "supplier": "suppliers"}
+EXACT: Mapping[str, Callable[[Contact], str | None]] = {
+    "number": lambda contact: contact.number,
+    "vat_number": lambda contact: contact.vat_number,
+}
+"""Filters that ``search[q]`` narrows to some records, of which those that hold the very text are kept."""
+
+
+class RompslompContacts(Contacts):
+    """A PATCH changes only what it names. E-mail search may heed case (dossier §3), so Polder compares e-mail itself."""
+
+    filters = frozenset({"role", *EXACT})
+    holds = HOLDS
+    calls: ClassVar[Mapping[str, str]] = {"list": f"{calls.LIST_CALLS}; with number or vat_number, of those it may be"}
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
+        query = [("selection", SELECTIONS[listing.text("role")])]
+        wanted = {name: text for name in EXACT if (text := listing.text(name)) is not None}
+        if not wanted:
+            return await calls.page_of(up, "contacts", query, listing, contact_of)
+        return cut(await _holding(up, query, wanted), listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[Contact]:
+        return contact_of(await calls.record(up, "GET", "contact", "contacts", id))
+
+    async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
+        said = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
+        body = contact_body(said, up.unsupported)
+        return contact_of(await calls.record(up, "POST", "contact", "contacts", body=body))
+
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
+        body = contact_body(change.given(), up.unsupported)
+        if not body:
+            return await self.get(up, id)
+        return contact_of(await calls.record(up, "PATCH", "contact", "contacts", id, body=body))
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        await calls.delete(up, "contacts", id)
+
+
+async def _holding(up: Upstream, query: Query, wanted: Mapping[str, str]) -> list[Record[Contact]]:
+    """The contacts that hold every wanted text."""
+    text = next(iter(wanted.values()))
+    rows = await calls.whole(up, "contacts", [*query, ("search[q]", text)])
+    found = [contact_of(raw) for raw in rows]
+    return [one for one in found if all(EXACT[name](one.item) == value for name, value in wanted.items())]

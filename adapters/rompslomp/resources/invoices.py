@@ -1,0 +1,180 @@
+"""``/sales_invoices``: concepts, publication, credit notes and paper."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from adapters.rompslomp import wire
+from adapters.rompslomp.mapping import invoices
+from adapters.rompslomp.mapping.invoices import InvoiceRow
+from adapters.rompslomp.mapping.values import id_in_path
+from adapters.rompslomp.resources import booking, calls
+from gateway.contract.adapter import File, Invoices, Listing, Record
+from gateway.contract.errors import Problem, invalid, malformed
+from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
+from gateway.contract.paging import Chain, Page, PageNumber, Window
+from gateway.contract.upstream import Query, Upstream
+
+SEARCHES: Mapping[str, str] = {
+    "contact_id": "search[contact_id]",
+    "issued_from": "search[from]",
+    "issued_to": "search[till]",
+}
+SELECTIONS: Mapping[str | None, tuple[str, ...]] = {
+    None: ("all",),
+    "draft": ("concept",),
+    "final": ("published", "imported"),
+}
+"""The selections that together hold the invoices of a document status; no other status occurs here."""
+
+
+class RompslompInvoices(Invoices):
+    """A concept is changed by PATCH, line by line. What is published stays as it is and can only be credited."""
+
+    filters = frozenset({*SEARCHES, "document_status"})
+    holds = invoices.HOLDS
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": f"{calls.LIST_CALLS}, and 1 for each {wire.PAGE_CAP} credit notes since the first of them",
+        "get": "1, and 1 for a final invoice: whether it was credited",
+        "create": "1; 1 for each product named, 1 for the customer's VAT number where it is needed, and up to 3 where "
+        "only a concept can tell whether the expected totals are met",
+        "update": "2: it is read first; and what create needs",
+        "credit": "3",
+    }
+    limits: ClassVar[Mapping[str, str]] = {"ubl": "Rompslomp gives no UBL through its API."}
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
+        page = await _rows(up, listing)
+        codes = await _names(up, page.items) if "lines" in listing.include else {}
+        credited = await _credited_among(up, [InvoiceRow.of(raw) for raw in page.items])
+        found = [invoices.invoice_of(raw, codes, up.today, credited) for raw in page.items]
+        return Page(found, page.more, page.total)
+
+    async def get(self, up: Upstream, id: str) -> Record[Invoice]:
+        raw = await booking.read(up, id)
+        row = InvoiceRow.of(raw)
+        codes = await _names(up, [raw])
+        credited = frozenset[str]()
+        if row.may_be_credited:
+            note = await booking.with_reference(up, invoices.credit_reference(row.id))
+            credited = invoices.credited_among([note] if note else [])
+        return invoices.invoice_of(raw, codes, up.today, credited)
+
+    async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+        return await _told(up, await booking.create(up, draft))
+
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
+        return await _told(up, await booking.update(up, id, change.given()))
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        await calls.delete(up, "sales_invoices", id)
+
+    async def finalize(self, up: Upstream, id: str) -> Record[Invoice]:
+        try:
+            raw = await booking.publish(up, id)
+        except Problem as problem:
+            if problem.code == "upstream_rejected" and not InvoiceRow.of(await booking.read(up, id)).is_draft:
+                raise Problem("conflict", "The invoice is final already.", upstream=problem.upstream) from problem
+            raise
+        return await _told(up, raw)
+
+    async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
+        reference = invoices.credit_reference(id_in_path(id))
+        raw, note = await up.gather(booking.read(up, id), booking.with_reference(up, reference))
+        row = InvoiceRow.of(raw)
+        if note is not None:
+            raise _credited_already(note)
+        if not row.may_be_credited:
+            raise Problem("conflict", "Only a final invoice can be credited, and no credit note.")
+        if draft.issued_on is not None and draft.issued_on < row.date:
+            raise invalid("/issued_on", "A credit note cannot be dated before its invoice.", "out_of_range")
+        body = invoices.credit_body(raw, draft, max(up.today, row.date))
+        made = await _credited(up, body, reference)
+        if InvoiceRow.of(made).totals != row.totals:
+            up.warn("totals_differ", "Rompslomp makes other totals of the credit note than of its invoice.", "/totals")
+        return await _told(up, made)
+
+    async def pdf(self, up: Upstream, id: str) -> File:
+        try:
+            reply = await up.call(wire.ask(up.facts, "GET", "sales_invoices", id_in_path(id), "pdf"))
+        except Problem as problem:
+            if problem.code == "not_found" and InvoiceRow.of(await booking.read(up, id)).is_draft:
+                raise _no_paper() from problem
+            raise
+        if reply.media_type == "application/pdf" and reply.body.startswith(b"%PDF-"):
+            return File(reply.body, "application/pdf", f"invoice-{id}.pdf")
+        if "message" in wire.read_envelope(reply):
+            raise _no_paper()
+        raise malformed("Rompslomp sent something that is no PDF.")
+
+
+def _no_paper() -> Problem:
+    """A concept has a JSON message instead of a PDF, under status 200 (recorded, dossier §3.1)."""
+    return Problem("conflict", "A draft has no PDF: finalize it first.")
+
+
+async def _rows(up: Upstream, listing: Listing) -> Page[calls.Raw]:
+    """A window of the list, filtered by Rompslomp."""
+    selections = SELECTIONS.get(listing.text("document_status"), ())
+    searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
+    if "contact_id" in listing.filters and not str(listing.filters["contact_id"]).isdigit():
+        return Page([], more=False, total=0)
+    sources = [_Selection(up, [("selection", name), *searches]) for name in selections]
+    if len(sources) == 1:
+        return await sources[0](listing.window)
+    return await Chain([source.__call__ for source in sources]).read(listing.window)
+
+
+class _Selection:
+    """One selection of the list, as a source of windows."""
+
+    def __init__(self, up: Upstream, query: Query) -> None:
+        self._up = up
+        self._query = query
+
+    async def __call__(self, window: Window) -> Page[calls.Raw]:
+        async def fetch(page: int, size: int) -> Any:
+            return await calls.slice_of(self._up, "sales_invoices", self._query, page, size)
+
+        return await PageNumber[calls.Raw](fetch, wire.PAGE_CAP).read(window)
+
+
+async def _names(up: Upstream, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, VatCode]:
+    """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
+    used = {line.vat_type_id for raw in rows for line in InvoiceRow.of(raw).invoice_lines}
+    try:
+        codes = await calls.vat_codes(up)
+        return codes if used <= {None, *codes} else await calls.vat_codes(up, ever=True)
+    except Problem as problem:
+        if problem.code in calls.FORBIDDEN:
+            return {}
+        raise
+
+
+async def _credited_among(up: Upstream, rows: Sequence[InvoiceRow]) -> frozenset[str]:
+    """Which of some invoices were credited by Polder: the credit notes say so, none of which is older than its invoice."""
+    days = [row.date for row in rows if row.may_be_credited]
+    if not days:
+        return frozenset()
+    query = [("selection", "credit_invoices"), ("search[from]", min(days).isoformat())]
+    return invoices.credited_among(await calls.whole(up, "sales_invoices", query))
+
+
+async def _told(up: Upstream, raw: Mapping[str, Any]) -> Record[Invoice]:
+    return invoices.invoice_of(raw, await _names(up, [raw]), up.today)
+
+
+async def _credited(up: Upstream, body: calls.Raw, reference: str) -> calls.Raw:
+    """Make the credit note. Its api reference is unique, so that nobody else can have made one meanwhile."""
+    try:
+        return await calls.record(up, "POST", "sales_invoice", "sales_invoices", body=body)
+    except Problem as problem:
+        note = await booking.found_after(up, problem, reference)
+        if note is None:
+            raise
+        if problem.code in booking.REFUSED:
+            raise _credited_already(note) from problem
+        return note
+
+
+def _credited_already(note: Mapping[str, Any]) -> Problem:
+    return Problem("conflict", f"The invoice was credited in full already, by the credit note {note['id']}.")

@@ -1,0 +1,95 @@
+"""``/payments``, and the payments of an invoice, which a PATCH of the invoice books (dossier §3.1)."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from adapters.rompslomp import wire
+from adapters.rompslomp.mapping.invoices import InvoiceRow
+from adapters.rompslomp.mapping.payments import (
+    HOLDS,
+    bears,
+    mark_of,
+    payment_body,
+    payment_of,
+    settled_invoice,
+)
+from adapters.rompslomp.mapping.values import id_in_body
+from adapters.rompslomp.resources import calls
+from gateway.contract.adapter import Listing, Payments, Record
+from gateway.contract.errors import FieldError, Problem
+from gateway.contract.models import Payment, PaymentDraft
+from gateway.contract.money import plain
+from gateway.contract.paging import Page
+from gateway.contract.upstream import Upstream
+
+ALL = [("selection", "all")]
+"""Without it a list holds only what is not booked yet."""
+
+
+class RompslompPayments(Payments):
+    """Bank and cash mutations. One that settles an invoice is booked with the invoice and found by its mark."""
+
+    holds = HOLDS
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": calls.LIST_CALLS,
+        "create": "1; 4 for a payment of an invoice, and more where the new payment does not stand first in the list",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
+        return await calls.page_of(up, "payments", ALL, listing, payment_of)
+
+    async def get(self, up: Upstream, id: str) -> Record[Payment]:
+        return payment_of(await calls.record(up, "GET", "payment", "payments", id))
+
+    async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+        invoice_id = settled_invoice(draft)
+        if invoice_id is None:
+            body = payment_body(draft, up.today)
+            return payment_of(await calls.record(up, "POST", "payment", "payments", body=body))
+        id_in_body(invoice_id, "/allocations/0/invoice_id")
+        mark = mark_of(invoice_id, up.creation_key)
+        body = payment_body(draft, up.today, mark)
+        invoice, newest = await up.gather(
+            calls.record(up, "GET", "sales_invoice", "sales_invoices", invoice_id),
+            calls.slice_of(up, "payments", ALL, 1, wire.PAGE_CAP),
+        )
+        done = next((raw for raw in newest.items if bears(raw, mark)), None)
+        if done is not None:
+            return payment_of(done)
+        _refuse_too_much(InvoiceRow.of(invoice), draft)
+        await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", invoice_id, body={"payments": [body]})
+        return payment_of(await _marked(up, mark))
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        await calls.delete(up, "payments", id)
+
+
+def _refuse_too_much(invoice: InvoiceRow, draft: PaymentDraft) -> None:
+    """Refuse to pay a concept, and to pay more than is open: Rompslomp would forget what was too much (dossier §6)."""
+    if invoice.is_draft:
+        raise Problem("conflict", "A concept cannot be paid: finalize it first.")
+    settles = (draft.direction == "in") == (invoice.sign > 0)
+    if not settles or invoice.open is None or draft.amount <= invoice.open:
+        return
+    if invoice.open <= 0:
+        raise Problem("conflict", "The invoice is paid already.")
+    message = f"Of the invoice {plain(invoice.open, 2)} is open; Rompslomp does not keep what is paid above that."
+    raise Problem(
+        "validation_failed", message, errors=[FieldError("/allocations/0/amount", "out_of_range", message)]
+    )
+
+
+async def _marked(up: Upstream, mark: str) -> calls.Raw:
+    """The payment that bears a mark: the newest stand first, as recorded, but nothing says they always do."""
+    page = 1
+    while True:
+        found = await calls.slice_of(up, "payments", ALL, page, wire.PAGE_CAP)
+        done = next((raw for raw in found.items if bears(raw, mark)), None)
+        if done is not None:
+            return done
+        if len(found.items) < wire.PAGE_CAP:
+            break
+        page += 1
+    raise Problem(
+        "upstream_malformed", "Rompslomp booked the payment, but does not list it.", outcome="applied"
+    )

@@ -1,0 +1,43 @@
+"""``/products``."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from adapters.rompslomp.mapping.products import HOLDS, product_body, product_of
+from adapters.rompslomp.resources import calls
+from gateway.contract.adapter import Listing, Products, Record
+from gateway.contract.models import Change, Product, ProductDraft
+from gateway.contract.paging import Page, cut
+from gateway.contract.upstream import Upstream
+
+
+class RompslompProducts(Products):
+    """A PATCH changes only what it names, of the nested line too (recorded, dossier §4)."""
+
+    filters = frozenset({"code"})
+    holds = HOLDS
+    calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS}
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
+        query = [("selection", "all")]
+        code = listing.text("code")
+        if code is None:
+            return await calls.page_of(up, "products", query, listing, product_of)
+        rows = await calls.whole(up, "products", [*query, ("search[product_codes][]", code)])
+        return cut([one for one in map(product_of, rows) if one.item.code == code], listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[Product]:
+        return product_of(await calls.record(up, "GET", "product", "products", id))
+
+    async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
+        body = product_body(draft.given())
+        return product_of(await calls.record(up, "POST", "product", "products", body=body))
+
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
+        body = product_body(change.given())
+        if not body["invoice_line"]:
+            return await self.get(up, id)
+        return product_of(await calls.record(up, "PATCH", "product", "products", id, body=body))
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        await calls.delete(up, "products", id)

@@ -1,0 +1,74 @@
+"""What can only be read: ``/vat_types``, ``/accounts`` and ``/companies``."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from adapters.rompslomp.mapping.settings import (
+    company_access_of,
+    company_of,
+    ledger_account_of,
+    payment_method_of,
+    vat_code_of,
+)
+from adapters.rompslomp.mapping.values import id_in_path
+from adapters.rompslomp.resources import calls
+from gateway.contract.adapter import Companies, LedgerAccounts, Listing, PaymentMethods, Record, VatCodes
+from gateway.contract.errors import Problem, not_found
+from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
+from gateway.contract.paging import Page
+from gateway.contract.upstream import Upstream
+
+PAYMENT_ACCOUNTS = [("selection", "payment")]
+
+
+async def companies(up: Upstream) -> list[CompanyAccess]:
+    """The administrations the token reaches: ``GET /companies``."""
+    return [company_access_of(raw) for raw in await calls.companies(up)]
+
+
+class RompslompVatCodes(VatCodes):
+    """``/vat_types``: those of today, other countries' among them."""
+
+    calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS}
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[VatCode]]:
+        return await calls.page_of(up, "vat_types", [("selection", "all")], listing, vat_code_of)
+
+    async def get(self, up: Upstream, id: str) -> Record[VatCode]:
+        return vat_code_of(await calls.record(up, "GET", "vat_type", "vat_types", id))
+
+
+class RompslompLedgerAccounts(LedgerAccounts):
+    """``/accounts``, where a selection is required (dossier §3)."""
+
+    calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS}
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[LedgerAccount]]:
+        return await calls.page_of(up, "accounts", [("selection", "all")], listing, ledger_account_of)
+
+    async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
+        return ledger_account_of(await calls.record(up, "GET", "account", "accounts", id))
+
+
+class RompslompPaymentMethods(PaymentMethods):
+    """``/accounts?selection=payment``. An account does not say that it is one of these, so one is looked up in them."""
+
+    calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS, "get": "as many as a list"}
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[PaymentMethod]]:
+        return await calls.page_of(up, "accounts", PAYMENT_ACCOUNTS, listing, payment_method_of)
+
+    async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
+        id_in_path(id)
+        found = map(payment_method_of, await calls.whole(up, "accounts", PAYMENT_ACCOUNTS))
+        return next((one for one in found if one.item.id == id), None) or not_found()
+
+
+class RompslompCompany(Companies):
+    """``/companies``: one alone cannot be read (dossier §3, "Not there")."""
+
+    async def get(self, up: Upstream, id: str) -> Record[Company]:
+        found = next((raw for raw in await calls.companies(up) if str(raw.get("id")) == id), None)
+        if found is None:
+            raise Problem("company_not_accessible", "The token does not reach this company any more.")
+        return company_of(found)
