@@ -53,7 +53,9 @@ class Point:
 
 def test_every_folder_with_an_adapter_is_found() -> None:
     folders = {
-        path.parent.name for path in (ROOT / "adapters").glob("*/__init__.py") if "ADAPTER" in path.read_text(encoding="utf-8")
+        path.parent.name
+        for path in (ROOT / "adapters").glob("*/__init__.py")
+        if "ADAPTER" in path.read_text(encoding="utf-8")
     }
     found = discover()
     assert set(found) == folders

@@ -101,7 +101,10 @@ class Resource(Generic[ItemT, DraftT]):
     holds: ClassVar[frozenset[str]] = frozenset()
     """Draft fields (dotted: ``address.city``, ``lines.unit``) this system can hold; others: ``field_unsupported``."""
     kept: ClassVar[frozenset[str]] = frozenset({"external_ref"})
-    """Fields that Polder keeps itself, because the system has no place for them."""
+    """Fields that Polder keeps itself, because the system has no place for them or does not show them again.
+
+    Where a record says null, the kept value is told; an update is given it, unless the caller named another.
+    """
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Verbs that this system carries out once however often they are sent, because it recognises ``creation_key``."""
     calls: ClassVar[Mapping[str, str]] = {}

@@ -147,7 +147,7 @@ class Engine(Opener):
         try:
             fetched = await self._reads.share((*key, directives.text), lambda: self._fetch(task, key))
         except Problem as problem:
-            if kept is None or now >= kept.stale_until or not is_passing(problem):
+            if kept is None or not task.operation.stale_for or not is_passing(problem):
                 raise
             self._observer.cache(task.operation.resource, "stale_error")
             return self._answer(

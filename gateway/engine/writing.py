@@ -13,7 +13,7 @@ from gateway.contract.models.base import Change, Draft, Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
 from gateway.engine.links import SYSTEM_ID, UNIQUE, LinkBooks, kept_values
-from gateway.engine.recording import Recording, refuse_unsupported
+from gateway.engine.recording import Recording, referred_by, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
 
@@ -95,12 +95,24 @@ class Writer:
         kept = {name: given[name] for name in self._resource.kept if name in given}
         await self._refuse_taken(id, kept)
         if given.keys() - (kept.keys() & UNIQUE):
+            await self._remind(id, change)
             record = await self._resource.update(self._up, theirs, change)
             await self._follow(id, theirs, record.item.id)
         else:
             record = await self._resource.get(self._up, theirs)
         await self._keep(id, await self._in_our_words(kept))
         return await self._told(record)
+
+    async def _remind(self, id: str, change: Change) -> None:
+        """Add to a change what the system hides and Polder kept, such as the customer of a draft."""
+        referred = referred_by(self._operation)
+        kept = (await self._recording.book(self._operation.resource)).kept(id)
+        for name in self._resource.kept - UNIQUE - change.model_fields_set:
+            if name in kept and name in type(change).model_fields:
+                value = kept[name]
+                setattr(
+                    change, name, await self._recording.theirs(referred[name], value) if name in referred else value
+                )
 
     async def _acted(self, id: str) -> Record[Any]:
         theirs = await self._recording.theirs(self._operation.resource, id)
@@ -131,7 +143,7 @@ class Writer:
 
     async def _in_our_words(self, kept: dict[str, Any]) -> dict[str, str | None]:
         """Ids among kept values are kept as we say them."""
-        referred = getattr(self._operation.answers, "referred", {})
+        referred = referred_by(self._operation)
         said: dict[str, str | None] = {}
         for name, value in kept.items():
             book = await self._recording.book(referred[name]) if name in referred else None

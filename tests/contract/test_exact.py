@@ -68,7 +68,9 @@ def test_what_is_no_json_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.xfail(strict=True, reason="exact.loads lets decimal.InvalidOperation out for an exponent beyond Decimal's")
-@pytest.mark.parametrize("text", [b"1e9999999999999999999", b"[1e-9999999999999999999]", b'{"a":-1.5E+99999999999999999999}'])
+@pytest.mark.parametrize(
+    "text", [b"1e9999999999999999999", b"[1e-9999999999999999999]", b'{"a":-1E+9999999999999999999}']
+)
 def test_a_number_no_decimal_can_hold_is_refused(text: bytes) -> None:
     with pytest.raises(MalformedJson):
         loads(text)

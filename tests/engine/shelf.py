@@ -44,7 +44,12 @@ Row = dict[str, Any]
 
 def product_of(row: Row) -> Record[Product]:
     product = Product(
-        id=row["id"], name=row["name"], type="unknown", unit=row["unit"], price_includes_tax=False, archived=row["archived"]
+        id=row["id"],
+        name=row["name"],
+        type="unknown",
+        unit=row["unit"],
+        price_includes_tax=False,
+        archived=row["archived"],
     )
     return Record(product, row, frozenset({"id", "name", "unit", "archived"}))
 

@@ -80,7 +80,7 @@ async def test_equal_work_is_done_once() -> None:
 
     assert await asyncio.gather(*(flights.share(("k",), work) for _ in range(20))) == [1] * 20
     assert await flights.share(("k",), work) == 2
-    assert await asyncio.gather(flights.share(("a",), work), flights.share(("b",), work)) == [3, 4]
+    assert list(await asyncio.gather(flights.share(("a",), work), flights.share(("b",), work))) == [3, 4]
 
 
 async def test_a_failure_is_told_to_all_and_not_remembered() -> None:

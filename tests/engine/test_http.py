@@ -23,7 +23,8 @@ async def send(
 ) -> Reply:
     one = wire or Wire(SystemClock())
     try:
-        return await one.send(method, origin, "/books?x=1", {"authorization": "Bearer t"}, body, within=within, timeouts=QUICK)
+        headers = {"authorization": "Bearer t"}
+        return await one.send(method, origin, "/books?x=1", headers, body, within=within, timeouts=QUICK)
     finally:
         if wire is None:
             await one.close()
@@ -308,7 +309,7 @@ async def test_a_body_the_server_does_not_read_is_not_a_client_librarys_error() 
         pytest.param(
             "http://127.0.0.1:9",
             {"authorization": "Bearer tök€n"},
-            marks=pytest.mark.xfail(strict=True, reason="Wire._request is outside the try: UnicodeEncodeError gets out"),
+            marks=pytest.mark.xfail(strict=True, reason="Wire._request is outside the try: UnicodeEncodeError"),
         ),
         ("http://127.0.0.1:{port}", {"authorization": "Bearer a\r\nX-Evil: 1"}),
         pytest.param(
@@ -331,14 +332,14 @@ async def test_what_cannot_be_written_is_never_a_client_librarys_error(origin: s
     assert server.received == []
 
 
-@pytest.mark.xfail(strict=True, reason="http.py maps LocalProtocolError to Unanswered, though h11 refuses before it writes")
+@pytest.mark.xfail(strict=True, reason="LocalProtocolError counts as Unanswered, though h11 refuses before it writes")
 async def test_a_header_that_cannot_be_written_is_not_sent() -> None:
     async def script(talk: Talk) -> None:
         await talk.hear()
 
     async with serving(script) as server:
+        wire = Wire(SystemClock())
         with pytest.raises(NotSent):
-            wire = Wire(SystemClock())
             await wire.send("POST", server.origin, "/", {"x": "a\nb"}, b"{}", within=1.0)
 
 

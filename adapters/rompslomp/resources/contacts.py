@@ -19,7 +19,7 @@ EXACT: Mapping[str, Callable[[Contact], str | None]] = {
 
 
 class RompslompContacts(Contacts):
-    """A PATCH changes only what it names. E-mail search may heed case (dossier §3), so Polder compares e-mail itself."""
+    """A PATCH changes only what it names. E-mail search may heed case (dossier §3), so Polder compares e-mails."""
 
     filters = frozenset({"role", *EXACT})
     holds = HOLDS

@@ -1,6 +1,6 @@
 """``/sales_invoices``: concepts, publication, credit notes and paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
@@ -11,7 +11,7 @@ from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
-from gateway.contract.paging import Chain, Page, PageNumber, Window
+from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
 from gateway.contract.upstream import Query, Upstream
 
 SEARCHES: Mapping[str, str] = {
@@ -118,24 +118,17 @@ async def _rows(up: Upstream, listing: Listing) -> Page[calls.Raw]:
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
     if "contact_id" in listing.filters and not str(listing.filters["contact_id"]).isdigit():
         return Page([], more=False, total=0)
-    sources = [_Selection(up, [("selection", name), *searches]) for name in selections]
-    if len(sources) == 1:
-        return await sources[0](listing.window)
-    return await Chain([source.__call__ for source in sources]).read(listing.window)
+    sources = [_selection(up, [("selection", name), *searches]) for name in selections]
+    return await Chain(sources).read(listing.window)
 
 
-class _Selection:
+def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[calls.Raw]]]:
     """One selection of the list, as a source of windows."""
 
-    def __init__(self, up: Upstream, query: Query) -> None:
-        self._up = up
-        self._query = query
+    async def fetch(page: int, size: int) -> Slice[calls.Raw]:
+        return await calls.slice_of(up, "sales_invoices", query, page, size)
 
-    async def __call__(self, window: Window) -> Page[calls.Raw]:
-        async def fetch(page: int, size: int) -> Any:
-            return await calls.slice_of(self._up, "sales_invoices", self._query, page, size)
-
-        return await PageNumber[calls.Raw](fetch, wire.PAGE_CAP).read(window)
+    return PageNumber(fetch, wire.PAGE_CAP).read
 
 
 async def _names(up: Upstream, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, VatCode]:
@@ -151,7 +144,7 @@ async def _names(up: Upstream, rows: Sequence[Mapping[str, Any]]) -> Mapping[str
 
 
 async def _credited_among(up: Upstream, rows: Sequence[InvoiceRow]) -> frozenset[str]:
-    """Which of some invoices were credited by Polder: the credit notes say so, none of which is older than its invoice."""
+    """Which of some invoices Polder credited: the credit notes say so, none of which is older than its invoice."""
     days = [row.date for row in rows if row.may_be_credited]
     if not days:
         return frozenset()
