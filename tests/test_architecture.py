@@ -101,7 +101,7 @@ LAYERS = {
     "gateway.engine.http": Layer(("gateway.contract", "gateway.engine"), (*ENGINE, "httpx", "httpx2")),
     "gateway.store": Layer(
         ("gateway.contract", "gateway.engine.storage", "gateway.store"),
-        ("alembic", "cryptography", "redis", "sqlalchemy"),
+        ("aiosqlite", "alembic", "cryptography", "redis", "sqlalchemy"),
     ),
     "gateway.web": Layer(
         ("gateway.contract", "gateway.engine", "gateway.web"),
@@ -113,7 +113,9 @@ LAYERS = {
     "gateway.app": FREE,
     "gateway.cli": FREE,
     "gateway.demo": FREE,
+    "gateway.doctor": FREE,
     "gateway.registry": FREE,
+    "gateway.serve": FREE,
     "gateway.settings": FREE,
     "adapters": Layer(),
 }

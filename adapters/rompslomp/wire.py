@@ -88,10 +88,12 @@ def records_in(said: object, root: str) -> list[dict[str, Any]]:
     return found
 
 
-def total_of(reply: Reply) -> int | None:
-    """How many records a list has in all: ``X-Total``; null where it is missing."""
+def total_of(reply: Reply) -> int:
+    """How many records a list has in all: ``X-Total``, which every list has. Raises ``upstream_malformed``."""
     text = reply.headers.get("x-total", "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise malformed("Rompslomp does not say how long its list is.")
+    return int(text)
 
 
 def read_error(reply: Reply) -> Problem | None:

@@ -106,6 +106,11 @@ class Subject:
         heard = [f"{seen.method} {seen.path}?{seen.query}" for seen in self.emulator.journal[before:]]
         assert heard == [], f"the system was called: {heard}"
 
+    def widest_credentials(self) -> dict[str, Any]:
+        """Credentials that may reach more than one company."""
+        given = self.facts.exchange
+        return dict(self.emulator.credentials() if given is None else given(self.emulator))
+
     # --- what there is
 
     def need(self, *operations: str) -> None:

@@ -21,6 +21,10 @@ class Facts:
 
 SUBJECTS: Mapping[str, Facts] = {
     "memory": Facts(moving=frozenset({"updatedAt"})),
+    "rompslomp": Facts(
+        moving=frozenset({"price_with_vat", "price_without_vat", "vat_amount"}),
+        exchange=methodcaller("oauth_credentials"),
+    ),
     "thenextinvoice": Facts(moving=frozenset({"id"}), exchange=methodcaller("password_credentials")),
 }
 

@@ -74,35 +74,48 @@ async def test_a_missing_scope_costs_no_call(subject: Subject) -> None:
 
 
 async def test_companies_are_listed_and_one_is_chosen(subject: Subject) -> None:
-    companies = body_of(await subject.ask("GET", "companies"))
+    credentials = subject.widest_credentials()
+    connection = await subject.house.connect(subject.name, credentials=credentials)
+    companies = body_of(await subject.ask("GET", "companies", connection=connection))
     assert companies["next_cursor"] is None
-    own = (await subject.get(""))["company"]["id"]
-    assert own in {one["id"] for one in companies["data"] if one["accessible"]}
-    several = [one for one in companies["data"] if one["accessible"]]
-    body = {"provider": subject.name, "name": "Nog een", "credentials": dict(subject.emulator.credentials())}
+    own = body_of(await subject.ask("GET", "", connection=connection))["company"]["id"]
+    accessible = {one["id"] for one in companies["data"] if one["accessible"]}
+    assert own in accessible
+    body = {"provider": subject.name, "name": "Nog een", "credentials": credentials}
     answer = await subject.house.client.post("/v1/connections", json=body)
-    if len(several) > 1:
+    if len(accessible) > 1:
         assert (answer.status_code, problem_of(answer)["code"]) == (422, "company_required")
         assert {one["id"] for one in answer.json()["companies"]} == {one["id"] for one in companies["data"]}
     else:
         assert answer.status_code == 201, answer.text
     for wrong in ["987654321", *(one["id"] for one in companies["data"] if not one["accessible"])]:
         answer = await subject.house.client.post("/v1/connections", json={**body, "company_id": wrong})
-        assert (answer.status_code, problem_of(answer)["code"]) == (403, "company_not_accessible")
+        told = (answer.status_code, problem_of(answer)["code"])
+        # Where the company is part of the log-in, a system may not tell a wrong one from a wrong password.
+        assert told in ((403, "company_not_accessible"), (422, "credentials_rejected")), answer.text
+    assert {one["company"]["id"] for one in (await subject.house.client.get("/v1/connections")).json()["data"]} == (
+        {own, (await subject.get(""))["company"]["id"]}
+    ), "a refused connection was stored"
 
 
 async def test_companies_do_not_see_each_other(subject: Subject) -> None:
-    made = await subject.make("contacts")
-    companies = body_of(await subject.ask("GET", "companies"))["data"]
-    own = (await subject.get(""))["company"]["id"]
+    """Two connections with the same credentials, to two companies: a record of the one is not in the other."""
+    credentials = subject.widest_credentials()
+    first = await subject.house.connect(subject.name, credentials=credentials)
+    own = body_of(await subject.ask("GET", "", connection=first))["company"]["id"]
+    companies = body_of(await subject.ask("GET", "companies", connection=first))["data"]
     others = [one["id"] for one in companies if one["accessible"] and one["id"] != own]
     if not others:
-        pytest.skip(f"{subject.name}: the credentials reach one company only")
-    other = await subject.house.connect(subject.name, company_id=others[0])
-    answer = await subject.ask("GET", f"contacts/{made['id']}", connection=other)
+        pytest.skip(f"{subject.name}: credentials reach one company only")
+    second = await subject.house.connect(subject.name, credentials=credentials, company_id=others[0])
+    answer = await subject.ask("POST", "contacts", body=await subject.draft("contacts"), connection=first)
+    assert answer.status_code == 201, answer.text
+    id = body_of(answer)["id"]
+    assert (await subject.ask("GET", f"contacts/{id}", connection=first)).status_code == 200
+    answer = await subject.ask("GET", f"contacts/{id}", connection=second)
     assert problem_of(answer)["code"] == "not_found"
-    listed = body_of(await subject.ask("GET", "contacts", connection=other))["data"]
-    assert made["id"] not in {one["id"] for one in listed}
+    listed = body_of(await subject.ask("GET", "contacts", connection=second))["data"]
+    assert id not in {one["id"] for one in listed}
 
 
 async def test_the_provider_tells_how_to_connect(subject: Subject) -> None:
@@ -130,10 +143,8 @@ async def test_a_connection_without_credentials_waits_for_them(subject: Subject)
     assert (await subject.ask("GET", "contacts", connection=pending["id"])).status_code == 200
 
 
-@pytest.mark.parametrize("settings", [{"nonsense": "x"}, {"scopes": 7}])
-async def test_an_unknown_setting_is_refused(subject: Subject, settings: dict[str, object]) -> None:
-    known = {one.name for one in subject.adapter.settings}
-    if settings.keys() <= known:
-        pytest.skip(f"{subject.name}: that is a setting of it")
+async def test_an_unknown_setting_is_refused(subject: Subject) -> None:
     with subject.quiet():
-        await subject.refused(422, "unknown_field", "PATCH", "", body={"settings": settings})
+        await subject.refused(422, "unknown_field", "PATCH", "", body={"settings": {"nonsense": "x"}})
+        for one in subject.adapter.settings:
+            await subject.refused(422, "validation_failed", "PATCH", "", body={"settings": {one.name: {"a": 1}}})

@@ -14,8 +14,7 @@ ASKERS = 20
 
 async def exchanging(subject: Subject) -> str:
     """A connection whose credentials buy short-lived tokens."""
-    given = subject.facts.exchange
-    credentials = given(subject.emulator) if given is not None else subject.emulator.credentials()
+    credentials = subject.widest_credentials()
     kind = subject.adapter.credential(credentials["type"])
     assert kind is not None
     if isinstance(kind.scheme, StaticToken):

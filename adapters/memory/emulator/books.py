@@ -1,10 +1,10 @@
 """What Memory Books knows: users, their tokens, and the books of each company. A record is kept as it is sent."""
 
-import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from random import Random
 from typing import Literal
 
 from gateway.contract.clock import Clock
@@ -115,7 +115,7 @@ class Session:
 class Service:
     """All of Memory Books."""
 
-    def __init__(self, clock: Clock, chance: random.Random, switches: Switches) -> None:
+    def __init__(self, clock: Clock, chance: Random, switches: Switches) -> None:
         self.clock = clock
         self.random = chance
         self.switches = switches

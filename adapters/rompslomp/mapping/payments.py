@@ -2,8 +2,8 @@
 
 So a payment that Polder books on an invoice carries a mark at the end of its description, such as
 ``[polder:573784502-1f0c9a7e]``: the invoice's id, and the beginning of the write's creation key. The mark tells the
-invoice when the payment is read, finds the payment that a PATCH of the invoice made (its answer names none), and shows a
-repeat that it was done already.
+invoice when the payment is read, finds the payment that a PATCH of the invoice made (its answer names none), and shows
+a repeat that it was done already.
 """
 
 import re

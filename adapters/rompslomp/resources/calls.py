@@ -7,7 +7,7 @@ from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import settings
 from adapters.rompslomp.mapping.values import id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
-from gateway.contract.errors import Problem, malformed
+from gateway.contract.errors import Problem
 from gateway.contract.models import VatCode
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.upstream import Query, Request, Upstream, path_of
@@ -60,9 +60,7 @@ async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read:
 async def whole(up: Upstream, many: str, query: Query = (), path: str | None = None) -> list[Raw]:
     """Every record of one of its lists: the first page tells how many more there are, and those are read at once."""
     first = await slice_of(up, many, query, 1, wire.PAGE_CAP, path)
-    if first.total is None:
-        raise malformed("Rompslomp does not say how long its list is.")
-    pages = range(2, -(-first.total // wire.PAGE_CAP) + 1)
+    pages = range(2, -(-(first.total or 0) // wire.PAGE_CAP) + 1)
     rest = await up.each([slice_of(up, many, query, page, wire.PAGE_CAP, path) for page in pages])
     return [*first.items, *(raw for one in rest for raw in one.items)]
 

@@ -49,6 +49,11 @@ def product_of(raw: Mapping[str, Any]) -> Record[Product]:
     return Record(item, raw, _MAPPED)
 
 
+def blank() -> dict[str, Any]:
+    """A product of which nothing is known."""
+    return {"vat_id": None, "ledgernumber_id": None}
+
+
 def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A product as it was read, whole: a PUT may clear what it is not given (dossier, "Not said")."""
     row = ProductRow.of(raw)
@@ -94,8 +99,7 @@ def _written(name: str, value: object) -> object:
 
 def alike(raw: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     """Whether a product is, to the letter and the cent, the one that was sent."""
-    sent = {"vat_id": None, "ledgernumber_id": None, **body}
-    return as_written(raw) == sent
+    return as_written(raw) == body
 
 
 def made_since(newest_first: Sequence[Mapping[str, Any]], highest: int) -> list[Mapping[str, Any]]:

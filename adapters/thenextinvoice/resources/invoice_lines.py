@@ -57,7 +57,7 @@ async def settled_lines(
 
 
 def _discount(up: Upstream, lines: Sequence[LineDraft]) -> Decimal | None:
-    """The one discount of all lines; null where they differ and may be dropped: then each goes into its line's price."""
+    """The one discount of all lines; null where they differ and may be dropped: then each goes into its own price."""
     said = [
         (f"/lines/{number}/discount_percent", line.discount_percent or ZERO)
         for number, line in enumerate(lines)

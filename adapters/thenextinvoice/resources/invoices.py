@@ -33,6 +33,7 @@ class SalesInvoices(Invoices):
     filters = FILTERS
     holds = invoices.HOLDS
     kept = frozenset({"external_ref", "contact_id", "credits_invoice_id"})
+    repeatable = frozenset({"create"})
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 to 6 for each 100 final invoices (the page, and its numbers once for each state), 1 for each 100 "
         "drafts; 1 more for an invoice whose state no search tells",
@@ -127,7 +128,7 @@ class SalesInvoices(Invoices):
     async def _parties(self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any]) -> dict[str, int]:
         """Receiver and sender, which a draft hides and a PUT needs.
 
-        Polder knows whom its own drafts are for and says so with the change.
+        Polder knows whom its own drafts are for (``kept``) and says so with the change.
         """
         shown = row.party.id if row.party is not None else None
         receiver: str | None = given.get("contact_id") or shown

@@ -41,7 +41,7 @@ class PlainProducts(Products):
         return products.product_of(await _read(up, id))
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
-        body = products.merged({}, draft.given())
+        body = products.merged(products.blank(), draft.given())
         highest = await _highest_id(up)
         with pointing(products.POINTERS):
             await up.data(ask("POST", "product", json=body))

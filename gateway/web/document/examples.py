@@ -1,6 +1,8 @@
 """Lifelike examples: what the document shows, and the requests that the tests send to a running Polder.
 
 Every id in a request stands in braces: the document shows an id of ``IDS`` there, a run what an earlier answer gave.
+
+Length: it is one table of examples, and is read as one.
 """
 
 from collections.abc import Mapping

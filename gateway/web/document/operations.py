@@ -130,9 +130,9 @@ PARAMETERS: dict[str, Object] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Any text of your own, new for each thing you want done. Sent again with the same request, it "
-        "is answered as the first time and nothing is done twice.",
-        "schema": {"type": "string", "examples": ["7d0f2b1c-invoice-2026-118"]},
+        "description": "Any text of your own (visible ASCII, no spaces), new for each thing you want done. Sent again "
+        "with the same request, it is answered as the first time and nothing is done twice.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "examples": ["7d0f2b1c-invoice-2026-118"]},
     },
     "If-None-Match": {
         "name": "If-None-Match",

@@ -115,8 +115,11 @@ class ProblemResponses:
     """The problem responses of all operations, each said once: equal ones are one component."""
 
     def __init__(self) -> None:
-        self.components: dict[str, Object] = {"Problem": _DEFAULT_RESPONSE}
-        self._names: dict[tuple[str, ...], str] = {}
+        self.components: dict[str, Object] = {
+            "Problem": _DEFAULT_RESPONSE,
+            "ProblemOrTheirs": _or_theirs(_DEFAULT_RESPONSE),
+        }
+        self._names: dict[tuple[bool, tuple[str, ...]], str] = {}
 
     def responses_for(self, operation: Operation) -> dict[str, Object]:
         """References to the problem responses of an operation by status, and to ``default`` for any other."""
@@ -125,17 +128,26 @@ class ProblemResponses:
         for code, kind in ALL_KINDS.items():
             if code in given:
                 by_status.setdefault(kind.status, []).append(code)
-        made = {str(status): self._named(status, tuple(codes)) for status, codes in sorted(by_status.items())}
-        made["default"] = _response_ref("Problem")
+        theirs = operation.shape == "theirs"
+        made = {str(status): self._named(status, tuple(codes), theirs) for status, codes in sorted(by_status.items())}
+        made["default"] = _response_ref("ProblemOrTheirs" if theirs else "Problem")
         return made
 
-    def _named(self, status: int, codes: tuple[str, ...]) -> Object:
-        if codes not in self._names:
-            alike = sum(1 for others in self._names if ALL_KINDS[others[0]].status == status)
+    def _named(self, status: int, codes: tuple[str, ...], theirs: bool) -> Object:
+        if (theirs, codes) not in self._names:
+            alike = sum(1 for _, others in self._names if ALL_KINDS[others[0]].status == status)
             name = f"Problem{status}" if alike == 0 else f"Problem{status}-{alike + 1}"
-            self._names[codes] = name
-            self.components[name] = _response(status, codes)
-        return _response_ref(self._names[codes])
+            self._names[theirs, codes] = name
+            response = _response(status, codes)
+            self.components[name] = _or_theirs(response) if theirs else response
+        return _response_ref(self._names[theirs, codes])
+
+
+def _or_theirs(response: Object) -> Object:
+    """A response of a raw call: Polder's problem, or what the accounting system itself says with that status."""
+    said: Object = {"application/json": {"schema": {}}, "*/*": {"schema": {"type": "string", "format": "binary"}}}
+    described = f"{response['description']} Or the accounting system's own answer."
+    return {**response, "description": described, "content": {**response["content"], **said}}
 
 
 def _response_ref(name: str) -> Object:

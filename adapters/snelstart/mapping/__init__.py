@@ -1,0 +1,1 @@
+"""What SnelStart says as we say it, and back: pure functions."""
