@@ -8,9 +8,10 @@ a repeat that it was done already.
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from adapters.rompslomp.mapping.values import Day, Json, Number, RecordId, Said, Wire, id_in_body
 from gateway.contract.adapter import Record
@@ -30,6 +31,8 @@ HOLDS = frozenset(
         "allocations.amount",
     }
 )
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+"""Rompslomp keeps moments here; a day is its midnight."""
 LONGEST = 255
 """Characters of a description (dossier §4 says so of lines; a text column of Rails holds as many)."""
 _MARKED = re.compile(r"(?P<said>.*?)\s?\[polder:(?P<invoice>[1-9][0-9]{0,17})-[0-9a-f]{8}\]", re.DOTALL)
@@ -102,7 +105,8 @@ def payment_body(draft: PaymentDraft, today: date, mark: str | None = None) -> J
     if _MARKED.fullmatch(draft.description or ""):
         raise invalid("/description", "The mark at the end is Polder's own.")
     sign = -1 if draft.direction == "out" else 1
-    body: Json = {"amount": plain(sign * draft.amount), "paid_at": (draft.paid_on or today).isoformat()}
+    midnight = datetime.combine(draft.paid_on or today, time(), AMSTERDAM)
+    body: Json = {"amount": plain(sign * draft.amount), "paid_at": midnight.isoformat(timespec="milliseconds")}
     description = " ".join(text for text in (draft.description, mark) if text)
     if len(description) > LONGEST:
         room = LONGEST - (len(mark) + 1 if mark else 0)

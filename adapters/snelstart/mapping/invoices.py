@@ -1,0 +1,249 @@
+"""Sales entries and the invoices they show up as: one invoice of ours, by the id of the entry.
+
+An entry (verkoopboeking) has lines and VAT; its invoice (verkoopfactuur) what is due when and what is open, and only
+the invoices can be listed (dossier 2.1, 2.4). Every entry is booked: there are no drafts. A credit note is an entry
+below zero; our amounts are positive.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+from adapters.snelstart.mapping.lines import BtwRegels, Regel, Setup, Told, told
+from adapters.snelstart.mapping.values import Day, Guid, MaybeNone, Moment, Number, NumberOrZero, Reference, Said, Wire
+from adapters.snelstart.mapping.vat import OSS_FUNCTION, Way
+from gateway.contract.adapter import Record
+from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
+from gateway.contract.models.invoices import InvoicePaymentStatus
+from gateway.contract.money import ZERO, Amounts, round_to_cents
+
+HOLDS = frozenset(
+    {
+        *("document_type", "number", "contact_id", "issued_on", "due_on", "prices_include_tax", "description"),
+        *(f"lines.{name}" for name in ("description", "product_id", "quantity", "unit", "unit_price")),
+        *(f"lines.{name}" for name in ("discount_percent", "vat_code_id", "vat_treatment", "vat_rate", "vat_country")),
+        "lines.ledger_account_id",
+    }
+)
+CREDIT_TEXT = "Creditfactuur bij "
+"""How the text of a credit note that Polder makes begins; the number of the invoice follows."""
+MAPPED = frozenset(
+    {
+        *("verkoopBoeking", "modifiedOn", "openstaandSaldo", "factuurnummer", "vervalDatum", "relatie", "factuurDatum"),
+        *("factuurBedrag", "boeking"),
+    }
+)
+
+
+class Boeking(Wire):
+    """A sales entry."""
+
+    id: Guid
+    factuurnummer: str
+    factuurdatum: Day
+    klant: Reference
+    omschrijving: Said = None
+    factuurbedrag: Number
+    boekingsregels: Annotated[list[Regel], MaybeNone]
+    btw: BtwRegels = []
+
+
+class Factuur(Wire):
+    """A sales invoice. Its names differ from the entry's in their capitals (dossier 3.4)."""
+
+    id: Guid
+    verkoopBoeking: Reference
+    factuurnummer: str
+    factuurDatum: Day
+    vervalDatum: Day | None = None
+    relatie: Reference
+    factuurBedrag: Number
+    openstaandSaldo: NumberOrZero
+    modifiedOn: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an invoice is read with: the administration, today, and the customer's country where a rate depends on it."""
+
+    setup: Setup
+    today: date
+    country: str | None = None
+
+
+def invoice_of(
+    raw: Mapping[str, Any], boeking: Mapping[str, Any] | None, reading: Reading, *, credited: bool = False
+) -> Record[Invoice]:
+    """A sales invoice, with its entry where lines are wanted. ``credited``: a credit note undoes it in full."""
+    said = Factuur.of(raw)
+    sign = -1 if said.factuurBedrag < 0 else 1
+    gross, open_ = sign * said.factuurBedrag, sign * said.openstaandSaldo
+    invoice = Invoice(
+        id=said.verkoopBoeking or said.id,
+        document_type="credit_note" if sign < 0 else "invoice",
+        document_status="final",
+        payment_status=_status(gross, open_, credited),
+        number=said.factuurnummer,
+        contact_id=said.relatie,
+        contact=InvoiceContact(id=said.relatie, name=None),
+        issued_on=said.factuurDatum,
+        due_on=said.vervalDatum,
+        currency="EUR",
+        prices_include_tax=False,
+        totals=Totals(gross=gross, paid=gross - open_, open=open_),
+        is_overdue=open_ > 0 and said.vervalDatum is not None and said.vervalDatum < reading.today,
+        updated_at=said.modifiedOn,
+    )
+    whole = dict(raw)
+    if boeking is not None:
+        whole["boeking"] = boeking
+        _fill(invoice, Boeking.of(boeking), reading, sign)
+    return Record(invoice, {**whole, "id": invoice.id}, mapped=MAPPED | {"id"})
+
+
+def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentStatus:
+    if credited and open_ <= 0:
+        return "credited"
+    if open_ < 0:
+        return "overpaid"
+    if open_ == 0:
+        return "paid"
+    return "unpaid" if open_ >= gross else "partially_paid"
+
+
+def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
+    """Lines, VAT and the other things that only the entry says."""
+    taxed = [line for line in said.boekingsregels if not _is_foreign_tax(line, said, reading.setup)]
+    ways = [_way(line, said, reading) for line in taxed]
+    nets = [sign * line.bedrag for line in taxed]
+    texts = [
+        told(line.omschrijving, net, way.code.rate if way is not None else ZERO)
+        for line, way, net in zip(taxed, ways, nets, strict=True)
+    ]
+    included = bool(texts) and all(text.included for text in texts)
+    if not included:
+        texts = [
+            Told(line.omschrijving or "") if text.included else text for line, text in zip(taxed, texts, strict=True)
+        ]
+    groups = _groups(ways, nets, _taxes(said, reading.setup, sign))
+    net = Decimal(sum(nets, ZERO))
+    invoice.prices_include_tax = included
+    invoice.lines = [
+        _line(line, text, way, amount) for line, text, way, amount in zip(taxed, texts, ways, nets, strict=True)
+    ]
+    invoice.tax_breakdown = groups
+    gross = sign * said.factuurbedrag
+    invoice.totals = invoice.totals.model_copy(update={"net": net, "tax": gross - net})
+    invoice.description = said.omschrijving
+
+
+def _is_foreign_tax(line: Regel, said: Boeking, setup: Setup) -> bool:
+    if setup.foreign_ledger is None or line.grootboek != setup.foreign_ledger:
+        return False
+    functions = {setup.ledgers[one.grootboek].grootboekfunctie for one in said.boekingsregels if one.grootboek in setup.ledgers}
+    return OSS_FUNCTION in functions
+
+
+def _way(line: Regel, said: Boeking, reading: Reading) -> Way | None:
+    ledger = reading.setup.ledgers.get(line.grootboek or "")
+    ways = reading.setup.ways
+    if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
+        return ways.foreign(reading.country, ledger.vatRateCode, said.factuurdatum)
+    if ledger is not None and line.btwSoort is None:
+        return ways.of_ledger(ledger, said.factuurdatum)
+    return ways.of_line(ledger, line.btwSoort, {row.btwSoort for row in said.btw}, said.factuurdatum)
+
+
+def _taxes(said: Boeking, setup: Setup, sign: int) -> dict[str | None, Decimal]:
+    """The VAT of each kind of row; foreign VAT under null."""
+    taxes: dict[str | None, Decimal] = {}
+    for row in said.btw:
+        taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + sign * row.btwBedrag
+    foreign = [line.bedrag for line in said.boekingsregels if _is_foreign_tax(line, said, setup)]
+    if foreign:
+        taxes[None] = sign * Decimal(sum(foreign, ZERO))
+    return taxes
+
+
+def _groups(
+    ways: Sequence[Way | None], nets: Sequence[Decimal], taxes: Mapping[str | None, Decimal]
+) -> list[TaxBreakdown]:
+    """The VAT codes of an entry with their bases; the VAT is that of the rows, to the cent."""
+    bases: dict[str | None, Decimal] = {}
+    used: dict[str | None, Way | None] = {}
+    for way, net in zip(ways, nets, strict=True):
+        id = way.code.id if way is not None else None
+        bases[id] = bases.get(id, ZERO) + net
+        used[id] = way
+    groups = []
+    foreign = [id for id, way in used.items() if way is not None and way.rate_code is not None]
+    left = taxes.get(None, ZERO)
+    for id, base in bases.items():
+        way = used[id]
+        if way is None:
+            groups.append(TaxBreakdown(rate=ZERO, base=base, tax=taxes.get(None, ZERO) if not foreign else ZERO))
+            continue
+        if id in foreign:
+            tax = left if id == foreign[-1] else round_to_cents(base * way.code.rate / 100)
+            left -= tax
+        else:
+            tax = taxes.get(way.row, ZERO) if way.row is not None else ZERO
+        groups.append(
+            TaxBreakdown(vat_code_id=id, rate=way.code.rate, category=way.code.category, base=base, tax=tax)
+        )
+    return groups
+
+
+def _line(line: Regel, text: Told, way: Way | None, net: Decimal) -> Line:
+    code = way.code if way is not None else None
+    amounts = _amounts(text, code.rate if code is not None else ZERO, net)
+    return Line(
+        type="item",
+        description=text.description,
+        quantity=text.quantity,
+        unit=text.unit,
+        unit_price=net if text.price is None else text.price,
+        discount_percent=text.discount,
+        vat_code_id=None if code is None else code.id,
+        vat_treatment=None if code is None else code.treatment,
+        vat_rate=None if code is None else code.rate,
+        vat_country=None if code is None else code.country,
+        ledger_account_id=line.grootboek,
+        net=amounts.net,
+        tax=amounts.tax,
+        gross=amounts.gross,
+    )
+
+
+def _amounts(text: Told, rate: Decimal, net: Decimal) -> Amounts:
+    """A line's own amounts. With prices that include VAT its gross is what it charges."""
+    net = round_to_cents(net)
+    gross = text.amount() if text.included else net + round_to_cents(net * rate / 100)
+    return Amounts(net, gross - net, gross)
+
+
+def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> dict[str, Any]:
+    """The entry that undoes another: the same with the opposite sign."""
+    said = Boeking.of(original)
+    kept = ("omschrijving", "grootboek", "kostenplaats", "btwSoort")
+    lines = original["boekingsregels"]
+    return {
+        "factuurnummer": number,
+        "factuurdatum": f"{issued_on.isoformat()}T00:00:00",
+        "klant": {"id": said.klant},
+        "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
+        "factuurbedrag": -Decimal(original["factuurbedrag"]),
+        "betalingstermijn": 0,
+        "boekingsregels": [
+            {**{name: line.get(name) for name in kept if line.get(name) is not None}, "bedrag": -Decimal(line["bedrag"])}
+            for line in lines
+        ],
+        "btw": [{**row, "btwBedrag": -Decimal(row["btwBedrag"] or 0)} for row in original.get("btw") or []],
+    }
+
+
+def credits(note: Mapping[str, Any], number: str) -> bool:
+    """Whether an entry is Polder's credit note of the invoice with that number."""
+    return Boeking.of(note).omschrijving == f"{CREDIT_TEXT}{number}"

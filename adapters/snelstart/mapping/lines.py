@@ -1,0 +1,222 @@
+"""Invoice lines as booked lines, both ways, and what they come to.
+
+A booked line holds a text, a ledger account, an amount without VAT and a VAT kind: no quantity, no price (dossier 3.3).
+So that nothing is lost, whatever the amount alone does not say stands at the end of the text, in one readable form::
+
+    Volkoren brood (2 stuk x 10.00)
+    Advies (1.5 uur x 121.00 -10% incl. btw)
+
+It is written where the quantity is not 1, or there is a unit, a discount, a price with VAT or one with parts of a cent;
+and it is believed only where it comes to the line's amount, so that people may write what they like.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+from adapters.snelstart.mapping.values import MaybeNone, Number, NumberOrZero, Reference, Said, Wire, json_number, refer
+from adapters.snelstart.mapping.vat import Grootboek, Way, Ways
+from gateway.contract.errors import FieldError, Problem
+from gateway.contract.models import ExpectedTotals
+from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
+
+TEXT_LIMIT = 250
+"""The longest text of a line (BOE-0071)."""
+MOST_ROUNDING = Decimal("0.05")
+_NUMBER = r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?"
+_SUFFIX = re.compile(
+    rf"(?P<text>.*) \((?P<quantity>{_NUMBER})(?: (?P<unit>[^()]*?))? x (?P<price>{_NUMBER})"
+    rf"(?: -(?P<discount>{_NUMBER})%)?(?P<included> incl\. btw)?\)",
+    re.DOTALL,
+)
+
+
+class Regel(Wire):
+    """A line of a sales entry."""
+
+    omschrijving: Said = None
+    grootboek: Reference = None
+    bedrag: Number
+    btwSoort: Said = None
+
+
+class BtwRegel(Wire):
+    """The VAT of one kind, in the other vocabulary."""
+
+    btwSoort: str
+    btwBedrag: NumberOrZero
+
+
+BtwRegels = Annotated[list[BtwRegel], MaybeNone]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What lines need to know of an administration."""
+
+    ways: Ways
+    ledgers: Mapping[str, Grootboek]
+    foreign_ledger: str | None = None
+    """The account for foreign VAT, while it is invoiced (dossier 4.9, OSS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A line to write, settled. ``price`` is before discount, positive on a credit note too."""
+
+    description: str
+    quantity: Decimal
+    price: Decimal
+    discount: Decimal
+    unit: str | None
+    way: Way
+    ledger: str
+
+    def amount(self) -> Decimal:
+        """What it charges, with or without VAT as the price is, to the cent."""
+        return round_to_cents(charged(Priced(self.quantity, self.price, self.discount, ZERO, "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """What lines come to: each line without VAT, each VAT code, and the whole."""
+
+    nets: tuple[Decimal, ...]
+    groups: Mapping[str, Amounts]
+    total: Amounts
+
+
+def reckoned(charges: Sequence[Charge], *, includes_tax: bool) -> Reckoned:
+    """Add lines up as they are booked: every line to the cent, VAT once for each code.
+
+    SnelStart wants lines and VAT rows to make the whole to the cent (BOE-0039). Of prices with VAT, the cents by which
+    lines without VAT miss their group's base are put on its largest line.
+    """
+    priced = [Priced(Decimal(1), one.amount(), ZERO, one.way.code.rate, one.way.code.id) for one in charges]
+    sum = add_up(priced, prices_include_tax=includes_tax, rounding="per_rate")
+    nets = [amounts.net for amounts in sum.lines]
+    for group, amounts in sum.groups.items():
+        own = [place for place, one in enumerate(priced) if one.group == group]
+        largest = max(own, key=lambda place: abs(nets[place]))
+        nets[largest] += amounts.net - Decimal(_total([nets[place] for place in own]))
+    return Reckoned(tuple(nets), sum.groups, sum.total)
+
+
+def _total(amounts: Sequence[Decimal]) -> Decimal:
+    total = ZERO
+    for amount in amounts:
+        total += amount
+    return total
+
+
+def entry_amounts(charges: Sequence[Charge], setup: Setup, *, includes_tax: bool, sign: int) -> dict[str, Any]:
+    """The members of a sales entry that hold its lines, VAT rows and total.
+
+    Foreign VAT is no row but a line on its own account (dossier 4.9).
+    """
+    sums = reckoned(charges, includes_tax=includes_tax)
+    lines = [
+        _line(text_of(charge, includes_tax=includes_tax), charge.ledger, sign * net, charge.way.kind)
+        for charge, net in zip(charges, sums.nets, strict=True)
+    ]
+    rows: dict[str, Decimal] = {}
+    foreign = ZERO
+    for group, amounts in sums.groups.items():
+        way = setup.ways.by_id[group]
+        if way.row is not None:
+            rows[way.row] = rows.get(way.row, ZERO) + amounts.tax
+        elif way.rate_code is not None:
+            foreign += amounts.tax
+    if foreign and setup.foreign_ledger is not None:
+        lines.append(_line("Buitenlandse btw", setup.foreign_ledger, sign * foreign, "Geen"))
+    return {
+        "boekingsregels": lines,
+        "btw": [{"btwSoort": row, "btwBedrag": json_number(sign * tax)} for row, tax in rows.items()],
+        "factuurbedrag": json_number(sign * sums.total.gross),
+    }
+
+
+def _line(text: str, ledger: str, amount: Decimal, kind: str) -> dict[str, Any]:
+    return {"omschrijving": text, "grootboek": refer(ledger), "bedrag": json_number(amount), "btwSoort": kind}
+
+
+def text_of(charge: Charge, *, includes_tax: bool) -> str:
+    """The text of a booked line, with what its amount does not say."""
+    bare = charge.quantity == 1 and charge.unit is None and not charge.discount and not includes_tax
+    if bare and charge.price == charge.amount() and _SUFFIX.fullmatch(charge.description) is None:
+        return charge.description
+    unit = f" {charge.unit}" if charge.unit is not None else ""
+    discount = f" -{plain(charge.discount)}%" if charge.discount else ""
+    included = " incl. btw" if includes_tax else ""
+    return f"{charge.description} ({plain(charge.quantity)}{unit} x {plain(charge.price, 2)}{discount}{included})"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a line's text says of it."""
+
+    description: str
+    quantity: Decimal = Decimal(1)
+    unit: str | None = None
+    price: Decimal | None = None
+    discount: Decimal | None = None
+    included: bool = False
+
+    def amount(self) -> Decimal:
+        """What the line charges by its text, to the cent."""
+        return round_to_cents(charged(Priced(self.quantity, self.price or ZERO, self.discount or ZERO, ZERO, "")))
+
+
+def told(text: str | None, net: Decimal, rate: Decimal) -> Told:
+    """What a text says, where that comes to the line's amount; else it is only a text."""
+    whole = Told(text or "")
+    found = _SUFFIX.fullmatch(whole.description)
+    if found is None:
+        return whole
+    discount = found["discount"]
+    said = Told(
+        description=found["text"],
+        quantity=Decimal(found["quantity"]),
+        unit=found["unit"],
+        price=Decimal(found["price"]),
+        discount=None if discount is None else Decimal(discount),
+        included=found["included"] is not None,
+    )
+    if said.included:
+        off = abs(split(said.amount(), rate, prices_include_tax=True).net - net)
+        return said if off <= MOST_ROUNDING else whole
+    return said if said.amount() == net else whole
+
+
+def survives(charge: Charge, *, includes_tax: bool) -> bool:
+    """Whether a line is read back as it was given."""
+    text = text_of(charge, includes_tax=includes_tax)
+    found = _SUFFIX.fullmatch(text)
+    if found is None:
+        return charge.unit is None
+    return (found["text"], found["unit"]) == (charge.description, charge.unit)
+
+
+def differences(expected: ExpectedTotals, total: Amounts) -> dict[str, Decimal]:
+    """By how much each expected total exceeds what the document comes to; those that agree are left out."""
+    return {
+        name: amount - getattr(total, name)
+        for name, amount in expected.given().items()
+        if amount is not None and amount != getattr(total, name)
+    }
+
+
+def mismatch(off: Mapping[str, Decimal]) -> Problem:
+    """``totals_mismatch``, with the exact differences."""
+    return Problem(
+        "totals_mismatch",
+        "These lines come to other totals in SnelStart.",
+        errors=[
+            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
+            for name, by in off.items()
+        ],
+        outcome="not_sent",
+        extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
+    )

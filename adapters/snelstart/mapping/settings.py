@@ -1,0 +1,110 @@
+"""What an administration is set up with: ledger accounts, payment methods, the company itself."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.snelstart.mapping.values import Flag, Guid, Said, Wire
+from adapters.snelstart.mapping.vat import REVENUE, CompanyInfo, Grootboek
+from gateway.contract.adapter import Record
+from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod
+from gateway.contract.models.ledger import AccountType
+
+PAID_WITH: Mapping[str, str] = {"Bank": "bank", "Kas": "cash"}
+"""The kinds of journal that money goes through."""
+BANK_FUNCTIONS = frozenset({"DagboekKas", "DagboekBank", "DagboekGiro", "DagboekVerkoop"})
+OWED_FUNCTIONS = frozenset(
+    {
+        *("DagboekInkoop", "BtwAfteDragenLaag", "BtwAfTeDragenHoog", "BtwAfTeDragenOverig"),
+        *("BtwAfTeDragenVerlegdVerkopen", "BtwAfTeDragenVerlegdInkopen"),
+    }
+)
+CLAIMED_FUNCTIONS = frozenset(
+    {
+        *("BtwTeVorderenLaag", "BtwTeVorderenHoog", "BtwTeVorderenOverig"),
+        *("BtwTeVorderenVerlegd", "BtwTeVorderenVerlegdInkopen"),
+    }
+)
+
+
+class Dagboek(Wire):
+    """A journal. A bank journal's number is that of its ledger account (dossier 2.4)."""
+
+    id: Guid
+    soort: str
+    nummer: int | None = None
+    omschrijving: Said = None
+    nonactief: Flag = False
+
+
+def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
+    """A ledger account as ours."""
+    said = Grootboek.of(raw)
+    account = LedgerAccount(
+        id=said.id,
+        code=str(said.nummer),
+        name=said.omschrijving or str(said.nummer),
+        type=_type(said),
+        archived=said.nonactief,
+    )
+    return Record(
+        account, raw, mapped=frozenset({"id", "nummer", "omschrijving", "rekeningCode", "nonactief"})
+    )
+
+
+def _type(said: Grootboek) -> AccountType:
+    """``rekeningCode`` says balance sheet or not; only the function says more, and most accounts have none."""
+    function = said.grootboekfunctie
+    if said.rekeningCode == "WinstEnVerlies":
+        return "revenue" if function in REVENUE else "expense"
+    if function in BANK_FUNCTIONS | CLAIMED_FUNCTIONS:
+        return "asset"
+    if function in OWED_FUNCTIONS:
+        return "liability"
+    return "equity" if function == "Winstboeking" else "unknown"
+
+
+def payment_method_of(raw: Mapping[str, Any], accounts: Mapping[int, str]) -> Record[PaymentMethod]:
+    """A bank or cash journal as a payment method. ``accounts`` are ids of ledger accounts by number."""
+    said = Dagboek.of(raw)
+    method = PaymentMethod(
+        id=said.id,
+        name=said.omschrijving or str(said.nummer or said.soort),
+        kind=PAID_WITH.get(said.soort),
+        ledger_account_id=accounts.get(said.nummer or 0),
+    )
+    return Record(method, raw, mapped=frozenset({"id", "soort", "nummer", "omschrijving"}))
+
+
+def company_of(raw: Mapping[str, Any]) -> Record[Company]:
+    """The administration as ours. It says no country; its books are in euros."""
+    said = CompanyInfo.of(raw)
+    address = None
+    if said.adres or said.postcode or said.plaats:
+        address = Address(line1=said.adres, postal_code=said.postcode, city=said.plaats)
+    company = Company(
+        id=said.administratieIdentifier,
+        name=_name(said),
+        vat_number=said.btwIdentificatieNummer or said.btwNummer,
+        coc_number=said.kvKNummer,
+        email=said.email,
+        address=address,
+        currency="EUR",
+        accessible=True,
+        allowed_scopes=[],
+    )
+    mapped = ("administratieIdentifier", "administratieNaam", "bedrijfsnaam", "adres", "postcode", "plaats")
+    return Record(
+        company, raw, mapped=frozenset({*mapped, "btwNummer", "btwIdentificatieNummer", "kvKNummer", "email"})
+    )
+
+
+def company_access_of(raw: object) -> CompanyAccess:
+    """The one administration that a connection key opens."""
+    said = CompanyInfo.of(raw)
+    return CompanyAccess(
+        id=said.administratieIdentifier, name=_name(said), accessible=True, allowed_scopes=[]
+    )
+
+
+def _name(said: CompanyInfo) -> str:
+    return said.administratieNaam or said.bedrijfsnaam or said.administratieIdentifier

@@ -1,0 +1,299 @@
+"""VAT codes. SnelStart has none: how a line is taxed is the function of its ledger account, the line's VAT kind and the
+kind of the VAT row, from two vocabularies (dossier 4). Each usual triple is one code here, with an id of our own making.
+
+- ``hoog-2012-10-01``: the kind Hoog at the rate that came into force that day; ``laag-…`` and ``overig-…`` alike
+- ``onbelast`` 0 %, ``vrijgesteld`` exempt, ``verlegd`` domestic reverse charge
+- ``icp-goederen`` and ``icp-diensten`` supplies within the EU, ``export`` outside it
+- ``oss-de-sr``: foreign VAT by country and rate code, only while ``factureerBuitenlandsBtw`` is on
+- ``buiten-btw``: no VAT, on any account that is not for revenue
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+from adapters.snelstart.mapping.contacts import Countries
+from adapters.snelstart.mapping.values import Day, Flag, Guid, MaybeNone, Number, Reference, Said, Wire
+from gateway.contract.adapter import Record
+from gateway.contract.models import VatCode
+from gateway.contract.models.ledger import VatCategory, VatTreatment
+
+ENDLESS = 2400
+"""The year of the last day of a rate without an end; 1900 is that of the first of one without a beginning."""
+BEGINNINGLESS = 1900
+
+
+class Grootboek(Wire):
+    """A ledger account. ``btwSoort`` are the VAT kinds that a line on it may have."""
+
+    id: Guid
+    nummer: int
+    omschrijving: Said = None
+    rekeningCode: Said = None
+    nonactief: Flag = False
+    grootboekfunctie: str
+    btwSoort: Annotated[list[str], MaybeNone] = []
+    vatRateCode: Said = None
+
+
+class Btwtarief(Wire):
+    """A rate of a VAT kind, from a day to a day, both inclusive."""
+
+    btwSoort: str
+    btwPercentage: Number
+    datumVanaf: Day
+    datumTotEnMet: Day
+
+
+class CompanyInfo(Wire):
+    """The administration."""
+
+    administratieIdentifier: Guid
+    administratieNaam: Said = None
+    bedrijfsnaam: Said = None
+    adres: Said = None
+    postcode: Said = None
+    plaats: Said = None
+    btwNummer: Said = None
+    btwIdentificatieNummer: Said = None
+    kvKNummer: Said = None
+    email: Said = None
+    verkoopprijsArtikelbestandExclusiefBtw: bool | None = None
+    artikelcodeSoort: Said = None
+    artikelcodeMaxLengte: int | None = None
+    buitenlandseBtwGrootboek: Reference = None
+    factureerBuitenlandsBtw: Flag = False
+
+
+class ForeignRate(Wire):
+    """A rate of a member state, from a day on."""
+
+    rateCode: str
+    rate: Number
+    validFrom: Day
+
+
+class ForeignRates(Wire):
+    """The rates of one member state, by its three letters."""
+
+    countryCode: str
+    vatRates: Annotated[list[ForeignRate], MaybeNone]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to tax a line: which accounts, the line's kind and the row's kind."""
+
+    code: VatCode
+    functions: frozenset[str] | None
+    """The ledger functions it goes with; null for every account that is in no other way."""
+    kind: str
+    row: str | None = None
+    rate_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    id: str
+    name: str
+    function: str
+    treatment: VatTreatment
+    category: VatCategory
+    row: str | None = None
+
+
+RATED: Mapping[str, tuple[str, VatTreatment]] = {
+    "Hoog": ("VerkopenOmzetHoog", "domestic_high"),
+    "Laag": ("VerkopenOmzetLaag", "domestic_low"),
+    "Overig": ("VerkopenOmzetOverig", "unknown"),
+}
+"""The taxed kinds: the ledger function of each and its treatment. What Overig is the user decides (dossier 4.9)."""
+UNRATED = (
+    _Family("onbelast", "Onbelast (0%)", "VerkopenOmzetOnbelastVerlegd", "zero", "Z"),
+    _Family("verlegd", "Btw verlegd", "VerkopenOmzetOnbelastVerlegd", "reverse_charge", "AE", "VerkopenVerlegd"),
+    _Family("vrijgesteld", "Btw-vrij", "VerkopenBtwVrij", "exempt", "E"),
+    _Family("icp-goederen", "Goederen binnen de EU", "VerkopenExportBinnenEU", "intra_eu_goods", "K"),
+    _Family("icp-diensten", "Diensten binnen de EU", "DienstverleningBinnenEU", "intra_eu_services", "AE"),
+    _Family("export", "Export buiten de EU", "VerkopenExportBuitenEU", "export", "G"),
+)
+UNTAXED_FUNCTION = "VerkopenOmzetOnbelastVerlegd"
+OSS_FUNCTION = "InstallatieTeleverkoopBinnenEUgeen"
+OUTSIDE = Way(
+    VatCode(
+        id="buiten-btw",
+        name="Buiten de btw",
+        code="Geen",
+        rate=Decimal(0),
+        category="O",
+        treatment="outside_scope",
+        direction="sale",
+    ),
+    None,
+    "Geen",
+)
+SALES_FUNCTIONS = frozenset(
+    {*(function for function, _ in RATED.values()), *(family.function for family in UNRATED), OSS_FUNCTION}
+)
+REVENUE = SALES_FUNCTIONS | frozenset(
+    {"VerkoopGlobalisatieLaag", "VerkoopGlobalisatieHoog", "VerkoopGlobalisatieOverig", "BpmVerkopen"}
+)
+
+
+class Ways:
+    """All ways of one administration, in a fixed order, by the id of their code."""
+
+    def __init__(self, ways: Sequence[Way]) -> None:
+        self.by_id: Mapping[str, Way] = {way.code.id: way for way in ways}
+
+    def of_line(self, ledger: Grootboek | None, kind: str | None, rows: Container[str], on: date) -> Way | None:
+        """How a booked line is taxed; null where nothing tells, as its ledger account may be hidden (dossier 2.3).
+
+        ``rows`` are the kinds of the entry's VAT rows: only they tell reverse charge from 0 % (dossier 4.9). Which
+        foreign rate a line on an OSS account has is told by the customer's country: see ``foreign``.
+        """
+        if kind in RATED:
+            return self._rated(kind, on)
+        reversed_charge = "VerkopenVerlegd" in rows
+        if ledger is None:
+            return self.by_id["verlegd"] if reversed_charge else None
+        if ledger.grootboekfunctie == OSS_FUNCTION:
+            return None
+        if ledger.grootboekfunctie == UNTAXED_FUNCTION:
+            return self.by_id["verlegd" if reversed_charge else "onbelast"]
+        fitting = (way for way in self.by_id.values() if way.functions and ledger.grootboekfunctie in way.functions)
+        return next((way for way in fitting if way.kind == "Geen"), OUTSIDE)
+
+    def _rated(self, kind: str, on: date) -> Way | None:
+        return next((way for way in self.by_id.values() if way.kind == kind and in_force(way.code, on)), None)
+
+    def of_ledger(self, ledger: Grootboek, on: date) -> Way:
+        """How a line on an account is taxed by itself."""
+        taxed = next((kind for kind in ledger.btwSoort if kind in RATED), None)
+        kind = "Geen" if "Geen" in ledger.btwSoort else taxed
+        return self.of_line(ledger, kind, (), on) or OUTSIDE
+
+    def foreign(self, country: str | None, rate_code: str | None, on: date) -> Way | None:
+        """The foreign VAT of a country and rate code."""
+        for way in self.by_id.values():
+            named = way.rate_code is not None and (way.code.country, way.rate_code) == (country, rate_code)
+            if named and in_force(way.code, on):
+                return way
+        return None
+
+    def for_treatment(
+        self, treatment: VatTreatment, *, rate: Decimal | None, country: str | None, on: date
+    ) -> Way | None:
+        """The way for a treatment on a day; null where the administration has none."""
+        if treatment == "unknown":
+            return None
+        for way in self.by_id.values():
+            code = way.code
+            if (
+                code.treatment == treatment
+                and (rate is None or code.rate == rate)
+                and (country is None or code.country == country or (code.country is None and country != "NL"))
+                and in_force(code, on)
+            ):
+                return way
+        return None
+
+
+def in_force(code: VatCode, on: date) -> bool:
+    """Whether a code may be used on a day."""
+    return (code.valid_from is None or code.valid_from <= on) and (code.valid_to is None or on <= code.valid_to)
+
+
+def ways_of(
+    rates: Sequence[Btwtarief], foreign: Sequence[ForeignRates], ledgers: Sequence[Grootboek], countries: Countries
+) -> Ways:
+    """All ways: the newest rate of a kind first. Foreign VAT where the administration has an account for its rate."""
+    ways = [_rated(rate) for rate in sorted(rates, key=lambda rate: rate.datumVanaf, reverse=True) if _has_code(rate)]
+    ways.sort(key=lambda way: list(RATED).index(way.kind))
+    ways += [_unrated(family) for family in UNRATED]
+    ways.append(OUTSIDE)
+    accounts = {ledger.vatRateCode for ledger in ledgers if ledger.grootboekfunctie == OSS_FUNCTION}
+    two_letters = {country.landcodeISO: country.landcode for country in countries.values()}
+    for state in sorted(foreign, key=lambda one: one.countryCode):
+        country = two_letters.get(state.countryCode)
+        if country is not None and country != "NL":
+            ways += [way for way in _foreign(country, state) if way.rate_code in accounts]
+    return Ways(ways)
+
+
+def _has_code(rate: Btwtarief) -> bool:
+    return rate.btwSoort in RATED
+
+
+def _rated(rate: Btwtarief) -> Way:
+    function, treatment = RATED[rate.btwSoort]
+    endless = rate.datumTotEnMet.year >= ENDLESS
+    return Way(
+        VatCode(
+            id=f"{rate.btwSoort.lower()}-{rate.datumVanaf.isoformat()}",
+            name=f"Btw {rate.btwSoort.lower()}",
+            code=rate.btwSoort,
+            rate=rate.btwPercentage,
+            category="S" if rate.btwPercentage else "Z",
+            treatment=treatment,
+            direction="sale",
+            country="NL",
+            valid_from=None if rate.datumVanaf.year <= BEGINNINGLESS else rate.datumVanaf,
+            valid_to=None if endless else rate.datumTotEnMet,
+        ),
+        frozenset({function}),
+        rate.btwSoort,
+        f"Verkopen{rate.btwSoort}",
+    )
+
+
+def _unrated(family: _Family) -> Way:
+    return Way(
+        VatCode(
+            id=family.id,
+            name=family.name,
+            code="Geen",
+            rate=Decimal(0),
+            category=family.category,
+            treatment=family.treatment,
+            direction="sale",
+        ),
+        frozenset({family.function}),
+        "Geen",
+        family.row,
+    )
+
+
+def _foreign(country: str, state: ForeignRates) -> list[Way]:
+    """The rates of a member state, each until the day before the next of its kind."""
+    ways = []
+    newest = sorted(state.vatRates, key=lambda rate: rate.validFrom)
+    for rate in newest:
+        later = [other.validFrom for other in newest if other.rateCode == rate.rateCode and other.validFrom > rate.validFrom]
+        suffix = f"-{rate.validFrom.isoformat()}" if later else ""
+        code = VatCode(
+            id=f"oss-{country.lower()}-{rate.rateCode.lower()}{suffix}",
+            name=f"Btw {country} {rate.rateCode}",
+            code=rate.rateCode,
+            rate=rate.rate,
+            category="S",
+            treatment="oss",
+            direction="sale",
+            country=country,
+            valid_from=rate.validFrom,
+            valid_to=None if not later else date.fromordinal(min(later).toordinal() - 1),
+        )
+        ways.append(Way(code, frozenset({OSS_FUNCTION}), "Geen", None, rate.rateCode))
+    return ways
+
+
+def vat_code_of(way: Way) -> Record[VatCode]:
+    """A way as a record; what SnelStart itself calls it is its raw side."""
+    raw: dict[str, Any] = {
+        "grootboekfunctie": sorted(way.functions or ()),
+        "regelBtwSoort": way.kind,
+        "btwBtwSoort": way.row,
+        "vatRateCode": way.rate_code,
+    }
+    return Record(way.code.model_copy(), raw, mapped=frozenset(raw))

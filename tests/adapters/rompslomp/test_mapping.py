@@ -1,0 +1,232 @@
+"""Both ways: what is written reads as it was said, and the guesses about VAT, lines and marks hold."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.rompslomp.mapping import invoices, lines, payments, products, settings, totals
+from adapters.rompslomp.mapping.contacts import contact_body, contact_of
+from gateway.contract.errors import Problem
+from gateway.contract.exact import Json
+from gateway.contract.models import Address, ContactDraft, ExpectedTotals, LineDraft, PaymentDraft, ProductDraft, VatCode
+from gateway.contract.money import add_up
+
+KEY = UUID("1f0c9a7e-0000-4000-8000-000000000000")
+TODAY = date(2024, 3, 2)
+words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=40)
+amounts = st.decimals(min_value="0.00001", max_value=99_999, places=5)
+
+
+def vat_type(id: int, name: str, friendly: str, value: str | None) -> VatCode:
+    return settings.vat_code_of({"id": id, "name": name, "friendly_name": friendly, "value": value}).item
+
+
+CODES = {
+    code.id: code
+    for code in (
+        vat_type(1, "vat_high", "hoog", "0.21"),
+        vat_type(2, "vat_low_new", "laag", "0.09"),
+        vat_type(3, "vat_none", "vrijgesteld", "0.0"),
+        vat_type(4, "vat_reverse_charged", "verlegd", "0.0"),
+        vat_type(5, "vat_high", "Duitsland 19%", "0.19"),
+        vat_type(6, "vat_custom", "aangepast", None),
+    )
+}
+SETUP = lines.Setup(vat_codes=CODES, products={}, rounding_ledger_account_id="77")
+
+
+def refuse(pointer: str, reason: str) -> None:
+    raise Problem("field_unsupported", f"{pointer}: {reason}")
+
+
+@given(name=words, person=words, street=words, city=words, is_person=st.booleans())
+def test_a_contact_reads_as_it_was_written(name: str, person: str, street: str, city: str, is_person: bool) -> None:
+    draft = ContactDraft(
+        kind="person" if is_person else "company",
+        roles=["supplier"],
+        company_name=name,
+        contact_person=person,
+        email="a@b.example",
+        address=Address(street=street, house_number="1", city=city, country="BE"),
+    )
+    body = contact_body(draft.given(), refuse)
+    read = contact_of({"id": 7, **body}).item
+    assert (read.kind, read.roles, read.name) == (draft.kind, ["supplier"], person if is_person else name)
+    assert (read.company_name, read.contact_person, read.email) == (name, person, "a@b.example")
+    assert read.address == Address(line1=f"{street} 1", postal_code=None, city=city, country="BE")
+
+
+def test_a_contact_is_customer_or_supplier_and_never_both() -> None:
+    with pytest.raises(Problem, match="roles"):
+        contact_body({"roles": ["customer", "supplier"]}, refuse)
+    assert contact_body({"address": None}, refuse) == dict.fromkeys(("address", "zipcode", "city", "country_code"))
+    with pytest.raises(Problem, match="street"):
+        contact_body({"address": Address(house_number="3")}, refuse)
+
+
+@given(name=words, price=amounts)
+def test_a_product_reads_as_it_was_written(name: str, price: Decimal) -> None:
+    draft = ProductDraft(name=name, price=price, code="A-1", vat_code_id="1", ledger_account_id="9")
+    line: dict[str, Any] = products.product_body(draft.given())["invoice_line"]
+    read = products.product_of({"id": 7, "invoice_line": line}).item
+    assert (read.name, read.price, read.code, read.vat_code_id, read.ledger_account_id) == (name, price, "A-1", "1", "9")
+    with pytest.raises(Problem, match="without VAT"):
+        products.product_body({"price_includes_tax": True})
+
+
+@given(amount=amounts, out=st.booleans(), description=st.none() | words)
+def test_a_payment_tells_its_invoice_and_hides_the_mark(amount: Decimal, out: bool, description: str | None) -> None:
+    direction = "out" if out else "in"
+    draft = PaymentDraft.model_validate(
+        {
+            "amount": str(amount),
+            "direction": direction,
+            "description": description,
+            "payment_method_id": "5",
+            "allocations": [{"invoice_id": "573784502", "amount": str(amount)}],
+        }
+    )
+    mark = payments.mark_of(payments.settled_invoice(draft) or "", KEY)
+    body = payments.payment_body(draft, TODAY, mark)
+    assert body["description"].endswith("[polder:573784502-1f0c9a7e]")
+    read = payments.payment_of({"id": 7, **body}).item
+    assert (read.amount, read.direction, read.description, read.paid_on) == (amount, direction, description, TODAY)
+    assert [(one.invoice_id, one.amount) for one in read.allocations] == [("573784502", amount)]
+    assert read.unallocated == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amount": "0"},
+        {"amount": "1", "description": "x" * 256},
+        {"amount": "1", "description": "sly [polder:1-00000000]"},
+        {"amount": "1", "payment_method_id": "1", "ledger_account_id": "2"},
+        {"amount": "1", "payment_method_id": "bank"},
+    ],
+)
+def test_a_payment_that_cannot_be_is_refused(wrong: Json) -> None:
+    with pytest.raises(Problem):
+        payments.payment_body(PaymentDraft.model_validate(wrong), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "friendly", "value", "expected"),
+    [
+        ("vat_high", "hoog", "0.21", ("domestic_high", "S", "NL", "21")),
+        ("vat_low", "laag oud (6%)", "0.06", ("domestic_low", "S", "NL", "6")),
+        ("vat_zero", "0%", "0.0", ("zero", "Z", "NL", "0")),
+        ("vat_none", "vrijgesteld", "0.0", ("exempt", "E", "NL", "0")),
+        ("vat_reverse_charged", "verlegd", "0.0", ("reverse_charge", "AE", "NL", "0")),
+        ("vat_high", "Duitsland 19%", "0.19", ("oss", "S", "DE", "19")),
+        ("vat_custom", "FI 25,5%", "0.255", ("oss", "S", "FI", "25.5")),
+        ("vat_high", "EL 24%", "0.24", ("oss", "S", "GR", "24")),
+        ("vat_custom", "aangepast", None, ("unknown", "S", "NL", "0")),
+        ("vat_brand_new", "iets nieuws", "0.05", ("unknown", "S", "NL", "5")),
+    ],
+)
+def test_a_vat_type_is_understood(name: str, friendly: str, value: str | None, expected: tuple[str, ...]) -> None:
+    code = vat_type(1, name, friendly, value)
+    shown = code.model_dump(mode="json")
+    assert (shown["treatment"], shown["category"], shown["country"], shown["rate"]) == expected
+
+
+def drafts(*said: Json) -> list[LineDraft]:
+    return [LineDraft.model_validate({"description": "Iets", **one}) for one in said]
+
+
+def test_lines_settle_what_they_leave_open() -> None:
+    said = drafts(
+        {"unit_price": "10", "vat_treatment": "domestic_low"},
+        {"unit_price": "10", "vat_treatment": "oss", "vat_country": "DE"},
+        {"unit_price": "10", "vat_code_id": "6", "vat_rate": "5.5"},
+    )
+    items = lines.document_of(said, SETUP, prices_include_tax=False).items
+    assert [item.code.id for item in items] == ["2", "5", "6"]
+    bodies = lines.line_bodies(items, -1)
+    assert [body["price_per_unit"] for body in bodies] == ["-10", "-10", "-10"]
+    assert [body.get("vat_rate") for body in bodies] == [None, None, "0.055"]
+    assert lines.is_distance_sale(items)
+
+
+@pytest.mark.parametrize(
+    ("line", "pointer"),
+    [
+        ({"unit_price": "10"}, "/lines/0/vat_code_id"),
+        ({"unit_price": "10", "vat_code_id": "99"}, "/lines/0/vat_code_id"),
+        ({"unit_price": "10", "vat_treatment": "margin"}, "/lines/0/vat_treatment"),
+        ({"unit_price": "10", "vat_treatment": "oss"}, "/lines/0/vat_country"),
+        ({"unit_price": "10", "vat_code_id": "6"}, "/lines/0/vat_rate"),
+        ({"unit_price": "10", "vat_code_id": "1", "vat_rate": "9"}, "/lines/0/vat_rate"),
+        ({"product_id": "12", "vat_code_id": "1"}, "/lines/0/unit_price"),
+    ],
+)
+def test_a_line_that_cannot_be_settled_is_pointed_at(line: Json, pointer: str) -> None:
+    with pytest.raises(Problem) as caught:
+        lines.document_of(drafts(line), SETUP, prices_include_tax=False)
+    assert [error.pointer for error in caught.value.errors] == [pointer]
+
+
+@given(price=st.decimals(min_value="0.01", max_value=9_999, places=2), quantity=st.sampled_from(["1", "3", "12.5", "1000"]))
+def test_a_price_with_vat_is_kept_to_five_decimals_or_more(price: Decimal, quantity: str) -> None:
+    """What is left off a price is never felt: with VAT the line is its gross to within a thousandth of a cent."""
+    net = lines.without_tax(price, Decimal(21), Decimal(quantity))
+    assert -net.as_tuple().exponent >= 5  # type: ignore[operator]  # finite, so the exponent is a number
+    assert abs(net * Decimal(quantity) * Decimal("1.21") - price * Decimal(quantity)) <= Decimal("0.0001")
+
+
+def test_a_known_price_of_a_production_client_comes_out_alike() -> None:
+    """190.08264 makes 230.00 with VAT (dossier §6)."""
+    assert lines.without_tax(Decimal(230), Decimal(21), Decimal(1)) == Decimal("190.08264")
+
+
+@given(st.lists(st.tuples(amounts, st.sampled_from(["1", "0.333", "7"]), st.sampled_from(["1", "2", "3"])), min_size=1))
+def test_totals_are_foreseen_both_ways(drawn: list[tuple[Decimal, str, str]]) -> None:
+    said = drafts(*({"unit_price": str(price), "quantity": q, "vat_code_id": code} for price, q, code in drawn))
+    items = lines.document_of(said, SETUP, prices_include_tax=False).items
+    priced = [lines.Priced(one.quantity, one.price, Decimal(0), one.rate, str(one.rate)) for one in items]
+    ways = totals.foreseen(items)
+    for rounding in totals.ROUNDINGS:
+        assert add_up(priced, prices_include_tax=False, rounding=rounding).total in ways
+    expected = ExpectedTotals(gross=ways[0].gross, net=ways[0].net)
+    document = lines.document_of(said, SETUP, prices_include_tax=False)
+    plan = totals.planned(document, expected, "reject", SETUP)
+    assert plan.certain is all(not totals.gaps(plan.expected, way) for way in ways)
+    with pytest.raises(Problem, match="totals_mismatch"):
+        totals.planned(document, ExpectedTotals(gross=ways[0].gross + 5), "add_line", SETUP)
+
+
+@pytest.mark.parametrize("text", ["Eén regel", "Eerste\nTweede\n\nVierde", "x" * 255 + "\nrest", "Ämtliches"])
+def test_a_description_is_divided_and_joined_again(text: str) -> None:
+    first, rest = lines.divided(text, "/lines/0/description")
+    assert len(first) <= lines.FIRST_LINE
+    assert "\n".join(part for part in (first, rest) if part) == text
+
+
+def test_a_first_line_that_is_too_long_is_refused() -> None:
+    with pytest.raises(Problem, match="255"):
+        lines.divided("x" * 256, "/lines/0/description")
+
+
+def test_lines_that_take_others_places_say_what_becomes_of_each() -> None:
+    assert lines.replaced(["4", "5"], [{"description": "a"}]) == [
+        {"id": 4, "description": "a"},
+        {"id": 5, "_destroy": True},
+    ]
+    assert lines.replaced(["4"], [{"description": "a"}, {"description": "b"}]) == [
+        {"id": 4, "description": "a"},
+        {"description": "b"},
+    ]
+
+
+def test_marks_are_told_from_references_of_others() -> None:
+    assert invoices.credited_by("polder:credit:12") == "12"
+    assert invoices.credited_by("polder:credit:x") is None
+    assert invoices.credited_by("order-12") is None
+    assert invoices.reference_of("order-12", KEY) == "order-12"
+    assert invoices.reference_of(None, KEY) == invoices.reference_of("polder:credit:9", KEY) == f"polder:{KEY}"
