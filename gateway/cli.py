@@ -50,10 +50,10 @@ def serve(
 ) -> None:
     """Run the gateway until it is told to stop."""
     from gateway.serve import run
-    from gateway.settings import Settings
+    from gateway.settings import read_settings
 
     given: dict[str, Any] = {"host": host, "port": port}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
     run(_serve(settings))
 
 
@@ -120,10 +120,10 @@ async def _emulate(provider: str, host: str, port: int) -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
-    from gateway.settings import Settings
+    from gateway.settings import read_settings
     from gateway.store import migrate as bring_up_to_date
 
-    settings = Settings()
+    settings = read_settings()
     settings.make_home()
     bring_up_to_date(settings.database)
     print("The database is up to date.")
@@ -241,17 +241,20 @@ def show_connection(id: Annotated[str, typer.Argument(help="`con_…`")], as_jso
     found = _with_storage(read)
     if found is None:
         _fail(f"there is no connection {id}")
-    _table([_connection_facts(found)], as_json)
+    if as_json:
+        print(json.dumps(_connection_facts(found), indent=2))
+    else:
+        _table([_connection_facts(found)], as_json)
 
 
 @connections.command("check")
 def check_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> None:
     """Call the accounting system with a connection's credentials, and say how that went."""
     from gateway.app import build
-    from gateway.settings import Settings
+    from gateway.settings import read_settings
 
     async def check() -> None:
-        polder = await build(Settings())
+        polder = await build(read_settings())
         try:
             connection = await polder.storage.connections.find(id)
             if connection is None:
@@ -267,10 +270,10 @@ def check_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> No
 def _with_storage(work: Callable[[Any, Any], Awaitable[T]]) -> T:
     from gateway.app import storage_of
     from gateway.engine.clock import SystemClock
-    from gateway.settings import Settings
+    from gateway.settings import read_settings
 
     async def go() -> T:
-        storage = storage_of(Settings())
+        storage = storage_of(read_settings())
         try:
             return await work(storage, SystemClock())
         finally:

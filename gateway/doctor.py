@@ -12,7 +12,7 @@ from gateway.contract.errors import Problem
 from gateway.engine.clock import SystemClock
 from gateway.engine.http import NotSent, Unanswered, Wire
 from gateway.registry import discover
-from gateway.settings import KEY_FILE, Misconfigured, Settings, origins, unknown_variables, variable
+from gateway.settings import KEY_FILE, Misconfigured, Settings, origins, read_settings, unknown_variables, variable
 
 Level = Literal["ok", "warning", "error"]
 PROBE_WAIT = 5.0
@@ -39,7 +39,7 @@ async def examine(environment: Mapping[str, str] | None = None) -> list[Finding]
         Finding("warning", f"{name} is set, but nothing reads it.", "Is it misspelled?")
         for name in unknown_variables(given, adapters.values())
     ]
-    settings = Settings()
+    settings = read_settings()
     findings += await _store(settings)
     findings += list(_files(settings))
     for adapter in adapters.values():

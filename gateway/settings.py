@@ -4,10 +4,13 @@ import base64
 import hashlib
 import hmac
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.contract.adapter import Adapter
@@ -83,8 +86,8 @@ class Settings(BaseSettings):
 
 def _write_private(path: Path, text: str) -> None:
     """Write a file whole or not at all, readable by its owner only; whoever comes second keeps the first one's."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    draft = Path(name)
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{text}\n")
         file.flush()
@@ -108,11 +111,32 @@ def origins(adapter: Adapter, environment: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name, origin in adapter.origins.items():
         url = environment.get(variable(adapter, origin.setting)) or origin.default
-        scheme, separator, rest = url.rstrip("/").partition("://")
-        if scheme not in ("http", "https") or not separator or not rest or set(rest) & set("/?#@ "):
+        if not is_origin(url.rstrip("/")):
             raise Misconfigured(f"{variable(adapter, origin.setting)} must be an origin such as {origin.default}.")
         found[name] = url.rstrip("/")
     return found
+
+
+def is_origin(url: str) -> bool:
+    """Whether a URL is a scheme, a host and perhaps a port, and nothing else."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    named = bool(host) and all(sign.isalnum() or sign in ".-_:" for sign in host)
+    return named and parts.scheme in ("http", "https") and url.lower() == f"{parts.scheme}://{shown}{port}"
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings of the environment, and those that are given. Raises ``Misconfigured``, naming each wrong one."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = "; ".join(f"POLDER_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
+        raise Misconfigured(f"{wrong}. See README.md, Configuration.") from error
 
 
 def variable(adapter: Adapter, setting: str) -> str:

@@ -35,28 +35,28 @@ _OF_THE_CONNECTION = re.compile(
     r"/(provider|credentials|settings|company_id)(/.*)?"
     r"|/lines/\d+/(unit_price|product_id|vat_code_id|vat_treatment|vat_rate|vat_country|ledger_account_id)"
 )
-"""Fields whose rules an adapter or an administration has, such as the settings there are, or a product without a price."""
+"""Fields whose rules are an adapter's or an administration's: the settings there are, a product without a price."""
 
 _KEY = re.compile(r"[!-~]{1,255}")
 _numbers = itertools.count(1)
 
 
-@schemathesis.hook  # type: ignore[untyped-decorator]  # the library leaves it without annotations
-def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+@schemathesis.hook
+def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     """Every write is a new one: a key that two cases share would have the second refused, whatever else it holds."""
     key = case.headers.get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):
         case.headers["Idempotency-Key"] = f"{key[:240]}.{next(_numbers)}"
 
 
-@schemathesis.hook  # type: ignore[untyped-decorator]  # the library leaves it without annotations
-def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
+@schemathesis.hook
+def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Whether a failure is one: what a document cannot say is none."""
     return not (isinstance(failure, RejectedPositiveData) and _is_open(_problem(response)))
 
 
 @schemathesis.check
-def unauthenticated(ctx: CheckContext, response: Response, case: Case) -> None:
+def unauthenticated(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
     """Only run where no key is sent: nothing is answered but that."""
     assert response.status_code == 401, f"{response.status_code} without a key"
     problem = _problem(response)

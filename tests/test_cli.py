@@ -196,7 +196,6 @@ def test_the_doctor_fails_where_nothing_can_work(polder: Command) -> None:
         pytest.param(
             {"POLDER_DEADLINE": "0"},
             "POLDER_DEADLINE",
-            marks=pytest.mark.xfail(strict=True, reason="cli.main lets the settings' ValidationError out"),
         ),
     ],
 )

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from gateway.serve import run
 from gateway.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 60.0
+"""Seconds for a command to say that it runs. Three are enough on a machine that does nothing else."""
 EMULATED = sorted(name for name in discover() if emulator_of(name) is not None)
 SHOWN = [name for name in EMULATED if not discover()[name].example]
 
@@ -55,10 +58,15 @@ class Command:
     def read_until(self, last: str) -> None:
         """Read what is printed up to the line that has this in it."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.printed.append(line.rstrip("\n"))
-            if last in line:
-                return
+        watch = threading.Timer(PATIENCE, self.process.kill)
+        watch.start()
+        try:
+            for line in self.process.stdout:
+                self.printed.append(line.rstrip("\n"))
+                if last in line:
+                    return
+        finally:
+            watch.cancel()
         raise AssertionError(f"it ended before it said {last!r}: {self.printed} {self.complaints}")
 
     def lines(self, beginning: str) -> list[str]:
@@ -123,7 +131,7 @@ def test_every_line_of_the_demonstration_works_as_printed(tmp_path: Path) -> Non
         url = url_in(demo.lines("export POLDER=")[0])
         assert all(f"# {name}" in told for name in SHOWN)
         calls = demo.lines("curl ")
-        assert len(calls) == 5 * len(SHOWN)
+        assert len(calls) >= 5 * len(SHOWN)
         for line in calls:
             kept_promise(line, loads(demo.paste(line)))
         documented(demo, url)
@@ -228,7 +236,8 @@ def answers_as_the_vendor(provider: str, exported: Sequence[str], credentials: s
 
 def url_in(line: str) -> str:
     """The address in a printed line."""
-    return re.findall(r"http://[0-9.]+:\d+", line)[0]
+    found: list[str] = re.findall(r"http://[0-9.]+:\d+", line)
+    return found[0]
 
 
 def nobody_listens(url: str) -> None:

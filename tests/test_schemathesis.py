@@ -128,10 +128,15 @@ async def judge(gateway: Running, home: Path, text: str, *options: str) -> None:
 async def test_with_a_key(system: str, phases: str, tmp_path: Path) -> None:
     async with running(system, tmp_path) as gateway:
         text = configuration(gateway, await ids(gateway), with_key=True)
-        await judge(gateway, tmp_path, text, "--checks", "all", "--exclude-checks", "unauthenticated", "--phases", phases)
+        await judge(
+            gateway, tmp_path, text, "--checks", "all", "--exclude-checks", "unauthenticated", "--phases", phases
+        )
         answered = gateway.answered()
         import os
-        open(f"/tmp/fz/answered-{system}-{phases}.txt","w").write("\n".join(f"{k} {sorted(v)}" for k,v in answered.items()))
+
+        open(f"/tmp/fz/answered-{system}-{phases}.txt", "w").write(
+            "\n".join(f"{k} {sorted(v)}" for k, v in answered.items())
+        )
 
 
 async def test_without_a_key(tmp_path: Path) -> None:

@@ -100,7 +100,6 @@ def test_of_processes_that_make_a_key_file_at_once_all_use_the_same() -> None:
     assert os.listdir(Settings().home) == [KEY_FILE]
 
 
-@pytest.mark.xfail(strict=True, reason="_write_private names its draft by pid and stumbles over one left behind")
 def test_a_draft_that_a_crash_left_behind_is_in_nobodys_way() -> None:
     """In a container every start has the same process id."""
     settings = Settings()
@@ -192,7 +191,6 @@ def test_what_is_no_origin_is_refused_by_the_name_of_its_variable(url: str) -> N
         origins(BOOKS, {"POLDER_BOOKS_API_URL": url})
 
 
-@pytest.mark.xfail(strict=True, reason="origins() does not look at the port or at brackets: every call fails then")
 @pytest.mark.parametrize("url", ["https://books.test:port", "https://books.test:99999", "https://[::1", "https://a\tb"])
 def test_an_origin_that_no_client_can_read_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured, match="POLDER_BOOKS_API_URL"):

@@ -5,7 +5,7 @@ as that number again: ``12345678901.123456789`` in, ``12345678901.123456789`` ou
 ``Decimal`` as a number, and most fast parsers read one through a float; msgspec does both exactly.
 """
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -13,7 +13,21 @@ import msgspec
 Json = Any
 """Any JSON value; a number is an ``int`` where its text is whole, else a ``Decimal``."""
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+LARGEST_EXPONENT = 400
+"""Beyond which a number is refused: spelled out it would take more room than any amount is worth."""
+
+
+def _fraction(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("a number is out of range") from error
+    if abs(value.adjusted()) > LARGEST_EXPONENT:
+        raise ValueError("a number is out of range")
+    return value
+
+
+_decoder = msgspec.json.Decoder(float_hook=_fraction)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -25,7 +39,7 @@ def loads(text: bytes | str) -> Any:
     """Read one JSON value. Raises ``MalformedJson``."""
     try:
         return _decoder.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise MalformedJson(str(error)) from error
 
 

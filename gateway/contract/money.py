@@ -7,7 +7,7 @@ percentage: ``"21"``, never ``0.21``.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer
@@ -17,6 +17,8 @@ INTEGER_DIGITS = 15
 FRACTION_DIGITS = 12
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
+_EXACT = Context(prec=120)
+"""Room for the product of any three decimals that are let in; the default 28 digits would round them unasked."""
 _TEXT = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGITS}}})?")
 PATTERN = rf"^-?[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{FRACTION_DIGITS}}})?$"
 
@@ -52,7 +54,7 @@ def plain(value: Decimal, places: int = 0) -> str:
 
 def round_to_cents(value: Decimal) -> Decimal:
     """Half a cent goes away from zero, as Dutch practice has it (and every system we speak to)."""
-    return value.quantize(CENT, ROUND_HALF_UP)
+    return value.quantize(CENT, ROUND_HALF_UP, _EXACT)
 
 
 class _DecimalSchema:
@@ -115,7 +117,8 @@ class Amounts:
     gross: Decimal
 
     def __add__(self, other: "Amounts") -> "Amounts":
-        return Amounts(self.net + other.net, self.tax + other.tax, self.gross + other.gross)
+        with localcontext(_EXACT):
+            return Amounts(self.net + other.net, self.tax + other.tax, self.gross + other.gross)
 
 
 NOTHING = Amounts(Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
@@ -134,17 +137,19 @@ class Sum:
 
 def charged(line: Priced) -> Decimal:
     """Quantity × unit price, less the discount: exact, not rounded."""
-    return line.quantity * line.unit_price * (100 - line.discount_percent) / 100
+    with localcontext(_EXACT):
+        return line.quantity * line.unit_price * (100 - line.discount_percent) / 100
 
 
 def split(charge: Decimal, rate: Decimal, *, prices_include_tax: bool) -> Amounts:
     """Round a charge to cents, then take the tax at a percentage out of it or put it on top, rounded to cents too."""
-    rounded = round_to_cents(charge)
-    if prices_include_tax:
-        tax = round_to_cents(rounded * rate / (100 + rate))
-        return Amounts(rounded - tax, tax, rounded)
-    tax = round_to_cents(rounded * rate / 100)
-    return Amounts(rounded, tax, rounded + tax)
+    with localcontext(_EXACT):
+        rounded = round_to_cents(charge)
+        if prices_include_tax:
+            tax = round_to_cents(rounded * rate / (100 + rate))
+            return Amounts(rounded - tax, tax, rounded)
+        tax = round_to_cents(rounded * rate / 100)
+        return Amounts(rounded, tax, rounded + tax)
 
 
 def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRounding) -> Sum:
@@ -163,7 +168,8 @@ def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRo
         charges: dict[str, Decimal] = {}
         rates: dict[str, Decimal] = {}
         for line in lines:
-            charges[line.group] = charges.get(line.group, ZERO) + charged(line)
+            with localcontext(_EXACT):
+                charges[line.group] = charges.get(line.group, ZERO) + charged(line)
             rates[line.group] = line.rate
         for group, charge in charges.items():
             groups[group] = split(charge, rates[group], prices_include_tax=prices_include_tax)

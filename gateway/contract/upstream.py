@@ -21,12 +21,13 @@ T2 = TypeVar("T2")
 
 Query = Sequence[tuple[str, str]]
 
-_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_LONGEST_ID = 100
 
 
 def is_id(text: str) -> bool:
     """Whether text may stand in a path as an id: letters, digits, ``_``, ``-`` and inner dots; at most 100."""
-    return _ID.fullmatch(text) is not None and ".." not in text
+    return len(text) <= _LONGEST_ID and _ID.fullmatch(text) is not None
 
 
 def path_of(*segments: str) -> str:

@@ -111,8 +111,9 @@ class KnownFacts:
     async def get(self, connection_id: str, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
         """The fact, loaded if it is not known, or if ``fresh``."""
         key = (connection_id, self._generations.generation(connection_id, slow=True), name)
-        if not fresh and key in self._facts:
-            return self._facts[key]  # type: ignore[no-any-return]  # what load() gave for this name
+        known: T | None = None if fresh else self._facts.get(key)
+        if known is not None:
+            return known
         value: T = await self._flights.share(key, load)
         self._facts[key] = value
         return value

@@ -1,5 +1,6 @@
 """Connections: made, changed and ended; what they reach and what they can do (contract §3)."""
 
+import contextlib
 import secrets
 import string
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from gateway.contract.auth import AccessToken, CredentialKind, OAuth2
+from gateway.contract.auth import AccessToken, CredentialKind, OAuth2, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import CompanyAccess, Connection, ConnectionChange, ConnectionDraft, Health
@@ -221,7 +222,9 @@ class Connections:
         if allowed == connection.allowed_scopes and own.name == connection.company_name:
             return connection
         changed = replace(connection, allowed_scopes=allowed, company_name=own.name, updated_at=self._later(connection))
-        await self._storage.connections.save(changed)
+        await self._storage.connections.amend(
+            connection.id, changed.updated_at, company_name=own.name, allowed_scopes=allowed
+        )
         self._known.pop(connection.id, None)
         return changed
 
@@ -251,7 +254,9 @@ class Connections:
         if problem is not None and problem.code == "connection_needs_reauth":
             status = "needs_reauth"
         if status != connection.status:
-            await self._storage.connections.save(replace(connection, status=status, updated_at=self._later(connection)))
+            # What became of the call is told whether or not its connection's health can be kept.
+            with contextlib.suppress(Problem):
+                await self._storage.connections.amend(connection.id, self._later(connection), status=status)
             self._known.pop(connection.id, None)
 
     def beat(self, connection_id: str, problem: Problem | None) -> None:
@@ -399,6 +404,8 @@ def credentials_of(
             continue
         if not isinstance(value, str) or not value.strip() or len(value) > 4096 or not value.isprintable():
             raise invalid(f"/credentials/{name}", f"{one.title} is a printable text that is not blank.")
+        if isinstance(kind.scheme, StaticToken) and name == kind.scheme.field and not value.isascii():
+            raise invalid(f"/credentials/{name}", f"{one.title} has ASCII characters only.")
     return kind, secrets_of({name: given[name] for name in known if given.get(name) is not None})
 
 

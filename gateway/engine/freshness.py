@@ -57,7 +57,6 @@ def answer_headers(kept: Kept, status: str, now: float) -> dict[str, str]:
         "Age": str(int(now - kept.stored_at)),
         "Cache-Control": "private, no-cache",
         "Cache-Status": status,
-        "Vary": "Authorization",
     }
 
 

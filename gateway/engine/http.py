@@ -5,7 +5,7 @@ Its transports are used without its ``Client``: that adds cookies, redirects and
 
 Every failure is one of two kinds, because a write may be repeated after one and never after the other:
 
-- ``NotSent``: the provider surely did not get the whole request (no connection, no free slot, body not written).
+- ``NotSent``: the provider surely did not get the whole request (no connection, no free slot, not writable).
 - ``Unanswered``: it may have; the answer was late, broken off, or no HTTP at all.
 """
 
@@ -96,7 +96,10 @@ class Wire:
 
         Raises ``NotSent`` or ``Unanswered``.
         """
-        request = self._request(method, origin, target, headers, body, timeouts.within(within))
+        try:
+            request = self._request(method, origin, target, headers, body, timeouts.within(within))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NotSent("the request cannot be written") from error
         started = self._clock.monotonic()
         try:
             async with asyncio.timeout(max(0.001, within)):
@@ -124,9 +127,15 @@ class Wire:
     async def _exchange(self, transport: Transport, request: httpx.Request) -> Reply:
         try:
             response = await transport.handle_async_request(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.PoolTimeout,
+            httpx.UnsupportedProtocol,
+            httpx.LocalProtocolError,
+        ) as error:
             raise NotSent(type(error).__name__) from error
-        except (httpx.WriteError, httpx.WriteTimeout, httpx.LocalProtocolError) as error:
+        except (httpx.WriteError, httpx.WriteTimeout) as error:
             raise Unanswered(type(error).__name__) from error
         except httpx.ReadTimeout as error:
             raise Unanswered("no answer in time", late=True) from error

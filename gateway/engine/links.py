@@ -79,8 +79,9 @@ class LinkBooks:
         """The book of one resource."""
         book: Book | None = self._books.get((connection_id, resource))
         if book is None:
-            book = Book(await self._links.of(connection_id, resource))
-            self._books[connection_id, resource] = book
+            read = Book(await self._links.of(connection_id, resource))
+            # Another request may have read the same meanwhile, and have written in its book already.
+            book = self._books.setdefault((connection_id, resource), read)
         return book
 
     async def put(self, connection_id: str, resource: str, record_id: str, fields: Mapping[str, str | None]) -> None:
@@ -167,16 +168,20 @@ class Claim:
 
     async def grant(self, record_id: str) -> None:
         """The record was made: the values are its own."""
-        for name in self._values:
-            await self._books.put(self._connection_id, self._resource, self._id(name), {_CREATION_KEY: None})
-            await self._books.rename(self._connection_id, self._resource, self._id(name), record_id)
-        self._books.end(self.marks)
+        try:
+            for name in self._values:
+                await self._books.put(self._connection_id, self._resource, self._id(name), {_CREATION_KEY: None})
+                await self._books.rename(self._connection_id, self._resource, self._id(name), record_id)
+        finally:
+            self._books.end(self.marks)
 
     async def release(self) -> None:
         """The record surely was not made."""
-        for name in self._values:
-            await self._books.forget(self._connection_id, self._resource, self._id(name))
-        self._books.end(self.marks)
+        try:
+            for name in self._values:
+                await self._books.forget(self._connection_id, self._resource, self._id(name))
+        finally:
+            self._books.end(self.marks)
 
     def leave(self) -> None:
         """Nobody knows whether the record was made."""

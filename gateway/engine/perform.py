@@ -35,7 +35,7 @@ from gateway.engine.permit import missing_scope, permit_caller, permit_use, reso
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
-from gateway.engine.recording import Recording
+from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of, list_json, model_json
 from gateway.engine.storage import Storage, StoredConnection
 from gateway.engine.tokens import Tokens
@@ -167,7 +167,8 @@ class Engine(Opener):
         up = self._outbound_for(task)
         reader = Reader(task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name)
         try:
-            found = await self._found(reader, task)
+            with nonsense_told():
+                found = await self._found(reader, task)
         except Problem as problem:
             await self.connections.noted(task.connection, problem)
             raise
@@ -223,8 +224,9 @@ class Engine(Opener):
         said = "" if body is None else body.model_dump_json(exclude_unset=True)
         named = self._named(task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable)
         if named is None:
-            return await self._written(task, body)
-        return await self._idempotency.once(named, lambda: self._written(task, body))
+            return await self._written(task, body, UUID(int=self._random.getrandbits(128), version=4))
+        key = uuid5(_CREATION, f"{named.id().hex()}{named.fingerprint.hex()}")
+        return await self._idempotency.once(named, lambda: self._written(task, body, key))
 
     def _named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named | None:
         """The write as its caller named it; None where it has no name."""
@@ -238,11 +240,11 @@ class Engine(Opener):
             call.caller.tenant, connection_id, operation, key, fingerprint_of(*place, body), repeatable=repeatable
         )
 
-    async def _written(self, task: _Task, body: Shape | None) -> Answer:
+    async def _written(self, task: _Task, body: Shape | None, creation_key: UUID) -> Answer:
         up = self._outbound_for(task)
         writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
         try:
-            written = await writer.write(task.call.path.get("id"), body, task.asked, self._creation_key(task))
+            written = await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
         except Problem as problem:
             await self.connections.noted(task.connection, problem)
             raise
@@ -254,12 +256,6 @@ class Engine(Opener):
         if task.operation.shape == "nothing":
             return Answer(task.operation.status, b"", None)
         return Answer(task.operation.status, written)
-
-    def _creation_key(self, task: _Task) -> UUID:
-        key = key_of(task.call.headers.get("idempotency-key"))
-        if key is None:
-            return UUID(int=self._random.getrandbits(128), version=4)
-        return uuid5(_CREATION, "\0".join((task.connection.id, task.operation.name, key)))
 
     async def _raw_once(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
         if not call.operation.is_write:
@@ -276,7 +272,9 @@ class Engine(Opener):
         try:
             reply = await up.exchange(request)
         except Problem as problem:
-            raise problem.as_outcome(up.fate) if request.is_write else problem from problem
+            if request.is_write:
+                problem.as_outcome(up.fate)
+            raise
         finally:
             if request.is_write:
                 self._cache.end_generation(connection.id, slow=True)

@@ -8,7 +8,7 @@ from gateway.contract.adapter import Adapter
 from gateway.contract.errors import Problem, not_found
 from gateway.contract.upstream import Facts, Reply, Request
 
-_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]{1,200}")
+_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,200}")
 _HANDED_ON = ("content-type", "accept")
 _HANDED_BACK = ("etag", "last-modified", "retry-after", "x-page", "x-per-page", "x-total", "content-disposition")
 
@@ -38,7 +38,7 @@ def raw_request(
         adapter.raw.prefix(facts) + "/".join(segments),
         query=tuple(query),
         body=body or None,
-        headers={name: headers[name] for name in _HANDED_ON if name in headers},
+        headers={name: headers[name] for name in _HANDED_ON if headers.get(name, "é").isascii()},
     )
 
 

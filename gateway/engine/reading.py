@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from gateway.contract.adapter import File, FilterValue, Listing, Record, Resource
 from gateway.contract.errors import Problem
@@ -65,8 +66,7 @@ class Reader:
         """A document that belongs to a record."""
         theirs = await self._recording.theirs(self._operation.resource, id)
         document: File = await getattr(self._resource, self._operation.verb)(self._up, theirs)
-        disposition = {"Content-Disposition": f'attachment; filename="{document.name}"'}
-        return Found(document.body, document.media_type, headers=disposition)
+        return Found(document.body, document.media_type, headers={"Content-Disposition": disposition(document.name)})
 
     async def list(self, asked: Asked) -> Found:
         """A window of a list, with filters applied by the system or by us."""
@@ -128,6 +128,8 @@ class Reader:
         return await self._incoming(record)
 
     def _passes(self, record: Record[Any], asked: Asked) -> bool:
+        if getattr(record.item, "archived", False) and "archived" not in asked.include:
+            return False
         return matches(self._operation.resource, record.item, asked.filters)
 
     async def _scan(self, listing: Listing, emulated: Mapping[str, FilterValue], skip: int, limit: int) -> _Matches:
@@ -150,3 +152,10 @@ class Reader:
             if len(found) == limit:
                 return _Matches(found, (position + SCAN_STEP) << _SKIP_BITS)
         return _Matches(found, (start + SCAN_LIMIT) << _SKIP_BITS)
+
+
+def disposition(name: str) -> str:
+    """An attachment of that name (RFC 6266): as it is where a quoted string can hold it, and encoded where not."""
+    plain = "".join(sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in name)
+    encoded = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{encoded}'

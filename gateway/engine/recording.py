@@ -1,9 +1,11 @@
 """What stands between a system's record and ours: ids that survive, fields kept by Polder, fields nobody can hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gateway.contract.adapter import Record, Resource
+from gateway.contract.errors import malformed
 from gateway.contract.models.base import Part, Shape
 from gateway.contract.operations import Operation
 from gateway.engine.links import Book, LinkBooks, translate
@@ -11,6 +13,18 @@ from gateway.engine.upstream import Outbound
 
 CONTROLS = frozenset({"finalize", "expected_totals", "on_rounding"})
 """Fields of a body that tell Polder what to do and stand for nothing in a system."""
+
+
+_TRIPPED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@contextmanager
+def nonsense_told() -> Iterator[None]:
+    """Whatever an adapter trips over in a reply says that the reply makes no sense: ``upstream_malformed``."""
+    try:
+        yield
+    except _TRIPPED as error:
+        raise malformed("The accounting system's answer is not what its documentation promises.") from error
 
 
 def referred_by(operation: Operation) -> Mapping[str, str]:

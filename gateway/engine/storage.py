@@ -91,6 +91,17 @@ class Connections(Protocol):
     async def save(self, connection: StoredConnection) -> None:
         """Replace what is kept of it, all but its credentials. Raises ``conflict`` as ``add`` does."""
 
+    async def amend(
+        self,
+        id: str,
+        updated_at: datetime,
+        *,
+        status: ConnectionStatus | None = None,
+        company_name: str | None = None,
+        allowed_scopes: tuple[str, ...] | None = None,
+    ) -> None:
+        """Replace only what is given, whatever else changed meanwhile. Nothing happens where it is gone."""
+
     async def replace_credentials(self, connection: StoredConnection, credentials: Mapping[str, Secret]) -> None:
         """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step."""
 

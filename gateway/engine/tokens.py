@@ -55,10 +55,12 @@ class Tokens:
         self._observer = observer
         self._known: LRUCache[str, StoredToken] = LRUCache(10_000)
         self._refused: TTLCache[str, _Refused] = TTLCache(10_000, ttl=REFUSAL_KEPT, timer=clock.monotonic)
+        self._epochs: dict[str, int] = {}
         self._flights: Flights[AccessToken] = Flights()
 
     async def current(self, connection: StoredConnection, provider: Provider) -> AccessToken:
         """A token that should work now. Raises ``Problem`` where none can be had."""
+        self._refuse_refused(connection)
         known: StoredToken | None = self._known.get(connection.id)
         if known is not None and self._is_fresh(known):
             return known.token
@@ -69,10 +71,17 @@ class Tokens:
         known: StoredToken | None = self._known.get(connection.id)
         if known is not None and known.token.value != rejected.value and self._is_fresh(known):
             return known.token
-        return await self._flights.share((connection.id,), lambda: self._obtain(connection, provider, rejected))
+        found = rejected
+        for _ in range(2):
+            # A flight that was under way already may bring the very token that was rejected: then the next one counts.
+            found = await self._flights.share((connection.id,), lambda: self._obtain(connection, provider, rejected))
+            if found.value != rejected.value:
+                break
+        return found
 
     def forget(self, connection_id: str) -> None:
-        """The connection's credentials changed or are gone."""
+        """The connection's credentials changed or are gone: what was obtained with the old ones is kept no more."""
+        self._epochs[connection_id] = self._epochs.get(connection_id, 0) + 1
         self._known.pop(connection_id, None)
         self._refused.pop(connection_id, None)
 
@@ -90,9 +99,8 @@ class Tokens:
     async def _obtain(
         self, connection: StoredConnection, provider: Provider, rejected: AccessToken | None
     ) -> AccessToken:
-        refused: _Refused | None = self._refused.get(connection.id)
-        if refused is not None:
-            raise refused.problem()
+        self._refuse_refused(connection)
+        epoch = self._epochs.get(connection.id, 0)
         kind = provider.kind_of(connection)
         if isinstance(kind.scheme, StaticToken):
             return await self._static(connection, kind.scheme, rejected)
@@ -101,9 +109,19 @@ class Tokens:
             self._known[connection.id] = kept
             return kept.token
         try:
-            return await self._renewed(connection, provider, kind, kept)
+            token = await self._renewed(connection, provider, kind, kept)
         except Problem as problem:
             raise self._remember(connection, problem) from problem
+        if isinstance(token, StoredToken):
+            self._known[connection.id] = token
+            return token.token
+        # Whoever asked with credentials that were replaced meanwhile is served, but nobody after them.
+        return token if epoch != self._epochs.get(connection.id, 0) else await self.adopt(connection, token)
+
+    def _refuse_refused(self, connection: StoredConnection) -> None:
+        refused: _Refused | None = self._refused.get(connection.id)
+        if refused is not None:
+            raise refused.problem()
 
     async def adopt(self, connection: StoredConnection, token: AccessToken) -> AccessToken:
         """Keep a token that was received, durably, before anyone may use it."""
@@ -113,16 +131,16 @@ class Tokens:
 
     async def _renewed(
         self, connection: StoredConnection, provider: Provider, kind: CredentialKind, kept: StoredToken | None
-    ) -> AccessToken:
+    ) -> AccessToken | StoredToken:
+        """A token that was received now, or one that somebody else kept meanwhile."""
         if isinstance(kind.scheme, OAuth2):
             return await self._refreshed(connection, provider, kind.scheme, kept)
         fields = await self._storage.connections.credentials(connection)
-        token = await self.make(provider, kind, self.grant(provider, fields, connection.company_id))
-        return await self.adopt(connection, token)
+        return await self.make(provider, kind, self.grant(provider, fields, connection.company_id))
 
     async def _refreshed(
         self, connection: StoredConnection, provider: Provider, scheme: OAuth2, kept: StoredToken | None
-    ) -> AccessToken:
+    ) -> AccessToken | StoredToken:
         """A new pair for the newest refresh token.
 
         Where the reply is lost the same refresh token is tried again: a provider that revokes the old one only when the
@@ -135,22 +153,19 @@ class Tokens:
         )
         for wait in (*REFRESH_WAITS, None):
             try:
-                token = await self.ask(provider, request, lambda reply: self._read(reply, provider, kept.token))
+                return await self.ask(provider, request, lambda reply: self._read(reply, provider, kept.token))
             except Problem as problem:
                 settled = problem.kind.fix != "wait" and problem.code != "upstream_malformed"
                 if settled or wait is None:
                     return await self._overtaken(connection, kept, problem)
                 await self._clock.sleep(wait)
-            else:
-                return await self.adopt(connection, token)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _overtaken(self, connection: StoredConnection, kept: StoredToken, problem: Problem) -> AccessToken:
+    async def _overtaken(self, connection: StoredConnection, kept: StoredToken, problem: Problem) -> StoredToken:
         """A refused refresh token may only mean that another node was faster: then its token is in the journal."""
         newest = await self._storage.tokens.newest(connection)
         if newest is not None and newest.seq != kept.seq and self._is_fresh(newest):
-            self._known[connection.id] = newest
-            return newest.token
+            return newest
         raise problem
 
     def _read(self, reply: Reply, provider: Provider, before: AccessToken | None) -> AccessToken:
@@ -174,6 +189,7 @@ class Tokens:
             problem.upstream,
         )
         self._refused[connection.id] = refused
+        self._known.pop(connection.id, None)
         return refused.problem()
 
     def grant(self, provider: Provider, fields: Mapping[str, Secret], company_id: str | None) -> Grant:

@@ -34,6 +34,12 @@ SHORT_WAIT = 1.0
 """Seconds of ``Retry-After`` that are waited out rather than passed on."""
 
 
+_NEVER_DROPPED = frozenset(
+    {"currency", "exchange_rate", "prices_include_tax", "price_includes_tax", "document_type", "direction", "amount"}
+)
+"""Fields without which an amount would mean something else."""
+_FATES: tuple[Outcome, ...] = ("not_sent", "rejected", "unknown", "applied")
+"""What may be known of a write, the surest last."""
 _NOTHING_DONE = frozenset({"connection_needs_reauth", "upstream_rate_limited"})
 """Refusals at the door: the request was not looked at, so it may be sent again."""
 
@@ -70,7 +76,8 @@ class Pace:
 
     def close(self, connection_id: str, seconds: float) -> None:
         """The provider asked this connection to wait."""
-        self._closed_until[connection_id] = self._clock.monotonic() + seconds
+        until = self._clock.monotonic() + seconds
+        self._closed_until[connection_id] = max(until, self._closed_until.get(connection_id, 0.0))
 
     def wait(self, connection_id: str) -> float:
         """Seconds until the connection may call; 0 for now."""
@@ -98,10 +105,6 @@ class TokenSource:
     replace: Callable[[AccessToken], Awaitable[AccessToken]]
 
 
-def _unheard(problem: Problem | None) -> None:
-    del problem
-
-
 class Outbound:
     """The ``Upstream`` of one request of ours: see ``gateway.contract.upstream.Upstream`` for what each call means."""
 
@@ -117,7 +120,6 @@ class Outbound:
         deadline: float,
         creation_key: UUID,
         drop_unsupported: bool = False,
-        on_answer: Callable[[Problem | None], None] = _unheard,
     ) -> None:
         self._way = way
         self._provider = provider
@@ -128,7 +130,6 @@ class Outbound:
         self._deadline = deadline
         self.creation_key = creation_key
         self._drop_unsupported = drop_unsupported
-        self._on_answer = on_answer
         self._now = way.clock.now()
         self.warnings: list[dict[str, str | None]] = []
         self.fate: Outcome = "not_sent"
@@ -151,7 +152,7 @@ class Outbound:
 
     def unsupported(self, pointer: str, reason: str) -> None:
         """Refuse what the system cannot hold, or warn that it is dropped."""
-        if not self._drop_unsupported:
+        if not self._drop_unsupported or pointer.rpartition("/")[2] in _NEVER_DROPPED:
             raise Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
         self.warn("field_dropped", reason, pointer)
 
@@ -177,25 +178,34 @@ class Outbound:
 
     async def data(self, request: Request) -> Any:
         """Send it, and take the envelope off."""
-        reply = await self.call(request)
+        reply = await self._accepted(request)
         try:
-            return self._provider.adapter.read_envelope(reply)
+            data = self._provider.adapter.read_envelope(reply)
         except Problem:
-            if request.is_write:
-                self.fate = "unknown"
+            self._became(request, "unknown")
             raise
+        self._became(request, "applied")
+        return data
 
     async def call(self, request: Request) -> Reply:
         """Send it, and give the reply if it is a success."""
+        reply = await self._accepted(request)
+        self._became(request, "applied")
+        return reply
+
+    async def _accepted(self, request: Request) -> Reply:
         reply = await self.exchange(request)
-        problem = self._judge(reply)
+        problem = self._provider.adapter.read_error(reply)
         if problem is None:
-            if request.is_write:
-                self.fate = "applied"
             return reply
-        if request.is_write and self.fate != "applied" and problem.code not in _NOTHING_DONE:
-            self.fate = "rejected" if problem.kind.status < 500 else "unknown"
+        if problem.code not in _NOTHING_DONE:
+            self._became(request, "rejected" if problem.kind.status < 500 else "unknown")
         raise problem
+
+    def _became(self, request: Request, fate: Outcome) -> None:
+        """What is known of the writes of this request only ever grows."""
+        if request.is_write and _FATES.index(fate) > _FATES.index(self.fate):
+            self.fate = fate
 
     async def exchange(self, request: Request) -> Reply:
         """Send it, and give the reply whatever it says. A rejected token is replaced once; nothing was done then."""
@@ -204,6 +214,10 @@ class Outbound:
         if self._rejects_token(reply):
             token = await self._tokens.replace(token)
             reply = await self._patiently(request, token)
+        if reply.status == 429:
+            problem = self._provider.adapter.read_error(reply)
+            wait = problem.retry_after if problem is not None else reply.retry_after
+            self._way.pace.close(self._facts.connection_id, wait or 1)
         return reply
 
     def _rejects_token(self, reply: Reply) -> bool:
@@ -212,26 +226,22 @@ class Outbound:
         problem = self._provider.adapter.read_error(reply)
         return problem is not None and problem.code == "connection_needs_reauth"
 
-    def _judge(self, reply: Reply) -> Problem | None:
-        problem = self._provider.adapter.read_error(reply)
-        self._on_answer(problem)
-        if problem is not None and problem.code == "upstream_rate_limited":
-            self._way.pace.close(self._facts.connection_id, problem.retry_after or 1)
-        return problem
-
     async def _patiently(self, request: Request, token: AccessToken) -> Reply:
         """Try a read up to three times, and wait out a short ``Retry-After``."""
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             try:
                 reply = await self._once(request, token)
+            except asyncio.CancelledError:
+                self._became(request, "unknown")
+                raise
             except NotSent as error:
                 if last or not await self._rest(attempt):
                     raise self._unreachable() from error
                 continue
             except Unanswered as error:
                 if request.is_write:
-                    self.fate = "unknown"
+                    self._became(request, "unknown")
                     raise self._unknown(error) from error
                 if error.late or last or not await self._rest(attempt):
                     raise self._unanswered(error) from error
@@ -249,11 +259,11 @@ class Outbound:
         return False
 
     async def _once(self, request: Request, token: AccessToken) -> Reply:
-        await self._admitted()
         started = self._way.clock.monotonic()
         outcome: UpstreamOutcome = "cancelled"
         try:
             async with self._slot():
+                await self._admitted()
                 reply = await self._send(request, token)
             outcome = _outcome_of(reply.status)
             return reply
@@ -328,9 +338,7 @@ class Outbound:
         return self._deadline - self._way.clock.monotonic()
 
     def _unreachable(self) -> Problem:
-        problem = Problem("upstream_unavailable", f"{self._provider.adapter.title} cannot be reached.")
-        self._on_answer(problem)
-        return problem
+        return Problem("upstream_unavailable", f"{self._provider.adapter.title} cannot be reached.")
 
     def _unanswered(self, error: Unanswered) -> Problem:
         title = self._provider.adapter.title
@@ -338,18 +346,15 @@ class Outbound:
             problem = Problem("upstream_timeout", f"{title} did not answer in time.")
         else:
             problem = Problem("upstream_unavailable", f"{title} broke off its answer.")
-        self._on_answer(problem)
         return problem
 
     def _unknown(self, error: Unanswered) -> Problem:
         title = self._provider.adapter.title
-        problem = Problem(
+        return Problem(
             "upstream_timeout",
             f"{title} may or may not have done this: {error}. Look before you repeat it.",
             outcome="unknown",
         )
-        self._on_answer(problem)
-        return problem
 
 
 async def _all_or_none(tasks: Sequence[asyncio.Future[Any]]) -> None:

@@ -13,7 +13,7 @@ from gateway.contract.models.base import Change, Draft, Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
 from gateway.engine.links import SYSTEM_ID, UNIQUE, LinkBooks, kept_values
-from gateway.engine.recording import Recording, referred_by, refuse_unsupported
+from gateway.engine.recording import Recording, nonsense_told, referred_by, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
 
@@ -41,9 +41,11 @@ class Writer:
     async def write(self, id: str | None, body: Shape | None, asked: Asked, creation_key: UUID) -> bytes:
         """Do it; the record as it now is, or nothing for a delete. Raises ``Problem`` with an outcome."""
         try:
-            record = await self._done(id, body, creation_key)
+            with nonsense_told():
+                record = await self._done(id, body, creation_key)
         except Problem as problem:
-            raise problem.as_outcome(self._up.fate) from problem
+            problem.as_outcome(self._up.fate)
+            raise
         if record is None:
             return b""
         return with_warnings(record_json(record, self._provider, asked.include), self._up.warnings)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem, not_found
+from gateway.contract.models.connections import ConnectionStatus
 from gateway.contract.secret import Secret
 from gateway.engine.storage import LinkRow, StoredConnection, StoredKey, StoredToken
 from gateway.store import tables
@@ -150,6 +151,23 @@ class SqlConnections:
                 await _update(transaction, connection)
         except IntegrityError as error:
             raise _taken(connection) from error
+
+    async def amend(
+        self,
+        id: str,
+        updated_at: datetime,
+        *,
+        status: ConnectionStatus | None = None,
+        company_name: str | None = None,
+        allowed_scopes: tuple[str, ...] | None = None,
+    ) -> None:
+        """Replace only what is given, whatever else changed meanwhile. Nothing happens where it is gone."""
+        given = {"status": status, "company_name": company_name, "allowed_scopes": allowed_scopes}
+        values = {name: value for name, value in given.items() if value is not None}
+        table = tables.connections
+        async with self._database.writing() as transaction:
+            amended = update(table).where(table.c.id == id).values(**values, updated_at=updated_at)
+            await transaction.execute(amended)
 
     async def replace_credentials(self, connection: StoredConnection, credentials: Mapping[str, Secret]) -> None:
         """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step.

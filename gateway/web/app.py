@@ -235,6 +235,8 @@ class Application:
 
     def _problem(self, seen: _Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> _Reply:
         seen.code = problem.code
+        if problem.code == "upstream_malformed" and problem.__cause__ is not None:
+            seen.error = problem.__cause__
         told = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=seen.request_id)
         return _Reply(told.status, _encoded(told.headers, problems.MEDIA_TYPE), told.body)
 

@@ -21,10 +21,7 @@ class Facts:
 
 SUBJECTS: Mapping[str, Facts] = {
     "memory": Facts(moving=frozenset({"updatedAt"})),
-    "rompslomp": Facts(
-        moving=frozenset({"price_with_vat", "price_without_vat", "vat_amount"}),
-        exchange=methodcaller("oauth_credentials"),
-    ),
+    "rompslomp": Facts(moving=frozenset({"price_with_vat", "price_without_vat", "vat_amount"})),
     "thenextinvoice": Facts(moving=frozenset({"id"}), exchange=methodcaller("password_credentials")),
 }
 

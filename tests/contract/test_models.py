@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from gateway.contract.exact import loads
+from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.models import (
     Address,
     Change,
@@ -159,12 +159,11 @@ def test_a_whole_number_may_be_spelled_with_a_point(text: bytes) -> None:
     assert ContactDraft.model_validate(body).payment_term_days == 14
 
 
-@pytest.mark.xfail(
-    strict=True, reason="contacts._whole makes an int of any exponent: 1e1000000 blocks for half a minute"
-)
 def test_a_vast_number_of_days_is_refused_quickly() -> None:
     before = time.process_time()
-    wrong(ContactDraft, loads(b'{"company_name": "a", "payment_term_days": 1e100000}'))
+    wrong(ContactDraft, {"company_name": "a", "payment_term_days": Decimal("1e100000")})
+    with pytest.raises(MalformedJson):
+        loads(b'{"company_name": "a", "payment_term_days": 1e100000}')
     assert time.process_time() - before < 0.05
 
 
@@ -335,7 +334,6 @@ def test_a_line_that_can_be_booked_is_taken(said: dict[str, Any]) -> None:
     assert LineDraft.model_validate({"description": "x", **said}).given().keys() == {"description", *said}
 
 
-@pytest.mark.xfail(strict=True, reason="LineDraft.vat_rate has no bounds: at -100 money.split divides by zero")
 @pytest.mark.parametrize("rate", ["-21", "-100", "100000"])
 def test_a_vat_rate_is_a_percentage_that_can_be_charged(rate: str) -> None:
     wrong(LineDraft, {"description": "x", "unit_price": "1", "vat_rate": rate})

@@ -32,7 +32,7 @@ NO_IDS = [
     ),
     *("a&b", "a=b", "a+b", "a:b", "a@b", "a*b", "$filter", "~", "a" * 101, "http://evil.test/", "//evil.test"),
 ]
-IDS = ["1", "42", "a", "A-b_c.d", "7e3f2c1a-0b9d-4c8e-9f10-1234567890ab", "-1", "_", "a.", "a.b.c", "a" * 100]
+IDS = ["1", "42", "a", "A-b_c.d", "7e3f2c1a-0b9d-4c8e-9f10-1234567890ab", "-1", "_", "a.b.c", "a" * 100]
 
 
 @pytest.mark.parametrize("text", NO_IDS)
@@ -62,7 +62,6 @@ def test_a_path_has_as_many_segments_as_were_given_or_is_refused(text: str) -> N
         assert text not in (".", "..")
 
 
-@pytest.mark.xfail(strict=True, reason="models.base.Id lets through ids that is_id refuses: '..', '.x', 'a..b'")
 @pytest.mark.parametrize("text", ["..", ".", ".hidden", "a..b"])
 def test_a_body_names_only_what_could_stand_in_a_path(text: str) -> None:
     with pytest.raises(ValueError, match="contact_id"):

@@ -160,7 +160,6 @@ class Stage:
     clock: ManualClock = field(default_factory=ManualClock)
     pace: Pace = field(default_factory=Pace)
     tokens: Tokens = field(default_factory=Tokens)
-    answers: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         wire = Wire(self.clock, lambda origin: self.books)
@@ -179,7 +178,6 @@ class Stage:
             deadline=self.clock.monotonic() + seconds,
             creation_key=UUID(int=1),
             drop_unsupported=drop,
-            on_answer=lambda problem: self.answers.append(None if problem is None else problem.code),
         )
 
 

@@ -229,7 +229,6 @@ async def test_a_static_token_that_was_changed_replaces_the_old_one(desk: Desk) 
     assert (await desk.tokens.current(static, PROVIDER)).value.reveal() == "static-2"
 
 
-@pytest.mark.xfail(strict=True, reason="a refused token stays in Tokens._known, and current() looks there first")
 async def test_a_refused_static_token_is_not_given_again_for_a_minute(desk: Desk) -> None:
     static = connection(type="token")
     token = await desk.tokens.current(static, PROVIDER)
@@ -244,7 +243,6 @@ async def test_connections_have_tokens_of_their_own(desk: Desk) -> None:
     assert (one.value.reveal(), two.value.reveal()) == ("t1", "t2")
 
 
-@pytest.mark.xfail(strict=True, reason="replace() joins a flight of current(), which may give back the rejected token")
 async def test_a_replacement_is_never_the_token_that_was_rejected(desk: Desk) -> None:
     journal = desk.storage.tokens
     journal.rows[CONNECTION.id] = [StoredToken(1, AccessToken(Secret("revoked"), START + timedelta(hours=1)), START)]
@@ -258,9 +256,6 @@ async def test_a_replacement_is_never_the_token_that_was_rejected(desk: Desk) ->
     assert await replacing == "t1"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a flight begun with the old credentials appends its token after they were replaced"
-)
 async def test_a_token_of_credentials_that_were_replaced_meanwhile_is_not_used(desk: Desk) -> None:
     desk.hold = asyncio.Event()
     flight = asyncio.ensure_future(desk.current())

@@ -1,7 +1,7 @@
 """What lines come to, and whether that is what the caller expects (contract §4, ``expected_totals``).
 
 How Rompslomp rounds is not documented and none of its recorded lines needs rounding (dossier §6), so totals are
-foreseen in each way it may round. Where the ways differ and one of them is expected, only a concept can tell which it is.
+foreseen in each way it may round. Where the ways differ and one of them is expected, only a concept can tell which.
 """
 
 from collections.abc import Mapping, Sequence

@@ -205,7 +205,7 @@ def _address_body(
 
 def _parts(address: Address, countries: Countries) -> dict[str, Any]:
     given = address.given()
-    parts = {}
+    parts: dict[str, Any] = {}
     if given.keys() & {"line1", "street", "house_number", "house_number_addition"}:
         parts["straat"] = address.first_line()
     parts |= {

@@ -12,7 +12,18 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from adapters.snelstart.mapping.lines import BtwRegels, Regel, Setup, Told, told
-from adapters.snelstart.mapping.values import Day, Guid, MaybeNone, Moment, Number, NumberOrZero, Reference, Said, Wire
+from adapters.snelstart.mapping.values import (
+    Day,
+    Guid,
+    MaybeNone,
+    Moment,
+    Number,
+    NumberOrZero,
+    Reference,
+    Said,
+    Wire,
+    json_number,
+)
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Way
 from gateway.contract.adapter import Record
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
@@ -29,10 +40,13 @@ HOLDS = frozenset(
 )
 CREDIT_TEXT = "Creditfactuur bij "
 """How the text of a credit note that Polder makes begins; the number of the invoice follows."""
+JOINED = "verkoopfactuur"
+"""Where the invoice stands in an entry that was joined to it."""
 MAPPED = frozenset(
     {
-        *("verkoopBoeking", "modifiedOn", "openstaandSaldo", "factuurnummer", "vervalDatum", "relatie", "factuurDatum"),
-        *("factuurBedrag", "boeking"),
+        *("id", "verkoopBoeking", "modifiedOn", "openstaandSaldo", "factuurnummer", "vervalDatum", "relatie"),
+        *("factuurDatum", "factuurBedrag", "factuurdatum", "factuurbedrag", "klant", "omschrijving"),
+        *("betalingstermijn", "boekingsregels", "btw", JOINED),
     }
 )
 
@@ -47,7 +61,7 @@ class Boeking(Wire):
     omschrijving: Said = None
     factuurbedrag: Number
     boekingsregels: Annotated[list[Regel], MaybeNone]
-    btw: BtwRegels = []
+    btw: BtwRegels
 
 
 class Factuur(Wire):
@@ -66,18 +80,25 @@ class Factuur(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an invoice is read with: the administration, today, and the customer's country where a rate depends on it."""
+    """What an entry is read with: the administration, and the customer's country where a rate depends on it."""
 
     setup: Setup
-    today: date
     country: str | None = None
 
 
+def joined(boeking: Mapping[str, Any], factuur: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry with the invoice it shows up as."""
+    return {**boeking, JOINED: factuur}
+
+
 def invoice_of(
-    raw: Mapping[str, Any], boeking: Mapping[str, Any] | None, reading: Reading, *, credited: bool = False
+    raw: Mapping[str, Any], today: date, reading: Reading | None = None, *, credited: bool = False
 ) -> Record[Invoice]:
-    """A sales invoice, with its entry where lines are wanted. ``credited``: a credit note undoes it in full."""
-    said = Factuur.of(raw)
+    """A sales invoice: as it is listed, or with ``reading`` an entry joined to its invoice, lines and all.
+
+    ``credited``: a credit note undoes it in full.
+    """
+    said = Factuur.of(raw if reading is None else raw.get(JOINED))
     sign = -1 if said.factuurBedrag < 0 else 1
     gross, open_ = sign * said.factuurBedrag, sign * said.openstaandSaldo
     invoice = Invoice(
@@ -93,14 +114,12 @@ def invoice_of(
         currency="EUR",
         prices_include_tax=False,
         totals=Totals(gross=gross, paid=gross - open_, open=open_),
-        is_overdue=open_ > 0 and said.vervalDatum is not None and said.vervalDatum < reading.today,
+        is_overdue=open_ > 0 and said.vervalDatum is not None and said.vervalDatum < today,
         updated_at=said.modifiedOn,
     )
-    whole = dict(raw)
-    if boeking is not None:
-        whole["boeking"] = boeking
-        _fill(invoice, Boeking.of(boeking), reading, sign)
-    return Record(invoice, {**whole, "id": invoice.id}, mapped=MAPPED | {"id"})
+    if reading is not None:
+        _fill(invoice, Boeking.of(raw), reading, sign)
+    return Record(invoice, raw, mapped=MAPPED)
 
 
 def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentStatus:
@@ -142,8 +161,13 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
 def _is_foreign_tax(line: Regel, said: Boeking, setup: Setup) -> bool:
     if setup.foreign_ledger is None or line.grootboek != setup.foreign_ledger:
         return False
-    functions = {setup.ledgers[one.grootboek].grootboekfunctie for one in said.boekingsregels if one.grootboek in setup.ledgers}
-    return OSS_FUNCTION in functions
+    return is_foreign(said, setup)
+
+
+def is_foreign(said: Boeking, setup: Setup) -> bool:
+    """Whether an entry has lines with foreign VAT."""
+    ledgers = (setup.ledgers.get(line.grootboek or "") for line in said.boekingsregels)
+    return any(ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION for ledger in ledgers)
 
 
 def _way(line: Regel, said: Boeking, reading: Reading) -> Way | None:
@@ -190,9 +214,7 @@ def _groups(
             left -= tax
         else:
             tax = taxes.get(way.row, ZERO) if way.row is not None else ZERO
-        groups.append(
-            TaxBreakdown(vat_code_id=id, rate=way.code.rate, category=way.code.category, base=base, tax=tax)
-        )
+        groups.append(TaxBreakdown(vat_code_id=id, rate=way.code.rate, category=way.code.category, base=base, tax=tax))
     return groups
 
 
@@ -234,13 +256,16 @@ def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> di
         "factuurdatum": f"{issued_on.isoformat()}T00:00:00",
         "klant": {"id": said.klant},
         "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
-        "factuurbedrag": -Decimal(original["factuurbedrag"]),
+        "factuurbedrag": json_number(-said.factuurbedrag),
         "betalingstermijn": 0,
         "boekingsregels": [
-            {**{name: line.get(name) for name in kept if line.get(name) is not None}, "bedrag": -Decimal(line["bedrag"])}
+            {
+                **{name: line[name] for name in kept if line.get(name) is not None},
+                "bedrag": json_number(-Decimal(line["bedrag"])),
+            }
             for line in lines
         ],
-        "btw": [{**row, "btwBedrag": -Decimal(row["btwBedrag"] or 0)} for row in original.get("btw") or []],
+        "btw": [{"btwSoort": row.btwSoort, "btwBedrag": json_number(-row.btwBedrag)} for row in said.btw],
     }
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from adapters.snelstart.mapping.values import MaybeNone, Number, NumberOrZero, Reference, Said, Wire, json_number, refer
 from adapters.snelstart.mapping.vat import Grootboek, Way, Ways
 from gateway.contract.errors import FieldError, Problem
@@ -49,7 +51,7 @@ class BtwRegel(Wire):
     btwBedrag: NumberOrZero
 
 
-BtwRegels = Annotated[list[BtwRegel], MaybeNone]
+BtwRegels = Annotated[list[BtwRegel], MaybeNone, Field(default_factory=list)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,7 @@ def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
         type=_type(said),
         archived=said.nonactief,
     )
-    return Record(
-        account, raw, mapped=frozenset({"id", "nummer", "omschrijving", "rekeningCode", "nonactief"})
-    )
+    return Record(account, raw, mapped=frozenset({"id", "nummer", "omschrijving", "rekeningCode", "nonactief"}))
 
 
 def _type(said: Grootboek) -> AccountType:
@@ -101,9 +99,7 @@ def company_of(raw: Mapping[str, Any]) -> Record[Company]:
 def company_access_of(raw: object) -> CompanyAccess:
     """The one administration that a connection key opens."""
     said = CompanyInfo.of(raw)
-    return CompanyAccess(
-        id=said.administratieIdentifier, name=_name(said), accessible=True, allowed_scopes=[]
-    )
+    return CompanyAccess(id=said.administratieIdentifier, name=_name(said), accessible=True, allowed_scopes=[])
 
 
 def _name(said: CompanyInfo) -> str:

@@ -1,5 +1,5 @@
-"""VAT codes. SnelStart has none: how a line is taxed is the function of its ledger account, the line's VAT kind and the
-kind of the VAT row, from two vocabularies (dossier 4). Each usual triple is one code here, with an id of our own making.
+"""VAT codes. SnelStart has none: how a line is taxed is the function of its ledger account, the line's VAT kind and
+the kind of the VAT row, from two vocabularies (dossier 4). Each usual triple is a code here, its id of our own making.
 
 - ``hoog-2012-10-01``: the kind Hoog at the rate that came into force that day; ``laag-…`` and ``overig-…`` alike
 - ``onbelast`` 0 %, ``vrijgesteld`` exempt, ``verlegd`` domestic reverse charge
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
+
+from pydantic import Field
 
 from adapters.snelstart.mapping.contacts import Countries
 from adapters.snelstart.mapping.values import Day, Flag, Guid, MaybeNone, Number, Reference, Said, Wire
@@ -34,7 +36,7 @@ class Grootboek(Wire):
     rekeningCode: Said = None
     nonactief: Flag = False
     grootboekfunctie: str
-    btwSoort: Annotated[list[str], MaybeNone] = []
+    btwSoort: Annotated[list[str], MaybeNone] = Field(default_factory=list)
     vatRateCode: Said = None
 
 
@@ -153,7 +155,7 @@ class Ways:
         ``rows`` are the kinds of the entry's VAT rows: only they tell reverse charge from 0 % (dossier 4.9). Which
         foreign rate a line on an OSS account has is told by the customer's country: see ``foreign``.
         """
-        if kind in RATED:
+        if kind is not None and kind in RATED:
             return self._rated(kind, on)
         reversed_charge = "VerkopenVerlegd" in rows
         if ledger is None:
@@ -270,7 +272,8 @@ def _foreign(country: str, state: ForeignRates) -> list[Way]:
     ways = []
     newest = sorted(state.vatRates, key=lambda rate: rate.validFrom)
     for rate in newest:
-        later = [other.validFrom for other in newest if other.rateCode == rate.rateCode and other.validFrom > rate.validFrom]
+        of_kind = [other.validFrom for other in newest if other.rateCode == rate.rateCode]
+        later = [day for day in of_kind if day > rate.validFrom]
         suffix = f"-{rate.validFrom.isoformat()}" if later else ""
         code = VatCode(
             id=f"oss-{country.lower()}-{rate.rateCode.lower()}{suffix}",

@@ -28,7 +28,9 @@ Roles = Annotated[list[Role], Field(min_length=1, max_length=2)]
 
 def _whole(value: object) -> object:
     """98.0 is a whole number in JSON Schema, and so it is here."""
-    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+    if isinstance(value, Decimal) and abs(value) < 1_000_000 and value == value.to_integral_value():
+        return int(value)
+    return value
 
 
 TermDays = Annotated[int, Field(ge=0, le=3650), BeforeValidator(_whole)]

@@ -42,7 +42,7 @@ class LineDraft(Part):
     discount_percent: Annotated[Percentage, Field(ge=0, le=100)] | None = None
     vat_code_id: Id | None = None
     vat_treatment: VatTreatment | None = Field(default=None, description="Instead of a code: Polder finds the code.")
-    vat_rate: Percentage | None = None
+    vat_rate: Annotated[Percentage, Field(ge=0, le=100)] | None = None
     vat_country: Country | None = None
     ledger_account_id: Id | None = None
 

@@ -14,7 +14,7 @@ from gateway.web.document.schemas import Schema, ref
 
 Object = dict[str, Any]
 
-ID_PATTERN = r"^[A-Za-z0-9_-](\.?[A-Za-z0-9_-])*\.?$"
+ID_PATTERN = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 """What ``is_id`` accepts, but for its length."""
 
 _TEXT_FILTER: Schema = {

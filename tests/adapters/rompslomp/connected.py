@@ -32,7 +32,7 @@ class Connected:
         """One request below the connection, fresh from Rompslomp."""
         headers = {"content-type": "application/json", "cache-control": "no-cache"}
         content = None if body is None else dumps(body)
-        url = f"/v1/connections/{self.connection}/{path}"
+        url = f"/v1/connections/{self.connection}/{path}".rstrip("/")
         return await self.house.client.request(method, url, content=content, headers=headers)
 
     async def ask(self, method: str, path: str, body: object = None) -> Json:

@@ -1,4 +1,4 @@
-"""Every refusal that is documented or guessed becomes the right problem, whole and in English where it is understood."""
+"""Every refusal that is documented or guessed becomes the right problem, whole, and in English where understood."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def refusal(status: int, kind: str, message: str, **headers: str) -> Problem:
         (404, "client.not_found.endpoint", "Endpoint does not exist", "not_found"),
         (400, "client.parameters.malformed_json", "De JSON is ongeldig.", "upstream_rejected"),
         (422, "client.parameters.unpermitted_parameters", "found unpermitted parameters: x", "upstream_rejected"),
-        (422, "client.parameters.validation", "Product is invalid: Stuksprijs moet opgegeven zijn.", "upstream_rejected"),
+        (422, "client.parameters.validation", "Product is invalid: Stuksprijs is geen getal.", "upstream_rejected"),
         (422, "client.parameters.validation", "Contact is invalid: Contact number is al in gebruik.", "conflict"),
         (422, "client.parameters.validation", "Factuur is invalid: Factuur is al gepubliceerd.", "conflict"),
         (409, "client.parameters.validation", "Bezet", "conflict"),
@@ -101,7 +101,9 @@ def test_waiting_is_passed_on(header: str, wait: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"42", b"[]", b'{"error": 1}', b'{"error": {"message": 3}}'])
-@pytest.mark.parametrize(("status", "code"), [(401, "connection_needs_reauth"), (404, "not_found"), (502, "upstream_unavailable")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "connection_needs_reauth"), (404, "not_found"), (502, "upstream_unavailable")]
+)
 def test_a_refusal_without_a_body_goes_by_its_status(body: bytes, status: int, code: str) -> None:
     problem = read_error(Reply(status, {}, body))
     assert problem is not None
@@ -118,7 +120,8 @@ def test_root_keys_are_taken_out_strictly() -> None:
     assert read_envelope(Reply(204, {}, b"")) is None
     assert record_in({"contact": {"id": 1}}, "contact") == {"id": 1}
     assert records_in({"contacts": [{"id": 1}]}, "contacts") == [{"id": 1}]
-    for wrong in (None, {}, {"contacts": {}}, {"contact": [], "contacts": [1]}, {"message": "x"}):
+    malformed: list[object] = [None, {}, {"contacts": {}}, {"contact": [], "contacts": [1]}, {"message": "x"}]
+    for wrong in malformed:
         with pytest.raises(Problem, match="upstream_malformed"):
             record_in(wrong, "contact")
         with pytest.raises(Problem, match="upstream_malformed"):

@@ -13,8 +13,16 @@ from adapters.rompslomp.mapping import invoices, lines, payments, products, sett
 from adapters.rompslomp.mapping.contacts import contact_body, contact_of
 from gateway.contract.errors import Problem
 from gateway.contract.exact import Json
-from gateway.contract.models import Address, ContactDraft, ExpectedTotals, LineDraft, PaymentDraft, ProductDraft, VatCode
-from gateway.contract.money import add_up
+from gateway.contract.models import (
+    Address,
+    ContactDraft,
+    ExpectedTotals,
+    LineDraft,
+    PaymentDraft,
+    ProductDraft,
+    VatCode,
+)
+from gateway.contract.money import Priced, add_up
 
 KEY = UUID("1f0c9a7e-0000-4000-8000-000000000000")
 TODAY = date(2024, 3, 2)
@@ -74,7 +82,8 @@ def test_a_product_reads_as_it_was_written(name: str, price: Decimal) -> None:
     draft = ProductDraft(name=name, price=price, code="A-1", vat_code_id="1", ledger_account_id="9")
     line: dict[str, Any] = products.product_body(draft.given())["invoice_line"]
     read = products.product_of({"id": 7, "invoice_line": line}).item
-    assert (read.name, read.price, read.code, read.vat_code_id, read.ledger_account_id) == (name, price, "A-1", "1", "9")
+    assert (read.name, read.price, read.code) == (name, price, "A-1")
+    assert (read.vat_code_id, read.ledger_account_id) == ("1", "9")
     with pytest.raises(Problem, match="without VAT"):
         products.product_body({"price_includes_tax": True})
 
@@ -172,7 +181,7 @@ def test_a_line_that_cannot_be_settled_is_pointed_at(line: Json, pointer: str) -
     assert [error.pointer for error in caught.value.errors] == [pointer]
 
 
-@given(price=st.decimals(min_value="0.01", max_value=9_999, places=2), quantity=st.sampled_from(["1", "3", "12.5", "1000"]))
+@given(st.decimals(min_value="0.01", max_value=9_999, places=2), st.sampled_from(["1", "3", "12.5", "1000"]))
 def test_a_price_with_vat_is_kept_to_five_decimals_or_more(price: Decimal, quantity: str) -> None:
     """What is left off a price is never felt: with VAT the line is its gross to within a thousandth of a cent."""
     net = lines.without_tax(price, Decimal(21), Decimal(quantity))
@@ -189,7 +198,7 @@ def test_a_known_price_of_a_production_client_comes_out_alike() -> None:
 def test_totals_are_foreseen_both_ways(drawn: list[tuple[Decimal, str, str]]) -> None:
     said = drafts(*({"unit_price": str(price), "quantity": q, "vat_code_id": code} for price, q, code in drawn))
     items = lines.document_of(said, SETUP, prices_include_tax=False).items
-    priced = [lines.Priced(one.quantity, one.price, Decimal(0), one.rate, str(one.rate)) for one in items]
+    priced = [Priced(one.quantity, one.price, Decimal(0), one.rate, str(one.rate)) for one in items]
     ways = totals.foreseen(items)
     for rounding in totals.ROUNDINGS:
         assert add_up(priced, prices_include_tax=False, rounding=rounding).total in ways

@@ -1,0 +1,150 @@
+"""Articles as products, both ways. The revenue group of an article decides its ledger account and VAT (dossier 2.4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from adapters.snelstart.mapping.lines import Setup
+from adapters.snelstart.mapping.values import (
+    Flag,
+    Guid,
+    Moment,
+    NumberOrZero,
+    Reference,
+    Said,
+    Wire,
+    json_number,
+    refer,
+)
+from adapters.snelstart.mapping.vat import CompanyInfo, Way
+from gateway.contract.adapter import Record
+from gateway.contract.errors import invalid
+from gateway.contract.models import Product
+
+SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
+HOLDS = frozenset({*SAME, "price", "price_includes_tax", "vat_code_id", "ledger_account_id"})
+NOT_WRITTEN = frozenset(
+    {"isHoofdartikel", "subartikelen", "uri", "modifiedOn", "technischeVoorraad", "vrijeVoorraad", "extraVelden"}
+)
+"""Members of an article that the write model lacks or that are read-only (dossier 3.2)."""
+MAPPED = frozenset({*SAME.values(), "id", "verkoopprijs", "artikelOmzetgroep", "modifiedOn", "isNonActief"})
+CODE_LENGTH = 25
+"""The length of a code that is made here, where the administration names no other."""
+
+
+class Artikel(Wire):
+    """An article."""
+
+    id: Guid
+    artikelcode: Said = None
+    omschrijving: Said = None
+    artikelOmzetgroep: Reference = None
+    verkoopprijs: NumberOrZero
+    eenheid: Said = None
+    modifiedOn: Moment | None = None
+    isNonActief: Flag = False
+
+
+class Omzetgroep(Wire):
+    """A revenue group: the account and the VAT kind that its articles are sold with."""
+
+    id: Guid
+    nummer: int
+    omschrijving: Said = None
+    verkoopGrootboekNederlandIdentifier: Reference = None
+    verkoopNederlandBtwSoort: Said = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What products need to know: the administration, its revenue groups by number, and the day it is."""
+
+    setup: Setup
+    groups: Sequence[Omzetgroep]
+    company: CompanyInfo
+    today: date
+
+    @property
+    def price_includes_tax(self) -> bool:
+        """Whether the administration's article prices include VAT: one setting for all of them (dossier 3.12)."""
+        return self.company.verkoopprijsArtikelbestandExclusiefBtw is False
+
+    def group(self, id: str | None) -> Omzetgroep | None:
+        """A revenue group by its id."""
+        return next((group for group in self.groups if group.id == id), None)
+
+    def way_of(self, group: Omzetgroep) -> Way | None:
+        """How the articles of a group are taxed today."""
+        ledger = self.setup.ledgers.get(group.verkoopGrootboekNederlandIdentifier or "")
+        return self.setup.ways.of_line(ledger, group.verkoopNederlandBtwSoort, (), self.today)
+
+
+def product_of(raw: Mapping[str, Any], shelf: Shelf) -> Record[Product]:
+    """An article as a product."""
+    said = Artikel.of(raw)
+    group = shelf.group(said.artikelOmzetgroep)
+    way = shelf.way_of(group) if group is not None else None
+    product = Product(
+        id=said.id,
+        code=said.artikelcode,
+        name=said.omschrijving or "",
+        unit=said.eenheid,
+        type="unknown",
+        price=said.verkoopprijs,
+        price_includes_tax=shelf.price_includes_tax,
+        vat_code_id=None if way is None else way.code.id,
+        ledger_account_id=None if group is None else group.verkoopGrootboekNederlandIdentifier,
+        archived=said.isNonActief,
+        updated_at=said.modifiedOn,
+    )
+    return Record(product, raw, mapped=MAPPED)
+
+
+def product_body(given: Mapping[str, Any], before: Mapping[str, Any], shelf: Shelf) -> dict[str, Any]:
+    """An article to write: what is given on top of what was. ``before`` is empty for a new one.
+
+    Raises ``validation_failed`` where no revenue group has the account and VAT that are wanted.
+    """
+    body = {name: value for name, value in before.items() if name not in NOT_WRITTEN}
+    body |= {theirs: given[ours] for ours, theirs in SAME.items() if ours in given}
+    if "price" in given:
+        body["verkoopprijs"] = 0 if given["price"] is None else json_number(given["price"])
+    if not before or given.keys() & {"vat_code_id", "ledger_account_id"}:
+        body["artikelOmzetgroep"] = refer(_group_for(given, before, shelf).id)
+    return body
+
+
+def _group_for(given: Mapping[str, Any], before: Mapping[str, Any], shelf: Shelf) -> Omzetgroep:
+    """The first revenue group, by its number, with the account and the VAT that are wanted."""
+    code, account = given.get("vat_code_id"), given.get("ledger_account_id")
+    held = shelf.group(Artikel.of(before).artikelOmzetgroep) if before else None
+    if code is not None and code not in shelf.setup.ways.by_id:
+        raise invalid("/vat_code_id", "The administration has no such VAT code.", "not_found")
+    if held is not None and "ledger_account_id" not in given and _fits(held, code, account, shelf):
+        return held
+    fitting = [group for group in shelf.groups if _fits(group, code, account, shelf)]
+    if (code is not None or account is not None) and fitting:
+        return fitting[0]
+    if code is None and account is None:
+        raise invalid(
+            "/ledger_account_id", "SnelStart wants a revenue group: give vat_code_id or ledger_account_id.", "required"
+        )
+    pointer = "/ledger_account_id" if account is not None else "/vat_code_id"
+    raise invalid(pointer, "No revenue group of the administration has this account and this VAT.", "not_found")
+
+
+def _fits(group: Omzetgroep, code: str | None, account: str | None, shelf: Shelf) -> bool:
+    way = shelf.way_of(group)
+    return (code is None or (way is not None and way.code.id == code)) and (
+        account is None or group.verkoopGrootboekNederlandIdentifier == account
+    )
+
+
+def made_up_code(key: UUID, company: CompanyInfo) -> str:
+    """An article code for a product that is given none, by the administration's rules (dossier 2.4, ART-0002 to 4)."""
+    longest = min(company.artikelcodeMaxLengte or CODE_LENGTH, 12)
+    if company.artikelcodeSoort == "Numeriek":
+        return str(key.int % (9 * 10 ** (longest - 1)) + 10 ** (longest - 1))
+    return key.hex[:longest].upper()

@@ -1,0 +1,124 @@
+"""What is asked of an administration over and again, and remembered for a few minutes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.snelstart.mapping.contacts import Countries, Land
+from adapters.snelstart.mapping.lines import Setup
+from adapters.snelstart.mapping.products import Omzetgroep, Shelf
+from adapters.snelstart.mapping.settings import Dagboek, company_access_of
+from adapters.snelstart.mapping.values import rows
+from adapters.snelstart.mapping.vat import Btwtarief, CompanyInfo, ForeignRates, Grootboek, Ways, ways_of
+from adapters.snelstart.wire import ask
+from gateway.contract.models import CompanyAccess
+from gateway.contract.upstream import Upstream
+
+TOP = 500
+"""The most records of one answer (dossier 2.2)."""
+
+
+async def companies(up: Upstream) -> list[CompanyAccess]:
+    """The one administration that the key opens: ``/companyInfo``, the cheapest call that proves both keys."""
+    return [company_access_of(await up.data(ask("GET", "companyInfo")))]
+
+
+async def every(up: Upstream, noun: str, condition: str | None = None) -> list[dict[str, Any]]:
+    """All records of a list that knows ``$skip`` and ``$top``."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = await page_of(up, noun, len(found), TOP, condition)
+        found += page
+        if len(page) < TOP:
+            return found
+
+
+async def page_of(up: Upstream, noun: str, skip: int, top: int, condition: str | None = None) -> list[dict[str, Any]]:
+    """Records of a list from the ``skip``-th on, ``top`` at most, that meet an OData condition."""
+    query = [("$skip", str(skip)), ("$top", str(top))]
+    if condition is not None:
+        query.insert(0, ("$filter", condition))
+    return rows(await up.data(ask("GET", noun, query=query)))[:top]
+
+
+async def company(up: Upstream) -> CompanyInfo:
+    """The administration."""
+
+    async def load() -> CompanyInfo:
+        return CompanyInfo.of(await up.data(ask("GET", "companyInfo")))
+
+    return await up.known("company", load)
+
+
+async def ledger_rows(up: Upstream) -> Sequence[dict[str, Any]]:
+    """All ledger accounts: a few hundred (dossier 2.4)."""
+
+    async def load() -> Sequence[dict[str, Any]]:
+        return await every(up, "grootboeken")
+
+    return await up.known("ledgers", load)
+
+
+async def journals(up: Upstream) -> Sequence[dict[str, Any]]:
+    """All journals; the list knows neither filters nor pages (dossier 2.2)."""
+
+    async def load() -> Sequence[dict[str, Any]]:
+        return rows(await up.data(ask("GET", "dagboeken")))
+
+    return await up.known("journals", load)
+
+
+async def journals_of(up: Upstream, kinds: Sequence[str]) -> list[Dagboek]:
+    """The journals in use of some kinds."""
+    found = [Dagboek.of(raw) for raw in await journals(up)]
+    return [journal for journal in found if journal.soort in kinds and not journal.nonactief]
+
+
+async def countries(up: Upstream) -> Countries:
+    """All countries, by id."""
+
+    async def load() -> Countries:
+        return {land.id: land for land in map(Land.of, rows(await up.data(ask("GET", "landen"))))}
+
+    return await up.known("countries", load)
+
+
+async def groups(up: Upstream) -> Sequence[Omzetgroep]:
+    """The revenue groups, by number."""
+
+    async def load() -> Sequence[Omzetgroep]:
+        found = rows(await up.data(ask("GET", "artikelomzetgroepen")))
+        return sorted(map(Omzetgroep.of, found), key=lambda group: group.nummer)
+
+    return await up.known("groups", load)
+
+
+async def setup(up: Upstream) -> Setup:
+    """The administration's ways to tax, with its ledger accounts."""
+
+    async def load() -> Setup:
+        info, accounts = await up.gather(company(up), ledger_rows(up))
+        ledgers = [Grootboek.of(raw) for raw in accounts]
+        rates = [Btwtarief.of(raw) for raw in rows(await up.data(ask("GET", "btwtarieven")))]
+        ways: Ways
+        if info.factureerBuitenlandsBtw:
+            foreign = [ForeignRates.of(raw) for raw in await every(up, "vatrates")]
+            ways = ways_of(rates, foreign, ledgers, await countries(up))
+        else:
+            ways = ways_of(rates, (), ledgers, {})
+        foreign_ledger = info.buitenlandseBtwGrootboek if info.factureerBuitenlandsBtw else None
+        return Setup(ways, {ledger.id: ledger for ledger in ledgers}, foreign_ledger)
+
+    return await up.known("setup", load)
+
+
+async def shelf(up: Upstream) -> Shelf:
+    """What products need to know."""
+    (known, sold), info = await up.gather(up.gather(setup(up), groups(up)), company(up))
+    return Shelf(known, sold, info, up.today)
+
+
+def setting(up: Upstream, name: str) -> str | None:
+    """A setting of the connection; null where it is not set."""
+    settings: Mapping[str, Any] = up.facts.settings
+    value = settings.get(name)
+    return str(value) if value else None

@@ -1,0 +1,114 @@
+"""Relations as contacts."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from adapters.snelstart.mapping import contacts
+from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of
+from adapters.snelstart.mapping.values import is_guid, moment, new_id, on_the_wall
+from adapters.snelstart.resources.administration import countries, page_of
+from adapters.snelstart.wire import ask
+from gateway.contract.adapter import Contacts, Listing, Record
+from gateway.contract.errors import not_found
+from gateway.contract.models import Change, Contact, ContactDraft
+from gateway.contract.paging import Page, SkipTop
+from gateway.contract.upstream import Upstream
+
+CUSTOMERS_AND_SUPPLIERS = (
+    "(Relatiesoort/any(r:r eq 'Klant') or Relatiesoort/any(r:r eq 'Leverancier')) and Relatiecode gt 0"
+)
+"""Neither the administration's own relation nor the unknown customer and supplier it ships (dossier 2.4)."""
+
+
+class Relations(Contacts):
+    """``/relaties``. A PUT replaces the whole, so an update reads first and writes everything back.
+
+    ``eq`` of text may mind case or not (dossier 2.2), so an e-mail address is looked for by Polder.
+    """
+
+    filters = frozenset({"role", "number", "updated_since"})
+    holds = contacts.HOLDS
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": "1 for each 500 contacts; countries are remembered",
+        "update": "2: it is read, then replaced whole",
+    }
+    limits: ClassVar[Mapping[str, str]] = {
+        "create": "One role: who is customer and supplier needs two contacts. A person needs an address.",
+        "update": "SnelStart refuses a change of role.",
+        "delete": "SnelStart keeps the contact as inactive; it is listed with include=archived.",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
+        condition = _condition(listing)
+        if condition is None:
+            return Page([], more=False)
+        known = await countries(up)
+
+        async def fetch(skip: int, top: int) -> list[Record[Contact]]:
+            return [contact_of(raw, known) for raw in await page_of(up, "relaties", skip, top, condition)]
+
+        return await SkipTop(fetch).read(listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[Contact]:
+        known, raw = await up.gather(countries(up), read(up, id))
+        return contact_of(raw, known)
+
+    async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
+        given = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
+        known = await countries(up)
+        body = contact_body(given, {}, known, up.unsupported)
+        return await self._written(up, "POST", ("relaties",), body)
+
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
+        known, before = await up.gather(countries(up), read(up, id))
+        given = change.given()
+        if not given.keys() - {"external_ref"}:
+            return contact_of(before, known)
+        body = contact_body(given, before, known, up.unsupported)
+        return await self._written(up, "PUT", ("relaties", id), body)
+
+    async def _written(self, up: Upstream, method: str, segments: tuple[str, ...], body: Any) -> Record[Contact]:
+        made = await up.data(ask(method, *segments, json=body))
+        new_id(made)
+        return contact_of(made, await countries(up))
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        if not is_guid(id):
+            not_found()
+        await up.call(ask("DELETE", "relaties", id))
+
+
+async def read(up: Upstream, id: str) -> Mapping[str, Any]:
+    """A relation by its id. Raises ``not_found`` for those that are hidden, and for inactive ones as SnelStart does."""
+    if not is_guid(id):
+        not_found()
+    raw: Mapping[str, Any] = await up.data(ask("GET", "relaties", id))
+    said = Relatie.of(raw)
+    if said.hidden or said.nonactief:
+        not_found()
+    return raw
+
+
+def _condition(listing: Listing) -> str | None:
+    """The list's condition in OData; null where nothing can meet it."""
+    parts = [CUSTOMERS_AND_SUPPLIERS]
+    if "archived" not in listing.include:
+        parts.append("Nonactief eq false")
+    role, number, since = (listing.text(name) for name in ("role", "number", "updated_since"))
+    if role is not None:
+        if role not in KINDS:
+            return None
+        parts.append(f"Relatiesoort/any(r:r eq '{KINDS[role]}')")
+    if number is not None:
+        if not (number.isascii() and number.isdigit() and number == str(int(number)) and int(number) < 2**31):
+            return None
+        parts.append(f"Relatiecode eq {number}")
+    if since is not None:
+        parts.append(changed_since(since))
+    return " and ".join(parts)
+
+
+def changed_since(instant: str) -> str:
+    """``ModifiedOn`` at or after a UTC timestamp."""
+    return f"ModifiedOn ge {moment(on_the_wall(datetime.fromisoformat(instant)))}"

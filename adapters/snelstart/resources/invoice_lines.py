@@ -1,0 +1,220 @@
+"""Settling the lines of a new invoice: price, VAT code and ledger account of each, and what they come to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+from adapters.snelstart.mapping.lines import (
+    MOST_ROUNDING,
+    TEXT_LIMIT,
+    Charge,
+    Setup,
+    differences,
+    mismatch,
+    reckoned,
+    survives,
+    text_of,
+)
+from adapters.snelstart.mapping.products import Shelf, product_of
+from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way
+from adapters.snelstart.resources.administration import setting, shelf
+from adapters.snelstart.resources.products import read as read_article
+from gateway.contract.errors import Problem, invalid
+from gateway.contract.models import ExpectedTotals, LineDraft, Product
+from gateway.contract.money import ZERO
+from gateway.contract.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What of a document its lines depend on."""
+
+    includes_tax: bool
+    issued_on: date
+    setup: Setup
+
+
+async def settled_lines(up: Upstream, lines: Sequence[LineDraft], document: Document) -> list[Charge]:
+    """The lines, ready to be booked. Raises ``validation_failed`` for what cannot be settled."""
+    products = await _products(up, lines)
+    charges = []
+    for number, line in enumerate(lines):
+        pointer = f"/lines/{number}"
+        charge = _charge(up, line, pointer, products.get(line.product_id or ""), document)
+        if line.product_id is not None:
+            up.warn("product_not_kept", "A booked line does not say of which product it is.", f"{pointer}/product_id")
+        if charge.amount() == 0:
+            # Refused with BOE-0028, whatever its text.
+            up.unsupported(f"{pointer}/unit_price", "SnelStart books no line that comes to 0.00.")
+            continue
+        charges.append(_fitting(up, charge, pointer, document.includes_tax))
+    return charges
+
+
+async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Product]:
+    wanted = sorted({line.product_id for line in lines if line.product_id is not None})
+    if not wanted:
+        return {}
+    known = await shelf(up)
+    found = await up.each([_product(up, id, known) for id in wanted])
+    for number, line in enumerate(lines):
+        if line.product_id is not None and found[wanted.index(line.product_id)] is None:
+            raise invalid(f"/lines/{number}/product_id", "There is no such product in SnelStart.", "not_found")
+    return {product.id: product for product in found if product is not None}
+
+
+async def _product(up: Upstream, id: str, known: Shelf) -> Product | None:
+    try:
+        return product_of(await read_article(up, id), known).item
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        return None
+
+
+def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None, document: Document) -> Charge:
+    way = _way(line, pointer, product, document)
+    ledger = _ledger(up, line, pointer, product, way, document)
+    if way is None:
+        way = document.setup.ways.of_ledger(ledger, document.issued_on)
+    return Charge(
+        description=line.description,
+        quantity=Decimal(1) if line.quantity is None else line.quantity,
+        price=_price(line, pointer, product, way, document.includes_tax),
+        discount=line.discount_percent or ZERO,
+        unit=line.unit or None,
+        way=way,
+        ledger=ledger.id,
+    )
+
+
+def _price(line: LineDraft, pointer: str, product: Product | None, way: Way, includes_tax: bool) -> Decimal:
+    if line.unit_price is not None:
+        return line.unit_price
+    if product is None or product.price is None:
+        raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
+    if product.price_includes_tax == includes_tax:
+        return product.price
+    if way.code.rate == 0:
+        return product.price
+    raise invalid(f"{pointer}/unit_price", "The product's price and the invoice's differ in tax: give it.", "required")
+
+
+def _way(line: LineDraft, pointer: str, product: Product | None, document: Document) -> Way | None:
+    """How the line is taxed: as it says, else as its product is; null leaves it to its ledger account."""
+    ways, on = document.setup.ways, document.issued_on
+    if line.vat_treatment is not None:
+        found = ways.for_treatment(line.vat_treatment, rate=line.vat_rate, country=line.vat_country, on=on)
+        if found is None:
+            raise invalid(f"{pointer}/vat_treatment", "The administration has no VAT code for this treatment.")
+        return found
+    id = line.vat_code_id
+    if id is None and product is not None and line.ledger_account_id is None and product.ledger_account_id is not None:
+        # The product's account says its VAT by itself, at the rate of the invoice's own date.
+        return ways.of_ledger(_known(product.ledger_account_id, f"{pointer}/product_id", document.setup), on)
+    if id is None:
+        return None
+    way = ways.by_id.get(id)
+    if way is None:
+        raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
+    code = way.code
+    if (code.valid_from is not None and on < code.valid_from) or (code.valid_to is not None and on > code.valid_to):
+        raise invalid(f"{pointer}/vat_code_id", "The VAT code is not in force on the date of the invoice.")
+    if line.vat_rate is not None and line.vat_rate != code.rate:
+        raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
+    return way
+
+
+def _ledger(
+    up: Upstream, line: LineDraft, pointer: str, product: Product | None, way: Way | None, document: Document
+) -> Grootboek:
+    """The line's account, else its product's, else the connection's, else the first account for its VAT.
+
+    In SnelStart the account decides about VAT, so an account of another kind than the line's VAT code is refused here;
+    the product's and the connection's are passed over then, for they cannot be meant.
+    """
+    setup = document.setup
+    if line.ledger_account_id is not None:
+        account = _known(line.ledger_account_id, f"{pointer}/ledger_account_id", setup)
+        if way is not None and not _allows(account, way):
+            raise invalid(
+                f"{pointer}/ledger_account_id",
+                f"On ledger account {account.nummer} SnelStart books no VAT as {way.code.name}: it belongs to others.",
+            )
+        return account
+    of_product = product.ledger_account_id if product is not None else None
+    for id in (of_product, setting(up, "default_ledger_account_id")):
+        known = setup.ledgers.get(id.lower()) if id is not None else None
+        if known is not None and (way is None or _allows(known, way)):
+            return known
+    fitting = [one for one in setup.ledgers.values() if way is not None and way.functions and _sells(one, way)]
+    if not fitting:
+        raise invalid(
+            f"{pointer}/ledger_account_id",
+            "A line needs ledger_account_id, a VAT code with an account, or the setting default_ledger_account_id.",
+            "required",
+        )
+    return min(fitting, key=lambda account: account.nummer)
+
+
+def _known(id: str, pointer: str, setup: Setup) -> Grootboek:
+    account = setup.ledgers.get(id.lower())
+    if account is None:
+        raise invalid(pointer, "There is no such ledger account in SnelStart.", "not_found")
+    return account
+
+
+def _sells(account: Grootboek, way: Way) -> bool:
+    return not account.nonactief and _allows(account, way)
+
+
+def _allows(account: Grootboek, way: Way) -> bool:
+    """Whether lines on an account may be taxed so (dossier 4.9)."""
+    if way.rate_code is not None:
+        return account.grootboekfunctie == OSS_FUNCTION and account.vatRateCode == way.rate_code
+    if way.functions is None:
+        return "Geen" in account.btwSoort
+    return account.grootboekfunctie in way.functions
+
+
+def _fitting(up: Upstream, charge: Charge, pointer: str, includes_tax: bool) -> Charge:
+    """The line, once it is sure that its text holds all of it."""
+    if charge.unit is not None and not survives(charge, includes_tax=includes_tax):
+        up.unsupported(f"{pointer}/unit", "A unit has no parentheses: it is kept in the text of the line.")
+        charge = replace(charge, unit=None)
+    long = len(text_of(charge, includes_tax=includes_tax)) - TEXT_LIMIT
+    if long > 0:
+        most = len(charge.description) - long
+        up.unsupported(f"{pointer}/description", f"The text of this line may be {most} characters long.")
+        charge = replace(charge, description=charge.description[: max(most, 0)])
+    return charge
+
+
+def as_expected(
+    up: Upstream,
+    charges: list[Charge],
+    expected: ExpectedTotals | None,
+    on_rounding: str,
+    document: Document,
+) -> list[Charge]:
+    """The lines, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
+    if expected is None:
+        return charges
+    off = differences(expected, reckoned(charges, includes_tax=document.includes_tax).total)
+    gap = off.get("gross", ZERO)
+    if on_rounding == "add_line" and 0 < abs(gap) <= MOST_ROUNDING:
+        charges = [*charges, _rounding(up, gap, document)]
+        off = differences(expected, reckoned(charges, includes_tax=document.includes_tax).total)
+    if off:
+        raise mismatch(off)
+    return charges
+
+
+def _rounding(up: Upstream, gap: Decimal, document: Document) -> Charge:
+    id = setting(up, "rounding_ledger_account_id")
+    if id is None:
+        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "missing")
+    account = _known(id, "/on_rounding", document.setup)
+    way = document.setup.ways.of_ledger(account, document.issued_on)
+    return Charge("Afronding", Decimal(1), gap, ZERO, None, way, account.id)

@@ -1,0 +1,272 @@
+"""Sales invoices and credit notes."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, ClassVar
+
+from adapters.snelstart.mapping import invoices
+from adapters.snelstart.mapping.contacts import Relatie
+from adapters.snelstart.mapping.invoices import Boeking, Factuur, Reading, credit_body, invoice_of, is_foreign, joined
+from adapters.snelstart.mapping.lines import entry_amounts, reckoned
+from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, rows
+from adapters.snelstart.resources.administration import countries, page_of, setup
+from adapters.snelstart.resources.crediting import factuur_of, is_credited, settle
+from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
+from adapters.snelstart.wire import ask
+from gateway.contract.adapter import File, Invoices, Listing, Record
+from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
+from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
+from gateway.contract.paging import Page, SkipTop
+from gateway.contract.upstream import Reply, Upstream
+
+LONGEST_TERM = 999
+DATES: Mapping[str, str] = {
+    "issued_from": "FactuurDatum ge",
+    "issued_to": "FactuurDatum lt",
+    "due_from": "VervalDatum ge",
+    "due_to": "VervalDatum lt",
+}
+NUMBER_REQUIRED = "SnelStart has no numbering for booked invoices: the caller gives each its number."
+
+
+class SalesEntries(Invoices):
+    """``/verkoopboekingen``, listed as ``/verkoopfacturen``: entries themselves have no list (dossier 2.1)."""
+
+    filters = frozenset({"number", "contact_id", "document_status", "document_type", *DATES})
+    holds = invoices.HOLDS
+    kept = frozenset({"external_ref", "credits_invoice_id"})
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": "1 for each 500 invoices; with include=lines 1 more for each customer on the page",
+        "get": "2 at once: the entry and its invoice; 1 more where nothing is open, to see whether it was credited",
+        "create": "2: the entry, and reading its invoice; 1 more for each product that lines name",
+        "credit": "7: reading the invoice, looking for a credit note, booking it, settling the two, reading back",
+        "ubl": "2: finding the invoice, then the file",
+    }
+    limits: ClassVar[Mapping[str, str]] = {
+        "list": "A credited invoice is listed as paid: only its entry tells. A payment may leave updated_at as it was.",
+        "create": "The caller numbers invoices; every invoice is final at once. Quantity, unit, discount and prices "
+        "with VAT are kept at the end of a line's text. There are no lines of text, and no currency but the euro.",
+        "update": "Every invoice is booked, and what is booked is credited and not changed.",
+        "finalize": "There are no drafts: every invoice is final at once.",
+        "credit": "In full; the caller numbers credit notes. It is settled with the invoice by a memorial entry.",
+        "pdf": "SnelStart does not give invoices as PDF.",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
+        condition = _condition(listing)
+        if condition is None:
+            return Page([], more=False, total=0)
+
+        async def fetch(skip: int, top: int) -> list[dict[str, Any]]:
+            return await page_of(up, "verkoopfacturen", skip, top, condition or None)
+
+        page = await SkipTop(fetch).read(listing.window)
+        number = listing.text("number")
+        # Numbers are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
+        raws = [raw for raw in page.items if number is None or raw.get("factuurnummer") == number]
+        if "lines" in listing.include:
+            return Page(await _with_lines(up, raws), more=page.more)
+        return Page([invoice_of(raw, up.today) for raw in raws], more=page.more)
+
+    async def get(self, up: Upstream, id: str) -> Record[Invoice]:
+        boeking, factuur = await _read(up, id)
+        credited = Factuur.of(factuur).openstaandSaldo <= 0 and await is_credited(up, factuur)
+        return await _told(up, boeking, factuur, credited=credited)
+
+    async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+        _check_final(draft)
+        if draft.number is None:
+            raise invalid("/number", NUMBER_REQUIRED, "required")
+        issued_on = draft.issued_on or up.today
+        body: dict[str, Any] = {
+            "factuurnummer": draft.number,
+            "factuurdatum": f"{issued_on.isoformat()}T00:00:00",
+            "klant": refer(_customer(draft.contact_id)),
+        }
+        if draft.due_on is not None:
+            body["betalingstermijn"] = _term(issued_on, draft.due_on)
+        if draft.description is not None:
+            body["omschrijving"] = draft.description
+        document = Document(draft.prices_include_tax, issued_on, await setup(up))
+        charges = await settled_lines(up, draft.lines, document)
+        charges = as_expected(up, charges, draft.expected_totals, draft.on_rounding, document)
+        if not charges:
+            raise invalid("/lines", "An invoice needs a line that charges something.", "required")
+        sign = -1 if draft.document_type == "credit_note" else 1
+        includes_tax = draft.prices_include_tax
+        body |= entry_amounts(charges, document.setup, includes_tax=includes_tax, sign=sign)
+        total = reckoned(charges, includes_tax=includes_tax).total
+        if sign < 0 and total.gross <= 0:
+            raise invalid("/document_type", "A credit note comes to more than nothing: SnelStart tells it by its sign.")
+        boeking = await up.data(ask("POST", "verkoopboekingen", json=body))
+        record = await _told(up, boeking, await factuur_of(up, new_id(boeking)))
+        booked = Boeking.of(boeking).factuurbedrag
+        if booked != sign * total.gross:
+            up.warn("totals_differ", f"SnelStart booked {booked} where {sign * total.gross} was foreseen.", "/totals")
+        return record
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        if not is_guid(id):
+            not_found()
+        await up.call(ask("DELETE", "verkoopboekingen", id))
+
+    async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
+        if draft.number is None:
+            raise invalid("/number", NUMBER_REQUIRED, "required")
+        boeking, factuur = await _read(up, id)
+        if Boeking.of(boeking).factuurbedrag <= 0:
+            raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
+        if await is_credited(up, factuur):
+            raise Problem("conflict", "The invoice was credited already.")
+        body = credit_body(boeking, draft.number, draft.issued_on or up.today)
+        note = await up.data(ask("POST", "verkoopboekingen", json=body))
+        made = new_id(note)
+        await settle(up, factuur, note)
+        record = await _told(up, note, await factuur_of(up, made))
+        record.item.credits_invoice_id = id
+        return record
+
+    async def ubl(self, up: Upstream, id: str) -> File:
+        if not is_guid(id):
+            not_found()
+        _, factuur = await _read(up, id)
+        said = Factuur.of(factuur)
+        reply = await up.call(ask("GET", "verkoopfacturen", said.id, "ubl"))
+        return File(_xml(reply), "application/xml", f"{_file_name(said)}.xml")
+
+
+def _check_final(draft: InvoiceDraft) -> None:
+    if not draft.finalize:
+        reason = "SnelStart has no drafts: an invoice is booked at once, or not at all. Give finalize: true."
+        error = FieldError("/finalize", "draft_unsupported", reason)
+        raise Problem("draft_unsupported", reason, errors=[error], outcome="not_sent")
+
+
+def _customer(id: str) -> str:
+    if not is_guid(id):
+        raise invalid("/contact_id", "There is no such contact in SnelStart.", "not_found")
+    return id
+
+
+def _term(issued_on: date, due_on: date) -> int:
+    """The due date is told by a number of days (dossier 2.3)."""
+    days = (due_on - issued_on).days
+    if not 0 <= days <= LONGEST_TERM:
+        raise invalid("/due_on", f"SnelStart wants it 0 to {LONGEST_TERM} days after issued_on.")
+    return days
+
+
+def _condition(listing: Listing) -> str | None:
+    """The list's condition in OData, empty for none; null where nothing can meet it."""
+    status, kind, contact = (listing.text(name) for name in ("document_status", "document_type", "contact_id"))
+    if status not in (None, "final") or (contact is not None and not is_guid(contact)):
+        return None
+    parts = []
+    number = listing.text("number")
+    if number is not None:
+        parts.append(f"Factuurnummer eq {quoted(number)}")
+    if contact is not None:
+        parts.append(f"Relatie/Id eq {guid(contact)}")
+    if kind is not None:
+        parts.append(f"FactuurBedrag {'lt' if kind == 'credit_note' else 'ge'} 0")
+    for name, comparison in DATES.items():
+        day = listing.filters.get(name)
+        if isinstance(day, date):
+            until = day + timedelta(days=1) if comparison.endswith("lt") else day
+            parts.append(f"{comparison} {midnight(until)}")
+    return " and ".join(parts)
+
+
+async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """An entry and its invoice, at once."""
+    if not is_guid(id):
+        not_found()
+    entry: Mapping[str, Any]
+    found: Sequence[Mapping[str, Any]]
+    condition = f"VerkoopBoeking/Id eq {guid(id)}"
+    entry, found = await up.gather(
+        up.data(ask("GET", "verkoopboekingen", id)), page_of(up, "verkoopfacturen", 0, 2, condition)
+    )
+    for raw in found:
+        if Factuur.of(raw).verkoopBoeking == id.lower():
+            return entry, raw
+    raise malformed("SnelStart shows no invoice for a sales entry.")
+
+
+async def _told(
+    up: Upstream, boeking: Mapping[str, Any], factuur: Mapping[str, Any], *, credited: bool = False
+) -> Record[Invoice]:
+    known = await setup(up)
+    said = Boeking.of(boeking)
+    country = await _country(up, said.klant) if said.klant is not None and is_foreign(said, known) else None
+    return invoice_of(joined(boeking, factuur), up.today, Reading(known, country), credited=credited)
+
+
+async def _country(up: Upstream, contact: str) -> str | None:
+    """The country of a customer, on which foreign VAT depends; null where the customer cannot be read any more."""
+    try:
+        relation, known = await up.gather(up.data(ask("GET", "relaties", contact)), countries(up))
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        return None
+    place = Relatie.of(relation).vestigingsAdres
+    land = known.get(place.land or "") if place is not None else None
+    return None if land is None else land.landcode
+
+
+async def _with_lines(up: Upstream, raws: Sequence[Mapping[str, Any]]) -> list[Record[Invoice]]:
+    """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
+    said = [Factuur.of(raw) for raw in raws]
+    by_customer: dict[str, list[str]] = {}
+    for one in said:
+        if one.verkoopBoeking is not None:
+            by_customer.setdefault(one.relatie or "", []).append(one.verkoopBoeking)
+    found = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
+    entries = {id: entry for part in found for id, entry in part.items()}
+    await setup(up)
+    pairs = [(entries[one.verkoopBoeking or ""], raw) for one, raw in zip(said, raws, strict=True)]
+    return await up.each([_told(up, entry, raw) for entry, raw in pairs])
+
+
+async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Entries of one customer. The list of all of them has no pages, and none for a customer who is inactive."""
+    entries: dict[str, Mapping[str, Any]] = {}
+    if len(wanted) > 1 and customer:
+        try:
+            listed = rows(await up.data(ask("GET", "relaties", customer, "verkoopboekingen")))
+        except Problem as problem:
+            if problem.code != "not_found":
+                raise
+            listed = []
+        entries = {str(raw.get("id")).lower(): raw for raw in listed}
+    missing = [id for id in wanted if id not in entries]
+    read = await up.each([up.data(ask("GET", "verkoopboekingen", id)) for id in missing])
+    return {**entries, **dict(zip(missing, read, strict=True))}
+
+
+def _xml(reply: Reply) -> bytes:
+    """XML as it is, or the first document of an array: the vendor's document and client disagree (dossier 2.4)."""
+    body = reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if body.startswith(b"["):
+        body = _in_array(body)
+    if not body.startswith(b"<") or b"<html" in body[:200].lower():
+        raise malformed("SnelStart's answer is no UBL.")
+    return body
+
+
+def _in_array(body: bytes) -> bytes:
+    try:
+        content = loads(body)[0]["content"]
+        return b64decode(content, validate=True)
+    except (MalformedJson, LookupError, TypeError, binascii.Error) as error:
+        raise malformed("SnelStart's answer is no UBL.") from error
+
+
+def _file_name(said: Factuur) -> str:
+    """The invoice's number in letters that a header can hold."""
+    number = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in said.factuurnummer)
+    return number or f"invoice-{said.id}"

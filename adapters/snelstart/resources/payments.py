@@ -1,0 +1,124 @@
+"""Payments: bank and cash entries that settle sales invoices."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any, ClassVar
+
+from adapters.snelstart.mapping import payments
+from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
+from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
+from adapters.snelstart.mapping.values import is_guid, midnight, new_id
+from adapters.snelstart.resources.administration import TOP, journals_of, page_of, setting
+from adapters.snelstart.wire import ask
+from gateway.contract.adapter import Listing, Payments, Record
+from gateway.contract.errors import invalid, not_found
+from gateway.contract.models import Payment, PaymentDraft
+from gateway.contract.money import ZERO
+from gateway.contract.paging import Page
+from gateway.contract.upstream import Upstream
+
+
+class MoneyEntries(Payments):
+    """``/bankboekingen`` and ``/kasboekingen``, those of the bank first."""
+
+    filters = frozenset({"invoice_id", "paid_from", "paid_to"})
+    holds = payments.HOLDS
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": "1 for each 500 bank entries, then cash entries, from the first one on: only those that settle sales "
+        "invoices are payments, and SnelStart cannot pick them out",
+    }
+    limits: ClassVar[Mapping[str, str]] = {
+        "create": "A payment settles at least one invoice; what settles none needs ledger_account_id.",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
+        wanted = listing.window.offset + listing.window.size + 1
+        found: list[Record[Payment]] = []
+        for kind, noun in PLACES.items():
+            skip = 0
+            while len(found) < wanted:
+                page = await page_of(up, noun, skip, TOP, _condition(listing))
+                found += [
+                    record
+                    for raw in page
+                    if settles_sales(raw) and _settles(record := payment_of(raw, kind), listing.text("invoice_id"))
+                ]
+                skip += len(page)
+                if len(page) < TOP:
+                    break
+        offset, size = listing.window.offset, listing.window.size
+        return Page(found[offset : offset + size], more=len(found) > offset + size)
+
+    async def get(self, up: Upstream, id: str) -> Record[Payment]:
+        noun, entry = place_of(id)
+        raw = await up.data(ask("GET", noun, entry))
+        if not settles_sales(raw):
+            not_found()
+        return payment_of(raw, id.partition("-")[0])
+
+    async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+        _check(draft)
+        journal = await _journal(up, draft.payment_method_id)
+        kind = KINDS[journal.soort]
+        body = payment_body(draft, journal.id, up.today)
+        raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
+        new_id(raw)
+        return payment_of(raw, kind)
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        noun, entry = place_of(id)
+        raw = await up.data(ask("GET", noun, entry))
+        if not settles_sales(raw):
+            not_found()
+        await up.call(ask("DELETE", noun, entry))
+
+
+def _condition(listing: Listing) -> str | None:
+    parts = []
+    start, end = listing.filters.get("paid_from"), listing.filters.get("paid_to")
+    if isinstance(start, date):
+        parts.append(f"Datum ge {midnight(start)}")
+    if isinstance(end, date):
+        parts.append(f"Datum lt {midnight(end + timedelta(days=1))}")
+    return " and ".join(parts) or None
+
+
+def _settles(record: Record[Payment], invoice_id: str | None) -> bool:
+    return invoice_id is None or any(part.invoice_id == invoice_id.lower() for part in record.item.allocations)
+
+
+def _check(draft: PaymentDraft) -> None:
+    """Raises ``validation_failed`` for a payment that no entry can be made of."""
+    if draft.amount <= 0:
+        raise invalid("/amount", "An amount is more than nothing; money that goes out has direction out.")
+    if draft.currency != "EUR":
+        raise invalid("/currency", "SnelStart's books are in euros.")
+    if not draft.allocations:
+        raise invalid("/allocations", "A payment settles at least one invoice here.", "required")
+    for number, part in enumerate(draft.allocations):
+        if not is_guid(part.invoice_id):
+            raise invalid(f"/allocations/{number}/invoice_id", "There is no such invoice in SnelStart.", "not_found")
+        if not part.amount:
+            raise invalid(f"/allocations/{number}/amount", "A part of a payment is not nothing.")
+    rest = draft.amount - sum((part.amount for part in draft.allocations), ZERO)
+    if rest and draft.ledger_account_id is None:
+        raise invalid("/ledger_account_id", "What settles no invoice needs a ledger account.", "required")
+    if draft.ledger_account_id is not None and not (rest and is_guid(draft.ledger_account_id)):
+        raise invalid("/ledger_account_id", "It takes what settles no invoice, and is the id of a ledger account.")
+
+
+async def _journal(up: Upstream, id: str | None) -> Dagboek:
+    """The journal that is named, else the connection's, else the only one for a bank account."""
+    journals = await journals_of(up, tuple(PAID_WITH))
+    wanted = id or setting(up, "default_payment_method_id")
+    if wanted is not None:
+        for journal in journals:
+            if journal.id == wanted.lower():
+                return journal
+        raise invalid("/payment_method_id", "There is no such bank or cash journal in SnelStart.", "not_found")
+    banks = [journal for journal in journals if journal.soort == "Bank"]
+    if len(banks) != 1:
+        raise invalid(
+            "/payment_method_id", "Give payment_method_id, or the setting default_payment_method_id.", "required"
+        )
+    return banks[0]

@@ -1,0 +1,106 @@
+"""Articles as products."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from adapters.snelstart.mapping import products
+from adapters.snelstart.mapping.products import Artikel, Shelf, made_up_code, product_body, product_of
+from adapters.snelstart.mapping.values import is_guid, new_id, quoted
+from adapters.snelstart.resources.administration import page_of, shelf
+from adapters.snelstart.resources.contacts import changed_since
+from adapters.snelstart.wire import ask
+from gateway.contract.adapter import Listing, Products, Record
+from gateway.contract.errors import not_found
+from gateway.contract.models import Change, Product, ProductDraft
+from gateway.contract.paging import Page, SkipTop, cut
+from gateway.contract.upstream import Upstream
+
+CAP = 25
+"""More than 25 articles at once were refused in 2022, whatever the default is said to be (dossier 2.2)."""
+
+
+class Articles(Products):
+    """``/artikelen``. A PUT replaces the whole, so an update reads first and writes everything back."""
+
+    filters = frozenset({"code", "updated_since"})
+    holds = products.HOLDS
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": "1 for each 25 products; revenue groups are remembered",
+        "update": "2: it is read, then replaced whole",
+    }
+    limits: ClassVar[Mapping[str, str]] = {
+        "create": "A revenue group is wanted: the first with the given VAT code and ledger account is taken. A product "
+        "without a code gets one made up, for SnelStart wants one.",
+        "delete": "SnelStart keeps the product as inactive; it is listed with include=archived.",
+    }
+
+    async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
+        known = await shelf(up)
+        code = listing.text("code")
+        parts = []
+        if "archived" not in listing.include:
+            parts.append("IsNonActief eq false")
+        since = listing.text("updated_since")
+        if since is not None:
+            parts.append(changed_since(since))
+        if code is not None:
+            parts.append(f"Artikelcode eq {quoted(code)}")
+        condition = " and ".join(parts) or None
+
+        async def fetch(skip: int, top: int) -> list[Record[Product]]:
+            return [product_of(raw, known) for raw in await page_of(up, "artikelen", skip, top, condition)]
+
+        if code is None:
+            return await SkipTop(fetch, CAP).read(listing.window)
+        # Codes are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
+        return cut([record for record in await fetch(0, CAP) if record.item.code == code], listing.window)
+
+    async def get(self, up: Upstream, id: str) -> Record[Product]:
+        known, raw = await up.gather(shelf(up), read(up, id))
+        return product_of(raw, known)
+
+    async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
+        known = await shelf(up)
+        given = {"code": made_up_code(up.creation_key, known.company), **draft.given()}
+        _check_basis(up, draft.price_includes_tax, draft.price is not None, known)
+        body = product_body(given, {}, known)
+        return await self._written(up, known, "POST", ("artikelen",), body)
+
+    async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
+        known, before = await up.gather(shelf(up), read(up, id))
+        given = change.given()
+        if not given.keys() - {"external_ref"}:
+            return product_of(before, known)
+        if "price_includes_tax" in given:
+            _check_basis(up, given["price_includes_tax"], True, known)
+        body = product_body(given, before, known)
+        return await self._written(up, known, "PUT", ("artikelen", id), body)
+
+    async def _written(
+        self, up: Upstream, known: Shelf, method: str, segments: tuple[str, ...], body: Any
+    ) -> Record[Product]:
+        made = await up.data(ask(method, *segments, json=body))
+        new_id(made)
+        return product_of(made, known)
+
+    async def delete(self, up: Upstream, id: str) -> None:
+        if not is_guid(id):
+            not_found()
+        await up.call(ask("DELETE", "artikelen", id))
+
+
+def _check_basis(up: Upstream, includes_tax: bool, priced: bool, known: Shelf) -> None:
+    """All article prices of an administration are with VAT, or all without: one of its settings (dossier 3.12)."""
+    if priced and includes_tax != known.price_includes_tax:
+        said = "include VAT" if known.price_includes_tax else "are without VAT"
+        up.unsupported("/price_includes_tax", f"The article prices of this administration {said}.")
+
+
+async def read(up: Upstream, id: str) -> Mapping[str, Any]:
+    """An article by its id. Raises ``not_found`` for an inactive one: that is what deleting makes of it."""
+    if not is_guid(id):
+        not_found()
+    raw: Mapping[str, Any] = await up.data(ask("GET", "artikelen", id))
+    if Artikel.of(raw).isNonActief:
+        not_found()
+    return raw

@@ -1,0 +1,198 @@
+"""The list of invoices: every one once, filters exact, and each item what a get says, at the price that is told."""
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.contract.models import CreditDraft, Invoice
+from tests.adapters.thenextinvoice.connected import INVOICES, TODAY, Books, connected
+
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"open_includes_pastdue": False},
+    {"past_end": "last", "over_limit": "refuse"},
+    {"several_statuses": "all"},
+    {"parties": "objects", "draft_number": "empty", "zero_vat_row": True},
+    {"credit_negates": "quantity", "ties": "by_id", "default_order": "documented"},
+    {"vat_rounding": "per_line"},
+]
+
+
+def way(switches: dict[str, Any]) -> str:
+    return ",".join(f"{name}={value}" for name, value in switches.items()) or "default"
+
+
+@pytest.fixture(params=WAYS, ids=way)
+async def books(request: pytest.FixtureRequest) -> AsyncIterator[Books]:
+    async with connected(populated=True, **request.param) as opened:
+        yield opened
+
+
+def live(books: Books) -> dict[str, Any]:
+    """The invoices that there really are, by id."""
+    return {str(row["id"]): row for row in books.emulator.books()["invoices"]}
+
+
+@pytest.mark.parametrize("size", [7, 60, 200])
+async def test_every_invoice_is_met_once_finals_first(books: Books, size: int) -> None:
+    listed = await books.listed(size=size)
+    assert len({one.id for one in listed}) == len(listed)
+    assert {one.id for one in listed} == live(books).keys()
+    kinds = [one.document_status for one in listed]
+    assert kinds == sorted(kinds, key=("final", "draft").index)
+    numbers = [one.number for one in listed if one.number is not None]
+    assert numbers == sorted(numbers, reverse=True)
+
+
+async def test_a_listed_invoice_is_what_a_get_says(books: Books) -> None:
+    listed = await books.listed(lines=True)
+    chosen = {one.payment_status: one for one in listed}
+    assert {"unpaid", "paid", "credited", "not_applicable"} <= chosen.keys()
+    notes = [one for one in listed if one.document_type == "credit_note"]
+    for one in [*chosen.values(), *notes[:3], *listed[:5], *listed[-3:]]:
+        assert await books.read(one.id) == one
+
+
+async def test_lines_come_only_when_asked_for(books: Books) -> None:
+    assert all(one.lines is None and one.tax_breakdown is None for one in await books.listed(size=50))
+
+
+@pytest.mark.parametrize("status", ["unpaid", "paid", "credited", "not_applicable", "partially_paid", "overpaid", "unknown"])
+@pytest.mark.parametrize("size", [7, 200])
+async def test_a_payment_status_is_filtered_exactly(books: Books, status: str, size: int) -> None:
+    expected = [one for one in await books.listed() if one.payment_status == status]
+    found = await books.listed(size=size, payment_status=status)
+    assert len({one.id for one in found}) == len(found)
+    by_id = {one.id: one for one in found}
+    assert by_id == {one.id: one for one in expected}
+
+
+@pytest.mark.parametrize("status", ["draft", "final", "void", "unknown"])
+async def test_a_document_status_is_filtered_exactly(books: Books, status: str) -> None:
+    expected = [one.id for one in await books.listed() if one.document_status == status]
+    assert [one.id for one in await books.listed(document_status=status)] == expected
+
+
+async def test_dates_are_filtered_exactly(books: Books) -> None:
+    everything: list[Invoice] = await books.listed()
+    days = sorted({one.issued_on for one in everything if one.issued_on is not None})
+    first, last = days[len(days) // 3], days[2 * len(days) // 3]
+    for filters, field in (
+        ({"issued_from": first, "issued_to": last}, "issued_on"),
+        ({"due_from": first, "due_to": last}, "due_on"),
+    ):
+        expected = {one.id for one in everything if first <= getattr(one, field) <= last}
+        assert {one.id for one in await books.listed(**filters)} == expected  # type: ignore[arg-type]
+        unpaid = {one.id for one in everything if one.id in expected and one.payment_status == "unpaid"}
+        assert {one.id for one in await books.listed(payment_status="unpaid", **filters)} == unpaid  # type: ignore[arg-type]
+
+
+async def test_a_number_is_filtered_to_the_letter(books: Books) -> None:
+    everything = await books.listed()
+    some = everything[3]
+    assert [one.id for one in await books.listed(number=some.number)] == [some.id]
+    for nobodys in ("1", some.number[:-1], f"{some.number}0", "0" + some.number):
+        assert await books.listed(number=nobodys) == []
+    for status in ("unpaid", "paid", "credited"):
+        expected = [some.id] if some.payment_status == status else []
+        assert [one.id for one in await books.listed(number=some.number, payment_status=status)] == expected
+
+
+async def test_a_customers_invoices_are_found_his_drafts_too(books: Books) -> None:
+    rows = live(books)
+    customers = {row["customer_id"] for row in rows.values() if row["status"] == 0}
+    assert customers
+    for customer in customers:
+        expected = {id for id, row in rows.items() if row["customer_id"] == customer}
+        found = await books.listed(contact_id=str(customer))
+        assert {one.id for one in found} == expected
+        assert {one.contact_id for one in found} == {str(customer)}
+    assert await books.listed(contact_id="987654") == []
+    with books.calls(0):
+        assert await books.listed(contact_id="abc") == []
+
+
+async def test_words_are_looked_for_by_the_system(books: Books) -> None:
+    some = (await books.listed(lines=True))[0]
+    word = some.lines[0].description
+    found = await books.listed(q=word, lines=True)
+    assert some.id in {one.id for one in found}
+    assert len(found) < len(live(books))
+
+
+@pytest.mark.parametrize("open_includes_pastdue", [True, False])
+async def test_what_is_due_around_today_is_unpaid_once(open_includes_pastdue: bool) -> None:
+    async with connected(open_includes_pastdue=open_includes_pastdue) as books:
+        customer = await books.contact()
+        days = [TODAY + timedelta(days=number) for number in range(-3, 4)]
+        issued = TODAY - timedelta(days=10)
+        made = [await books.final(contact_id=customer.id, issued_on=issued, due_on=day) for day in days]
+        for size in (1, 3, 200):
+            found = await books.listed(payment_status="unpaid", size=size)
+            assert sorted(one.id for one in found) == sorted(one.id for one in made)
+        assert {one.id: one.is_overdue for one in found} == {one.id: one.due_on < TODAY for one in made}
+        assert {one.id: one.provider_status for one in found} == {
+            one.id: "pastdue" if one.due_on < TODAY else "open" for one in made
+        }
+
+
+async def test_a_page_costs_one_more_call_for_each_state_that_matters() -> None:
+    async with connected() as books:
+        customer = await books.contact()
+        made = [await books.final(contact_id=customer.id) for _ in range(3)]
+        with books.calls(6):  # the page; paid, credited; past due, open; and the drafts
+            await books.listed()
+        for one in made:
+            await books.pay(one)
+        with books.calls(4):  # the page; paid, credited; and the drafts
+            await books.listed()
+        with books.calls(1):
+            await books.listed(payment_status="paid")
+        with books.calls(1):
+            await books.listed(document_status="draft")
+        await INVOICES.credit(books.up(), (await books.final(contact_id=customer.id)).id, CreditDraft())
+        with books.calls(4):  # the page; paid, credited, credit
+            await books.listed(document_status="final")
+
+
+async def test_a_state_that_no_search_tells_is_asked_for() -> None:
+    async with connected() as books:
+        final = await books.final()
+        books.emulator.company.invoices[int(final.id)].credited = False
+        found = await books.listed()
+        assert [one.payment_status for one in found] == ["unpaid"]
+        send = books.link.send
+
+        async def blind(request: Any, headers: Any) -> Any:
+            """A system whose searches by state find nothing."""
+            if any(name == "status" for name, _ in request.query):
+                query = [*request.query, ("term", "niets dat iemand ooit schreef")]
+                return await send(type(request)(request.method, request.path, query), headers)
+            return await send(request, headers)
+
+        books.link.send = blind  # type: ignore[method-assign]  # the blind system
+        assert await books.listed(document_status="final") == found
+
+
+async def test_orders_are_always_asked_for() -> None:
+    async with connected(populated=True) as books:
+        await books.listed()
+        searches = [target for target in books.sent("GET") if "/invoice/search" in target]
+        assert searches
+        assert all("order=" in target for target in searches)
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)])
+async def test_due_dates_narrow_what_is_unpaid(day: date) -> None:
+    async with connected() as books:
+        customer = await books.contact()
+        issued = TODAY - timedelta(days=10)
+        for number in range(-3, 4):
+            due = TODAY + timedelta(days=number)
+            await books.final(contact_id=customer.id, issued_on=issued, due_on=due)
+        found = await books.listed(payment_status="unpaid", due_from=day, due_to=day)
+        assert [one.due_on for one in found] == [day]
+        later = await books.listed(payment_status="unpaid", due_from=day)
+        assert sorted(one.due_on for one in later) == [TODAY + timedelta(n) for n in range((day - TODAY).days, 4)]
