@@ -297,9 +297,12 @@ class Connections:
     async def _try(
         self, provider: Provider, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret]
     ) -> Trial:
-        """Get in with credentials that are not stored yet. Raises ``credentials_rejected``."""
+        """Get in with credentials that are not stored yet. Raises ``credentials_rejected``.
+
+        No company is asked for: a wrong one would look like a wrong password, and the list tells them apart.
+        """
         try:
-            token = await self._tokens.make(provider, kind, self._tokens.grant(provider, fields, connection.company_id))
+            token = await self._tokens.make(provider, kind, self._tokens.grant(provider, fields, None))
             up = self._open.on_trial(connection, provider, kind, token)
             companies = await provider.adapter.companies(up)
         except Problem as problem:

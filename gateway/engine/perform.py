@@ -285,6 +285,8 @@ class Engine(Opener):
     async def _manage(self, call: Call) -> Answer:
         operation = call.operation
         asked = read_query(operation, call.query)
+        if operation.is_write:
+            key_of(call.headers.get("idempotency-key"))  # also where doing it twice does no harm
         if operation.resource == "providers":
             return self._provider_answer(call, asked)
         if operation.verb == "list":

@@ -3,6 +3,7 @@
 It logs in, presents the token, logs in once more after a 401, and knows neither pace nor retries.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -102,10 +103,12 @@ class DirectUpstream:
         return self.link.adapter.read_envelope(await self.call(request))
 
     async def gather(self, first: Awaitable[T1], second: Awaitable[T2]) -> tuple[T1, T2]:
-        return await first, await second
+        one, two = asyncio.ensure_future(first), asyncio.ensure_future(second)
+        await _all([one, two])
+        return one.result(), two.result()
 
     async def each(self, waits: Sequence[Awaitable[T]]) -> list[T]:
-        return [await wait for wait in waits]
+        return await _all([asyncio.ensure_future(wait) for wait in waits])
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         if fresh or name not in self.link.known:
@@ -121,3 +124,11 @@ class DirectUpstream:
     def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
         del detail
         self.warnings.append((code, pointer))
+
+
+async def _all(tasks: Sequence[asyncio.Future[Any]]) -> list[Any]:
+    """Wait for all, whatever becomes of them; then the first failure is told."""
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [task.result() for task in tasks]

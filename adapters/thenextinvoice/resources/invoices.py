@@ -249,7 +249,8 @@ async def _file(up: Upstream, id: str, place: str, media_type: str, start: bytes
     if row.draft:
         raise Problem("conflict", "A draft has no document yet: finalize it first.")
     reply = await up.call(ask("GET", "invoice", row.id, place))
-    if not reply.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(start) or b"<html" in reply.body[:200].lower():
+    body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not body.startswith(start) or "html" in reply.media_type or body[:9].lower() == b"<!doctype":
         raise malformed(f"TheNextInvoice's answer is no {media_type}.")
     extension = "pdf" if place == "view" else "xml"
     return File(reply.body, media_type, f"{_file_name(row)}.{extension}")

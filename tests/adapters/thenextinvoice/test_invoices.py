@@ -282,7 +282,8 @@ async def test_a_product_fills_in_a_line_and_is_not_kept(includes_tax: bool, pri
 
 async def test_a_product_that_many_lines_name_is_read_once() -> None:
     async with connected() as books:
-        product = await books.product(ledger_account_id=books.ledger(), vat_code_id=books.vat())
+        whole = Decimal(100)
+        product = await books.product(price=whole, ledger_account_id=books.ledger(), vat_code_id=books.vat())
         customer = await books.contact()
         await books.invoice(contact_id=customer.id)
         lines = [LineDraft(description="Brood", product_id=product.id) for _ in range(5)]
