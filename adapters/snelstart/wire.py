@@ -42,8 +42,11 @@ def raw_prefix(facts: Facts) -> str:
 
 
 def read_envelope(reply: Reply) -> Any:
-    """A success is bare JSON."""
-    return reply.json()
+    """A success is bare JSON: a record, or a list of them. Raises ``upstream_malformed``."""
+    said = reply.json()
+    if not isinstance(said, dict | list):
+        raise malformed("SnelStart's answer is neither a record nor a list.")
+    return said
 
 
 def read_error(reply: Reply) -> Problem | None:

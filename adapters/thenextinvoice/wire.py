@@ -184,9 +184,7 @@ def read_log_in(reply: Reply, grant: Grant) -> AccessToken:
     if problem is not None:
         if problem.code == "connection_needs_reauth":
             what = "e-mail address and password" if grant.company_id is None else "e-mail address, password and company"
-            raise Problem(
-                "credentials_rejected", f"TheNextInvoice knows no such {what}.", upstream=problem.upstream
-            )
+            raise Problem("credentials_rejected", f"TheNextInvoice knows no such {what}.", upstream=problem.upstream)
         raise problem
     data = read_envelope(reply)
     token = data.get("token") if isinstance(data, dict) else None

@@ -110,10 +110,18 @@ class Connections:
         try:
             return await self.authorize(connection, imported_token(fields))
         except Problem as problem:
-            await self.delete(connection)
+            if problem.code == "company_required" and await self._rotated(connection, fields):
+                raise _kept_waiting(connection, problem) from problem
+            await self._storage.connections.destroy(connection)
+            self.forget(connection.id)
             if problem.code == "connection_needs_reauth":
                 raise _rejected(provider, problem) from problem
             raise
+
+    async def _rotated(self, connection: StoredConnection, fields: Mapping[str, Secret]) -> bool:
+        """Whether the pair that was brought along has been traded for another: then the caller's own may be dead."""
+        token = await self._tokens.current(connection, self._providers.of(connection))
+        return token.value != fields["access_token"]
 
     async def authorize(self, connection: StoredConnection, token: AccessToken) -> StoredConnection:
         """Give an OAuth connection its tokens, and its company where there is no choice.
@@ -373,6 +381,17 @@ def imported_token(fields: Mapping[str, Secret]) -> AccessToken:
         if expires_at.tzinfo is None:
             raise invalid("/credentials/expires_at", "This timestamp needs its offset, such as Z.")
     return AccessToken(fields["access_token"], expires_at, fields["refresh_token"])
+
+
+def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
+    """The company is still to be chosen, and the pair was refreshed already: the connection keeps the new one."""
+    return Problem(
+        "company_required",
+        f"{problem.detail} The tokens were refreshed, so the connection was kept: PATCH its `company_id`.",
+        errors=problem.errors,
+        extra={**problem.extra, "connection_id": connection.id},
+        outcome="applied",
+    )
 
 
 def _rejected(provider: Provider, problem: Problem) -> Problem:

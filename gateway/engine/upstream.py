@@ -37,7 +37,7 @@ SHORT_WAIT = 1.0
 _NEVER_DROPPED = frozenset(
     {"currency", "exchange_rate", "prices_include_tax", "price_includes_tax", "document_type", "direction", "amount"}
 )
-"""Fields without which an amount would mean something else."""
+"""Fields without which an amount would mean something else; a contact has no amounts."""
 _FATES: tuple[Outcome, ...] = ("not_sent", "rejected", "unknown", "applied")
 """What may be known of a write, the surest last."""
 _NOTHING_DONE = frozenset({"connection_needs_reauth", "upstream_rate_limited"})
@@ -152,7 +152,8 @@ class Outbound:
 
     def unsupported(self, pointer: str, reason: str) -> None:
         """Refuse what the system cannot hold, or warn that it is dropped."""
-        if not self._drop_unsupported or pointer.rpartition("/")[2] in _NEVER_DROPPED:
+        of_amount = not self._operation.startswith("contacts.") and pointer.rpartition("/")[2] in _NEVER_DROPPED
+        if of_amount or not self._drop_unsupported:
             raise Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
         self.warn("field_dropped", reason, pointer)
 

@@ -96,7 +96,7 @@ class Writer:
         given = change.given()
         kept = {name: given[name] for name in self._resource.kept if name in given}
         await self._refuse_taken(id, kept)
-        if given.keys() - (kept.keys() & UNIQUE):
+        if given.keys() - ((kept.keys() & UNIQUE) - self._resource.holds):
             await self._remind(id, change)
             record = await self._resource.update(self._up, theirs, change)
             await self._follow(id, theirs, record.item.id)

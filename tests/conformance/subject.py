@@ -185,7 +185,17 @@ class Subject:
                 small["contact_id"] = (await self.make("contacts"))["id"]
         else:
             raise AssertionError(f"nobody drafts {resource}")
-        return {**held(small, self.holds(resource)), **fields}
+        return {**held(small, self.holds(resource)), **(self.settled() if resource == "invoices" else {}), **fields}
+
+    def settled(self) -> Json:
+        """What every new invoice must say here: its number, and that it is final."""
+        said: Json = {}
+        if self.facts.numbered:
+            self._made += 1
+            said["number"] = f"2026-{self._made}"
+        if self.capabilities["invoices.finalize"]["support"] != "native":
+            said["finalize"] = True
+        return said
 
     async def full_draft(self, resource: str) -> Json:
         """A draft of everything that the system can hold."""
@@ -206,8 +216,9 @@ class Subject:
             "unit": "stuk",
             "unit_price": "10.00",
             "vat_code_id": await self.vat_code(),
-            "ledger_account_id": await self.revenue_account(),
         }
+        if not self.facts.account_taxes:
+            line["ledger_account_id"] = await self.revenue_account()
         lines: list[Json] = held({"lines": [line]}, self.holds("invoices"))["lines"]
         return {**lines[0], **fields}
 

@@ -40,6 +40,8 @@ async def test_what_never_was_is_not_found(subject: Subject, resource: str) -> N
 @pytest.mark.parametrize("resource", SETTINGS)
 async def test_settings_are_all_there(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.list")
+    if resource in subject.facts.derived:
+        pytest.skip(f"{subject.name}: {resource} are made from other things than records")
     listed = (
         await subject.walk(resource, include="archived")
         if resource == "ledger-accounts"

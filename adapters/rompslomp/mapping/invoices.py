@@ -27,6 +27,7 @@ HOLDS = frozenset(
         *DATES,
         *IDS,
         "document_type",
+        "external_ref",
         "prices_include_tax",
         "finalize",
         *(f"lines.{name}" for name in ("description", "product_id", "quantity", "unit_price", "vat_code_id")),

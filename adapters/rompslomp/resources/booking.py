@@ -72,13 +72,13 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
 
 
 async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
-    """Change a concept."""
+    """Change a concept; of a final invoice the reference may change (dossier §6, "after publish")."""
     before = await read(up, id)
     row = InvoiceRow.of(before)
-    if not row.is_draft:
+    if not row.is_draft and given.keys() - {"external_ref"}:
         raise Problem("conflict", "A final invoice stays as it is.")
     body = invoices.invoice_body(given)
-    if given.get("external_ref") is not None:
+    if "external_ref" in given:
         body["api_reference"] = invoices.reference_of(given["external_ref"], up.creation_key)
     if "contact_id" in given and row.vat_number is not None:
         body["vat_number"] = await _vat_number_of(up, given["contact_id"])

@@ -40,31 +40,31 @@ async def page_of(up: Upstream, noun: str, skip: int, top: int, condition: str |
     return rows(await up.data(ask("GET", noun, query=query)))[:top]
 
 
-async def company(up: Upstream) -> CompanyInfo:
+async def company(up: Upstream, *, fresh: bool = False) -> CompanyInfo:
     """The administration."""
 
     async def load() -> CompanyInfo:
         return CompanyInfo.of(await up.data(ask("GET", "companyInfo")))
 
-    return await up.known("company", load)
+    return await up.known("company", load, fresh=fresh)
 
 
-async def ledger_rows(up: Upstream) -> Sequence[dict[str, Any]]:
+async def ledger_rows(up: Upstream, *, fresh: bool = False) -> Sequence[dict[str, Any]]:
     """All ledger accounts: a few hundred (dossier 2.4)."""
 
     async def load() -> Sequence[dict[str, Any]]:
         return await every(up, "grootboeken")
 
-    return await up.known("ledgers", load)
+    return await up.known("ledgers", load, fresh=fresh)
 
 
-async def journals(up: Upstream) -> Sequence[dict[str, Any]]:
+async def journals(up: Upstream, *, fresh: bool = False) -> Sequence[dict[str, Any]]:
     """All journals; the list knows neither filters nor pages (dossier 2.2)."""
 
     async def load() -> Sequence[dict[str, Any]]:
         return rows(await up.data(ask("GET", "dagboeken")))
 
-    return await up.known("journals", load)
+    return await up.known("journals", load, fresh=fresh)
 
 
 async def journals_of(up: Upstream, kinds: Sequence[str]) -> list[Dagboek]:
@@ -92,11 +92,11 @@ async def groups(up: Upstream) -> Sequence[Omzetgroep]:
     return await up.known("groups", load)
 
 
-async def setup(up: Upstream) -> Setup:
+async def setup(up: Upstream, *, fresh: bool = False) -> Setup:
     """The administration's ways to tax, with its ledger accounts."""
 
     async def load() -> Setup:
-        info, accounts = await up.gather(company(up), ledger_rows(up))
+        info, accounts = await up.gather(company(up, fresh=fresh), ledger_rows(up, fresh=fresh))
         ledgers = [Grootboek.of(raw) for raw in accounts]
         rates = [Btwtarief.of(raw) for raw in rows(await up.data(ask("GET", "btwtarieven")))]
         ways: Ways
@@ -108,7 +108,7 @@ async def setup(up: Upstream) -> Setup:
         foreign_ledger = info.buitenlandseBtwGrootboek if info.factureerBuitenlandsBtw else None
         return Setup(ways, {ledger.id: ledger for ledger in ledgers}, foreign_ledger)
 
-    return await up.known("setup", load)
+    return await up.known("setup", load, fresh=fresh)
 
 
 async def shelf(up: Upstream) -> Shelf:

@@ -22,22 +22,22 @@ from gateway.contract.models import Company, LedgerAccount, PaymentMethod, VatCo
 from gateway.contract.paging import Page, cut
 from gateway.contract.upstream import Upstream
 
-REMEMBERED: Mapping[str, str] = {"list": "1, remembered for a few minutes", "get": "1, remembered for a few minutes"}
-
 
 class WaysToTax(VatCodes):
     """Made of ``/btwtarieven`` and the functions of ``/grootboeken``: SnelStart has no VAT codes (dossier 4)."""
 
     filters = frozenset({"direction", "on"})
-    calls: ClassVar[Mapping[str, str]] = dict.fromkeys(("list", "get"), "3, remembered for a few minutes")
+    calls: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("list", "get"), "3: VAT rates, ledger accounts and the administration"
+    )
     limits: ClassVar[Mapping[str, str]] = {"list": "For sales only; foreign VAT where the administration invoices it."}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[VatCode]]:
-        codes = [vat_code_of(way) for way in (await setup(up)).ways.by_id.values()]
+        codes = [vat_code_of(way) for way in (await setup(up, fresh=True)).ways.by_id.values()]
         return cut([one for one in codes if _is_asked_for(one.item, listing.filters)], listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[VatCode]:
-        way = (await setup(up)).ways.by_id.get(id)
+        way = (await setup(up, fresh=True)).ways.by_id.get(id)
         if way is None:
             not_found()
         return vat_code_of(way)
@@ -55,10 +55,10 @@ class GeneralLedger(LedgerAccounts):
     """``/grootboeken``."""
 
     filters = frozenset({"type"})
-    calls: ClassVar[Mapping[str, str]] = REMEMBERED
+    calls: ClassVar[Mapping[str, str]] = {name: "1 for each 500 accounts" for name in ("list", "get")}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[LedgerAccount]]:
-        accounts = [ledger_account_of(raw) for raw in await ledger_rows(up)]
+        accounts = [ledger_account_of(raw) for raw in await ledger_rows(up, fresh=True)]
         asked = [
             one
             for one in accounts
@@ -68,7 +68,7 @@ class GeneralLedger(LedgerAccounts):
         return cut(asked, listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
-        for raw in await ledger_rows(up):
+        for raw in await ledger_rows(up, fresh=True):
             if str(raw.get("id")).lower() == id.lower():
                 return ledger_account_of(raw)
         raise Problem("not_found", "There is no such ledger account.")
@@ -90,7 +90,7 @@ class Journals(PaymentMethods):
 
 
 async def _methods(up: Upstream) -> list[Record[PaymentMethod]]:
-    found, accounts = await up.gather(journals(up), ledger_rows(up))
+    found, accounts = await up.gather(journals(up, fresh=True), ledger_rows(up))
     numbers = {raw["nummer"]: str(raw["id"]) for raw in accounts if isinstance(raw.get("nummer"), int)}
     methods = []
     for raw in found:

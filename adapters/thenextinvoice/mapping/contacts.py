@@ -187,7 +187,8 @@ def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> 
     result = dict(body)
     if "supplier" in (said.get("roles") or ()):
         refuse("/roles", "TheNextInvoice knows customers only.")
-    _put_names(result, said, refuse)
+    if said.keys() & {"kind", "company_name", "contact_person"}:
+        _put_names(result, said, refuse)
     for ours, theirs in TEXTS.items():
         if ours in said:
             result[theirs] = said[ours]

@@ -309,9 +309,7 @@ def _totals(row: InvoiceRow, sum: Sum | None, status: InvoicePaymentStatus) -> T
     return Totals(net=said.net, tax=said.tax, gross=said.gross, paid=paid, open=still_open)
 
 
-def _balance(
-    row: InvoiceRow, gross: Decimal, status: InvoicePaymentStatus
-) -> tuple[Decimal | None, Decimal | None]:
+def _balance(row: InvoiceRow, gross: Decimal, status: InvoicePaymentStatus) -> tuple[Decimal | None, Decimal | None]:
     """Paid and open. An invoice is paid whole or not at all; what was paid of a credited one is not said in lists."""
     if row.draft or status == "unknown":
         return None, None
@@ -417,5 +415,3 @@ def body_reckoned(body: Mapping[str, Any], codes: Codes) -> Reckoning:
     """What an invoice that is to be written comes to."""
     discount = Decimal(body["discount"])
     return reckoned(line_rows(body["lines"]), codes, discount=discount, includes_vat=body["includesVat"])
-
-

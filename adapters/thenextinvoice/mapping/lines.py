@@ -72,9 +72,7 @@ def reckoned(lines: Sequence[LineRow], codes: Codes, *, discount: Decimal, inclu
         if code is None:
             return Reckoning({})
         priced.append(Priced(line.quantity, line.price, discount, code.rate, plain(code.rate)))
-    return Reckoning(
-        {way: add_up(priced, prices_include_tax=includes_vat, rounding=way) for way in ROUNDINGS}
-    )
+    return Reckoning({way: add_up(priced, prices_include_tax=includes_vat, rounding=way) for way in ROUNDINGS})
 
 
 def positive(amounts: Amounts, *, credit: bool) -> Amounts:
@@ -82,9 +80,7 @@ def positive(amounts: Amounts, *, credit: bool) -> Amounts:
     return Amounts(ZERO - amounts.net, ZERO - amounts.tax, ZERO - amounts.gross) if credit else amounts
 
 
-def lines_of(
-    rows: Sequence[LineRow], sum: Sum | None, codes: Codes, *, discount: Decimal, credit: bool
-) -> list[Line]:
+def lines_of(rows: Sequence[LineRow], sum: Sum | None, codes: Codes, *, discount: Decimal, credit: bool) -> list[Line]:
     """Lines as we say them; without ``sum`` the amounts cannot be told."""
     each = iter(sum.lines) if sum is not None else iter(())
     said = []

@@ -160,9 +160,7 @@ def company_of(raw: Mapping[str, Any], profile: Profile) -> Record[Company]:
     row = CompanyRow.of(raw)
     address = None
     if row.address or row.postalcode or row.city or row.country:
-        address = Address(
-            line1=row.address, postal_code=row.postalcode, city=row.city, country=country_of(row.country)
-        )
+        address = Address(line1=row.address, postal_code=row.postalcode, city=row.city, country=country_of(row.country))
     item = Company(
         id=row.id,
         name=row.name,

@@ -8,13 +8,19 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
+import pytest
 
 from adapters.thenextinvoice import ADAPTER
 from adapters.thenextinvoice.emulator import Emulator, Switches
-from gateway.contract.adapter import Listing, Record
+from adapters.thenextinvoice.resources.contacts import CustomerContacts
+from adapters.thenextinvoice.resources.invoices import SalesInvoices
+from adapters.thenextinvoice.resources.payments import InvoicePayments
+from adapters.thenextinvoice.resources.products import PlainProducts
+from gateway.contract.adapter import Listing
 from gateway.contract.errors import Problem
 from gateway.contract.models import (
     Address,
+    Change,
     Contact,
     ContactChange,
     ContactDraft,
@@ -35,10 +41,27 @@ from tests.adapters.upstream import DirectUpstream, Link
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TODAY = START.date()
-CONTACTS = ADAPTER.resources["contacts"]
-INVOICES = ADAPTER.resources["invoices"]
-PRODUCTS = ADAPTER.resources["products"]
-PAYMENTS = ADAPTER.resources["payments"]
+CONTACTS = CustomerContacts()
+INVOICES = SalesInvoices()
+PRODUCTS = PlainProducts()
+PAYMENTS = InvoicePayments()
+
+
+def contact_change(**said: Any) -> Change:
+    return ContactChange.model_validate(said)
+
+
+def product_change(**said: Any) -> Change:
+    return ProductChange.model_validate(said)
+
+
+def invoice_change(**said: Any) -> Change:
+    return InvoiceChange.model_validate(said)
+
+
+def all_of(*values: object) -> tuple[object, ...]:
+    """Values to compare together: a decimal equals a whole number."""
+    return values
 
 
 class StandingClock:
@@ -112,20 +135,20 @@ class Books:
             "email": "anna@desluis.example",
             "address": Address(line1="Sluiskade 12", postal_code="2611 AB", city="Delft", country="NL"),
         }
-        record: Record[Contact] = await CONTACTS.create(self.up(), ContactDraft(**{**fields, **said}))
+        record = await CONTACTS.create(self.up(), ContactDraft(**{**fields, **said}))
         return record.item
 
     async def change_contact(self, id: str, **said: Any) -> Contact:
-        record: Record[Contact] = await CONTACTS.update(self.up(), id, ContactChange(**said))
+        record = await CONTACTS.update(self.up(), id, contact_change(**said))
         return record.item
 
     async def product(self, **said: Any) -> Product:
         fields: dict[str, Any] = {"name": "Volkoren brood", "price": Decimal("2.50"), **said}
-        record: Record[Product] = await PRODUCTS.create(self.up(), ProductDraft(**fields))
+        record = await PRODUCTS.create(self.up(), ProductDraft(**fields))
         return record.item
 
     async def change_product(self, id: str, **said: Any) -> Product:
-        record: Record[Product] = await PRODUCTS.update(self.up(), id, ProductChange(**said))
+        record = await PRODUCTS.update(self.up(), id, product_change(**said))
         return record.item
 
     async def draft(self, **said: Any) -> InvoiceDraft:
@@ -135,18 +158,18 @@ class Books:
         return InvoiceDraft(**{"lines": [self.line()], "issued_on": TODAY, **said})
 
     async def invoice(self, up: DirectUpstream | None = None, **said: Any) -> Invoice:
-        record: Record[Invoice] = await INVOICES.create(up or self.up(), await self.draft(**said))
+        record = await INVOICES.create(up or self.up(), await self.draft(**said))
         return record.item
 
     async def final(self, **said: Any) -> Invoice:
         return await self.invoice(finalize=True, **said)
 
     async def change_invoice(self, id: str, up: DirectUpstream | None = None, **said: Any) -> Invoice:
-        record: Record[Invoice] = await INVOICES.update(up or self.up(), id, InvoiceChange(**said))
+        record = await INVOICES.update(up or self.up(), id, invoice_change(**said))
         return record.item
 
     async def read(self, id: str) -> Invoice:
-        record: Record[Invoice] = await INVOICES.get(self.up(), id)
+        record = await INVOICES.get(self.up(), id)
         return record.item
 
     def payment(self, invoice: Invoice, amount: str | None = None, **said: Any) -> PaymentDraft:
@@ -181,12 +204,10 @@ class Books:
 
     async def refused(self, code: str, asked: Any) -> Problem:
         """The problem that a call of the adapter ends in."""
-        try:
+        with pytest.raises(Problem) as caught:
             await asked
-        except Problem as problem:
-            assert problem.code == code, problem
-            return problem
-        raise AssertionError(f"this is not refused with {code}")
+        assert caught.value.code == code, caught.value
+        return caught.value
 
 
 @asynccontextmanager

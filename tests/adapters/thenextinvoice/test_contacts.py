@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 import pytest
 
-from gateway.contract.models import Address, ContactChange, ContactDraft
-from tests.adapters.thenextinvoice.connected import CONTACTS, connected
+from gateway.contract.models import Address, ContactDraft
+from tests.adapters.thenextinvoice.connected import CONTACTS, connected, contact_change
 
 
 @pytest.mark.parametrize("person_read", ["text", "boolean"])
@@ -22,7 +22,7 @@ async def test_a_contact_is_made_read_changed_and_deleted(person_read: str, opti
         await CONTACTS.delete(books.up(), made.id)
         await books.refused("not_found", CONTACTS.get(books.up(), made.id))
         await books.refused("not_found", CONTACTS.delete(books.up(), made.id))
-        change = ContactChange(email="een@ander.example")
+        change = contact_change(email="een@ander.example")
         await books.refused("not_found", CONTACTS.update(books.up(), made.id, change))
 
 
@@ -100,12 +100,12 @@ async def test_an_id_of_another_place_reaches_nothing() -> None:
             for id in ("search", "merge", "1,2", "01"):
                 await books.refused("not_found", CONTACTS.get(books.up(), id))
                 await books.refused("not_found", CONTACTS.delete(books.up(), id))
-                await books.refused("not_found", CONTACTS.update(books.up(), id, ContactChange(phone="1")))
+                await books.refused("not_found", CONTACTS.update(books.up(), id, contact_change(phone="1")))
 
 
 @pytest.mark.parametrize("missing_status", [400, 404, 500])
 async def test_a_contact_that_is_not_there_is_not_found_before_it_is_written(missing_status: int) -> None:
     async with connected(missing_status=missing_status) as books:
         with books.writes_nothing():
-            change = ContactChange(phone="1")
+            change = contact_change(phone="1")
             await books.refused("not_found", CONTACTS.update(books.up(), "987654", change))

@@ -130,10 +130,8 @@ def test_the_documented_invoice_is_written() -> None:
 @pytest.mark.parametrize("name", [name for name in PAIRS if not name.endswith(WRITES)])
 @pytest.mark.parametrize("nonsense", [None, 42, "text", [], {}, {"id": "x"}])
 def test_what_cannot_be_a_record_is_malformed(name: str, nonsense: object) -> None:
-    if name.startswith(("company", "payments", "invoices")):
-        read: Read = lambda raw: Sheet.of(raw)  # noqa: E731 - these pairs bundle several answers
-    else:
-        read = reader_of(name)
+    bundled = name.startswith(("company", "payments", "invoices"))
+    read: Read = Sheet.of if bundled else reader_of(name)
     with pytest.raises(Problem) as caught:
         read(nonsense)
     assert caught.value.code == "upstream_malformed"

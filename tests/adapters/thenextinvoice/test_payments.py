@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.models import Allocation, CreditDraft
-from tests.adapters.thenextinvoice.connected import INVOICES, PAYMENTS, TODAY, connected
+from tests.adapters.thenextinvoice.connected import INVOICES, PAYMENTS, TODAY, all_of, connected
 
 
 @pytest.mark.parametrize("empty_data", ["null", "absent"])
@@ -16,12 +16,13 @@ async def test_an_invoice_is_paid_and_the_payment_taken_back(empty_data: str, pa
     async with connected(empty_data=empty_data, parties=parties) as books:
         final = await books.final()
         payment = (await PAYMENTS.create(books.up(), books.payment(final, paid_on=date(2026, 3, 1)))).item
-        assert (payment.id, payment.paid_on, payment.amount, payment.direction) == (final.id, date(2026, 3, 1), 121, "in")
+        assert (payment.id, payment.paid_on, payment.direction) == (final.id, date(2026, 3, 1), "in")
+        assert payment.amount == 121
         assert payment.payment_method_id == books.methods()[0]
         assert payment.allocations == [Allocation(invoice_id=final.id, amount=Decimal(121))]
-        assert (payment.unallocated, payment.status) == (0, "booked")
+        assert all_of(payment.unallocated, payment.status) == (0, "booked")
         paid = await books.read(final.id)
-        assert (paid.payment_status, paid.totals.paid, paid.totals.open) == ("paid", 121, 0)
+        assert all_of(paid.payment_status, paid.totals.paid, paid.totals.open) == ("paid", 121, 0)
         assert (await PAYMENTS.get(books.up(), final.id)).item == payment
         assert await books.listed("payments", invoice_id=final.id) == [payment]
         with books.writes_nothing():

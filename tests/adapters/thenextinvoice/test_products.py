@@ -6,16 +6,17 @@ from decimal import Decimal
 import pytest
 
 from adapters.thenextinvoice.emulator.state import Product as Stored
-from gateway.contract.models import ProductChange, ProductDraft
+from gateway.contract.models import ProductDraft
 from gateway.contract.upstream import Reply, Request
-from tests.adapters.thenextinvoice.connected import PRODUCTS, Books, connected
+from tests.adapters.thenextinvoice.connected import PRODUCTS, Books, connected, product_change
 
 
 @pytest.mark.parametrize("product_put_absent", ["keep", "clear"])
 @pytest.mark.parametrize("product_page_zero", ["first", "refused"])
 async def test_a_product_is_made_read_changed_and_deleted(product_put_absent: str, product_page_zero: str) -> None:
     async with connected(product_put_absent=product_put_absent, product_page_zero=product_page_zero) as books:
-        made = await books.product(price=Decimal("12.3456789"), vat_code_id=books.vat(), ledger_account_id=books.ledger())
+        price = Decimal("12.3456789")
+        made = await books.product(price=price, vat_code_id=books.vat(), ledger_account_id=books.ledger())
         assert (made.name, made.price, made.price_includes_tax) == ("Volkoren brood", Decimal("12.3456789"), False)
         assert (await PRODUCTS.get(books.up(), made.id)).item == made
         changed = await books.change_product(made.id, name="Speltbrood")
@@ -25,7 +26,7 @@ async def test_a_product_is_made_read_changed_and_deleted(product_put_absent: st
         assert (await PRODUCTS.get(books.up(), made.id)).item == cleared
         await PRODUCTS.delete(books.up(), made.id)
         await books.refused("not_found", PRODUCTS.get(books.up(), made.id))
-        await books.refused("not_found", PRODUCTS.update(books.up(), made.id, ProductChange(name="x")))
+        await books.refused("not_found", PRODUCTS.update(books.up(), made.id, product_change(name="x")))
 
 
 @pytest.mark.parametrize("past_end", ["empty", "last"])
