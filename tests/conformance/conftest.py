@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.subject import Subject, open_subject
+from tests.conformance.subjects import facts_of
 from tests.house import emulated
 
 ADAPTERS = emulated()
+SUBJECTS = [(name, mode) for name in sorted(ADAPTERS) for mode in (None, *facts_of(name).modes)]
 
 
-@pytest.fixture(params=sorted(ADAPTERS))
+def _named(subject: tuple[str, str | None]) -> str:
+    return "-".join(filter(None, subject))
+
+
+@pytest.fixture(params=SUBJECTS, ids=_named)
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     """A system under law."""
-    async with open_subject(ADAPTERS[request.param], tmp_path) as opened:
+    name, mode = request.param
+    async with open_subject(ADAPTERS[name], tmp_path, mode) as opened:
         yield opened

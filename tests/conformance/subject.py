@@ -294,10 +294,12 @@ def examples(strategy: SearchStrategy[T], count: int) -> list[T]:
 
 
 @asynccontextmanager
-async def open_subject(adapter: Adapter, home: Path) -> AsyncIterator[Subject]:
-    """A house with this adapter alone, and one connection."""
+async def open_subject(adapter: Adapter, home: Path, mode: str | None = None) -> AsyncIterator[Subject]:
+    """A house with this adapter alone, in one of its modes, and one connection."""
     facts = facts_of(adapter.name)
-    async with open_house(home, adapters={adapter.name: adapter}) as house:
-        connection = await house.connect(adapter.name)
+    emulators = {} if mode is None else {adapter.name: facts.modes[mode]}
+    async with open_house(home, adapters={adapter.name: adapter}, emulators=emulators) as house:
+        credentials = None if mode is None or facts.exchange is None else facts.exchange(house.emulator(adapter.name))
+        connection = await house.connect(adapter.name, credentials=credentials)
         answer = await house.client.get(f"/v1/connections/{connection}/capabilities")
         yield Subject(adapter, house, connection, answer.json()["operations"], facts)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from gateway.contract.emulator import Fault
-from gateway.contract.models import CreditDraft, ExpectedTotals, LineDraft
+from gateway.contract.models import CreditDraft, LineDraft
 from tests.adapters.thenextinvoice.connected import INVOICES, TODAY, Books, all_of, connected, invoice_change
 
 EVERY_WAY: list[dict[str, Any]] = [
@@ -466,109 +466,6 @@ async def test_a_writer_is_told_that_a_hidden_sender_was_assumed() -> None:
         up = books.up()
         await books.change_invoice(draft.id, up, contact_id=customer.id, notes="x")
         assert up.warnings == [("sender_assumed", None)]
-
-
-# Totals
-
-
-def expected(**said: str) -> ExpectedTotals:
-    return ExpectedTotals(**{name: Decimal(amount) for name, amount in said.items()})
-
-
-async def test_expected_totals_are_held_against_the_lines_before_anything_is_sent() -> None:
-    async with connected() as books:
-        draft = await books.draft(
-            lines=[books.line("33.33", "3")], expected_totals=expected(net="99.99", tax="21.00", gross="121.00")
-        )
-        with books.writes_nothing():
-            problem = await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
-        assert problem.extra == {"difference": {"gross": "0.01"}}
-        assert problem.outcome == "not_sent"
-        draft.expected_totals = expected(net="99.99", tax="21.00", gross="120.99")
-        assert (await INVOICES.create(books.up(), draft)).item.totals.gross == Decimal("120.99")
-
-
-@pytest.mark.parametrize("document_type", ["invoice", "credit_note"])
-async def test_a_rounding_line_closes_a_small_gap(document_type: str) -> None:
-    async with connected() as books:
-        books.settle(rounding_ledger_account_id=books.ledger("8900"))
-        said: dict[str, Any] = {"document_type": document_type, "on_rounding": "add_line", "finalize": True}
-        said["lines"] = [books.line("33.33", "3")]
-        made = await books.invoice(**said, expected_totals=expected(gross="121.00"))
-        assert made.totals.gross == 121
-        assert made.lines is not None
-        assert [(line.gross, line.ledger_account_id) for line in made.lines[1:]] == [
-            (Decimal("0.01"), books.ledger("8900"))
-        ]
-        draft = await books.draft(**said, expected_totals=expected(gross="121.05"))
-        with books.writes_nothing():
-            await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
-
-
-async def test_a_rounding_line_needs_a_ledger_account() -> None:
-    async with connected() as books:
-        draft = await books.draft(on_rounding="add_line", expected_totals=expected(gross="121.01"))
-        with books.writes_nothing():
-            problem = await books.refused("validation_failed", INVOICES.create(books.up(), draft))
-        assert problem.errors[0].pointer == "/on_rounding"
-
-
-async def test_a_change_may_expect_totals_too() -> None:
-    async with connected() as books:
-        customer = await books.contact()
-        draft = await books.invoice(contact_id=customer.id)
-        change = invoice_change(contact_id=customer.id, notes="x", expected_totals=expected(gross="120.00"))
-        with books.writes_nothing():
-            problem = await books.refused("totals_mismatch", INVOICES.update(books.up(), draft.id, change))
-        assert problem.extra == {"difference": {"gross": "-1.00"}}
-
-
-THREE = "0.07"
-"""Three lines of 7 cents: 4 cents of VAT at 21% when rounded once, 3 when rounded for each line."""
-
-
-async def three(books: Books, **said: Any) -> Any:
-    return await books.invoice(lines=[books.line(THREE) for _ in range(3)], **said)
-
-
-@pytest.mark.parametrize(("vat_rounding", "tax"), [("per_rate", "0.04"), ("per_line", "0.03")])
-async def test_how_vat_is_rounded_is_learned_from_what_was_booked(vat_rounding: str, tax: str) -> None:
-    async with connected(vat_rounding=vat_rounding) as books:
-        unsure = await three(books)
-        assert all_of(unsure.totals.net, unsure.totals.tax, unsure.totals.gross) == (None, None, None)
-        assert unsure.tax_breakdown is None
-        books.link.known.clear()
-        final = await three(books, finalize=True)
-        assert final.totals.tax == Decimal(tax)
-        assert [group.tax for group in final.tax_breakdown] == [Decimal(tax)]
-        books.link.known.clear()
-        assert (await books.read(unsure.id)).totals.tax == Decimal(tax)
-        wrong = "0.03" if tax == "0.04" else "0.04"
-        lines = [books.line(THREE) for _ in range(3)]
-        draft = await books.draft(lines=lines, expected_totals=expected(tax=wrong))
-        with books.writes_nothing():
-            await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
-
-
-@pytest.mark.parametrize("vat_rounding", ["per_rate", "per_line"])
-async def test_while_nobody_knows_how_vat_is_rounded_either_way_is_expected(vat_rounding: str) -> None:
-    async with connected(vat_rounding=vat_rounding) as books:
-        for tax in ("0.03", "0.04"):
-            await three(books, expected_totals=expected(tax=tax))
-        lines = [books.line(THREE) for _ in range(3)]
-        draft = await books.draft(lines=lines, expected_totals=expected(tax="0.05"))
-        await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
-
-
-async def test_totals_that_differ_from_those_of_the_lines_are_told() -> None:
-    async with connected() as books:
-        await books.invoice()
-        code = books.emulator.company.vat_codes[int(books.vat())]
-        code.factor = Decimal("1.22")  # somebody changes the code while Polder still knows the old rate
-        up = books.up()
-        made = await books.invoice(up, finalize=True)
-        assert made.totals.gross == 122
-        assert up.warnings == [("totals_differ", "/totals")]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,306 @@
+"""The golden pairs of SnelStart, and what survives a round trip through its lines, contacts and payments."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import adapters.snelstart
+from adapters.snelstart.mapping import contacts, invoices, lines, payments, products, settings, values, vat
+from gateway.contract.adapter import Record
+from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps, loads
+from gateway.contract.models import Address, Allocation, PaymentDraft
+from gateway.contract.money import ZERO, round_to_cents
+
+FIXTURES = Path(adapters.snelstart.__file__).parent / "fixtures"
+PAIRS = sorted(path.name for path in FIXTURES.glob("*.*.json"))
+TODAY = date(2026, 8, 20)
+HIGH, LOW, UNTAXED = (
+    "7a7b3888-7620-47c0-b248-98424219771c",
+    "51fdb7b3-0ddb-420f-858f-7b78280eeb49",
+    "99999999-7620-47c0-b248-98424219771c",
+)
+CUSTOMER = "0d1c6a3e-6a0a-4a5d-9f63-0b4f0f6f3a11"
+ENTRY = "2f1d7f0c-7e0e-4c55-8a4f-5c0b3b0f2b77"
+NETHERLANDS = "c4335f00-c6a6-48fd-b89f-108657d12ccf"
+COUNTRIES = {NETHERLANDS: contacts.Land(id=NETHERLANDS, landcode="NL", landcodeISO="NLD")}
+
+
+def _ledger(id: str, number: int, function: str, kind: str) -> vat.Grootboek:
+    return vat.Grootboek(id=id, nummer=number, grootboekfunctie=function, btwSoort=[kind])
+
+
+def _rate(kind: str, percentage: str, start: str, end: str = "2400-12-31") -> vat.Btwtarief:
+    said = {"btwSoort": kind, "btwPercentage": percentage, "datumVanaf": start, "datumTotEnMet": end}
+    return vat.Btwtarief.of(said)
+
+
+LEDGERS = [
+    _ledger(HIGH, 8200, "VerkopenOmzetHoog", "Hoog"),
+    _ledger(LOW, 8210, "VerkopenOmzetLaag", "Laag"),
+    _ledger(UNTAXED, 8240, "VerkopenOmzetOnbelastVerlegd", "Geen"),
+]
+RATES = [
+    _rate("Laag", "6.0", "1986-10-01", "2018-12-31"),
+    _rate("Laag", "9.0", "2019-01-01"),
+    _rate("Hoog", "21.0", "2012-10-01"),
+]
+WAYS = vat.ways_of(RATES, (), LEDGERS, COUNTRIES)
+SETUP = lines.Setup(WAYS, {ledger.id: ledger for ledger in LEDGERS})
+COMPANY = vat.CompanyInfo(administratieIdentifier=ENTRY, artikelcodeSoort="Numeriek", artikelcodeMaxLengte=10)
+GROUP = products.Omzetgroep.of(
+    {
+        "id": "94d9cbef-ec40-4e53-af50-a5f1da7b94db",
+        "nummer": 1,
+        "verkoopGrootboekNederlandIdentifier": {"id": HIGH},
+        "verkoopNederlandBtwSoort": "Hoog",
+    }
+)
+SHELF = products.Shelf(SETUP, [GROUP], COMPANY, TODAY)
+
+
+def _invoice(raw: Mapping[str, Any]) -> Record[Any]:
+    if invoices.JOINED in raw:
+        return invoices.invoice_of(raw, TODAY, invoices.Reading(SETUP))
+    return invoices.invoice_of(raw, date(2026, 9, 20))
+
+
+def _vat_code(raw: Mapping[str, Any]) -> Record[Any]:
+    """The way with that function and those kinds, in force."""
+    triple = (raw["grootboekfunctie"], raw["regelBtwSoort"], raw["btwBtwSoort"])
+    for way in WAYS.by_id.values():
+        if (sorted(way.functions or ()), way.kind, way.row) == triple and vat.in_force(way.code, TODAY):
+            return vat.vat_code_of(way)
+    raise AssertionError(f"no way to tax as {triple}")
+
+
+READERS: Mapping[str, Callable[[Mapping[str, Any]], Record[Any]]] = {
+    "contacts": lambda raw: contacts.contact_of(raw, COUNTRIES),
+    "products": lambda raw: products.product_of(raw, SHELF),
+    "invoices": _invoice,
+    "payments": lambda raw: payments.payment_of(raw, "bank"),
+    "vat-codes": _vat_code,
+    "ledger-accounts": settings.ledger_account_of,
+    "payment-methods": lambda raw: settings.payment_method_of(raw, {}),
+    "company": settings.company_of,
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_documented_examples_read_as_written(name: str) -> None:
+    pair = loads((FIXTURES / name).read_bytes())
+    item = READERS[name.partition(".")[0]](pair["raw"]).item
+    said = loads(item.model_dump_json())
+    assert {field: value for field, value in said.items() if value is not None} == pair["unified"]
+
+
+# --- lines
+
+numbers = st.decimals(min_value=-900, max_value=9_000, places=5, allow_nan=False)
+quantities = st.decimals(min_value="0.001", max_value=500, places=3, allow_nan=False)
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=60).filter(lambda text: text.strip() == text)
+units = st.none() | st.sampled_from(["stuk", "uur", "m2", "x", "doos à 6"])
+discounts = st.sampled_from([ZERO, Decimal(5), Decimal("12.5"), Decimal(99)])
+charges = st.builds(
+    lines.Charge,
+    description=texts | st.sampled_from(["Brood (2 x 5.00)", "Advies (1 x 10.00 incl. btw)", "(2 x 3)"]),
+    quantity=quantities | st.just(Decimal(1)),
+    price=numbers | st.just(Decimal("10.00")),
+    discount=discounts,
+    unit=units,
+    way=st.sampled_from([WAYS.by_id["hoog-2012-10-01"], WAYS.by_id["laag-2019-01-01"], WAYS.by_id["onbelast"]]),
+    ledger=st.just(HIGH),
+).filter(lambda charge: charge.amount() != 0)
+ACCOUNTS = {"Hoog": HIGH, "Laag": LOW, "Geen": UNTAXED}
+
+
+def booked(given: list[lines.Charge], *, includes_tax: bool, sign: int) -> dict[str, Any]:
+    """An entry with the invoice it would show up as."""
+    settled = [
+        lines.Charge(one.description, one.quantity, one.price, one.discount, one.unit, one.way, ACCOUNTS[one.way.kind])
+        for one in given
+    ]
+    amounts = loads(dumps(lines.entry_amounts(settled, SETUP, includes_tax=includes_tax, sign=sign)))
+    entry = {
+        "id": ENTRY,
+        "factuurnummer": "F-1",
+        "factuurdatum": "2026-08-16T00:00:00",
+        "klant": {"id": CUSTOMER},
+        **amounts,
+    }
+    invoice = {
+        "id": "6b0f2c44-1d1b-4a52-9f5e-2f0a6a9a7c10",
+        "verkoopBoeking": {"id": ENTRY},
+        "factuurnummer": "F-1",
+        "factuurDatum": "2026-08-16T00:00:00",
+        "relatie": {"id": CUSTOMER},
+        "factuurBedrag": amounts["factuurbedrag"],
+        "openstaandSaldo": amounts["factuurbedrag"],
+    }
+    return invoices.joined(entry, invoice)
+
+
+@given(st.lists(charges, min_size=1, max_size=6), st.booleans())
+def test_an_entry_balances_to_the_cent(given: list[lines.Charge], includes_tax: bool) -> None:
+    entry = booked(given, includes_tax=includes_tax, sign=1)
+    parts = [*(one["bedrag"] for one in entry["boekingsregels"]), *(one["btwBedrag"] for one in entry["btw"])]
+    assert sum(map(Decimal, parts)) == entry["factuurbedrag"]
+    assert all(round_to_cents(Decimal(part)) == part for part in parts)
+
+
+@given(st.lists(charges, min_size=1, max_size=5), st.booleans())
+def test_lines_are_read_as_they_were_given(given: list[lines.Charge], includes_tax: bool) -> None:
+    entry = booked(given, includes_tax=includes_tax, sign=1)
+    if entry["factuurbedrag"] < 0:
+        return  # SnelStart tells a credit note by its sign: this one would be read as one
+    invoice = _invoice(entry).item
+    assert invoice.prices_include_tax is includes_tax
+    assert invoice.lines is not None
+    for said, read in zip(given, invoice.lines, strict=True):
+        assert (read.description, read.quantity, read.unit) == (said.description, said.quantity, said.unit)
+        assert (read.unit_price, read.discount_percent or ZERO) == (said.price, said.discount)
+        assert read.vat_code_id == said.way.code.id
+        assert read.net is not None
+        assert read.net + (read.tax or ZERO) == read.gross
+    breakdown = invoice.tax_breakdown
+    assert breakdown is not None
+    assert sum(group.base for group in breakdown) == invoice.totals.net
+    assert sum(group.tax for group in breakdown) == invoice.totals.tax
+    assert invoice.totals.gross == entry["factuurbedrag"]
+
+
+@given(st.lists(charges.filter(lambda charge: charge.price > 0), min_size=1, max_size=4))
+def test_a_credit_note_is_the_mirror_of_its_invoice(given: list[lines.Charge]) -> None:
+    entry = booked(given, includes_tax=False, sign=1)
+    original = _invoice(entry).item
+    body = loads(dumps(invoices.credit_body(entry, "C-1", TODAY)))
+    factuur = {**entry[invoices.JOINED], "factuurBedrag": body["factuurbedrag"], "openstaandSaldo": 0}
+    note = _invoice(invoices.joined({"id": ENTRY, **body}, factuur)).item
+    assert (note.document_type, note.description) == ("credit_note", "Creditfactuur bij F-1")
+    assert (note.lines, note.tax_breakdown) == (original.lines, original.tax_breakdown)
+    assert (note.totals.net, note.totals.gross) == (original.totals.net, original.totals.gross)
+
+
+def test_a_text_that_does_not_come_to_the_amount_is_only_a_text() -> None:
+    said = lines.told("Levering (2 x 10.00)", Decimal("21.00"), Decimal(21))
+    assert said == lines.Told("Levering (2 x 10.00)")
+    assert lines.told("Levering (2 x 10.00)", Decimal("20.00"), Decimal(21)).quantity == 2
+
+
+def test_a_line_of_a_hidden_account_is_still_read() -> None:
+    raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
+    raw["boekingsregels"][1]["grootboek"] = None
+    read = _invoice(raw).item.lines
+    assert read is not None
+    assert (read[1].ledger_account_id, read[1].vat_code_id) == (None, "laag-2019-01-01")
+
+
+# --- VAT
+
+
+def test_a_rate_is_that_of_the_day() -> None:
+    for day, id in ((date(2018, 12, 31), "laag-1986-10-01"), (date(2019, 1, 1), "laag-2019-01-01")):
+        found = WAYS.for_treatment("domestic_low", rate=None, country=None, on=day)
+        assert found is not None
+        assert found.code.id == id
+    assert WAYS.for_treatment("margin", rate=None, country=None, on=TODAY) is None
+
+
+# --- contacts and payments
+
+
+def refused(pointer: str, reason: str) -> None:
+    raise Problem("field_unsupported", f"{pointer}: {reason}")
+
+
+@given(
+    st.fixed_dictionaries(
+        {"company_name": st.text("abc Z", min_size=1).filter(str.strip), "roles": st.just(["customer"])},
+        optional={
+            "email": st.just("a@b.example"),
+            "phone": st.just("0721234567"),
+            "contact_person": st.just("Anna"),
+            "number": st.integers(1, 10**8).map(str),
+            "payment_term_days": st.integers(0, 90),
+            "vat_number": st.just("NL123456782B01"),
+            "invoice_email": st.just("f@b.example"),
+        },
+    )
+)
+def test_a_contact_is_read_as_it_was_given(given: dict[str, Any]) -> None:
+    said = {**given, "address": Address(line1="Kade 1", postal_code="1811 LP", city="Alkmaar", country="NL")}
+    body = loads(dumps(contacts.contact_body(said, {}, COUNTRIES, refused)))
+    read = contacts.contact_of({**body, "id": CUSTOMER}, COUNTRIES).item
+    for name, value in given.items():
+        assert getattr(read, name) == value
+    assert read.address is not None
+    assert (read.address.line1, read.address.country) == ("Kade 1", "NL")
+
+
+def test_a_person_is_told_by_the_address() -> None:
+    given = {"kind": "person", "contact_person": "Anna de Boer", "roles": ["customer"]}
+    with pytest.raises(Problem, match="give an address"):
+        contacts.contact_body(given, {}, COUNTRIES, refused)
+    given["address"] = Address(line1="Kade 1", postal_code="1811 LP", city="Alkmaar")
+    body = contacts.contact_body(given, {}, COUNTRIES, refused)
+    read = contacts.contact_of({**body, "id": CUSTOMER}, COUNTRIES).item
+    assert (read.kind, read.name, read.company_name) == ("person", "Anna de Boer", None)
+    assert read.contact_person == "Anna de Boer"
+
+
+@given(
+    st.sampled_from(["in", "out"]),
+    st.lists(st.decimals("0.01", 9_999, places=2), min_size=1, max_size=4),
+    st.decimals(0, 100, places=2),
+)
+def test_a_payment_is_read_as_it_was_given(direction: Any, parts: list[Decimal], rest: Decimal) -> None:
+    allocations = [Allocation(invoice_id=ENTRY, amount=part) for part in parts]
+    draft = PaymentDraft(
+        amount=sum(parts, rest), direction=direction, allocations=allocations, ledger_account_id=HIGH if rest else None
+    )
+    body = loads(dumps(payments.payment_body(draft, CUSTOMER, TODAY)))
+    assert 0 in (body["bedragOntvangen"], body["bedragUitgegeven"])
+    read = payments.payment_of({**body, "id": ENTRY}, "bank").item
+    assert (read.amount, read.direction, read.unallocated) == (draft.amount, direction, rest)
+    assert [part.amount for part in read.allocations] == parts
+
+
+def test_an_id_of_a_payment_says_where_it_is() -> None:
+    assert payments.place_of(f"kas-{ENTRY}") == ("kasboekingen", ENTRY)
+    for wrong in (ENTRY, f"giro-{ENTRY}", "bank-1", "bank-"):
+        with pytest.raises(Problem, match="not_found"):
+            payments.place_of(wrong)
+
+
+# --- values
+
+
+def test_moments_are_dutch_wall_clock_time() -> None:
+    assert values.in_utc(datetime(2026, 8, 16, 9, 12, 44)) == datetime(2026, 8, 16, 7, 12, 44, tzinfo=UTC)
+    assert values.in_utc(datetime(2026, 1, 16, 9, 0)) == datetime(2026, 1, 16, 8, 0, tzinfo=UTC)
+
+
+@given(st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1)))
+def test_a_moment_survives_there_and_back(bare: datetime) -> None:
+    moment = bare.replace(tzinfo=UTC, microsecond=0)
+    back = values.in_utc(values.on_the_wall(moment))
+    assert back == moment or (moment.month == 10 and back < moment), "only the hour that comes twice is told earlier"
+
+
+def test_a_quote_cannot_end_a_literal() -> None:
+    assert values.quoted("O'Neill' or 1 eq 1") == "'O''Neill'' or 1 eq 1'"
+
+
+def test_a_made_up_code_keeps_to_the_rules() -> None:
+    made = products.made_up_code(UUID(int=2**127 + 12345), COMPANY)
+    assert made.isdigit()
+    assert len(made) == 10
+    letters = vat.CompanyInfo(administratieIdentifier=ENTRY, artikelcodeSoort="Alfanumeriek", artikelcodeMaxLengte=8)
+    assert len(products.made_up_code(UUID(int=2**127 + 12345), letters)) == 8
