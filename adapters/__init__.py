@@ -1,0 +1,1 @@
+"""Accounting systems, one folder each; README.md says how to add one."""

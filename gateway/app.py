@@ -44,7 +44,7 @@ class Polder:
             clock=clock,
             random=self._dice,
             metrics=metrics,
-            log=Log(sys.stderr.buffer, clock, human=sys.stderr.isatty()),
+            log=Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level),
             public_url=settings.base_url,
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             lifespan=self._lifespan,

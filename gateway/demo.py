@@ -40,7 +40,10 @@ async def show(host: str, port: int) -> None:
     """Run the demonstration until Ctrl-C."""
     home = Path(tempfile.mkdtemp(prefix="polder-demo-"))
     try:
-        async with running(home, listen_near(host, port)) as demo:
+        listener = listen_near(host, port)
+        if port not in (0, port_of(listener)):
+            print(f"Port {port} is taken; using another.", flush=True)
+        async with running(home, listener) as demo:
             print(welcome(demo), flush=True)
             await until_told_to_stop()
             print("\nStopping. Nothing of this demonstration is kept.", flush=True)
@@ -62,7 +65,7 @@ async def running(home: Path, listener: socket.socket) -> AsyncIterator[Demo]:
             await stack.enter_async_context(serving(emulator, socket_, lifespan=False))
             environment |= pointed_at(adapter, f"http://127.0.0.1:{port_of(socket_)}", emulator)
         url = f"http://{_shown_host(listener)}:{port_of(listener)}"
-        settings = Settings(env="demo", home=home, public_url=url)
+        settings = Settings(env="demo", home=home, public_url=url, log_level="warning")
         polder = await build(settings, clock=clock, adapters=adapters, environment=environment)
         await stack.enter_async_context(serving(polder.asgi, listener))
         key = await polder.create_key(tenant=TENANT, name="demo", scopes=[EVERYTHING])
@@ -132,21 +135,23 @@ def _shown_host(listener: socket.socket) -> str:
 def welcome(demo: Demo) -> str:
     """What the demonstration prints: every line of it works as it stands."""
     lines = [
-        "Polder is running, with emulated accounting systems behind it. Paste these into another terminal:",
+        "Polder is running, with emulated accounting systems behind it. The books are made up, and vanish when it stops.",
+        "Paste these into another terminal:",
         "",
         f"  export POLDER={demo.url} KEY={demo.key}",
     ]
     for provider, connection in demo.connections.items():
-        base = f"$POLDER/v1/connections/{connection}"
-        auth = '-H "Authorization: Bearer $KEY"'
+        call = f'curl -s -H "Authorization: Bearer $KEY" "$POLDER/v1/connections/{connection}'
         lines += [
             "",
-            f"  # {provider}",
-            f'  curl -s {auth} "{base}/contacts?limit=2"',
-            f'  curl -s {auth} "{base}/invoices?document_status=final&payment_status=unpaid&limit=2"',
-            f'  curl -s {auth} "{base}/vat-codes"',
-            f"  curl -s {auth} \"{base}/contacts\" -H 'Content-Type: application/json' -d '{_CONTACT}'",
-            f'  curl -s {auth} "{base}/contacts?email=info%40kaasboer.example"',
+            f"  # {provider}: who are the customers, and what have they not paid?",
+            f'  {call}/contacts?limit=2"; echo',
+            f'  {call}/invoices?document_status=final&payment_status=unpaid&limit=2"; echo',
+            "  # how is VAT booked?",
+            f'  {call}/vat-codes"; echo',
+            "  # add a customer, then find it by e-mail",
+            f"  {call}/contacts\" -H 'Content-Type: application/json' -d '{_CONTACT}'; echo",
+            f'  {call}/contacts?email=info%40kaasboer.example"; echo',
         ]
     lines += ["", f"Documentation: {demo.url}/docs    Stop with Ctrl-C."]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     encryption_keys: SecretStr | None = Field(
         default=None, description="`id:base64 of 32 bytes`, the first seals, all open; comma-separated."
     )
+    log_level: Literal["info", "warning", "error"] = "info"
     deadline: float = Field(default=30.0, gt=0, le=300, description="Seconds one request may take.")
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)

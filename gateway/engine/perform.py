@@ -304,7 +304,7 @@ class Engine(Opener):
             return await self._to_the_end(lambda: self._deleted(connection))
         if operation.verb == "link":
             read_body(operation, call.body)
-            return _record(model_json(self.invitations.write(connection)))
+            return await self._named_or_not(call, lambda: self._linked(connection))
         if operation.verb == "operation":
             return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
         if operation.verb == "companies":
@@ -321,6 +321,9 @@ class Engine(Opener):
     async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
         connection = await self.connections.create(call.caller, draft)
         return Answer(201, model_json(self.connections.shown(connection)))
+
+    async def _linked(self, connection: StoredConnection) -> Answer:
+        return _record(model_json(self.invitations.write(connection)))
 
     async def _updated(self, connection: StoredConnection, change: ConnectionChange) -> Answer:
         changed = await self.connections.update(connection, change)

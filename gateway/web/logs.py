@@ -16,19 +16,26 @@ from gateway.contract.clock import Clock
 from gateway.contract.exact import dumps
 
 Level = Literal["info", "warning", "error"]
+_LEVELS: tuple[Level, ...] = ("info", "warning", "error")
 _MARKS: Mapping[Level, str] = {"info": " ", "warning": "!", "error": "✗"}
 
 
 class Log:
-    """Writes lines to a stream. ``human`` is for a terminal; the default is for a machine: one JSON object a line."""
+    """Writes lines to a stream. ``human`` is for a terminal; the default is for a machine: one JSON object a line.
 
-    def __init__(self, stream: BinaryIO, clock: Clock, *, human: bool = False) -> None:
+    What is below ``least`` is not written.
+    """
+
+    def __init__(self, stream: BinaryIO, clock: Clock, *, human: bool = False, least: Level = "info") -> None:
         self._stream = stream
         self._clock = clock
         self._human = human
+        self._least = _LEVELS.index(least)
 
     def write(self, level: Level, event: str, fields: Mapping[str, Any]) -> None:
         """One line: the time in UTC, the level, what happened, and its particulars, less those that are None."""
+        if _LEVELS.index(level) < self._least:
+            return
         now = self._clock.now()
         given = {name: value for name, value in fields.items() if value is not None}
         if self._human:

@@ -91,7 +91,9 @@ async def test_refusal_without_end_has_an_end(subject: Subject) -> None:
 
 
 def unauthorized() -> Fault:
-    return Fault("status", status=401, headers={"content-type": "application/json"}, body=b"{}")
+    """A refusal, in the words a token endpoint has for it (RFC 6749 §5.2)."""
+    body = b'{"error":"invalid_grant"}'
+    return Fault("status", status=401, headers={"content-type": "application/json"}, body=body)
 
 
 async def test_refused_credentials_need_their_owner(subject: Subject) -> None:

@@ -55,7 +55,7 @@ class GeneralLedger(LedgerAccounts):
     """``/grootboeken``."""
 
     filters = frozenset({"type"})
-    calls: ClassVar[Mapping[str, str]] = {name: "1 for each 500 accounts" for name in ("list", "get")}
+    calls: ClassVar[Mapping[str, str]] = dict.fromkeys(("list", "get"), "1 for each 500 accounts")
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[LedgerAccount]]:
         accounts = [ledger_account_of(raw) for raw in await ledger_rows(up, fresh=True)]

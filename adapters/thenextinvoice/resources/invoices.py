@@ -148,8 +148,6 @@ class SalesInvoices(Invoices):
         self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any], parties: Mapping[str, int]
     ) -> Mapping[str, Any]:
         """The change, with the usual due date in the place of one that is cleared."""
-        if "issued_on" in given and given["issued_on"] is None:
-            raise invalid("/issued_on", "An invoice needs a date.", "required")
         if "due_on" not in given or given["due_on"] is not None:
             return given
         issued_on = given.get("issued_on") or row.meta.sendDate or up.today

@@ -6,7 +6,8 @@ refused everywhere. In a draft null means the same as absent; in a change null c
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, create_model
 
@@ -114,8 +115,16 @@ def _nothing() -> None:
 ShapeT = TypeVar("ShapeT", bound=Draft)
 
 
-def change_of(draft: type[ShapeT], *, leave_out: frozenset[str] = frozenset()) -> type[Change]:
+def _never_none(hint: Any) -> Any:
+    return Union[tuple(one for one in get_args(hint) if one is not NoneType)]  # noqa: UP007 - made at run time
+
+
+def change_of(
+    draft: type[ShapeT], *, leave_out: frozenset[str] = frozenset(), never_null: frozenset[str] = frozenset()
+) -> type[Change]:
     """The change that goes with a draft: the same fields, each of which may be absent; null only where it is allowed.
+
+    ``never_null`` names fields that a draft may leave to a default, and a record cannot be without.
 
     The default is a factory, so that a JSON Schema made from it promises no default.
     """
@@ -124,6 +133,7 @@ def change_of(draft: type[ShapeT], *, leave_out: frozenset[str] = frozenset()) -
     for name, info in draft.model_fields.items():
         if name in leave_out:
             continue
-        fields[name] = (hints[name], Field(default_factory=_nothing, description=info.description))
+        hint = _never_none(hints[name]) if name in never_null else hints[name]
+        fields[name] = (hint, Field(default_factory=_nothing, description=info.description))
     name = draft.__name__.removesuffix("Draft") + "Change"
     return create_model(name, __base__=Change, __module__=draft.__module__, __doc__=draft.__doc__, **fields)

@@ -97,7 +97,9 @@ class InvoiceDraft(Draft):
     on_rounding: OnRounding = "reject"
 
 
-InvoiceChange = change_of(InvoiceDraft, leave_out=frozenset({"document_type", "finalize"}))
+InvoiceChange = change_of(
+    InvoiceDraft, leave_out=frozenset({"document_type", "finalize"}), never_null=frozenset({"issued_on"})
+)
 
 
 class CreditDraft(Draft):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.models import ExpectedTotals
-from tests.adapters.thenextinvoice.connected import INVOICES, Books, connected, invoice_change
+from tests.adapters.thenextinvoice.connected import INVOICES, Books, all_of, connected, invoice_change
 
 
 def expected(**said: str) -> ExpectedTotals:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.contract.emulator import Fault
 from gateway.contract.models import CreditDraft, LineDraft
-from tests.adapters.thenextinvoice.connected import INVOICES, TODAY, Books, all_of, connected, invoice_change
+from tests.adapters.thenextinvoice.connected import INVOICES, TODAY, all_of, connected, invoice_change
 
 EVERY_WAY: list[dict[str, Any]] = [
     {},
