@@ -135,7 +135,7 @@ def _shown_host(listener: socket.socket) -> str:
 def welcome(demo: Demo) -> str:
     """What the demonstration prints: every line of it works as it stands."""
     lines = [
-        "Polder is running, with emulated accounting systems behind it. The books are made up, and vanish when it stops.",
+        "Polder is running, with emulated accounting systems behind it. Their books are made up, and go when it stops.",
         "Paste these into another terminal:",
         "",
         f"  export POLDER={demo.url} KEY={demo.key}",

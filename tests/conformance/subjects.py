@@ -19,8 +19,8 @@ class Facts:
     caller numbers invoices and credit notes. ``account_taxes``: a line's ledger account decides about its VAT, so the
     laws leave it open. ``unmixed`` names VAT treatments that stand on an invoice alone; ``no_empty_lines``: a line of
     0.00 is refused. ``derived`` names resources whose records Polder makes itself. ``added`` names lists of the
-    system's invoices and the amount in each that only together make a total. ``modes`` names other ways the system may be, in
-    which the laws hold as well, with the credentials of ``exchange``.
+    system's invoices and the amount in each that only together make a total. ``modes`` names other ways the system may
+    be, in which the laws hold as well, with the credentials of ``exchange``.
     """
 
     moving: frozenset[str] = frozenset()

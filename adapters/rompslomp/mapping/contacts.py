@@ -23,9 +23,7 @@ PLACE: Mapping[str, str] = {"postal_code": "zipcode", "city": "city", "country":
 """Parts of the address beside its first line."""
 _FIRST_LINE_PARTS = frozenset({"line1", "street", "house_number", "house_number_addition"})
 
-HOLDS = frozenset(
-    {*SAME, "kind", "roles", *(f"address.{part}" for part in (*PLACE, *_FIRST_LINE_PARTS))}
-)
+HOLDS = frozenset({*SAME, "kind", "roles", *(f"address.{part}" for part in (*PLACE, *_FIRST_LINE_PARTS))})
 
 Refuse = Callable[[str, str], None]
 """``Upstream.unsupported``: raises, or lets the value be left out."""

@@ -195,4 +195,3 @@ def vat_number_for(items: Sequence[Item], contact: Contact) -> str | None:
     reversed_ = any(item.code.code == "vat_reverse_charged" for item in items)
     country = contact.address.country if contact.address is not None else None
     return contact.vat_number if reversed_ or country in EU_ABROAD else None
-

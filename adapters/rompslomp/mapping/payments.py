@@ -90,9 +90,7 @@ def settled_invoice(draft: PaymentDraft) -> str | None:
         return None
     if len(draft.allocations) > 1:
         reason = "In Rompslomp a payment settles one invoice: book one payment for each."
-        raise Problem(
-            "field_unsupported", reason, errors=[FieldError("/allocations/1", "field_unsupported", reason)]
-        )
+        raise Problem("field_unsupported", reason, errors=[FieldError("/allocations/1", "field_unsupported", reason)])
     if draft.allocations[0].amount != draft.amount:
         raise invalid("/allocations/0/amount", "In Rompslomp a payment settles its invoice with its whole amount.")
     return draft.allocations[0].invoice_id

@@ -101,9 +101,7 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     return after
 
 
-async def _changed_head(
-    up: Upstream, id: str, body: calls.Raw, row: InvoiceRow, given: Mapping[str, Any]
-) -> calls.Raw:
+async def _changed_head(up: Upstream, id: str, body: calls.Raw, row: InvoiceRow, given: Mapping[str, Any]) -> calls.Raw:
     """Change a concept whose lines stay as they are."""
     if given.get("prices_include_tax"):
         raise unsupported("/prices_include_tax", "Rompslomp keeps prices without VAT: give the lines too.")
@@ -136,9 +134,7 @@ async def _made(up: Upstream, body: calls.Raw) -> calls.Raw:
         raise Problem("conflict", message, errors=[error], upstream=problem.upstream) from problem
 
 
-async def _proved(
-    up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int
-) -> calls.Raw:
+async def _proved(up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int) -> calls.Raw:
     """The concept, if Rompslomp makes of it what is expected; else it is taken back. Raises ``totals_mismatch``."""
     closed = await _closed(up, made, plan, setup, sign)
     off = totals.gaps(plan.expected, InvoiceRow.of(closed).totals)
@@ -148,9 +144,7 @@ async def _proved(
     return closed
 
 
-async def _closed(
-    up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int
-) -> calls.Raw:
+async def _closed(up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int) -> calls.Raw:
     """The concept, with a rounding line where one is wanted and closes the gap."""
     gap = totals.gaps(plan.expected, InvoiceRow.of(made).totals).get("gross", ZERO)
     if not (plan.adds_line and totals.closes(gap)):

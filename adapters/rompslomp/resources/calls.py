@@ -37,9 +37,7 @@ async def delete(up: Upstream, many: str, id: str) -> None:
         raise
 
 
-async def slice_of(
-    up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None
-) -> Slice[Raw]:
+async def slice_of(up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None) -> Slice[Raw]:
     """One of Rompslomp's own pages; below the company, unless ``path`` says otherwise."""
     asked = [*query, ("page", str(page)), ("per_page", str(size))]
     request = wire.ask(up.facts, "GET", many, query=asked) if path is None else Request("GET", path, asked)
@@ -74,7 +72,6 @@ async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode
         return {one.item.id: one.item for one in map(settings.vat_code_of, rows)}
 
     return await up.known("vat-codes-ever" if ever else "vat-codes", load)
-
 
 
 async def companies(up: Upstream) -> list[Raw]:

@@ -74,9 +74,7 @@ def _refuse_too_much(invoice: InvoiceRow, draft: PaymentDraft) -> None:
     if invoice.open <= 0:
         raise Problem("conflict", "The invoice is paid already.")
     message = f"Of the invoice {plain(invoice.open, 2)} is open; Rompslomp does not keep what is paid above that."
-    raise Problem(
-        "validation_failed", message, errors=[FieldError("/allocations/0/amount", "out_of_range", message)]
-    )
+    raise Problem("validation_failed", message, errors=[FieldError("/allocations/0/amount", "out_of_range", message)])
 
 
 async def _marked(up: Upstream, mark: str) -> calls.Raw:
@@ -90,6 +88,4 @@ async def _marked(up: Upstream, mark: str) -> calls.Raw:
         if len(found.items) < wire.PAGE_CAP:
             break
         page += 1
-    raise Problem(
-        "upstream_malformed", "Rompslomp booked the payment, but does not list it.", outcome="applied"
-    )
+    raise Problem("upstream_malformed", "Rompslomp booked the payment, but does not list it.", outcome="applied")

@@ -89,9 +89,7 @@ async def test_only_a_concept_tells_how_it_rounds(tmp_path: Path, rounding: str,
         problem = await books.refused(422, "totals_mismatch", "POST", "invoices", draft)
         assert problem["outcome"] == "rejected"
         assert books.emulator.books()["invoices"] == []
-        await books.refused(
-            422, "totals_mismatch", "POST", "invoices", {**draft, "expected_totals": {"gross": "0.13"}}
-        )
+        await books.refused(422, "totals_mismatch", "POST", "invoices", {**draft, "expected_totals": {"gross": "0.13"}})
         made = await books.ask("POST", "invoices", {**draft, "expected_totals": {"gross": makes}})
         assert (made["document_status"], made["totals"]["gross"]) == ("final", makes)
         assert made["tax_breakdown"][0]["base"] == "0.09"

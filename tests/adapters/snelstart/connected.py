@@ -82,7 +82,13 @@ class Books:
 
 def line(treatment: str, **fields: object) -> dict[str, Any]:
     """A line of 20.00 without VAT."""
-    return {"description": "Volkoren brood", "quantity": "2", "unit_price": "10.00", "vat_treatment": treatment, **fields}
+    return {
+        "description": "Volkoren brood",
+        "quantity": "2",
+        "unit_price": "10.00",
+        "vat_treatment": treatment,
+        **fields,
+    }
 
 
 @asynccontextmanager
