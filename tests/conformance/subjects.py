@@ -1,13 +1,12 @@
-"""What the laws must know of a system and cannot find out from its adapter: one row for each, all of it optional."""
+"""What the laws must know of a system and cannot find out from its adapter. It stands beside the adapter's tests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import methodcaller
-from typing import Any, Literal
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
-from adapters.rompslomp.emulator import Emulator as Rompslomp
-from adapters.rompslomp.emulator import Switches as RompslompSwitches
-from gateway.contract.emulator import Emulator
+from gateway.contract.emulator import Emulator, Seen
 from tests.house import EmulatorFactory
 
 
@@ -20,7 +19,8 @@ class Facts:
     laws leave it open. ``unmixed`` names VAT treatments that stand on an invoice alone; ``no_empty_lines``: a line of
     0.00 is refused. ``derived`` names resources whose records Polder makes itself. ``added`` names lists of the
     system's invoices and the amount in each that only together make a total. ``modes`` names other ways the system may
-    be, in which the laws hold as well, with the credentials of ``exchange``.
+    be, in which the laws hold as well, with the credentials of ``exchange``. ``inspect`` is given all that was sent in
+    a law, to hold it against the vendor's own schemas.
     """
 
     moving: frozenset[str] = frozenset()
@@ -32,32 +32,13 @@ class Facts:
     derived: frozenset[str] = frozenset()
     added: tuple[tuple[str, str], ...] = ()
     modes: Mapping[str, EmulatorFactory] = field(default_factory=dict)
-
-
-def _rotating(mode: Literal["immediate", "on_use"]) -> EmulatorFactory:
-    return lambda clock: Rompslomp(clock, switches=RompslompSwitches(refresh_rotation=mode))
-
-
-SUBJECTS: Mapping[str, Facts] = {
-    "memory": Facts(moving=frozenset({"updatedAt"})),
-    "rompslomp": Facts(
-        moving=frozenset({"price_with_vat", "price_without_vat", "vat_amount"}),
-        exchange=methodcaller("oauth_credentials"),
-        modes={"immediate": _rotating("immediate"), "on_use": _rotating("on_use")},
-    ),
-    "snelstart": Facts(
-        moving=frozenset({"modifiedOn"}),
-        numbered=True,
-        account_taxes=True,
-        unmixed=frozenset({"reverse_charge"}),
-        no_empty_lines=True,
-        derived=frozenset({"vat-codes"}),
-        added=(("boekingsregels", "bedrag"), ("btw", "btwBedrag")),
-    ),
-    "thenextinvoice": Facts(moving=frozenset({"id"}), exchange=methodcaller("password_credentials")),
-}
+    inspect: Callable[[Sequence[Seen]], object] | None = None
 
 
 def facts_of(name: str) -> Facts:
-    """What is known of a system; nothing, for most."""
-    return SUBJECTS.get(name, Facts())
+    """What is known of a system: the ``FACTS`` of ``tests/adapters/<name>/law_facts.py``; nothing, for most."""
+    module = f"tests.adapters.{name}.law_facts"
+    if find_spec(f"tests.adapters.{name}") is None or find_spec(module) is None:
+        return Facts()
+    facts: Facts = import_module(module).FACTS
+    return facts

@@ -78,6 +78,8 @@ def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None
     ledger = _ledger(up, line, pointer, product, way, document)
     if way is None:
         way = document.setup.ways.of_ledger(ledger, document.issued_on)
+    if way.rate_code is not None and document.setup.foreign_ledger is None:
+        raise invalid(f"{pointer}/vat_code_id", "The administration has no ledger account for foreign VAT.")
     return Charge(
         description=line.description,
         quantity=Decimal(1) if line.quantity is None else line.quantity,

@@ -121,6 +121,10 @@ class SalesEntries(Invoices):
             raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
         if await is_credited(up, factuur):
             raise Problem("conflict", "The invoice was credited already.")
+        if any(line.grootboek is None for line in Boeking.of(boeking).boekingsregels):
+            # Some lines come back without their ledger account, and a line without one is refused (dossier 2.3).
+            hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
+            raise Problem("conflict", hidden, outcome="not_sent")
         body = credit_body(boeking, draft.number, draft.issued_on or up.today)
         note = await up.data(ask("POST", "verkoopboekingen", json=body))
         made = new_id(note)

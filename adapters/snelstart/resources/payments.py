@@ -26,6 +26,8 @@ class MoneyEntries(Payments):
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 for each 500 bank entries, then cash entries, from the first one on: only those that settle sales "
         "invoices are payments, and SnelStart cannot pick them out",
+        "create": "1; journals are remembered",
+        "delete": "2: making sure that it is a payment, then deleting it",
     }
     limits: ClassVar[Mapping[str, str]] = {
         "create": "A payment settles at least one invoice; what settles none needs ledger_account_id.",

@@ -145,6 +145,9 @@ class Emulator(Base):
             "quotations": [
                 self._told(owner, invoice) for invoice in owner.invoices.values() if invoice.kind == "quotation"
             ],
+            "vat-codes": [vat.row(vat.factor) for vat in owner.vat_codes.values()],
+            "ledger-accounts": list(owner.ledgers.values()),
+            "payment-methods": list(owner.payment_methods.values()),
             "payments": [
                 {
                     "invoice_id": invoice.id,

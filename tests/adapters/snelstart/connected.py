@@ -29,12 +29,21 @@ class Books:
         assert isinstance(emulator, Emulator)
         return emulator
 
-    async def ask(self, method: str, path: str, body: object = None, *, status: int = 200, **query: str) -> Any:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        status: int = 200,
+        where: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> Any:
         """The JSON that is answered under ``status``, numbers exact; always fresh."""
         answer = await self.house.client.request(
             method,
-            f"/v1/connections/{self.connection}/{path}",
-            params=query,
+            f"/v1/connections/{self.connection}/{path}".rstrip("/"),
+            params={**query, **(where or {})},
             content=None if body is None else dumps(body),
             headers={"cache-control": "no-cache", "content-type": "application/json"},
         )

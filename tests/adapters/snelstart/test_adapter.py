@@ -33,7 +33,6 @@ SWITCHES = [
     Switches(order="by_id"),
     Switches(inactive_listed=False, deleted_article_readable=True),
     Switches(modified_on_zone="UTC"),
-    Switches(hide_ledgers=True),
     Switches(ubl="array"),
     Switches(both_kinds_allowed=True, kind_change_allowed=True),
     Switches(address_needs_country=True, strip_nl_prefix=False),
@@ -162,7 +161,7 @@ async def test_620_invoices_are_met_once_each(tmp_path: Path) -> None:
         met: list[str] = []
         cursor: dict[str, str] = {}
         while True:
-            page = await books.ask("GET", "invoices", limit="200", **cursor)
+            page = await books.ask("GET", "invoices", limit="200", where=cursor)
             met += [one["id"] for one in page["data"]]
             if page["next_cursor"] is None:
                 break
@@ -186,9 +185,9 @@ async def test_a_code_and_a_number_mind_their_case(tmp_path: Path) -> None:
             ("products", "code", "Meel'5", made["id"]),
             ("invoices", "number", "F-a'1", invoice["id"]),
         ):
-            found = (await books.ask("GET", resource, **{name: value}))["data"]
+            found = (await books.ask("GET", resource, where={name: value}))["data"]
             assert [one["id"] for one in found] == [id]
-            assert (await books.ask("GET", resource, **{name: value.upper()}))["data"] == []
+            assert (await books.ask("GET", resource, where={name: value.upper()}))["data"] == []
 
 
 # --- VAT
@@ -218,7 +217,7 @@ async def test_untaxed_sales_are_told_apart(
 
 async def test_foreign_vat_is_a_line_of_its_own(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
-        books.emulator.administration.company["factureerBuitenlandsBtw"] = True
+        await books.ask("PUT", "raw/companyInfo", {"factureerBuitenlandsBtw": True})
         contact = await books.contact(address={**ADDRESS, "country": "DE"})
         codes = (await books.ask("GET", "vat-codes", limit="200"))["data"]
         assert {one["treatment"] for one in codes} >= {"oss", "domestic_high"}
@@ -273,6 +272,14 @@ async def test_what_an_invoice_must_say(tmp_path: Path) -> None:
             assert (problem["code"], problem["outcome"]) == (code, "not_sent")
             assert [error["pointer"] for error in problem["errors"]] == [pointer]
             assert {seen.method for seen in books.heard(since)} <= {"GET"}
+
+
+async def test_a_hidden_account_is_read_and_cannot_be_credited(tmp_path: Path) -> None:
+    async with connected(tmp_path, Switches(hide_ledgers=True)) as books:
+        invoice = await books.invoice((await books.contact())["id"])
+        assert (invoice["lines"][0]["ledger_account_id"], invoice["lines"][0]["vat_rate"]) == (None, "21")
+        problem = await books.ask("POST", f"invoices/{invoice['id']}/credit", {"number": "C-1"}, status=409)
+        assert (problem["code"], problem["outcome"]) == ("conflict", "not_sent")
 
 
 async def test_a_number_in_use_is_a_conflict(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_a_contact_is_read_as_it_was_given(given: dict[str, Any]) -> None:
 
 
 def test_a_person_is_told_by_the_address() -> None:
-    given = {"kind": "person", "contact_person": "Anna de Boer", "roles": ["customer"]}
+    given: dict[str, Any] = {"kind": "person", "contact_person": "Anna de Boer", "roles": ["customer"]}
     with pytest.raises(Problem, match="give an address"):
         contacts.contact_body(given, {}, COUNTRIES, refused)
     given["address"] = Address(line1="Kade 1", postal_code="1811 LP", city="Alkmaar")

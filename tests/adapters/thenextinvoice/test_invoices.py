@@ -427,15 +427,6 @@ async def test_a_change_changes_only_what_it_names(change: dict[str, Any], after
         )
 
 
-async def test_the_day_of_an_invoice_cannot_be_cleared() -> None:
-    async with connected() as books:
-        draft = await books.invoice(contact_id=(await books.contact()).id)
-        change = invoice_change(contact_id="1", issued_on=None)
-        with books.writes_nothing():
-            problem = await books.refused("validation_failed", INVOICES.update(books.up(), draft.id, change))
-        assert problem.errors[0].pointer == "/issued_on"
-
-
 async def test_an_automatic_collection_stays_one() -> None:
     async with connected() as books:
         customer = await books.contact()
