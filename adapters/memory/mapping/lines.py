@@ -7,11 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.memory.mapping.invoices import line_bodies, sign_of
-from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.errors import invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Priced, Sum, add_up, plain
-
-MOST_ROUNDING = Decimal("0.05")
+from gateway.contract.money import ZERO, Priced, Sum, add_up
+from gateway.contract.totals import asserted, closes, differences, mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,38 +99,16 @@ def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:
     return add_up(priced, prices_include_tax=body.get("pricesIncludeVat", False), rounding="per_rate")
 
 
-def differences(expected: ExpectedTotals, total: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """By how much each expected total exceeds what the document comes to; those that agree are left out."""
-    return {
-        name: amount - total[name]
-        for name, amount in expected.given().items()
-        if amount is not None and amount != total[name]
-    }
-
-
 def as_expected(body: dict[str, Any], expected: ExpectedTotals, on_rounding: str, setup: Setup) -> dict[str, Any]:
     """The document, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
-    off = differences(expected, _named(sum_of(body, setup.vat_codes)))
+    off = differences(asserted(expected), sum_of(body, setup.vat_codes).total)
     gap = off.get("gross", ZERO)
-    if on_rounding == "add_line" and ZERO < abs(gap) <= MOST_ROUNDING:
+    if on_rounding == "add_line" and closes(gap):
         body = {**body, "lines": [*body["lines"], _rounding_line(gap, body["kind"], setup)]}
-        off = differences(expected, _named(sum_of(body, setup.vat_codes)))
+        off = differences(asserted(expected), sum_of(body, setup.vat_codes).total)
     if off:
-        raise Problem(
-            "totals_mismatch",
-            "Memory Books would make other totals of these lines.",
-            errors=[
-                FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
-                for name, by in off.items()
-            ],
-            outcome="not_sent",
-            extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
-        )
+        raise mismatch("Memory Books", off)
     return body
-
-
-def _named(sum: Sum) -> dict[str, Decimal]:
-    return {"net": sum.total.net, "tax": sum.total.tax, "gross": sum.total.gross}
 
 
 def _rounding_line(gap: Decimal, kind: str, setup: Setup) -> dict[str, Any]:

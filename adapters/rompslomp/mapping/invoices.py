@@ -10,11 +10,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from adapters.rompslomp.mapping.values import Day, Json, Number, RecordId, Said, Wire, id_in_body
+from adapters.rompslomp.mapping.values import Day, Json, RecordId, Said, Wire, id_in_body
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import NOTHING, ZERO, Amounts, plain, round_to_cents
+from gateway.contract.wire import Number
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
 """Fields that are the same on both sides but for their name."""

@@ -13,11 +13,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from adapters.rompslomp.mapping.values import Day, Json, Number, RecordId, Said, Wire, id_in_body
+from adapters.rompslomp.mapping.values import Day, Json, RecordId, Said, Wire, id_in_body
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO, plain
+from gateway.contract.wire import Number
 
 HOLDS = frozenset(
     {

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from adapters.rompslomp.mapping.values import Json, Number, RecordId, Said, Wire, id_in_body, unsupported
+from adapters.rompslomp.mapping.values import Json, RecordId, Said, Wire, id_in_body, unsupported
 from gateway.contract.adapter import Record
 from gateway.contract.models import Product
 from gateway.contract.money import plain
+from gateway.contract.wire import Number
 
 SAME: Mapping[str, str] = {
     "code": "product_code",

@@ -6,10 +6,11 @@ from decimal import Decimal
 from html import unescape
 from typing import Any
 
-from adapters.rompslomp.mapping.values import Flag, Number, RecordId, Said, Wire, country_of
+from adapters.rompslomp.mapping.values import Flag, RecordId, Said, Wire, country_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
+from gateway.contract.wire import Number
 
 TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "vat_high": ("domestic_high", "S"),

@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import get_args
 
 from adapters.rompslomp.mapping.lines import Document, Item, Setup
-from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.errors import invalid
 from gateway.contract.models import ExpectedTotals
-from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up, plain
+from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up
+from gateway.contract.totals import asserted, closes, differences, mismatch
 
-MOST_ROUNDING = Decimal("0.05")
 ROUNDINGS: tuple[TaxRounding, ...] = get_args(TaxRounding)
 
 
@@ -35,7 +35,7 @@ def planned(document: Document, expected: ExpectedTotals | None, on_rounding: st
     an expectation too: their gross is what is to be paid.
     """
     adds_line = on_rounding == "add_line"
-    wanted = expected_of(expected)
+    wanted = asserted(expected)
     if adds_line and document.asked_gross is not None:
         wanted.setdefault("gross", document.asked_gross)
     plan = Plan(document.items, wanted, True, adds_line)
@@ -46,12 +46,12 @@ def planned(document: Document, expected: ExpectedTotals | None, on_rounding: st
     if not any(off):
         return plan
     if not any(not one or (adds_line and closes(one.get("gross", ZERO))) for one in off):
-        raise mismatch(off[0], sent=False)
+        raise mismatch("Rompslomp", off[0])
     return replace(plan, certain=False)
 
 
 def _all_gaps(plan: Plan) -> list[dict[str, Decimal]]:
-    return [gaps(plan.expected, total) for total in foreseen(plan.items)]
+    return [differences(plan.expected, total) for total in foreseen(plan.items)]
 
 
 def foreseen(items: Sequence[Item]) -> list[Amounts]:
@@ -59,38 +59,6 @@ def foreseen(items: Sequence[Item]) -> list[Amounts]:
     priced = [Priced(one.quantity, one.price, ZERO, one.rate, str(one.rate.normalize())) for one in items]
     sums = [add_up(priced, prices_include_tax=False, rounding=rounding).total for rounding in ROUNDINGS]
     return list(dict.fromkeys(sums))
-
-
-def gaps(expected: Mapping[str, Decimal], total: Amounts) -> dict[str, Decimal]:
-    """By how much each expected amount exceeds what there is; those that agree are left out."""
-    found = {"net": total.net, "tax": total.tax, "gross": total.gross}
-    return {name: amount - found[name] for name, amount in expected.items() if amount != found[name]}
-
-
-def expected_of(expected: ExpectedTotals | None) -> dict[str, Decimal]:
-    """The totals a caller asserts."""
-    said = expected.given() if expected is not None else {}
-    return {name: amount for name, amount in said.items() if amount is not None}
-
-
-def mismatch(off: Mapping[str, Decimal], *, sent: bool) -> Problem:
-    """``totals_mismatch``, with the exact differences."""
-    after = "The concept was taken back." if sent else "Nothing was sent."
-    return Problem(
-        "totals_mismatch",
-        f"Rompslomp makes other totals of these lines. {after}",
-        errors=[
-            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
-            for name, by in off.items()
-        ],
-        outcome="rejected" if sent else "not_sent",
-        extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
-    )
-
-
-def closes(gap: Decimal) -> bool:
-    """Whether a rounding line may close a gap."""
-    return ZERO < abs(gap) <= MOST_ROUNDING
 
 
 def rounding_item(gap: Decimal, setup: Setup) -> Item:

@@ -2,12 +2,12 @@
 
 import re
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator, ConfigDict
 
-from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
+from gateway.contract import wire
+from gateway.contract.errors import FieldError, Problem, invalid, not_found
 
 _RECORD_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ].*)?", re.ASCII)
@@ -17,18 +17,6 @@ def _id(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return str(value)
     raise ValueError("an id is a whole number")
-
-
-def _number(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("not a number")
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("not a number") from None
-    if not number.is_finite() or abs(number.adjusted()) > 30:
-        raise ValueError("not an amount")
-    return number
 
 
 def _said(value: object) -> object:
@@ -48,28 +36,17 @@ def _day(value: object) -> date:
 
 
 RecordId = Annotated[str, BeforeValidator(_id)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
 Said = Annotated[str | None, BeforeValidator(_said)]
 Flag = Annotated[bool, BeforeValidator(_false_if_none)]
 Day = Annotated[date, BeforeValidator(_day)]
 """A date, or the date of a moment: Rompslomp writes moments with Amsterdam's offset, so its date is the Dutch one."""
 
 
-class Wire(BaseModel):
+class Wire(wire.Wire):
     """A record as Rompslomp writes it. What we do not know of it is left alone; what is null may be left out too."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-    @classmethod
-    def of(cls, raw: object) -> Self:
-        """Read one. Raises ``upstream_malformed``, which names places, not values."""
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the record"
-            name = cls.__name__.removesuffix("Row").lower()
-            raise malformed(f"Rompslomp's {name} makes no sense at {where}: {first['msg']}.") from error
+    model_config = ConfigDict(strict=True)
+    system = "Rompslomp"
 
 
 def id_in_path(id: str) -> str:

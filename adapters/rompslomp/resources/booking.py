@@ -12,6 +12,7 @@ from adapters.rompslomp.resources import calls
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models import InvoiceDraft, LineDraft, Product
 from gateway.contract.money import ZERO, plain
+from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
 
 REFUSED = frozenset({"upstream_rejected", "conflict"})
@@ -105,9 +106,9 @@ async def _changed_head(up: Upstream, id: str, body: calls.Raw, row: InvoiceRow,
     """Change a concept whose lines stay as they are."""
     if given.get("prices_include_tax"):
         raise unsupported("/prices_include_tax", "Rompslomp keeps prices without VAT: give the lines too.")
-    off = totals.gaps(totals.expected_of(given.get("expected_totals")), row.totals)
+    off = differences(asserted(given.get("expected_totals")), row.totals)
     if off:
-        raise totals.mismatch(off, sent=False)
+        raise mismatch("Rompslomp", off)
     return await _patch(up, id, body) if body else await read(up, id)
 
 
@@ -137,17 +138,17 @@ async def _made(up: Upstream, body: calls.Raw) -> calls.Raw:
 async def _proved(up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int) -> calls.Raw:
     """The concept, if Rompslomp makes of it what is expected; else it is taken back. Raises ``totals_mismatch``."""
     closed = await _closed(up, made, plan, setup, sign)
-    off = totals.gaps(plan.expected, InvoiceRow.of(closed).totals)
+    off = differences(plan.expected, InvoiceRow.of(closed).totals)
     if off:
         await calls.delete(up, "sales_invoices", str(made["id"]))
-        raise totals.mismatch(off, sent=True)
+        raise mismatch("Rompslomp", off, undone=True)
     return closed
 
 
 async def _closed(up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int) -> calls.Raw:
     """The concept, with a rounding line where one is wanted and closes the gap."""
-    gap = totals.gaps(plan.expected, InvoiceRow.of(made).totals).get("gross", ZERO)
-    if not (plan.adds_line and totals.closes(gap)):
+    gap = differences(plan.expected, InvoiceRow.of(made).totals).get("gross", ZERO)
+    if not (plan.adds_line and closes(gap)):
         return made
     line = lines.line_bodies([totals.rounding_item(gap, setup)], sign)
     return await _patch(up, str(made["id"]), {"invoice_lines": line})

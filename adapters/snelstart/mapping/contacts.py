@@ -7,16 +7,7 @@ Neither persons nor their names have a place of their own: a person is a relatio
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from adapters.snelstart.mapping.values import (
-    Flag,
-    Guid,
-    MaybeNone,
-    Moment,
-    Reference,
-    Said,
-    Wire,
-    refer,
-)
+from adapters.snelstart.mapping.values import Flag, Guid, MaybeNone, Moment, Reference, Said, Wire, refer
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, Contact

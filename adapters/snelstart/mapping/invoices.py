@@ -12,23 +12,13 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from adapters.snelstart.mapping.lines import BtwRegels, Regel, Setup, Told, told
-from adapters.snelstart.mapping.values import (
-    Day,
-    Guid,
-    MaybeNone,
-    Moment,
-    Number,
-    NumberOrZero,
-    Reference,
-    Said,
-    Wire,
-    json_number,
-)
+from adapters.snelstart.mapping.values import Day, Guid, MaybeNone, Moment, Reference, Said, Wire, json_number
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Way
 from gateway.contract.adapter import Record
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.invoices import InvoicePaymentStatus
 from gateway.contract.money import ZERO, Amounts, round_to_cents
+from gateway.contract.wire import Number, NumberOrZero
 
 HOLDS = frozenset(
     {

@@ -18,15 +18,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adapters.snelstart.mapping.values import MaybeNone, Number, NumberOrZero, Reference, Said, Wire, json_number, refer
+from adapters.snelstart.mapping.values import MaybeNone, Reference, Said, Wire, json_number, refer
 from adapters.snelstart.mapping.vat import Grootboek, Way, Ways
-from gateway.contract.errors import FieldError, Problem
-from gateway.contract.models import ExpectedTotals
 from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
+from gateway.contract.totals import MOST_ROUNDING
+from gateway.contract.wire import Number, NumberOrZero
 
 TEXT_LIMIT = 250
 """The longest text of a line (BOE-0071)."""
-MOST_ROUNDING = Decimal("0.05")
 _NUMBER = r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?"
 _SUFFIX = re.compile(
     rf"(?P<text>.*) \((?P<quantity>{_NUMBER})(?: (?P<unit>[^()]*?))? x (?P<price>{_NUMBER})"
@@ -199,26 +198,3 @@ def survives(charge: Charge, *, includes_tax: bool) -> bool:
     if found is None:
         return charge.unit is None
     return (found["text"], found["unit"]) == (charge.description, charge.unit)
-
-
-def differences(expected: ExpectedTotals, total: Amounts) -> dict[str, Decimal]:
-    """By how much each expected total exceeds what the document comes to; those that agree are left out."""
-    return {
-        name: amount - getattr(total, name)
-        for name, amount in expected.given().items()
-        if amount is not None and amount != getattr(total, name)
-    }
-
-
-def mismatch(off: Mapping[str, Decimal]) -> Problem:
-    """``totals_mismatch``, with the exact differences."""
-    return Problem(
-        "totals_mismatch",
-        "These lines come to other totals in SnelStart.",
-        errors=[
-            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
-            for name, by in off.items()
-        ],
-        outcome="not_sent",
-        extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
-    )

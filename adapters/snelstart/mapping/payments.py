@@ -11,22 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adapters.snelstart.mapping.values import (
-    Day,
-    Guid,
-    MaybeNone,
-    NumberOrZero,
-    Reference,
-    Said,
-    Wire,
-    is_guid,
-    json_number,
-    refer,
-)
+from adapters.snelstart.mapping.values import Day, Guid, MaybeNone, Reference, Said, Wire, is_guid, json_number, refer
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO
+from gateway.contract.wire import NumberOrZero
 
 PLACES: Mapping[str, str] = {"bank": "bankboekingen", "kas": "kasboekingen"}
 """Where the entries of each kind are, by the beginning of our ids."""

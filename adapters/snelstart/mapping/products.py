@@ -7,21 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from adapters.snelstart.mapping.lines import Setup
-from adapters.snelstart.mapping.values import (
-    Flag,
-    Guid,
-    Moment,
-    NumberOrZero,
-    Reference,
-    Said,
-    Wire,
-    json_number,
-    refer,
-)
+from adapters.snelstart.mapping.values import Flag, Guid, Moment, Reference, Said, Wire, json_number, refer
 from adapters.snelstart.mapping.vat import CompanyInfo, Way
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Product
+from gateway.contract.wire import NumberOrZero
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
 HOLDS = frozenset({*SAME, "price", "price_includes_tax", "vat_code_id", "ledger_account_id"})

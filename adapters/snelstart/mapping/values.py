@@ -2,11 +2,12 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self
+from decimal import Decimal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator
 
+from gateway.contract import wire
 from gateway.contract.errors import malformed
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -31,22 +32,6 @@ def _reference(value: object) -> str | None:
     if id is None or id == NO_GUID:
         return None
     return _guid(id)
-
-
-def _number(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("not a number")
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("not a number") from None
-    if not number.is_finite() or abs(number.adjusted()) > 30:
-        raise ValueError("not an amount")
-    return number
-
-
-def _zero_if_none(value: object) -> Decimal:
-    return Decimal(0) if value is None else _number(value)
 
 
 def _said(value: object) -> object:
@@ -111,8 +96,6 @@ def on_the_wall(moment: datetime) -> datetime:
 
 Guid = Annotated[str, BeforeValidator(_guid)]
 Reference = Annotated[str | None, BeforeValidator(_reference)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
-NumberOrZero = Annotated[Decimal, BeforeValidator(_zero_if_none)]
 Said = Annotated[str | None, BeforeValidator(_said)]
 Day = Annotated[date, BeforeValidator(_day)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
@@ -121,20 +104,10 @@ MaybeNone = BeforeValidator(_list)
 """A list that is null where it is empty."""
 
 
-class Wire(BaseModel):
+class Wire(wire.Wire):
     """A record as SnelStart writes it. New members arrive without a new version (dossier 5.4), and are left alone."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    @classmethod
-    def of(cls, raw: object) -> Self:
-        """Read one. Raises ``upstream_malformed`` for a shape the documentation does not allow."""
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the record"
-            raise malformed(f"SnelStart's {cls.__name__.lower()} makes no sense at {where}: {first['msg']}.") from error
+    system = "SnelStart"
 
 
 def rows(data: object) -> list[dict[str, Any]]:

@@ -17,10 +17,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from adapters.snelstart.mapping.contacts import Countries
-from adapters.snelstart.mapping.values import Day, Flag, Guid, MaybeNone, Number, Reference, Said, Wire
+from adapters.snelstart.mapping.values import Day, Flag, Guid, MaybeNone, Reference, Said, Wire
 from gateway.contract.adapter import Record
 from gateway.contract.models import VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
+from gateway.contract.wire import Number
 
 ENDLESS = 2400
 """The year of the last day of a rate without an end; 1900 is that of the first of one without a beginning."""

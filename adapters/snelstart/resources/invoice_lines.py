@@ -6,12 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 from adapters.snelstart.mapping.lines import (
-    MOST_ROUNDING,
     TEXT_LIMIT,
     Charge,
     Setup,
-    differences,
-    mismatch,
     reckoned,
     survives,
     text_of,
@@ -23,6 +20,7 @@ from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
 from gateway.contract.money import ZERO
+from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
 
 
@@ -203,13 +201,13 @@ def as_expected(
     """The lines, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
     if expected is None:
         return charges
-    off = differences(expected, reckoned(charges, includes_tax=document.includes_tax).total)
+    off = differences(asserted(expected), reckoned(charges, includes_tax=document.includes_tax).total)
     gap = off.get("gross", ZERO)
-    if on_rounding == "add_line" and 0 < abs(gap) <= MOST_ROUNDING:
+    if on_rounding == "add_line" and closes(gap):
         charges = [*charges, _rounding(up, gap, document)]
-        off = differences(expected, reckoned(charges, includes_tax=document.includes_tax).total)
+        off = differences(asserted(expected), reckoned(charges, includes_tax=document.includes_tax).total)
     if off:
-        raise mismatch(off)
+        raise mismatch("SnelStart", off)
     return charges
 
 

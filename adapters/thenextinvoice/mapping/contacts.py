@@ -7,7 +7,6 @@ from typing import Any
 
 from adapters.thenextinvoice.mapping.values import (
     Flag,
-    Number,
     RecordId,
     Said,
     Wire,
@@ -19,6 +18,7 @@ from adapters.thenextinvoice.mapping.values import (
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, Contact
+from gateway.contract.wire import Number
 
 TEXTS: Mapping[str, str] = {
     "email": "email",

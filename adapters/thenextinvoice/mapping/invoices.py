@@ -25,9 +25,7 @@ from adapters.thenextinvoice.mapping.lines import (
 from adapters.thenextinvoice.mapping.values import (
     Day,
     Flag,
-    Number,
     NumberMap,
-    NumberOrZero,
     RecordId,
     Reference,
     Said,
@@ -41,6 +39,7 @@ from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import ZERO, Amounts, Sum, TaxRounding
+from gateway.contract.wire import Number, NumberOrZero
 
 PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
     "draft": "not_applicable",

@@ -11,15 +11,15 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from adapters.thenextinvoice.mapping.values import Number, Reference, Wire, json_number
-from gateway.contract.errors import FieldError, Problem, invalid
-from gateway.contract.models import ExpectedTotals, Line, TaxBreakdown, VatCode
+from adapters.thenextinvoice.mapping.values import Reference, Wire, json_number
+from gateway.contract.errors import invalid
+from gateway.contract.models import Line, TaxBreakdown, VatCode
 from gateway.contract.models.ledger import VatTreatment
 from gateway.contract.money import ZERO, Amounts, Priced, Sum, TaxRounding, add_up, plain
+from gateway.contract.wire import Number
 
 ROUNDINGS: tuple[TaxRounding, ...] = ("per_rate", "per_line")
 """Both ways to round VAT: which one TheNextInvoice uses is not said (dossier, "Not said")."""
-MOST_ROUNDING = Decimal("0.05")
 DOMESTIC = frozenset({"domestic_high", "domestic_low", "zero"})
 IN_FORCE: Mapping[str, tuple[tuple[date, Decimal], ...]] = {
     "domestic_high": ((date(2012, 10, 1), Decimal(21)), (date(2001, 1, 1), Decimal(19))),
@@ -186,29 +186,6 @@ def one_discount(said: Sequence[tuple[str, Decimal]]) -> Decimal | None:
     """The discount that all item lines have; null where they differ. ``said`` is pointer and percentage of each."""
     percentages = {percentage for _, percentage in said}
     return next(iter(percentages), ZERO) if len(percentages) <= 1 else None
-
-
-def differences(expected: ExpectedTotals, total: Amounts) -> dict[str, Decimal]:
-    """By how much each expected total exceeds what the document comes to; those that agree are left out."""
-    return {
-        name: amount - getattr(total, name)
-        for name, amount in expected.given().items()
-        if amount is not None and amount != getattr(total, name)
-    }
-
-
-def mismatch(off: Mapping[str, Decimal]) -> Problem:
-    """``totals_mismatch``, with the exact differences."""
-    return Problem(
-        "totals_mismatch",
-        "TheNextInvoice would make other totals of these lines.",
-        errors=[
-            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
-            for name, by in off.items()
-        ],
-        outcome="not_sent",
-        extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
-    )
 
 
 def rounding_charge(gap: Decimal, codes: Codes, ledger: str | None, discount: Decimal) -> Charge:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from adapters.thenextinvoice.mapping.values import Number, RecordId, Reference, Wire, json_number
+from adapters.thenextinvoice.mapping.values import RecordId, Reference, Wire, json_number
 from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Product
+from gateway.contract.wire import Number
 
 FIELDS: Mapping[str, str] = {
     "name": "description",

@@ -4,20 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
-from adapters.thenextinvoice.mapping.values import (
-    Flag,
-    Number,
-    RecordId,
-    Said,
-    Wire,
-    country_of,
-    language_of,
-    rows,
-)
+from adapters.thenextinvoice.mapping.values import Flag, RecordId, Said, Wire, country_of, language_of, rows
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
+from gateway.contract.wire import Number
 
 Form = Literal["factor", "percentage"]
 """``/settings/vatcodes`` gives 1.21 and ``/vatcodes`` gives 21, under the one name ``factor``."""

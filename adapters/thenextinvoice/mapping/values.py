@@ -2,12 +2,14 @@
 
 import re
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self
+from decimal import Decimal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator
 
+from gateway.contract import wire
 from gateway.contract.errors import malformed
+from gateway.contract.wire import Number, number_of
 
 _DIGITS = re.compile(r"0*([0-9]{1,18})")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T].*)?")
@@ -32,24 +34,8 @@ def _reference(value: object) -> str | None:
     return None if value is None or value == "" else _id(value)
 
 
-def _number(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("not a number")
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("not a number") from None
-    if not number.is_finite() or abs(number.adjusted()) > 30:
-        raise ValueError("not an amount")
-    return number
-
-
-def _zero_if_none(value: object) -> Decimal:
-    return Decimal(0) if value is None else _number(value)
-
-
 def _whole(value: object) -> int:
-    number = _number(value)
+    number = number_of(value)
     if number != number.to_integral_value():
         raise ValueError("not a whole number")
     return int(number)
@@ -84,8 +70,6 @@ def _empty_map(value: object) -> object:
 
 RecordId = Annotated[str, BeforeValidator(_id)]
 Reference = Annotated[str | None, BeforeValidator(_reference)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
-NumberOrZero = Annotated[Decimal, BeforeValidator(_zero_if_none)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Said = Annotated[str | None, BeforeValidator(_said)]
@@ -93,21 +77,10 @@ Day = Annotated[date | None, BeforeValidator(_day)]
 NumberMap = Annotated[dict[str, Number], BeforeValidator(_empty_map)]
 
 
-class Wire(BaseModel):
+class Wire(wire.Wire):
     """A record as TheNextInvoice writes it. What we do not know of it is left alone."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    @classmethod
-    def of(cls, raw: object) -> Self:
-        """Read one. Raises ``upstream_malformed`` for a shape the documentation does not allow."""
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the record"
-            name = cls.__name__.lower()
-            raise malformed(f"TheNextInvoice's {name} makes no sense at {where}: {first['msg']}.") from error
+    system = "TheNextInvoice"
 
 
 class Found(Wire):

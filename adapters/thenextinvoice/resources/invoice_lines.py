@@ -8,13 +8,10 @@ from typing import Any
 
 from adapters.thenextinvoice.mapping.invoices import body_reckoned
 from adapters.thenextinvoice.mapping.lines import (
-    MOST_ROUNDING,
     Charge,
     Codes,
     code_for,
-    differences,
     line_bodies,
-    mismatch,
     one_discount,
     positive,
     rounding_charge,
@@ -26,6 +23,7 @@ from adapters.thenextinvoice.wire import ask, is_number
 from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts
+from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
 
 
@@ -168,20 +166,20 @@ async def as_expected(
     """
     codes = await vat_codes(up, [_id(line["vat"]) for line in body["lines"]])
     totals = await _totals(up, body, codes)
-    if expected is None or any(not differences(expected, total) for total in totals):
+    if expected is None or any(not differences(asserted(expected), total) for total in totals):
         return body, totals
     if not totals:
         raise invalid("/expected_totals", "A VAT code of the lines is gone: their total cannot be told.")
-    off = differences(expected, totals[0])
+    off = differences(asserted(expected), totals[0])
     gap = off.get("gross", ZERO)
-    if on_rounding == "add_line" and ZERO < abs(gap) <= MOST_ROUNDING:
+    if on_rounding == "add_line" and closes(gap):
         ledger = setting(up, "rounding_ledger_account_id")
         charge = rounding_charge(gap, codes, ledger, Decimal(body["discount"]))
         body = {**body, "lines": [*body["lines"], *line_bodies([charge], credit=body["type"] == "C")]}
         totals = await _totals(up, body, codes)
-        off = differences(expected, totals[0])
+        off = differences(asserted(expected), totals[0])
     if off:
-        raise mismatch(off)
+        raise mismatch("TheNextInvoice", off)
     return body, totals
 
 

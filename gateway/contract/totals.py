@@ -1,0 +1,42 @@
+"""Totals that a caller asserts (``expected_totals``), held against what a system makes of the same lines."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from gateway.contract.errors import FieldError, Problem
+from gateway.contract.models import ExpectedTotals
+from gateway.contract.money import ZERO, Amounts, plain
+
+MOST_ROUNDING = Decimal("0.05")
+"""The most that a rounding line may close (contract §4, ``on_rounding``)."""
+
+
+def asserted(expected: ExpectedTotals | None) -> dict[str, Decimal]:
+    """The totals that a caller gave."""
+    said = expected.given() if expected is not None else {}
+    return {name: amount for name, amount in said.items() if amount is not None}
+
+
+def differences(wanted: Mapping[str, Decimal], total: Amounts) -> dict[str, Decimal]:
+    """By how much each wanted total exceeds what there is; those that agree are left out."""
+    return {name: amount - getattr(total, name) for name, amount in wanted.items() if amount != getattr(total, name)}
+
+
+def closes(gap: Decimal) -> bool:
+    """Whether a rounding line may close a gap."""
+    return ZERO < abs(gap) <= MOST_ROUNDING
+
+
+def mismatch(system: str, off: Mapping[str, Decimal], *, undone: bool = False) -> Problem:
+    """``totals_mismatch``, with the exact differences. ``undone``: something was made to find out, and taken back."""
+    after = "What was made of them was taken back." if undone else "Nothing was sent."
+    return Problem(
+        "totals_mismatch",
+        f"{system} makes other totals of these lines. {after}",
+        errors=[
+            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
+            for name, by in off.items()
+        ],
+        outcome="rejected" if undone else "not_sent",
+        extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
+    )
