@@ -97,7 +97,7 @@ async def test_a_page_that_is_no_file_is_malformed() -> None:
     async with connected() as books:
         final = await books.final()
         for place, verb in (("view", INVOICES.pdf), ("ubl", INVOICES.ubl)):
-            books.emulator.fail(Fault("html"), when=lambda seen, place=place: seen.path.endswith(place))  # type: ignore[misc]
+            books.emulator.fail(Fault("html"), when=lambda seen, place=place: seen.path.endswith(place))  # type: ignore[misc]  # bound by a default
             await books.refused("upstream_malformed", verb(books.up(), final.id))
 
 
@@ -369,7 +369,7 @@ async def test_a_credit_note_is_numbered_and_dated_by_the_system(field: str) -> 
     async with connected() as books:
         final = await books.final()
         said = {"number": "C1", "issued_on": TODAY}
-        draft = CreditDraft(**{field: said[field]})  # type: ignore[arg-type]
+        draft = CreditDraft(**{field: said[field]})  # type: ignore[arg-type]  # by name
         with books.calls(0):
             problem = await books.refused("field_unsupported", INVOICES.credit(books.up(), final.id, draft))
         assert problem.errors[0].pointer == f"/{field}"

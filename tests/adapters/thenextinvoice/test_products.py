@@ -105,7 +105,7 @@ async def test_a_price_with_vat_costs_no_call_and_is_never_dropped() -> None:
 @pytest.mark.parametrize("field", ["vat_code_id", "ledger_account_id"])
 async def test_a_code_that_is_not_there_is_refused(field: str) -> None:
     async with connected() as books:
-        draft = ProductDraft(name="Brood", price=Decimal(1), **{field: "987654"})  # type: ignore[arg-type]
+        draft = ProductDraft(name="Brood", price=Decimal(1), **{field: "987654"})  # type: ignore[arg-type]  # by name
         problem = await books.refused("upstream_rejected", PRODUCTS.create(books.up(), draft))
         assert problem.errors[0].pointer == f"/{field}"
         setattr(draft, field, "abc")

@@ -108,7 +108,7 @@ async def test_an_api_token_of_several_companies_is_placed_by_name(named: str, o
             ("/preferences", b'{"success":true,"data":{"company_name":"%s"}}' % named.encode()),
         ):
             fault = Fault("status", headers={"content-type": "application/json"}, body=body)
-            books.emulator.fail(fault, when=lambda seen, path=path: seen.path.endswith(path))  # type: ignore[misc]
+            books.emulator.fail(fault, when=lambda seen, path=path: seen.path.endswith(path))  # type: ignore[misc]  # bound by a default
         reached = await ADAPTER.companies(books.up())
         assert {one.id: one.accessible for one in reached} == {"1": own == "1", "2": own == "2"}
 
