@@ -59,17 +59,18 @@ def serve(
 
 async def _serve(settings: Any) -> None:
     from gateway.app import build
-    from gateway.serve import listen, port_of, serving, until_told_to_stop
+    from gateway.serve import listen, port_of, serving, stop_signals
 
     polder = await build(settings)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         _fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
-    async with serving(polder.asgi, listener):
-        if sys.stderr.isatty():
-            print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
-        await until_told_to_stop()
+    with stop_signals() as stop:
+        async with serving(polder.asgi, listener):
+            if sys.stderr.isatty():
+                print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
+            await stop.wait()
 
 
 @app.command()
@@ -101,7 +102,7 @@ async def _emulate(provider: str, host: str, port: int) -> None:
     from gateway.demo import pointed_at, populated
     from gateway.engine.clock import SystemClock
     from gateway.registry import discover
-    from gateway.serve import listen, port_of, serving, until_told_to_stop
+    from gateway.serve import listen, port_of, serving, stop_signals
 
     try:
         listener = listen(host, port)
@@ -109,12 +110,13 @@ async def _emulate(provider: str, host: str, port: int) -> None:
         _fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with --port.")
     emulator = populated(provider, SystemClock())
     url = f"http://{host}:{port_of(listener)}"
-    print(f"{provider} is emulated at {url}. For a Polder that takes it for the vendor:\n")
-    for name, value in pointed_at(discover()[provider], url, emulator).items():
-        print(f"  export {name}={value}")
-    print(f"\nCredentials that work: {json.dumps(dict(emulator.credentials()))}\nCtrl-C stops it.", flush=True)
-    async with serving(emulator, listener, lifespan=False):
-        await until_told_to_stop()
+    with stop_signals() as stop:
+        async with serving(emulator, listener, lifespan=False):
+            print(f"{provider} is emulated at {url}. For a Polder that takes it for the vendor:\n")
+            for name, value in pointed_at(discover()[provider], url, emulator).items():
+                print(f"  export {name}={value}")
+            print(f"\nCredentials that work: {json.dumps(dict(emulator.credentials()))}\nCtrl-C stops it.", flush=True)
+            await stop.wait()
 
 
 @app.command()

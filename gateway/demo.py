@@ -3,6 +3,7 @@
 Polder talks HTTP to the emulators exactly as it would to the vendors.
 """
 
+import contextlib
 import shutil
 import socket
 import tempfile
@@ -21,7 +22,7 @@ from gateway.contract.operations import BY_NAME
 from gateway.engine.call import EVERYTHING, Call, Caller
 from gateway.engine.clock import SystemClock
 from gateway.registry import discover, emulator_of
-from gateway.serve import listen, port_of, serving, until_told_to_stop
+from gateway.serve import listen, port_of, serving, stop_signals
 from gateway.settings import Settings, variable
 
 TENANT = "demo"
@@ -39,16 +40,15 @@ class Demo:
 async def show(host: str, port: int) -> None:
     """Run the demonstration until Ctrl-C."""
     home = Path(tempfile.mkdtemp(prefix="polder-demo-"))
-    try:
+    with stop_signals() as stop, contextlib.ExitStack() as leaving:
+        leaving.callback(shutil.rmtree, home, ignore_errors=True)
         listener = listen_near(host, port)
         if port not in (0, port_of(listener)):
             print(f"Port {port} is taken; using another.", flush=True)
         async with running(home, listener) as demo:
             print(welcome(demo), flush=True)
-            await until_told_to_stop()
+            await stop.wait()
             print("\nStopping. Nothing of this demonstration is kept.", flush=True)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @asynccontextmanager

@@ -73,14 +73,15 @@ async def serving(app: Any, listener: socket.socket, *, lifespan: bool = True) -
         await task
 
 
-async def until_told_to_stop() -> None:
-    """Wait for Ctrl-C or SIGTERM."""
+@contextlib.contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C or SIGTERM sets, from now on: whoever says "Ctrl-C stops it" must be listening already."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     try:
-        await stop.wait()
+        yield stop
     finally:
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
