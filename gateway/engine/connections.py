@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from cachetools import TTLCache
 
@@ -16,7 +16,7 @@ from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import CompanyAccess, Connection, ConnectionChange, ConnectionDraft, Health
 from gateway.contract.models.connections import ConnectionCompany, ConnectionScopes, HealthState
 from gateway.contract.secret import Secret
-from gateway.contract.upstream import Facts
+from gateway.contract.upstream import Facts, Upstream
 from gateway.engine.call import Caller
 from gateway.engine.permit import permit_connection
 from gateway.engine.providers import Provider, Providers
@@ -27,13 +27,6 @@ from gateway.engine.upstream import TokenSource, secrets_of
 _ALPHABET = string.ascii_letters + string.digits
 SCOPES_KEPT = 60.0
 """Seconds for which what an owner allows is believed before a denial is checked again."""
-
-
-@dataclass(slots=True)
-class _Pulse:
-    """How the last calls of a connection went."""
-
-    health: Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ class Connections:
         self._open = opener
         self._known: TTLCache[str, StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
-        self._pulses: TTLCache[str, _Pulse] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
+        self._pulses: TTLCache[str, Health] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
         """The caller's connection of that id. Raises ``not_found``."""
@@ -277,11 +270,11 @@ class Connections:
             state: HealthState = "rate_limited" if problem.code == "upstream_rate_limited" else "failing"
             since = before.since if before.state == state else now
             health = Health(state=state, reason=problem.code, since=since, last_success_at=before.last_success_at)
-        self._pulses[connection_id] = _Pulse(health)
+        self._pulses[connection_id] = health
 
     def _health(self, connection_id: str) -> Health:
-        pulse: _Pulse | None = self._pulses.get(connection_id)
-        return pulse.health if pulse is not None else Health(state="ok")
+        known: Health | None = self._pulses.get(connection_id)
+        return known or Health(state="ok")
 
     def shown(self, connection: StoredConnection) -> Connection:
         """A connection as callers see it."""
@@ -320,18 +313,16 @@ class Connections:
         return Trial(token, companies)
 
 
-class Opener:
+class Opener(Protocol):
     """Opens ways out for connections: given by the engine, which knows all that takes."""
 
-    def outbound(self, connection: StoredConnection, provider: Provider, operation: str) -> Any:
+    def outbound(self, connection: StoredConnection, provider: Provider, operation: str) -> Upstream:
         """For a stored connection."""
-        raise NotImplementedError
 
     def on_trial(
         self, connection: StoredConnection, provider: Provider, kind: CredentialKind, token: AccessToken
-    ) -> Any:
+    ) -> Upstream:
         """For credentials that are not stored yet."""
-        raise NotImplementedError
 
 
 def facts_of(connection: StoredConnection, kind: CredentialKind) -> Facts:

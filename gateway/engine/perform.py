@@ -23,7 +23,7 @@ from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.call import Answer, Call
 from gateway.engine.capabilities import connection_capabilities, provider_facts
-from gateway.engine.connections import Connections, Opener, facts_of, fixed
+from gateway.engine.connections import Connections, facts_of, fixed
 from gateway.engine.cursors import Cursors
 from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
 from gateway.engine.http import Wire
@@ -60,7 +60,7 @@ class _Task:
     asked: Asked
 
 
-class Engine(Opener):
+class Engine:
     """Performs calls. Everything it needs is given: no clock, dice, network or database of its own."""
 
     def __init__(
