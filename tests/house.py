@@ -60,6 +60,10 @@ class ManualClock:
         """Let time pass."""
         self._passed += seconds
 
+    def turn_to(self, moment: datetime) -> None:
+        """Be at a moment, earlier or later than now."""
+        self._passed = (moment - self._start).total_seconds()
+
 
 def emulated() -> dict[str, Adapter]:
     """The adapters that bring an emulator, by name."""

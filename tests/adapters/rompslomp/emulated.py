@@ -3,31 +3,16 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx2
 
 from adapters.rompslomp.emulator import Emulator, Switches
 from gateway.contract.exact import Json, dumps, loads
+from tests.house import ManualClock
 
-
-class TurnedClock:
-    """Time that passes only when told to, from 2 March 2024, 10:00 in Amsterdam: the day of the vendor's recordings."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2024, 3, 2, 9, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
-
-    async def sleep(self, seconds: float) -> None:
-        self.turn(seconds)
-
-    def turn(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
+RECORDED = datetime(2024, 3, 2, 9, 0, tzinfo=UTC)
+"""The day of the vendor's recordings, 10:00 in Amsterdam."""
 
 
 @dataclass
@@ -35,7 +20,7 @@ class Provider:
     """The emulator with a client that presents ``token`` and speaks to ``company``, unless told otherwise."""
 
     emulator: Emulator
-    clock: TurnedClock
+    clock: ManualClock
     client: httpx2.AsyncClient
     token: str
     company: str
@@ -100,7 +85,7 @@ class Provider:
 @asynccontextmanager
 async def provided(switches: Switches | None = None, *, populated: bool = False) -> AsyncIterator[Provider]:
     """A fresh provider."""
-    clock = TurnedClock()
+    clock = ManualClock(RECORDED)
     emulator = Emulator(clock, seed=7, switches=switches or Switches())
     if populated:
         emulator.populate()

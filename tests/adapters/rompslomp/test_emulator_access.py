@@ -126,14 +126,14 @@ async def test_what_public_opens_is_a_switch() -> None:
 async def test_too_many_requests_wait_for_the_minute_to_pass() -> None:
     async with provided(Switches(requests_per_minute=2)) as provider:
         assert (await provider.send("GET", "/api/v1/me")).status_code == 200
-        provider.clock.turn(20)
+        provider.clock.advance(20)
         assert (await provider.send("GET", "/api/v1/me")).status_code == 200
         answer = await provider.send("GET", "/api/v1/me")
         assert answer.status_code == 429
         assert loads(answer.content)["error"]["type"] == "client.rate_limit"
         wait = int(answer.headers["retry-after"])
         assert wait == 40
-        provider.clock.turn(wait)
+        provider.clock.advance(wait)
         assert (await provider.send("GET", "/api/v1/me")).status_code == 200
 
 

@@ -9,7 +9,8 @@ import pytest
 from adapters.rompslomp.emulator import Emulator, Switches
 from gateway.contract.emulator import Fault
 from gateway.contract.exact import MalformedJson, loads
-from tests.adapters.rompslomp.emulated import TurnedClock, provided
+from tests.adapters.rompslomp.emulated import provided
+from tests.house import ManualClock
 
 
 async def test_the_books_are_lifelike() -> None:
@@ -47,8 +48,8 @@ async def test_totals_and_open_amounts_of_the_books_add_up() -> None:
 
 
 def test_the_books_are_the_same_for_every_seed_and_every_switch() -> None:
-    first = Emulator(TurnedClock(), seed=1)
-    second = Emulator(TurnedClock(), seed=2, switches=Switches(product_code_charset="alphanumeric"))
+    first = Emulator(ManualClock(), seed=1)
+    second = Emulator(ManualClock(), seed=2, switches=Switches(product_code_charset="alphanumeric"))
     first.populate()
     second.populate()
     assert first.books() == second.books()
@@ -84,7 +85,7 @@ async def test_faults_strike_and_the_journal_tells() -> None:
 
 
 async def test_redirect_uris_are_the_registered_ones() -> None:
-    emulator = Emulator(TurnedClock(), redirect_uris=["https://polder.example/oauth/rompslomp/callback"])
+    emulator = Emulator(ManualClock(), redirect_uris=["https://polder.example/oauth/rompslomp/callback"])
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=emulator), base_url="http://rompslomp.test"
     ) as client:

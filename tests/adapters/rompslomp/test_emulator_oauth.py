@@ -177,7 +177,7 @@ async def test_a_code_serves_once_and_for_ten_minutes() -> None:
         assert (await exchanged(provider, code)).status_code == 200
         assert refusal(await exchanged(provider, code)) == "invalid_grant"
         late = await approved(provider)
-        provider.clock.turn(600)
+        provider.clock.advance(600)
         assert refusal(await exchanged(provider, late)) == "invalid_grant"
 
 
@@ -257,7 +257,7 @@ async def test_a_refresh_may_narrow_the_scopes(switches: Switches) -> None:
 async def test_a_refresh_token_outlives_its_access_token(switches: Switches) -> None:
     async with provided(switches) as provider:
         first = await pair(provider)
-        provider.clock.turn(90 * 24 * 3600)
+        provider.clock.advance(90 * 24 * 3600)
         assert await why_not(provider, first["access_token"]) == "Het toegangstoken is verlopen"
         assert await works(provider, body(await refreshed(provider, first["refresh_token"]))["access_token"])
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,28 +10,10 @@ import httpx2
 
 from adapters.snelstart.emulator import Emulator, Limits, Switches
 from gateway.contract.exact import Json, dumps, loads
+from tests.house import ManualClock
 
 FORM = "application/x-www-form-urlencoded"
 NOBODY = "11111111-2222-3333-4444-555555555555"
-
-
-class TurnedClock:
-    """Time that passes only when told to, from 2 March 2026, 10:00 in Amsterdam."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
-
-    async def sleep(self, seconds: float) -> None:
-        self.turn(seconds)
-
-    def turn(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
 
 
 @dataclass
@@ -40,7 +21,7 @@ class Provider:
     """The emulator with a client whose calls carry the subscription key and ``token``."""
 
     emulator: Emulator
-    clock: TurnedClock
+    clock: ManualClock
     client: httpx2.AsyncClient
     token: str = ""
 
@@ -175,7 +156,7 @@ async def provided(
     switches: Switches | None = None, *, limits: Limits | None = None, populated: bool = False
 ) -> AsyncIterator[Provider]:
     """A fresh provider, logged in."""
-    clock = TurnedClock()
+    clock = ManualClock()
     emulator = Emulator(clock, seed=7, switches=switches or Switches(), limits=limits or Limits())
     if populated:
         emulator.populate()

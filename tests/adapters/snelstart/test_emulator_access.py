@@ -104,9 +104,9 @@ async def test_either_subscription_key_works_and_may_be_in_the_query() -> None:
 
 async def test_tokens_run_out_and_can_be_made_to() -> None:
     async with provided() as provider:
-        provider.clock.turn(3598)
+        provider.clock.advance(3598)
         await provider.get("companyInfo")
-        provider.clock.turn(1)
+        provider.clock.advance(1)
         await provider.ask("GET", "companyInfo", status=401)
         older, newer = await provider.log_in(), await provider.log_in()
         assert older != newer
@@ -184,16 +184,16 @@ async def test_too_many_calls_are_429_and_say_how_long() -> None:
     async with provided(limits=Limits(per_minute=3)) as provider:
         for _call in range(3):
             await provider.get("dagboeken")
-            provider.clock.turn(10)
+            provider.clock.advance(10)
         refused = await provider.send("GET", "dagboeken")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
         assert loads(refused.content) == {
             "statusCode": 429,
             "message": "Rate limit is exceeded. Try again in 30 seconds.",
         }
-        provider.clock.turn(29)
+        provider.clock.advance(29)
         assert (await provider.send("GET", "dagboeken")).headers["retry-after"] == "1"
-        provider.clock.turn(1)
+        provider.clock.advance(1)
         await provider.get("dagboeken")
 
 
@@ -201,7 +201,7 @@ async def test_an_hour_has_its_own_limit() -> None:
     async with provided(Switches(retry_after=False), limits=Limits(per_minute=5, per_hour=6)) as provider:
         for _call in range(6):
             await provider.get("dagboeken")
-            provider.clock.turn(15)
+            provider.clock.advance(15)
         refused = await provider.send("GET", "dagboeken")
         assert refused.status_code == 429
         assert "retry-after" not in refused.headers
@@ -211,7 +211,7 @@ async def test_an_hour_has_its_own_limit() -> None:
 async def test_a_weeks_quota_is_a_403() -> None:
     async with provided(limits=Limits(per_week=2)) as provider:
         await provider.get("dagboeken")
-        provider.clock.turn(1800)
+        provider.clock.advance(1800)
         await provider.get("dagboeken")
         refused = await provider.send("GET", "dagboeken")
         assert refused.status_code == 403

@@ -3,14 +3,14 @@
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
-from time import perf_counter
 
 from adapters.snelstart.emulator import Emulator, Switches
-from tests.adapters.snelstart.emulated import TurnedClock, provided
+from tests.adapters.snelstart.emulated import provided
+from tests.house import ManualClock
 
 
 def populated(seed: int = 0, switches: Switches | None = None) -> Emulator:
-    emulator = Emulator(TurnedClock(), seed, switches or Switches())
+    emulator = Emulator(ManualClock(), seed, switches or Switches())
     emulator.populate()
     return emulator
 
@@ -75,18 +75,14 @@ def test_they_keep_within_every_setting() -> None:
 
 def test_they_can_be_filled_in_any_season() -> None:
     for moment in (datetime(2026, 1, 1, 0, 30, tzinfo=UTC), datetime(2028, 2, 29, 23, 59, tzinfo=UTC)):
-        clock = TurnedClock()
-        clock.time = moment
-        emulator = Emulator(clock)
+        emulator = Emulator(ManualClock(moment))
         emulator.populate()
         assert max(row["factuurdatum"] for row in emulator.books()["invoices"])[:4] <= str(moment.year)
 
 
-def test_many_invoices_are_made_quickly() -> None:
-    emulator = Emulator(TurnedClock())
-    began = perf_counter()
+def test_many_invoices_are_made_at_once_and_numbered_apart() -> None:
+    emulator = Emulator(ManualClock())
     emulator.add_invoices(620)
-    assert perf_counter() - began < 5
     invoices = emulator.books()["invoices"]
     assert len({row["factuurnummer"] for row in invoices}) == 620
     emulator.add_invoices(5)

@@ -13,7 +13,7 @@ async def furnish(provider: Provider) -> None:
     alkmaar = {"straat": "Dorpsstraat 1", "postcode": "1811 AB", "plaats": "Alkmaar"}
     koln = {"straat": "Hohe Straße 1", "postcode": "50667", "plaats": "Köln", "land": await provider.country("DE")}
     await provider.relation(naam="Aannemer", relatiecode=20001, vestigingsAdres=alkmaar, email="info@a.example")
-    provider.clock.turn(3000)
+    provider.clock.advance(3000)
     await provider.relation(naam="Bakkerij", relatiecode=20002, vestigingsAdres=alkmaar, krediettermijn=30)
     await provider.relation("Leverancier", naam="Cölner Holz", relatiecode=20003, vestigingsAdres=koln)
     await provider.relation(naam="D'Ancona & Zn", relatiecode=20004, incassoSoort="Core", iban="NL91ABNA0417164300")
@@ -232,7 +232,7 @@ async def test_options_nobody_promised() -> None:
 async def test_modified_on_is_a_wall_clock_or_utc() -> None:
     async with provided() as provider:
         assert (await provider.relation())["modifiedOn"] == "2026-03-02T10:00:00"
-        provider.clock.time = datetime(2026, 7, 1, 23, 30, 1, 120_000, tzinfo=UTC)
+        provider.clock.turn_to(datetime(2026, 7, 1, 23, 30, 1, 120_000, tzinfo=UTC))
         provider.token = await provider.log_in()
         assert (await provider.relation())["modifiedOn"] == "2026-07-02T01:30:01.12"
         for moment, shown in (
@@ -241,7 +241,7 @@ async def test_modified_on_is_a_wall_clock_or_utc() -> None:
             (datetime(2026, 10, 25, 0, 59, tzinfo=UTC), "2026-10-25T02:59:00"),
             (datetime(2026, 10, 25, 1, 0, tzinfo=UTC), "2026-10-25T02:00:00"),
         ):
-            provider.clock.time = moment
+            provider.clock.turn_to(moment)
             provider.token = await provider.log_in()
             assert (await provider.relation())["modifiedOn"] == shown
     async with provided(Switches(modified_on_zone="UTC")) as provider:

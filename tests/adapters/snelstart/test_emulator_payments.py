@@ -165,7 +165,7 @@ async def test_a_payment_moves_modified_on_unreliably(stamps: str, moved: list[b
         found = []
         for _payment in range(3):
             before = (await provider.invoice_of(entry))["modifiedOn"]
-            provider.clock.turn(1)
+            provider.clock.advance(1)
             await provider.ask("POST", "bankboekingen", await provider.payment((entry, "1.00")))
             found.append((await provider.invoice_of(entry))["modifiedOn"] != before)
         assert found == moved

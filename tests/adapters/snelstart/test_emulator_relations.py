@@ -78,7 +78,7 @@ async def test_leniency_stays() -> None:
 async def test_an_update_replaces_the_whole_record() -> None:
     async with provided() as provider:
         made = await provider.relation(email="a@b.example", krediettermijn=30, vestigingsAdres=ALKMAAR)
-        provider.clock.turn(5)
+        provider.clock.advance(5)
         changed = await provider.ask("PUT", f"relaties/{made['id']}", body(id=made["id"].upper(), naam="Nieuw"))
         assert (changed["naam"], changed["email"], changed["krediettermijn"]) == ("Nieuw", None, None)
         assert (changed["vestigingsAdres"], changed["relatiecode"]) == (None, made["relatiecode"])

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -38,8 +38,8 @@ from gateway.contract.models.payments import Allocation
 from gateway.contract.paging import Window
 from gateway.contract.upstream import Facts
 from tests.adapters.upstream import DirectUpstream, Link
+from tests.house import START, ManualClock
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TODAY = START.date()
 CONTACTS = CustomerContacts()
 INVOICES = SalesInvoices()
@@ -64,28 +64,12 @@ def all_of(*values: object) -> tuple[object, ...]:
     return values
 
 
-class StandingClock:
-    """Time that passes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.passed)
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    async def sleep(self, seconds: float) -> None:
-        self.passed += seconds
-
-
 @dataclass
 class Books:
     """An administration in the emulator, through the adapter."""
 
     emulator: Emulator
-    clock: StandingClock
+    clock: ManualClock
     link: Link
 
     def up(self, **asked: Any) -> DirectUpstream:
@@ -215,7 +199,7 @@ async def connected(
     *, password: bool = False, company_id: str | None = None, populated: bool = False, **switches: Any
 ) -> AsyncIterator[Books]:
     """A connection to the emulator's first company, by API token or by log-in."""
-    clock = StandingClock()
+    clock = ManualClock()
     emulator = Emulator(clock, 7, Switches(**switches))
     if populated:
         emulator.populate()

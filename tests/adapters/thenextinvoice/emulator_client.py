@@ -4,32 +4,15 @@ import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 
 from adapters.thenextinvoice.emulator import Emulator, Switches
 from gateway.contract.exact import Json, dumps, loads
+from tests.house import ManualClock
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 JSON = {"content-type": "application/json"}
-
-
-class TurnedClock:
-    """Time that passes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.passed)
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    async def sleep(self, seconds: float) -> None:
-        self.passed += seconds
 
 
 @dataclass
@@ -37,7 +20,7 @@ class Books:
     """The emulator, and a client that presents ``headers``."""
 
     emulator: Emulator
-    clock: TurnedClock
+    clock: ManualClock
     client: httpx2.AsyncClient
     headers: Mapping[str, str]
 
@@ -135,7 +118,7 @@ TEXT_LINE: Mapping[str, Json] = {
 @asynccontextmanager
 async def books(*, populated: bool = False, rate_limit: int | None = None, **switches: Any) -> AsyncIterator[Books]:
     """The emulator with these switches, and a client with its API token."""
-    clock = TurnedClock()
+    clock = ManualClock()
     emulator = Emulator(clock, 7, Switches(**switches), rate_limit=rate_limit)
     if populated:
         emulator.populate()

@@ -9,7 +9,8 @@ import pytest
 from adapters.thenextinvoice.emulator import Emulator, Switches
 from gateway.contract.emulator import Fault
 from gateway.contract.exact import Json, loads
-from tests.adapters.thenextinvoice.emulator_client import JSON, Books, TurnedClock, books, differences
+from tests.adapters.thenextinvoice.emulator_client import JSON, Books, books, differences
+from tests.house import ManualClock
 
 
 def claims(token: str) -> Json:
@@ -33,9 +34,9 @@ async def test_log_in_gives_a_jwt_for_the_first_company_that_expires_by_the_cloc
         bearer = {"Authorization": f"Bearer {token}"}
         reached = loads((await tni.send("GET", "/company", **bearer)).content)["data"]
         assert [company["id"] for company in reached] == [tni.emulator.company.id, tni.emulator.second.id]
-        tni.clock.passed += 3599
+        tni.clock.advance(3599)
         assert (await tni.send("GET", "/preferences", **bearer)).status_code == 200
-        tni.clock.passed += 1
+        tni.clock.advance(1)
         assert (await tni.send("GET", "/preferences", **bearer)).status_code == 401
 
 
@@ -45,12 +46,12 @@ async def test_a_switch_leaves_out_the_expiry() -> None:
 
 
 async def test_the_lifetime_of_tokens_can_be_chosen() -> None:
-    clock = TurnedClock()
+    clock = ManualClock()
     emulator = Emulator(clock, token_lifetime=timedelta(minutes=5))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=emulator), base_url="http://tni.test") as client:
         tni = Books(emulator, clock, client, {})
         token = loads((await logged_in(tni)).content)["data"]["token"]
-        clock.passed += 301
+        clock.advance(301)
         assert (await tni.send("GET", "/customer", Authorization=f"Bearer {token}")).status_code == 401
 
 
@@ -182,12 +183,12 @@ async def test_a_rate_limit_answers_429_with_the_wait() -> None:
     async with books(rate_limit=3) as tni:
         for _ in range(3):
             await tni.ask("GET", "/company")
-        tni.clock.passed += 20
+        tni.clock.advance(20)
         answer = await tni.send("GET", "/company")
         assert answer.status_code == 429
         assert answer.headers["retry-after"] == "41"
         assert loads(answer.content)["success"] is False
-        tni.clock.passed += int(answer.headers["retry-after"])
+        tni.clock.advance(int(answer.headers["retry-after"]))
         await tni.ask("GET", "/company")
 
 
@@ -201,7 +202,7 @@ async def test_faults_of_the_base_class_strike() -> None:
 
 
 async def test_populated_books_are_always_the_same_whatever_the_seed_and_lifelike() -> None:
-    first, second = Emulator(TurnedClock(), 1), Emulator(TurnedClock(), 2, Switches())
+    first, second = Emulator(ManualClock(), 1), Emulator(ManualClock(), 2, Switches())
     second.random.random()
     for emulator in (first, second):
         emulator.populate()
