@@ -3,9 +3,14 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.house import House, open_house
+
+# The same examples at every run, and no stopwatch: a machine that is busy is no reason to fail.
+hypothesis.settings.register_profile("polder", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("polder")
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=50, derandomize=True, deadline=None)
+@settings(max_examples=50)
 def test_every_value_survives_the_wire(value: Any) -> None:
     assert loads(dumps(value)) == value
 

@@ -381,7 +381,7 @@ def _inner(annotation: Any) -> Any:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=120, derandomize=True, deadline=None)
+@settings(max_examples=120)
 def test_a_name_that_is_taken_can_be_printed_on_one_line(text: str) -> None:
     try:
         draft = ContactDraft.model_validate({"company_name": text})

@@ -29,7 +29,7 @@ from gateway.contract.money import (
     split,
 )
 
-QUICK = settings(max_examples=60, derandomize=True, deadline=None)
+QUICK = settings(max_examples=60)
 
 # Reading
 
@@ -266,7 +266,7 @@ ROUNDINGS: list[TaxRounding] = ["per_rate", "per_line"]
 @given(st.lists(LINES, max_size=8), st.booleans(), st.sampled_from(ROUNDINGS))
 @example([priced("0.333", "10.00")] * 3, True, "per_rate")
 @example([priced("1", "0.005"), priced("-1", "0.005")], False, "per_line")
-@settings(max_examples=120, derandomize=True, deadline=None)
+@settings(max_examples=120)
 def test_a_sum_is_what_the_oracle_says(lines: list[Priced], included: bool, rounding: TaxRounding) -> None:
     found = add_up(lines, prices_include_tax=included, rounding=rounding)
     each, groups, total = expected(lines, included, rounding)

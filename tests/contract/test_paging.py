@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.paging import Chain, Page, PageNumber, SkipTop, Slice, Window, cut
 
-QUICK = settings(max_examples=80, derandomize=True, deadline=None)
+QUICK = settings(max_examples=80)
 
 Read = Callable[[Window], Awaitable[Page[int]]]
 

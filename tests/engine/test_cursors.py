@@ -10,7 +10,7 @@ from gateway.engine.cursors import Cursors
 CURSORS = Cursors(b"k" * 32)
 OFFSETS = st.integers(0, 2**64 - 1)
 CONTEXTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=4)
-QUICK = settings(max_examples=100, derandomize=True, deadline=None)
+QUICK = settings(max_examples=100)
 
 
 def refused(cursor: str, context: list[str], cursors: Cursors = CURSORS) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
@@ -297,13 +297,11 @@ _LINE_VALUES = {
 }
 
 
-@settings(deadline=None)  # the first run makes the document
 @given(st.fixed_dictionaries({}, optional=_LINE_VALUES))
 def test_the_schema_of_a_line_is_the_model(line: Json) -> None:
     assert validator("LineDraft").is_valid(line) == accepted(models.LineDraft, line)
 
 
-@settings(deadline=None)  # the first run makes the document
 @given(st.from_regex(r"-?0{0,14}[0-9]{1,4}(\.[0-9]{1,13})?", fullmatch=True))
 def test_the_pattern_of_a_percentage_is_the_rule(text: str) -> None:
     line = {"description": "x", "unit_price": "1", "discount_percent": text}
