@@ -11,8 +11,9 @@ from typing import Any
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
-from gateway.engine.http import TransportFor, Wire, network
+from gateway.engine.http import TransportFor, Wire
 from gateway.engine.keys import Callers, mint
+from gateway.engine.network import network
 from gateway.engine.perform import Engine
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey

@@ -12,6 +12,7 @@ Every failure is one of two kinds, because a write may be repeated after one and
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 try:
     import httpx2 as httpx
@@ -66,17 +67,16 @@ TransportFor = Callable[[str], Transport]
 """The transport to use for an origin."""
 
 
-def network(origin: str) -> Transport:
-    """A transport to the network: TLS verified, no proxy from the environment, no retries of its own."""
-    del origin
-    limits = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=15.0)
-    return httpx.AsyncHTTPTransport(trust_env=False, retries=0, limits=limits)
+@cache
+def _parsed(origin: str) -> httpx.URL:
+    """An origin, read once: there are as many as the operator configured."""
+    return httpx.URL(origin)
 
 
 class Wire:
     """Sends requests to origins and gives replies whole."""
 
-    def __init__(self, clock: Clock, transport_for: TransportFor = network) -> None:
+    def __init__(self, clock: Clock, transport_for: TransportFor) -> None:
         self._clock = clock
         self._transport_for = transport_for
         self._transports: dict[str, Transport] = {}
@@ -119,7 +119,7 @@ class Wire:
         body: bytes,
         timeouts: dict[str, float],
     ) -> httpx.Request:
-        base = httpx.URL(origin)
+        base = _parsed(origin)
         path = target.encode("ascii")
         url = httpx.URL(scheme=base.scheme, host=base.host, port=base.port, raw_path=path)
         return httpx.Request(method, url, headers=dict(headers), content=body, extensions={"timeout": timeouts})

@@ -13,6 +13,7 @@ from gateway.contract.upstream import Reply
 from gateway.engine import http
 from gateway.engine.clock import SystemClock
 from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire
+from gateway.engine.network import NetworkTransport, network
 from tests.engine.sockets import RawServer, Script, Talk, answer, serving
 
 QUICK = Timeouts(connect=0.5, pool=0.2, write=0.5, read=0.25)
@@ -21,7 +22,7 @@ QUICK = Timeouts(connect=0.5, pool=0.2, write=0.5, read=0.25)
 async def send(
     origin: str, method: str = "POST", body: bytes = b"{}", *, within: float = 2.0, wire: Wire | None = None
 ) -> Reply:
-    one = wire or Wire(SystemClock())
+    one = wire or Wire(SystemClock(), network)
     try:
         headers = {"authorization": "Bearer t"}
         return await one.send(method, origin, "/books?x=1", headers, body, within=within, timeouts=QUICK)
@@ -60,6 +61,7 @@ async def test_a_whole_answer_is_given_whole() -> None:
         f"host: 127.0.0.1:{server.port}".encode(),
         b"authorization: bearer t",
         b"content-length: 2",
+        b"connection: close",  # a write's connection is its own
     }
 
 
@@ -81,12 +83,12 @@ async def test_a_cookie_is_not_sent_back() -> None:
             await talk.hear()
             await talk.say(answer(b"", b"set-cookie: session=1"))
 
-    wire = Wire(SystemClock())
+    wire = Wire(SystemClock(), network)
     async with serving(script) as server:
-        await send(server.origin, wire=wire)
-        await send(server.origin, wire=wire)
+        await send(server.origin, "GET", wire=wire)
+        await send(server.origin, "GET", wire=wire)
         await wire.close()
-    assert server.opened == 1, "the connection is kept and used again"
+    assert server.opened == 1, "a read's connection is kept and used again"
     assert b"cookie" not in server.received[1].lower()
 
 
@@ -151,8 +153,8 @@ async def test_no_free_slot_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None
         await free.wait()
         await talk.say(answer(b"done"))
 
-    def narrow(origin: str) -> httpx2.AsyncHTTPTransport:
-        return httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=1))
+    def narrow(origin: str) -> NetworkTransport:
+        return NetworkTransport(connections=1)
 
     wire = Wire(SystemClock(), narrow)
     patient = Timeouts(pool=0.05, read=2.0)
@@ -183,6 +185,19 @@ async def test_a_connection_dropped_after_the_request_is_unanswered() -> None:
         await talk.hear()
 
     await unanswered(script, late=False)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+async def test_a_write_that_http_calls_idempotent_is_not_sent_again_either(method: str) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.hear()
+        await talk.reset()
+
+    async with serving(script) as server:
+        with pytest.raises(Unanswered):
+            await send(server.origin, method)
+        await asyncio.sleep(0.05)
+    assert len(server.received) == 1
 
 
 async def test_a_connection_reset_after_the_request_is_unanswered() -> None:
@@ -279,7 +294,7 @@ async def test_a_kept_connection_that_died_is_not_used_for_a_second_request_in_s
         await talk.hear()
         await talk.say(answer(b"ok"))
 
-    wire = Wire(SystemClock())
+    wire = Wire(SystemClock(), network)
     async with serving(script) as server:
         await send(server.origin, wire=wire)
         await asyncio.sleep(0.05)
@@ -322,7 +337,7 @@ async def test_what_cannot_be_written_is_never_a_client_librarys_error(origin: s
         await talk.hear()
         await talk.say(answer(b"ok"))
 
-    wire = Wire(SystemClock())
+    wire = Wire(SystemClock(), network)
     async with serving(script) as server:
         with pytest.raises((NotSent, Unanswered)):
             await wire.send("GET", origin.format(port=server.port), "/", headers, b"", within=1.0)
@@ -335,17 +350,12 @@ async def test_a_header_that_cannot_be_written_is_not_sent() -> None:
         await talk.hear()
 
     async with serving(script) as server:
-        wire = Wire(SystemClock())
+        wire = Wire(SystemClock(), network)
         with pytest.raises(NotSent):
             await wire.send("POST", server.origin, "/", {"x": "a\nb"}, b"{}", within=1.0)
 
 
 # Cancellation
-
-
-def slots_of(wire: Wire) -> list[Any]:
-    """The pool's connections, seen from inside."""
-    return [one for transport in wire._transports.values() for one in transport._pool.connections]  # type: ignore[attr-defined]  # httpcore's pool
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.002, 0.02])
@@ -358,9 +368,10 @@ async def test_a_storm_of_cancellations_leaks_no_slot(moment: float) -> None:
             await hold.wait()
             await talk.say(answer(b"ok"))
 
-    def narrow(origin: str) -> httpx2.AsyncHTTPTransport:
-        return httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=4))
+    def narrow(origin: str) -> NetworkTransport:
+        return transport
 
+    transport = NetworkTransport(connections=4)
     wire = Wire(SystemClock(), narrow)
     patient = Timeouts(pool=2.0, read=2.0)
     async with serving(script) as server:
@@ -378,8 +389,7 @@ async def test_a_storm_of_cancellations_leaks_no_slot(moment: float) -> None:
             *(wire.send("GET", server.origin, "/", {}, b"", within=2.0, timeouts=patient) for _ in range(8))
         )
         assert [reply.body for reply in replies] == [b"ok"] * 8
-        assert len(slots_of(wire)) <= 4
-        assert all(one.is_idle() for one in slots_of(wire))
+        assert transport.in_use == 0
         await wire.close()
 
 

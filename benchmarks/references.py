@@ -1,0 +1,53 @@
+"""What Polder is compared with: bare Starlette, alone and passing through what an upstream says.
+
+``python -m benchmarks.references NAME UPSTREAM_ORIGIN TARGETS_JSON`` serves one of ``hello``, ``httpx`` and ``httpx2``
+with the same server and settings as Polder, and prints its port. A pass-through asks for the upstream targets that
+Polder would ask for, at once as Polder does, and sends the bytes on untouched: no key, no count, no log line.
+"""
+
+import asyncio
+import importlib
+import json
+import sys
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.serve import listen, port_of, run, serving
+
+_IN_FLIGHT = 128
+
+
+async def _hello(request: Request) -> Response:
+    del request
+    return JSONResponse({"hello": "world"})
+
+
+def _passing(client: Any, targets: list[str]) -> Any:
+    async def ask(request: Request) -> Response:
+        del request
+        replies = await asyncio.gather(*(client.get(target) for target in targets))
+        return Response(b"".join(reply.content for reply in replies), media_type="application/json")
+
+    return ask
+
+
+async def _serve(name: str, origin: str, targets: dict[str, list[str]]) -> None:
+    if name == "hello":
+        routes = [Route("/hello", _hello)]
+    else:
+        client_library = importlib.import_module(name)
+        limits = client_library.Limits(max_connections=_IN_FLIGHT, max_keepalive_connections=_IN_FLIGHT)
+        client = client_library.AsyncClient(base_url=origin, limits=limits, timeout=30)
+        routes = [Route(f"/{place}", _passing(client, upstream)) for place, upstream in targets.items()]
+    listener = listen("127.0.0.1", 0)
+    async with serving(Starlette(routes=routes), listener, lifespan=False):
+        print(port_of(listener), flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    run(_serve(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
