@@ -29,6 +29,8 @@ def decimal_of(value: object) -> Decimal:
     Raises ``ValueError`` for anything else: a float, a boolean, an exponent in a string, more than 15 digits before or
     12 after the point.
     """
+    if type(value) is Decimal and _TEXT.fullmatch(str(value)):
+        return value  # what an adapter made: by far the most there are, and nothing is to be done about them
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError('a decimal is a string such as "12.40" or a JSON number')
     if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 30):
@@ -117,8 +119,8 @@ class Amounts:
     gross: Decimal
 
     def __add__(self, other: "Amounts") -> "Amounts":
-        with localcontext(_EXACT):
-            return Amounts(self.net + other.net, self.tax + other.tax, self.gross + other.gross)
+        add = _EXACT.add
+        return Amounts(add(self.net, other.net), add(self.tax, other.tax), add(self.gross, other.gross))
 
 
 NOTHING = Amounts(Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))

@@ -124,11 +124,14 @@ class InvoiceRow(Wire):
         )
 
 
-def invoice_of(
-    raw: Mapping[str, Any], codes: Mapping[str, VatCode], today: date, credited: frozenset[str] = frozenset()
+def told(
+    row: InvoiceRow,
+    raw: Mapping[str, Any],
+    codes: Mapping[str, VatCode],
+    today: date,
+    credited: frozenset[str] = frozenset(),
 ) -> Record[Invoice]:
     """An invoice or credit note as ours. ``credited`` holds the invoices that are known to be credited in full."""
-    row = InvoiceRow.of(raw)
     status = STATES.get(row.status, "unknown")
     is_credited = row.id in credited and row.may_be_credited
     payment_status = "credited" if is_credited else _payment_status(row, status)
@@ -212,11 +215,13 @@ def _line_of(line: LineRow, sign: int, codes: Mapping[str, VatCode]) -> Line:
 
 def _tax_breakdown(row: InvoiceRow, codes: Mapping[str, VatCode]) -> list[TaxBreakdown] | None:
     """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where neither way does."""
-    for groups in (_sums_of_lines(row), _sums_of_charges(row)):
+    booked = row.totals
+    for sums_of in (_sums_of_lines, _sums_of_charges):
+        groups = sums_of(row)
         total = NOTHING
         for amounts in groups.values():
             total = total + amounts
-        if (total.net, total.tax) == (row.totals.net, row.totals.tax):
+        if (total.net, total.tax) == (booked.net, booked.tax):
             return [_group_of(key, amounts, codes) for key, amounts in groups.items()]
     return None
 

@@ -44,20 +44,21 @@ class RompslompInvoices(Invoices):
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         page = await _rows(up, listing)
-        codes = await _names(up, page.items) if "lines" in listing.include else {}
-        credited = await _credited_among(up, [InvoiceRow.of(raw) for raw in page.items])
-        found = [invoices.invoice_of(raw, codes, up.today, credited) for raw in page.items]
-        return Page(found, page.more, page.total)
+        rows = [InvoiceRow.of(raw) for raw in page.items]
+        codes = await _names(up, rows) if "lines" in listing.include else {}
+        credited = await _credited_among(up, rows)
+        pairs = zip(rows, page.items, strict=True)
+        return Page([invoices.told(row, raw, codes, up.today, credited) for row, raw in pairs], page.more, page.total)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         raw = await booking.read(up, id)
         row = InvoiceRow.of(raw)
-        codes = await _names(up, [raw])
+        codes = await _names(up, [row])
         credited = frozenset[str]()
         if row.may_be_credited:
             note = await booking.with_reference(up, invoices.credit_reference(row.id))
             credited = invoices.credited_among([note] if note else [])
-        return invoices.invoice_of(raw, codes, up.today, credited)
+        return invoices.told(row, raw, codes, up.today, credited)
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
         return await _told(up, await booking.create(up, draft))
@@ -131,9 +132,9 @@ def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[
     return PageNumber(fetch, wire.PAGE_CAP).read
 
 
-async def _names(up: Upstream, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, VatCode]:
+async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
     """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
-    used = {line.vat_type_id for raw in rows for line in InvoiceRow.of(raw).invoice_lines}
+    used = {line.vat_type_id for row in rows for line in row.invoice_lines}
     try:
         codes = await calls.vat_codes(up)
         return codes if used <= {None, *codes} else await calls.vat_codes(up, ever=True)
@@ -153,7 +154,8 @@ async def _credited_among(up: Upstream, rows: Sequence[InvoiceRow]) -> frozenset
 
 
 async def _told(up: Upstream, raw: Mapping[str, Any]) -> Record[Invoice]:
-    return invoices.invoice_of(raw, await _names(up, [raw]), up.today)
+    row = InvoiceRow.of(raw)
+    return invoices.told(row, raw, await _names(up, [row]), up.today)
 
 
 async def _credited(up: Upstream, body: calls.Raw, reference: str) -> calls.Raw:

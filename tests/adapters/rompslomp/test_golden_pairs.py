@@ -19,7 +19,7 @@ HIGH = settings.vat_code_of({"id": 708176756, "name": "vat_high", "friendly_name
 
 
 def invoice_of(raw: Mapping[str, Any]) -> Record[Any]:
-    return invoices.invoice_of(raw, {HIGH.id: HIGH}, date(2024, 3, 2))
+    return invoices.told(invoices.InvoiceRow.of(raw), raw, {HIGH.id: HIGH}, date(2024, 3, 2))
 
 
 READERS: Mapping[str, Callable[[Mapping[str, Any]], Record[Any]]] = {
