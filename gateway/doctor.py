@@ -11,6 +11,7 @@ from gateway.contract.adapter import Adapter
 from gateway.contract.errors import Problem
 from gateway.engine.clock import SystemClock
 from gateway.engine.http import NotSent, Unanswered, Wire
+from gateway.engine.network import network
 from gateway.registry import discover
 from gateway.settings import KEY_FILE, Misconfigured, Settings, origins, read_settings, unknown_variables, variable
 
@@ -82,7 +83,7 @@ async def _provider(adapter: Adapter, environment: Mapping[str, str]) -> list[Fi
         found = origins(adapter, environment)
     except Misconfigured as error:
         return [*findings, Finding("error", str(error), "")]
-    wire = Wire(SystemClock())
+    wire = Wire(SystemClock(), network)
     try:
         for origin in dict.fromkeys(found.values()):
             findings.append(await _reached(wire, adapter, origin))
