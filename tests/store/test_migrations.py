@@ -73,16 +73,16 @@ def test_a_migration_may_not_leave_rows_that_belong_to_nothing(sqlite_url: str) 
 MIGRATE = "import sys; from gateway.store import migrate; migrate(sys.argv[1])"
 
 
-def test_processes_that_migrate_at_once_do_it_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    urls = [f"sqlite:///{tmp_path}/new/polder.db"]
-    if "POLDER_TEST_POSTGRES_URL" in os.environ:
-        urls.append(request.getfixturevalue("postgres_url"))
-    for url in urls:
-        command = [sys.executable, "-W", "error", "-c", MIGRATE, url]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        started = [subprocess.Popen(command, env=environment) for _ in range(4)]
-        assert [process.wait() for process in started] == [0, 0, 0, 0]
-        assert not pending(url)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_processes_that_migrate_at_once_do_it_once(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new/polder.db"
+    if kind == "postgres":
+        url = request.getfixturevalue("empty_postgres_url")
+    command = [sys.executable, "-W", "error", "-c", MIGRATE, url]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = [subprocess.Popen(command, env=environment) for _ in range(4)]
+    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    assert not pending(url)
 
 
 def test_the_package_is_imported_without_the_database_toolkit() -> None:
