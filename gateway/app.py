@@ -11,6 +11,7 @@ from typing import Any
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
+from gateway.engine.generations import Generations
 from gateway.engine.http import TransportFor, Wire
 from gateway.engine.keys import Callers, mint
 from gateway.engine.network import network
@@ -19,7 +20,8 @@ from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey
 from gateway.registry import discover
 from gateway.settings import Misconfigured, Settings, derived_key, operator_settings, origins
-from gateway.store import migrate, open_storage, pending
+from gateway.store import migrate, open_generations, open_storage, pending
+from gateway.store.owners import this_process
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
@@ -30,12 +32,21 @@ from gateway.web.metrics import Metrics
 class Polder:
     """One running Polder: the ASGI application and what stands behind it."""
 
-    def __init__(self, settings: Settings, clock: Clock, storage: Storage, engine: Engine, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        storage: Storage,
+        engine: Engine,
+        metrics: Metrics,
+        generations: Generations,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.storage = storage
         self.engine = engine
         self.metrics = metrics
+        self.generations = generations
         self.callers = Callers(storage.keys, clock)
         self._dice = secrets.SystemRandom()
         self.asgi: Application = create_app(
@@ -53,13 +64,15 @@ class Polder:
         )
 
     async def start(self) -> None:
-        """Prove that the store works. Raises ``storage_unavailable``."""
+        """Prove that the store works, and join the other nodes. Raises ``storage_unavailable``."""
         await self.storage.check()
+        await self.generations.start()
 
     async def close(self) -> None:
         """Finish what is under way, then let go of everything."""
         self.asgi.drain()
         await self.engine.close()
+        await self.generations.close()
         await self.storage.close()
 
     @asynccontextmanager
@@ -122,6 +135,7 @@ async def build(
         for name, adapter in found.items()
         if not (adapter.example and settings.is_production)
     }
+    generations = open_generations(settings.database, settings.home, secrets.SystemRandom())
     engine = Engine(
         providers=Providers(providers),
         storage=storage,
@@ -132,8 +146,10 @@ async def build(
         signing_key=derived_key(settings.key_text(generate_key), "signatures"),
         public_url=settings.base_url,
         token=secrets.token_urlsafe,
+        generations=generations,
+        owner=this_process(),
     )
-    return Polder(settings, clock, storage, engine, metrics)
+    return Polder(settings, clock, storage, engine, metrics, generations)
 
 
 def storage_of(settings: Settings) -> Storage:

@@ -54,7 +54,15 @@ def serve(
 
     given: dict[str, Any] = {"host": host, "port": port}
     settings = read_settings(**{name: value for name, value in given.items() if value is not None})
-    run(_serve(settings))
+    if settings.workers == 1:
+        run(_serve(settings))
+        return
+    from gateway.supervise import supervise
+
+    try:
+        supervise(settings)
+    except OSError as error:
+        _fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
 
 
 async def _serve(settings: Any) -> None:

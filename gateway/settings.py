@@ -35,10 +35,10 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    workers: int = Field(default=1, ge=1, le=1, description="One process; run more nodes instead.")
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that answer on the one port.")
     public_url: str = ""
     database_url: str = ""
-    redis_url: str = ""
+    redis_url: str = Field(default="", description="What several nodes tell each other of writes by.")
     encryption_keys: SecretStr | None = Field(
         default=None, description="`id:base64 of 32 bytes`, the first seals, all open; comma-separated."
     )

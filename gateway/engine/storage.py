@@ -4,7 +4,7 @@ Every method may raise ``Problem("storage_unavailable")``. Secrets go in and com
 is the store's business, and they are never kept in clear.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -69,6 +69,23 @@ class LinkRow:
     field: str
     value: str
     unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, by a name that no other has or had; and whether another, by its name, surely is no more."""
+
+    name: str
+    is_gone: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """What a field of a record must hold for a change to be made; None: the record has no such field."""
+
+    record_id: str
+    field: str
+    value: str | None
 
 
 class Connections(Protocol):
@@ -144,10 +161,13 @@ class Links(Protocol):
     async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
         """Everything known of a connection's records of one resource."""
 
-    async def put(self, connection_id: str, resource: str, rows: Sequence[LinkRow]) -> None:
+    async def put(
+        self, connection_id: str, resource: str, rows: Sequence[LinkRow], *, only_if: LinkState | None = None
+    ) -> None:
         """Keep these, replacing what the same fields of the same records held.
 
-        Raises ``conflict`` where a unique value belongs to another record of the resource; then nothing is kept.
+        Raises ``conflict`` where a unique value belongs to another record of the resource, or where ``only_if`` is not
+        so; then nothing is kept.
         """
 
     async def rename(self, connection_id: str, resource: str, old_id: str, new_id: str) -> None:

@@ -4,14 +4,17 @@
 happens when it is first called: ``polder --help`` need not wait for it.
 """
 
+import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.store.seal import KeyRing
 
 if TYPE_CHECKING:
+    from gateway.store.generations import SharedSlots
     from gateway.store.sql import SqlStorage
 
-__all__ = ["KeyRing", "migrate", "open_storage", "pending"]
+__all__ = ["KeyRing", "migrate", "open_generations", "open_storage", "pending"]
 
 
 def open_storage(database_url: str, ring: KeyRing) -> "SqlStorage":
@@ -22,6 +25,17 @@ def open_storage(database_url: str, ring: KeyRing) -> "SqlStorage":
     from gateway.store.sql import SqlStorage  # noqa: PLC0415 - slow to import; see above
 
     return SqlStorage(database_url, ring)
+
+
+def open_generations(database_url: str, home: Path, dice: random.Random) -> "SharedSlots":
+    """Generations shared by every process of this host that has the same database: in a file beside SQLite's, or else
+    in ``home``. Raises ``OSError``.
+    """
+    from gateway.store.database import sqlite_file  # noqa: PLC0415 - slow to import; see above
+    from gateway.store.generations import SharedSlots  # noqa: PLC0415 - as above
+
+    file = sqlite_file(database_url)
+    return SharedSlots(home / "generations" if file is None else file.with_name(f"{file.name}-generations"), dice)
 
 
 def migrate(database_url: str) -> None:

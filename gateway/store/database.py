@@ -100,6 +100,12 @@ def parsed(database_url: str) -> URL:
     raise ValueError(f"The database URL is of {url.drivername}: only sqlite and postgresql are known.")
 
 
+def sqlite_file(database_url: str) -> Path | None:
+    """The file of a SQLite database; None for another. Raises ``ValueError`` as ``parsed`` does."""
+    url = parsed(database_url)
+    return _path(url) if _is_sqlite(url) else None
+
+
 @contextmanager
 def told_as_problem() -> Iterator[None]:
     """Turn what a database reports into ``storage_unavailable``, all but a broken constraint."""

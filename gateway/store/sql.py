@@ -16,7 +16,7 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem, not_found
 from gateway.contract.models.connections import ConnectionStatus
 from gateway.contract.secret import Secret
-from gateway.engine.storage import LinkRow, StoredConnection, StoredKey, StoredToken
+from gateway.engine.storage import LinkRow, LinkState, StoredConnection, StoredKey, StoredToken
 from gateway.store import tables
 from gateway.store.attempts import SqlAttempts
 from gateway.store.authorizations import SqlAuthorizations
@@ -340,11 +340,13 @@ class SqlLinks:
             rows = (await transaction.execute(query)).all()
         return [LinkRow(row.record_id, row.field, row.value, row.claim is not None) for row in rows]
 
-    async def put(self, connection_id: str, resource: str, rows: Sequence[LinkRow]) -> None:
+    async def put(
+        self, connection_id: str, resource: str, rows: Sequence[LinkRow], *, only_if: LinkState | None = None
+    ) -> None:
         """Keep these, replacing what the same fields of the same records held.
 
-        Raises ``conflict`` where a unique value belongs to another record of the resource, and ``not_found`` where the
-        connection is gone; then nothing is kept. Two records may swap their values in one call.
+        Raises ``conflict`` where a unique value belongs to another record of the resource or ``only_if`` is not so, and
+        ``not_found`` where the connection is gone; then nothing is kept. Two records may swap their values in one call.
         """
         latest = {(row.record_id, row.field): row for row in rows}
         if not latest:
@@ -352,6 +354,8 @@ class SqlLinks:
         async with self._database.writing() as transaction:
             if not await _locked(transaction, connection_id):
                 _gone()
+            if only_if is not None:
+                await _prove(transaction, connection_id, resource, only_if)
             await transaction.execute(delete(tables.links).where(*_in(connection_id, resource), _named(list(latest))))
             for row in latest.values():
                 await _insert_link(transaction, connection_id, resource, row)
@@ -415,6 +419,13 @@ def _in(connection_id: str, resource: str) -> tuple[ColumnElement[bool], ColumnE
 
 def _named(fields: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     return tuple_(tables.links.c.record_id, tables.links.c.field).in_(fields)
+
+
+async def _prove(transaction: AsyncConnection, connection_id: str, resource: str, state: LinkState) -> None:
+    columns = tables.links.c
+    which = [*_in(connection_id, resource), columns.record_id == state.record_id, columns.field == state.field]
+    if await transaction.scalar(select(columns.value).where(*which)) != state.value:
+        raise Problem("conflict", f"The {state.field} of the record was changed by somebody else meanwhile.")
 
 
 async def _insert_link(transaction: AsyncConnection, connection_id: str, resource: str, row: LinkRow) -> None:

@@ -1,10 +1,12 @@
 """Counters and histograms (reliability: bounded labels, never a connection, tenant, key, raw path or text)."""
 
+import os
 import platform
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.engine.observe import CacheResult, TokenOutcome, UpstreamOutcome
@@ -33,7 +35,12 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.in_flight = Gauge("polder_http_requests_in_flight", "Requests being answered.", registry=self.registry)
+        self.in_flight = Gauge(
+            "polder_http_requests_in_flight",
+            "Requests being answered.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._requests = self._counter("polder_http_requests", "Requests answered.", "route", "method", "code")
         self._request_seconds = self._histogram(
             "polder_http_request_duration_seconds", "From request to answer.", _SECONDS, "route"
@@ -49,7 +56,13 @@ class Metrics:
             "polder_token_refresh_duration_seconds", "One such request.", _TOKEN_SECONDS, "provider"
         )
         self._cache = self._counter("polder_cache_requests", "Questions to the cache.", "resource", "result")
-        info = Gauge("polder_build_info", "What runs; always 1.", ["version", "python"], registry=self.registry)
+        info = Gauge(
+            "polder_build_info",
+            "What runs; always 1.",
+            ["version", "python"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
         info.labels(version, platform.python_version()).set(1)
         self._answered: dict[tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._called: dict[tuple[str, str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
@@ -88,8 +101,12 @@ class Metrics:
         bound()
 
     def exposition(self) -> bytes:
-        """All of it, as Prometheus scrapes it."""
-        return generate_latest(self.registry)
+        """All of it, as Prometheus scrapes it: of all workers together where there are several."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
+        return generate_latest(together)
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(name, help, labels, registry=self.registry)

@@ -25,9 +25,10 @@ from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
 from gateway.engine import connections, perform, upstream
 from gateway.engine.asked import Asked, parameters, read_query
-from gateway.engine.cache import AnswerCache, Flights
+from gateway.engine.cache import Flights
 from gateway.engine.call import Caller
 from gateway.engine.cursors import Cursors
+from gateway.engine.generations import Slots
 from gateway.engine.raw import raw_request
 from gateway.engine.storage import StoredConnection
 from gateway.store.seal import KeyRing
@@ -302,7 +303,7 @@ def not_found_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @caught_by(test_caching.test_a_write_is_seen_by_the_very_next_read)
 def cache_outlives_a_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write leaves what was cached."""
-    monkeypatch.setattr(AnswerCache, "end_generation", lambda self, connection_id, slow=False: None)
+    monkeypatch.setattr(Slots, "end_here", lambda self, connection_id, matters: {})
     return ADAPTER
 
 

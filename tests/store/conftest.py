@@ -10,6 +10,7 @@ from gateway.store import migrate, open_storage
 from gateway.store.seal import KeyRing, generate_key
 from gateway.store.sql import SqlStorage
 
+
 @pytest.fixture(scope="session")
 def keys() -> str:
     return generate_key()
