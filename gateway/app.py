@@ -135,7 +135,7 @@ async def build(
         for name, adapter in found.items()
         if not (adapter.example and settings.is_production)
     }
-    generations = open_generations(settings.database, settings.home, secrets.SystemRandom())
+    generations = generations_of(settings, clock)
     engine = Engine(
         providers=Providers(providers),
         storage=storage,
@@ -167,6 +167,15 @@ def storage_of(settings: Settings) -> Storage:
             raise Misconfigured("The database's tables are not up to date: run `polder migrate` first.")
         migrate(settings.database)
     return open_storage(settings.database, ring)
+
+
+def generations_of(settings: Settings, clock: Clock) -> Generations:
+    """What processes tell each other of writes by. Raises ``Misconfigured``."""
+    try:
+        url = settings.redis_url
+        return open_generations(settings.database, url, settings.home, clock, secrets.SystemRandom())
+    except ValueError as error:
+        raise Misconfigured(f"POLDER_DATABASE_URL, POLDER_REDIS_URL, POLDER_HOME: {error}") from error
 
 
 def installed_version() -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -127,11 +126,11 @@ def _run_workers(settings: Settings) -> None:
     # What counts is imported last; see counting_together.
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
-    from gateway.app import storage_of  # noqa: PLC0415
-    from gateway.store import open_generations  # noqa: PLC0415
+    from gateway.app import generations_of, storage_of  # noqa: PLC0415
 
+    clock = SystemClock()
     storage_of(settings)  # what is misconfigured is told once, and the tables are made once
-    generations = open_generations(settings.database, settings.home, secrets.SystemRandom())
+    generations = generations_of(settings, clock)
     listener = listen(settings.host, settings.port)
     reading, writing = os.pipe()
 
@@ -141,12 +140,12 @@ def _run_workers(settings: Settings) -> None:
 
     def died(process: int) -> None:
         # It may have died between a write and the end of a generation.
-        generations.end_all()
+        generations.forsake()
         mark_process_dead(process)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
 
     if sys.stderr.isatty():
         print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.", flush=True)
-    supervisor = Supervisor(settings.workers, work, died, SystemClock())
+    supervisor = Supervisor(settings.workers, work, died, clock)
     with listener:
         supervisor.run()
     # Nobody new is let in by now: whoever came and found no worker left would wait for nothing.

@@ -156,7 +156,7 @@ def test_what_is_configured_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("PORT", "65536"), ("PORT", "http"), ("WORKERS", "2")),
+        *(("PORT", "65536"), ("PORT", "http"), ("WORKERS", "0"), ("WORKERS", "65")),
         *(("DEADLINE", "0"), ("DEADLINE", "301"), ("BODY_LIMIT", "1")),
     ],
 )
@@ -164,6 +164,14 @@ def test_a_value_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setenv(f"POLDER_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
+
+
+async def test_several_nodes_need_a_database_that_all_can_reach(tmp_path: Path) -> None:
+    from gateway.app import build
+
+    settings = Settings(home=tmp_path, redis_url="redis://127.0.0.1:1")
+    with pytest.raises(Misconfigured, match="several nodes need a PostgreSQL database"):
+        await build(settings)
 
 
 # Providers

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from zlib import crc32
 
-Matter = Literal["answers", "facts", "links", "connection", "credentials", "keys"]
+Matter = Literal["answers", "facts", "links", "connection", "credentials"]
 MATTERS: Mapping[Matter, int] = {
     "answers": 1,
     "facts": 2,
     "links": 3,
     "connection": 4,
     "credentials": 5,
-    "keys": 6,
 }
 """What has generations of its own, and its column in a row of slots; the first column of all is the epoch's."""
 COLUMNS = 8
@@ -50,6 +49,9 @@ class Generations(Protocol):
 
     async def end(self, connection_id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations. When this returns, no process anywhere answers from the ones before."""
+
+    def forsake(self) -> None:
+        """A process of this host died, perhaps between a write and the end of its generation: nothing known holds."""
 
     async def start(self) -> None:
         """Begin to hear of what others end."""
@@ -115,6 +117,10 @@ class Slots:
     def end_all(self) -> None:
         """End every generation there is."""
         self._slots[0] = self._dice.getrandbits(64)
+
+    def forsake(self) -> None:
+        """A process that shares the memory died."""
+        self.end_all()
 
     async def start(self) -> None:
         """Memory needs nothing."""

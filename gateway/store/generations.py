@@ -14,13 +14,30 @@ if sys.platform != "win32":
     import fcntl
 
 
+_OF_A_NETWORK = frozenset({"afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "nfs", "nfs4", "smb3"})
+_MOUNTS = Path("/proc/self/mounts")
+
+
+def network_filesystem(path: Path, mounts: str) -> str | None:
+    """The kind of network filesystem that a path is on, by a table as in ``/proc/self/mounts``; None for a disk."""
+    kinds = {line.split(" ")[1].replace("\\040", " "): line.split(" ")[2] for line in mounts.splitlines()}
+    for place in (path, *path.parents):
+        if str(place) in kinds:
+            kind = kinds[str(place)]
+            return kind if kind in _OF_A_NETWORK else None
+    return None
+
+
 class SharedSlots(Slots):
     """Generations in a file, which is made where there is none. Raises ``OSError``.
 
-    The file must be on a disk of this host: the memory of two hosts is never one.
+    The file must be on a disk of this host, because two hosts never share memory: ``ValueError`` where it is not.
     """
 
     def __init__(self, path: Path, dice: random.Random) -> None:
+        kind = network_filesystem(path.resolve(), _MOUNTS.read_text()) if _MOUNTS.exists() else None
+        if kind is not None:
+            raise ValueError(f"{path.parent} is on a network filesystem ({kind}): it must be on a disk of this host.")
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         if os.fstat(self._descriptor).st_size < SIZE:
             os.truncate(self._descriptor, SIZE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.engine.generations import MATTERS, SIZE, Matter, Slots, in_memory
-from gateway.store.generations import SharedSlots
+from gateway.store.generations import SharedSlots, network_filesystem
 
 
 @pytest.fixture
@@ -73,3 +73,14 @@ async def test_who_is_disturbed_does_not_know_what_it_ended() -> None:
 
     disturbed = Slots(memory, Interrupted(3))
     assert (await disturbed.end("con_a", "links"))["links"].before is None
+
+
+def test_a_network_filesystem_is_told_from_a_disk() -> None:
+    mounts = (
+        "/dev/sda1 / ext4 rw 0 0\n"
+        "server:/a /srv/my\\040share nfs4 rw 0 0\n"
+        "/dev/sdb1 /srv/my\\040share/disk xfs rw 0 0\n"
+    )
+    assert network_filesystem(Path("/srv/my share/polder/polder.db"), mounts) == "nfs4"
+    assert network_filesystem(Path("/srv/my share/disk/polder.db"), mounts) is None
+    assert network_filesystem(Path("/srv/polder.db"), mounts) is None
