@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models import ConnectionChange, Link
+from gateway.engine.audit import Auditor
 from gateway.engine.connections import Connections
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredConnection
@@ -50,6 +51,7 @@ class Invitations:
         self._clock = clock
         self._key = key
         self._public_url = public_url
+        self._auditor = Auditor(storage.audit, clock)
 
     def write(self, connection: StoredConnection) -> Link:
         """A link for a connection."""
@@ -81,7 +83,9 @@ class Invitations:
         given: dict[str, object] = {"credentials": dict(credentials)} if credentials else {}
         if company_id is not None:
             given["company_id"] = company_id
-        return await self._connections.update(invitation.connection, ConnectionChange.model_validate(given))
+        connection = invitation.connection
+        async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
+            return await self._connections.update(connection, ConnectionChange.model_validate(given))
 
     def _sign(self, payload: bytes, connection: StoredConnection) -> bytes:
         message = b"\0".join((b"invitation", payload, connection.updated_at.isoformat().encode()))

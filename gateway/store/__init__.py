@@ -24,11 +24,11 @@ def open_storage(database_url: str, ring: KeyRing) -> "SqlStorage":
     return SqlStorage(database_url, ring)
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, ring: KeyRing | None = None) -> None:
     """Bring the database to the newest tables, making it where there is none; see ``gateway.store.migrations``."""
     from gateway.store import migrations  # noqa: PLC0415 - slow to import; see above
 
-    migrations.migrate(database_url)
+    migrations.migrate(database_url, ring)
 
 
 def pending(database_url: str) -> bool:

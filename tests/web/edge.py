@@ -1,7 +1,7 @@
 """The HTTP edge on its own: an engine that only remembers what it was asked, and keys kept in memory."""
 
 import io
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
@@ -28,6 +28,7 @@ class KeysInMemory:
     def __init__(self) -> None:
         self.kept: dict[str, StoredKey] = {}
         self.looked_up = 0
+        self.writes_of_uses: list[dict[str, datetime]] = []
         self.broken = False
 
     async def add(self, key: StoredKey) -> None:
@@ -47,6 +48,9 @@ class KeysInMemory:
             return False
         self.kept[id] = replace(self.kept[id], revoked_at=at)
         return True
+
+    async def used(self, at: Mapping[str, datetime]) -> None:
+        self.writes_of_uses.append(dict(at))
 
 
 class CheckedStorage:
