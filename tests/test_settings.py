@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -153,11 +154,18 @@ def test_what_is_configured_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.base_url, settings.database) == ("https://api.example", "postgresql://db/polder")
 
 
+def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().proxies == ()
+    monkeypatch.setenv("POLDER_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")
+    assert Settings().proxies == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.1"))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         *(("PORT", "65536"), ("PORT", "http"), ("WORKERS", "2")),
         *(("DEADLINE", "0"), ("DEADLINE", "301"), ("BODY_LIMIT", "1")),
+        *(("TRUSTED_PROXIES", "10.0.0.1/8"), ("TRUSTED_PROXIES", "10.0.0.0/8,proxy.local")),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

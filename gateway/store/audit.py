@@ -148,7 +148,8 @@ def _fault(row: Row[Any], seq: int, before: bytes, head: _Head, noted: tuple[int
     """What is wrong with a row that should be the one of that seq."""
     if row.seq != seq:
         return f"row {seq} is missing"
-    if row.prev_hash != before or not hmac.compare_digest(row.hash, _hash(head.key, row._mapping)):
+    said = {name: getattr(row, name) for name in _HASHED}
+    if row.prev_hash != before or not hmac.compare_digest(row.hash, _hash(head.key, said)):
         return f"row {seq} was altered, or is not the one that was written after row {seq - 1}"
     if seq == head.seq and row.hash != head.hash:
         return f"row {seq} is not the one that the head vouches for"

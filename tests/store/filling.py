@@ -1,13 +1,15 @@
 """A store with something sealed in every column that has sealed values, of two tenants."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
 from gateway.contract.secret import Secret
 from gateway.engine.storage import Attempt, AttemptState, AuditEntry, Authorization, StoredConnection
 from gateway.store import tables
-from gateway.store.rotation import OF_CONNECTIONS, Sealed
+from gateway.store.rotation import OF_CONNECTIONS, OF_NOBODY, Sealed
 from gateway.store.seal import KeyRing
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, key, later, secrets, token
@@ -108,3 +110,49 @@ def sealed_columns() -> set[str]:
         for column in table.columns
         if column.name.startswith("sealed")
     }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A sealed value, where it stands, and what opens it there."""
+
+    place: str
+    sealed: bytes
+    open: Callable[[KeyRing, bytes], object]
+
+
+def by_the_ring(tenant: str, connection: str, field: str) -> Callable[[KeyRing, bytes], object]:
+    return lambda ring, sealed: ring.open(sealed, tenant=tenant, connection=connection, field=field)
+
+
+def by_a_data_key(key: Secret, tenant: str, connection: str, field: str) -> Callable[[KeyRing, bytes], object]:
+    def open(ring: KeyRing, sealed: bytes) -> object:
+        return ring.data_key(key, tenant=tenant, connection=connection).open(sealed, field=field)
+
+    return open
+
+
+async def cells_of(storage: SqlStorage, ring: KeyRing) -> list[Cell]:
+    """Every sealed cell of the database."""
+    found: list[Cell] = []
+    async with storage._database.reading() as transaction:
+        keys: dict[str, tuple[str, Secret]] = {}
+        for row in (await transaction.execute(select(tables.connections))).all():
+            keys[row.id] = row.tenant, ring.unwrap(row.sealed_key, tenant=row.tenant, connection=row.id)
+            opens = by_the_ring(row.tenant, row.id, "connections.sealed_key")
+            found.append(Cell(f"the data key of {row.id}", row.sealed_key, opens))
+        for one in OF_CONNECTIONS:
+            table = one.column.table
+            query = select(table).where(table.c.connection_id.is_not(None))
+            for row in (await transaction.execute(query)).all():
+                tenant, key = keys[row.connection_id]
+                opens = by_a_data_key(key, tenant, row.connection_id, one.field(row))
+                found.append(Cell(f"{one.column} {row}", row._mapping[one.column.name], opens))
+        for one in OF_NOBODY:
+            query = select(one.column.table)
+            if "connection_id" in one.column.table.c:
+                query = query.where(one.column.table.c.connection_id.is_(None))
+            for row in (await transaction.execute(query)).all():
+                opens = by_the_ring(row._mapping.get("tenant", ""), "", one.field(row))
+                found.append(Cell(f"{one.column} {row}", row._mapping[one.column.name], opens))
+    return found

@@ -10,6 +10,7 @@ from gateway.contract.secret import Secret
 from gateway.engine.storage import LinkRow
 from gateway.store.seal import CannotOpen, KeyRing, generate_key
 from gateway.store.sql import SqlStorage
+from tests.store.filling import CONNECTIONS, cells_of, fill
 from tests.store.making import NOON, bytes_on_disk, connection, later, look, path_of, refused, secrets, token
 
 pytestmark = pytest.mark.anyio
@@ -151,9 +152,26 @@ async def test_another_ring_opens_nothing_and_says_which_key_is_missing(
         await stranger.connections.credentials(found)
     with refused("storage_unavailable"):
         await stranger.connections.replace_credentials(found, secrets(one="new"))
-    in_use = await stranger.rotation.in_use()
+    in_use = dict(await stranger.rotation.in_use())
     assert in_use.pop(keys.partition(":")[0]) > 0
     assert set(in_use.values()) == {0}
+
+
+async def test_nothing_sealed_of_a_destroyed_connection_is_left_wherever_it_was(
+    opened: Callable[[str], SqlStorage], sqlite_url: str, ring: KeyRing
+) -> None:
+    storage = opened(sqlite_url)
+    await fill(storage)
+    doomed = CONNECTIONS[0]
+    cells = {cell.sealed for cell in await cells_of(storage, ring)}
+    of_it = cells - {cell.sealed for cell in await cells_of(storage, ring) if doomed.id not in cell.place}
+    assert len(of_it) == 9, "its data key, two credentials, two pairs of tokens, an answer and a verifier"
+    assert all(cell in bytes_on_disk(sqlite_url) for cell in cells)
+    await storage.connections.destroy(doomed)
+    found = bytes_on_disk(sqlite_url)
+    assert not any(cell in found for cell in of_it)
+    assert all(cell in found for cell in cells - of_it)
+    assert doomed.id.encode() not in found
 
 
 async def test_an_old_copy_does_not_open_once_the_data_key_is_destroyed(filled: SqlStorage, sqlite_url: str) -> None:
