@@ -20,7 +20,7 @@ from gateway.engine.perform import Engine
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey
 from gateway.registry import discover
-from gateway.settings import Misconfigured, Settings, derived_key, operator_settings, origins
+from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins
 from gateway.store import migrate, open_storage, pending
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
@@ -170,7 +170,7 @@ async def build(
         clock=clock,
         observer=metrics,
         rng=secrets.SystemRandom(),
-        signing_key=derived_key(settings.key_text(generate_key), "signatures"),
+        signing_keys=derived_keys(settings.key_text(generate_key), "signatures"),
         public_url=settings.base_url,
         token=secrets.token_urlsafe,
     )

@@ -165,10 +165,10 @@ def variable(adapter: Adapter, setting: str) -> str:
     return f"POLDER_{adapter.name}_{setting}".upper()
 
 
-def derived_key(key_text: str, purpose: str) -> bytes:
-    """A key for one purpose (signing cursors), the same on every node that has the same encryption keys."""
-    first = key_text.partition(",")[0].partition(":")[2]
-    return hmac.new(base64.b64decode(first), purpose.encode(), hashlib.sha256).digest()
+def derived_keys(key_text: str, purpose: str) -> tuple[bytes, ...]:
+    """Keys for one purpose (signing cursors), one of each encryption key, in their order: the same on every node."""
+    encoded = [entry.partition(":")[2].strip() for entry in key_text.split(",")]
+    return tuple(hmac.new(base64.b64decode(key), purpose.encode(), hashlib.sha256).digest() for key in encoded)
 
 
 def unknown_variables(environment: Mapping[str, str], adapters: Iterable[Adapter]) -> list[str]:

@@ -16,7 +16,7 @@ from gateway.settings import (
     KEY_FILE,
     Misconfigured,
     Settings,
-    derived_key,
+    derived_keys,
     operator_settings,
     origins,
     unknown_variables,
@@ -130,12 +130,13 @@ def test_production_makes_no_keys_and_takes_none_from_a_file(monkeypatch: pytest
     assert settings.home.exists() is file_there
 
 
-def test_a_derived_key_is_the_same_wherever_the_first_key_is() -> None:
-    made = derived_key(KEY, "cursors")
+def test_a_derived_key_is_the_same_wherever_its_encryption_key_is() -> None:
+    (made,), (other,) = derived_keys(KEY, "cursors"), derived_keys(OTHER, "cursors")
     assert len(made) == 32
-    assert derived_key(f"{KEY},{OTHER}", "cursors") == made
-    assert derived_key(f"{OTHER},{KEY}", "cursors") != made
-    assert derived_key(KEY, "links") != made
+    assert made != other
+    assert derived_keys(f"{KEY},{OTHER}", "cursors") == (made, other)
+    assert derived_keys(f"{OTHER}, {KEY}", "cursors") == (other, made)
+    assert derived_keys(KEY, "links") != (made,)
 
 
 # Values

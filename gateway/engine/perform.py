@@ -5,7 +5,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -73,7 +73,7 @@ class Engine:
         clock: Clock,
         observer: Observer,
         rng: random.Random,
-        signing_key: bytes,
+        signing_keys: Sequence[bytes],
         public_url: str,
         token: Callable[[], str],
     ) -> None:
@@ -86,14 +86,14 @@ class Engine:
         self._way = Way(wire, clock, observer, KnownFacts(clock, self._cache), rng)
         self._tokens = Tokens(storage, wire, clock, observer)
         self.connections = Connections(storage, providers, self._tokens, clock, self)
-        self.invitations = Invitations(self.connections, providers, storage, clock, signing_key, public_url)
+        self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
         self.authorizer = Authorizer(
             self.connections, self.invitations, providers, self._tokens, storage, clock, public_url, token
         )
         self._books = LinkBooks(storage.links)
         self._auditor = Auditor(storage.audit, clock)
         self._idempotency = Idempotency(storage.attempts, clock)
-        self._cursors = Cursors(signing_key)
+        self._cursors = Cursors(*signing_keys)
         self._reads: Flights[Kept] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
 
