@@ -16,8 +16,7 @@ from gateway.store import tables
 from gateway.store.database import Database
 from gateway.store.vault import Vault
 
-FIELD = "attempts.answer"
-"""What an answer is sealed for."""
+_FIELD = "attempts.answer"
 
 
 class SqlAttempts:
@@ -87,7 +86,7 @@ class SqlAttempts:
         if attempt.answer is not None:
             owner = await self._vault.owner(transaction, attempt.tenant, attempt.connection_id)
             # An answer about a connection that is gone meanwhile is kept no more, as the attempt itself is not.
-            sealed = None if owner is None else self._vault.seal(owner, FIELD, attempt.answer)
+            sealed = None if owner is None else self._vault.seal(owner, _FIELD, attempt.answer)
         return {**{name: getattr(attempt, name) for name in plain}, "sealed_answer": sealed}
 
     async def _attempt(self, transaction: AsyncConnection, row: Row[Any]) -> Attempt:
@@ -96,4 +95,4 @@ class SqlAttempts:
         owner = None
         if sealed is not None:
             owner = await self._vault.owner(transaction, fields["tenant"], fields["connection_id"])
-        return Attempt(**fields, answer=None if owner is None else self._vault.open(owner, FIELD, sealed))
+        return Attempt(**fields, answer=None if owner is None else self._vault.open(owner, _FIELD, sealed))

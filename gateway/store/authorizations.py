@@ -8,8 +8,7 @@ from gateway.store import tables
 from gateway.store.database import Database
 from gateway.store.vault import Vault
 
-FIELD = "authorizations.verifier"
-"""What a verifier is sealed for."""
+_FIELD = "authorizations.verifier"
 
 
 class SqlAuthorizations:
@@ -34,7 +33,7 @@ class SqlAuthorizations:
                 "state": state,
                 "connection_id": authorization.connection_id,
                 "browser": authorization.browser,
-                "sealed_verifier": self._vault.seal(self._vault.connection(kept), FIELD, authorization.verifier),
+                "sealed_verifier": self._vault.seal(self._vault.connection(kept), _FIELD, authorization.verifier),
                 "expires_at": authorization.expires_at,
             }
             await transaction.execute(delete(tables.authorizations).where(overtaken))
@@ -51,7 +50,7 @@ class SqlAuthorizations:
             of = tables.connections.c.id == row.connection_id
             kept = (await transaction.execute(select(tables.connections).where(of))).one()
         try:
-            verifier = self._vault.open(self._vault.connection(kept), FIELD, row.sealed_verifier)
+            verifier = self._vault.open(self._vault.connection(kept), _FIELD, row.sealed_verifier)
         except Problem:
             return None
         return Authorization(row.connection_id, row.browser, verifier, row.expires_at)

@@ -17,7 +17,7 @@ from sqlalchemy import Column, ColumnElement, Row, func, literal, or_, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
-from gateway.store import attempts, authorizations, tables
+from gateway.store import tables
 from gateway.store.audit import HEAD
 from gateway.store.database import Database
 from gateway.store.keys import field_of_row
@@ -49,13 +49,13 @@ OF_CONNECTIONS = (
     Sealed(tables.credentials.c.sealed, lambda row: f"credentials.{row.field}"),
     Sealed(tables.tokens.c.sealed_value, lambda row: f"tokens.{row.seq}.value"),
     Sealed(tables.tokens.c.sealed_refresh_token, lambda row: f"tokens.{row.seq}.refresh_token"),
-    Sealed(tables.attempts.c.sealed_answer, lambda _: attempts.FIELD),
-    Sealed(tables.authorizations.c.sealed_verifier, lambda _: authorizations.FIELD),
+    Sealed(tables.attempts.c.sealed_answer, lambda _: "attempts.answer"),
+    Sealed(tables.authorizations.c.sealed_verifier, lambda _: "authorizations.verifier"),
 )
 """What belongs to a connection and is sealed under its data key."""
 
 OF_NOBODY = (
-    Sealed(tables.attempts.c.sealed_answer, lambda _: attempts.FIELD),
+    Sealed(tables.attempts.c.sealed_answer, lambda _: "attempts.answer"),
     Sealed(tables.api_keys.c.sealed_digest, field_of_row),
     Sealed(tables.audit_head.c.sealed, lambda _: HEAD),
 )

@@ -1,6 +1,6 @@
 """The secrets of connections, sealed under the data key of whose they are and opened with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from sqlalchemy import Row, select
@@ -11,6 +11,8 @@ from gateway.contract.secret import Secret
 from gateway.engine.storage import StoredConnection
 from gateway.store import tables
 from gateway.store.seal import BY_THE_RING, CannotOpen, DataKey, KeyRing
+
+_KEPT = tuple(field.name for field in fields(StoredConnection) if field.name != "data_key")
 
 
 class Owner(Protocol):
@@ -73,8 +75,8 @@ class Vault:
 
     def connection(self, row: Row[Any]) -> StoredConnection:
         """A connection as it is kept; without its data key where this ring does not open that."""
-        fields = {name: value for name, value in row._mapping.items() if name not in ("token_seq", "sealed_key")}
-        return StoredConnection(**fields, data_key=self._unwrapped(row.id, row.tenant, row.sealed_key))
+        kept = {name: getattr(row, name) for name in _KEPT}
+        return StoredConnection(**kept, data_key=self._unwrapped(row.id, row.tenant, row.sealed_key))
 
     async def owner(self, transaction: AsyncConnection, tenant: str, connection_id: str | None) -> Owned | None:
         """A tenant's connection, or nobody where no connection is named; None where the connection is gone."""
