@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from gateway.app import storage_of
+from gateway.app import ring_of, storage_of
 from gateway.contract.adapter import Adapter
 from gateway.contract.errors import Problem
 from gateway.engine.clock import SystemClock
@@ -14,6 +14,7 @@ from gateway.engine.http import NotSent, Unanswered, Wire
 from gateway.engine.network import network
 from gateway.registry import discover
 from gateway.settings import KEY_FILE, Misconfigured, Settings, origins, read_settings, unknown_variables, variable
+from gateway.store import KeyRing
 
 Level = Literal["ok", "warning", "error"]
 PROBE_WAIT = 5.0
@@ -58,13 +59,26 @@ async def _store(settings: Settings) -> list[Finding]:
         return [Finding("error", f"The database cannot be opened: {error}", "Check POLDER_DATABASE_URL and its host.")]
     try:
         await storage.check()
+        in_use = await storage.rotation.in_use()
     except Problem as problem:
         return [Finding("error", f"The database cannot be written to: {problem.detail}", "Check disk and rights.")]
     finally:
         await storage.close()
     made_up = settings.encryption_keys is None
     keys = f"made up, in {settings.home / KEY_FILE}: back it up" if made_up else "configured"
-    return [Finding("ok", "The database can be written to."), Finding("ok", f"Encryption keys are {keys}.")]
+    findings = [Finding("ok", "The database can be written to."), Finding("ok", f"Encryption keys are {keys}.")]
+    return findings + list(_keys(in_use, ring_of(settings)))
+
+
+def _keys(in_use: Mapping[str, int], ring: KeyRing) -> Iterator[Finding]:
+    """What is sealed with other keys than the first."""
+    for id, count in in_use.items():
+        if id not in ring.ids:
+            what = f"{count} values are sealed with key {id!r}, which is not in POLDER_ENCRYPTION_KEYS."
+            yield Finding("error", what, "Put that key back, last; nobody can read them without it.")
+        elif count and id != ring.primary:
+            what = f"{count} values are sealed with key {id!r}, which is not the first of POLDER_ENCRYPTION_KEYS."
+            yield Finding("warning", what, "Run `polder rotate-keys`.")
 
 
 def _files(settings: Settings) -> Iterator[Finding]:

@@ -106,6 +106,7 @@ class Connections:
             status="pending",
             created_at=now,
             updated_at=now,
+            data_key=Secret(secrets.token_hex(32)),
         )
         kind, fields = credentials_of(provider, draft.credentials)
         if kind is None:

@@ -5,7 +5,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +19,7 @@ from gateway.contract.models import ConnectionChange, ConnectionDraft
 from gateway.contract.models.base import Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked, read_body, read_query
+from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.call import Answer, Call
@@ -73,7 +74,7 @@ class Engine:
         clock: Clock,
         observer: Observer,
         rng: random.Random,
-        signing_key: bytes,
+        signing_keys: Sequence[bytes],
         public_url: str,
         token: Callable[[], str],
         generations: Generations,
@@ -89,13 +90,14 @@ class Engine:
         self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
         self._tokens = Tokens(storage, wire, clock, observer)
         self.connections = Connections(storage, providers, self._tokens, clock, self, generations)
-        self.invitations = Invitations(self.connections, providers, storage, clock, signing_key, public_url)
+        self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
         self.authorizer = Authorizer(
             self.connections, self.invitations, providers, self._tokens, storage, clock, public_url, token
         )
         self._books = LinkBooks(storage.links, generations, clock, owner)
+        self._auditor = Auditor(storage.audit, clock)
         self._idempotency = Idempotency(storage.attempts, clock)
-        self._cursors = Cursors(signing_key)
+        self._cursors = Cursors(*signing_keys)
         self._reads: Flights[Kept] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
 
@@ -332,18 +334,23 @@ class Engine:
         return await work() if named is None else await self._idempotency.once(named, work)
 
     async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
-        connection = await self.connections.create(call.caller, draft)
+        async with self._auditor.recording("connections.create", call.caller.tenant) as subject:
+            connection = await self.connections.create(call.caller, draft)
+            subject.object = connection.id
         return Answer(201, model_json(self.connections.shown(connection)))
 
     async def _linked(self, connection: StoredConnection) -> Answer:
-        return _record(model_json(self.invitations.write(connection)))
+        async with self._auditor.recording("connections.link", connection.tenant, connection.id):
+            return _record(model_json(self.invitations.write(connection)))
 
     async def _updated(self, connection: StoredConnection, change: ConnectionChange) -> Answer:
-        changed = await self.connections.update(connection, change)
+        async with self._auditor.recording("connections.update", connection.tenant, connection.id):
+            changed = await self.connections.update(connection, change)
         return _record(model_json(self.connections.shown(changed)))
 
     async def _deleted(self, connection: StoredConnection) -> Answer:
-        await self.connections.delete(connection)
+        async with self._auditor.recording("connections.delete", connection.tenant, connection.id):
+            await self.connections.delete(connection)
         self._books.close(connection.id)
         return Answer(204, b"", None)
 

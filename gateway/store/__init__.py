@@ -54,11 +54,11 @@ def _of_nodes(redis_url: str, clock: Clock, dice: random.Random) -> "Generations
     return NodeGenerations(redis_url, in_memory(dice), clock, dice)
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, ring: KeyRing | None = None) -> None:
     """Bring the database to the newest tables, making it where there is none; see ``gateway.store.migrations``."""
     from gateway.store import migrations  # noqa: PLC0415 - slow to import; see above
 
-    migrations.migrate(database_url)
+    migrations.migrate(database_url, ring)
 
 
 def pending(database_url: str) -> bool:

@@ -31,7 +31,7 @@ from gateway.engine.cursors import Cursors
 from gateway.engine.generations import Slots
 from gateway.engine.raw import raw_request
 from gateway.engine.storage import StoredConnection
-from gateway.store.seal import KeyRing
+from gateway.store.seal import DataKey
 from gateway.web import routes
 from tests.conformance import (
     test_caching,
@@ -410,8 +410,8 @@ def raw_unconfined(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @caught_by(test_secrets.test_a_secret_is_told_to_nobody)
 def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Credentials are stored as they are."""
-    monkeypatch.setattr(KeyRing, "seal", lambda self, plaintext, **where: plaintext)
-    monkeypatch.setattr(KeyRing, "open", lambda self, sealed, **where: sealed)
+    monkeypatch.setattr(DataKey, "seal", lambda self, plaintext, **where: b"\x02" + plaintext)
+    monkeypatch.setattr(DataKey, "open", lambda self, sealed, **where: sealed[1:])
     return ADAPTER
 
 
