@@ -17,7 +17,7 @@ from gateway.store import KeyRing, open_storage
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, secrets, token
 
-CONNECTIONS = 80
+CONNECTIONS = 60
 
 
 def name_of(number: int) -> str:
@@ -54,7 +54,7 @@ async def _traffic(url: str, keys: str) -> None:
             # Others than those that are read: between the two steps of a write there is no token.
             await write(storage, chosen.randrange(CONNECTIONS // 2))
             writes += 1
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.005)
     await storage.close()
     print(f"{reads} {writes}", flush=True)
 
