@@ -14,6 +14,7 @@ import sys
 
 from gateway.contract.secret import Secret
 from gateway.store import KeyRing, open_storage
+from gateway.store.seal import generate_key
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, secrets, token
 
@@ -66,6 +67,8 @@ async def _rotation(url: str, keys: str) -> None:
 
 
 def _rotate(url: str) -> None:
+    # Nothing is connected to; what it imports, no child need import again.
+    open_storage(url, KeyRing.parse(generate_key(), environment="test"))
     for keys in iter(sys.stdin.readline, ""):
         child = os.fork()
         if child == 0:
