@@ -14,10 +14,11 @@ import sys
 
 from gateway.contract.secret import Secret
 from gateway.store import KeyRing, open_storage
+from gateway.store.seal import generate_key
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, secrets, token
 
-CONNECTIONS = 80
+CONNECTIONS = 60
 
 
 def name_of(number: int) -> str:
@@ -54,7 +55,7 @@ async def _traffic(url: str, keys: str) -> None:
             # Others than those that are read: between the two steps of a write there is no token.
             await write(storage, chosen.randrange(CONNECTIONS // 2))
             writes += 1
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.005)
     await storage.close()
     print(f"{reads} {writes}", flush=True)
 
@@ -66,6 +67,8 @@ async def _rotation(url: str, keys: str) -> None:
 
 
 def _rotate(url: str) -> None:
+    # Nothing is connected to; what it imports, no child need import again.
+    open_storage(url, KeyRing.parse(generate_key(), environment="test"))
     for keys in iter(sys.stdin.readline, ""):
         child = os.fork()
         if child == 0:

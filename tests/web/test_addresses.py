@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from gateway.engine.keys import mint
+from gateway.serve import listen, port_of, serving
 from gateway.web.addresses import address_of
 from tests.house import START
 from tests.web.edge import PUBLIC_URL, Edge, build_edge
@@ -98,3 +99,15 @@ async def test_behind_a_trusted_proxy_the_caller_counts() -> None:
 def test_what_is_no_network_is_refused(network: str) -> None:
     with pytest.raises(ValueError, match=r"does not appear to be|has host bits set"):
         mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1), networks=[network])
+
+
+async def test_the_server_believes_no_header_by_itself(edge: Edge) -> None:
+    """uvicorn would, from a peer on this machine: then whoever is behind a proxy there could name any address."""
+    key = await bound_to(edge, "192.0.2.0/24")
+    listener = listen("127.0.0.1", 0)
+    headers = {"authorization": f"Bearer {key}", "x-forwarded-for": "192.0.2.7"}
+    async with (
+        serving(edge.app, listener, lifespan=False),
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port_of(listener)}", headers=headers) as client,
+    ):
+        assert (await client.get("/v1/connections")).status_code == 403
