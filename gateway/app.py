@@ -71,13 +71,22 @@ class Polder:
         )
 
     async def start(self) -> None:
-        """Prove that the store works, and join the other nodes. Raises ``storage_unavailable``."""
+        """Prove that the store works, join the other nodes, and settle what a process that died left open.
+
+        Raises ``storage_unavailable``.
+        """
         await self.storage.check()
         await self.generations.start()
+        await self.engine.start()
+
+    def drain(self) -> None:
+        """The process is about to stop: it is no longer ready, and begins nothing that might be cut short."""
+        self.asgi.drain()
+        self.engine.drain()
 
     async def close(self) -> None:
         """Finish what is under way, then let go of everything."""
-        self.asgi.drain()
+        self.drain()
         await self.engine.close()
         await self.generations.close()
         await self.callers.close()
@@ -212,7 +221,7 @@ def storage_of(settings: Settings) -> "SqlStorage":
         if settings.is_production:
             raise Misconfigured("The database's tables are not up to date: run `polder migrate` first.")
         migrate(settings.database, ring)
-    return open_storage(settings.database, ring)
+    return open_storage(settings.database, ring, settings.home)
 
 
 def generations_of(settings: Settings, clock: Clock) -> Generations:

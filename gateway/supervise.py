@@ -161,3 +161,4 @@ async def _work(settings: Settings, listener: socket.socket, supervisor: int) ->
         asyncio.get_running_loop().add_reader(supervisor, stop.set)
         async with serving(polder.asgi, listener):
             await stop.wait()
+            polder.drain()

@@ -121,7 +121,7 @@ class Authorizer:
             self._redirect_uri(provider),
             authorization.verifier.reveal(),
         )
-        token = await self._tokens.ask(
+        token = await self._tokens.endpoints.ask(
             provider, request, lambda reply: read_token(reply, self._clock.now(), provider.name)
         )
         try:

@@ -69,22 +69,26 @@ class Flights(Generic[T]):
 
     async def share(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
         """The result of ``work``, or of the same work already under way."""
+        return await asyncio.shield(self.begin(key, work))
+
+    def begin(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
+        """Have ``work`` done, unless the same is under way; nobody need wait for it."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.ensure_future(_run(work))
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._land(key, done))
-        return await asyncio.shield(task)
+        return task
 
     def _land(self, key: tuple[str, ...], task: asyncio.Task[T]) -> None:
         self._tasks.pop(key, None)
         if not task.cancelled():
             task.exception()  # every asker may have left: then nobody else would look at it
 
-    async def settle(self) -> None:
-        """Wait until nothing is under way."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+    async def settle(self, within: float | None = None) -> None:
+        """Wait until nothing is under way, or so many seconds; what takes longer is not called off."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=within)
 
 
 async def _run(work: Callable[[], Awaitable[T]]) -> T:

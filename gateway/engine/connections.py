@@ -153,9 +153,8 @@ class Connections:
         provider = self._providers.of(connection)
         kind = next(one for one in provider.adapter.credentials if isinstance(one.scheme, OAuth2))
         connection = replace(connection, credential_type=kind.type, updated_at=self._later(connection))
-        await self._storage.connections.replace_credentials(connection, {})
-        await self._ended(connection.id)
         await self._tokens.adopt(connection, token)
+        await self._ended(connection.id)
         return await self.settle_company(connection)
 
     async def settle_company(self, connection: StoredConnection) -> StoredConnection:
@@ -279,17 +278,19 @@ class Connections:
         await self._generations.end(connection_id, "answers", "facts", "connection", "credentials", *further)
 
     async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
-        """A call of this connection went so: remember its health, and whether it needs new credentials."""
+        """A call of this connection went so: remember its health, and read anew what the token layer made of it.
+
+        Whose credentials are the token itself has no other way to be trusted again than that a call succeeds.
+        """
         self.beat(connection.id, problem)
-        status = connection.status
-        if problem is None and status == "needs_reauth":
-            status = "active"
-        if problem is not None and problem.code == "connection_needs_reauth":
-            status = "needs_reauth"
-        if status != connection.status:
-            # What became of the call is told whether or not its connection's health can be kept.
-            with contextlib.suppress(Problem):
-                await self._storage.connections.amend(connection.id, self._later(connection), status=status)
+        if problem is None and connection.status == "needs_reauth":
+            kind = self._providers.of(connection).kind_of(connection)
+            if isinstance(kind.scheme, StaticToken):
+                # What became of the call is told whether or not its connection's status can be kept.
+                with contextlib.suppress(Problem):
+                    await self._storage.connections.amend(connection.id, self._later(connection), status="active")
+            await self._generations.end(connection.id, "connection")
+        elif problem is not None and problem.code == "connection_needs_reauth" and connection.status != "needs_reauth":
             await self._generations.end(connection.id, "connection")
 
     def beat(self, connection_id: str, problem: Problem | None) -> None:
@@ -335,7 +336,9 @@ class Connections:
         No company is asked for: a wrong one would look like a wrong password, and the list tells them apart.
         """
         try:
-            token = await self._tokens.make(provider, kind, self._tokens.grant(provider, fields, None))
+            token = await self._tokens.endpoints.make(
+                provider, kind, self._tokens.endpoints.grant(provider, fields, None)
+            )
             up = self._open.on_trial(connection, provider, kind, token)
             companies = await provider.adapter.companies(up)
         except Problem as problem:

@@ -4,6 +4,8 @@ from typing import Literal, Protocol
 
 UpstreamOutcome = Literal["ok", "4xx", "429", "5xx", "timeout", "connect", "invalid", "cancelled"]
 TokenOutcome = Literal["ok", "transient", "rejected", "unknown", "config_error", "lost_race"]
+Transition = Literal["suspect", "needs_reauth", "held"]
+"""What refused credentials make of a connection; ``held`` where too many of its provider's are refused at once."""
 CacheResult = Literal["hit", "miss", "stale_error"]
 
 
@@ -16,6 +18,12 @@ class Observer(Protocol):
     def token(self, provider: str, outcome: TokenOutcome, seconds: float) -> None:
         """One request for a token ended."""
 
+    def transition(self, provider: str, to: Transition) -> None:
+        """A connection's credentials were refused."""
+
+    def open_intents(self, count: int) -> None:
+        """So many requests for tokens are under way or of unknown fate, on all nodes."""
+
     def cache(self, resource: str, result: CacheResult) -> None:
         """The cache was asked."""
 
@@ -27,6 +35,12 @@ class Unobserved:
         """Nothing."""
 
     def token(self, provider: str, outcome: TokenOutcome, seconds: float) -> None:
+        """Nothing."""
+
+    def transition(self, provider: str, to: Transition) -> None:
+        """Nothing."""
+
+    def open_intents(self, count: int) -> None:
         """Nothing."""
 
     def cache(self, resource: str, result: CacheResult) -> None:

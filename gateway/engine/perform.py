@@ -40,7 +40,7 @@ from gateway.engine.reading import Found, Reader
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of, list_json, model_json
 from gateway.engine.storage import Owner, Storage, StoredConnection
-from gateway.engine.tokens import Tokens
+from gateway.engine.tokens import Sweeper, Tokens
 from gateway.engine.upstream import Outbound, TokenSource, Way
 from gateway.engine.writing import Writer
 
@@ -88,7 +88,9 @@ class Engine:
         self._cache = AnswerCache(clock)
         self._generations = generations
         self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
-        self._tokens = Tokens(storage, wire, clock, observer)
+        self._tokens = Tokens(storage, wire, clock, observer, owner=f"{rng.getrandbits(64):016x}")
+        self.sweeper = Sweeper(self._tokens, storage, providers, clock, observer)
+        self._watch: asyncio.Task[None] | None = None
         self.connections = Connections(storage, providers, self._tokens, clock, self, generations)
         self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
         self.authorizer = Authorizer(
@@ -133,11 +135,26 @@ class Engine:
             return await self._to_the_end(lambda: self._write(task))
         return await self._read(task)
 
+    async def start(self) -> None:
+        """Take up what a process that died left behind, and look after the tokens from then on.
+
+        Raises ``storage_unavailable``.
+        """
+        await self.sweeper.recover()
+        self._watch = asyncio.ensure_future(self.sweeper.watch())
+
+    def drain(self) -> None:
+        """The process is about to stop: what is under way is finished, and no request for a token begins."""
+        self._tokens.drain()
+
     async def close(self) -> None:
         """Finish what is under way, then let go of the network."""
+        self.drain()
         await asyncio.gather(*self._writes, return_exceptions=True)
         await self._reads.settle()
         await self._tokens.settle()
+        if self._watch is not None:
+            await asyncio.gather(self._watch, return_exceptions=True)
         await self._wire.close()
 
     # --- reading
@@ -417,6 +434,7 @@ class Engine:
         source = tokens or TokenSource(
             lambda: self._tokens.current(connection, provider),
             lambda rejected: self._tokens.replace(connection, provider, rejected),
+            lambda token: self._tokens.worked(connection, token),
         )
         return Outbound(
             self._way,

@@ -5,6 +5,7 @@ is the store's business, and they are never kept in clear.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -39,6 +40,10 @@ class StoredConnection:
     data_key: Secret | None = field(default=None, repr=False)
 
 
+TokenState = Literal["unused", "used", "rejected"]
+"""Whether its access token has opened anything yet, and whether its refresh token was refused by the provider."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredToken:
     """A token as it was received; ``seq`` grows with every one of a connection."""
@@ -46,6 +51,44 @@ class StoredToken:
     seq: int
     token: AccessToken
     received_at: datetime
+    state: TokenState = "unused"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A request for a token that is about to leave, may be under way until ``deadline``, or came to an unknown end.
+
+    ``owner`` is the process that sends it.
+    """
+
+    owner: str
+    started_at: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """All that is known of a connection's tokens, the newest first, as of one moment.
+
+    ``version`` grows whenever the credentials are replaced: a token that was asked for with older ones is not kept.
+    ``suspect_since`` and ``refused_at`` say when the provider first and last refused the credentials; both are None
+    once a token was received again.
+    """
+
+    version: int
+    tokens: Sequence[StoredToken] = ()
+    intent: Intent | None = None
+    suspect_since: datetime | None = None
+    refused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A connection whose credentials were refused: since when, and how many of its provider's were of late."""
+
+    since: datetime
+    suspects: int
+    connections: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +193,17 @@ class Connections(Protocol):
     ) -> None:
         """Replace only what is given, whatever else changed meanwhile. Nothing happens where it is gone."""
 
-    async def replace_credentials(self, connection: StoredConnection, credentials: Mapping[str, Secret]) -> None:
-        """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step."""
+    async def replace_credentials(
+        self,
+        connection: StoredConnection,
+        credentials: Mapping[str, Secret],
+        token: AccessToken | None = None,
+        received_at: datetime | None = None,
+    ) -> StoredToken | None:
+        """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step.
+
+        A token that came with them, and when, is the first of the new journal, and given back as it is kept.
+        """
 
     async def credentials(self, connection: StoredConnection) -> Mapping[str, Secret]:
         """Its credentials; empty where there are none."""
@@ -161,13 +213,75 @@ class Connections(Protocol):
 
 
 class Tokens(Protocol):
-    """The journal of the tokens of every connection: only ever added to, newest counts."""
+    """The journal of the tokens of every connection, and the intents to ask for more; what is written is durable.
+
+    Methods that write raise ``not_found`` where the connection is gone.
+    """
+
+    def lock(self, connection_id: str, within: float) -> AbstractAsyncContextManager[bool]:
+        """Be the only one, of all processes, that asks for this connection's token; let go by death too.
+
+        Waits ``within`` seconds at most, then raises ``storage_unavailable``. Gives True where holding it proves that
+        nobody else's request is under way; where it may have been lost by one who lives, False: then an intent counts.
+        """
 
     async def newest(self, connection: StoredConnection) -> StoredToken | None:
         """The last token received."""
 
-    async def append(self, connection: StoredConnection, token: AccessToken, received_at: datetime) -> StoredToken:
-        """Keep a token, durably: when this returns, a crash cannot lose it. Prunes all but the last four."""
+    async def journal(self, connection: StoredConnection) -> Journal:
+        """The last four tokens and all about them; what this host had to spool of them is put in first."""
+
+    async def intend(self, connection: StoredConnection, intent: Intent, *, alone: bool) -> bool:
+        """Keep an intent, in place of an older one of its owner or one that is overdue, or of any if ``alone``.
+
+        False, and nothing is kept, where another's may still be under way.
+        """
+
+    async def end_intent(self, connection: StoredConnection, at: datetime | None = None) -> None:
+        """Forget the intent: it came to nothing. With a time it stays, overdue since then: its fate is unknown."""
+
+    async def append(
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int | None = None
+    ) -> StoredToken:
+        """Keep a token: when this returns, a crash cannot lose it. Ends the intent and any suspicion, and prunes.
+
+        The connection is active again where it needed its owner. Raises ``conflict`` where the credentials were
+        replaced since that ``version``.
+        """
+
+    async def use(self, connection: StoredConnection, seq: int) -> None:
+        """Its access token opened something, so whatever it was made from is spent, and forgotten."""
+
+    async def reject(self, connection: StoredConnection, seq: int) -> None:
+        """The provider refused its refresh token."""
+
+    async def suspect(
+        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None
+    ) -> Suspicion:
+        """The provider refused all there is; ends the intent. Counts those of the provider whom this befell ``since``.
+
+        Raises ``conflict`` where the credentials were replaced since that ``version``.
+        """
+
+    async def spool(
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int
+    ) -> None:
+        """Keep a token that cannot be appended now in a sealed file of this host."""
+
+    async def unspool(self) -> None:
+        """Append every token that this host had to spool."""
+
+    async def unsettled(self, overdue_at: datetime | None, limit: int) -> Sequence[StoredConnection]:
+        """Connections whose intent is overdue (or, for None, that have one at all), the oldest first."""
+
+    async def idle(self, received_before: datetime, limit: int) -> Sequence[StoredConnection]:
+        """Connections in use whose newest token was received before that, and can be refreshed."""
+
+    async def suspects(self, refused_before: datetime, limit: int) -> Sequence[StoredConnection]:
+        """Connections in use whose credentials were refused, last before that."""
+
+    async def open_intents(self) -> int:
+        """How many connections have one."""
 
 
 class Keys(Protocol):

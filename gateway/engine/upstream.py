@@ -97,12 +97,17 @@ class Way:
         self.random = rng
 
 
+def _unnoticed(token: AccessToken) -> None:
+    del token
+
+
 @dataclass(frozen=True, slots=True)
 class TokenSource:
-    """Where a way out gets its token: from the broker, or from credentials on trial."""
+    """Where a way out gets its token, from the broker or from credentials on trial; and who is told that it worked."""
 
     current: Callable[[], Awaitable[AccessToken]]
     replace: Callable[[AccessToken], Awaitable[AccessToken]]
+    worked: Callable[[AccessToken], None] = _unnoticed
 
 
 class Outbound:
@@ -215,6 +220,8 @@ class Outbound:
         if self._rejects_token(reply):
             token = await self._tokens.replace(token)
             reply = await self._patiently(request, token)
+        if reply.status < 500 and reply.status != 401:
+            self._tokens.worked(token)
         if reply.status == 429:
             problem = self._provider.adapter.read_error(reply)
             wait = problem.retry_after if problem is not None else reply.retry_after

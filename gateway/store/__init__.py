@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["KeyRing", "migrate", "open_generations", "open_storage", "pending"]
 
 
-def open_storage(database_url: str, ring: KeyRing) -> "SqlStorage":
+def open_storage(database_url: str, ring: KeyRing, home: Path = Path(".polder")) -> "SqlStorage":
     """Storage at ``sqlite:///path``, ``sqlite+aiosqlite:///path`` or ``postgresql://…``, sealed with that ring.
+
+    ``home`` is where lock files and spooled tokens go, made at need; processes on one SQLite file must share it.
 
     Nothing is connected to yet. Raises ``ValueError`` for any other address.
     """
     from gateway.store.sql import SqlStorage  # noqa: PLC0415 - slow to import; see above
 
-    return SqlStorage(database_url, ring)
+    return SqlStorage(database_url, ring, home)
 
 
 def open_generations(database_url: str, redis_url: str, home: Path, clock: Clock, dice: random.Random) -> "Generations":

@@ -1,8 +1,8 @@
 """A database, reached: its address, its transactions, and its failures as ``Problem``.
 
-Everything that only SQLite or only PostgreSQL understands is in this module. SQLite runs in WAL mode with
-``synchronous=FULL``, as nothing less survives a power cut once a commit was reported; a transaction that writes takes
-the write lock when it begins, since one that finds out later that it must write fails at once where another does.
+Everything that only SQLite or only PostgreSQL understands is in this module and in ``locks``. SQLite runs in WAL mode
+with ``synchronous=FULL``, as nothing less survives a power cut once a commit was reported; a transaction that writes
+takes the write lock when it begins, since one that finds out later that it must write fails at once where another does.
 """
 
 import asyncio
@@ -175,8 +175,17 @@ def _async_engine(url: URL) -> AsyncEngine:
         )
         _prepare_sqlite(engine.sync_engine, references=True)
         return engine
+    return _postgres_engine(url)
+
+
+def postgres_engine(database_url: str, *, pool_size: int, max_overflow: int) -> AsyncEngine:
+    """Sessions apart from those of ``Database``, so many and no more. Raises ``ValueError`` without the driver."""
+    return _postgres_engine(parsed(database_url), pool_size=pool_size, max_overflow=max_overflow)
+
+
+def _postgres_engine(url: URL, **pool: int) -> AsyncEngine:
     with _driver_needed():
-        return create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True)
+        return create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, **pool)
 
 
 async def _opened_sqlite(path: str, **options: Any) -> aiosqlite.Connection:

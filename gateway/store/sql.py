@@ -5,10 +5,12 @@ writers of one connection take turns and nothing is kept for a connection that i
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,23 +23,26 @@ from gateway.store import tables
 from gateway.store.attempts import SqlAttempts
 from gateway.store.audit import SqlAudit
 from gateway.store.authorizations import SqlAuthorizations
-from gateway.store.database import Database
+from gateway.store.database import Database, sqlite_file
 from gateway.store.keys import SqlKeys
+from gateway.store.locks import FileLocks, Locks, SessionLocks
 from gateway.store.rotation import Rotation
 from gateway.store.seal import KeyRing
+from gateway.store.spool import Spool
+from gateway.store.tokens import SqlTokens, is_
 from gateway.store.vault import Vault
-
-_TOKENS_KEPT = 4
 
 
 class SqlStorage:
     """All that is kept, in one database."""
 
-    def __init__(self, database_url: str, ring: KeyRing) -> None:
+    def __init__(self, database_url: str, ring: KeyRing, home: Path) -> None:
         self._database = Database(database_url)
+        of_one_host = sqlite_file(database_url) is not None
+        self._locks: Locks = FileLocks(home / "locks") if of_one_host else SessionLocks(database_url)
         vault = Vault(ring)
-        self._connections = SqlConnections(self._database, vault)
-        self._tokens = SqlTokens(self._database, vault)
+        self._tokens = SqlTokens(self._database, vault, self._locks, Spool(home / "spool", ring))
+        self._connections = SqlConnections(self._database, vault, self._tokens)
         self._keys = SqlKeys(self._database, ring)
         self._audit = SqlAudit(self._database, ring)
         self._links = SqlLinks(self._database)
@@ -51,7 +56,7 @@ class SqlStorage:
         return self._connections
 
     @property
-    def tokens(self) -> "SqlTokens":
+    def tokens(self) -> SqlTokens:
         """Tokens."""
         return self._tokens
 
@@ -93,22 +98,25 @@ class SqlStorage:
 
     async def close(self) -> None:
         """Close every connection to the database."""
+        await self._locks.close()
         await self._database.close()
 
 
 class SqlConnections:
     """Connections with their sealed credentials."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, tokens: SqlTokens) -> None:
         self._database = database
         self._vault = vault
+        self._tokens = tokens
 
     async def add(self, connection: StoredConnection, credentials: Mapping[str, Secret] | None) -> None:
         """Keep a new one, with its data key.
 
         Raises ``conflict`` where the tenant has another with its ``external_ref``.
         """
-        born = {"tenant": connection.tenant, "token_seq": 0, "sealed_key": self._vault.wrapped(connection)}
+        counts = {"token_seq": 0, "credentials_version": 0}
+        born = {"tenant": connection.tenant, **counts, "sealed_key": self._vault.wrapped(connection)}
         try:
             async with self._database.writing() as transaction:
                 row = {"id": connection.id, **born, **_mutable(connection)}
@@ -162,25 +170,40 @@ class SqlConnections:
         company_name: str | None = None,
         allowed_scopes: tuple[str, ...] | None = None,
     ) -> None:
-        """Replace only what is given, whatever else changed meanwhile. Nothing happens where it is gone."""
+        """Replace only what is given, whatever else changed meanwhile. Nothing happens where it is gone.
+
+        A connection that is active is no suspect any more.
+        """
         given = {"status": status, "company_name": company_name, "allowed_scopes": allowed_scopes}
-        values = {name: value for name, value in given.items() if value is not None}
+        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if status == "active":
+            values |= {"suspect_since": None, "refused_at": None}
         table = tables.connections
         async with self._database.writing() as transaction:
             amended = update(table).where(table.c.id == id).values(**values, updated_at=updated_at)
             await transaction.execute(amended)
 
-    async def replace_credentials(self, connection: StoredConnection, credentials: Mapping[str, Secret]) -> None:
+    async def replace_credentials(
+        self,
+        connection: StoredConnection,
+        credentials: Mapping[str, Secret],
+        token: AccessToken | None = None,
+        received_at: datetime | None = None,
+    ) -> StoredToken | None:
         """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step.
 
-        Raises as ``save`` does.
+        A token that came with them is the first of the new journal. Raises as ``save`` does.
         """
+        fresh = {"credentials_version": tables.connections.c.credentials_version + 1}
         try:
             async with self._database.writing() as transaction:
-                await _update(transaction, connection)
-                for table in (tables.credentials, tables.tokens):
+                await _update(transaction, connection, fresh | {"suspect_since": None, "refused_at": None})
+                for table in (tables.credentials, tables.tokens, tables.intents):
                     await transaction.execute(delete(table).where(table.c.connection_id == connection.id))
                 await self._seal(transaction, connection, credentials)
+                if token is None or received_at is None:
+                    return None
+                return await self._tokens.write(transaction, connection, token, received_at)
         except IntegrityError as error:
             raise _taken(connection) from error
 
@@ -199,7 +222,7 @@ class SqlConnections:
         """
         async with self._database.writing() as transaction:
             # What belongs to it goes with it: every such table refers to it with ON DELETE CASCADE.
-            await transaction.execute(delete(tables.connections).where(_is(connection)))
+            await transaction.execute(delete(tables.connections).where(is_(connection)))
         await self._database.sweep()
 
     async def _seal(
@@ -215,71 +238,6 @@ class SqlConnections:
         ]
         if rows:
             await transaction.execute(insert(tables.credentials), rows)
-
-
-class SqlTokens:
-    """The journal of the tokens of every connection: only ever added to, newest counts."""
-
-    def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
-
-    async def newest(self, connection: StoredConnection) -> StoredToken | None:
-        """The last token received."""
-        columns = tables.tokens.c
-        query = select(tables.tokens).where(columns.connection_id == connection.id)
-        async with self._database.reading() as transaction:
-            row = (await transaction.execute(query.order_by(columns.seq.desc()).limit(1))).one_or_none()
-        return None if row is None else self._token(connection, row)
-
-    async def append(self, connection: StoredConnection, token: AccessToken, received_at: datetime) -> StoredToken:
-        """Keep a token, durably: when this returns, a crash cannot lose it. Prunes all but the last four.
-
-        Raises ``not_found`` where the connection is gone.
-        """
-        async with self._database.writing() as transaction:
-            seq = await self._next_seq(transaction, connection)
-            await transaction.execute(insert(tables.tokens).values(self._row(connection, seq, token, received_at)))
-            columns = tables.tokens.c
-            old = (columns.connection_id == connection.id) & (columns.seq <= seq - _TOKENS_KEPT)
-            await transaction.execute(delete(tables.tokens).where(old))
-        return StoredToken(seq, token, received_at)
-
-    async def _next_seq(self, transaction: AsyncConnection, connection: StoredConnection) -> int:
-        column = tables.connections.c.token_seq
-        counted = update(tables.connections).where(_is(connection)).values(token_seq=column + 1).returning(column)
-        seq: int | None = await transaction.scalar(counted)
-        if seq is None:
-            _gone()
-        return seq
-
-    def _row(
-        self, connection: StoredConnection, seq: int, token: AccessToken, received_at: datetime
-    ) -> Mapping[str, Any]:
-        refresh = token.refresh_token
-        return {
-            "connection_id": connection.id,
-            "seq": seq,
-            "sealed_value": self._vault.seal(connection, f"tokens.{seq}.value", token.value),
-            "sealed_refresh_token": (
-                None if refresh is None else self._vault.seal(connection, f"tokens.{seq}.refresh_token", refresh)
-            ),
-            "scopes": tuple(sorted(token.scopes)),
-            "expires_at": token.expires_at,
-            "received_at": received_at,
-        }
-
-    def _token(self, connection: StoredConnection, row: Row[Any]) -> StoredToken:
-        refresh = row.sealed_refresh_token
-        token = AccessToken(
-            value=self._vault.open(connection, f"tokens.{row.seq}.value", row.sealed_value),
-            expires_at=row.expires_at,
-            refresh_token=(
-                None if refresh is None else self._vault.open(connection, f"tokens.{row.seq}.refresh_token", refresh)
-            ),
-            scopes=frozenset(row.scopes),
-        )
-        return StoredToken(row.seq, token, row.received_at)
 
 
 class SqlLinks:
@@ -347,21 +305,26 @@ class SqlLinks:
                 await transaction.execute(delete(tables.links).where(*which))
 
 
+_MUTABLE = tuple(
+    field.name
+    for field in fields(StoredConnection)
+    if field.name in tables.connections.columns and field.name not in ("id", "tenant")
+)
+"""What a connection is saved with: not its id and tenant, which its secrets are bound to, nor its data key.
+
+Whoever saves a connection does not know whether a rotation has wrapped its data key anew meanwhile.
+"""
+
+
 def _mutable(connection: StoredConnection) -> dict[str, Any]:
-    """The columns of a connection that may change; its id and tenant are what its secrets are bound to.
-
-    Whoever saves a connection does not know whether a rotation has wrapped its data key anew meanwhile.
-    """
-    fixed = ("id", "tenant", "token_seq", "sealed_key")
-    return {name: getattr(connection, name) for name in tables.connections.columns.keys() if name not in fixed}  # noqa: SIM118 - no dict
+    return {name: getattr(connection, name) for name in _MUTABLE}
 
 
-def _is(connection: StoredConnection) -> ColumnElement[bool]:
-    return (tables.connections.c.id == connection.id) & (tables.connections.c.tenant == connection.tenant)
-
-
-async def _update(transaction: AsyncConnection, connection: StoredConnection) -> None:
-    done = await transaction.execute(update(tables.connections).where(_is(connection)).values(_mutable(connection)))
+async def _update(
+    transaction: AsyncConnection, connection: StoredConnection, further: Mapping[str, Any] | None = None
+) -> None:
+    values = {**_mutable(connection), **(further or {})}
+    done = await transaction.execute(update(tables.connections).where(is_(connection)).values(values))
     if done.rowcount == 0:
         _gone()
 

@@ -134,8 +134,14 @@ connections = Table(
     Column("token_seq", BigInteger, nullable=False),
     # What seals all that belongs to it; gone with this row.
     Column("sealed_key", LargeBinary, nullable=False),
+    # Grows whenever the credentials are replaced, so that a token that older ones bought is not kept.
+    Column("credentials_version", BigInteger, nullable=False),
+    # When the provider first and last refused the credentials; null once it gave a token again.
+    Column("suspect_since", Instant),
+    Column("refused_at", Instant),
     Index("uq_connections_external_ref", "tenant", "external_ref", unique=True),
     Index("ix_connections_tenant", "tenant", "created_at", "id"),
+    Index("ix_connections_provider", "provider", "refused_at"),
 )
 
 credentials = Table(
@@ -156,6 +162,19 @@ tokens = Table(
     Column("scopes", Texts, nullable=False),
     Column("expires_at", Instant),
     Column("received_at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Index("ix_tokens_received_at", "received_at"),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    _owner(),
+    # The process that asks.
+    Column("owner", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("deadline", Instant, nullable=False),
+    Index("ix_intents_deadline", "deadline"),
 )
 
 api_keys = Table(

@@ -9,7 +9,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from gateway.engine.observe import CacheResult, TokenOutcome, UpstreamOutcome
+from gateway.engine.observe import CacheResult, TokenOutcome, Transition, UpstreamOutcome
 
 UNMATCHED = "unmatched"
 """The route of a path that is none of ours."""
@@ -55,6 +55,12 @@ class Metrics:
         self._token_seconds = self._histogram(
             "polder_token_refresh_duration_seconds", "One such request.", _TOKEN_SECONDS, "provider"
         )
+        self._transitions = self._counter(
+            "polder_token_transitions", "Connections whose credentials were refused.", "provider", "to"
+        )
+        self._intents = Gauge(
+            "polder_token_open_intents", "Requests for tokens under way or of unknown fate.", registry=self.registry
+        )
         self._cache = self._counter("polder_cache_requests", "Questions to the cache.", "resource", "result")
         info = Gauge(
             "polder_build_info",
@@ -92,6 +98,14 @@ class Metrics:
         """One request for a token ended."""
         self._tokens.labels(provider, outcome).inc()
         self._token_seconds.labels(provider).observe(seconds)
+
+    def transition(self, provider: str, to: Transition) -> None:
+        """A connection's credentials were refused."""
+        self._transitions.labels(provider, to).inc()
+
+    def open_intents(self, count: int) -> None:
+        """So many requests for tokens are under way or of unknown fate, on all nodes."""
+        self._intents.set(count)
 
     def cache(self, resource: str, result: CacheResult) -> None:
         """The cache was asked."""

@@ -31,6 +31,8 @@ from gateway.engine.cursors import Cursors
 from gateway.engine.generations import Slots
 from gateway.engine.raw import raw_request
 from gateway.engine.storage import StoredConnection
+from gateway.engine.tokens import broker
+from gateway.engine.tokens.refusals import Refusals
 from gateway.store.seal import DataKey
 from gateway.web import routes
 from tests.conformance import (
@@ -328,6 +330,8 @@ def every_asker_for_himself(monkeypatch: pytest.MonkeyPatch) -> Adapter:
         return await work()
 
     monkeypatch.setattr(Flights, "share", broken)
+    # Who comes second finds the first one's token in the journal, unless he does not look there either.
+    monkeypatch.setattr(broker, "newest_if", lambda serves: lambda journal: None)
     return ADAPTER
 
 
@@ -345,6 +349,7 @@ def refused_for_ever(monkeypatch: pytest.MonkeyPatch) -> Adapter:
         return reply
 
     monkeypatch.setattr(upstream.Outbound, "exchange", broken)
+    monkeypatch.setattr(Refusals, "refuse_endless", lambda self, connection_id, rejected: None)
     return ADAPTER
 
 

@@ -4,14 +4,14 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx2
 
 from gateway.contract.adapter import Adapter, Origin, Pace, Raw, Resource
-from gateway.contract.auth import AccessToken, CredentialField, CredentialKind, Grant, KeyExchange, StaticToken
+from gateway.contract.auth import AccessToken, CredentialField, CredentialKind, Grant, KeyExchange, OAuth2, StaticToken
 from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
 from gateway.contract.secret import Secret
@@ -21,7 +21,7 @@ from gateway.engine.generations import in_memory
 from gateway.engine.http import Wire
 from gateway.engine.observe import Unobserved
 from gateway.engine.providers import Provider
-from gateway.engine.storage import LinkRow, LinkState, StoredConnection, StoredToken
+from gateway.engine.storage import LinkRow, LinkState, StoredConnection
 from gateway.engine.upstream import Outbound, TokenSource, Way
 from tests.house import START, ManualClock
 
@@ -95,17 +95,18 @@ def read_login(reply: Reply, grant: Grant) -> AccessToken:
 
 
 STATIC = CredentialKind("token", "Token", StaticToken("token"), (CredentialField("token", "Token"),))
+OAUTH = CredentialKind("oauth", "OAuth", OAuth2("/authorize", "/token"))
 LOGIN = CredentialKind("login", "Log-in", KeyExchange(login, read_login), (CredentialField("password", "Password"),))
 
 
 def adapter(resources: Mapping[str, Resource[Any, Any]] | None = None, pace: Pace = Pace()) -> Adapter:  # noqa: B008  # frozen
-    """An accounting system with two ways in, whose answers have no envelope."""
+    """An accounting system with three ways in, whose answers have no envelope."""
     return Adapter(
         name="books",
         title="Books",
         documentation="https://books.test/docs",
         origins={"api": Origin("api_url", ORIGIN)},
-        credentials=(STATIC, LOGIN),
+        credentials=(STATIC, LOGIN, OAUTH),
         resources=resources or {},
         companies=no_companies,
         read_error=read_error,
@@ -116,7 +117,7 @@ def adapter(resources: Mapping[str, Resource[Any, Any]] | None = None, pace: Pac
 
 
 def provider(pace: Pace = Pace()) -> Provider:  # noqa: B008  # frozen
-    return Provider(adapter(pace=pace), {"api": ORIGIN}, {})
+    return Provider(adapter(pace=pace), {"api": ORIGIN}, {"client_id": Secret("us"), "client_secret": Secret("ours")})
 
 
 def connection(id: str = "con_1", type: str = "login") -> StoredConnection:
@@ -182,29 +183,6 @@ class Stage:
         )
 
 
-class MemoryTokens:
-    """A journal of tokens in memory, which can be told to fail."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, list[StoredToken]] = {}
-        self.fails = False
-        self.gate: asyncio.Event | None = None
-
-    async def newest(self, connection: StoredConnection) -> StoredToken | None:
-        if self.gate is not None:
-            await self.gate.wait()
-        rows = self.rows.get(connection.id, [])
-        return rows[-1] if rows else None
-
-    async def append(self, connection: StoredConnection, token: AccessToken, received_at: datetime) -> StoredToken:
-        await asyncio.sleep(0)
-        if self.fails:
-            raise Problem("storage_unavailable", "The disk is full.")
-        rows = self.rows.setdefault(connection.id, [])
-        rows.append(StoredToken(len(rows) + 1, token, received_at))
-        return rows[-1]
-
-
 class MemoryLinks:
     """Links in memory with the rule of the real ones: a unique value belongs to one record of a resource."""
 
@@ -254,22 +232,3 @@ class MemoryLinks:
             for one in self.rows.get((connection_id, resource), [])
             if one.record_id != record_id or field not in (None, one.field)
         ]
-
-
-class MemoryCredentials:
-    """The one thing of connections that the token layer asks for."""
-
-    def __init__(self, **texts: str) -> None:
-        self.fields = {name: Secret(text) for name, text in texts.items()}
-
-    async def credentials(self, connection: StoredConnection) -> Mapping[str, Secret]:
-        await asyncio.sleep(0)
-        return self.fields
-
-
-class MemoryStorage:
-    """As much of a storage as the token layer asks for."""
-
-    def __init__(self, **credentials: str) -> None:
-        self.tokens = MemoryTokens()
-        self.connections = MemoryCredentials(**credentials)

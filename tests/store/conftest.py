@@ -40,12 +40,18 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def opened(ring: KeyRing) -> AsyncIterator[Callable[..., SqlStorage]]:
+def home(tmp_path: Path) -> Path:
+    """Where lock files and spooled tokens go."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+async def opened(ring: KeyRing, home: Path) -> AsyncIterator[Callable[..., SqlStorage]]:
     """Opens storages, and closes them after the test."""
     all_opened: list[SqlStorage] = []
 
     def open_one(url: str, ring: KeyRing = ring) -> SqlStorage:
-        all_opened.append(open_storage(url, ring))
+        all_opened.append(open_storage(url, ring, home))
         return all_opened[-1]
 
     yield open_one

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.storage import StoredToken
+from gateway.engine.storage import Intent, StoredToken, Suspicion
 from gateway.store.sql import SqlStorage
-from tests.store.making import NOON, connection, later, look, token
+from tests.store.making import NOON, connection, later, look, refused, token
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +53,147 @@ async def test_only_the_last_four_are_kept_of_each_connection(
         await storage.tokens.append(connection(), token(str(number)), NOON)
     rows = look(sqlite_url, "SELECT connection_id, seq FROM tokens ORDER BY connection_id, seq")
     assert rows == [("con_1", 4), ("con_1", 5), ("con_1", 6), ("con_1", 7), ("con_2", 1)]
+
+
+# Intents
+
+
+def intent(owner: str = "one", *, minutes: int = 0) -> Intent:
+    return Intent(owner, later(minutes), later(minutes + 1))
+
+
+async def test_an_intent_is_kept_until_a_token_ends_it(kept: SqlStorage) -> None:
+    assert await kept.tokens.intend(connection(), intent(), alone=True)
+    assert (await kept.tokens.journal(connection())).intent == intent()
+    assert await kept.tokens.open_intents() == 1
+    await kept.tokens.append(connection(), token(), NOON)
+    assert (await kept.tokens.journal(connection())).intent is None
+    assert await kept.tokens.open_intents() == 0
+
+
+async def test_anothers_intent_counts_until_its_deadline_unless_its_owner_let_go(kept: SqlStorage) -> None:
+    assert await kept.tokens.intend(connection(), intent("one"), alone=False)
+    assert not await kept.tokens.intend(connection(), intent("two"), alone=False)
+    assert (await kept.tokens.journal(connection())).intent == intent("one")
+    assert await kept.tokens.intend(connection(), intent("one"), alone=False)
+    assert await kept.tokens.intend(connection(), intent("two", minutes=1), alone=False)
+    assert await kept.tokens.intend(connection(), intent("three"), alone=True)
+    assert (await kept.tokens.journal(connection())).intent == intent("three")
+
+
+async def test_of_many_processes_that_may_hold_a_lost_lock_one_keeps_its_intent(
+    opened: Callable[[str], SqlStorage], url: str
+) -> None:
+    storages = [opened(url), opened(url)]
+    await storages[0].connections.add(connection(), None)
+    kept = await asyncio.gather(
+        *(storages[n % 2].tokens.intend(connection(), intent(str(n)), alone=False) for n in range(10))
+    )
+    assert sum(kept) == 1
+
+
+async def test_an_intent_that_came_to_nothing_is_forgotten_and_one_of_unknown_fate_is_overdue(kept: SqlStorage) -> None:
+    await kept.tokens.intend(connection(), intent(), alone=True)
+    assert await kept.tokens.unsettled(NOON, 10) == []
+    await kept.tokens.end_intent(connection(), NOON)
+    assert await kept.tokens.unsettled(NOON, 10) == [connection()]
+    await kept.tokens.end_intent(connection())
+    assert await kept.tokens.unsettled(None, 10) == []
+
+
+async def test_for_a_start_every_intent_is_unsettled_the_oldest_first(kept: SqlStorage) -> None:
+    await kept.connections.add(connection("con_2"), None)
+    await kept.tokens.intend(connection(), intent(minutes=5), alone=True)
+    await kept.tokens.intend(connection("con_2"), intent(minutes=1), alone=True)
+    assert await kept.tokens.unsettled(None, 10) == [connection("con_2"), connection()]
+    assert await kept.tokens.unsettled(None, 1) == [connection("con_2")]
+
+
+async def test_nothing_is_kept_of_a_connection_that_is_gone(kept: SqlStorage) -> None:
+    await kept.connections.destroy(connection())
+    for work in (
+        kept.tokens.intend(connection(), intent(), alone=True),
+        kept.tokens.journal(connection()),
+        kept.tokens.suspect(connection(), NOON, since=NOON, version=None),
+    ):
+        with refused("not_found"):
+            await work
+
+
+# What a token is known by
+
+
+async def test_a_token_that_worked_is_marked_and_what_it_was_made_from_forgotten(kept: SqlStorage) -> None:
+    for value in ("a", "b", "c"):
+        await kept.tokens.append(connection(), token(value), NOON)
+    await kept.tokens.use(connection(), 2)
+    found = (await kept.tokens.journal(connection())).tokens
+    assert [(row.seq, row.state) for row in found] == [(3, "unused"), (2, "used")]
+    await kept.tokens.use(connection(), 2)
+    await kept.tokens.use(connection(), 1)
+    assert len((await kept.tokens.journal(connection())).tokens) == 2
+
+
+async def test_a_refused_token_is_marked_and_stays(kept: SqlStorage) -> None:
+    await kept.tokens.append(connection(), token("a"), NOON)
+    await kept.tokens.reject(connection(), 1)
+    newest = await kept.tokens.newest(connection())
+    assert newest is not None
+    assert newest.state == "rejected"
+    await kept.tokens.use(connection(), 1)
+    assert await kept.tokens.newest(connection()) == newest
+
+
+async def test_suspicion_counts_the_connections_of_one_provider_and_lasts_until_a_token_comes(kept: SqlStorage) -> None:
+    await kept.connections.add(connection("con_2"), None)
+    await kept.connections.add(connection("con_3", provider="another"), None)
+    await kept.tokens.suspect(connection("con_3"), NOON, since=NOON, version=0)
+    assert await kept.tokens.suspect(connection(), NOON, since=NOON, version=0) == Suspicion(NOON, 1, 2)
+    assert await kept.tokens.suspect(connection("con_2"), later(1), since=NOON, version=0) == Suspicion(later(1), 2, 2)
+    assert await kept.tokens.suspect(connection(), later(9), since=later(5), version=0) == Suspicion(NOON, 1, 2)
+    assert await kept.tokens.suspects(later(2), 10) == [connection("con_3", provider="another"), connection("con_2")]
+    await kept.tokens.append(connection(), token(), later(10))
+    journal = await kept.tokens.journal(connection())
+    assert (journal.suspect_since, journal.refused_at) == (None, None)
+
+
+async def test_who_needed_its_owner_is_active_with_its_next_token(kept: SqlStorage) -> None:
+    await kept.connections.amend("con_1", later(1), status="needs_reauth")
+    await kept.tokens.append(connection(), token(), later(2))
+    found = await kept.connections.find("con_1")
+    assert found is not None
+    assert found.status == "active"
+
+
+async def test_who_is_active_again_is_no_suspect(kept: SqlStorage) -> None:
+    await kept.tokens.suspect(connection(), NOON, since=NOON, version=None)
+    await kept.connections.amend("con_1", later(1), status="active")
+    assert (await kept.tokens.journal(connection())).refused_at is None
+
+
+async def test_a_token_that_older_credentials_bought_is_not_kept(kept: SqlStorage) -> None:
+    before = (await kept.tokens.journal(connection())).version
+    first = await kept.connections.replace_credentials(connection(), {}, token("first", refresh="r"), NOON)
+    assert first is not None
+    assert (await kept.tokens.journal(connection())).tokens == [first]
+    with refused("conflict"):
+        await kept.tokens.append(connection(), token("late"), NOON, before)
+    with refused("conflict"):
+        await kept.tokens.suspect(connection(), NOON, since=NOON, version=before)
+    assert (await kept.tokens.journal(connection())).tokens == [first]
+
+
+async def test_only_what_can_be_refreshed_and_was_not_for_long_is_idle(kept: SqlStorage) -> None:
+    for name in ("con_2", "con_3", "con_4"):
+        await kept.connections.add(connection(name), None)
+    await kept.tokens.append(connection(), token("older", refresh="r"), later(1))
+    await kept.tokens.append(connection(), token("newer", refresh="r"), later(9))
+    await kept.tokens.append(connection("con_2"), token(refresh="r"), later(2))
+    await kept.tokens.append(connection("con_3"), token(), later(2))
+    await kept.tokens.append(connection("con_4"), token(refresh="r"), later(2))
+    await kept.connections.amend("con_4", NOON, status="suspended")
+    assert await kept.tokens.idle(later(5), 10) == [connection("con_2")]
+    assert await kept.tokens.idle(later(10), 10) == [connection("con_2"), connection()]
 
 
 async def test_two_processes_appending_at_once_never_share_a_seq(opened: Callable[[str], SqlStorage], url: str) -> None:

@@ -16,7 +16,7 @@ from gateway.store.seal import KeyRing
 from gateway.store.tables import Instant, Texts
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:

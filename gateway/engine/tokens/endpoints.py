@@ -1,0 +1,109 @@
+"""Requests to token endpoints, and what their answers say."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+
+from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2, StaticToken
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.contract.secret import Secret
+from gateway.contract.upstream import Reply, Request
+from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire
+from gateway.engine.oauth import read_token, refresh_request, revocation_request
+from gateway.engine.observe import Observer, TokenOutcome
+from gateway.engine.providers import Provider
+from gateway.engine.recording import nonsense_told
+from gateway.engine.upstream import encode
+
+ANSWER = 30.0
+"""Seconds a token endpoint may take: longer than any other call, because an answer lost here costs the most."""
+_TIMEOUTS = Timeouts(connect=5.0, read=ANSWER)
+
+
+class Endpoints:
+    """Asks for tokens, with stored credentials or some on trial."""
+
+    def __init__(self, wire: Wire, clock: Clock, observer: Observer) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._observer = observer
+
+    def grant(self, provider: Provider, fields: Mapping[str, Secret], company_id: str | None) -> Grant:
+        """What a token request may be made from."""
+        return Grant(fields=fields, operator=provider.operator, company_id=company_id, now=self._clock.now())
+
+    async def make(self, provider: Provider, kind: CredentialKind, grant: Grant) -> AccessToken:
+        """A token made from credentials on trial. Raises ``Problem``."""
+        if isinstance(kind.scheme, StaticToken):
+            return AccessToken(grant.fields[kind.scheme.field])
+        if isinstance(kind.scheme, KeyExchange):
+            scheme = kind.scheme
+            return await self.ask(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant))
+        raise TypeError("an OAuth token comes from its owner's authorization, not from stored credentials")
+
+    async def ask(self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken]) -> AccessToken:
+        """Ask a token endpoint once, and read its reply. Raises ``Problem``."""
+        started = self._clock.monotonic()
+        outcome: TokenOutcome = "unknown"
+        try:
+            token = await self._asked(provider, request, read, ANSWER)
+            outcome = "ok"
+        except Problem as problem:
+            outcome = outcome_of(problem)
+            raise
+        finally:
+            self._observer.token(provider.name, outcome, self._clock.monotonic() - started)
+        return token
+
+    async def exchange(self, provider: Provider, scheme: KeyExchange, grant: Grant, within: float) -> AccessToken:
+        """Buy a token with stored credentials; whoever asks for it tells the observer. Raises ``Problem``."""
+        return await self._asked(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within)
+
+    async def refresh(self, provider: Provider, scheme: OAuth2, before: AccessToken, within: float) -> AccessToken:
+        """Trade a refresh token for a new pair; whoever asks for it tells the observer. Raises ``Problem``."""
+        assert before.refresh_token is not None
+        client_id, client_secret = provider.setting("client_id"), provider.setting("client_secret")
+        request = refresh_request(scheme, client_id, client_secret, before.refresh_token)
+        return await self._asked(
+            provider, request, lambda reply: read_token(reply, self._clock.now(), provider.name, before), within
+        )
+
+    async def revoke(self, provider: Provider, scheme: OAuth2, token: AccessToken) -> None:
+        """End a token at the provider, as far as that is possible; a failure stops nothing."""
+        with contextlib.suppress(Problem):
+            client_id, client_secret = provider.setting("client_id"), provider.setting("client_secret")
+            request = revocation_request(scheme, client_id, client_secret, token)
+            if request is not None:
+                await self._send(provider, request, ANSWER)
+
+    async def _asked(
+        self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken], within: float
+    ) -> AccessToken:
+        reply = await self._send(provider, request, within)
+        with nonsense_told():
+            return read(reply)
+
+    async def _send(self, provider: Provider, request: Request, within: float) -> Reply:
+        headers, body = encode(request)
+        origin = provider.origins[request.origin]
+        try:
+            return await self._wire.send(
+                request.method, origin, request.target, headers, body, within=within, timeouts=_TIMEOUTS
+            )
+        except NotSent as error:
+            raise Problem(
+                "upstream_unavailable", f"{provider.adapter.title} cannot be reached.", outcome="not_sent"
+            ) from error
+        except Unanswered as error:
+            raise Problem(
+                "upstream_timeout", f"{provider.adapter.title} gave no token in time.", outcome="not_sent"
+            ) from error
+
+
+def outcome_of(problem: Problem) -> TokenOutcome:
+    """How a failed request for a token is counted."""
+    if problem.code == "credentials_rejected":
+        return "rejected"
+    if problem.code == "provider_misconfigured":
+        return "config_error"
+    return "transient" if problem.kind.fix == "wait" else "unknown"

@@ -1,0 +1,50 @@
+"""Waiting, unless the process is about to stop."""
+
+import asyncio
+
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+
+
+class Patience:
+    """Waits between two requests for a token; once ``stop`` was called there are none, and no further request."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """From now on nobody waits, and nobody asks."""
+        self._stopping.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process is about to stop."""
+        return self._stopping.is_set()
+
+    def refuse_if_over(self) -> None:
+        """Raises ``upstream_unavailable`` where the process is about to stop."""
+        if self.is_over:
+            raise Problem(
+                "upstream_unavailable", "This Polder is about to stop and asks for no more tokens.", retry_after=1
+            )
+
+    async def rest(self, seconds: float) -> None:
+        """Wait that many seconds. Raises ``upstream_unavailable`` as soon as the process is about to stop."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            stopping.cancel()
+        self.refuse_if_over()
+
+    async def until_over(self, at_most: float) -> bool:
+        """Wait for the end, so many real seconds at most; whether it came."""
+        try:
+            async with asyncio.timeout(at_most):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True

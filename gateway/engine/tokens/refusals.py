@@ -1,0 +1,118 @@
+"""What refused credentials mean: a connection that needs its owner, or a provider that is having a bad day.
+
+A provider that refuses credentials is not asked again for a minute, whoever calls: some lock an account out after a few
+wrong log-ins. Where many connections of one provider are refused within ten minutes, none is marked: a wrong client
+secret, a restored backup or an incident looks like that, and costs nobody an authorization.
+"""
+
+from datetime import datetime, timedelta
+
+from cachetools import TTLCache
+
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.contract.secret import Secret
+from gateway.engine.observe import Observer
+from gateway.engine.providers import Provider
+from gateway.engine.storage import Storage, StoredConnection, Suspicion
+
+BELIEVED = 60.0
+"""Seconds a refusal is believed."""
+WINDOW = timedelta(minutes=10)
+FEW, SHARE = 5, 50
+"""As many connections (or one in so many, where that is more) may be refused within the window before it is a mass."""
+HELD_AT_MOST = timedelta(hours=24)
+"""Whom the provider has refused for so long, mass or not, is marked."""
+
+
+class Refusals:
+    """Remembers refusals, and passes the verdict on a connection."""
+
+    def __init__(self, storage: Storage, clock: Clock, observer: Observer) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._observer = observer
+        self._known: TTLCache[str, Problem] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
+        self._replaced: TTLCache[str, Secret] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
+        self._changes = 0
+
+    def heed(self, connection_id: str) -> None:
+        """Raises again what was told of the connection within the last minute."""
+        known: Problem | None = self._known.get(connection_id)
+        if known is not None:
+            raise _again(known)
+
+    def forget(self, connection_id: str) -> None:
+        """The credentials changed: what was said of the old ones does not count."""
+        self._changes += 1
+        self._known.pop(connection_id, None)
+        self._replaced.pop(connection_id, None)
+
+    def replaced(self, connection_id: str, by: Secret) -> None:
+        """A rejected token was replaced by this one."""
+        self._replaced[connection_id] = by
+
+    def refuse_endless(self, connection_id: str, rejected: Secret) -> None:
+        """Raises where the rejected token is itself a replacement of the last minute: another would fare no better."""
+        if self._replaced.get(connection_id) == rejected:
+            raise Problem(
+                "connection_needs_reauth",
+                "The accounting system refuses even a token that it has just given.",
+                outcome="not_sent",
+            )
+
+    async def judge(
+        self, connection: StoredConnection, provider: Provider, version: int | None, refusal: Problem, *, final: bool
+    ) -> Problem | None:
+        """Everything there was to ask with has been refused: what to tell whoever waits.
+
+        None where this is not ``final``: it will be asked again. Otherwise the connection is marked, unless too many of
+        its provider's are refused. Raises ``conflict`` where its credentials were replaced since that ``version``.
+        """
+        now, changes = self._clock.now(), self._changes
+        suspicion = await self._storage.tokens.suspect(connection, now, since=now - WINDOW, version=version)
+        self._observer.transition(provider.name, "suspect")
+        if not final:
+            return None
+        verdict = await self._verdict(connection, provider, suspicion, refusal)
+        if changes == self._changes:
+            self._known[connection.id] = verdict
+        return verdict
+
+    async def _verdict(
+        self, connection: StoredConnection, provider: Provider, suspicion: Suspicion, refusal: Problem
+    ) -> Problem:
+        if self._is_mass(suspicion):
+            self._observer.transition(provider.name, "held")
+            return Problem(
+                "upstream_unavailable",
+                f"{provider.adapter.title} refuses many connections at once; none of them is given up.",
+                upstream=refusal.upstream,
+                retry_after=int(BELIEVED),
+                outcome="not_sent",
+            )
+        await self._storage.connections.amend(connection.id, self._later(connection), status="needs_reauth")
+        self._observer.transition(provider.name, "needs_reauth")
+        return Problem(
+            "connection_needs_reauth",
+            "The accounting system refuses the connection's credentials. Its owner must give new ones.",
+            upstream=refusal.upstream,
+            outcome="not_sent",
+        )
+
+    def _is_mass(self, suspicion: Suspicion) -> bool:
+        long_ago = self._clock.now() - suspicion.since >= HELD_AT_MOST
+        return suspicion.suspects > max(FEW, suspicion.connections // SHARE) and not long_ago
+
+    def _later(self, connection: StoredConnection) -> datetime:
+        return max(self._clock.now(), connection.updated_at + timedelta(microseconds=1))
+
+
+def _again(problem: Problem) -> Problem:
+    return Problem(
+        problem.code,
+        problem.detail,
+        upstream=problem.upstream,
+        retry_after=problem.retry_after,
+        outcome=problem.outcome,
+    )

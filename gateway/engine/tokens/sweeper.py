@@ -1,0 +1,99 @@
+"""Takes up what was left behind: requests of unknown fate, spooled tokens, connections that nobody used for a week."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from cachetools import TTLCache
+
+from gateway.contract.auth import AccessToken
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.engine.observe import Observer
+from gateway.engine.providers import Providers
+from gateway.engine.storage import Journal, Storage, StoredConnection, StoredToken
+from gateway.engine.tokens.broker import Tokens, newest_if
+from gateway.engine.tokens.renewal import Enough
+
+EVERY = 15.0
+"""Seconds between rounds."""
+RECOVERY = 20.0
+"""Seconds a start waits for what the last process left behind; what takes longer goes on beside the first requests."""
+IDLE = timedelta(days=7)
+"""Refresh tokens that nobody uses expire: after 60 days at some providers."""
+SUSPECT_AGAIN = timedelta(minutes=5)
+"""Time between two questions about a connection that is refused, but not given up."""
+AT_ONCE = 20
+LOOKED_AT = 200
+TRIED = 60.0
+"""Seconds until a connection has its next turn."""
+
+
+class Sweeper:
+    """Goes round in the background; each round is bounded, and so is what it asks of a provider."""
+
+    def __init__(
+        self, tokens: Tokens, storage: Storage, providers: Providers, clock: Clock, observer: Observer
+    ) -> None:
+        self._tokens = tokens
+        self._storage = storage
+        self._providers = providers
+        self._clock = clock
+        self._observer = observer
+        self._tried: TTLCache[str, bool] = TTLCache(10_000, ttl=TRIED, timer=clock.monotonic)
+
+    async def recover(self) -> None:
+        """Before the first request: read the spool, and settle what a process that died had begun.
+
+        Raises ``storage_unavailable``.
+        """
+        tokens = self._storage.tokens
+        await tokens.unspool()
+        left = RECOVERY
+        ends = self._clock.monotonic() + RECOVERY
+        while left > 0 and await self._take_up(await tokens.unsettled(None, LOOKED_AT), _settled, left):
+            left = ends - self._clock.monotonic()
+
+    async def watch(self) -> None:
+        """Go round until the process is about to stop. A storage that fails is tried again in the next round."""
+        while not await self._tokens.patience.until_over(EVERY):
+            with suppress(Problem, OSError):
+                await self.round()
+
+    async def round(self) -> None:
+        """One round. Raises ``storage_unavailable``."""
+        tokens, now = self._storage.tokens, self._clock.now()
+        await tokens.unspool()
+        await self._take_up(await tokens.unsettled(now, LOOKED_AT), _settled, EVERY)
+        await self._take_up(await tokens.suspects(now - SUSPECT_AGAIN, LOOKED_AT), _trusted, EVERY)
+        used_since = newest_if(lambda row: row.received_at >= now - IDLE)
+        await self._take_up(await tokens.idle(now - IDLE, LOOKED_AT), used_since, EVERY)
+        self._observer.open_intents(await tokens.open_intents())
+
+    async def _take_up(self, connections: Sequence[StoredConnection], enough: Enough, within: float) -> bool:
+        """Begin a flight for each, as many as may be begun at once, and wait for them so long; whether any was."""
+        turn = [one for one in connections if one.id not in self._tried][:AT_ONCE]
+        flights = [flight for one in turn if (flight := self._begun(one, enough)) is not None]
+        if flights:
+            await asyncio.wait(flights, timeout=within)
+        return bool(flights)
+
+    def _begun(self, connection: StoredConnection, enough: Enough) -> asyncio.Task[AccessToken] | None:
+        self._tried[connection.id] = True
+        try:
+            provider = self._providers.of(connection)
+            provider.kind_of(connection)
+        except Problem:
+            return None  # its adapter is gone, or its credentials
+        return self._tokens.renew(connection, provider, enough)
+
+
+def _settled(journal: Journal) -> StoredToken | None:
+    """Another process was faster, and nothing is open any more."""
+    return journal.tokens[0] if journal.tokens and journal.intent is None else None
+
+
+def _trusted(journal: Journal) -> StoredToken | None:
+    """The provider takes its credentials again."""
+    return journal.tokens[0] if journal.tokens and journal.refused_at is None else None

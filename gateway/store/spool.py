@@ -1,0 +1,111 @@
+"""Tokens that could not be put into the database when they were received: each in a sealed file of this host.
+
+A file is written whole or not at all, and is on the disk when ``put`` returns. It is sealed under the key ring itself,
+because the database may be what cannot be reached.
+"""
+
+import base64
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from gateway.contract.auth import AccessToken
+from gateway.contract.errors import Problem
+from gateway.contract.exact import MalformedJson, dumps, loads
+from gateway.contract.secret import Secret
+from gateway.engine.storage import StoredConnection
+from gateway.store.seal import CannotOpen, KeyRing
+
+_FIELD = "spool.token"
+_SUFFIX = ".token"
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A token that waits in a file."""
+
+    file: Path
+    tenant: str
+    connection_id: str
+    version: int
+    received_at: datetime
+    token: AccessToken
+
+
+class Spool:
+    """The files of one folder, which is made at need."""
+
+    def __init__(self, folder: Path, ring: KeyRing) -> None:
+        self._folder = folder
+        self._ring = ring
+
+    def put(self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int) -> None:
+        """Keep a token. Raises ``storage_unavailable`` where the disk refuses that too."""
+        content = dumps(
+            {
+                "value": token.value.reveal(),
+                "refresh_token": None if token.refresh_token is None else token.refresh_token.reveal(),
+                "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+                "scopes": sorted(token.scopes),
+                "received_at": received_at.isoformat(),
+                "version": version,
+            }
+        )
+        sealed = self._ring.seal(content, tenant=connection.tenant, connection=connection.id, field=_FIELD)
+        outside = {
+            "tenant": connection.tenant,
+            "connection": connection.id,
+            "sealed": base64.b64encode(sealed).decode(),
+        }
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(self._folder / f"{connection.id}.{uuid4().hex}{_SUFFIX}", dumps(outside))
+        except OSError as error:
+            raise Problem("storage_unavailable", f"A token could not be spooled ({error.strerror}).") from error
+
+    def waiting(self, connection_id: str = "*") -> Iterator[Spooled]:
+        """Those of a connection, or all, in the order they were received.
+
+        One that does not open is left where it is: another key of the ring may open it once it is back.
+        """
+        found = [self._read(file) for file in self._folder.glob(f"{connection_id}.*{_SUFFIX}")]
+        yield from sorted((one for one in found if one is not None), key=lambda one: one.received_at)
+
+    def done(self, spooled: Spooled) -> None:
+        """It is in the database, or of use to nobody: remove its file."""
+        spooled.file.unlink(missing_ok=True)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        draft = path.with_suffix(".draft")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _read(self, file: Path) -> Spooled | None:
+        try:
+            outside = loads(file.read_bytes())
+            tenant, connection_id = outside["tenant"], outside["connection"]
+            sealed = base64.b64decode(outside["sealed"], validate=True)
+            inside = loads(self._ring.open(sealed, tenant=tenant, connection=connection_id, field=_FIELD))
+            refresh, expires_at = inside["refresh_token"], inside["expires_at"]
+            token = AccessToken(
+                Secret(inside["value"]),
+                None if expires_at is None else datetime.fromisoformat(expires_at),
+                None if refresh is None else Secret(refresh),
+                frozenset(inside["scopes"]),
+            )
+            received_at = datetime.fromisoformat(inside["received_at"])
+            return Spooled(file, tenant, connection_id, inside["version"], received_at, token)
+        except (OSError, MalformedJson, CannotOpen, LookupError, TypeError, ValueError):
+            return None

@@ -1,0 +1,281 @@
+"""The journal of tokens, the intents to ask for more, and what is known of refused credentials."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.auth import AccessToken
+from gateway.contract.errors import Problem, not_found
+from gateway.engine.storage import Intent, Journal, StoredConnection, StoredToken, Suspicion
+from gateway.store import tables
+from gateway.store.database import Database
+from gateway.store.locks import Locks
+from gateway.store.spool import Spool, Spooled
+from gateway.store.vault import Vault
+
+_KEPT = 4
+"""Tokens of a connection that are kept."""
+_IN_USE = ("active", "pending")
+
+
+class SqlTokens:
+    """The journal of the tokens of every connection (``gateway.engine.storage.Tokens``): only ever added to."""
+
+    def __init__(self, database: Database, vault: Vault, locks: Locks, spool: Spool) -> None:
+        self._database = database
+        self._vault = vault
+        self._locks = locks
+        self._spool = spool
+
+    def lock(self, connection_id: str, within: float) -> AbstractAsyncContextManager[bool]:
+        """Be the only one, of all processes, that asks for this connection's token; let go by death too."""
+        return self._locks.hold(connection_id, within)
+
+    async def newest(self, connection: StoredConnection) -> StoredToken | None:
+        """The last token received."""
+        async with self._database.reading() as transaction:
+            row = (await transaction.execute(_newest_first(connection).limit(1))).one_or_none()
+        return None if row is None else self._token(connection, row)
+
+    async def journal(self, connection: StoredConnection) -> Journal:
+        """The last tokens and all about them; what this host had to spool of them is put in first."""
+        for spooled in await asyncio.to_thread(lambda: list(self._spool.waiting(connection.id))):
+            await self._put_in(spooled)
+        intents = tables.intents
+        async with self._database.reading() as transaction:
+            found = await transaction.execute(select(tables.connections).where(is_(connection)))
+            about = found.one_or_none()
+            if about is None:
+                not_found("The connection is gone.")
+            rows = (await transaction.execute(_newest_first(connection))).all()
+            asked = await transaction.execute(select(intents).where(intents.c.connection_id == connection.id))
+            intent = asked.one_or_none()
+        return Journal(
+            about.credentials_version,
+            [self._token(connection, row) for row in rows],
+            None if intent is None else Intent(intent.owner, intent.started_at, intent.deadline),
+            about.suspect_since,
+            about.refused_at,
+        )
+
+    async def intend(self, connection: StoredConnection, intent: Intent, *, alone: bool) -> bool:
+        """Keep an intent, in place of an older one of its owner or one that is overdue, or of any if ``alone``."""
+        table = tables.intents
+        mine = table.c.connection_id == connection.id
+        async with self._database.writing() as transaction:
+            await _lock(transaction, connection)
+            other = mine & (table.c.owner != intent.owner) & (table.c.deadline > intent.started_at)
+            if not alone and await transaction.scalar(select(table.c.owner).where(other)) is not None:
+                return False
+            await transaction.execute(delete(table).where(mine))
+            row = {"owner": intent.owner, "started_at": intent.started_at, "deadline": intent.deadline}
+            await transaction.execute(insert(table).values(connection_id=connection.id, **row))
+        return True
+
+    async def end_intent(self, connection: StoredConnection, at: datetime | None = None) -> None:
+        """Forget the intent, or with a time let it stay, overdue since then."""
+        table = tables.intents
+        mine = table.c.connection_id == connection.id
+        ended = delete(table).where(mine) if at is None else update(table).where(mine).values(deadline=at)
+        async with self._database.writing() as transaction:
+            await transaction.execute(ended)
+
+    async def append(
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int | None = None
+    ) -> StoredToken:
+        """Keep a token, durably: when this returns, a crash cannot lose it. Prunes all but the last four."""
+        async with self._database.writing() as transaction:
+            return await self.write(transaction, connection, token, received_at, version)
+
+    async def write(
+        self,
+        transaction: AsyncConnection,
+        connection: StoredConnection,
+        token: AccessToken,
+        received_at: datetime,
+        version: int | None = None,
+    ) -> StoredToken:
+        """Keep a token once that transaction is committed; otherwise as ``append``."""
+        columns = tables.connections.c
+        trusted = {"token_seq": columns.token_seq + 1, "suspect_since": None, "refused_at": None}
+        counted = update(tables.connections).where(is_(connection)).values(trusted)
+        found = await transaction.execute(counted.returning(columns.token_seq, columns.credentials_version))
+        row = found.one_or_none()
+        if row is None:
+            not_found("The connection is gone.")
+        _refuse_older(version, row.credentials_version)
+        await transaction.execute(
+            update(tables.connections).where(is_(connection), columns.status == "needs_reauth").values(status="active")
+        )
+        await transaction.execute(
+            insert(tables.tokens).values(self._row(connection, row.token_seq, token, received_at))
+        )
+        await transaction.execute(
+            delete(tables.tokens).where(_of(connection, tables.tokens.c.seq <= row.token_seq - _KEPT))
+        )
+        await transaction.execute(delete(tables.intents).where(tables.intents.c.connection_id == connection.id))
+        return StoredToken(row.token_seq, token, received_at)
+
+    async def use(self, connection: StoredConnection, seq: int) -> None:
+        """Its access token opened something, so whatever it was made from is spent, and forgotten.
+
+        To ask with a spent refresh token would look like a theft to some providers, and end the new one too.
+        """
+        columns = tables.tokens.c
+        used = update(tables.tokens).where(_of(connection, columns.seq == seq), columns.state == "unused")
+        async with self._database.writing() as transaction:
+            if (await transaction.execute(used.values(state="used"))).rowcount:
+                await transaction.execute(delete(tables.tokens).where(_of(connection, columns.seq < seq)))
+
+    async def reject(self, connection: StoredConnection, seq: int) -> None:
+        """The provider refused its refresh token."""
+        rejected = update(tables.tokens).where(_of(connection, tables.tokens.c.seq == seq)).values(state="rejected")
+        async with self._database.writing() as transaction:
+            await transaction.execute(rejected)
+
+    async def suspect(
+        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None
+    ) -> Suspicion:
+        """The provider refused all there is; ends the intent. Counts those of its provider refused ``since``."""
+        columns = tables.connections.c
+        async with self._database.writing() as transaction:
+            refused = update(tables.connections).where(is_(connection)).values(refused_at=at)
+            found = await transaction.execute(refused.returning(columns.suspect_since, columns.credentials_version))
+            row = found.one_or_none()
+            if row is None:
+                not_found("The connection is gone.")
+            _refuse_older(version, row.credentials_version)
+            began: datetime = row.suspect_since or at
+            await transaction.execute(update(tables.connections).where(is_(connection)).values(suspect_since=began))
+            of_provider = select(func.count()).where(columns.provider == connection.provider)
+            suspects = await transaction.scalar(of_provider.where(columns.refused_at >= since))
+            total = await transaction.scalar(of_provider)
+            await transaction.execute(delete(tables.intents).where(tables.intents.c.connection_id == connection.id))
+        return Suspicion(began, suspects or 0, total or 0)
+
+    async def spool(
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int
+    ) -> None:
+        """Keep a token that cannot be appended now in a sealed file of this host."""
+        await asyncio.to_thread(self._spool.put, connection, token, received_at, version)
+
+    async def unspool(self) -> None:
+        """Append every token that this host had to spool."""
+        for spooled in await asyncio.to_thread(lambda: list(self._spool.waiting())):
+            await self._put_in(spooled)
+
+    async def _put_in(self, spooled: Spooled) -> None:
+        """Append a spooled token, unless a crash came between that and the end of its file the last time."""
+        found = select(tables.connections).where(tables.connections.c.id == spooled.connection_id)
+        async with self._database.reading() as transaction:
+            row = (await transaction.execute(found)).one_or_none()
+        if row is not None and row.tenant == spooled.tenant:
+            await self._put_into(self._vault.connection(row), spooled)
+        await asyncio.to_thread(self._spool.done, spooled)
+
+    async def _put_into(self, connection: StoredConnection, spooled: Spooled) -> None:
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(_newest_first(connection))).all()
+        if any(self._token(connection, row).token.value == spooled.token.value for row in rows):
+            return
+        try:
+            await self.append(connection, spooled.token, spooled.received_at, spooled.version)
+        except Problem as problem:
+            if problem.code not in ("not_found", "conflict"):
+                raise
+
+    async def unsettled(self, overdue_at: datetime | None, limit: int) -> Sequence[StoredConnection]:
+        """Connections whose intent is overdue (or, for None, that have one at all), the oldest first."""
+        table = tables.intents
+        query = select(tables.connections).join(table).order_by(table.c.started_at)
+        if overdue_at is not None:
+            query = query.where(table.c.deadline <= overdue_at)
+        return await self._connections(query, limit)
+
+    async def idle(self, received_before: datetime, limit: int) -> Sequence[StoredConnection]:
+        """Connections in use whose newest token was received before that, and can be refreshed."""
+        columns, token = tables.connections.c, tables.tokens.c
+        newest = (token.connection_id == columns.id) & (token.seq == columns.token_seq)
+        query = (
+            select(tables.connections)
+            .join(tables.tokens, newest)
+            .where(token.received_at < received_before, token.sealed_refresh_token.is_not(None))
+            .where(columns.status.in_(_IN_USE), columns.refused_at.is_(None))
+            .order_by(token.received_at)
+        )
+        return await self._connections(query, limit)
+
+    async def suspects(self, refused_before: datetime, limit: int) -> Sequence[StoredConnection]:
+        """Connections in use whose credentials were refused, last before that."""
+        columns = tables.connections.c
+        query = select(tables.connections).where(columns.refused_at < refused_before, columns.status.in_(_IN_USE))
+        return await self._connections(query.order_by(columns.refused_at), limit)
+
+    async def open_intents(self) -> int:
+        """How many connections have one."""
+        async with self._database.reading() as transaction:
+            return await transaction.scalar(select(func.count()).select_from(tables.intents)) or 0
+
+    async def _connections(self, query: Select[Any], limit: int) -> Sequence[StoredConnection]:
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query.limit(limit))).all()
+        return [self._vault.connection(row) for row in rows]
+
+    def _row(
+        self, connection: StoredConnection, seq: int, token: AccessToken, received_at: datetime
+    ) -> Mapping[str, Any]:
+        refresh = token.refresh_token
+        return {
+            "connection_id": connection.id,
+            "seq": seq,
+            "sealed_value": self._vault.seal(connection, f"tokens.{seq}.value", token.value),
+            "sealed_refresh_token": (
+                None if refresh is None else self._vault.seal(connection, f"tokens.{seq}.refresh_token", refresh)
+            ),
+            "scopes": tuple(sorted(token.scopes)),
+            "expires_at": token.expires_at,
+            "received_at": received_at,
+            "state": "unused",
+        }
+
+    def _token(self, connection: StoredConnection, row: Row[Any]) -> StoredToken:
+        refresh = row.sealed_refresh_token
+        token = AccessToken(
+            value=self._vault.open(connection, f"tokens.{row.seq}.value", row.sealed_value),
+            expires_at=row.expires_at,
+            refresh_token=(
+                None if refresh is None else self._vault.open(connection, f"tokens.{row.seq}.refresh_token", refresh)
+            ),
+            scopes=frozenset(row.scopes),
+        )
+        return StoredToken(row.seq, token, row.received_at, row.state)
+
+
+def is_(connection: StoredConnection) -> ColumnElement[bool]:
+    """That row of the connections: its tenant is what its secrets are bound to."""
+    return (tables.connections.c.id == connection.id) & (tables.connections.c.tenant == connection.tenant)
+
+
+def _of(connection: StoredConnection, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return (tables.tokens.c.connection_id == connection.id) & which
+
+
+def _newest_first(connection: StoredConnection) -> Select[Any]:
+    columns = tables.tokens.c
+    return select(tables.tokens).where(columns.connection_id == connection.id).order_by(columns.seq.desc())
+
+
+def _refuse_older(version: int | None, current: int) -> None:
+    if version is not None and version != current:
+        raise Problem("conflict", "The connection's credentials were replaced meanwhile.")
+
+
+async def _lock(transaction: AsyncConnection, connection: StoredConnection) -> None:
+    query = select(tables.connections.c.id).where(is_(connection)).with_for_update()
+    if await transaction.scalar(query) is None:
+        not_found("The connection is gone.")

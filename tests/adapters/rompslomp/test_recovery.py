@@ -1,0 +1,181 @@
+"""What a process that died left behind is settled by the next one, before its first request; and what nobody uses."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from adapters.rompslomp import ADAPTER
+from adapters.rompslomp.emulator import Emulator, Switches
+from gateway.app import Polder, build
+from gateway.contract.emulator import Fault
+from gateway.contract.secret import Secret
+from gateway.engine.storage import Intent, StoredConnection
+from gateway.engine.tokens import Sweeper
+from gateway.engine.tokens.sweeper import AT_ONCE
+from gateway.settings import variable
+from tests.house import House, open_house
+
+PROVIDER = "rompslomp"
+
+
+@pytest.fixture(params=["immediate", "on_use"])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    def make(clock: object) -> Emulator:
+        return Emulator(clock, switches=Switches(refresh_rotation=request.param))  # type: ignore[arg-type]  # a clock
+
+    async with open_house(tmp_path, adapters={PROVIDER: ADAPTER}, emulators={PROVIDER: make}) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def another_process(house: House) -> AsyncIterator[Polder]:
+    """A second Polder on the same home, in front of the same provider."""
+    emulator = house.emulator(PROVIDER)
+    polder = await build(
+        house.polder.settings,
+        clock=house.clock,
+        adapters={PROVIDER: ADAPTER},
+        transport_for=lambda origin: httpx2.ASGITransport(emulator),
+        environment={variable(ADAPTER, name): text for name, text in emulator.operator_settings().items()},
+    )
+    try:
+        yield polder
+    finally:
+        await polder.close()
+
+
+async def connected(house: House) -> StoredConnection:
+    emulator = house.emulator(PROVIDER)
+    assert isinstance(emulator, Emulator)
+    id = await house.connect(PROVIDER, credentials=emulator.oauth_credentials(), company_id=emulator.company_id)
+    found = await house.polder.storage.connections.find(id)
+    assert found is not None
+    return found
+
+
+def refreshes(house: House) -> int:
+    return sum(b"grant_type=refresh_token" in seen.body for seen in house.emulator(PROVIDER).journal)
+
+
+def intent(house: House) -> Intent:
+    now = house.clock.now()
+    return Intent("dead", now, now + timedelta(seconds=35))
+
+
+async def test_a_start_settles_what_was_under_way_before_the_first_request(house: House) -> None:
+    connection = await connected(house)
+    await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
+    async with another_process(house) as polder:
+        await polder.start()
+        journal = await polder.storage.tokens.journal(connection)
+    assert journal.intent is None
+    assert refreshes(house) == 1
+    answer = await house.client.get(f"/v1/connections/{connection.id}/contacts")
+    assert answer.status_code == 200, "this process too finds the newer token"
+
+
+async def test_a_start_settles_more_than_may_be_begun_at_once(house: House) -> None:
+    connections = [await connected(house) for _ in range(AT_ONCE + 5)]
+    for connection in connections:
+        await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
+    async with another_process(house) as polder:
+        await polder.start()
+        assert await polder.storage.tokens.open_intents() == 0
+    assert refreshes(house) == AT_ONCE + 5
+
+
+async def test_a_start_reads_the_spool(house: House) -> None:
+    connection = await connected(house)
+    tokens = house.polder.storage.tokens
+    newest = await tokens.newest(connection)
+    assert newest is not None
+    received = replace(newest.token, value=Secret("received"))
+    await tokens.spool(connection, received, house.clock.now(), (await tokens.journal(connection)).version)
+    async with another_process(house) as polder:
+        await polder.start()
+        after = await polder.storage.tokens.newest(connection)
+    assert after is not None
+    assert after.token == received
+
+
+async def test_a_start_in_front_of_a_dead_provider_is_a_start_all_the_same(house: House) -> None:
+    connection = await connected(house)
+    await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
+    house.emulator(PROVIDER).fail(Fault("status", status=503), times=100)
+    async with another_process(house) as polder:
+        await polder.start()
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(polder.asgi), base_url="http://polder.test"
+        ) as any_:
+            assert (await any_.get("/readyz")).status_code == 200
+    assert (await house.polder.storage.tokens.journal(connection)).intent is not None, "it is left for the next round"
+
+
+def sweeper(house: House) -> Sweeper:
+    return house.polder.engine.sweeper
+
+
+async def test_a_round_settles_what_was_left_open(house: House) -> None:
+    connection = await connected(house)
+    await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
+    await sweeper(house).round()
+    assert refreshes(house) == 0, "until its deadline it may be somebody's who lives"
+    house.clock.advance(36)
+    await sweeper(house).round()
+    assert refreshes(house) == 1
+    assert (await house.polder.storage.tokens.journal(connection)).intent is None
+
+
+async def test_a_connection_that_nobody_uses_for_a_week_is_kept_alive(house: House) -> None:
+    await connected(house)
+    for _ in range(3):
+        house.clock.advance(timedelta(days=6).total_seconds())
+        await sweeper(house).round()
+    assert refreshes(house) == 1
+    house.clock.advance(timedelta(days=8).total_seconds())
+    await sweeper(house).round()
+    assert refreshes(house) == 2
+
+
+async def test_a_round_in_front_of_a_dead_provider_ends_and_the_next_comes_later(house: House) -> None:
+    await connected(house)
+    house.clock.advance(timedelta(days=8).total_seconds())
+    house.emulator(PROVIDER).fail(Fault("status", status=503), times=100)
+    await sweeper(house).round()
+    asked = refreshes(house)
+    assert asked == 4
+    await sweeper(house).round()
+    assert refreshes(house) == asked
+    house.emulator(PROVIDER).heal()
+    house.clock.advance(61)
+    await sweeper(house).round()
+    assert refreshes(house) == asked + 1
+
+
+async def test_the_whole_is_ready_until_it_is_about_to_stop(house: House) -> None:
+    connection = await connected(house)
+    house.clock.advance(3 * 3600)
+    house.polder.drain()
+    anonymous = await house.anonymous()
+    assert (await anonymous.get("/readyz")).status_code == 503
+    answer = await house.client.get(f"/v1/connections/{connection.id}/contacts", headers={"cache-control": "no-cache"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert refreshes(house) == 0
+
+
+async def test_a_connection_that_was_refused_but_not_given_up_is_asked_for_again_after_a_while(house: House) -> None:
+    connection = await connected(house)
+    tokens, now = house.polder.storage.tokens, house.clock.now()
+    await tokens.suspect(connection, now, since=now, version=None)
+    house.clock.advance(299)
+    await sweeper(house).round()
+    assert refreshes(house) == 0
+    house.clock.advance(2)
+    await sweeper(house).round()
+    assert refreshes(house) == 1
+    assert (await tokens.journal(connection)).suspect_since is None

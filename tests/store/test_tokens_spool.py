@@ -1,0 +1,135 @@
+"""A token that the database does not take waits in a sealed file until it does."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.contract.errors import Problem
+from gateway.store.seal import KeyRing, generate_key
+from gateway.store.sql import SqlStorage
+from tests.store.making import NOON, connection, later, refused, secrets, token
+
+pytestmark = pytest.mark.anyio
+
+CANARY = "canary-9fLwQz7Rk2"
+
+
+@pytest.fixture
+async def kept(storage: SqlStorage) -> SqlStorage:
+    await storage.connections.add(connection(), None)
+    await storage.tokens.append(connection(), token("old", refresh="old"), NOON)
+    return storage
+
+
+def files(home: Path) -> list[Path]:
+    return sorted((home / "spool").glob("*"))
+
+
+async def test_a_spooled_token_is_the_newest_once_the_journal_is_read(kept: SqlStorage, home: Path) -> None:
+    received = token("spooled", refresh="r", expires_at=later(60))
+    await kept.tokens.spool(connection(), received, later(1), 0)
+    assert len(files(home)) == 1
+    journal = await kept.tokens.journal(connection())
+    assert [row.token for row in journal.tokens] == [received, token("old", refresh="old")]
+    assert journal.tokens[0].received_at == later(1)
+    assert files(home) == []
+
+
+async def test_a_token_that_is_in_the_journal_already_is_not_put_in_again(kept: SqlStorage, home: Path) -> None:
+    """A crash came between the commit and the end of the file: by now there may be a newer token."""
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    (file,) = files(home)
+    content = file.read_bytes()
+    await kept.tokens.unspool()
+    newer = await kept.tokens.append(connection(), token("newer"), later(2))
+    file.write_bytes(content)
+    await kept.tokens.unspool()
+    assert await kept.tokens.newest(connection()) == newer
+    assert files(home) == []
+
+
+async def test_a_start_reads_the_spool_of_all_connections(
+    kept: SqlStorage, opened: Callable[[str], SqlStorage], url: str, home: Path
+) -> None:
+    await kept.connections.add(connection("con_2"), None)
+    for name in ("con_1", "con_2"):
+        await kept.tokens.spool(connection(name), token(f"of {name}"), later(1), 0)
+    await kept.close()
+    again = opened(url)
+    await again.tokens.unspool()
+    for name in ("con_1", "con_2"):
+        newest = await again.tokens.newest(connection(name))
+        assert newest is not None
+        assert newest.token == token(f"of {name}")
+    assert files(home) == []
+
+
+async def test_it_ends_the_intent_and_the_suspicion_as_any_token_does(kept: SqlStorage) -> None:
+    await kept.tokens.suspect(connection(), NOON, since=NOON, version=0)
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    journal = await kept.tokens.journal(connection())
+    assert (journal.intent, journal.suspect_since, journal.refused_at) == (None, None, None)
+
+
+async def test_what_belongs_to_replaced_credentials_or_to_nobody_is_thrown_away(kept: SqlStorage, home: Path) -> None:
+    await kept.tokens.spool(connection(), token("too late"), later(1), 0)
+    await kept.connections.replace_credentials(connection(), secrets(token="new"))
+    await kept.connections.add(connection("con_2"), None)
+    await kept.tokens.spool(connection("con_2"), token("of nobody"), later(1), 0)
+    await kept.connections.destroy(connection("con_2"))
+    await kept.tokens.unspool()
+    assert await kept.tokens.newest(connection()) is None
+    assert files(home) == []
+
+
+async def test_no_secret_is_in_the_file_and_only_its_owner_reads_it(kept: SqlStorage, home: Path) -> None:
+    await kept.tokens.spool(connection(), token(CANARY, refresh=CANARY), later(1), 0)
+    (file,) = files(home)
+    assert b"con_1" in file.read_bytes(), "the search itself must find what is there"
+    assert CANARY.encode() not in file.read_bytes()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+async def test_a_file_that_does_not_open_is_left_for_whoever_has_the_key(
+    kept: SqlStorage, opened: Callable[..., SqlStorage], url: str, home: Path, ring: KeyRing
+) -> None:
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    stranger = opened(url, KeyRing.parse(generate_key(), environment="test"))
+    await stranger.tokens.unspool()
+    assert len(files(home)) == 1
+    await opened(url, ring).tokens.unspool()
+    assert files(home) == []
+
+
+async def test_a_half_written_file_is_no_token(kept: SqlStorage, home: Path) -> None:
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    (file,) = files(home)
+    (home / "spool" / "con_1.cut.token").write_bytes(file.read_bytes()[:40])
+    (home / "spool" / "con_1.never-renamed.draft").write_bytes(b"{")
+    await kept.tokens.unspool()
+    newest = await kept.tokens.newest(connection())
+    assert newest is not None
+    assert newest.token == token("spooled")
+
+
+async def test_a_disk_that_takes_no_file_is_told(kept: SqlStorage, home: Path) -> None:
+    home.mkdir()
+    (home / "spool").write_text("a file where a folder should be")
+    with refused("storage_unavailable"):
+        await kept.tokens.spool(connection(), token(), NOON, 0)
+
+
+async def test_a_file_moved_to_another_connection_does_not_open_there(kept: SqlStorage, home: Path) -> None:
+    await kept.connections.add(connection("con_2"), None)
+    await kept.tokens.spool(connection(), token("of con_1"), later(1), 0)
+    (file,) = files(home)
+    text = file.read_text().replace('"con_1"', '"con_2"')
+    file.with_name("con_2.moved.token").write_text(text)
+    file.unlink()
+    await kept.tokens.unspool()
+    with pytest.raises(Problem, match="not_found"):
+        await kept.tokens.journal(connection("con_3"))
+    assert await kept.tokens.newest(connection("con_2")) is None
