@@ -44,7 +44,7 @@ from gateway.contract.models import (
     ProductDraft,
     VatCode,
 )
-from gateway.contract.paging import Page, PageNumber, Slice, Window
+from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.upstream import Facts, Query, Request, Upstream, path_of
 
 PAGE_CAP = 100
@@ -113,13 +113,13 @@ def _query(listing: Listing, names: Mapping[str, str], choices: Choices) -> list
     return [*query, *((INCLUDES[name], "true") for name in sorted(listing.include) if name in INCLUDES)]
 
 
-def _since(sent: Sent, **filters: str | None) -> Listing:
+def _since(sent: Sent, **filters: str | None) -> Mapping[str, str]:
     """What was made since a write was sent, and has what else is said; by its reference alone where it has one."""
     if filters.get("external_ref"):
-        return Listing(Window(0, PAGE_CAP), {"external_ref": filters["external_ref"] or ""})
+        return {"external_ref": filters["external_ref"] or ""}
     given = {name: text for name, text in filters.items() if text is not None}
     changed = (sent.at - CLOCKS).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Listing(Window(0, PAGE_CAP), {**given, "updated_since": changed})
+    return {**given, "updated_since": changed}
 
 
 class MemoryContacts(Contacts):
@@ -151,8 +151,8 @@ class MemoryContacts(Contacts):
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         assert isinstance(sent.draft, ContactDraft)
-        found = await self.list(up, _since(sent, external_ref=sent.draft.external_ref))
-        return Traces([one for one in found.items if is_contact(one.item, sent.draft)])
+        found = await self.whole(up, _since(sent, external_ref=sent.draft.external_ref))
+        return Traces([one for one in found if is_contact(one.item, sent.draft)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         before = await ask(up, "GET", "contacts", id)
@@ -188,8 +188,8 @@ class MemoryProducts(Products):
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
         assert isinstance(sent.draft, ProductDraft)
-        found = await self.list(up, _since(sent, external_ref=sent.draft.external_ref, code=sent.draft.code))
-        return Traces([one for one in found.items if is_product(one.item, sent.draft)])
+        found = await self.whole(up, _since(sent, external_ref=sent.draft.external_ref, code=sent.draft.code))
+        return Traces([one for one in found if is_product(one.item, sent.draft)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         before = await ask(up, "GET", "products", id)
@@ -267,8 +267,8 @@ class MemoryInvoices(Invoices):
         draft = sent.draft
         assert isinstance(draft, InvoiceDraft | CreditDraft)
         contact_id = draft.contact_id if isinstance(draft, InvoiceDraft) else None
-        found = await self.list(up, _since(sent, external_ref=draft.external_ref, contact_id=contact_id))
-        records = [await self.get(up, one.item.id) for one in found.items if is_new(one.item.created_at, sent.at)]
+        found = await self.whole(up, _since(sent, external_ref=draft.external_ref, contact_id=contact_id))
+        records = [await self.get(up, one.item.id) for one in found if is_new(one.item.created_at, sent.at)]
         if isinstance(draft, CreditDraft):
             return Traces([one for one in records if one.item.credits_invoice_id == sent.id])
         return Traces([one for one in records if _has_lines(one.item, draft)])
@@ -377,8 +377,7 @@ class MemoryPayments(Payments):
     async def _alike(self, up: Upstream, draft: PaymentDraft) -> Sequence[Record[Payment]]:
         settled = {"invoice_id": draft.allocations[0].invoice_id} if draft.allocations else {}
         day = {} if draft.paid_on is None else {"paid_from": draft.paid_on, "paid_to": draft.paid_on}
-        found = await self.list(up, Listing(Window(0, 10 * PAGE_CAP), {**settled, **day}))
-        return [one for one in found.items if is_payment(one.item, draft)]
+        return [one for one in await self.whole(up, {**settled, **day}) if is_payment(one.item, draft)]
 
     async def delete(self, up: Upstream, id: str) -> None:
         await ask(up, "DELETE", "payments", id)

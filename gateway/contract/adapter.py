@@ -84,6 +84,10 @@ def absent(verb: VerbT) -> VerbT:
     return verb
 
 
+WHOLE_PAGE = 100
+"""The window in which a list is read to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A create (or credit) that went out and whose answer never came, as evidence of what to look for.
@@ -174,6 +178,15 @@ class Resource(Generic[ItemT, DraftT]):
         """
         del up, sent
         return None
+
+    async def whole(self, up: Upstream, filters: Mapping[str, FilterValue]) -> Sequence[Record[ItemT]]:
+        """Every record of a list to its end: whoever looks for one must not stop at the first page."""
+        found: list[Record[ItemT]] = []
+        while True:
+            page = await self.list(up, Listing(Window(len(found), WHOLE_PAGE), filters))
+            found += page.items
+            if not page.more or not page.items:
+                return found
 
     def can(self, verb: str) -> bool:
         """Whether this system overrides a verb."""

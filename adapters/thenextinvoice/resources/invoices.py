@@ -19,13 +19,11 @@ from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Trac
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts
-from gateway.contract.paging import Page, Window
+from gateway.contract.paging import Page
 from gateway.contract.upstream import Upstream
 
 TRIES = 5
 """How many deleted invoices of one creation token are stepped over."""
-MOST_NOTES = 100
-"""How many credit notes of one customer, of two days, are looked through for one of unknown fate."""
 HELD_ELSEWHERE = frozenset({"external_ref"})
 
 
@@ -203,7 +201,9 @@ class SalesInvoices(Invoices):
         if standing.payment_status != "credited":
             return Traces([])
         original = await told(up, sheet, standing)
-        notes = [await self.get(up, id) for id in await _credit_notes(up, original, sent.at)]
+        found = [one.item for one in await self.whole(up, _credit_notes(original, sent.at))]
+        alike = [one.id for one in found if one.totals.gross == original.item.totals.gross]
+        notes = [note for note in [await self.get(up, id) for id in alike] if note.item.document_type == "credit_note"]
         for note in notes:
             note.item.credits_invoice_id = original.item.id
         return Traces(notes)
@@ -215,15 +215,13 @@ class SalesInvoices(Invoices):
         return await _file(up, id, "ubl", "application/xml", b"<")
 
 
-async def _credit_notes(up: Upstream, original: Record[Invoice], at: datetime) -> Sequence[str]:
-    """The credit notes to an invoice's customer, of its amount, since it was credited: nothing ties them to it."""
+def _credit_notes(original: Record[Invoice], at: datetime) -> Mapping[str, str | date]:
+    """Filters for the credit notes to an invoice's customer since it was credited: nothing else ties them to it."""
     filters: dict[str, str | date] = {"payment_status": "not_applicable", "document_status": "final"}
     filters["issued_from"] = (at - timedelta(days=1)).date()
     if original.item.contact_id is not None:
         filters["contact_id"] = original.item.contact_id
-    found = await list_invoices(up, Listing(Window(0, MOST_NOTES), filters))
-    notes = [one.item for one in found.items if one.item.document_type == "credit_note"]
-    return [note.id for note in notes if note.totals.gross == original.item.totals.gross]
+    return filters
 
 
 async def _customer(up: Upstream, id: str) -> Customer:
