@@ -1,5 +1,6 @@
 """The composition root: settings → store → engine → web. The only module that knows them all."""
 
+import asyncio
 import os
 import secrets
 import sys
@@ -96,9 +97,12 @@ class Polder:
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
         del app
         await self.start()
+        sweep = asyncio.create_task(self.engine.reconciling.run())
         try:
             yield
         finally:
+            sweep.cancel()
+            await asyncio.gather(sweep, return_exceptions=True)
             await self.close()
 
     async def create_key(
@@ -198,6 +202,7 @@ async def build(
         token=secrets.token_urlsafe,
         generations=generations,
         owner=this_process(),
+        zombie=timedelta(seconds=settings.zombie_time),
     )
     return Polder(settings, clock, storage, engine, metrics, generations)
 

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["info", "warning", "error"] = "info"
     deadline: float = Field(default=30.0, gt=0, le=300, description="Seconds one request may take.")
+    zombie_time: float = Field(
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="Seconds after which a write whose answer never came, and that left no trace, counts as not done.",
+    )
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
 

@@ -1,7 +1,7 @@
 """What Memory Books can do, verb by verb: each says which of its endpoints does it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date
 from typing import Any, ClassVar
 
 from adapters.memory import wire
@@ -19,10 +19,13 @@ from gateway.contract.adapter import (
     Products,
     Record,
     Resource,
+    Sent,
+    Traces,
     VatCodes,
 )
 from gateway.contract.errors import Problem, malformed
 from gateway.contract.exact import Json
+from gateway.contract.likeness import CLOCKS, is_contact, is_new, is_payment, is_product, same_text
 from gateway.contract.models import (
     Change,
     Company,
@@ -110,6 +113,15 @@ def _query(listing: Listing, names: Mapping[str, str], choices: Choices) -> list
     return [*query, *((INCLUDES[name], "true") for name in sorted(listing.include) if name in INCLUDES)]
 
 
+def _since(sent: Sent, **filters: str | None) -> Mapping[str, str]:
+    """What was made since a write was sent, and has what else is said; by its reference alone where it has one."""
+    if filters.get("external_ref"):
+        return {"external_ref": filters["external_ref"] or ""}
+    given = {name: text for name, text in filters.items() if text is not None}
+    changed = (sent.at - CLOCKS).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {**given, "updated_since": changed}
+
+
 class MemoryContacts(Contacts):
     """``/contacts``. A PUT replaces the whole, so an update reads first and writes everything back."""
 
@@ -136,6 +148,11 @@ class MemoryContacts(Contacts):
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         given = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         return contacts.contact_of(await ask(up, "POST", "contacts", json=contacts.contact_body(given, {})))
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
+        assert isinstance(sent.draft, ContactDraft)
+        found = await self.whole(up, _since(sent, external_ref=sent.draft.external_ref))
+        return Traces([one for one in found if is_contact(one.item, sent.draft)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         before = await ask(up, "GET", "contacts", id)
@@ -168,6 +185,11 @@ class MemoryProducts(Products):
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
         return products.product_of(await ask(up, "POST", "products", json=products.product_body(draft.given(), {})))
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
+        assert isinstance(sent.draft, ProductDraft)
+        found = await self.whole(up, _since(sent, external_ref=sent.draft.external_ref, code=sent.draft.code))
+        return Traces([one for one in found if is_product(one.item, sent.draft)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         before = await ask(up, "GET", "products", id)
@@ -240,11 +262,31 @@ class MemoryInvoices(Invoices):
         body = invoices.credit_body(draft, up.today)
         return invoices.invoice_of(await ask(up, "POST", "invoices", id, "credit", json=body))
 
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
+        """By its reference, else by its customer and lines; a credit note by the invoice it credits."""
+        draft = sent.draft
+        assert isinstance(draft, InvoiceDraft | CreditDraft)
+        contact_id = draft.contact_id if isinstance(draft, InvoiceDraft) else None
+        found = await self.whole(up, _since(sent, external_ref=draft.external_ref, contact_id=contact_id))
+        records = [await self.get(up, one.item.id) for one in found if is_new(one.item.created_at, sent.at)]
+        if isinstance(draft, CreditDraft):
+            return Traces([one for one in records if one.item.credits_invoice_id == sent.id])
+        return Traces([one for one in records if _has_lines(one.item, draft)])
+
     async def pdf(self, up: Upstream, id: str) -> File:
         return await _file(up, id, "pdf", "application/pdf")
 
     async def ubl(self, up: Upstream, id: str) -> File:
         return await _file(up, id, "ubl", "application/xml")
+
+
+def _has_lines(invoice: Invoice, draft: InvoiceDraft) -> bool:
+    """Whether an invoice has the texts and quantities of a draft."""
+    there, asked = invoice.lines or [], draft.lines
+    pairs = zip(there, asked, strict=False)
+    return len(there) >= len(asked) and all(
+        same_text(one.description, other.description) and other.quantity in (None, one.quantity) for one, other in pairs
+    )
 
 
 async def _file(up: Upstream, id: str, kind: str, media_type: str) -> File:
@@ -314,7 +356,7 @@ class MemoryPayments(Payments):
     names: ClassVar[Mapping[str, str]] = {"invoice_id": "invoice", "paid_from": "dateFrom", "paid_to": "dateTo"}
     filters = frozenset(names)
     holds = payments.HOLDS
-    calls: ClassVar[Mapping[str, str]] = {"list": LIST_CALLS}
+    calls: ClassVar[Mapping[str, str]] = {"list": LIST_CALLS, "create": "2: which payments like it there are, and it"}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         return await page_of(up, "payments", payments.payment_of, listing, self.names)
@@ -323,7 +365,19 @@ class MemoryPayments(Payments):
         return payments.payment_of(await ask(up, "GET", "payments", id))
 
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+        up.note("there", " ".join(record.item.id for record in await self._alike(up, draft)))
         return payments.payment_of(await ask(up, "POST", "payments", json=payments.payment_body(draft, up.today)))
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
+        """Equal payments are nothing unusual, and no payment says when it was made: what was there is left out."""
+        assert isinstance(sent.draft, PaymentDraft)
+        there = sent.notes["there"].split()
+        return Traces([one for one in await self._alike(up, sent.draft) if one.item.id not in there])
+
+    async def _alike(self, up: Upstream, draft: PaymentDraft) -> Sequence[Record[Payment]]:
+        settled = {"invoice_id": draft.allocations[0].invoice_id} if draft.allocations else {}
+        day = {} if draft.paid_on is None else {"paid_from": draft.paid_on, "paid_to": draft.paid_on}
+        return [one for one in await self.whole(up, {**settled, **day}) if is_payment(one.item, draft)]
 
     async def delete(self, up: Upstream, id: str) -> None:
         await ask(up, "DELETE", "payments", id)

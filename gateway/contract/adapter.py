@@ -7,7 +7,7 @@ so; a system's *policy* is never enforced for it.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from gateway.contract.auth import CredentialKind
@@ -32,7 +32,7 @@ from gateway.contract.models import (
 )
 from gateway.contract.models.base import Resource as Model
 from gateway.contract.paging import Page, Window
-from gateway.contract.upstream import Facts, Reply, Upstream
+from gateway.contract.upstream import Facts, Reply, Request, Upstream
 
 ItemT = TypeVar("ItemT", bound=Model)
 DraftT = TypeVar("DraftT", bound=Draft)
@@ -84,6 +84,38 @@ def absent(verb: VerbT) -> VerbT:
     return verb
 
 
+WHOLE_PAGE = 100
+"""The window in which a list is read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A create (or credit) that went out and whose answer never came, as evidence of what to look for.
+
+    ``request`` is its first write, exactly as it was sent; ``notes`` what the adapter noted before it
+    (``Upstream.note``); ``id`` the system's id of the record it follows from, null for a plain create.
+    ``Upstream.creation_key`` is the one it was sent with.
+    """
+
+    verb: str
+    id: str | None
+    draft: Draft
+    request: Request
+    notes: Mapping[str, str]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Traces(Generic[ItemT]):
+    """The records that such a write may have made. ``certain`` where they carry something that only this write had.
+
+    Where they are merely alike and new, Polder leaves out those it knows to be another write's.
+    """
+
+    records: Sequence[Record[ItemT]]
+    certain: bool = False
+
+
 class Resource(Generic[ItemT, DraftT]):
     """One resource of one system. Duties of every verb an adapter overrides:
 
@@ -106,7 +138,7 @@ class Resource(Generic[ItemT, DraftT]):
     Where a record says null, the kept value is told; an update is given it, unless the caller named another.
     """
     repeatable: ClassVar[frozenset[str]] = frozenset()
-    """Verbs that this system carries out once however often they are sent, because it recognises ``creation_key``."""
+    """Verbs that happen once however often they are sent, because the system refuses or recognises a repeat."""
     calls: ClassVar[Mapping[str, str]] = {}
     """What a verb costs upstream, in words, where it is not one call."""
     limits: ClassVar[Mapping[str, str]] = {}
@@ -136,6 +168,25 @@ class Resource(Generic[ItemT, DraftT]):
     async def delete(self, up: Upstream, id: str) -> None:
         """Delete it, so that get answers ``not_found``."""
         raise NotImplementedError
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[ItemT] | None:
+        """What a write of unknown fate made; no records where it did not happen (yet), None where nothing can tell.
+
+        Asked over and again until it is certain, also long after: only what can have come of this very write is a
+        trace, and each record is whole, as ``get`` answers it. Updates, deletes and finalizing need no such help: the
+        record itself tells.
+        """
+        del up, sent
+        return None
+
+    async def whole(self, up: Upstream, filters: Mapping[str, FilterValue]) -> Sequence[Record[ItemT]]:
+        """Every record of a list to its end: whoever looks for one must not stop at the first page."""
+        found: list[Record[ItemT]] = []
+        while True:
+            page = await self.list(up, Listing(Window(len(found), WHOLE_PAGE), filters))
+            found += page.items
+            if not page.more or not page.items:
+                return found
 
     def can(self, verb: str) -> bool:
         """Whether this system overrides a verb."""

@@ -141,6 +141,12 @@ class Upstream(Protocol):
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """A slow-changing fact of this connection (its VAT codes): loaded every few minutes at most, or now."""
 
+    def note(self, name: str, value: str) -> None:
+        """Remember something beside the write that comes next, such as what was there before it.
+
+        It is kept durably before the write leaves, and handed to ``Resource.find_written`` where its fate is unknown.
+        """
+
     def unsupported(self, pointer: str, reason: str) -> None:
         """Say that the system cannot hold what stands at a pointer.
 

@@ -1,37 +1,53 @@
-"""The same write, sent again: `Idempotency-Key` (contract §6).
+"""A write happens once (contract §6), whatever is lost on the way and whoever dies.
 
-An attempt is claimed before anything is sent, and settled with its answer. The same key and body get the first answer
-again; another body is refused, and so is a repeat while the first still runs. What surely was not sent, or was answered
-429, gives the key back. An attempt whose fate is unknown is carried out again only where the system itself recognises
-it by our creation key; elsewhere the caller is told the same again, rather than an invoice booked twice.
+Every attempt is claimed before anything is sent, marked as sending before the first byte leaves, and settled with its
+answer. The same key and body get the first answer again; another body is refused, and so is a repeat while the first
+still runs. What surely was not sent, or was answered 429, gives the key back. Where the fate is unknown Polder looks
+(``gateway.engine.reconciling``): first within the time of the caller who waits, then on a schedule. A repeat looks too
+before anything is sent again.
 """
 
-import base64
+import asyncio
+import contextlib
 import hashlib
+import random
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid5
 
 from gateway.contract.clock import Clock
-from gateway.contract.errors import FieldError, Problem, UpstreamFault
-from gateway.contract.exact import dumps, loads
+from gateway.contract.errors import FieldError, Problem
+from gateway.contract.exact import dumps
 from gateway.contract.models import instant_text
-from gateway.contract.secret import Secret
+from gateway.contract.upstream import Request
 from gateway.engine.call import Answer
+from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
+from gateway.engine.reconciling import Reconciling, in_doubt
 from gateway.engine.storage import Attempt, Attempts, AttemptState
 
 KEPT_FOR = timedelta(hours=72)
-ABANDONED_AFTER = timedelta(minutes=5)
-"""After which an attempt that never ended is taken for one whose process died, and its fate for unknown."""
+GRACE = timedelta(seconds=3)
+"""How long after its deadline an attempt may still be ended by its owner: to write down an answer. Should that take
+longer, nothing is lost: the look that comes then finds what was done."""
+LOOK_TIME = 1.0
+"""Seconds that must be left of a caller's time for a look to be worth beginning."""
+_CREATION = UUID("6b1f5a52-1d0e-4c55-9d0c-5a0f6a6f2c11")
+"""Namespace of creation keys made from idempotency keys."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _REPLAYED = {"Idempotency-Replayed": "true"}
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A write as its caller named it, and whether the system would recognise a repeat of it by itself."""
+    """A write and its key. ``repeatable``: the system itself sees to it that a repeat does nothing twice.
+
+    ``outlives``: its attempt is kept although its connection is deleted, as by this very write. ``made_up`` where the
+    caller gave no key: it is then told the one that was made for it. ``said`` is what is needed
+    of the call to tell later what came of it.
+    """
 
     tenant: str
     connection_id: str | None
@@ -39,10 +55,17 @@ class Named:
     key: str
     fingerprint: bytes
     repeatable: bool = False
+    made_up: bool = False
+    outlives: bool = False
+    said: Mapping[str, Any] = field(default_factory=dict)
 
     def id(self) -> bytes:
         """A digest of whose attempt it is."""
         return fingerprint_of(self.tenant, self.connection_id or "", self.operation, self.key)
+
+    def creation_key(self) -> UUID:
+        """The same for every repeat of it."""
+        return uuid5(_CREATION, f"{self.id().hex()}{self.fingerprint.hex()}")
 
 
 def fingerprint_of(*parts: str | bytes) -> bytes:
@@ -65,148 +88,217 @@ def key_of(header: str | None) -> str | None:
     return key
 
 
-class Idempotency:
-    """Sees to it that a named write happens once."""
+class Run:
+    """One carrying out of a named write, by one owner."""
 
-    def __init__(self, attempts: Attempts, clock: Clock) -> None:
+    def __init__(self, attempts: Attempts, clock: Clock, named: Named, attempt: Attempt) -> None:
         self._attempts = attempts
         self._clock = clock
+        self._named = named
+        self.attempt = attempt
+        self.creation_key = named.creation_key()
 
-    async def once(self, named: Named, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def sending(self, request: Request, notes: Mapping[str, str], creation_key: UUID) -> None:
+        """The first byte is about to leave: write down, durably, what to look for should no answer come.
+
+        Raises ``idempotency_in_progress`` where another owner took over, who must have thought this one dead.
+        """
+        evidence = Evidence(self._named.said, creation_key, request, notes)
+        sending = replace(self.attempt, state="sending", sent_at=self._clock.now(), evidence=evidence.sealed())
+        if not await self._attempts.replace(self.attempt, sending):
+            raise _in_progress()
+        self.attempt = sending
+
+    async def settle(self, state: AttemptState, **fields: Any) -> bool:
+        """Write down how it ended; False where another owner did so."""
+        over = {"resolved_at": self._clock.now(), "next_check_at": None, "evidence": None}
+        ended = replace(self.attempt, state=state, **{**over, **fields})
+        settled = await self._attempts.replace(self.attempt, ended)
+        self.attempt = ended
+        return settled
+
+    async def release(self) -> None:
+        """Give the key back."""
+        await self._attempts.release(self.attempt)
+
+
+Work = Callable[[Run], Awaitable[Answer]]
+
+
+class Idempotency:
+    """Sees to it that a write happens once."""
+
+    def __init__(self, attempts: Attempts, clock: Clock, reconciling: Reconciling, rng: random.Random) -> None:
+        self._attempts = attempts
+        self._clock = clock
+        self._reconciling = reconciling
+        self._random = rng
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """The process is about to end: nobody waits any longer to find something out here; the sweep does it."""
+        self._draining.set()
+
+    def made_up_key(self) -> str:
+        """A key for a write whose caller gave none."""
+        return f"polder-{self._random.getrandbits(128):032x}"
+
+    async def once(self, named: Named, work: Work, deadline: float) -> Answer:
         """Do the work, or give the answer it had before. Raises ``Problem`` as the work does, or did."""
+        if not named.made_up:
+            return await self._once(named, work, deadline)
+        header = {"Idempotency-Key": named.key}
+        try:
+            answer = await self._once(named, work, deadline)
+        except Problem as problem:
+            problem.headers = {**problem.headers, **header}
+            raise
+        return replace(answer, headers={**answer.headers, **header})
+
+    async def _once(self, named: Named, work: Work, deadline: float) -> Answer:
         now = self._clock.now()
+        left = timedelta(seconds=max(0.0, deadline - self._clock.monotonic()))
         attempt = Attempt(
             id=named.id(),
             tenant=named.tenant,
-            connection_id=named.connection_id,
+            connection_id=None if named.outlives else named.connection_id,
             operation=named.operation,
             key=named.key,
             fingerprint=named.fingerprint,
-            state="in_progress",
+            run=f"{self._random.getrandbits(128):032x}",
+            state="claimed",
             created_at=now,
+            next_check_at=now + left + GRACE,
         )
         before = await self._attempts.claim(attempt, forget_before=now - KEPT_FOR)
         if before is not None:
-            answer = await self._answer_again(named, attempt, before)
+            answer = await self._answer_again(named, attempt, before, deadline)
             if answer is not None:
                 return answer
-        return await self._carry_out(attempt, work)
+        return await self._carry_out(Run(self._attempts, self._clock, named, attempt), work, deadline)
 
-    async def _answer_again(self, named: Named, attempt: Attempt, before: Attempt) -> Answer | None:
-        """The answer of an earlier attempt; None where this one may be carried out in its place."""
-        if before.fingerprint != named.fingerprint:
-            raise Problem("idempotency_mismatch", "This idempotency key was used for another body. Use a new key.")
-        state = before.state
-        if state == "in_progress" and before.created_at + ABANDONED_AFTER <= attempt.created_at:
-            state = "unknown"
-        if state == "in_progress":
-            raise Problem("idempotency_in_progress", "The first request of this key still runs.", retry_after=1)
-        if state == "unknown" and named.repeatable:
-            if await self._attempts.take_over(attempt, began=before.created_at):
+    async def replayed(self, named: Named) -> Answer | None:
+        """The answer an earlier attempt ended with; None where there is none. For what a success makes unreachable."""
+        before = await self._attempts.find(named.id())
+        if before is None or before.state != "applied" or before.created_at < self._clock.now() - KEPT_FOR:
+            return None
+        _refuse_other(named, before)
+        return None if before.answer is None else open_answer(before.answer, _REPLAYED)
+
+    async def _answer_again(self, named: Named, attempt: Attempt, before: Attempt, deadline: float) -> Answer | None:
+        """The answer of an earlier attempt; None where this one is carried out in its place."""
+        _refuse_other(named, before)
+        overdue = before.next_check_at is not None and before.next_check_at <= attempt.created_at
+        if before.state in ("claimed", "sending") and not overdue:
+            raise _in_progress()
+        if before.state in ("sending", "unknown"):
+            looked = await self._reconciling.look(before, deadline)
+            if looked is None:
+                raise _in_progress()
+            before = looked
+        if before.state in ("claimed", "not_executed") or (before.state == "unknown" and named.repeatable):
+            if await self._attempts.replace(before, attempt):
                 return None
-            raise Problem("idempotency_in_progress", "The first request of this key still runs.", retry_after=1)
-        if before.answer is None:
-            raise Problem(
-                "upstream_timeout",
-                "Polder stopped while it carried this out: nobody knows whether it happened. Look before you repeat.",
-                outcome="unknown",
-                headers=_REPLAYED,
-            )
-        return _read(before.answer)
+            raise _in_progress()
+        if before.answer is None or (before.state in ("unknown", "manual") and holds_problem(before.answer)):
+            raise in_doubt(before, self._clock.now(), _REPLAYED)
+        return open_answer(before.answer, _REPLAYED)
 
-    async def _carry_out(self, attempt: Attempt, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _carry_out(self, run: Run, work: Work, deadline: float) -> Answer:
         try:
-            answer = await work()
+            answer = await work(run)
         except Problem as problem:
-            if problem.outcome in (None, "not_sent") or problem.kind.status == 429:
-                await self._attempts.release(attempt.id)
-            else:
-                state: AttemptState = "unknown" if problem.outcome == "unknown" else "rejected"
-                if problem.outcome == "applied":
-                    state = "applied"
-                await self._settle(attempt, state, problem.kind.status, _write_problem(problem))
-            raise
+            if problem.outcome in (None, "not_sent"):
+                await run.release()
+                raise
+            if problem.outcome == "rejected":
+                with contextlib.suppress(Problem):  # as below
+                    await run.settle("rejected", status=problem.kind.status, answer=seal_problem(problem))
+                raise
+            return await self._found_out(run, problem, deadline)
         except Exception:
-            await self._settle(attempt, "unknown", 500, None)
+            with contextlib.suppress(Problem):  # as below
+                if run.attempt.state == "claimed":
+                    await run.release()
+                else:
+                    await self._doubt(run, None)
             raise
-        state = "applied" if answer.status < 400 else "rejected"
-        await self._settle(attempt, state, answer.status, _write(answer), _record_id(answer))
+        if answer.status == 429:  # the system's own, handed through: nothing was done
+            await run.release()
+            return answer
+        state: AttemptState = "applied" if answer.status < 400 else "rejected" if answer.status < 500 else "manual"
+        with contextlib.suppress(Problem):
+            # That it cannot be written down now is no reason to tell anything else than what happened. The next repeat
+            # of the key, or the sweep, finds the attempt still sending and looks.
+            await run.settle(state, status=answer.status, answer=seal_answer(answer), record_id=record_id_of(answer))
         return answer
 
-    async def _settle(
-        self, attempt: Attempt, state: AttemptState, status: int, answer: Secret | None, record_id: str | None = None
-    ) -> None:
-        settled = replace(
-            attempt, state=state, status=status, answer=answer, record_id=record_id, resolved_at=self._clock.now()
-        )
-        await self._attempts.settle(settled)
+    async def _doubt(self, run: Run, problem: Problem | None) -> Attempt:
+        """Nobody knows whether it happened: from here on Polder looks."""
+        attempt = self._reconciling.doubted(run.attempt, problem)
+        await self._attempts.replace(run.attempt, attempt)
+        return attempt
+
+    async def _found_out(self, run: Run, problem: Problem, deadline: float) -> Answer:
+        """What the write came to, if that shows while its caller can wait; else the problem, saying what is known."""
+        try:
+            attempt = await self._looked_for(run, problem, deadline)
+        except Problem:
+            raise problem from None  # nothing can be written down or read: what is known is told
+        if attempt.state == "applied" and attempt.answer is not None:
+            return open_answer(attempt.answer, {})
+        raise in_doubt(attempt, self._clock.now(), {}) from problem
+
+    async def _looked_for(self, run: Run, problem: Problem, deadline: float) -> Attempt:
+        attempt = await self._doubt(run, problem)
+        while attempt.state == "unknown" and attempt.next_check_at is not None:
+            wait = (attempt.next_check_at - self._clock.now()).total_seconds()
+            if self._clock.monotonic() + wait + LOOK_TIME > deadline:
+                break
+            if not await self._waited(max(0.0, wait)):
+                break
+            looked = await self._reconciling.look(attempt, deadline)
+            if looked is None:  # another node looks
+                break
+            attempt = looked
+        return attempt
+
+    async def _waited(self, seconds: float) -> bool:
+        """Wait; False where the process drains, without waiting any longer."""
+        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._draining.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        return not self._draining.is_set()
 
     async def tell(self, tenant: str, connection_id: str, key: str) -> bytes:
         """What became of a write, by its key: the body of an answer. Raises ``not_found``."""
+        now = self._clock.now()
         attempt = await self._attempts.newest(tenant, connection_id, key)
-        if attempt is None or attempt.created_at < self._clock.now() - KEPT_FOR:
+        if attempt is None or attempt.created_at < now - KEPT_FOR:
             raise Problem("not_found", "No write of this key is known; they are kept for 72 hours.")
-        resolved = attempt.resolved_at if attempt.state not in ("in_progress", "unknown") else None
+        under_way = attempt.state in ("claimed", "sending")
         return dumps(
             {
                 "key": attempt.key,
                 "operation": attempt.operation,
-                "state": attempt.state,
+                "state": "in_progress" if under_way else attempt.state,
                 "status": attempt.status,
                 "record_id": attempt.record_id,
                 "created_at": instant_text(attempt.created_at),
-                "resolved_at": None if resolved is None else instant_text(resolved),
-                "next_check_at": None,
+                "resolved_at": None if attempt.resolved_at is None else instant_text(attempt.resolved_at),
+                "next_check_at": None if attempt.next_check_at is None else instant_text(attempt.next_check_at),
             }
         )
 
 
-def _record_id(answer: Answer) -> str | None:
-    if answer.media_type != "application/json" or not answer.body:
-        return None
-    said = loads(answer.body)
-    id = said.get("id") if isinstance(said, dict) else None
-    return id if isinstance(id, str) else None
+def _refuse_other(named: Named, before: Attempt) -> None:
+    if before.fingerprint != named.fingerprint:
+        raise Problem("idempotency_mismatch", "This idempotency key was used for another body. Use a new key.")
 
 
-def _write(answer: Answer) -> Secret:
-    kept = {
-        "status": answer.status,
-        "media_type": answer.media_type,
-        "headers": dict(answer.headers),
-        "body": base64.b64encode(answer.body).decode(),
-    }
-    return Secret(dumps({"answer": kept}).decode())
-
-
-def _write_problem(problem: Problem) -> Secret:
-    kept = {
-        "code": problem.code,
-        "detail": problem.detail,
-        "errors": [asdict(error) for error in problem.errors],
-        "upstream": None if problem.upstream is None else asdict(problem.upstream),
-        "outcome": problem.outcome,
-        "retry_after": problem.retry_after,
-        "extra": dict(problem.extra),
-        "headers": dict(problem.headers),
-    }
-    return Secret(dumps({"problem": kept}).decode())
-
-
-def _read(kept: Secret) -> Answer:
-    """The answer as it was, saying that it is not new; a problem is raised again."""
-    said: dict[str, Any] = loads(kept.reveal())
-    if "problem" in said:
-        problem = said["problem"]
-        upstream = problem["upstream"]
-        raise Problem(
-            **{
-                **problem,
-                "errors": [FieldError(**error) for error in problem["errors"]],
-                "upstream": None if upstream is None else UpstreamFault(**upstream),
-                "headers": {**problem["headers"], **_REPLAYED},
-            }
-        )
-    answer = said["answer"]
-    body = base64.b64decode(answer["body"])
-    return Answer(answer["status"], body, answer["media_type"], {**answer["headers"], **_REPLAYED})
+def _in_progress() -> Problem:
+    return Problem("idempotency_in_progress", "The first request of this key still runs.", retry_after=1)

@@ -6,6 +6,8 @@ UpstreamOutcome = Literal["ok", "4xx", "429", "5xx", "timeout", "connect", "inva
 TokenOutcome = Literal["ok", "transient", "rejected", "unknown", "config_error", "lost_race"]
 Transition = Literal["suspect", "needs_reauth", "held"]
 """What refused credentials make of a connection; ``held`` where too many of its provider's are refused at once."""
+WriteResult = Literal["recovered", "not_executed", "manual", "duplicate"]
+HeldBack = Literal["breaker", "queue", "budget"]
 CacheResult = Literal["hit", "miss", "stale_error"]
 
 
@@ -27,6 +29,15 @@ class Observer(Protocol):
     def cache(self, resource: str, result: CacheResult) -> None:
         """The cache was asked."""
 
+    def doubted(self, operation: str) -> None:
+        """A write was sent and nobody knows its fate."""
+
+    def reconciled(self, operation: str, result: WriteResult) -> None:
+        """The fate of such a write was found out, or given up."""
+
+    def held_back(self, provider: str, reason: HeldBack) -> None:
+        """A call was not sent: the system is failing, too much waits already, or enough was repeated."""
+
 
 class Unobserved:
     """An observer that does not look."""
@@ -44,4 +55,13 @@ class Unobserved:
         """Nothing."""
 
     def cache(self, resource: str, result: CacheResult) -> None:
+        """Nothing."""
+
+    def doubted(self, operation: str) -> None:
+        """Nothing."""
+
+    def reconciled(self, operation: str, result: WriteResult) -> None:
+        """Nothing."""
+
+    def held_back(self, provider: str, reason: HeldBack) -> None:
         """Nothing."""

@@ -6,10 +6,11 @@ caller → connection → capability → query → scopes → (cache | write) �
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from gateway.contract.adapter import Resource
 from gateway.contract.auth import AccessToken, CredentialKind
@@ -29,23 +30,23 @@ from gateway.engine.cursors import Cursors
 from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
-from gateway.engine.idempotency import Idempotency, Named, fingerprint_of, key_of
+from gateway.engine.idempotency import Idempotency, Named, Run, fingerprint_of, key_of
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
+from gateway.engine.looking import Looking
 from gateway.engine.observe import Observer
 from gateway.engine.permit import missing_scope, permit_caller, permit_use, resource_for, scope_missing
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
+from gateway.engine.reconciling import ZOMBIE, Reconciling
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of, list_json, model_json
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
-from gateway.engine.upstream import Outbound, TokenSource, Way
+from gateway.engine.upstream import BeforeWrite, Outbound, TokenSource, Way
 from gateway.engine.writing import Writer
 
-_CREATION = UUID("6b1f5a52-1d0e-4c55-9d0c-5a0f6a6f2c11")
-"""Namespace of creation keys made from idempotency keys."""
 TRIAL_WAIT = 30.0
 
 
@@ -79,6 +80,7 @@ class Engine:
         token: Callable[[], str],
         generations: Generations,
         owner: Owner,
+        zombie: timedelta = ZOMBIE,
     ) -> None:
         self.providers = providers
         self._clock = clock
@@ -98,7 +100,9 @@ class Engine:
         )
         self._books = LinkBooks(storage.links, generations, clock, owner)
         self._auditor = Auditor(storage.audit, clock)
-        self._idempotency = Idempotency(storage.attempts, clock)
+        looking = Looking(storage.attempts, storage.connections, providers, self._books, self, self._end_of_write)
+        self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
+        self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng)
         self._cursors = Cursors(*signing_keys)
         self._reads: Flights[Kept] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
@@ -150,6 +154,7 @@ class Engine:
     async def close(self) -> None:
         """Finish what is under way, then let go of the network."""
         self.drain()
+        self._idempotency.drain()
         await asyncio.gather(*self._writes, return_exceptions=True)
         await self._reads.settle()
         await self._tokens.settle()
@@ -246,29 +251,30 @@ class Engine:
         body = read_body(task.operation, task.call.body)
         said = "" if body is None else body.model_dump_json(exclude_unset=True)
         named = self._named(task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable)
-        if named is None:
-            return await self._written(task, body, UUID(int=self._random.getrandbits(128), version=4))
-        key = uuid5(_CREATION, f"{named.id().hex()}{named.fingerprint.hex()}")
-        return await self._idempotency.once(named, lambda: self._written(task, body, key))
+        return await self._idempotency.once(named, lambda run: self._written(task, body, run), task.call.deadline)
 
-    def _named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named | None:
-        """The write as its caller named it; None where it has no name."""
+    def _named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named:
+        """The write as its caller named it, or as we name it where the caller did not."""
         key = key_of(call.headers.get("idempotency-key"))
-        if key is None:
-            return None
         place = [f"{name}={value}" for name, value in (*sorted(call.path.items()), *sorted(call.query))]
-        connection_id = call.path.get("connection_id")
-        operation = call.operation.name
+        of_record = call.operation.resource not in ("connections", "raw")
         return Named(
-            call.caller.tenant, connection_id, operation, key, fingerprint_of(*place, body), repeatable=repeatable
+            tenant=call.caller.tenant,
+            connection_id=call.path.get("connection_id"),
+            operation=call.operation.name,
+            key=key or self._idempotency.made_up_key(),
+            fingerprint=fingerprint_of(*place, body),
+            repeatable=repeatable,
+            made_up=key is None,
+            said={"path": dict(call.path), "query": call.query, "body": body.decode()} if of_record else {},
         )
 
-    async def _written(self, task: _Task, body: Shape | None, creation_key: UUID) -> Answer:
-        up = self._outbound_for(task)
+    async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
+        up = self._outbound_for(task, run.sending)
         writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
         changes = self._books.changes(task.connection.id)
         try:
-            written = await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
+            written = await writer.write(task.call.path.get("id"), body, task.asked, run.creation_key)
         except Problem as problem:
             await self.connections.noted(task.connection, problem)
             raise
@@ -292,15 +298,20 @@ class Engine:
     async def _raw_once(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
         if not call.operation.is_write:
             return await self._raw(call, connection, provider)
-        return await self._named_or_not(call, lambda: self._raw(call, connection, provider))
+        named = self._named(call, call.body)
+        return await self._idempotency.once(
+            named, lambda run: self._raw(call, connection, provider, run.sending), call.deadline
+        )
 
-    async def _raw(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
+    async def _raw(
+        self, call: Call, connection: StoredConnection, provider: Provider, before_write: BeforeWrite | None = None
+    ) -> Answer:
         kind = provider.kind_of(connection)
         facts = facts_of(connection, kind)
         request = raw_request(
             provider.adapter, facts, call.operation.method, call.path["path"], call.query, dict(call.headers), call.body
         )
-        up = self._open(connection, provider, kind, call.operation.name, call.deadline)
+        up = self._open(connection, provider, kind, call.operation.name, call.deadline, before_write=before_write)
         try:
             reply = await up.exchange(request)
         except Problem as problem:
@@ -319,6 +330,8 @@ class Engine:
         asked = read_query(operation, call.query)
         if operation.is_write:
             key_of(call.headers.get("idempotency-key"))  # also where doing it twice does no harm
+        if operation.verb == "delete":
+            return await self._to_the_end(lambda: self._deleted_once(call))
         if operation.resource == "providers":
             return self._provider_answer(call, asked)
         if operation.verb == "list":
@@ -332,8 +345,6 @@ class Engine:
             change = read_body(operation, call.body)
             assert isinstance(change, ConnectionChange)
             return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._updated(connection, change)))
-        if operation.verb == "delete":
-            return await self._to_the_end(lambda: self._deleted(connection))
         if operation.verb == "link":
             read_body(operation, call.body)
             return await self._named_or_not(call, lambda: self._linked(connection))
@@ -347,8 +358,22 @@ class Engine:
         return _record(model_json(self.connections.shown(connection)))
 
     async def _named_or_not(self, call: Call, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        named = self._named(call, call.body)
-        return await work() if named is None else await self._idempotency.once(named, work)
+        """Do what changes nothing but Polder's own records, once if its caller named it."""
+        if "idempotency-key" not in call.headers:
+            return await work()
+        return await self._idempotency.once(self._named(call, call.body), lambda _: work(), call.deadline)
+
+    async def _deleted_once(self, call: Call) -> Answer:
+        """Delete a connection. Its attempts go with it, save this one."""
+        named = replace(self._named(call, call.body), outlives=True)
+        if not named.made_up and call.caller.reaches(call.path["connection_id"]):
+            before = await self._idempotency.replayed(named)
+            if before is not None:
+                return before
+        connection = await self.connections.of(call.caller, call.path["connection_id"])
+        if named.made_up:
+            return await self._deleted(connection)
+        return await self._idempotency.once(named, lambda _: self._deleted(connection), call.deadline)
 
     async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
         async with self._auditor.recording("connections.create", call.caller.tenant) as subject:
@@ -410,7 +435,7 @@ class Engine:
     def _recording(self, task: _Task) -> Recording:
         return Recording(self._books, task.connection.id)
 
-    def _outbound_for(self, task: _Task) -> Outbound:
+    def _outbound_for(self, task: _Task, before_write: BeforeWrite | None = None) -> Outbound:
         return self._open(
             task.connection,
             task.provider,
@@ -418,7 +443,21 @@ class Engine:
             task.operation.name,
             task.call.deadline,
             drop_unsupported=task.asked.drop_unsupported,
+            before_write=before_write,
         )
+
+    def looking(
+        self,
+        connection: StoredConnection,
+        provider: Provider,
+        kind: CredentialKind,
+        operation: str,
+        deadline: float,
+        *,
+        drop_unsupported: bool,
+    ) -> Outbound:
+        """For a look at what a write did."""
+        return self._open(connection, provider, kind, operation, deadline, drop_unsupported=drop_unsupported)
 
     def _open(
         self,
@@ -430,6 +469,7 @@ class Engine:
         *,
         tokens: TokenSource | None = None,
         drop_unsupported: bool = False,
+        before_write: BeforeWrite | None = None,
     ) -> Outbound:
         source = tokens or TokenSource(
             lambda: self._tokens.current(connection, provider),
@@ -446,6 +486,7 @@ class Engine:
             deadline=deadline,
             creation_key=UUID(int=self._random.getrandbits(128), version=4),
             drop_unsupported=drop_unsupported,
+            before_write=before_write,
         )
 
     def outbound(self, connection: StoredConnection, provider: Provider, operation: str) -> Outbound:

@@ -355,15 +355,22 @@ class Authorizations(Protocol):
         """Take it out: None where there is none, or somebody took it already."""
 
 
-AttemptState = Literal["in_progress", "applied", "rejected", "unknown"]
+AttemptState = Literal["claimed", "sending", "applied", "rejected", "unknown", "not_executed", "manual"]
+"""How far a write came.
+
+``claimed``: its owner has begun and nothing was sent. ``sending``: the first byte may have left. ``unknown``: it may
+have happened, and Polder looks. ``manual``: nobody can tell but a person. The others are ends.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A write that a caller named with an idempotency key, and what came of it.
+    """A write by its idempotency key, and what came of it.
 
-    ``id`` is a digest of tenant, connection, operation and key. ``answer`` is what was answered, as the engine writes
-    it; it is sealed, because it holds what the books hold.
+    ``id`` is a digest of tenant, connection, operation and key; ``run`` is of this time it is carried out, so that an
+    owner who was overtaken can change nothing any more. ``evidence`` is what to look for, written before the first
+    byte leaves; ``answer`` what was answered. Both are sealed, because they hold what the books hold.
+    ``next_check_at``: of an attempt under way, when its owner must have ended; of an unknown one, when to look again.
     """
 
     id: bytes
@@ -372,11 +379,16 @@ class Attempt:
     operation: str
     key: str
     fingerprint: bytes
+    run: str
     state: AttemptState
     created_at: datetime
+    sent_at: datetime | None = None
+    next_check_at: datetime | None = None
+    checks: int = 0
     status: int | None = None
     record_id: str | None = None
     resolved_at: datetime | None = None
+    evidence: Secret | None = None
     answer: Secret | None = None
 
 
@@ -386,14 +398,24 @@ class Attempts(Protocol):
     async def claim(self, attempt: Attempt, *, forget_before: datetime) -> Attempt | None:
         """Keep a new one, if there is none of its id that began since ``forget_before``: None, or the one there is."""
 
-    async def settle(self, attempt: Attempt) -> None:
-        """Replace what is kept of one."""
+    async def replace(self, before: Attempt, after: Attempt) -> bool:
+        """Keep ``after``, durably, if its run, state and next check are still those of ``before``; False where not."""
 
-    async def take_over(self, attempt: Attempt, *, began: datetime) -> bool:
-        """Replace the one of that id that began then; False where somebody else did so first."""
+    async def release(self, attempt: Attempt) -> None:
+        """Forget this run of one: nothing was sent."""
 
-    async def release(self, id: bytes) -> None:
-        """Forget one: nothing was sent."""
+    async def due(self, now: datetime, limit: int) -> Sequence[Attempt]:
+        """Attempts under way or unknown whose next check is due, longest due first."""
+
+    async def others(self, attempt: Attempt, record_ids: Sequence[str]) -> Sequence[Attempt]:
+        """The other attempts at the same operation on the same books that made one of some records, or say the same.
+
+        The same books are those of the connection, and of every other that reaches the same company. What is sealed of
+        them is left out.
+        """
+
+    async def find(self, id: bytes) -> Attempt | None:
+        """The one of that id."""
 
     async def newest(self, tenant: str, connection_id: str, key: str) -> Attempt | None:
         """The last one of that key on a connection."""

@@ -21,8 +21,11 @@ from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.clock import dutch_date
 from gateway.engine.http import READING, WRITING, NotSent, Unanswered, Wire
-from gateway.engine.observe import Observer, UpstreamOutcome
+from gateway.engine.observe import HeldBack, Observer, UpstreamOutcome
 from gateway.engine.providers import Provider
+from gateway.engine.resilience.breaker import Breaker
+from gateway.engine.resilience.budget import RetryBudget
+from gateway.engine.resilience.bulkhead import Bulkhead, Full
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -30,6 +33,11 @@ T2 = TypeVar("T2")
 
 ATTEMPTS = 3
 """How often a read is tried in all; a write is repeated only where it surely was not sent."""
+UNWELL = frozenset({502, 503, 504})
+"""Answers by which a system says that it is unwell as a whole, and that another try may do better."""
+CROWDED = "Too much is under way for this connection; nothing was sent."
+ANSWER_TIME = 0.2
+"""Seconds of the caller's time that are kept to answer in."""
 SHORT_WAIT = 1.0
 """Seconds of ``Retry-After`` that are waited out rather than passed on."""
 
@@ -57,22 +65,11 @@ def encode(request: Request) -> tuple[dict[str, str], bytes]:
 
 
 class Pace:
-    """Who may call now: so many at once per connection and per provider, and nobody while a provider asks to wait."""
+    """Who may call now: nobody while their provider asks them to wait."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._connections: LRUCache[str, asyncio.Semaphore] = LRUCache(10_000)
-        self._providers: dict[str, asyncio.Semaphore] = {}
         self._closed_until: LRUCache[str, float] = LRUCache(10_000)
-
-    def slots(self, connection_id: str, provider: Provider) -> tuple[asyncio.Semaphore, asyncio.Semaphore]:
-        """The connection's and the provider's slots, to be taken in that order."""
-        pace = provider.adapter.pace
-        own = self._connections.get(connection_id)
-        if own is None:
-            own = self._connections[connection_id] = asyncio.Semaphore(pace.per_connection)
-        shared = self._providers.setdefault(provider.name, asyncio.Semaphore(pace.per_provider))
-        return own, shared
 
     def close(self, connection_id: str, seconds: float) -> None:
         """The provider asked this connection to wait."""
@@ -94,7 +91,22 @@ class Way:
         self.observer = observer
         self.facts = facts
         self.pace = Pace(clock)
+        self.bulkhead = Bulkhead()
         self.random = rng
+        self._budgets: dict[str, RetryBudget] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+
+    def budget(self, provider: str) -> RetryBudget:
+        """How much of what a provider is asked may be asked again."""
+        return self._budgets.setdefault(provider, RetryBudget(self.clock))
+
+    def breaker(self, provider: str, origin: str) -> Breaker:
+        """Whether an origin of a provider is called at all."""
+        return self._breakers.setdefault((provider, origin), Breaker(self.clock, self.random))
+
+
+BeforeWrite = Callable[[Request, Mapping[str, str], UUID], Awaitable[None]]
+"""Told of the first write of a request before it leaves: the request, what was noted beside it, its creation key."""
 
 
 def _unnoticed(token: AccessToken) -> None:
@@ -125,6 +137,7 @@ class Outbound:
         deadline: float,
         creation_key: UUID,
         drop_unsupported: bool = False,
+        before_write: BeforeWrite | None = None,
     ) -> None:
         self._way = way
         self._provider = provider
@@ -135,6 +148,9 @@ class Outbound:
         self._deadline = deadline
         self.creation_key = creation_key
         self._drop_unsupported = drop_unsupported
+        self._before_write = before_write
+        self._announced: asyncio.Future[None] | None = None
+        self._notes: dict[str, str] = {}
         self._now = way.clock.now()
         self.warnings: list[dict[str, str | None]] = []
         self.fate: Outcome = "not_sent"
@@ -161,6 +177,10 @@ class Outbound:
         if of_amount or not self._drop_unsupported:
             raise Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
         self.warn("field_dropped", reason, pointer)
+
+    def note(self, name: str, value: str) -> None:
+        """Remember something beside the write that comes next."""
+        self._notes[name] = value
 
     def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
         """Tell the caller something with the answer."""
@@ -262,19 +282,29 @@ class Outbound:
         if reply.status == 429:
             wait = reply.retry_after
             return wait is not None and wait <= SHORT_WAIT and await self._sleep(wait)
-        if reply.status in (502, 503, 504) and not request.is_write:
+        if reply.status in UNWELL and not request.is_write:
             return await self._rest(attempt)
         return False
 
     async def _once(self, request: Request, token: AccessToken) -> Reply:
+        """One try, in its place; what comes of it is counted for whoever comes next."""
+        async with self._slot():
+            await self._admitted(request)
+            breaker = self._breaker(request)
+            breaker.admit()
+            try:
+                await self._announce(request)
+            except BaseException:
+                breaker.left()
+                raise
+            return await self._counted(request, token, breaker)
+
+    async def _counted(self, request: Request, token: AccessToken, breaker: Breaker) -> Reply:
         started = self._way.clock.monotonic()
         outcome: UpstreamOutcome = "cancelled"
         try:
-            async with self._slot():
-                await self._admitted()
-                reply = await self._send(request, token)
+            reply = await self._send(request, token)
             outcome = _outcome_of(reply.status)
-            return reply
         except NotSent:
             outcome = "connect"
             raise
@@ -282,28 +312,52 @@ class Outbound:
             outcome = "timeout" if error.late else "invalid"
             raise
         finally:
+            if outcome == "cancelled":
+                breaker.left()
+            elif outcome in ("connect", "timeout", "invalid") or (outcome == "5xx" and reply.status in UNWELL):
+                breaker.failed(unreachable=outcome == "connect")
+            else:
+                breaker.succeeded()
+                self._way.budget(self._provider.name).succeeded()
             self._way.observer.upstream(
                 self._provider.name, self._operation, outcome, self._way.clock.monotonic() - started
             )
+        return reply
+
+    async def _announce(self, request: Request) -> None:
+        """Before the first write leaves, have written down what to look for; all writes wait for that."""
+        if not request.is_write or self._before_write is None:
+            return
+        if self._announced is None:
+            told = self._before_write(request, dict(self._notes), self.creation_key)
+            self._announced = asyncio.ensure_future(told)
+        await asyncio.shield(self._announced)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        own, shared = self._way.pace.slots(self._facts.connection_id, self._provider)
-        taken: list[asyncio.Semaphore] = []
+        """A place among the calls under way, in time."""
+        pace = self._provider.adapter.pace
+        own = (self._facts.connection_id, pace.per_connection)
+        place = self._way.bulkhead.place(own, (self._provider.name, pace.per_provider))
         try:
-            try:
-                async with asyncio.timeout(max(0.0, self._left())):
-                    for semaphore in (own, shared):
-                        await semaphore.acquire()
-                        taken.append(semaphore)
-            except TimeoutError as error:
-                raise Problem(
-                    "upstream_timeout", "Too much is under way for this connection; nothing was sent."
-                ) from error
+            async with asyncio.timeout(max(0.0, self._left())):
+                await place.__aenter__()
+        except Full as error:
+            raise self._held_back("queue", 1.0, CROWDED) from error
+        except TimeoutError as error:
+            raise Problem("upstream_timeout", CROWDED) from error
+        try:
             yield
         finally:
-            for semaphore in taken:
-                semaphore.release()
+            await place.__aexit__(None, None, None)
+
+    def _breaker(self, request: Request) -> Breaker:
+        return self._way.breaker(self._provider.name, request.origin)
+
+    def _held_back(self, reason: HeldBack, wait: float, detail: str) -> Problem:
+        """Nothing is sent, and the caller hears when to come back."""
+        self._way.observer.held_back(self._provider.name, reason)
+        return Problem("upstream_unavailable", detail, retry_after=int(wait) + 1)
 
     async def _send(self, request: Request, token: AccessToken) -> Reply:
         headers, body = encode(request)
@@ -317,12 +371,15 @@ class Outbound:
             request.target,
             headers,
             body,
-            within=min(self._left(), timeouts.read),
+            within=min(self._left() - ANSWER_TIME, timeouts.read),
             timeouts=timeouts,
         )
 
-    async def _admitted(self) -> None:
-        """Nobody calls while the provider asked to wait: a short wait is waited out, a longer one passed on."""
+    async def _admitted(self, request: Request) -> None:
+        """Nobody calls while the provider asked to wait: a short wait is waited out, a longer one passed on.
+
+        Nor while it fails: then its breaker is open.
+        """
         wait = self._way.pace.wait(self._facts.connection_id)
         if wait > 0 and (wait > SHORT_WAIT or not await self._sleep(wait)):
             raise Problem(
@@ -332,8 +389,16 @@ class Outbound:
             )
         if self._left() <= 0:
             raise Problem("upstream_timeout", "The time for this request ran out before anything was sent.")
+        shut = self._breaker(request).wait()
+        if shut > 0:
+            title = self._provider.adapter.title
+            raise self._held_back("breaker", shut, f"{title} fails at the moment; nothing was sent.")
 
     async def _rest(self, attempt: int) -> bool:
+        """Wait a little before the next try, as far as the time and the provider's budget of retries allow."""
+        if not self._way.budget(self._provider.name).spend():
+            self._way.observer.held_back(self._provider.name, "budget")
+            return False
         return await self._sleep(self._way.random.uniform(0, 0.1 * 2**attempt))
 
     async def _sleep(self, seconds: float) -> bool:

@@ -5,6 +5,7 @@ forgotten as soon as something may have changed.
 """
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
-from gateway.engine.links import SYSTEM_ID, UNIQUE, LinkBooks, kept_values
+from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, LinkBooks, kept_values
 from gateway.engine.recording import Recording, nonsense_told, referred_by, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
@@ -47,8 +48,10 @@ class Writer:
         except Problem as problem:
             problem.as_outcome(self._up.fate)
             raise
-        if record is None:
-            return b""
+        return b"" if record is None else self.written(record, asked)
+
+    def written(self, record: Record[Any], asked: Asked) -> bytes:
+        """The answer that tells of a record as it now is."""
         return with_warnings(record_json(record, self._provider, asked.include), self._up.warnings)
 
     async def _done(self, id: str | None, body: Shape | None, creation_key: UUID) -> Record[Any] | None:
@@ -69,11 +72,7 @@ class Writer:
 
     async def _created(self, draft: Draft, creation_key: UUID, origin: str | None) -> Record[Any]:
         """Make a record, or (with ``origin``, our id) one that follows from another, such as a credit note."""
-        given = draft.given()
-        kept = kept_values(self._resource.kept, given)
-        if origin is not None and "credits_invoice_id" in self._resource.kept:
-            kept["credits_invoice_id"] = origin
-        claim = await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
+        claim = await self._claim(draft, origin, creation_key)
         self._up.creation_key = claim.creation_key
         try:
             if origin is None:
@@ -89,22 +88,47 @@ class Writer:
                 with contextlib.suppress(Problem):
                     await claim.leave()
             raise
+        return await self._grant(claim, draft, origin, record)
+
+    async def _granted(self, draft: Draft, origin: str | None, creation_key: UUID, record: Record[Any]) -> Record[Any]:
+        """A record that was found to be made: what its write had claimed is its own now."""
+        unique = {name: value for name, value in self._kept(draft, origin).items() if name in UNIQUE}
+        book = await self._recording.book(self._operation.resource)
+        if unique and all(book.holders(name, value) == [record.item.id] for name, value in unique.items()):
+            return await self._told(record)  # granted already, by an owner who died before saying so
+        return await self._grant(await self._claim(draft, origin, creation_key), draft, origin, record)
+
+    async def _claim(self, draft: Draft, origin: str | None, creation_key: UUID) -> Claim:
+        kept = self._kept(draft, origin)
+        return await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
+
+    def _kept(self, draft: Draft, origin: str | None) -> dict[str, str]:
+        kept = kept_values(self._resource.kept, draft.given())
+        if origin is not None and "credits_invoice_id" in self._resource.kept:
+            kept["credits_invoice_id"] = origin
+        return kept
+
+    async def _grant(self, claim: Claim, draft: Draft, origin: str | None, record: Record[Any]) -> Record[Any]:
         await claim.grant(record.item.id)
-        remembered = {name: value for name, value in kept.items() if name not in UNIQUE}
+        remembered = {name: value for name, value in self._kept(draft, origin).items() if name not in UNIQUE}
         await self._keep(record.item.id, await self._in_our_words(remembered))
         return await self._told(record)
 
     async def _changed(self, id: str, change: Change) -> Record[Any]:
         theirs = await self._recording.theirs(self._operation.resource, id)
         given = change.given()
-        kept = {name: given[name] for name in self._resource.kept if name in given}
-        await self._refuse_taken(id, kept)
-        if given.keys() - ((kept.keys() & UNIQUE) - self._resource.holds):
+        await self._refuse_taken(id, {name: given[name] for name in self._resource.kept if name in given})
+        if given.keys() - ((self._resource.kept & UNIQUE) - self._resource.holds):
             await self._remind(id, change)
             record = await self._resource.update(self._up, theirs, change)
-            await self._follow(id, theirs, record.item.id)
         else:
             record = await self._resource.get(self._up, theirs)
+        return await self._changed_to(id, theirs, given, record)
+
+    async def _changed_to(self, id: str, theirs: str, given: Mapping[str, Any], record: Record[Any]) -> Record[Any]:
+        """A record after its change: what Polder keeps of it changes too."""
+        await self._follow(id, theirs, record.item.id)
+        kept = {name: given[name] for name in self._resource.kept if name in given}
         await self._keep(id, await self._in_our_words(kept))
         return await self._told(record)
 

@@ -1,22 +1,26 @@
-"""Writes that callers named with an idempotency key (``gateway.engine.storage.Attempts``).
+"""Writes by their idempotency keys (``gateway.engine.storage.Attempts``).
 
-An answer is sealed under the data key of its connection; that of a write that has none yet, by the ring itself.
+What is sealed of them is sealed under the data key of their connection; of a write that has none, by the ring itself.
 """
 
+import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
+from gateway.contract.secret import Secret
 from gateway.engine.storage import Attempt
 from gateway.store import tables
 from gateway.store.database import Database
 from gateway.store.vault import Vault
 
-_FIELD = "attempts.answer"
+_SEALED = ("evidence", "answer")
+_UNSETTLED = ("claimed", "sending", "unknown")
 
 
 class SqlAttempts:
@@ -34,32 +38,67 @@ class SqlAttempts:
                 await transaction.execute(delete(table).where(table.c.created_at < forget_before))
                 await transaction.execute(insert(table).values(await self._row(transaction, attempt)))
         except IntegrityError:
-            found = await self._find(attempt.id)
+            found = await self.find(attempt.id)
             if found is None:
                 raise Problem("not_found", "The connection is gone.") from None
             return found
         return None
 
-    async def settle(self, attempt: Attempt) -> None:
-        """Replace what is kept of one."""
-        table = tables.attempts
+    async def replace(self, before: Attempt, after: Attempt) -> bool:
+        """Keep ``after`` if run, state and next check are still those of ``before``; False where they are not."""
+        columns = tables.attempts.c
+        unchanged = (
+            (columns.id == before.id)
+            & (columns.run == before.run)
+            & (columns.state == before.state)
+            & _is(columns.next_check_at, before.next_check_at)
+        )
         async with self._database.writing() as transaction:
-            row = await self._row(transaction, attempt)
-            await transaction.execute(update(table).where(table.c.id == attempt.id).values(row))
-
-    async def take_over(self, attempt: Attempt, *, began: datetime) -> bool:
-        """Replace the one of that id that began then; False where somebody else did so first."""
-        table = tables.attempts
-        which = (table.c.id == attempt.id) & (table.c.created_at == began)
-        async with self._database.writing() as transaction:
-            row = await self._row(transaction, attempt)
-            done = await transaction.execute(update(table).where(which).values(row))
+            row = await self._row(transaction, after)
+            done = await transaction.execute(update(tables.attempts).where(unchanged).values(row))
         return done.rowcount > 0
 
-    async def release(self, id: bytes) -> None:
-        """Forget one: nothing was sent."""
+    async def release(self, attempt: Attempt) -> None:
+        """Forget this run of one: nothing was sent."""
+        columns = tables.attempts.c
+        which = (columns.id == attempt.id) & (columns.run == attempt.run)
         async with self._database.writing() as transaction:
-            await transaction.execute(delete(tables.attempts).where(tables.attempts.c.id == id))
+            await transaction.execute(delete(tables.attempts).where(which))
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Attempt]:
+        """Attempts under way or unknown whose next check is due, longest due first."""
+        columns = tables.attempts.c
+        query = (
+            select(tables.attempts)
+            .where(columns.next_check_at <= now, columns.state.in_(_UNSETTLED))
+            .order_by(columns.next_check_at, columns.id)
+            .limit(limit)
+        )
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query)).all()
+            found = []
+            for row in rows:
+                with contextlib.suppress(Problem):  # one whose key is not here holds up no other
+                    found.append(await self._attempt(transaction, row))
+        return found
+
+    async def others(self, attempt: Attempt, record_ids: Sequence[str]) -> Sequence[Attempt]:
+        """The other attempts at the same operation on the same books that made one of some records, or say the same."""
+        columns, own, other = tables.attempts.c, tables.connections.alias(), tables.connections.alias()
+        same_books = (other.c.id == own.c.id) | (
+            (other.c.provider == own.c.provider) & (other.c.company_id == own.c.company_id)
+        )
+        reaching = select(other.c.id).where(own.c.id == attempt.connection_id, same_books)
+        plain = [column for column in columns if column.name not in {f"sealed_{name}" for name in _SEALED}]
+        query = select(*plain).where(
+            columns.connection_id.in_(reaching),
+            columns.operation == attempt.operation,
+            columns.id != attempt.id,
+            columns.record_id.in_(record_ids) | (columns.fingerprint == attempt.fingerprint),
+        )
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query)).all()
+        return [Attempt(**row._mapping) for row in rows]
 
     async def newest(self, tenant: str, connection_id: str, key: str) -> Attempt | None:
         """The last one of that key on a connection."""
@@ -74,25 +113,40 @@ class SqlAttempts:
             row = (await transaction.execute(query)).one_or_none()
             return None if row is None else await self._attempt(transaction, row)
 
-    async def _find(self, id: bytes) -> Attempt | None:
+    async def find(self, id: bytes) -> Attempt | None:
+        """The one of that id."""
         async with self._database.reading() as transaction:
             found = await transaction.execute(select(tables.attempts).where(tables.attempts.c.id == id))
             row = found.one_or_none()
             return None if row is None else await self._attempt(transaction, row)
 
     async def _row(self, transaction: AsyncConnection, attempt: Attempt) -> dict[str, Any]:
-        plain = [name for name in tables.attempts.columns.keys() if name != "sealed_answer"]  # noqa: SIM118 - no dict
-        sealed = None
-        if attempt.answer is not None:
-            owner = await self._vault.owner(transaction, attempt.tenant, attempt.connection_id)
-            # An answer about a connection that is gone meanwhile is kept no more, as the attempt itself is not.
-            sealed = None if owner is None else self._vault.seal(owner, _FIELD, attempt.answer)
-        return {**{name: getattr(attempt, name) for name in plain}, "sealed_answer": sealed}
+        names = [column.name for column in tables.attempts.columns]
+        plain = {name: getattr(attempt, name) for name in names if not name.startswith("sealed_")}
+        secrets = {name: secret for name in _SEALED if (secret := getattr(attempt, name)) is not None}
+        # What is about a connection that is gone meanwhile is kept no more, as the attempt itself is not.
+        owner = await self._vault.owner(transaction, attempt.tenant, attempt.connection_id) if secrets else None
+        sealed = (
+            {}
+            if owner is None
+            else {
+                f"sealed_{name}": self._vault.seal(owner, f"attempts.{name}", secret)
+                for name, secret in secrets.items()
+            }
+        )
+        return {**plain, **{f"sealed_{name}": None for name in _SEALED}, **sealed}
 
     async def _attempt(self, transaction: AsyncConnection, row: Row[Any]) -> Attempt:
         fields = dict(row._mapping)
-        sealed = fields.pop("sealed_answer")
-        owner = None
-        if sealed is not None:
+        sealed = {name: fields.pop(f"sealed_{name}") for name in _SEALED}
+        opened: dict[str, Secret | None] = dict.fromkeys(_SEALED)
+        if any(sealed.values()):
             owner = await self._vault.owner(transaction, fields["tenant"], fields["connection_id"])
-        return Attempt(**fields, answer=None if owner is None else self._vault.open(owner, _FIELD, sealed))
+            for name, text in sealed.items():
+                if owner is not None and text is not None:
+                    opened[name] = self._vault.open(owner, f"attempts.{name}", text)
+        return Attempt(**{**fields, **opened})
+
+
+def _is(column: ColumnElement[datetime | None], value: datetime | None) -> ColumnElement[bool]:
+    return column.is_(None) if value is None else column == value

@@ -49,12 +49,14 @@ OF_CONNECTIONS = (
     Sealed(tables.credentials.c.sealed, lambda row: f"credentials.{row.field}"),
     Sealed(tables.tokens.c.sealed_value, lambda row: f"tokens.{row.seq}.value"),
     Sealed(tables.tokens.c.sealed_refresh_token, lambda row: f"tokens.{row.seq}.refresh_token"),
+    Sealed(tables.attempts.c.sealed_evidence, lambda _: "attempts.evidence"),
     Sealed(tables.attempts.c.sealed_answer, lambda _: "attempts.answer"),
     Sealed(tables.authorizations.c.sealed_verifier, lambda _: "authorizations.verifier"),
 )
 """What belongs to a connection and is sealed under its data key."""
 
 OF_NOBODY = (
+    Sealed(tables.attempts.c.sealed_evidence, lambda _: "attempts.evidence"),
     Sealed(tables.attempts.c.sealed_answer, lambda _: "attempts.answer"),
     Sealed(tables.api_keys.c.sealed_digest, field_of_row),
     Sealed(tables.audit_head.c.sealed, lambda _: HEAD),

@@ -230,14 +230,21 @@ attempts = Table(
     Column("operation", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
+    # Which time it is carried out: an owner who was overtaken finds another one here.
+    Column("run", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("status", Integer),
     Column("record_id", Text),
+    Column("sealed_evidence", LargeBinary),
     Column("sealed_answer", LargeBinary),
     Column("created_at", Instant, nullable=False),
+    Column("sent_at", Instant),
     Column("resolved_at", Instant),
+    Column("next_check_at", Instant),
+    Column("checks", Integer, nullable=False),
     Index("ix_attempts_connection_id", "connection_id", "key"),
     Index("ix_attempts_created_at", "created_at"),
+    Index("ix_attempts_next_check_at", "next_check_at"),
 )
 
 audit = Table(

@@ -9,7 +9,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from gateway.engine.observe import CacheResult, TokenOutcome, Transition, UpstreamOutcome
+from gateway.engine.observe import CacheResult, HeldBack, TokenOutcome, Transition, UpstreamOutcome, WriteResult
 
 UNMATCHED = "unmatched"
 """The route of a path that is none of ours."""
@@ -59,9 +59,17 @@ class Metrics:
             "polder_token_transitions", "Connections whose credentials were refused.", "provider", "to"
         )
         self._intents = Gauge(
-            "polder_token_open_intents", "Requests for tokens under way or of unknown fate.", registry=self.registry
+            "polder_token_open_intents",
+            "Requests for tokens under way or of unknown fate.",
+            multiprocess_mode="livemax",
+            registry=self.registry,
         )
         self._cache = self._counter("polder_cache_requests", "Questions to the cache.", "resource", "result")
+        self._doubted = self._counter("polder_writes_unknown", "Writes whose answer never came.", "operation")
+        self._reconciled = self._counter(
+            "polder_writes_reconciled", "Such writes whose fate was found out or given up.", "operation", "result"
+        )
+        self._held_back = self._counter("polder_calls_held_back", "Calls not sent, by reason.", "provider", "reason")
         info = Gauge(
             "polder_build_info",
             "What runs; always 1.",
@@ -113,6 +121,18 @@ class Metrics:
         if bound is None:
             bound = self._asked[resource, result] = self._cache.labels(resource, result).inc
         bound()
+
+    def doubted(self, operation: str) -> None:
+        """A write was sent and nobody knows its fate."""
+        self._doubted.labels(operation).inc()
+
+    def reconciled(self, operation: str, result: WriteResult) -> None:
+        """The fate of such a write was found out, or given up."""
+        self._reconciled.labels(operation, result).inc()
+
+    def held_back(self, provider: str, reason: HeldBack) -> None:
+        """A call was not sent."""
+        self._held_back.labels(provider, reason).inc()
 
     def exposition(self) -> bytes:
         """All of it, as Prometheus scrapes it: of all workers together where there are several."""

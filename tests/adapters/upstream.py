@@ -71,6 +71,7 @@ class DirectUpstream:
     drop: bool
     creation_key: UUID
     warnings: list[tuple[str, str | None]] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def facts(self) -> Facts:
@@ -115,6 +116,9 @@ class DirectUpstream:
             self.link.known[name] = await load()
         value: T = self.link.known[name]
         return value
+
+    def note(self, name: str, value: str) -> None:
+        self.notes[name] = value
 
     def unsupported(self, pointer: str, reason: str) -> None:
         if not self.drop:

@@ -16,8 +16,9 @@ from adapters.memory import resources as memory
 from adapters.memory.mapping import contacts, invoices, lines, products
 from adapters.memory.mapping import settings as set_up
 from adapters.memory.mapping.replies import read_envelope, read_error
-from gateway.contract.adapter import Adapter, Listing, Record
+from gateway.contract.adapter import Adapter, Listing, Record, Sent, Traces
 from gateway.contract.auth import AccessToken
+from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.contract.models import Change, Contact, ContactDraft, VatCode
 from gateway.contract.paging import Page, Window
@@ -29,10 +30,13 @@ from gateway.engine.cache import Flights
 from gateway.engine.call import Caller
 from gateway.engine.cursors import Cursors
 from gateway.engine.generations import Slots
+from gateway.engine.looking import Looking
 from gateway.engine.raw import raw_request
-from gateway.engine.storage import StoredConnection
+from gateway.engine.reconciling import Sight
+from gateway.engine.storage import Attempt, StoredConnection
 from gateway.engine.tokens import broker
 from gateway.engine.tokens.refusals import Refusals
+from gateway.store.attempts import SqlAttempts
 from gateway.store.seal import DataKey
 from gateway.web import routes
 from tests.conformance import (
@@ -48,6 +52,7 @@ from tests.conformance import (
     test_payments,
     test_raw,
     test_reading,
+    test_reconciling,
     test_secrets,
     test_tenants,
     test_tokens,
@@ -357,6 +362,45 @@ def refused_for_ever(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def lost_write_repeated(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write whose answer was lost is simply sent again."""
     monkeypatch.setattr(Request, "is_write", property(lambda request: False))
+    return ADAPTER
+
+
+@caught_by(test_reconciling.test_what_was_done_is_told_or_left_to_a_person, what="contacts", fault=Fault("lost"))
+def doubt_is_denial(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A write that nobody answered counts as not done, and is done again."""
+
+    async def blinkered(self: Looking, attempt: Attempt, deadline: float) -> Sight:
+        return Sight("absent")
+
+    monkeypatch.setattr(Looking, "look", blinkered)
+    return ADAPTER
+
+
+@caught_by(test_reconciling.test_what_was_not_done_is_told_and_can_be_asked_for_again, what="contacts")
+def any_trace_will_do(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """The record of somebody else is taken for the one that was to be made."""
+
+    class Broken(memory.MemoryContacts):
+        async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
+            page = await self.list(up, Listing(Window(0, 1)))
+            return Traces(page.items)
+
+        async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
+            if not (await self.list(up, Listing(Window(0, 1)))).items:
+                await super().create(up, draft.model_copy(update={"company_name": "Een ander"}))
+            return await super().create(up, draft)
+
+    return with_resource("contacts", Broken())
+
+
+@caught_by(test_reconciling.test_two_equal_writes_in_doubt_share_no_record)
+def record_given_twice(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """The record of another write, known to be its own, is given to a second one."""
+
+    async def nobody(self: SqlAttempts, attempt: Attempt, record_ids: Sequence[str]) -> Sequence[Attempt]:
+        return []
+
+    monkeypatch.setattr(SqlAttempts, "others", nobody)
     return ADAPTER
 
 

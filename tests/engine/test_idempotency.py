@@ -7,6 +7,9 @@ import httpx2
 import pytest
 
 from gateway.contract.emulator import Fault, Seen
+from gateway.contract.errors import Problem
+from gateway.engine.storage import Attempt
+from gateway.store.attempts import SqlAttempts
 from tests.house import House
 
 PROVIDER = "memory"
@@ -88,6 +91,29 @@ async def test_sixty_four_at_once_are_one(house: House) -> None:
     assert len(house.emulator(PROVIDER).books()["contacts"]) == before + 1
 
 
+async def test_many_at_once_under_some_keys_are_as_many_as_there_are_keys(house: House) -> None:
+    connections = [await house.connect(PROVIDER) for _ in range(2)]
+    emulator = house.emulator(PROVIDER)
+    before = len(emulator.journal)
+    keys = [f"k-{number}" for number in range(8)]
+    asked = [(connection, key) for connection in connections for key in keys for _ in range(32)]
+    answers = await asyncio.gather(*(post(house, *one, {"company_name": one[1]}) for one in asked))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert sum(is_write(seen) for seen in emulator.journal[before:]) == len(keys) * len(connections)
+
+
+async def test_a_raw_write_that_ended_in_trouble_is_told_again_as_it_was(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=500, body=b"oops"), when=is_write)
+    path = f"/v1/connections/{connection}/raw/contacts"
+    first = await house.client.post(path, json={}, headers=named("k-1"))
+    again = await house.client.post(path, json={}, headers=named("k-1"))
+    assert (first.status_code, first.content) == (again.status_code, again.content) == (500, b"oops")
+    assert again.headers["idempotency-replayed"] == "true"
+    assert sum(map(is_write, house.emulator(PROVIDER).journal)) == 1
+    assert (await fate(house, connection, "k-1"))["state"] == "manual"
+
+
 async def test_what_was_not_sent_gives_the_key_back(house: House) -> None:
     connection = await house.connect(PROVIDER)
     refused = await post(house, connection, "k-1", {**DRAFT, "unknown": 1})
@@ -114,18 +140,104 @@ async def test_what_the_system_refused_is_told_again(house: House) -> None:
     assert again.status_code == 409
 
 
-async def test_an_unknown_fate_is_never_tried_blindly(house: House) -> None:
+async def test_a_lost_answer_is_found_out_and_told_as_the_first(house: House) -> None:
     connection = await house.connect(PROVIDER)
     emulator = house.emulator(PROVIDER)
     before = len(emulator.books()["contacts"])
     emulator.fail(Fault("lost"), when=is_write)
-    lost = await post(house, connection, "k-1")
-    assert (lost.status_code, lost.json()["outcome"]) == (504, "unknown")
+    first = await post(house, connection, "k-1")
+    assert (first.status_code, first.json()["email"]) == (201, DRAFT["email"])
+    assert "idempotency-replayed" not in first.headers
     again = await post(house, connection, "k-1")
-    assert (again.status_code, again.json()["outcome"]) == (504, "unknown")
-    assert again.headers["idempotency-replayed"] == "true"
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
     assert len(emulator.books()["contacts"]) == before + 1
-    assert (await fate(house, connection, "k-1"))["state"] == "unknown"
+    told = await fate(house, connection, "k-1")
+    assert (told["state"], told["record_id"], told["next_check_at"]) == ("applied", first.json()["id"], None)
+
+
+async def test_an_unknown_fate_is_never_tried_blindly(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    emulator = house.emulator(PROVIDER)
+    before = len(emulator.books()["contacts"])
+    emulator.fail(Fault("status", status=502), when=is_write)
+    emulator.fail(Fault("status", status=500), times=1_000, when=lambda seen: seen.method == "GET")
+    lost = await post(house, connection, "k-1")
+    assert (lost.status_code, lost.json()["outcome"], lost.json()["state"]) == (503, "unknown", "unknown")
+    place = f"/v1/connections/{connection}/operations/k-1"
+    assert lost.json()["operation"] == place
+    told = (await house.client.get(place)).json()
+    assert (told["state"], told["next_check_at"]) == ("unknown", lost.json()["next_check_at"])
+    assert int(lost.headers["retry-after"]) == lost.json()["retry_after"] > 0
+    again = await post(house, connection, "k-1")
+    assert (again.status_code, again.json()["outcome"]) == (503, "unknown")
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(emulator.books()["contacts"]) == before
+
+
+async def test_a_store_that_fails_after_the_write_makes_no_lie_of_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await house.connect(PROVIDER)
+    honest = SqlAttempts.replace
+
+    async def fails(self: SqlAttempts, before: Attempt, after: Attempt) -> bool:
+        if after.state != "sending":
+            raise Problem("storage_unavailable", "The disk is full.")
+        return await honest(self, before, after)
+
+    monkeypatch.setattr(SqlAttempts, "replace", fails)
+    done = await post(house, connection, "k-1")
+    assert done.status_code == 201
+    house.emulator(PROVIDER).fail(Fault("lost"), when=is_write)
+    lost = await post(house, connection, "k-2", {"company_name": "Een ander"})
+    assert (lost.status_code, lost.json()["outcome"]) == (504, "unknown")
+    house.emulator(PROVIDER).fail(Fault("status", status=422), when=is_write)
+    refused = await post(house, connection, "k-3", {"company_name": "Een derde"})
+    assert (refused.status_code, refused.json()["outcome"]) == (422, "rejected")
+    monkeypatch.undo()
+    house.clock.advance(60)
+    again = await post(house, connection, "k-1")
+    assert (again.status_code, again.json()) == (201, done.json())
+
+
+async def test_a_store_that_fails_before_the_write_keeps_it_from_leaving(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await house.connect(PROVIDER)
+
+    async def fails(self: SqlAttempts, before: Attempt, after: Attempt) -> bool:
+        raise Problem("storage_unavailable", "The disk is full.")
+
+    monkeypatch.setattr(SqlAttempts, "replace", fails)
+    refused = await post(house, connection, "k-1")
+    assert (refused.status_code, refused.json()["outcome"]) == (503, "not_sent")
+    assert not any(map(is_write, house.emulator(PROVIDER).journal))
+
+
+async def test_who_names_no_write_is_told_a_name_for_it(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    path = f"/v1/connections/{connection}/contacts"
+    made, refused = await house.client.post(path, json=DRAFT), await house.client.post(path, json={"unknown": 1})
+    assert (made.status_code, refused.status_code) == (201, 422)
+    key = made.headers["idempotency-key"]
+    assert (await fate(house, connection, key))["record_id"] == made.json()["id"]
+    assert (await post(house, connection, key)).content == made.content
+    assert "idempotency-key" not in (await post(house, connection, "k-1")).headers
+
+
+async def test_a_deleted_connection_stays_deleted_and_says_so_again(house: House) -> None:
+    connection, other = await house.connect(PROVIDER), await house.connect(PROVIDER)
+    path = f"/v1/connections/{connection}"
+    first = await house.client.delete(path, headers=named("k-1"))
+    again = await house.client.delete(path, headers=named("k-1"))
+    assert (first.status_code, again.status_code) == (204, 204)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (await house.client.delete(path, headers=named("k-2"))).status_code == 404
+    assert (await house.client.delete(f"/v1/connections/{other}", headers=named("k-1"))).status_code == 204
+    stranger = await house.client_for(tenant="other")
+    assert (await stranger.delete(path, headers=named("k-1"))).status_code == 404
+    bound = await house.client_for(connections=[other])
+    assert (await bound.delete(path, headers=named("k-1"))).status_code == 404
 
 
 async def test_keys_are_forgotten_after_three_days(house: House) -> None:

@@ -19,8 +19,8 @@ CONNECTIONS = tuple(
 )
 
 
-def attempt(tenant: str, connection_id: str | None, state: AttemptState = "in_progress") -> Attempt:
-    """The write of that tenant on that connection; settled ones with an answer."""
+def attempt(tenant: str, connection_id: str | None, state: AttemptState = "claimed") -> Attempt:
+    """The write of that tenant on that connection; with all that is sealed of one, unless it is just claimed."""
     return Attempt(
         id=hashlib.sha256(f"{tenant} {connection_id}".encode()).digest(),
         tenant=tenant,
@@ -28,9 +28,11 @@ def attempt(tenant: str, connection_id: str | None, state: AttemptState = "in_pr
         operation="contacts.create",
         key="once",
         fingerprint=b"",
+        run="r-1",
         state=state,
         created_at=NOON,
-        answer=None if state == "in_progress" else Secret(f"answered to {connection_id} of {tenant}"),
+        evidence=None if state == "claimed" else Secret(f"sent by {connection_id} of {tenant}"),
+        answer=None if state == "claimed" else Secret(f"answered to {connection_id} of {tenant}"),
     )
 
 
@@ -49,12 +51,13 @@ async def fill(storage: SqlStorage) -> None:
         for number in (1, 2):
             await storage.tokens.append(each, token(f"token {number} of {each.id}", refresh="refresh"), NOON)
         await storage.attempts.claim(attempt(each.tenant, each.id), forget_before=NOON)
-        await storage.attempts.settle(attempt(each.tenant, each.id, "applied"))
+        mine = attempt(each.tenant, each.id)
+        assert await storage.attempts.replace(mine, attempt(each.tenant, each.id, "manual"))
         await storage.authorizations.put(state_of(each), authorization(each))
     for tenant in ("acme", "other"):
         await storage.keys.add(key(f"key_{tenant}", tenant=tenant, digest=tenant.encode()))
         await storage.attempts.claim(attempt(tenant, None), forget_before=NOON)
-        await storage.attempts.settle(attempt(tenant, None, "applied"))
+        assert await storage.attempts.replace(attempt(tenant, None), attempt(tenant, None, "manual"))
     await storage.audit.append(AuditEntry(at=NOON, actor="key_acme", action="connections.create", outcome="done"))
 
 
@@ -67,14 +70,14 @@ async def prove_filled(storage: SqlStorage) -> None:
         assert newest is not None
         assert newest.token.value == Secret(f"token 2 of {each.id}")
         assert newest.token.refresh_token == Secret("refresh")
-        assert await storage.attempts.newest(each.tenant, each.id, "once") == attempt(each.tenant, each.id, "applied")
+        assert await storage.attempts.newest(each.tenant, each.id, "once") == attempt(each.tenant, each.id, "manual")
         assert await storage.authorizations.take(state_of(each)) == authorization(each)
     for tenant in ("acme", "other"):
         kept = await storage.keys.find(f"key_{tenant}")
         assert kept is not None
         assert kept.digest == tenant.encode()
         again = await storage.attempts.claim(attempt(tenant, None), forget_before=NOON)
-        assert again == attempt(tenant, None, "applied")
+        assert again == attempt(tenant, None, "manual")
     assert (await storage.audit.verify()).fault is None
 
 

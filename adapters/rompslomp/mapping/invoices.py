@@ -276,6 +276,11 @@ def is_own(reference: str | None) -> bool:
     return (reference or "").startswith(_OWN)
 
 
+def is_mark(reference: str) -> bool:
+    """Whether an api reference was made by Polder, of an invoice's own or of the one it credits."""
+    return is_own(reference) or reference.startswith(_CREDIT)
+
+
 def credit_reference(id: str) -> str:
     """The api reference of the credit note that credits an invoice in full: there can be only one."""
     return f"{_CREDIT}{id}"

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
 from adapters.rompslomp.resources import calls
-from gateway.contract.adapter import Contacts, Listing, Record
+from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
+from gateway.contract.likeness import is_contact, name_of
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.upstream import Query, Upstream
@@ -23,7 +24,10 @@ class RompslompContacts(Contacts):
 
     filters = frozenset({"role", *EXACT})
     holds = HOLDS
-    calls: ClassVar[Mapping[str, str]] = {"list": f"{calls.LIST_CALLS}; with number or vat_number, of those it may be"}
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": f"{calls.LIST_CALLS}; with number or vat_number, of those it may be",
+        "create": "1; without a number 1 more before it, to know the new contact from others of its name",
+    }
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
         query = [("selection", SELECTIONS[listing.text("role")])]
@@ -38,7 +42,18 @@ class RompslompContacts(Contacts):
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         said = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         body = contact_body(said, up.unsupported)
+        if not draft.number:
+            up.note("there", " ".join(record.item.id for record in await _called(up, draft)))
         return contact_of(await calls.record(up, "POST", "contact", "contacts", body=body))
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
+        """By its number, which is unique; without one by its name, among those that were not there before."""
+        assert isinstance(sent.draft, ContactDraft)
+        if sent.draft.number:
+            found = await _holding(up, [("selection", "all")], {"number": sent.draft.number})
+            return Traces([one for one in found if is_contact(one.item, sent.draft)])
+        there = sent.notes["there"].split()
+        return Traces([one for one in await _called(up, sent.draft) if one.item.id not in there])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         body = contact_body(change.given(), up.unsupported)
@@ -48,6 +63,12 @@ class RompslompContacts(Contacts):
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "contacts", id)
+
+
+async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
+    """The contacts that have a draft's name and e-mail address."""
+    rows = await calls.whole(up, "contacts", [("selection", "all"), ("search[q]", name_of(draft))])
+    return [one for one in map(contact_of, rows) if is_contact(one.item, draft)]
 
 
 async def _holding(up: Upstream, query: Query, wanted: Mapping[str, str]) -> list[Record[Contact]]:

@@ -8,7 +8,7 @@ from adapters.rompslomp.mapping import invoices
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.values import id_in_path
 from adapters.rompslomp.resources import booking, calls
-from gateway.contract.adapter import File, Invoices, Listing, Record
+from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
@@ -32,6 +32,7 @@ class RompslompInvoices(Invoices):
 
     filters = frozenset({*SEARCHES, "document_status"})
     holds = invoices.HOLDS
+    repeatable = frozenset({"create"})
     calls: ClassVar[Mapping[str, str]] = {
         "list": f"{calls.LIST_CALLS}, and 1 for each {wire.PAGE_CAP} credit notes since the first of them",
         "get": "1, and 1 for a final invoice: whether it was credited",
@@ -93,6 +94,14 @@ class RompslompInvoices(Invoices):
         if InvoiceRow.of(made).totals != row.totals:
             up.warn("totals_differ", "Rompslomp makes other totals of the credit note than of its invoice.", "/totals")
         return await _told(up, made)
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
+        """By the api reference it was sent with, which no other invoice can have (dossier §5, "Idempotency")."""
+        body = sent.request.json["sales_invoice"]
+        there = await booking.with_reference(up, body["api_reference"])
+        if there is None or not (invoices.is_mark(body["api_reference"]) or invoices.is_same_document(there, body)):
+            return Traces([])
+        return Traces([await _told(up, there)], certain=True)
 
     async def pdf(self, up: Upstream, id: str) -> File:
         try:

@@ -15,7 +15,7 @@ from adapters.rompslomp.mapping.payments import (
 )
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
-from gateway.contract.adapter import Listing, Payments, Record
+from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
@@ -58,7 +58,21 @@ class RompslompPayments(Payments):
             return payment_of(done)
         _refuse_too_much(InvoiceRow.of(invoice), draft)
         await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", invoice_id, body={"payments": [body]})
-        return payment_of(await _marked(up, mark))
+        made = await _marked(up, mark)
+        if made is None:
+            raise Problem(
+                "upstream_malformed", "Rompslomp booked the payment, but does not list it.", outcome="applied"
+            )
+        return payment_of(made)
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment] | None:
+        """By its mark. A payment that settles no invoice bears none, and there may be another just like it."""
+        assert isinstance(sent.draft, PaymentDraft)
+        invoice_id = settled_invoice(sent.draft)
+        if invoice_id is None:
+            return None
+        made = await _marked(up, mark_of(invoice_id, up.creation_key))
+        return Traces([] if made is None else [payment_of(made)], certain=True)
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "payments", id)
@@ -77,8 +91,8 @@ def _refuse_too_much(invoice: InvoiceRow, draft: PaymentDraft) -> None:
     raise Problem("validation_failed", message, errors=[FieldError("/allocations/0/amount", "out_of_range", message)])
 
 
-async def _marked(up: Upstream, mark: str) -> calls.Raw:
-    """The payment that bears a mark: the newest stand first, as recorded, but nothing says they always do."""
+async def _marked(up: Upstream, mark: str) -> calls.Raw | None:
+    """The payment that bears a mark; null for none. The newest stand first, as recorded, but nothing says they must."""
     page = 1
     while True:
         found = await calls.slice_of(up, "payments", ALL, page, wire.PAGE_CAP)
@@ -86,6 +100,5 @@ async def _marked(up: Upstream, mark: str) -> calls.Raw:
         if done is not None:
             return done
         if len(found.items) < wire.PAGE_CAP:
-            break
+            return None
         page += 1
-    raise Problem("upstream_malformed", "Rompslomp booked the payment, but does not list it.", outcome="applied")

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from adapters.rompslomp.mapping.products import HOLDS, product_body, product_of
 from adapters.rompslomp.resources import calls
-from gateway.contract.adapter import Listing, Products, Record
+from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
+from gateway.contract.likeness import is_product
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.upstream import Upstream
@@ -23,7 +24,7 @@ class RompslompProducts(Products):
         code = listing.text("code")
         if code is None:
             return await calls.page_of(up, "products", query, listing, product_of)
-        rows = await calls.whole(up, "products", [*query, ("search[product_codes][]", code)])
+        rows = await _with_code(up, code)
         return cut([one for one in map(product_of, rows) if one.item.code == code], listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[Product]:
@@ -33,6 +34,14 @@ class RompslompProducts(Products):
         body = product_body(draft.given())
         return product_of(await calls.record(up, "POST", "product", "products", body=body))
 
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product] | None:
+        """By its code. Without one nothing tells a new product from one that was there."""
+        assert isinstance(sent.draft, ProductDraft)
+        if not sent.draft.code:
+            return None
+        rows = await _with_code(up, sent.draft.code)
+        return Traces([one for one in map(product_of, rows) if is_product(one.item, sent.draft)])
+
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         body = product_body(change.given())
         if not body["invoice_line"]:
@@ -41,3 +50,8 @@ class RompslompProducts(Products):
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "products", id)
+
+
+async def _with_code(up: Upstream, code: str) -> list[calls.Raw]:
+    """The products that a search by code finds; it may find more than asked for."""
+    return await calls.whole(up, "products", [("selection", "all"), ("search[product_codes][]", code)])

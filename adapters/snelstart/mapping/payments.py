@@ -11,7 +11,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adapters.snelstart.mapping.values import Day, Guid, MaybeNone, Reference, Said, Wire, is_guid, json_number, refer
+from adapters.snelstart.mapping.values import (
+    Day,
+    Guid,
+    MaybeNone,
+    Moment,
+    Reference,
+    Said,
+    Wire,
+    is_guid,
+    json_number,
+    refer,
+)
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
@@ -57,6 +68,7 @@ class Entry(Wire):
     datum: Day
     boekstuk: Said = None
     omschrijving: Said = None
+    modifiedOn: Moment | None = None
     bedragUitgegeven: NumberOrZero
     bedragOntvangen: NumberOrZero
     dagboek: Reference

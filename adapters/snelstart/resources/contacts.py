@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from adapters.snelstart.mapping import contacts
 from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of
 from adapters.snelstart.mapping.values import is_guid, moment, new_id, on_the_wall
-from adapters.snelstart.resources.administration import countries, page_of
+from adapters.snelstart.resources.administration import countries, every, page_of
 from adapters.snelstart.wire import ask
-from gateway.contract.adapter import Contacts, Listing, Record
+from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.errors import not_found
+from gateway.contract.likeness import CLOCKS, is_contact
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.upstream import Upstream
@@ -67,6 +68,14 @@ class Relations(Contacts):
             return contact_of(before, known)
         body = contact_body(given, before, known, up.unsupported)
         return await self._written(up, "PUT", ("relaties", id), body)
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
+        """By name and e-mail address, among those changed since: names are not unique (dossier 4)."""
+        assert isinstance(sent.draft, ContactDraft)
+        condition = f"{CUSTOMERS_AND_SUPPLIERS} and {changed_since((sent.at - CLOCKS).isoformat())}"
+        known = await countries(up)
+        found = [contact_of(raw, known) for raw in await every(up, "relaties", condition)]
+        return Traces([one for one in found if is_contact(one.item, sent.draft)])
 
     async def _written(self, up: Upstream, method: str, segments: tuple[str, ...], body: Any) -> Record[Contact]:
         made = await up.data(ask(method, *segments, json=body))

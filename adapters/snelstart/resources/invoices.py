@@ -11,11 +11,11 @@ from adapters.snelstart.mapping.contacts import Relatie
 from adapters.snelstart.mapping.invoices import Boeking, Factuur, Reading, credit_body, invoice_of, is_foreign, joined
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
 from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, rows
-from adapters.snelstart.resources.administration import countries, page_of, setup
+from adapters.snelstart.resources.administration import countries, every, page_of, setup
 from adapters.snelstart.resources.crediting import factuur_of, is_credited, settle
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
-from gateway.contract.adapter import File, Invoices, Listing, Record
+from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
 from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
@@ -133,6 +133,18 @@ class SalesEntries(Invoices):
         record.item.credits_invoice_id = id
         return record
 
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
+        """By the number it was sent with, which is unique (BOE-0021), to the same customer and of the same amount."""
+        body = sent.request.json
+        found = await every(up, "verkoopfacturen", f"Factuurnummer eq {quoted(body['factuurnummer'])}")
+        ids = [said.verkoopBoeking for said in map(Factuur.of, found) if said.verkoopBoeking and _is_sent(said, body)]
+        records = [await self.get(up, id) for id in ids]
+        for record in records:
+            record.item.credits_invoice_id = sent.id
+            if sent.id is not None and record.item.totals.open:
+                up.warn("not_settled", "Invoice and credit note are not settled with each other.")
+        return Traces(records)
+
     async def ubl(self, up: Upstream, id: str) -> File:
         if not is_guid(id):
             not_found()
@@ -140,6 +152,11 @@ class SalesEntries(Invoices):
         said = Factuur.of(factuur)
         reply = await up.call(ask("GET", "verkoopfacturen", said.id, "ubl"))
         return File(_xml(reply), "application/xml", f"{_file_name(said)}.xml")
+
+
+def _is_sent(said: Factuur, body: Mapping[str, Any]) -> bool:
+    same_customer = said.relatie == str(body["klant"]["id"]).lower()
+    return same_customer and (said.factuurnummer, said.factuurBedrag) == (body["factuurnummer"], body["factuurbedrag"])
 
 
 def _check_final(draft: InvoiceDraft) -> None:

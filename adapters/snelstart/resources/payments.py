@@ -5,16 +5,17 @@ from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import payments
-from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
+from adapters.snelstart.mapping.payments import KINDS, PLACES, Entry, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
 from adapters.snelstart.mapping.values import is_guid, midnight, new_id
-from adapters.snelstart.resources.administration import TOP, journals_of, page_of, setting
+from adapters.snelstart.resources.administration import TOP, every, journals_of, page_of, setting
 from adapters.snelstart.wire import ask
-from gateway.contract.adapter import Listing, Payments, Record
+from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import invalid, not_found
+from gateway.contract.likeness import is_new, is_payment
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
-from gateway.contract.paging import Page
+from gateway.contract.paging import Page, Window
 from gateway.contract.upstream import Upstream
 
 
@@ -66,6 +67,16 @@ class MoneyEntries(Payments):
         raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
         new_id(raw)
         return payment_of(raw, kind)
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
+        """By day, amount and what it settles, among the entries changed since."""
+        assert isinstance(sent.draft, PaymentDraft)
+        day = date.fromisoformat(str(sent.request.json["datum"])[:10])
+        condition = _condition(Listing(Window(0, 1), {"paid_from": day, "paid_to": day}))
+        kind = next(kind for kind, noun in PLACES.items() if sent.request.path.endswith(f"/{noun}"))
+        found = [raw for raw in await every(up, PLACES[kind], condition) if is_new(Entry.of(raw).modifiedOn, sent.at)]
+        records = [payment_of(raw, kind) for raw in found if settles_sales(raw)]
+        return Traces([record for record in records if is_payment(record.item, sent.draft)])
 
     async def delete(self, up: Upstream, id: str) -> None:
         noun, entry = place_of(id)

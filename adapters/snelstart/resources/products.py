@@ -9,8 +9,9 @@ from adapters.snelstart.mapping.values import is_guid, new_id, quoted
 from adapters.snelstart.resources.administration import page_of, shelf
 from adapters.snelstart.resources.contacts import changed_since
 from adapters.snelstart.wire import ask
-from gateway.contract.adapter import Listing, Products, Record
+from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import not_found
+from gateway.contract.likeness import same_text
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, SkipTop, cut
 from gateway.contract.upstream import Upstream
@@ -76,6 +77,13 @@ class Articles(Products):
         body = product_body(given, before, known)
         return await self._written(up, known, "PUT", ("artikelen", id), body)
 
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
+        """By the code it was sent with: the caller's, or one made up for this very write. Codes are unique."""
+        code = str(sent.request.json["artikelcode"])
+        found = await page_of(up, "artikelen", 0, CAP, f"Artikelcode eq {quoted(code)}")
+        records = [product_of(raw, await shelf(up)) for raw in found]
+        return Traces([one for one in records if one.item.code == code and same_text(one.item.name, _name(sent))])
+
     async def _written(
         self, up: Upstream, known: Shelf, method: str, segments: tuple[str, ...], body: Any
     ) -> Record[Product]:
@@ -87,6 +95,11 @@ class Articles(Products):
         if not is_guid(id):
             not_found()
         await up.call(ask("DELETE", "artikelen", id))
+
+
+def _name(sent: Sent) -> str | None:
+    assert isinstance(sent.draft, ProductDraft)
+    return sent.draft.name
 
 
 def _check_basis(up: Upstream, includes_tax: bool, priced: bool, known: Shelf) -> None:

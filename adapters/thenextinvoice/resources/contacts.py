@@ -6,10 +6,13 @@ from typing import Any, ClassVar
 from adapters.thenextinvoice.mapping import contacts
 from adapters.thenextinvoice.mapping.values import Found, new_id
 from adapters.thenextinvoice.wire import ask, number_in_path, pointing
-from gateway.contract.adapter import Contacts, Listing, Record
+from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
+from gateway.contract.likeness import is_contact, name_of
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.upstream import Upstream
+
+PAGE_CAP = 100
 
 
 class CustomerContacts(Contacts):
@@ -23,7 +26,7 @@ class CustomerContacts(Contacts):
     holds = contacts.HOLDS
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 for each 100 contacts",
-        "create": "2: the customer, and reading it back",
+        "create": "3: who has that name already, the customer, and reading it back",
         "update": "3: reading the customer, writing it whole, reading it back",
     }
     limits: ClassVar[Mapping[str, str]] = {
@@ -35,9 +38,7 @@ class CustomerContacts(Contacts):
             return Page([], more=False, total=0)
 
         async def fetch(page: int, size: int) -> Slice[Record[Contact]]:
-            query = [("limit", str(size)), ("page", str(page))]
-            found = Found.of(await up.data(ask("GET", "customer", "search", query=query)))
-            return Slice([contacts.contact_of(raw) for raw in found.items], found.total_items)
+            return await _search(up, page, size)
 
         return await PageNumber(fetch).read(listing.window)
 
@@ -47,9 +48,17 @@ class CustomerContacts(Contacts):
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         said = {**draft.given(), "kind": draft.kind}
         body = contacts.merged(contacts.blank(), said, up.unsupported)
+        up.note("there", " ".join(record.item.id for record in await _called(up, draft)))
         with pointing(contacts.POINTERS):
             made = await up.data(ask("POST", "customer", json=body))
         return await self.get(up, new_id(made))
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
+        """By its name and e-mail address, among those that were not there before; nothing else marks a customer."""
+        assert isinstance(sent.draft, ContactDraft)
+        there = sent.notes["there"].split()
+        found = [record.item.id for record in await _called(up, sent.draft) if record.item.id not in there]
+        return Traces([await self.get(up, id) for id in found])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         raw = await _read(up, id)
@@ -65,3 +74,21 @@ class CustomerContacts(Contacts):
 async def _read(up: Upstream, id: str) -> Mapping[str, Any]:
     raw: Mapping[str, Any] = await up.data(ask("GET", "customer", number_in_path(id)))
     return raw
+
+
+async def _search(up: Upstream, page: int, size: int, term: str | None = None) -> Slice[Record[Contact]]:
+    query = [*([("term", term)] if term else []), ("limit", str(size)), ("page", str(page))]
+    found = Found.of(await up.data(ask("GET", "customer", "search", query=query)))
+    return Slice([contacts.contact_of(raw) for raw in found.items], found.total_items)
+
+
+async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
+    """The customers that have a draft's name and e-mail address: ``term`` looks in names."""
+    found: list[Record[Contact]] = []
+    page = 1
+    while True:
+        part = await _search(up, page, PAGE_CAP, name_of(draft))
+        found += [record for record in part.items if is_contact(record.item, draft)]
+        if page * PAGE_CAP >= (part.total or 0):
+            return found
+        page += 1

@@ -1,7 +1,7 @@
 """Sales invoices and credit notes."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import uuid5
 
@@ -15,7 +15,7 @@ from adapters.thenextinvoice.resources.invoice_lines import Document, as_expecte
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
 from adapters.thenextinvoice.resources.invoice_reading import read, told
 from adapters.thenextinvoice.wire import ask, is_number, pointing
-from gateway.contract.adapter import File, Invoices, Listing, Record
+from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts
@@ -189,11 +189,39 @@ class SalesInvoices(Invoices):
         _compare(up, record, _known_totals(original))
         return record
 
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
+        """A create is sent once more: its ``creationToken`` answers the invoice it made, and nothing can tell besides.
+
+        Where it never arrived it is carried out now, as its caller wished. A credit shows in the invoice's own state.
+        """
+        if sent.id is None:
+            body = {name: value for name, value in sent.request.json.items() if name != "creationToken"}
+            return Traces([await self._made(up, body)], certain=True)
+        sheet, standing = await read(up, sent.id)
+        if standing.payment_status != "credited":
+            return Traces([])
+        original = await told(up, sheet, standing)
+        found = [one.item for one in await self.whole(up, _credit_notes(original, sent.at))]
+        alike = [one.id for one in found if one.totals.gross == original.item.totals.gross]
+        notes = [note for note in [await self.get(up, id) for id in alike] if note.item.document_type == "credit_note"]
+        for note in notes:
+            note.item.credits_invoice_id = original.item.id
+        return Traces(notes)
+
     async def pdf(self, up: Upstream, id: str) -> File:
         return await _file(up, id, "view", "application/pdf", b"%PDF-")
 
     async def ubl(self, up: Upstream, id: str) -> File:
         return await _file(up, id, "ubl", "application/xml", b"<")
+
+
+def _credit_notes(original: Record[Invoice], at: datetime) -> Mapping[str, str | date]:
+    """Filters for the credit notes to an invoice's customer since it was credited: nothing else ties them to it."""
+    filters: dict[str, str | date] = {"payment_status": "not_applicable", "document_status": "final"}
+    filters["issued_from"] = (at - timedelta(days=1)).date()
+    if original.item.contact_id is not None:
+        filters["contact_id"] = original.item.contact_id
+    return filters
 
 
 async def _customer(up: Upstream, id: str) -> Customer:

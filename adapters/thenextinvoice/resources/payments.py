@@ -10,7 +10,7 @@ from adapters.thenextinvoice.mapping.lines import positive
 from adapters.thenextinvoice.mapping.values import currency_of
 from adapters.thenextinvoice.resources.administration import payment_methods, setting
 from adapters.thenextinvoice.wire import ask, is_number, number_in_path, pointing
-from gateway.contract.adapter import Listing, Payments, Record
+from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
@@ -63,6 +63,12 @@ class InvoicePayments(Payments):
         with pointing(payments.POINTERS):
             await up.data(ask("POST", "invoice", id, "payment", json=body))
         return await self.get(up, id)
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
+        """An invoice has one payment at most, and one that had any was refused before anything was sent."""
+        assert isinstance(sent.draft, PaymentDraft)
+        found = await _payment(up, _only_invoice(sent.draft))
+        return Traces([] if found is None else [found], certain=True)
 
     async def delete(self, up: Upstream, id: str) -> None:
         try:

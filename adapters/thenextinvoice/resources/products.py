@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from adapters.thenextinvoice.mapping import products
 from adapters.thenextinvoice.mapping.values import Found
 from adapters.thenextinvoice.wire import ask, number_in_path, pointing
-from gateway.contract.adapter import Listing, Products, Record
+from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import malformed
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, PageNumber, Slice
@@ -43,9 +43,15 @@ class PlainProducts(Products):
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
         body = products.merged(products.blank(), draft.given())
         highest = await _highest_id(up)
+        up.note("highest", str(highest))
         with pointing(products.POINTERS):
             await up.data(ask("POST", "product", json=body))
         return products.product_of(await _just_made(up, body, highest))
+
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
+        """Among those with an id above the highest there was, those like what was sent."""
+        new = await _made_since(up, int(sent.notes["highest"]))
+        return Traces([products.product_of(raw) for raw in new if products.alike(raw, sent.request.json)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         body = products.merged(products.as_written(await _read(up, id)), change.given())

@@ -131,7 +131,8 @@ PARAMETERS: dict[str, Object] = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "Any text of your own (visible ASCII, no spaces), new for each thing you want done. Sent again "
-        "with the same request, it is answered as the first time and nothing is done twice.",
+        "with the same request, it is answered as the first time and nothing is done twice. Without one, a write to an "
+        "accounting system is given a key, which its answer names.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "examples": ["7d0f2b1c-invoice-2026-118"]},
     },
     "If-None-Match": {
@@ -167,6 +168,11 @@ HEADERS: dict[str, Object] = {
     "Link": {"description": 'The next page, as `<…>; rel="next"`, where there is one.', "schema": {"type": "string"}},
     "Polder-Emulated": {
         "description": "Filters the accounting system cannot apply, which Polder applied itself.",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Key": {
+        "description": "The key that a write was given because it came without one: "
+        "`GET …/operations/{key}` tells what became of it.",
         "schema": {"type": "string"},
     },
     "Idempotency-Replayed": {
@@ -350,6 +356,8 @@ def _headers(operation: Operation) -> Object:
             names.append("Polder-Emulated")
     if operation.is_write:
         names.append("Idempotency-Replayed")
+        if operation.resource != "connections":
+            names.append("Idempotency-Key")
     elif operation.fresh_for:
         names += ["ETag", "Age", "Cache-Status"]
     return {name: _header(name) for name in names}

@@ -60,7 +60,13 @@ _MEMBERS: dict[str, Object] = {
         },
     },
     "upstream_rate_limited": {"retry_after": 20},
-    "upstream_timeout": {"outcome": "unknown"},
+    "upstream_timeout": {
+        "outcome": "unknown",
+        "operation": "/v1/connections/con_3kTMd8zXbWq1/operations/7d0f2b1c-invoice-2026-118",
+        "state": "unknown",
+        "next_check_at": "2026-03-02T09:00:05Z",
+        "retry_after": 5,
+    },
 }
 _BY_NAME = {
     "invoices.create": ("totals_mismatch", "draft_unsupported"),

@@ -283,6 +283,10 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
             "upstream": ref("UpstreamFault"),
             "required_scope": {"type": "string"},
             "allowed_scopes": {"type": "array", "items": {"type": "string"}},
+            "operation": {"type": "string"},
+            "state": {"type": "string", "x-extensible-enum": ["unknown", "manual"]},
+            "next_check_at": {"type": ["string", "null"], "format": "date-time"},
+            "candidates": {"type": "array", "items": {"type": "string"}},
         },
         "additionalProperties": True,
         "required": [

@@ -1,4 +1,7 @@
-"""What the laws must know of Rompslomp: it rotates refresh tokens in one of two ways, and both must do."""
+"""What the laws must know of Rompslomp: it rotates refresh tokens in one of two ways, and both must do.
+
+The laws give a product no code, and without one nothing tells a new product from one that was there.
+"""
 
 from operator import methodcaller
 from typing import Literal
@@ -17,5 +20,6 @@ FACTS = Facts(
     moving=frozenset({"price_with_vat", "price_without_vat", "vat_amount"}),
     exchange=methodcaller("oauth_credentials"),
     modes={"immediate": _rotating("immediate"), "on_use": _rotating("on_use")},
+    untraceable=frozenset({"products"}),
     inspect=check_bodies,
 )

@@ -1,0 +1,247 @@
+"""One look at what a write of unknown fate did: the record itself tells, or its adapter says what to look for."""
+
+import contextlib
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+from gateway.contract.adapter import Record, Resource, Sent
+from gateway.contract.auth import CredentialKind
+from gateway.contract.errors import Problem
+from gateway.contract.models.base import Change, Draft, Part
+from gateway.contract.operations import BY_NAME, RESOURCE_OPERATIONS, Operation
+from gateway.engine.asked import Asked, read_body, read_query
+from gateway.engine.call import Answer
+from gateway.engine.evidence import Evidence
+from gateway.engine.links import LinkBooks, kept_values
+from gateway.engine.permit import permit_use, resource_for
+from gateway.engine.providers import Provider, Providers
+from gateway.engine.reconciling import Sight
+from gateway.engine.recording import CONTROLS, Recording, nonsense_told, refuse_unsupported
+from gateway.engine.storage import Attempt, Attempts, Connections, StoredConnection
+from gateway.engine.upstream import Outbound
+from gateway.engine.writing import Writer
+
+ABSENT = Sight("absent")
+BLIND = Sight("blind")
+
+
+class Opener(Protocol):
+    """Opens ways out for looks (``gateway.engine.perform.Engine``)."""
+
+    def looking(
+        self,
+        connection: StoredConnection,
+        provider: Provider,
+        kind: CredentialKind,
+        operation: str,
+        deadline: float,
+        *,
+        drop_unsupported: bool,
+    ) -> Outbound:
+        """A way out for one look."""
+
+
+class EndOfWrite(Protocol):
+    """Forgets what was cached of a connection, here and on every other node."""
+
+    async def __call__(self, connection_id: str, changes: int, *, sent: bool) -> None:
+        """``changes`` is what the connection's books counted before; ``sent`` whether its records changed."""
+
+
+class Looking:
+    """Looks for what attempts did, on any connection (``gateway.engine.reconciling.Looker``)."""
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        connections: Connections,
+        providers: Providers,
+        books: LinkBooks,
+        opener: Opener,
+        end_of_write: "EndOfWrite",
+    ) -> None:
+        self._attempts = attempts
+        self._connections = connections
+        self._providers = providers
+        self._books = books
+        self._opener = opener
+        self._end_of_write = end_of_write
+
+    async def look(self, attempt: Attempt, deadline: float) -> Sight:
+        """One look. Raises ``Problem`` where nothing can be seen just now."""
+        operation = BY_NAME.get(attempt.operation)
+        if operation not in RESOURCE_OPERATIONS or operation is None or attempt.evidence is None:
+            return BLIND
+        evidence = Evidence.opened(attempt.evidence)
+        look = await self._look(attempt, operation, evidence, deadline)
+        if look is None:
+            return BLIND
+        changes = self._books.changes(look.connection_id)
+        sight = None
+        try:
+            sight = await look.sight(attempt, evidence)
+            return sight
+        finally:
+            done = sight is not None and sight.kind == "applied"
+            await self._end_of_write(look.connection_id, changes, sent=done)
+
+    async def let_go(self, attempt: Attempt) -> None:
+        """It did not happen: give back the unique values that were claimed for it."""
+        operation = BY_NAME.get(attempt.operation)
+        if attempt.evidence is None or operation is None or operation.accepts is None or attempt.connection_id is None:
+            return
+        evidence = Evidence.opened(attempt.evidence)
+        body = read_body(operation, evidence.said["body"].encode())
+        connection = await self._connections.find(attempt.connection_id)
+        if connection is None or not isinstance(body, Draft):
+            return
+        resource = resource_for(self._providers.of(connection).adapter, operation)
+        kept = kept_values(resource.kept, body.given())
+        changes = self._books.changes(connection.id)
+        with contextlib.suppress(Problem):  # the value has become another record's: there is nothing to give back
+            claim = await self._books.claim(connection.id, operation.resource, kept, evidence.creation_key)
+            if claim.creation_key == evidence.creation_key:
+                await claim.release()
+            else:
+                await claim.leave()
+        await self._end_of_write(connection.id, changes, sent=False)
+
+    async def _look(
+        self, attempt: Attempt, operation: Operation, evidence: Evidence, deadline: float
+    ) -> "_Look | None":
+        connection = await self._connections.find(attempt.connection_id or "")
+        if connection is None:
+            return None
+        permit_use(connection)
+        provider = self._providers.of(connection)
+        resource = resource_for(provider.adapter, operation)
+        asked = read_query(operation, [(name, value) for name, value in evidence.said["query"]])
+        up = self._opener.looking(
+            connection,
+            provider,
+            provider.kind_of(connection),
+            operation.name,
+            deadline,
+            drop_unsupported=asked.drop_unsupported,
+        )
+        up.creation_key = evidence.creation_key
+        recording = Recording(self._books, connection.id)
+        return _Look(operation, resource, up, recording, self._books, provider.name, asked, self._attempts)
+
+
+class _Look(Writer):
+    """One look, which knows what the writer would have done after a success."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        resource: Resource[Any, Any],
+        up: Outbound,
+        recording: Recording,
+        books: LinkBooks,
+        provider: str,
+        asked: Asked,
+        attempts: Attempts,
+    ) -> None:
+        super().__init__(operation, resource, up, recording, books, provider)
+        self._asked = asked
+        self._attempts = attempts
+        self.connection_id = self._connection_id
+
+    async def sight(self, attempt: Attempt, evidence: Evidence) -> Sight:
+        """What became of it."""
+        said = evidence.said
+        id: str | None = said["path"].get("id")
+        body = read_body(self._operation, said["body"].encode())
+        if body is not None:
+            refuse_unsupported(self._resource, body, self._up)
+            await self._recording.outgoing(self._operation, body)
+        with nonsense_told():
+            if isinstance(body, Draft):
+                return await self._made(attempt, evidence, body, id)
+            return BLIND if id is None else await self._done_to(id, body if isinstance(body, Change) else None)
+
+    async def _done_to(self, id: str, change: Change | None) -> Sight:
+        """What an update, a delete or a finalize did, as the record itself tells."""
+        if not self._resource.can("get"):
+            return BLIND
+        theirs = await self._recording.theirs(self._operation.resource, id)
+        try:
+            record = await self._resource.get(self._up, theirs)
+        except Problem as problem:
+            if problem.code != "not_found":
+                raise
+            if self._operation.verb != "delete":
+                return BLIND  # it may have another id since, which only the lost answer told
+            await self._books.forget(self._connection_id, self._operation.resource, id)
+            return Sight("applied", Answer(self._operation.status, b"", None))
+        if self._operation.verb == "delete":
+            return ABSENT
+        if change is not None and shows(record.item, self._seen_in_record(change)):
+            return await self._applied(await self._changed_to(id, theirs, change.given(), record))
+        if self._operation.verb == "finalize" and record.item.document_status == "final":
+            return await self._applied(await self._told(record))
+        return ABSENT
+
+    def _seen_in_record(self, change: Change) -> dict[str, Any]:
+        """What a change asked of the system itself, rather than of Polder."""
+        ours = self._resource.kept - self._resource.holds
+        return {name: value for name, value in change.given().items() if name not in ours}
+
+    async def _made(self, attempt: Attempt, evidence: Evidence, draft: Draft, origin: str | None) -> Sight:
+        """What a create or a credit made, by what its adapter recognises."""
+        theirs = None if origin is None else await self._recording.theirs(self._operation.resource, origin)
+        at = attempt.sent_at or attempt.created_at
+        sent = Sent(self._operation.verb, theirs, draft, evidence.request, evidence.notes, at)
+        traces = await self._resource.find_written(self._up, sent)
+        if traces is None:
+            return BLIND
+        records = traces.records if traces.certain else await self._unclaimed(attempt, traces.records)
+        if not records:
+            return ABSENT
+        if len(records) > 1:
+            return Sight("ambiguous", candidates=tuple(record.item.id for record in records))
+        self._say_what_is_lacking(draft, records[0])
+        return await self._applied(await self._granted(draft, origin, evidence.creation_key, records[0]))
+
+    async def _unclaimed(self, attempt: Attempt, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
+        """Those that are no other attempt's. Raises ``idempotency_in_progress`` while it may be a twin's that runs."""
+        book = await self._recording.book(self._operation.resource)
+        ours = {id(record): book.ours(record.item.id) for record in records}
+        others = await self._attempts.others(attempt, list(ours.values()))
+        twins = [one for one in others if one.fingerprint == attempt.fingerprint]
+        if records and any(one.state in ("claimed", "sending") for one in twins):
+            raise Problem("idempotency_in_progress", "The same write runs under another key.", retry_after=1)
+        accounted = {one.record_id for one in others}
+        free = [record for record in records if ours[id(record)] not in accounted]
+        if len(free) == 1 and any(one.state in ("unknown", "manual") for one in twins):
+            # Two equal writes are in doubt and one record came of them: it cannot be said whose it is.
+            return [*free, *free]
+        return free
+
+    def _say_what_is_lacking(self, draft: Draft, record: Record[Any]) -> None:
+        if getattr(draft, "finalize", False) and getattr(record.item, "document_status", None) == "draft":
+            detail = "The connection broke before the invoice was finalized: it is a draft. Finalize it."
+            self._up.warn("not_finalized", detail, "/document_status")
+
+    async def _applied(self, record: Record[Any]) -> Sight:
+        return Sight("applied", Answer(self._operation.status, self.written(record, self._asked)))
+
+
+def shows(item: Any, given: dict[str, Any]) -> bool:
+    """Whether a record says what a change asked for, as far as a record can say it."""
+    names = [name for name in given if name not in CONTROLS and hasattr(item, name)]
+    return all(_same(getattr(item, name), given[name]) for name in names)
+
+
+def _same(said: Any, asked: Any) -> bool:
+    if isinstance(asked, Part):
+        return said is not None and shows(said, {name: getattr(asked, name) for name in asked.model_fields_set})
+    if isinstance(asked, list):
+        if not isinstance(said, list) or len(said) != len(asked):
+            return False
+        return all(_same(one, other) for one, other in zip(said, asked, strict=True))
+    if isinstance(asked, Decimal) or isinstance(said, Decimal):
+        return bool(said == asked)
+    return (said or None) == (asked or None) or str(said).strip() == str(asked).strip()

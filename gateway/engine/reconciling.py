@@ -1,0 +1,208 @@
+"""Finding out what became of a write whose answer never came.
+
+An attempt of unknown fate is looked for after half a second, two, five, and so on; the times are kept with it, so a
+schedule survives whoever began it. Who looks first moves the next check ahead, so that one node looks at a time; were
+two to look all the same, no harm is done: looking changes nothing, and only one of them can write down what it saw.
+
+- one trace of it: ``applied``, with the answer that the first request would have had
+- no trace, ``zombie`` after it was sent: ``not_executed``; a request that is still on its way then would be a marvel
+- several traces, or nothing that could tell: ``manual``, with what was seen. Sending it again is never tried blindly.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Literal, Protocol
+from urllib.parse import quote
+
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.contract.models import instant_text
+from gateway.engine.call import Answer
+from gateway.engine.evidence import open_problem, record_id_of, seal_answer, seal_problem
+from gateway.engine.observe import Observer
+from gateway.engine.storage import Attempt, Attempts
+
+CHECKS = (0.5, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+"""Seconds before each look, after the one before it; the last holds for all that follow."""
+PATIENCE = 0.1
+"""Of how long nobody knows already, the share that is waited before the next look, where that is more than on schedule:
+a connection whose owner went away is looked at ever more rarely."""
+RARELY = 3600.0
+ZOMBIE = timedelta(minutes=5)
+"""How long after it was sent a request may still be carried out, unless configured otherwise."""
+LOOK_DEADLINE = 20.0
+LEASE_OVER = 2.0
+"""Seconds beyond the end of a look for which it keeps others from looking."""
+SWEEP_EVERY = 1.0
+AT_ONCE = 8
+"""How many attempts one sweep looks for at the same time."""
+IN_DOUBT = "Polder cannot tell whether this happened: look before you repeat it."
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look found. ``answer`` where it was applied; ``candidates`` are ids of records that it may have made."""
+
+    kind: Literal["applied", "absent", "ambiguous", "blind"]
+    answer: Answer | None = None
+    candidates: tuple[str, ...] = ()
+
+
+class Looker(Protocol):
+    """Looks for what an attempt did (``gateway.engine.looking``)."""
+
+    async def look(self, attempt: Attempt, deadline: float) -> Sight:
+        """One look. Raises ``Problem`` where nothing can be seen just now."""
+
+    async def let_go(self, attempt: Attempt) -> None:
+        """It did not happen: give back what was held for it."""
+
+
+class Reconciling:
+    """Looks after attempts of unknown fate."""
+
+    def __init__(
+        self, attempts: Attempts, clock: Clock, observer: Observer, looker: Looker, zombie: timedelta = ZOMBIE
+    ) -> None:
+        self._attempts = attempts
+        self._clock = clock
+        self._observer = observer
+        self._looker = looker
+        self._zombie = zombie
+
+    def doubted(self, attempt: Attempt, problem: Problem | None) -> Attempt:
+        """The attempt from the moment on that nobody knows its fate; the first look is soon."""
+        self._observer.doubted(attempt.operation)
+        now = self._clock.now()
+        return replace(
+            attempt,
+            state="unknown",
+            status=504 if problem is None else problem.kind.status,
+            answer=None if problem is None else seal_problem(problem),
+            next_check_at=now + timedelta(seconds=CHECKS[0]),
+            sent_at=attempt.sent_at or now,
+        )
+
+    async def look(self, attempt: Attempt, deadline: float) -> Attempt | None:
+        """Look once, and give the attempt as it now is; None where somebody else looks already."""
+        allowed = min(deadline - self._clock.monotonic(), LOOK_DEADLINE)
+        over = self._clock.now() + timedelta(seconds=max(0.0, allowed) + LEASE_OVER)
+        leased = replace(attempt, state="unknown", next_check_at=over)
+        if not await self._attempts.replace(attempt, leased):
+            return None
+        try:
+            sight = await self._looker.look(leased, self._clock.monotonic() + allowed)
+        except Exception:
+            # A system that cannot be seen now, or an adapter that trips: it stays unknown, and is looked at again.
+            sight = None
+        after = self._concluded(leased, sight)
+        if after.state == "not_executed":
+            await self._looker.let_go(leased)
+        if not await self._attempts.replace(leased, after):
+            return None
+        return after
+
+    async def sweep(self) -> int:
+        """Look after everything that is due, a bounded number at a time; how many that were."""
+        now = self._clock.now()
+        due = await self._attempts.due(now, AT_ONCE)
+        await asyncio.gather(*(self._looked_after(attempt) for attempt in due))
+        return len(due)
+
+    async def run(self) -> None:
+        """Sweep for ever. A store that cannot be reached is tried again: what is due stays due."""
+        while True:
+            try:
+                swept = await self.sweep()
+            except Problem:
+                swept = 0
+            if swept < AT_ONCE:
+                await self._clock.sleep(SWEEP_EVERY)
+
+    async def _looked_after(self, attempt: Attempt) -> None:
+        if attempt.state == "claimed":
+            # Its owner is gone and had not begun to send: the key is free for whoever repeats it.
+            ended = replace(attempt, state="not_executed", next_check_at=None, resolved_at=self._clock.now())
+            await self._attempts.replace(attempt, ended)
+            return
+        await self.look(attempt, self._clock.monotonic() + LOOK_DEADLINE)
+
+    def _concluded(self, attempt: Attempt, sight: Sight | None) -> Attempt:
+        now = self._clock.now()
+        looked = replace(attempt, checks=attempt.checks + 1)
+        if sight is None:
+            return replace(looked, next_check_at=self._next(looked))
+        if sight.kind == "applied" and sight.answer is not None:
+            self._observer.reconciled(attempt.operation, "recovered")
+            return replace(
+                looked,
+                state="applied",
+                status=sight.answer.status,
+                record_id=record_id_of(sight.answer),
+                answer=seal_answer(sight.answer),
+                evidence=None,
+                next_check_at=None,
+                resolved_at=now,
+            )
+        known = _kept_problem(attempt).outcome == "applied"
+        over = sight.kind != "absent" or now >= self._dead_at(attempt)
+        if over and known and sight.kind != "ambiguous":
+            # The system said that it was done; only what came after went wrong, and that is what is told.
+            return replace(looked, state="applied", evidence=None, next_check_at=None, resolved_at=now)
+        if sight.kind in ("ambiguous", "blind"):
+            return self._given_up(looked, sight)
+        if over:
+            self._observer.reconciled(attempt.operation, "not_executed")
+            ended = replace(looked, state="not_executed", answer=None, evidence=None)
+            return replace(ended, next_check_at=None, resolved_at=now)
+        return replace(looked, next_check_at=self._next(looked))
+
+    def _given_up(self, attempt: Attempt, sight: Sight) -> Attempt:
+        self._observer.reconciled(attempt.operation, "duplicate" if sight.kind == "ambiguous" else "manual")
+        problem = _kept_problem(attempt)
+        if sight.kind == "ambiguous":
+            problem.detail = f"{IN_DOUBT} Several records may have come of it."
+        problem.extra = {**problem.extra, "candidates": list(sight.candidates)}
+        return replace(
+            attempt,
+            state="manual",
+            answer=seal_problem(problem),
+            next_check_at=None,
+            resolved_at=self._clock.now(),
+        )
+
+    def _dead_at(self, attempt: Attempt) -> datetime:
+        return (attempt.sent_at or attempt.created_at) + self._zombie
+
+    def _next(self, attempt: Attempt) -> datetime:
+        """When to look again: on schedule, and once more at the moment after which it cannot happen any more."""
+        now = self._clock.now()
+        delay = CHECKS[min(attempt.checks, len(CHECKS) - 1)]
+        dead = self._dead_at(attempt)
+        if now < dead:
+            return min(now + timedelta(seconds=delay), dead)
+        age = (now - (attempt.sent_at or attempt.created_at)).total_seconds()
+        return now + timedelta(seconds=min(RARELY, max(delay, PATIENCE * age)))
+
+
+def in_doubt(attempt: Attempt, now: datetime, headers: Mapping[str, str]) -> Problem:
+    """What a caller is told of a write whose fate nobody knows: where to ask, and when Polder looks again."""
+    problem = _kept_problem(attempt)
+    told: dict[str, str | None] = {"state": attempt.state, "next_check_at": None}
+    if attempt.connection_id is not None:
+        told["operation"] = f"/v1/connections/{attempt.connection_id}/operations/{quote(attempt.key, safe='')}"
+    if attempt.next_check_at is not None:
+        told["next_check_at"] = instant_text(attempt.next_check_at)
+        problem.retry_after = max(1, ceil((attempt.next_check_at - now).total_seconds()))
+    problem.extra = {**problem.extra, **told}
+    problem.headers = {**problem.headers, **headers}
+    return problem
+
+
+def _kept_problem(attempt: Attempt) -> Problem:
+    if attempt.answer is not None:
+        return open_problem(attempt.answer, {})
+    return Problem("upstream_timeout", f"Polder stopped while it carried this out. {IN_DOUBT}", outcome="unknown")

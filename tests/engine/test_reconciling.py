@@ -1,0 +1,334 @@
+"""Finding out what became of a write: when Polder looks, who looks, what it concludes, and what a death leaves."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from gateway.contract.emulator import Fault, Seen
+from gateway.contract.errors import Problem
+from gateway.contract.upstream import Request
+from gateway.engine.call import Answer
+from gateway.engine.evidence import Evidence, open_answer, open_problem
+from gateway.engine.idempotency import Named, Run
+from gateway.engine.observe import Unobserved
+from gateway.engine.reconciling import CHECKS, ZOMBIE, Reconciling, Sight
+from gateway.engine.storage import Attempt
+from tests.engine.shelf import Aisle
+from tests.house import House, ManualClock, open_house
+
+PROVIDER = "memory"
+DRAFT = {"company_name": "Kaasboer De Graaf B.V.", "email": "info@kaasboer.example"}
+APPLIED = Sight("applied", Answer(201, b'{"id":"c9"}'))
+ABSENT = Sight("absent")
+
+
+class Eyes:
+    """A looker that sees what it is told to; nothing (a problem) where it is told so."""
+
+    def __init__(self, *sights: Sight | None) -> None:
+        self.sights = list(sights)
+        self.looks = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.let_go_of: list[str] = []
+
+    async def look(self, attempt: Attempt, deadline: float) -> Sight:
+        del attempt, deadline
+        self.looks += 1
+        await self.gate.wait()
+        sight = self.sights.pop(0) if len(self.sights) > 1 else self.sights[0]
+        if sight is None:
+            raise Problem("upstream_unavailable", "Down.")
+        return sight
+
+    async def let_go(self, attempt: Attempt) -> None:
+        self.let_go_of.append(attempt.key)
+
+
+class Watch:
+    """A reconciler with eyes of ours, over the real store."""
+
+    def __init__(self, house: House, connection: str, eyes: Eyes) -> None:
+        self.attempts = house.polder.storage.attempts
+        self.clock: ManualClock = house.clock
+        self.eyes = eyes
+        self.connection = connection
+        self.reconciling = Reconciling(self.attempts, self.clock, Unobserved(), eyes)
+
+    async def doubt(self, key: str = "k-1", problem: Problem | None = None) -> Attempt:
+        """A write that was sent and got no answer."""
+        sending = await self.attempt("sending", key)
+        doubted = self.reconciling.doubted(sending, problem)
+        assert await self.attempts.replace(sending, doubted)
+        return doubted
+
+    async def attempt(self, state: str, key: str = "k-1") -> Attempt:
+        now = self.clock.now()
+        one = Attempt(
+            id=key.encode(),
+            tenant="acme",
+            connection_id=self.connection,
+            operation="contacts.create",
+            key=key,
+            fingerprint=b"f",
+            run="r-1",
+            state="sending" if state == "sending" else "claimed",
+            created_at=now,
+            sent_at=now,
+            next_check_at=now + timedelta(seconds=40),
+        )
+        assert await self.attempts.claim(one, forget_before=now - timedelta(days=3)) is None
+        return one
+
+    async def now(self, key: str = "k-1") -> Attempt:
+        found = await self.attempts.find(key.encode())
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def watch(house: House) -> Watch:
+    return Watch(house, await house.connect(PROVIDER), Eyes(ABSENT))
+
+
+# The schedule
+
+
+async def test_it_looks_on_schedule_and_gives_up_when_nothing_can_be_on_its_way(watch: Watch) -> None:
+    attempt = await watch.doubt()
+    began, looked = watch.clock.monotonic(), []
+    while (attempt := await watch.now()).state == "unknown":
+        assert attempt.next_check_at is not None
+        watch.clock.advance((attempt.next_check_at - watch.clock.now()).total_seconds() - 0.01)
+        assert await watch.reconciling.sweep() == 0, "it looks when it says it does, and not before"
+        watch.clock.advance(0.01)
+        assert await watch.reconciling.sweep() == 1
+        looked.append(round(watch.clock.monotonic() - began, 2))
+    assert looked == [0.5, 2.5, 7.5, 22.5, 52.5, 112.5, 232.5, 300.0]
+    assert (attempt.state, attempt.checks, attempt.next_check_at) == ("not_executed", len(CHECKS) + 1, None)
+    assert watch.eyes.let_go_of == ["k-1"]
+
+
+async def test_the_schedule_survives_a_restart(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        first = Watch(house, await house.connect(PROVIDER), Eyes(None))
+        await first.doubt()
+        first.clock.advance(0.5)
+        await first.reconciling.sweep()
+        due = (await first.now()).next_check_at
+        second = Watch(house, first.connection, Eyes(APPLIED))
+        assert due is not None
+        second.clock.advance((due - second.clock.now()).total_seconds())
+        assert await second.reconciling.sweep() == 1
+        assert (await second.now()).state == "applied"
+
+
+async def test_a_system_that_cannot_be_seen_proves_nothing(watch: Watch) -> None:
+    watch.eyes.sights = [None]
+    await watch.doubt()
+    watch.clock.advance(ZOMBIE.total_seconds() + 1)
+    await watch.reconciling.sweep()
+    attempt = await watch.now()
+    assert attempt.state == "unknown"
+    assert attempt.next_check_at is not None
+    assert attempt.next_check_at > watch.clock.now()
+
+
+async def test_an_adapter_that_trips_ends_no_schedule(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trip(attempt: Attempt, deadline: float) -> Sight:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(watch.eyes, "look", trip)
+    await watch.doubt()
+    watch.clock.advance(0.5)
+    assert await watch.reconciling.sweep() == 1
+    assert (await watch.now()).state == "unknown"
+
+
+async def test_one_looks_at_a_time(watch: Watch) -> None:
+    attempt = await watch.doubt()
+    watch.eyes.gate.clear()
+    first = asyncio.ensure_future(watch.reconciling.look(attempt, 60))
+    while not watch.eyes.looks:
+        await asyncio.sleep(0.001)
+    assert await watch.reconciling.look(attempt, 60) is None
+    assert await watch.reconciling.sweep() == 0
+    watch.eyes.gate.set()
+    assert (await first) is not None
+    assert watch.eyes.looks == 1
+
+
+async def test_whoever_looked_too_long_writes_nothing_down(watch: Watch) -> None:
+    attempt = await watch.doubt()
+    watch.eyes.gate.clear()
+    first = asyncio.ensure_future(watch.reconciling.look(attempt, 60))
+    while not watch.eyes.looks:
+        await asyncio.sleep(0.001)
+    watch.clock.advance(23)
+    watch.eyes.gate.set()
+    watch.eyes.sights = [APPLIED]
+    second = asyncio.ensure_future(watch.reconciling.sweep())
+    results = [await first, await second]
+    assert results.count(None) <= 1
+    assert (await watch.now()).state == "applied"
+
+
+# What it concludes
+
+
+async def test_one_trace_is_told_as_the_first_answer_would_have_been(watch: Watch) -> None:
+    watch.eyes.sights = [APPLIED]
+    attempt = await watch.reconciling.look(await watch.doubt(), 60)
+    assert attempt is not None
+    assert (attempt.state, attempt.status, attempt.record_id) == ("applied", 201, "c9")
+    assert attempt.answer is not None
+    assert open_answer(attempt.answer, {}).body == b'{"id":"c9"}'
+
+
+@pytest.mark.parametrize("sight", [Sight("ambiguous", candidates=("c1", "c2")), Sight("blind")], ids=["two", "none"])
+async def test_what_nobody_can_tell_is_left_to_a_person_with_what_was_seen(watch: Watch, sight: Sight) -> None:
+    watch.eyes.sights = [sight]
+    attempt = await watch.reconciling.look(await watch.doubt(), 60)
+    assert attempt is not None
+    assert (attempt.state, attempt.next_check_at) == ("manual", None)
+    assert attempt.answer is not None
+    problem = open_problem(attempt.answer, {})
+    assert (problem.outcome, problem.extra["candidates"]) == ("unknown", list(sight.candidates))
+
+
+async def test_what_the_system_said_was_done_is_never_called_undone(watch: Watch) -> None:
+    watch.eyes.sights = [ABSENT]
+    attempt = await watch.doubt(problem=Problem("upstream_malformed", "No record.", outcome="applied"))
+    watch.clock.advance(ZOMBIE.total_seconds())
+    looked = await watch.reconciling.look(attempt, watch.clock.monotonic() + 60)
+    assert looked is not None
+    assert looked.state == "applied"
+
+
+# Deaths
+
+
+async def test_an_owner_who_died_before_sending_leaves_the_key_free(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    watch = Watch(house, connection, Eyes(ABSENT))
+    await watch.attempt("claimed")
+    watch.clock.advance(39)
+    assert await watch.reconciling.sweep() == 0
+    watch.clock.advance(2)
+    await watch.reconciling.sweep()
+    assert (await watch.now()).state == "not_executed"
+    assert watch.eyes.looks == 0
+
+
+async def test_an_owner_who_died_while_sending_is_looked_after(watch: Watch) -> None:
+    watch.eyes.sights = [APPLIED]
+    await watch.attempt("sending")
+    watch.clock.advance(41)
+    assert await watch.reconciling.sweep() == 1
+    assert (await watch.now()).state == "applied"
+
+
+async def test_an_owner_who_was_overtaken_sends_nothing(aisle: Aisle) -> None:
+    """It slept for an hour between claiming and sending, and somebody took its place."""
+    attempts = aisle.house.polder.storage.attempts
+    engine = aisle.house.polder.engine
+    honest = engine._outbound_for
+
+    def overtaken(*given: object) -> object:
+        aisle.house.clock.advance(3600)
+        return honest(*given)  # type: ignore[arg-type]  # as it was given
+
+    engine._outbound_for = overtaken  # type: ignore[assignment,method-assign]  # a pause at the worst moment
+    first = await aisle.ask("POST", "products", {"name": "Brood"}, {"idempotency-key": "k-1"})
+    assert (first.status_code, first.json()["code"]) == (504, "upstream_timeout")
+    assert first.json()["outcome"] == "not_sent"
+    assert aisle.shelf.heard("POST", "/products") == 0
+    assert await attempts.newest("acme", aisle.connection, "k-1") is None
+
+
+async def test_an_owner_finds_itself_overtaken_before_it_sends(watch: Watch) -> None:
+    named = Named(
+        "acme", watch.connection, "contacts.create", "k-1", b"f", said={"path": {}, "query": [], "body": "{}"}
+    )
+    slow = Run(watch.attempts, watch.clock, named, await watch.attempt("claimed"))
+    assert await watch.attempts.replace(slow.attempt, replace(slow.attempt, run="r-2"))
+    with pytest.raises(Problem, match="idempotency_in_progress"):
+        await slow.sending(Request("POST", "/contacts", json={}), {}, UUID(int=1))
+    await slow.release()
+    assert not await slow.settle("applied")
+    assert ((await watch.now()).state, (await watch.now()).run) == ("claimed", "r-2")
+
+
+async def test_what_is_looked_for_is_written_down_before_the_first_byte_leaves(aisle: Aisle) -> None:
+    attempts = aisle.house.polder.storage.attempts
+    aisle.shelf.gate.clear()
+    asked = asyncio.ensure_future(aisle.ask("POST", "products", {"name": "Brood"}, {"idempotency-key": "k-1"}))
+    while not aisle.shelf.heard("POST", "/products"):
+        await asyncio.sleep(0.001)
+    attempt = await attempts.newest("acme", aisle.connection, "k-1")
+    assert attempt is not None
+    assert attempt.state == "sending"
+    assert attempt.evidence is not None
+    request = Evidence.opened(attempt.evidence).request
+    assert (request.method, request.path, request.json["name"]) == ("POST", "/products", "Brood")
+    told = await aisle.ask("GET", "operations/k-1")
+    assert told.json()["state"] == "in_progress"
+    aisle.shelf.gate.set()
+    assert (await asked).status_code == 201
+
+
+def test_evidence_is_kept_to_the_last_digit() -> None:
+    request = Request("POST", "/invoices", (("a", "b"),), json={"amount": Decimal("10.10"), "lines": [1]})
+    kept = Evidence({"path": {}, "query": [], "body": "{}"}, UUID(int=7), request, {"there": "1 2"})
+    opened = Evidence.opened(kept.sealed())
+    assert (opened.creation_key, opened.notes, opened.said) == (kept.creation_key, kept.notes, kept.said)
+    assert (opened.request.json, list(opened.request.query)) == (request.json, list(request.query))
+    assert str(opened.request.json["amount"]) == "10.10"
+
+
+async def test_a_gateway_that_dies_while_sending_tells_the_truth_afterwards(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    emulator, engine = house.emulator(PROVIDER), house.polder.engine
+    before = len(emulator.books()["contacts"])
+
+    def dies(seen: Seen) -> bool:
+        if seen.method == "POST" and "/contacts" in seen.path:
+            for task in engine._writes:
+                task.cancel()
+        return False
+
+    emulator.fail(Fault("lost"), when=dies)
+    path, key = f"/v1/connections/{connection}/contacts", {"idempotency-key": "k-1"}
+    with pytest.raises(asyncio.CancelledError):
+        await house.client.post(path, json=DRAFT, headers=key)
+    emulator.heal()
+    assert (await house.client.post(path, json=DRAFT, headers=key)).status_code == 409
+    made = len(emulator.books()["contacts"]) - before
+    house.clock.advance(600)
+    await engine.reconciling.sweep()
+    told = (await house.client.get(f"/v1/connections/{connection}/operations/k-1")).json()
+    assert told["state"] == ("applied" if made else "not_executed")
+    again = await house.client.post(path, json=DRAFT, headers=key)
+    assert again.status_code == 201
+    assert len(emulator.books()["contacts"]) == before + 1
+    if made:
+        assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_reference_of_what_did_not_happen_is_free_again(aisle: Aisle) -> None:
+    aisle.shelf.fail(Fault("status", status=502), when=lambda seen: seen.method == "POST")
+    body = {"name": "Brood", "external_ref": "r-1"}
+    lost = await aisle.ask("POST", "products", body, {"idempotency-key": "k-1"})
+    assert lost.json()["outcome"] == "unknown"
+    attempts = aisle.house.polder.storage.attempts
+    attempt = await attempts.newest("acme", aisle.connection, "k-1")
+    assert attempt is not None
+    reconciling = aisle.house.polder.engine.reconciling
+    await reconciling._looker.let_go(replace(attempt, state="not_executed"))
+    made = await aisle.ask("POST", "products", body, {"idempotency-key": "k-2"})
+    assert made.status_code == 201

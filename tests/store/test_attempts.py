@@ -1,0 +1,149 @@
+"""Attempts at writes: claimed once, replaced only by who still owns them, found when they are due."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gateway.contract.secret import Secret
+from gateway.engine.storage import Attempt
+from gateway.store.sql import SqlStorage
+from tests.store.making import NOON, connection, later, look, refused
+
+pytestmark = pytest.mark.anyio
+LONG_AGO = NOON - timedelta(hours=72)
+
+
+def attempt(key: str = "k-1", **changes: object) -> Attempt:
+    one = Attempt(
+        id=f"con_1 {key}".encode(),
+        tenant="acme",
+        connection_id="con_1",
+        operation="contacts.create",
+        key=key,
+        fingerprint=b"f",
+        run="r-1",
+        state="claimed",
+        created_at=NOON,
+        next_check_at=later(1),
+    )
+    return replace(one, **changes)  # type: ignore[arg-type]  # as the test names them
+
+
+@pytest.fixture
+async def kept(storage: SqlStorage) -> SqlStorage:
+    await storage.connections.add(connection("con_1", company_id="7"), None)
+    return storage
+
+
+async def test_one_of_many_claims_it(kept: SqlStorage) -> None:
+    runs = [attempt(run=f"r-{number}") for number in range(16)]
+    found = await asyncio.gather(*(kept.attempts.claim(one, forget_before=LONG_AGO) for one in runs))
+    assert found.count(None) == 1
+    (winner,) = {one.run for one in found if one is not None}
+    assert runs[found.index(None)].run == winner
+
+
+async def test_everything_of_it_comes_back(kept: SqlStorage) -> None:
+    whole = attempt(
+        state="applied",
+        sent_at=later(2),
+        checks=3,
+        status=201,
+        record_id="c1",
+        resolved_at=later(3),
+        evidence=Secret("what was sent"),
+        answer=Secret("what was answered"),
+    )
+    await kept.attempts.claim(whole, forget_before=LONG_AGO)
+    assert await kept.attempts.find(whole.id) == whole
+    assert await kept.attempts.newest("acme", "con_1", "k-1") == whole
+    assert await kept.attempts.find(b"other") is None
+
+
+async def test_only_what_it_still_is_can_be_replaced(kept: SqlStorage) -> None:
+    first = attempt()
+    await kept.attempts.claim(first, forget_before=LONG_AGO)
+    sending = replace(first, state="sending")
+    assert await kept.attempts.replace(first, sending)
+    assert not await kept.attempts.replace(first, replace(first, state="applied")), "its state has changed"
+    other = replace(sending, run="r-2")
+    assert not await kept.attempts.replace(other, other), "it is another one's"
+    moved = replace(sending, next_check_at=later(5))
+    assert await kept.attempts.replace(sending, moved)
+    assert not await kept.attempts.replace(sending, sending), "somebody looks already"
+    over = replace(moved, state="applied", next_check_at=None)
+    assert await kept.attempts.replace(moved, over)
+    assert await kept.attempts.replace(over, over), "nothing set is as good as anything set"
+    assert await kept.attempts.find(first.id) == over
+
+
+async def test_of_many_who_replace_one_does(kept: SqlStorage) -> None:
+    first = attempt()
+    await kept.attempts.claim(first, forget_before=LONG_AGO)
+    takers = [attempt(run=f"r-{number}") for number in range(2, 18)]
+    done = await asyncio.gather(*(kept.attempts.replace(first, one) for one in takers))
+    assert done.count(True) == 1
+
+
+async def test_a_run_releases_only_itself(kept: SqlStorage) -> None:
+    first = attempt()
+    await kept.attempts.claim(first, forget_before=LONG_AGO)
+    await kept.attempts.release(replace(first, run="r-0"))
+    assert await kept.attempts.find(first.id) is not None
+    await kept.attempts.release(first)
+    assert await kept.attempts.find(first.id) is None
+
+
+async def test_what_is_due_is_found_longest_due_first(kept: SqlStorage) -> None:
+    kinds = [("a", "unknown", 3), ("b", "sending", 1), ("c", "claimed", 2), ("d", "manual", 0), ("e", "unknown", 9)]
+    for key, state, minutes in kinds:
+        await kept.attempts.claim(attempt(key, state=state, next_check_at=later(minutes)), forget_before=LONG_AGO)
+    assert [one.key for one in await kept.attempts.due(later(3), 10)] == ["b", "c", "a"]
+    assert [one.key for one in await kept.attempts.due(later(3), 1)] == ["b"]
+
+
+async def test_others_are_those_on_the_same_books_that_matter(kept: SqlStorage) -> None:
+    await kept.connections.add(connection("con_2", company_id="7"), None)
+    await kept.connections.add(connection("con_3", company_id="8"), None)
+    mine = attempt()
+    others = [
+        attempt("same-words", fingerprint=b"f"),
+        attempt("same-record", fingerprint=b"g", record_id="c1"),
+        attempt("neither", fingerprint=b"h", record_id="c2"),
+        attempt("other-operation", operation="products.create", record_id="c1"),
+        attempt("same-company", connection_id="con_2", record_id="c1"),
+        attempt("other-company", connection_id="con_3", record_id="c1"),
+    ]
+    for one in (mine, *others):
+        await kept.attempts.claim(one, forget_before=LONG_AGO)
+    found = {one.key for one in await kept.attempts.others(mine, ["c1"])}
+    assert found == {"same-words", "same-record", "same-company"}
+
+
+async def test_what_is_old_is_forgotten_by_the_next_claim(kept: SqlStorage) -> None:
+    await kept.attempts.claim(attempt("old", created_at=LONG_AGO - timedelta(seconds=1)), forget_before=LONG_AGO)
+    await kept.attempts.claim(attempt("new"), forget_before=LONG_AGO)
+    assert await kept.attempts.newest("acme", "con_1", "old") is None
+
+
+async def test_attempts_go_with_their_connection_save_one_that_outlives_it(kept: SqlStorage) -> None:
+    await kept.attempts.claim(attempt("k-1"), forget_before=LONG_AGO)
+    outliving = attempt("k-2", connection_id=None)
+    await kept.attempts.claim(outliving, forget_before=LONG_AGO)
+    await kept.connections.destroy(connection("con_1"))
+    assert await kept.attempts.find(attempt("k-1").id) is None
+    assert await kept.attempts.find(outliving.id) == outliving
+    with refused("not_found"):
+        await kept.attempts.claim(attempt("k-3"), forget_before=LONG_AGO)
+
+
+async def test_what_was_sent_and_answered_is_sealed(opened: Callable[[str], SqlStorage], sqlite_url: str) -> None:
+    storage = opened(sqlite_url)
+    await storage.connections.add(connection("con_1"), None)
+    whole = attempt(evidence=Secret("canary-1"), answer=Secret("canary-2"))
+    await storage.attempts.claim(whole, forget_before=LONG_AGO)
+    (row,) = look(sqlite_url, "SELECT sealed_evidence, sealed_answer FROM attempts")
+    assert all(sealed and b"canary" not in sealed for sealed in row)
