@@ -42,6 +42,7 @@ from gateway.contract.models import (
     VatCode,
 )
 from gateway.contract.paging import Page, PageNumber, Slice
+from gateway.contract.schemas import TAXED_LINE, Demand, Demands
 from gateway.contract.upstream import Facts, Query, Request, Upstream, path_of
 
 PAGE_CAP = 100
@@ -208,6 +209,10 @@ class MemoryInvoices(Invoices):
         "create": "1, and 1 for each product named; VAT codes are remembered",
         "update": "2: it is read, then replaced whole; and 1 for each product named",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del up, verb
+        return {"lines.*": Demand(says={"allOf": [TAXED_LINE]})}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         return await page_of(up, "invoices", invoices.invoice_of, listing, self.names, self.choices)

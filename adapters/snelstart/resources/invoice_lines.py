@@ -14,7 +14,7 @@ from adapters.snelstart.mapping.lines import (
     text_of,
 )
 from adapters.snelstart.mapping.products import Shelf, product_of
-from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way
+from adapters.snelstart.mapping.vat import Grootboek, Way, allows
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import Problem, invalid
@@ -137,7 +137,7 @@ def _ledger(
     setup = document.setup
     if line.ledger_account_id is not None:
         account = _known(line.ledger_account_id, f"{pointer}/ledger_account_id", setup)
-        if way is not None and not _allows(account, way):
+        if way is not None and not allows(account, way):
             raise invalid(
                 f"{pointer}/ledger_account_id",
                 f"On ledger account {account.nummer} SnelStart books no VAT as {way.code.name}: it belongs to others.",
@@ -146,7 +146,7 @@ def _ledger(
     of_product = product.ledger_account_id if product is not None else None
     for id in (of_product, setting(up, "default_ledger_account_id")):
         known = setup.ledgers.get(id.lower()) if id is not None else None
-        if known is not None and (way is None or _allows(known, way)):
+        if known is not None and (way is None or allows(known, way)):
             return known
     fitting = [one for one in setup.ledgers.values() if way is not None and way.functions and _sells(one, way)]
     if not fitting:
@@ -166,16 +166,7 @@ def _known(id: str, pointer: str, setup: Setup) -> Grootboek:
 
 
 def _sells(account: Grootboek, way: Way) -> bool:
-    return not account.nonactief and _allows(account, way)
-
-
-def _allows(account: Grootboek, way: Way) -> bool:
-    """Whether lines on an account may be taxed so (dossier 4.9)."""
-    if way.rate_code is not None:
-        return account.grootboekfunctie == OSS_FUNCTION and account.vatRateCode == way.rate_code
-    if way.functions is None:
-        return "Geen" in account.btwSoort
-    return account.grootboekfunctie in way.functions
+    return not account.nonactief and allows(account, way)
 
 
 def _fitting(up: Upstream, charge: Charge, pointer: str, includes_tax: bool) -> Charge:

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import invoices
 from adapters.snelstart.mapping.contacts import Relatie
+from adapters.snelstart.mapping.demands import credit_demands, invoice_demands
 from adapters.snelstart.mapping.invoices import Boeking, Factuur, Reading, credit_body, invoice_of, is_foreign, joined
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
 from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, rows
-from adapters.snelstart.resources.administration import countries, page_of, setup
+from adapters.snelstart.resources.administration import countries, page_of, setting, setup
 from adapters.snelstart.resources.crediting import factuur_of, is_credited, settle
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
@@ -20,6 +21,7 @@ from gateway.contract.errors import FieldError, Problem, invalid, malformed, not
 from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Reply, Upstream
 
 LONGEST_TERM = 999
@@ -54,6 +56,11 @@ class SalesEntries(Invoices):
         "credit": "In full; the caller numbers credit notes. It is settled with the invoice by a memorial entry.",
         "pdf": "SnelStart does not give invoices as PDF.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        if verb == "credit":
+            return credit_demands()
+        return invoice_demands(await setup(up), setting(up, "default_ledger_account_id"), up.today)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         condition = _condition(listing)

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import payments
+from adapters.snelstart.mapping.demands import payment_demands
 from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
 from adapters.snelstart.mapping.values import is_guid, midnight, new_id
@@ -15,6 +16,7 @@ from gateway.contract.errors import invalid, not_found
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Page
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 
@@ -32,6 +34,12 @@ class MoneyEntries(Payments):
     limits: ClassVar[Mapping[str, str]] = {
         "create": "A payment settles at least one invoice; what settles none needs ledger_account_id.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del verb
+        banks = [journal for journal in await journals_of(up, tuple(PAID_WITH)) if journal.soort == "Bank"]
+        named = setting(up, "default_payment_method_id") is not None
+        return payment_demands(method_required=not named and len(banks) != 1)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         wanted = listing.window.offset + listing.window.size + 1

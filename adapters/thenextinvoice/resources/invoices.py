@@ -7,10 +7,11 @@ from uuid import uuid5
 
 from adapters.thenextinvoice.mapping import invoices
 from adapters.thenextinvoice.mapping.contacts import Customer
+from adapters.thenextinvoice.mapping.demands import credit_demands, invoice_demands
 from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
 from adapters.thenextinvoice.mapping.settings import Profile
 from adapters.thenextinvoice.mapping.values import json_number, language_of, new_id
-from adapters.thenextinvoice.resources.administration import profiles, sender
+from adapters.thenextinvoice.resources.administration import profiles, sender, setting
 from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
 from adapters.thenextinvoice.resources.invoice_reading import read, told
@@ -20,6 +21,7 @@ from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts
 from gateway.contract.paging import Page
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 TRIES = 5
@@ -51,6 +53,11 @@ class SalesInvoices(Invoices):
         "update": "Drafts only. The sender of a draft made elsewhere is hidden: writing it sets this connection's.",
         "credit": "On the day itself, in full, with the system's own number.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        if verb == "credit":
+            return credit_demands()
+        return invoice_demands(account_required=setting(up, "default_ledger_account_id") is None)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         return await list_invoices(up, listing)
