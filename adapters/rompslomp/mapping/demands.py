@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from adapters.rompslomp.mapping.lines import brings_own_rate
+from adapters.rompslomp.mapping.settings import brings_own_rate
 from gateway.contract.models import VatCode
 from gateway.contract.schemas import (
     ABOVE_ZERO,

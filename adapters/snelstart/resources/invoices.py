@@ -2,7 +2,7 @@
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from adapters.snelstart.mapping.invoices import Boeking, Factuur, Reading, credi
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
 from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, rows
 from adapters.snelstart.resources.administration import countries, page_of, setting, setup
-from adapters.snelstart.resources.crediting import factuur_of, is_credited, settle
+from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, settle
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import File, Invoices, Listing, Record
@@ -41,14 +41,15 @@ class SalesEntries(Invoices):
     holds = invoices.HOLDS
     kept = frozenset({"external_ref", "credits_invoice_id"})
     calls: ClassVar[Mapping[str, str]] = {
-        "list": "1 for each 500 invoices; with include=lines 1 more for each customer on the page",
+        "list": "1 for each 500 invoices; where some are settled, 1 for credit notes and 1 for each "
+        "that may be theirs; with include=lines 1 more for each customer on the page",
         "get": "2 at once: the entry and its invoice; 1 more where nothing is open, to see whether it was credited",
         "create": "2: the entry, and reading its invoice; 1 more for each product that lines name",
         "credit": "7: reading the invoice, looking for a credit note, booking it, settling the two, reading back",
         "ubl": "2: finding the invoice, then the file",
     }
     limits: ClassVar[Mapping[str, str]] = {
-        "list": "A credited invoice is listed as paid: only its entry tells. A payment may leave updated_at as it was.",
+        "list": "A payment may leave updated_at as it was.",
         "create": "The caller numbers invoices; every invoice is final at once. Quantity, unit, discount and prices "
         "with VAT are kept at the end of a line's text. There are no lines of text, and no currency but the euro.",
         "update": "Every invoice is booked, and what is booked is credited and not changed.",
@@ -74,13 +75,15 @@ class SalesEntries(Invoices):
         number = listing.text("number")
         # Numbers are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
         raws = [raw for raw in page.items if number is None or raw.get("factuurnummer") == number]
+        credited = await credited_among(up, [raw for raw in raws if _is_settled(raw)])
         if "lines" in listing.include:
-            return Page(await _with_lines(up, raws), more=page.more)
-        return Page([invoice_of(raw, up.today) for raw in raws], more=page.more)
+            return Page(await _with_lines(up, raws, credited), more=page.more)
+        told = [invoice_of(raw, up.today, credited=Factuur.of(raw).verkoopBoeking in credited) for raw in raws]
+        return Page(told, more=page.more)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         boeking, factuur = await _read(up, id)
-        credited = Factuur.of(factuur).openstaandSaldo <= 0 and await is_credited(up, factuur)
+        credited = _is_settled(factuur) and await is_credited(up, factuur)
         return await _told(up, boeking, factuur, credited=credited)
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
@@ -170,6 +173,11 @@ def _term(issued_on: date, due_on: date) -> int:
     return days
 
 
+def _is_settled(factuur: Mapping[str, Any]) -> bool:
+    """Whether nothing is open: paid, or credited."""
+    return Factuur.of(factuur).openstaandSaldo <= 0
+
+
 def _condition(listing: Listing) -> str | None:
     """The list's condition in OData, empty for none; null where nothing can meet it."""
     status, kind, contact = (listing.text(name) for name in ("document_status", "document_type", "contact_id"))
@@ -229,7 +237,9 @@ async def _country(up: Upstream, contact: str) -> str | None:
     return None if land is None else land.landcode
 
 
-async def _with_lines(up: Upstream, raws: Sequence[Mapping[str, Any]]) -> list[Record[Invoice]]:
+async def _with_lines(
+    up: Upstream, raws: Sequence[Mapping[str, Any]], credited: Container[str | None]
+) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
     said = [Factuur.of(raw) for raw in raws]
     by_customer: dict[str, list[str]] = {}
@@ -239,8 +249,11 @@ async def _with_lines(up: Upstream, raws: Sequence[Mapping[str, Any]]) -> list[R
     found = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
     entries = {id: entry for part in found for id, entry in part.items()}
     await setup(up)
-    pairs = [(entries[one.verkoopBoeking or ""], raw) for one, raw in zip(said, raws, strict=True)]
-    return await up.each([_told(up, entry, raw) for entry, raw in pairs])
+    told = []
+    for one, raw in zip(said, raws, strict=True):
+        entry = entries[one.verkoopBoeking or ""]
+        told.append(_told(up, entry, raw, credited=one.verkoopBoeking in credited))
+    return await up.each(told)
 
 
 async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[str, Mapping[str, Any]]:
