@@ -16,6 +16,12 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+IN_FULL = "x-in-full"
+"""On ``allocations`` of a payment: an invoice is paid in full or not at all."""
+NOTE_STATUS = "x-credit-note-payment-status"
+"""On the schema of crediting: the payment status that the new credit note has; ``unpaid`` where it is not said."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What a system wants of one place of a body, beyond the contract.

@@ -115,8 +115,8 @@ def _demand(schema: Schema, place: str, demand: Demand, *, create: bool) -> None
     """Put a demand into its place."""
     if place == "" or place.endswith(".*"):
         target = schema if place == "" else _of_list(schema, place.removesuffix(".*"))
-        if target is not None and demand.says:
-            target.setdefault("allOf", []).append(dict(demand.says))
+        if target is not None:
+            _narrow(target, demand.says)
         return
     found = _parent(schema, place)
     if found is None:

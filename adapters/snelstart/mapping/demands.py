@@ -12,6 +12,7 @@ from gateway.contract.schemas import (
     ABOVE_ZERO,
     BLANKLESS,
     NOT_ZERO,
+    NOTE_STATUS,
     Demand,
     Demands,
     Schema,
@@ -155,7 +156,7 @@ def invoice_demands(setup: Setup, default_account: str | None, today: date) -> D
 
 def credit_demands() -> Demands:
     """Of crediting an invoice."""
-    return {"number": NUMBERED}
+    return {"number": NUMBERED, "": Demand(says={NOTE_STATUS: "paid"})}
 
 
 def _treatments(allowed: Collection[str], ways: Sequence[Way]) -> list[str]:

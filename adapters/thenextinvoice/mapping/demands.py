@@ -5,6 +5,8 @@ from gateway.contract.schemas import (
     ADDRESS_LINE,
     BLANKLESS,
     EMAIL,
+    IN_FULL,
+    NOTE_STATUS,
     TAXED_LINE,
     Demand,
     Demands,
@@ -27,6 +29,9 @@ _PLACED = {
     "required": ["city", "country", "postal_code"],
     **any_of(has("line1", "string"), has("street", "string")),
 }
+
+
+_ONE_IN_FULL = {"minItems": 1, "maxItems": 1, IN_FULL: True}
 
 
 def contact_demands(*, create: bool) -> Demands:
@@ -55,7 +60,11 @@ def invoice_demands(*, account_required: bool) -> Demands:
 
 def credit_demands() -> Demands:
     """Of crediting: TheNextInvoice numbers and dates a credit note itself."""
-    return {"number": Demand(absent=True), "issued_on": Demand(absent=True)}
+    return {
+        "number": Demand(absent=True),
+        "issued_on": Demand(absent=True),
+        "": Demand(says={NOTE_STATUS: "not_applicable"}),
+    }
 
 
 def payment_demands(*, method_required: bool) -> Demands:
@@ -63,7 +72,9 @@ def payment_demands(*, method_required: bool) -> Demands:
     return {
         "amount": Demand(says=ABOVE_ZERO, why="All that is open."),
         "direction": Demand(says={"const": "in"}),
-        "allocations": Demand(says={"minItems": 1, "maxItems": 1}, required=True, why="One invoice, in full."),
+        "allocations": Demand(
+            says={"minItems": 1, "maxItems": 1, "x-in-full": True}, required=True, why="One invoice, in full."
+        ),
         "allocations.amount": Demand(says=ABOVE_ZERO),
         "payment_method_id": Demand(required=method_required),
     }
