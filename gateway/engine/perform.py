@@ -6,6 +6,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +28,8 @@ from gateway.engine.call import Answer, Call
 from gateway.engine.capabilities import connection_capabilities, provider_facts
 from gateway.engine.connections import Connections, facts_of, fixed
 from gateway.engine.cursors import Cursors
+from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
+from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told
 from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
@@ -233,17 +236,36 @@ class Engine:
         body = read_body(task.operation, task.call.body)
         said = "" if body is None else body.model_dump_json(exclude_unset=True)
         named = self._named(task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable)
+        if task.asked.dry_run:
+            return await self._rehearsed(task, body, self._creation_key(named))
         if named is None:
-            return await self._written(task, body, UUID(int=self._random.getrandbits(128), version=4))
-        key = uuid5(_CREATION, f"{named.id().hex()}{named.fingerprint.hex()}")
-        return await self._idempotency.once(named, lambda: self._written(task, body, key))
+            return await self._written(task, body, self._creation_key(None))
+        return await self._idempotency.once(named, lambda: self._written(task, body, self._creation_key(named)))
+
+    def _creation_key(self, named: Named | None) -> UUID:
+        """The same for every try of a write that its caller named."""
+        if named is None:
+            return UUID(int=self._random.getrandbits(128), version=4)
+        return uuid5(_CREATION, f"{named.id().hex()}{named.fingerprint.hex()}")
+
+    async def _rehearsed(self, task: _Task, body: Shape | None, creation_key: UUID) -> Answer:
+        """What the write would do (``dry_run=true``): no idempotency key is used up, and nothing is forgotten."""
+        up = self._outbound_for(task, Rehearsal)
+        assert isinstance(up, Rehearsal)
+        books = UntouchedBooks(self._books)
+        writer = Writer(task.operation, task.resource, up, self._recording(task), books, task.provider.name)
+        with suppress(Captured):
+            await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
+        shown = told(up, body, task.provider.origins, language_of(task.call.headers))
+        return Answer(200, answer_json(shown), DRY_RUN, {"Content-Language": language_of(task.call.headers)})
 
     def _named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named | None:
         """The write as its caller named it; None where it has no name."""
         key = key_of(call.headers.get("idempotency-key"))
         if key is None:
             return None
-        place = [f"{name}={value}" for name, value in (*sorted(call.path.items()), *sorted(call.query))]
+        said = (*sorted(call.path.items()), *sorted(pair for pair in call.query if pair[0] != "dry_run"))
+        place = [f"{name}={value}" for name, value in said]
         connection_id = call.path.get("connection_id")
         operation = call.operation.name
         return Named(
@@ -434,7 +456,7 @@ class Engine:
     def _recording(self, task: _Task) -> Recording:
         return Recording(self._books, task.connection.id)
 
-    def _outbound_for(self, task: _Task) -> Outbound:
+    def _outbound_for(self, task: _Task, way: type[Outbound] = Outbound) -> Outbound:
         return self._open(
             task.connection,
             task.provider,
@@ -442,6 +464,7 @@ class Engine:
             task.operation.name,
             task.call.deadline,
             drop_unsupported=task.asked.drop_unsupported,
+            way=way,
         )
 
     def _open(
@@ -454,12 +477,13 @@ class Engine:
         *,
         tokens: TokenSource | None = None,
         drop_unsupported: bool = False,
+        way: type[Outbound] = Outbound,
     ) -> Outbound:
         source = tokens or TokenSource(
             lambda: self._tokens.current(connection, provider),
             lambda rejected: self._tokens.replace(connection, provider, rejected),
         )
-        return Outbound(
+        return way(
             self._way,
             provider,
             kind,

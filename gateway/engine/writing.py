@@ -13,6 +13,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
+from gateway.engine.dry_run import UntouchedBooks
 from gateway.engine.links import SYSTEM_ID, UNIQUE, LinkBooks, kept_values
 from gateway.engine.recording import Recording, nonsense_told, referred_by, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
@@ -28,7 +29,7 @@ class Writer:
         resource: Resource[Any, Any],
         up: Outbound,
         recording: Recording,
-        books: LinkBooks,
+        books: LinkBooks | UntouchedBooks,
         provider: str,
     ) -> None:
         self._operation = operation

@@ -111,6 +111,7 @@ class SalesEntries(Invoices):
         total = reckoned(charges, includes_tax=includes_tax).total
         if sign < 0 and total.gross <= 0:
             raise invalid("/document_type", "A credit note comes to more than nothing: SnelStart tells it by its sign.")
+        up.plan.comes_to(total)
         boeking = await up.data(ask("POST", "verkoopboekingen", json=body))
         record = await _told(up, boeking, await factuur_of(up, new_id(boeking)))
         booked = Boeking.of(boeking).factuurbedrag
@@ -136,6 +137,11 @@ class SalesEntries(Invoices):
             hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
             raise Problem("conflict", hidden, outcome="not_sent")
         body = credit_body(boeking, draft.number, draft.issued_on or up.today)
+        if not _is_settled(factuur):
+            up.plan.goes_on(
+                en="A memorial entry then settles the invoice with its credit note, whose id it needs.",
+                nl="Daarna verrekent een memoriaalboeking de factuur met de creditfactuur; die heeft haar id nodig.",
+            )
         note = await up.data(ask("POST", "verkoopboekingen", json=body))
         made = new_id(note)
         await settle(up, factuur, note)

@@ -69,6 +69,9 @@ class MoneyEntries(Payments):
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
         _check(draft)
         journal = await _journal(up, draft.payment_method_id)
+        if draft.payment_method_id is None:
+            by_setting = setting(up, "default_payment_method_id") is not None
+            up.plan.defaulted("/payment_method_id", journal.id, "setting" if by_setting else "only_one")
         kind = KINDS[journal.soort]
         body = payment_body(draft, journal.id, up.today)
         raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))

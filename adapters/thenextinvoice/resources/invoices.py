@@ -89,6 +89,10 @@ class SalesInvoices(Invoices):
         )
         body = invoices.new_body(heading, lines)
         body, totals = await as_expected(up, body, draft.expected_totals, draft.on_rounding)
+        if draft.due_on is None:
+            up.plan.defaulted("/due_on", body["meta"]["dueDate"], "customer_term")
+        if len(set(totals)) == 1:
+            up.plan.comes_to(totals[0])
         record = await self._made(up, body)
         _compare(up, record, totals)
         return record

@@ -65,6 +65,9 @@ class InvoicePayments(Payments):
             raise _no_invoice() from problem
         _check(draft, InvoiceRow.of(invoice), StatusRow.of(status))
         method = await _method(up, draft)
+        if draft.payment_method_id is None:
+            by_setting = setting(up, "default_payment_method_id") is not None
+            up.plan.defaulted("/payment_method_id", method, "setting" if by_setting else "only_one")
         paid_on = draft.paid_on or up.today
         body = {"date": paid_on.isoformat(), "method": int(method)}
         with pointing(payments.POINTERS):

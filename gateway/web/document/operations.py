@@ -9,6 +9,7 @@ from gateway.contract.models.base import Shape
 from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
 from gateway.contract.schemas import DIALECT, Schema
 from gateway.engine.asked import DEFAULT_LIMIT, MAX_LIMIT, parameters
+from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
 from gateway.web.document.problems import ProblemResponses
 from gateway.web.document.schemas import ref
@@ -138,6 +139,14 @@ PARAMETERS: dict[str, Object] = {
         "description": "What to do with a field the accounting system cannot hold: refuse the request, or leave the "
         "field out and say so in `warnings`.",
         "schema": {"type": "string", "enum": ["reject", "drop"], "default": "reject"},
+    },
+    "dry_run": {
+        "name": "dry_run",
+        "in": "query",
+        "description": "With `true` nothing is sent and nothing is kept: the answer, of its own media type, shows the "
+        "request that would be sent, what was filled in or left out and why, and what the document comes to. Its "
+        "sentences are Dutch where `Accept-Language` prefers that.",
+        "schema": {"type": "boolean", "default": False},
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -323,12 +332,21 @@ def _success(operation: Operation) -> dict[str, Object]:
     elif operation.answers is not None:
         answer["content"] = {"application/json": _content(operation.answers, operation.shape)}
     made = {str(operation.status): answer}
+    if "dry_run" in parameters(operation):
+        _add_dry_run(made, operation)
     if operation.fresh_for:
         made["304"] = {
             "description": "The answer is the one `If-None-Match` names.",
             "headers": {name: _header(name) for name in ("X-Request-Id", "ETag")},
         }
     return made
+
+
+def _add_dry_run(made: dict[str, Object], operation: Operation) -> None:
+    """A dry run is 200 whatever the write itself answers."""
+    words = "With `dry_run=true`: what would be done."
+    answer = made.setdefault("200", {"description": words, "headers": _headers(operation)})
+    answer["content"] = {**answer.get("content", {}), DRY_RUN: {"schema": ref("DryRun")}}
 
 
 _ANY_SCHEMA: Schema = {

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from gateway.contract import models
 from gateway.contract.exact import Json
 from gateway.contract.models.base import Change, Resource, Shape
+from gateway.contract.models.dry_run import DryRun
 from gateway.contract.operations import OPERATIONS
 from gateway.contract.schemas import Schema, body_schemas, shorten, within
 from gateway.web.document.notes import CHANGE_NOTES, FIELD_NOTES, SCHEMA_NOTES
@@ -21,7 +22,7 @@ REF = "#/components/schemas/"
 
 def component_schemas() -> dict[str, Schema]:
     """Every schema of the document by its name, sorted."""
-    answers = _answers({operation.answers for operation in OPERATIONS if operation.answers})
+    answers = _answers({DryRun, *(operation.answers for operation in OPERATIONS if operation.answers)})
     bodies = _bodies({operation.accepts for operation in OPERATIONS if operation.accepts})
     made = {**answers, **_beside(bodies, taken=answers)}
     for model in {operation.answers for operation in OPERATIONS if operation.answers}:
