@@ -176,6 +176,11 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
         },
         "required": ["provider"],
     },
+    "OwnerMessage": {
+        "type": "object",
+        "properties": {"nl": {"type": "string"}, "en": {"type": "string"}},
+        "required": ["nl", "en"],
+    },
     "Problem": {
         "type": "object",
         "properties": {
@@ -188,6 +193,7 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
             "request_id": {"type": "string"},
             "fix": {"type": "string", "x-extensible-enum": ["caller", "owner", "wait", "operator"]},
             "retryable": {"type": "boolean"},
+            "owner_message": ref("OwnerMessage"),
             "retry_after": {"type": "integer", "minimum": 0},
             "outcome": {"type": "string", "x-extensible-enum": ["not_sent", "rejected", "applied", "unknown"]},
             "errors": {"type": "array", "items": ref("FieldError")},
@@ -206,6 +212,7 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
             "request_id",
             "fix",
             "retryable",
+            "owner_message",
         ],
     },
 }
