@@ -84,7 +84,7 @@ class UntouchedClaim:
     async def release(self) -> None:
         """Nothing was held."""
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Nothing was held."""
 
 

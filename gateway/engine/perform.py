@@ -5,9 +5,9 @@ caller → connection → capability → query → scopes → (cache | write) �
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid5
@@ -16,11 +16,11 @@ from gateway.contract.adapter import Resource
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
-from gateway.contract.exact import dumps, loads
+from gateway.contract.exact import dumps
 from gateway.contract.models import ConnectionChange, ConnectionDraft
 from gateway.contract.models.base import Shape
-from gateway.contract.operations import BY_NAME, Operation
-from gateway.engine.asked import MAX_LIMIT, Asked, read_body, read_query
+from gateway.contract.operations import Operation
+from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
@@ -43,7 +43,7 @@ from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of, list_json, model_json
-from gateway.engine.schemas import Rows, connection_schema, schema_operation
+from gateway.engine.schemas import Rows, all_settings, connection_schema, schema_operation
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Tokens
 from gateway.engine.upstream import Outbound, TokenSource, Way
@@ -52,8 +52,6 @@ from gateway.engine.writing import Writer
 _CREATION = UUID("6b1f5a52-1d0e-4c55-9d0c-5a0f6a6f2c11")
 """Namespace of creation keys made from idempotency keys."""
 TRIAL_WAIT = 30.0
-MOST_PAGES = 10
-"""Pages of settings that a schema is filled from; of more records it names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,30 +365,10 @@ class Engine:
             demands = await resource.demands(up, verb)
 
         async def listed(name: str) -> Rows | None:
-            return await self._settings(call, connection, name)
+            return await all_settings(name, call, connection, provider.adapter, self._perform)
 
         schema = await connection_schema(operation, resource, demands, listed, up.today)
         return Answer(200, dumps(schema), call.operation.media_type)
-
-    async def _settings(self, call: Call, connection: StoredConnection, name: str) -> Rows | None:
-        """All records of a settings resource, from the cache where it has them; None where they may not be seen."""
-        operation = BY_NAME[f"{name}.list"]
-        adapter = self.providers.of(connection).adapter
-        if not call.caller.may(operation.scope) or missing_scope(adapter, connection, operation.name) is not None:
-            return None
-        headers = {name: text for name, text in call.headers.items() if name == "cache-control"}
-        query = [("limit", str(MAX_LIMIT))]
-        rows: list[Mapping[str, Any]] = []
-        for _ in range(MOST_PAGES):
-            page = replace(
-                call, operation=operation, path={"connection_id": connection.id}, query=query, headers=headers
-            )
-            answer = await self._perform(page)
-            rows += loads(answer.body)["data"]
-            if answer.next_cursor is None:
-                return rows
-            query = [("limit", str(MAX_LIMIT)), ("cursor", answer.next_cursor)]
-        return None
 
     async def _named_or_not(self, call: Call, work: Callable[[], Awaitable[Answer]]) -> Answer:
         named = self._named(call, call.body)

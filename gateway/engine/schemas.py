@@ -7,18 +7,23 @@ does say predicts what is accepted.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from gateway.contract.adapter import Resource
+from gateway.contract.adapter import Adapter, Resource
 from gateway.contract.errors import FieldError, Problem
-from gateway.contract.exact import Json
+from gateway.contract.exact import Json, loads
 from gateway.contract.models.base import Draft
 from gateway.contract.money import plain
 from gateway.contract.operations import BY_NAME, Operation
 from gateway.contract.schemas import DIALECT, Demand, Demands, Schema, body_schema
+from gateway.engine.asked import MAX_LIMIT
+from gateway.engine.call import Answer, Call
+from gateway.engine.permit import missing_scope
 from gateway.engine.recording import CONTROLS, referred_by
+from gateway.engine.storage import StoredConnection
 
 Rows = Sequence[Mapping[str, Any]]
 Listed = Callable[[str], Awaitable[Rows | None]]
@@ -26,6 +31,8 @@ Listed = Callable[[str], Awaitable[Rows | None]]
 
 FILLED = ("vat-codes", "ledger-accounts", "payment-methods")
 """What an administration is set up with, and references name one of."""
+MOST_PAGES = 10
+"""Pages of settings that a schema is filled from; of more records it names none."""
 CANNOT_SAY = (
     "A body that fits is accepted, as far as a schema can tell: it cannot say that a record exists, that a number or "
     "reference is free, that a date suits another, or that `expected_totals` are met."
@@ -62,6 +69,30 @@ async def connection_schema(
         _demand(schema, place, demand, create=issubclass(operation.accepts, Draft))
     title = f"{operation.title} on this connection"
     return {"$schema": DIALECT, **schema, "title": title, "description": CANNOT_SAY}
+
+
+async def all_settings(
+    name: str,
+    call: Call,
+    connection: StoredConnection,
+    adapter: Adapter,
+    perform: Callable[[Call], Awaitable[Answer]],
+) -> Rows | None:
+    """All records of a settings resource, from the cache where it has them; None where they may not be seen."""
+    operation = BY_NAME[f"{name}.list"]
+    if not call.caller.may(operation.scope) or missing_scope(adapter, connection, operation.name) is not None:
+        return None
+    headers = {name: text for name, text in call.headers.items() if name == "cache-control"}
+    query = [("limit", str(MAX_LIMIT))]
+    rows: list[Mapping[str, Any]] = []
+    for _ in range(MOST_PAGES):
+        page = replace(call, operation=operation, path={"connection_id": connection.id}, query=query, headers=headers)
+        answer = await perform(page)
+        rows += loads(answer.body)["data"]
+        if answer.next_cursor is None:
+            return rows
+        query = [("limit", str(MAX_LIMIT)), ("cursor", answer.next_cursor)]
+    return None
 
 
 def _cut(schema: Schema, at: str, held: frozenset[str]) -> None:
