@@ -45,6 +45,8 @@ from gateway.contract.models import (
     VatCode,
 )
 from gateway.contract.paging import Page, PageNumber, Slice
+from gateway.contract.plan import reason_of
+from gateway.contract.schemas import TAXED_LINE, Demand, Demands
 from gateway.contract.upstream import Facts, Query, Request, Upstream, path_of
 
 PAGE_CAP = 100
@@ -231,6 +233,10 @@ class MemoryInvoices(Invoices):
         "update": "2: it is read, then replaced whole; and 1 for each product named",
     }
 
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del up, verb
+        return {"lines.*": Demand(says={"allOf": [TAXED_LINE]})}
+
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         return await page_of(up, "invoices", invoices.invoice_of, listing, self.names, self.choices)
 
@@ -335,11 +341,25 @@ async def _with_lines(
         on = date.fromisoformat(body["date"])
         whole = lines.filled(drafts, setup, on, prices_include_tax=body.get("pricesIncludeVat", False))
         body = {**body, "lines": invoices.line_bodies(whole, body["kind"])}
+        _explain(up, drafts, whole, setup)
+        up.plan.comes_to(lines.sum_of(body, setup.vat_codes).total)
     said = asked.given()
     expected = said.get("expected_totals")
     if expected is None:
         return body
     return lines.as_expected(body, expected, said.get("on_rounding", "reject"), setup)
+
+
+def _explain(up: Upstream, drafts: Sequence[LineDraft], whole: Sequence[LineDraft], setup: lines.Setup) -> None:
+    """Note how lines are taxed, and on which accounts those are booked that name none."""
+    for number, (draft, line) in enumerate(zip(drafts, whole, strict=True)):
+        if line.vat_code_id is not None:
+            said = {"vat_code_id": draft.vat_code_id, "vat_treatment": draft.vat_treatment}
+            up.plan.taxed(number, setup.vat_codes[line.vat_code_id], reason_of(**said, product_id=draft.product_id))
+        if draft.ledger_account_id is None and line.ledger_account_id is not None:
+            by_setting = line.ledger_account_id == setup.ledger_account_id
+            pointer = f"/lines/{number}/ledger_account_id"
+            up.plan.defaulted(pointer, line.ledger_account_id, "setting" if by_setting else "of_product")
 
 
 async def _warn_of_differences(up: Upstream, body: Mapping[str, Any], record: Record[Invoice]) -> None:

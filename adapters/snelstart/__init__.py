@@ -51,7 +51,6 @@ ADAPTER = Adapter(
         "A line books no product: product_id fills in price, VAT code and ledger account, with a warning.",
         "A line of 0.00 cannot be booked, and there are no lines of text.",
         "A credit note is settled with its invoice by a memorial entry.",
-        "A credited invoice is listed as paid; reading it tells that it was credited.",
         "A payment may leave an invoice's updated_at as it was, so invoices have no updated_since.",
         "A contact is customer or supplier, never both, and its role cannot change.",
         "Deleting a contact or product makes it inactive.",

@@ -32,6 +32,7 @@ from gateway.contract.models import (
 )
 from gateway.contract.models.base import Resource as Model
 from gateway.contract.paging import Page, Window
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Facts, Reply, Request, Upstream
 
 ItemT = TypeVar("ItemT", bound=Model)
@@ -187,6 +188,14 @@ class Resource(Generic[ItemT, DraftT]):
             found += page.items
             if not page.more or not page.items:
                 return found
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        """What this system wants of the body of a write (``create``, ``update``, ``credit``) beyond the contract.
+
+        It speaks of what ``holds`` names, for this very administration, and reads only what ``up.known`` remembers.
+        """
+        del up, verb
+        return {}
 
     def can(self, verb: str) -> bool:
         """Whether this system overrides a verb."""

@@ -14,7 +14,7 @@ from gateway.contract.models.invoices import DocumentStatus, DocumentType, Invoi
 from gateway.contract.models.ledger import AccountType, VatDirection
 
 Kind = Literal["text", "id", "date", "instant", "choice"]
-Answer = Literal["record", "list", "nothing", "file", "theirs"]
+Answer = Literal["record", "list", "nothing", "file", "theirs", "schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,6 +423,19 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         scope="connections:read",
         title="What this connection can do",
         answers=models.Capabilities,
+    ),
+    Operation(
+        resource="connections",
+        verb="schema",
+        method="GET",
+        path=f"{_ONE}/schemas/{{resource}}",
+        scope="connections:read",
+        title="What a write must look like on this connection",
+        shape="schema",
+        media_type="application/schema+json",
+        filters=(
+            Filter("operation", "The write; `create` if left out.", "choice", choices=("create", "update", "credit")),
+        ),
     ),
     Operation(
         resource="providers",

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from gateway.contract.errors import malformed, not_found
 from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.plan import Plan
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -125,6 +126,10 @@ class Upstream(Protocol):
     @property
     def creation_key(self) -> UUID:
         """A token for this create: the same for a repeat of the same idempotency key or ``external_ref``."""
+
+    @property
+    def plan(self) -> Plan:
+        """Where an adapter notes what it settles for the caller: a dry run tells it."""
 
     async def call(self, request: Request) -> Reply:
         """Send it, and give the reply if it is a success; for answers that are not JSON."""

@@ -12,7 +12,7 @@ from gateway.contract.adapter import FilterValue
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.models.base import PRINTABLE, Shape
-from gateway.contract.operations import Filter, Operation
+from gateway.contract.operations import RESOURCE_OPERATIONS, Filter, Operation
 from gateway.contract.upstream import is_id
 from gateway.engine.validation import problem_of_validation
 
@@ -33,6 +33,7 @@ class Asked:
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
     drop_unsupported: bool = False
+    dry_run: bool = False
 
     def context(self) -> tuple[str, ...]:
         """What a cursor is bound to, beside the connection and the operation."""
@@ -49,6 +50,8 @@ def parameters(operation: Operation) -> tuple[str, ...]:
         names.append("include")
     if operation.accepts is not None:
         names.append("on_unsupported")
+    if operation.is_write and operation in RESOURCE_OPERATIONS:
+        names.append("dry_run")
     return tuple(names)
 
 
@@ -72,6 +75,7 @@ def read_query(operation: Operation, query: Sequence[tuple[str, str]]) -> Asked:
         limit=_limit(given.get("limit")),
         cursor=given.get("cursor"),
         drop_unsupported=_on_unsupported(given.get("on_unsupported")),
+        dry_run=_flag("dry_run", given.get("dry_run")),
     )
 
 
@@ -119,6 +123,12 @@ def _on_unsupported(text: str | None) -> bool:
     if text not in (None, "reject", "drop"):
         raise _wrong("on_unsupported", "is `reject` or `drop`")
     return text == "drop"
+
+
+def _flag(name: str, text: str | None) -> bool:
+    if text not in (None, "true", "false"):
+        raise _wrong(name, "is `true` or `false`")
+    return text == "true"
 
 
 def _value(one: Filter, text: str) -> FilterValue:

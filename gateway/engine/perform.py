@@ -6,6 +6,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from gateway.contract.adapter import Resource
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps
 from gateway.contract.models import ConnectionChange, ConnectionDraft
 from gateway.contract.models.base import Shape
 from gateway.contract.operations import Operation
@@ -27,6 +29,8 @@ from gateway.engine.call import Answer, Call
 from gateway.engine.capabilities import connection_capabilities, provider_facts
 from gateway.engine.connections import Connections, facts_of, fixed
 from gateway.engine.cursors import Cursors
+from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
+from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told
 from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
@@ -42,6 +46,7 @@ from gateway.engine.reading import Found, Reader
 from gateway.engine.reconciling import ZOMBIE, Reconciling
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of, list_json, model_json
+from gateway.engine.schemas import Rows, all_settings, connection_schema, schema_operation
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
 from gateway.engine.upstream import BeforeWrite, Outbound, TokenSource, Way
@@ -251,12 +256,27 @@ class Engine:
         body = read_body(task.operation, task.call.body)
         said = "" if body is None else body.model_dump_json(exclude_unset=True)
         named = self._named(task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable)
+        if task.asked.dry_run:
+            return await self._rehearsed(task, body, named.creation_key())
         return await self._idempotency.once(named, lambda run: self._written(task, body, run), task.call.deadline)
+
+    async def _rehearsed(self, task: _Task, body: Shape | None, creation_key: UUID) -> Answer:
+        """What the write would do (``dry_run=true``): no idempotency key is used up, and nothing is forgotten."""
+        up = self._outbound_for(task, Rehearsal)
+        assert isinstance(up, Rehearsal)
+        books = UntouchedBooks(self._books)
+        writer = Writer(task.operation, task.resource, up, self._recording(task), books, task.provider.name)
+        with suppress(Captured):
+            await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
+        shown = told(up, body, task.provider.origins, language_of(task.call.headers))
+        return Answer(200, answer_json(shown), DRY_RUN, {"Content-Language": language_of(task.call.headers)})
 
     def _named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named:
         """The write as its caller named it, or as we name it where the caller did not."""
         key = key_of(call.headers.get("idempotency-key"))
-        place = [f"{name}={value}" for name, value in (*sorted(call.path.items()), *sorted(call.query))]
+        # A rehearsal and what it rehearses have the same creation key.
+        said = (*sorted(call.path.items()), *sorted(pair for pair in call.query if pair[0] != "dry_run"))
+        place = [f"{name}={value}" for name, value in said]
         of_record = call.operation.resource not in ("connections", "raw")
         return Named(
             tenant=call.caller.tenant,
@@ -270,7 +290,7 @@ class Engine:
         )
 
     async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
-        up = self._outbound_for(task, run.sending)
+        up = self._outbound_for(task, before_write=run.sending)
         writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
         changes = self._books.changes(task.connection.id)
         try:
@@ -353,9 +373,26 @@ class Engine:
         if operation.verb == "companies":
             permit_use(connection)
             return self._page(call, asked, [model_json(one) for one in await self.connections.companies(connection)])
+        if operation.verb == "schema":
+            return await self._schema(call, connection, str(asked.filters.get("operation", "create")))
         if operation.verb == "capabilities":
             return _record(model_json(connection_capabilities(self.providers.of(connection).adapter, connection)))
         return _record(model_json(self.connections.shown(connection)))
+
+    async def _schema(self, call: Call, connection: StoredConnection, verb: str) -> Answer:
+        operation = schema_operation(call.path["resource"], verb)
+        permit_use(connection)
+        provider = self.providers.of(connection)
+        resource = resource_for(provider.adapter, operation)
+        up = self._open(connection, provider, provider.kind_of(connection), operation.name, call.deadline)
+        with nonsense_told():
+            demands = await resource.demands(up, verb)
+
+        async def listed(name: str) -> Rows | None:
+            return await all_settings(name, call, connection, provider.adapter, self._perform)
+
+        schema = await connection_schema(operation, resource, demands, listed, up.today)
+        return Answer(200, dumps(schema), call.operation.media_type)
 
     async def _named_or_not(self, call: Call, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do what changes nothing but Polder's own records, once if its caller named it."""
@@ -435,7 +472,9 @@ class Engine:
     def _recording(self, task: _Task) -> Recording:
         return Recording(self._books, task.connection.id)
 
-    def _outbound_for(self, task: _Task, before_write: BeforeWrite | None = None) -> Outbound:
+    def _outbound_for(
+        self, task: _Task, way: type[Outbound] = Outbound, *, before_write: BeforeWrite | None = None
+    ) -> Outbound:
         return self._open(
             task.connection,
             task.provider,
@@ -444,6 +483,7 @@ class Engine:
             task.call.deadline,
             drop_unsupported=task.asked.drop_unsupported,
             before_write=before_write,
+            way=way,
         )
 
     def looking(
@@ -470,13 +510,14 @@ class Engine:
         tokens: TokenSource | None = None,
         drop_unsupported: bool = False,
         before_write: BeforeWrite | None = None,
+        way: type[Outbound] = Outbound,
     ) -> Outbound:
         source = tokens or TokenSource(
             lambda: self._tokens.current(connection, provider),
             lambda rejected: self._tokens.replace(connection, provider, rejected),
             lambda token: self._tokens.worked(connection, token),
         )
-        return Outbound(
+        return way(
             self._way,
             provider,
             kind,

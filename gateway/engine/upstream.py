@@ -16,6 +16,7 @@ from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Outcome, Problem
 from gateway.contract.exact import dumps
+from gateway.contract.plan import Plan
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
@@ -153,6 +154,7 @@ class Outbound:
         self._notes: dict[str, str] = {}
         self._now = way.clock.now()
         self.warnings: list[dict[str, str | None]] = []
+        self.plan = Plan()
         self.fate: Outcome = "not_sent"
         """What became of the writes of this request so far."""
 

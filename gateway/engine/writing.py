@@ -14,6 +14,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
+from gateway.engine.dry_run import UntouchedBooks, UntouchedClaim
 from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, LinkBooks, kept_values
 from gateway.engine.recording import Recording, nonsense_told, referred_by, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
@@ -29,7 +30,7 @@ class Writer:
         resource: Resource[Any, Any],
         up: Outbound,
         recording: Recording,
-        books: LinkBooks,
+        books: LinkBooks | UntouchedBooks,
         provider: str,
     ) -> None:
         self._operation = operation
@@ -98,7 +99,7 @@ class Writer:
             return await self._told(record)  # granted already, by an owner who died before saying so
         return await self._grant(await self._claim(draft, origin, creation_key), draft, origin, record)
 
-    async def _claim(self, draft: Draft, origin: str | None, creation_key: UUID) -> Claim:
+    async def _claim(self, draft: Draft, origin: str | None, creation_key: UUID) -> Claim | UntouchedClaim:
         kept = self._kept(draft, origin)
         return await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
 
@@ -108,7 +109,9 @@ class Writer:
             kept["credits_invoice_id"] = origin
         return kept
 
-    async def _grant(self, claim: Claim, draft: Draft, origin: str | None, record: Record[Any]) -> Record[Any]:
+    async def _grant(
+        self, claim: Claim | UntouchedClaim, draft: Draft, origin: str | None, record: Record[Any]
+    ) -> Record[Any]:
         await claim.grant(record.item.id)
         remembered = {name: value for name, value in self._kept(draft, origin).items() if name not in UNIQUE}
         await self._keep(record.item.id, await self._in_our_words(remembered))

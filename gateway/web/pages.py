@@ -3,6 +3,7 @@
 Everything shown comes from this process; a strict content security policy lets the browser ask nobody else.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from html import escape
@@ -17,6 +18,7 @@ from gateway.web.document import document_bytes
 from gateway.web.health import Health
 from gateway.web.metrics import Metrics
 from gateway.web.problems import ALL_KINDS
+from gateway.web.remedies import REMEDIES
 from gateway.web.routes import Page
 
 QUIET = frozenset({"/livez", "/healthz", "/readyz", "/metrics"})
@@ -148,13 +150,18 @@ def _page(title: str, body: str) -> str:
     )
 
 
+_CODE_MARKS = re.compile(r"`([^`]+)`")
+
+
 def _problem_page(code: str, kind: Kind) -> str:
     again = "Yes, after the time that <code>Retry-After</code> says." if kind.retryable else "No, not by itself."
     facts = {
         "Code": f"<code>{code}</code>",
         "HTTP status": str(kind.status),
         "Who can put it right": escape(_FIX[kind.fix]),
+        "How": _CODE_MARKS.sub(r"<code>\1</code>", escape(REMEDIES[code].how)),
         "Can sending it again help": again,
+        "For the account's owner": f'{escape(REMEDIES[code].en)}<br><span lang="nl">{escape(REMEDIES[code].nl)}</span>',
     }
     rows = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
     return _page(kind.title, f'<dl>\n{rows}\n</dl>\n<p><a href="../problems">All problems</a></p>')

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from gateway.contract.errors import KINDS, Kind, Problem
 from gateway.contract.exact import dumps
+from gateway.web.remedies import REMEDIES
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_WAIT = {429: 1, 503: 5}
@@ -56,6 +57,7 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
         "request_id": request_id,
         "fix": kind.fix,
         "retryable": kind.retryable,
+        "owner_message": owner_message(problem.code),
     }
     headers = {"Cache-Control": "no-store"}
     wait = DEFAULT_WAIT.get(kind.status)
@@ -69,6 +71,12 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
     if kind.status == 401:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="polder"')
     return Rendered(kind.status, headers, dumps(told))
+
+
+def owner_message(code: str) -> dict[str, str]:
+    """One sentence for the account's owner, in both languages."""
+    remedy = REMEDIES[code]
+    return {"nl": remedy.nl, "en": remedy.en}
 
 
 def too_large(limit: int) -> NoReturn:

@@ -17,6 +17,7 @@ from gateway.contract.auth import AccessToken, Grant, KeyExchange, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.exact import dumps
+from gateway.contract.plan import Plan
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 
@@ -72,6 +73,7 @@ class DirectUpstream:
     creation_key: UUID
     warnings: list[tuple[str, str | None]] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
+    plan: Plan = field(default_factory=Plan)
 
     @property
     def facts(self) -> Facts:

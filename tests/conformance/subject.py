@@ -273,8 +273,9 @@ def problem_of(answer: httpx2.Response) -> Json:
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     problem = body_of(answer)
     assert problem["status"] == answer.status_code
-    missing = {"type", "title", "detail", "code", "request_id", "fix", "retryable"} - problem.keys()
+    missing = {"type", "title", "detail", "code", "request_id", "fix", "retryable", "owner_message"} - problem.keys()
     assert not missing, f"the problem does not say {missing}: {problem}"
+    assert problem["owner_message"].keys() == {"nl", "en"}
     assert problem["fix"] in ("caller", "owner", "wait", "operator")
     assert answer.headers["x-request-id"] == problem["request_id"]
     return problem

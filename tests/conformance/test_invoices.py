@@ -85,6 +85,11 @@ async def test_a_credit_note_undoes_an_invoice(subject: Subject) -> None:
     assert not note["totals"]["open"].startswith("-")
     credited = await subject.get(f"invoices/{final['id']}")
     assert (credited["payment_status"], credited["totals"]["open"]) == ("credited", "0.00")
+    found = await subject.walk("invoices", contact_id=final["contact_id"], payment_status="credited")
+    assert [one["id"] for one in found] == [final["id"]], "a filter finds what was credited"
+    listed = {one["id"]: one for one in await subject.walk("invoices", include="lines")}
+    assert listed[final["id"]]["payment_status"] == "credited"
+    assert listed[final["id"]]["totals"] == credited["totals"]
     again = await credit(subject, final)
     assert problem_of(again)["code"] == "conflict"
 

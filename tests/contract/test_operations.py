@@ -126,7 +126,7 @@ def test_a_method_takes_and_gives_what_it_should(operation: Operation) -> None:
     assert (operation.accepts is not None) == (verb in ("create", "update", "credit"))
     if operation.accepts is not None:
         assert issubclass(operation.accepts, Change if verb == "update" else Draft)
-    assert (operation.answers is None) == (operation.shape in ("nothing", "file"))
+    assert (operation.answers is None) == (operation.shape in ("nothing", "file", "schema"))
     if operation.answers is not None:
         assert issubclass(operation.answers, Shape)
     assert operation.fresh_for == 0 or not operation.is_write

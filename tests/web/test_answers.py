@@ -7,6 +7,7 @@ import pytest
 from gateway.contract.errors import KINDS, FieldError, Problem, UpstreamFault
 from gateway.engine.call import Answer
 from gateway.web.problems import ALL_KINDS
+from gateway.web.remedies import REMEDIES
 from tests.web.edge import PUBLIC_URL, Edge, send_raw
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +106,7 @@ async def test_every_kind_is_told(edge: Edge, code: str) -> None:
         "request_id": "abc",
         "fix": kind.fix,
         "retryable": kind.retryable,
+        "owner_message": {"nl": REMEDIES[code].nl, "en": REMEDIES[code].en},
     }
     assert (wait is not None) == (kind.status in (429, 503))
     assert answer.headers.get("retry-after") == (None if wait is None else str(wait))

@@ -1,6 +1,7 @@
 """The pages beside the API: probes, documentation, metrics; none of them asks anybody outside."""
 
 import hashlib
+import html
 import re
 import shutil
 import socket
@@ -13,6 +14,7 @@ import pytest
 from gateway.web.health import CHECKED_FOR
 from gateway.web.pages import all_pages
 from gateway.web.problems import ALL_KINDS
+from gateway.web.remedies import REMEDIES
 from tests.web.edge import Edge
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +141,26 @@ async def test_every_problem_has_its_page(edge: Edge, code: str) -> None:
     assert code in answer.text
     assert str(ALL_KINDS[code].status) in answer.text
     assert References(answer.text).addresses == ["../problems"]
+
+
+@pytest.mark.parametrize("code", ALL_KINDS)
+async def test_a_problems_page_says_what_to_do_and_what_to_tell_the_owner(edge: Edge, code: str) -> None:
+    page = html.unescape((await edge.anonymous.get(f"/docs/problems/{code}")).text)
+    remedy = REMEDIES[code]
+    assert remedy.nl in page
+    assert remedy.en in page
+    assert re.sub(r"`([^`]+)`", r"<code>\1</code>", remedy.how) in page
+
+
+def test_every_problem_has_a_remedy_and_a_sentence_in_each_language() -> None:
+    assert REMEDIES.keys() == ALL_KINDS.keys()
+    for code, remedy in REMEDIES.items():
+        for sentence in (remedy.how, remedy.nl, remedy.en):
+            assert sentence.endswith("."), code
+        for told in (remedy.nl, remedy.en):
+            assert 20 < len(told) <= 160, code
+            assert not set("`{}_") & set(told), f"{code}: the owner knows nothing of APIs"
+        assert remedy.nl != remedy.en, code
 
 
 async def test_the_list_of_problems_leads_to_each(edge: Edge) -> None:

@@ -176,6 +176,9 @@ def write_payment(company: Company, body: Json) -> Row:
     amount = Decimal(given["amount"])
     if amount == 0:
         raise Refused("invalid", "Het bedrag is nul.", "The amount is zero.", field="amount")
+    for name, noun in (("method", "methods"), ("ledger", "ledgers")):
+        if given[name] is not None and given[name] not in company.all(noun):
+            raise Refused("invalid", "Onbekend.", "There is no such record.", field=name)
     parts = [fields.read(part, fields.ALLOCATION, "allocations.") for part in given["allocations"]]
     for part in parts:
         invoice = company.all("invoices").get(part["invoice"])

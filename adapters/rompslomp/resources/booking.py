@@ -12,6 +12,7 @@ from adapters.rompslomp.resources import calls
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models import InvoiceDraft, LineDraft, Product
 from gateway.contract.money import ZERO, plain
+from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
 
@@ -54,6 +55,7 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
     setup = await _setup(up, draft.lines)
     document = lines.document_of(draft.lines, setup, prices_include_tax=draft.prices_include_tax)
     plan = totals.planned(document, draft.expected_totals, draft.on_rounding, setup)
+    _explain(up, draft.lines, plan, setup)
     sign = -1 if draft.document_type == "credit_note" else 1
     said = {"issued_on": up.today, "layout_id": up.facts.settings.get("layout_id"), **draft.given()}
     body = {
@@ -89,6 +91,7 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     setup = await _setup(up, drafts)
     document = lines.document_of(drafts, setup, prices_include_tax=bool(given.get("prices_include_tax")))
     plan = totals.planned(document, given.get("expected_totals"), given.get("on_rounding") or "reject", setup)
+    _explain(up, drafts, plan, setup)
     contact_id = given.get("contact_id") or row.contact_id
     if contact_id is not None:
         body |= await _vat_facts(up, plan.items, id_in_body(contact_id, "/contact_id"))
@@ -110,6 +113,25 @@ async def _changed_head(up: Upstream, id: str, body: calls.Raw, row: InvoiceRow,
     if off:
         raise mismatch("Rompslomp", off)
     return await _patch(up, id, body) if body else await read(up, id)
+
+
+def _explain(up: Upstream, drafts: Sequence[LineDraft], plan: totals.Plan, setup: lines.Setup) -> None:
+    """Note how lines are taxed and booked, what they come to, and whether that is proved by a concept."""
+    for number, (draft, item) in enumerate(zip(drafts, plan.items, strict=False)):
+        why = reason_of(vat_code_id=draft.vat_code_id, vat_treatment=draft.vat_treatment, product_id=draft.product_id)
+        up.plan.taxed(number, item.code, why, item.rate)
+        if draft.ledger_account_id is None and item.ledger_account_id is not None:
+            by_setting = item.ledger_account_id == setup.ledger_account_id
+            pointer = f"/lines/{number}/ledger_account_id"
+            up.plan.defaulted(pointer, item.ledger_account_id, "setting" if by_setting else "of_product")
+    sums = set(totals.foreseen(plan.items))
+    if len(sums) == 1:
+        up.plan.comes_to(sums.pop())
+    if not plan.certain:
+        up.plan.goes_on(
+            en="What the concept comes to decides whether it is completed and published, or taken back.",
+            nl="Van het bedrag van het concept hangt af of het wordt aangevuld en gepubliceerd, of teruggenomen.",
+        )
 
 
 async def _patch(up: Upstream, id: str, body: calls.Raw) -> calls.Raw:

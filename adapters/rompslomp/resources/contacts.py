@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
+from adapters.rompslomp.mapping.demands import contact_demands
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.likeness import is_contact, name_of
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, cut
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Query, Upstream
 
 SELECTIONS: Mapping[str | None, str] = {None: "all", "customer": "customers", "supplier": "suppliers"}
@@ -28,6 +30,10 @@ class RompslompContacts(Contacts):
         "list": f"{calls.LIST_CALLS}; with number or vat_number, of those it may be",
         "create": "1; without a number 1 more before it, to know the new contact from others of its name",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del up, verb
+        return contact_demands()
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
         query = [("selection", SELECTIONS[listing.text("role")])]

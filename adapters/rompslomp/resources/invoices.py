@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
+from adapters.rompslomp.mapping.demands import invoice_demands
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.values import id_in_path
 from adapters.rompslomp.resources import booking, calls
@@ -12,6 +13,7 @@ from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Trac
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Query, Upstream
 
 SEARCHES: Mapping[str, str] = {
@@ -42,6 +44,10 @@ class RompslompInvoices(Invoices):
         "credit": "3",
     }
     limits: ClassVar[Mapping[str, str]] = {"ubl": "Rompslomp gives no UBL through its API."}
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del verb
+        return invoice_demands(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         page = await _rows(up, listing)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from adapters.rompslomp import wire
+from adapters.rompslomp.mapping.demands import payment_demands
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.payments import (
     HOLDS,
@@ -20,6 +21,7 @@ from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 ALL = [("selection", "all")]
@@ -34,6 +36,10 @@ class RompslompPayments(Payments):
         "list": calls.LIST_CALLS,
         "create": "1; 4 for a payment of an invoice, and more where the new payment does not stand first in the list",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del up, verb
+        return payment_demands()
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         return await calls.page_of(up, "payments", ALL, listing, payment_of)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from adapters.rompslomp.mapping.demands import product_demands
 from adapters.rompslomp.mapping.products import HOLDS, product_body, product_of
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.likeness import is_product
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, cut
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 
@@ -18,6 +20,10 @@ class RompslompProducts(Products):
     filters = frozenset({"code"})
     holds = HOLDS
     calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS}
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del verb
+        return product_demands(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
         query = [("selection", "all")]

@@ -203,6 +203,15 @@ class Ways:
         return None
 
 
+def allows(account: Grootboek, way: Way) -> bool:
+    """Whether lines on an account may be taxed so (dossier 4.9)."""
+    if way.rate_code is not None:
+        return account.grootboekfunctie == OSS_FUNCTION and account.vatRateCode == way.rate_code
+    if way.functions is None:
+        return "Geen" in account.btwSoort
+    return account.grootboekfunctie in way.functions
+
+
 def in_force(code: VatCode, on: date) -> bool:
     """Whether a code may be used on a day."""
     return (code.valid_from is None or code.valid_from <= on) and (code.valid_to is None or on <= code.valid_to)

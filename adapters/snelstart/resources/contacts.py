@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import contacts
 from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of
+from adapters.snelstart.mapping.demands import changed_contact_demands, new_contact_demands
 from adapters.snelstart.mapping.values import is_guid, moment, new_id, on_the_wall
 from adapters.snelstart.resources.administration import countries, every, page_of
 from adapters.snelstart.wire import ask
@@ -14,6 +15,7 @@ from gateway.contract.errors import not_found
 from gateway.contract.likeness import CLOCKS, is_contact
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, SkipTop
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 CUSTOMERS_AND_SUPPLIERS = (
@@ -39,6 +41,10 @@ class Relations(Contacts):
         "update": "SnelStart refuses a change of role.",
         "delete": "SnelStart keeps the contact as inactive; it is listed with include=archived.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        known = await countries(up)
+        return new_contact_demands(known) if verb == "create" else changed_contact_demands(known)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
         condition = _condition(listing)

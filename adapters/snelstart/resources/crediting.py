@@ -4,7 +4,7 @@ Polder names the invoice in the credit note's text, and settles the two with eac
 bookkeeper would: otherwise both stay open for ever.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,9 @@ from adapters.snelstart.resources.administration import every, journals_of
 from adapters.snelstart.wire import ask
 from gateway.contract.errors import Problem, malformed
 from gateway.contract.upstream import Upstream
+
+MOST_NAMED = 20
+"""Customers that a condition names at once; for more than these, all entries below zero are read."""
 
 
 async def factuur_of(up: Upstream, boeking: str) -> Mapping[str, Any]:
@@ -25,19 +28,37 @@ async def factuur_of(up: Upstream, boeking: str) -> Mapping[str, Any]:
     raise malformed("SnelStart shows no invoice for a sales entry.")
 
 
-async def is_credited(up: Upstream, factuur: Mapping[str, Any]) -> bool:
-    """Whether there is a credit note that undoes an invoice: one more call, and one for each that may be it."""
-    said = Factuur.of(factuur)
-    if said.relatie is None or said.factuurBedrag <= 0:
-        return False
-    below_zero = await every(up, "verkoopfacturen", f"Relatie/Id eq {guid(said.relatie)} and FactuurBedrag lt 0")
+async def credited_among(up: Upstream, facturen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Which of some invoices a credit note undoes, by the ids of their entries.
+
+    Nothing is asked about credit notes. Else it is one call, and one more for each entry below zero that may be the
+    credit note of one of them: only its text tells.
+    """
+    invoices = [said for said in map(Factuur.of, facturen) if said.factuurBedrag > 0]
+    customers = sorted({said.relatie for said in invoices if said.relatie is not None})
+    if not customers:
+        return frozenset()
+    condition = "FactuurBedrag lt 0"
+    if len(customers) <= MOST_NAMED:
+        condition += f" and ({' or '.join(f'Relatie/Id eq {guid(one)}' for one in customers)})"
+    notes = [Factuur.of(raw) for raw in await every(up, "verkoopfacturen", condition)]
+    sought = {(said.relatie, -said.factuurBedrag) for said in invoices}
     candidates = [
         note.verkoopBoeking
-        for note in map(Factuur.of, below_zero)
-        if note.verkoopBoeking is not None and note.factuurBedrag == -said.factuurBedrag
+        for note in notes
+        if note.verkoopBoeking is not None and (note.relatie, note.factuurBedrag) in sought
     ]
     entries = await up.each([up.data(ask("GET", "verkoopboekingen", id)) for id in candidates])
-    return any(credits(entry, said.factuurnummer) for entry in entries)
+    return frozenset(
+        said.verkoopBoeking
+        for said in invoices
+        if said.verkoopBoeking is not None and any(credits(entry, said.factuurnummer) for entry in entries)
+    )
+
+
+async def is_credited(up: Upstream, factuur: Mapping[str, Any]) -> bool:
+    """Whether a credit note undoes an invoice."""
+    return bool(await credited_among(up, [factuur]))
 
 
 async def settle(up: Upstream, factuur: Mapping[str, Any], note: Mapping[str, Any]) -> None:

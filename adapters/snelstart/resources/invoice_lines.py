@@ -14,12 +14,13 @@ from adapters.snelstart.mapping.lines import (
     text_of,
 )
 from adapters.snelstart.mapping.products import Shelf, product_of
-from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way
+from adapters.snelstart.mapping.vat import Grootboek, Way, allows
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
 from gateway.contract.money import ZERO
+from gateway.contract.plan import Reason, reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
 
@@ -73,9 +74,17 @@ async def _product(up: Upstream, id: str, known: Shelf) -> Product | None:
 
 def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None, document: Document) -> Charge:
     way = _way(line, pointer, product, document)
-    ledger = _ledger(up, line, pointer, product, way, document)
+    ledger, chosen = _ledger(up, line, pointer, product, way, document)
+    if chosen is not None:
+        up.plan.defaulted(f"{pointer}/ledger_account_id", ledger.id, chosen)
     if way is None:
         way = document.setup.ways.of_ledger(ledger, document.issued_on)
+    why = reason_of(
+        vat_code_id=line.vat_code_id,
+        vat_treatment=line.vat_treatment,
+        product_id=None if line.ledger_account_id is not None else line.product_id,
+    )
+    up.plan.taxed(int(pointer.rpartition("/")[2]), way.code, why)
     if way.rate_code is not None and document.setup.foreign_ledger is None:
         raise invalid(f"{pointer}/vat_code_id", "The administration has no ledger account for foreign VAT.")
     return Charge(
@@ -128,26 +137,31 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
 
 def _ledger(
     up: Upstream, line: LineDraft, pointer: str, product: Product | None, way: Way | None, document: Document
-) -> Grootboek:
+) -> tuple[Grootboek, Reason | None]:
     """The line's account, else its product's, else the connection's, else the first account for its VAT.
 
     In SnelStart the account decides about VAT, so an account of another kind than the line's VAT code is refused here;
-    the product's and the connection's are passed over then, for they cannot be meant.
+    the product's and the connection's are passed over then, for they cannot be meant. Beside it stands why it was
+    chosen; null for the line's own.
     """
     setup = document.setup
     if line.ledger_account_id is not None:
         account = _known(line.ledger_account_id, f"{pointer}/ledger_account_id", setup)
-        if way is not None and not _allows(account, way):
+        if way is not None and not allows(account, way):
             raise invalid(
                 f"{pointer}/ledger_account_id",
                 f"On ledger account {account.nummer} SnelStart books no VAT as {way.code.name}: it belongs to others.",
             )
-        return account
+        return account, None
     of_product = product.ledger_account_id if product is not None else None
-    for id in (of_product, setting(up, "default_ledger_account_id")):
+    named: tuple[tuple[str | None, Reason], ...] = (
+        (of_product, "of_product"),
+        (setting(up, "default_ledger_account_id"), "setting"),
+    )
+    for id, why in named:
         known = setup.ledgers.get(id.lower()) if id is not None else None
-        if known is not None and (way is None or _allows(known, way)):
-            return known
+        if known is not None and (way is None or allows(known, way)):
+            return known, why
     fitting = [one for one in setup.ledgers.values() if way is not None and way.functions and _sells(one, way)]
     if not fitting:
         raise invalid(
@@ -155,7 +169,7 @@ def _ledger(
             "A line needs ledger_account_id, a VAT code with an account, or the setting default_ledger_account_id.",
             "required",
         )
-    return min(fitting, key=lambda account: account.nummer)
+    return min(fitting, key=lambda account: account.nummer), "first_for_vat"
 
 
 def _known(id: str, pointer: str, setup: Setup) -> Grootboek:
@@ -166,16 +180,7 @@ def _known(id: str, pointer: str, setup: Setup) -> Grootboek:
 
 
 def _sells(account: Grootboek, way: Way) -> bool:
-    return not account.nonactief and _allows(account, way)
-
-
-def _allows(account: Grootboek, way: Way) -> bool:
-    """Whether lines on an account may be taxed so (dossier 4.9)."""
-    if way.rate_code is not None:
-        return account.grootboekfunctie == OSS_FUNCTION and account.vatRateCode == way.rate_code
-    if way.functions is None:
-        return "Geen" in account.btwSoort
-    return account.grootboekfunctie in way.functions
+    return not account.nonactief and allows(account, way)
 
 
 def _fitting(up: Upstream, charge: Charge, pointer: str, includes_tax: bool) -> Charge:

@@ -2,17 +2,18 @@
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import invoices
 from adapters.snelstart.mapping.contacts import Relatie
+from adapters.snelstart.mapping.demands import credit_demands, invoice_demands
 from adapters.snelstart.mapping.invoices import Boeking, Factuur, Reading, credit_body, invoice_of, is_foreign, joined
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
 from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, rows
-from adapters.snelstart.resources.administration import countries, every, page_of, setup
-from adapters.snelstart.resources.crediting import factuur_of, is_credited, settle
+from adapters.snelstart.resources.administration import countries, every, page_of, setting, setup
+from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, settle
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
@@ -20,6 +21,7 @@ from gateway.contract.errors import FieldError, Problem, invalid, malformed, not
 from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Reply, Upstream
 
 LONGEST_TERM = 999
@@ -39,14 +41,15 @@ class SalesEntries(Invoices):
     holds = invoices.HOLDS
     kept = frozenset({"external_ref", "credits_invoice_id"})
     calls: ClassVar[Mapping[str, str]] = {
-        "list": "1 for each 500 invoices; with include=lines 1 more for each customer on the page",
+        "list": "1 for each 500 invoices; where some are settled, 1 for credit notes and 1 for each "
+        "that may be theirs; with include=lines 1 more for each customer on the page",
         "get": "2 at once: the entry and its invoice; 1 more where nothing is open, to see whether it was credited",
         "create": "2: the entry, and reading its invoice; 1 more for each product that lines name",
         "credit": "7: reading the invoice, looking for a credit note, booking it, settling the two, reading back",
         "ubl": "2: finding the invoice, then the file",
     }
     limits: ClassVar[Mapping[str, str]] = {
-        "list": "A credited invoice is listed as paid: only its entry tells. A payment may leave updated_at as it was.",
+        "list": "A payment may leave updated_at as it was.",
         "create": "The caller numbers invoices; every invoice is final at once. Quantity, unit, discount and prices "
         "with VAT are kept at the end of a line's text. There are no lines of text, and no currency but the euro.",
         "update": "Every invoice is booked, and what is booked is credited and not changed.",
@@ -54,6 +57,11 @@ class SalesEntries(Invoices):
         "credit": "In full; the caller numbers credit notes. It is settled with the invoice by a memorial entry.",
         "pdf": "SnelStart does not give invoices as PDF.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        if verb == "credit":
+            return credit_demands()
+        return invoice_demands(await setup(up), setting(up, "default_ledger_account_id"), up.today)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         condition = _condition(listing)
@@ -67,13 +75,15 @@ class SalesEntries(Invoices):
         number = listing.text("number")
         # Numbers are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
         raws = [raw for raw in page.items if number is None or raw.get("factuurnummer") == number]
+        credited = await credited_among(up, [raw for raw in raws if _is_settled(raw)])
         if "lines" in listing.include:
-            return Page(await _with_lines(up, raws), more=page.more)
-        return Page([invoice_of(raw, up.today) for raw in raws], more=page.more)
+            return Page(await _with_lines(up, raws, credited), more=page.more)
+        told = [invoice_of(raw, up.today, credited=Factuur.of(raw).verkoopBoeking in credited) for raw in raws]
+        return Page(told, more=page.more)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         boeking, factuur = await _read(up, id)
-        credited = Factuur.of(factuur).openstaandSaldo <= 0 and await is_credited(up, factuur)
+        credited = _is_settled(factuur) and await is_credited(up, factuur)
         return await _told(up, boeking, factuur, credited=credited)
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
@@ -101,6 +111,7 @@ class SalesEntries(Invoices):
         total = reckoned(charges, includes_tax=includes_tax).total
         if sign < 0 and total.gross <= 0:
             raise invalid("/document_type", "A credit note comes to more than nothing: SnelStart tells it by its sign.")
+        up.plan.comes_to(total)
         boeking = await up.data(ask("POST", "verkoopboekingen", json=body))
         record = await _told(up, boeking, await factuur_of(up, new_id(boeking)))
         booked = Boeking.of(boeking).factuurbedrag
@@ -126,6 +137,11 @@ class SalesEntries(Invoices):
             hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
             raise Problem("conflict", hidden, outcome="not_sent")
         body = credit_body(boeking, draft.number, draft.issued_on or up.today)
+        if not _is_settled(factuur):
+            up.plan.goes_on(
+                en="A memorial entry then settles the invoice with its credit note, whose id it needs.",
+                nl="Daarna verrekent een memoriaalboeking de factuur met de creditfactuur; die heeft haar id nodig.",
+            )
         note = await up.data(ask("POST", "verkoopboekingen", json=body))
         made = new_id(note)
         await settle(up, factuur, note)
@@ -178,6 +194,11 @@ def _term(issued_on: date, due_on: date) -> int:
     if not 0 <= days <= LONGEST_TERM:
         raise invalid("/due_on", f"SnelStart wants it 0 to {LONGEST_TERM} days after issued_on.")
     return days
+
+
+def _is_settled(factuur: Mapping[str, Any]) -> bool:
+    """Whether nothing is open: paid, or credited."""
+    return Factuur.of(factuur).openstaandSaldo <= 0
 
 
 def _condition(listing: Listing) -> str | None:
@@ -239,7 +260,9 @@ async def _country(up: Upstream, contact: str) -> str | None:
     return None if land is None else land.landcode
 
 
-async def _with_lines(up: Upstream, raws: Sequence[Mapping[str, Any]]) -> list[Record[Invoice]]:
+async def _with_lines(
+    up: Upstream, raws: Sequence[Mapping[str, Any]], credited: Container[str | None]
+) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
     said = [Factuur.of(raw) for raw in raws]
     by_customer: dict[str, list[str]] = {}
@@ -249,8 +272,11 @@ async def _with_lines(up: Upstream, raws: Sequence[Mapping[str, Any]]) -> list[R
     found = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
     entries = {id: entry for part in found for id, entry in part.items()}
     await setup(up)
-    pairs = [(entries[one.verkoopBoeking or ""], raw) for one, raw in zip(said, raws, strict=True)]
-    return await up.each([_told(up, entry, raw) for entry, raw in pairs])
+    told = []
+    for one, raw in zip(said, raws, strict=True):
+        entry = entries[one.verkoopBoeking or ""]
+        told.append(_told(up, entry, raw, credited=one.verkoopBoeking in credited))
+    return await up.each(told)
 
 
 async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[str, Mapping[str, Any]]:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import payments
+from adapters.snelstart.mapping.demands import payment_demands
 from adapters.snelstart.mapping.payments import KINDS, PLACES, Entry, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
 from adapters.snelstart.mapping.values import is_guid, midnight, new_id
@@ -16,6 +17,7 @@ from gateway.contract.likeness import is_new, is_payment
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Page, Window
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 
@@ -33,6 +35,12 @@ class MoneyEntries(Payments):
     limits: ClassVar[Mapping[str, str]] = {
         "create": "A payment settles at least one invoice; what settles none needs ledger_account_id.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del verb
+        banks = [journal for journal in await journals_of(up, tuple(PAID_WITH)) if journal.soort == "Bank"]
+        named = setting(up, "default_payment_method_id") is not None
+        return payment_demands(method_required=not named and len(banks) != 1)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         wanted = listing.window.offset + listing.window.size + 1
@@ -62,6 +70,9 @@ class MoneyEntries(Payments):
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
         _check(draft)
         journal = await _journal(up, draft.payment_method_id)
+        if draft.payment_method_id is None:
+            by_setting = setting(up, "default_payment_method_id") is not None
+            up.plan.defaulted("/payment_method_id", journal.id, "setting" if by_setting else "only_one")
         kind = KINDS[journal.soort]
         body = payment_body(draft, journal.id, up.today)
         raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))

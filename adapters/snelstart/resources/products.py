@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import products
+from adapters.snelstart.mapping.demands import product_demands
 from adapters.snelstart.mapping.products import Artikel, Shelf, made_up_code, product_body, product_of
 from adapters.snelstart.mapping.values import is_guid, new_id, quoted
 from adapters.snelstart.resources.administration import page_of, shelf
@@ -14,6 +15,7 @@ from gateway.contract.errors import not_found
 from gateway.contract.likeness import same_text
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, SkipTop, cut
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 CAP = 25
@@ -34,6 +36,9 @@ class Articles(Products):
         "without a code gets one made up, for SnelStart wants one.",
         "delete": "SnelStart keeps the product as inactive; it is listed with include=archived.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        return product_demands(await shelf(up), create=verb == "create")
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
         known = await shelf(up)

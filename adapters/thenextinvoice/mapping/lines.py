@@ -100,6 +100,7 @@ def lines_of(rows: Sequence[LineRow], sum: Sum | None, codes: Codes, *, discount
                 unit_price=price,
                 discount_percent=discount or None,
                 vat_code_id=row.vat,
+                vat_treatment=None if code is None else code.treatment,
                 vat_rate=None if code is None else code.rate,
                 ledger_account_id=row.ledger,
                 net=None if told is None else told.net,

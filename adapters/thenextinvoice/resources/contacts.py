@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import contacts
+from adapters.thenextinvoice.mapping.demands import contact_demands
 from adapters.thenextinvoice.mapping.values import Found, new_id
 from adapters.thenextinvoice.wire import ask, number_in_path, pointing
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.likeness import is_contact, name_of
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 PAGE_CAP = 100
@@ -32,6 +34,10 @@ class CustomerContacts(Contacts):
     limits: ClassVar[Mapping[str, str]] = {
         "create": "Address, postal code, city, country and e-mail are required there; what is missing goes out empty.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del up
+        return contact_demands(create=verb == "create")
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
         if listing.text("role") == "supplier":

@@ -23,6 +23,7 @@ from adapters.thenextinvoice.wire import ask, is_number
 from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts
+from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
 
@@ -104,6 +105,8 @@ def _charge(
     discount: Decimal | None,
 ) -> Charge:
     code = _vat_code(line, pointer, product, codes, document.issued_on)
+    why = reason_of(vat_code_id=line.vat_code_id, vat_treatment=line.vat_treatment, product_id=line.product_id)
+    up.plan.taxed(int(pointer.rpartition("/")[2]), code, why)
     price = _price(line, pointer, product, code, document.includes_vat)
     if discount is None:
         price = price * (100 - (line.discount_percent or ZERO)) / 100
@@ -146,6 +149,8 @@ def _ledger(up: Upstream, line: LineDraft, pointer: str, product: Product | None
     """The line's ledger account, else its product's, else the connection's. TheNextInvoice has none of its own."""
     of_product = product.ledger_account_id if product is not None else None
     id = line.ledger_account_id or of_product or setting(up, "default_ledger_account_id")
+    if line.ledger_account_id is None and id is not None:
+        up.plan.defaulted(f"{pointer}/ledger_account_id", id, "of_product" if of_product else "setting")
     if id is None:
         raise invalid(
             f"{pointer}/ledger_account_id",

@@ -7,10 +7,11 @@ from uuid import uuid5
 
 from adapters.thenextinvoice.mapping import invoices
 from adapters.thenextinvoice.mapping.contacts import Customer
+from adapters.thenextinvoice.mapping.demands import credit_demands, invoice_demands
 from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
 from adapters.thenextinvoice.mapping.settings import Profile
 from adapters.thenextinvoice.mapping.values import json_number, language_of, new_id
-from adapters.thenextinvoice.resources.administration import profiles, sender
+from adapters.thenextinvoice.resources.administration import profiles, sender, setting
 from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
 from adapters.thenextinvoice.resources.invoice_reading import read, told
@@ -20,6 +21,7 @@ from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts
 from gateway.contract.paging import Page
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 TRIES = 5
@@ -52,6 +54,11 @@ class SalesInvoices(Invoices):
         "credit": "On the day itself, in full, with the system's own number.",
     }
 
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        if verb == "credit":
+            return credit_demands()
+        return invoice_demands(account_required=setting(up, "default_ledger_account_id") is None)
+
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         return await list_invoices(up, listing)
 
@@ -82,6 +89,10 @@ class SalesInvoices(Invoices):
         )
         body = invoices.new_body(heading, lines)
         body, totals = await as_expected(up, body, draft.expected_totals, draft.on_rounding)
+        if draft.due_on is None:
+            up.plan.defaulted("/due_on", body["meta"]["dueDate"], "customer_term")
+        if len(set(totals)) == 1:
+            up.plan.comes_to(totals[0])
         record = await self._made(up, body)
         _compare(up, record, totals)
         return record

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import payments
+from adapters.thenextinvoice.mapping.demands import payment_demands
 from adapters.thenextinvoice.mapping.invoices import NO_INVOICE, InvoiceRow, StatusRow
 from adapters.thenextinvoice.mapping.lines import positive
 from adapters.thenextinvoice.mapping.values import currency_of
@@ -15,6 +16,7 @@ from gateway.contract.errors import FieldError, Problem, invalid, malformed, not
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page, cut
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 Raw = Mapping[str, Any]
@@ -35,6 +37,11 @@ class InvoicePayments(Payments):
     limits: ClassVar[Mapping[str, str]] = {
         "create": "One invoice, in full, by one of the system's payment methods. A credit note has nothing open.",
     }
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del verb
+        named = setting(up, "default_payment_method_id") is not None
+        return payment_demands(method_required=not named and len(await payment_methods(up)) != 1)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         invoice_id = listing.text("invoice_id") or ""
@@ -58,6 +65,9 @@ class InvoicePayments(Payments):
             raise _no_invoice() from problem
         _check(draft, InvoiceRow.of(invoice), StatusRow.of(status))
         method = await _method(up, draft)
+        if draft.payment_method_id is None:
+            by_setting = setting(up, "default_payment_method_id") is not None
+            up.plan.defaulted("/payment_method_id", method, "setting" if by_setting else "only_one")
         paid_on = draft.paid_on or up.today
         body = {"date": paid_on.isoformat(), "method": int(method)}
         with pointing(payments.POINTERS):

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import products
+from adapters.thenextinvoice.mapping.demands import product_demands
 from adapters.thenextinvoice.mapping.values import Found
 from adapters.thenextinvoice.wire import ask, number_in_path, pointing
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import malformed
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, PageNumber, Slice
+from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
 PAGE_CAP = 100
@@ -29,6 +31,10 @@ class PlainProducts(Products):
         "update": "2: reading the product and writing it whole",
     }
     limits: ClassVar[Mapping[str, str]] = {"create": "A price is required there, without VAT."}
+
+    async def demands(self, up: Upstream, verb: str) -> Demands:
+        del up, verb
+        return product_demands()
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
         async def fetch(page: int, size: int) -> Slice[Record[Product]]:

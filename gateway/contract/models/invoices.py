@@ -49,15 +49,7 @@ class LineDraft(Part):
     @model_validator(mode="after")
     def _whole(self) -> "LineDraft":
         if self.type == "text":
-            charged = {
-                "quantity",
-                "unit_price",
-                "discount_percent",
-                "vat_code_id",
-                "vat_treatment",
-                "ledger_account_id",
-            }
-            if any(getattr(self, name) is not None for name in charged):
+            if any(getattr(self, name) is not None for name in self.model_fields_set - {"type", "description"}):
                 raise ValueError("a text line has a description only")
         elif self.unit_price is None and self.product_id is None:
             raise ValueError("an item line needs unit_price, or a product_id that has a price")

@@ -7,6 +7,7 @@ SCHEMA_NOTES: Mapping[str, str] = {
     "FieldError": "What is wrong with one field or query parameter.",
     "UpstreamFault": "What the accounting system itself said.",
     "Problem": "What went wrong (RFC 9457). Members without a value are left out; a code may add members of its own.",
+    "OwnerMessage": "One sentence for the owner of the connected account, to show as it is, in Dutch and in English.",
     "ProviderView": "What the accounting system said of a record that the model does not hold.",
 }
 

@@ -7,10 +7,12 @@ from typing import Any
 from gateway.contract.models import Invoice
 from gateway.contract.models.base import Shape
 from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
+from gateway.contract.schemas import DIALECT, Schema
 from gateway.engine.asked import DEFAULT_LIMIT, MAX_LIMIT, parameters
+from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
 from gateway.web.document.problems import ProblemResponses
-from gateway.web.document.schemas import Schema, ref
+from gateway.web.document.schemas import ref
 
 Object = dict[str, Any]
 
@@ -59,6 +61,10 @@ _NOTES = {
     "connections.create": "The credentials are tried first: bad ones are 422 and nothing is stored. Without "
     "credentials the connection is `pending`.",
     "connections.delete": "The stored credentials are destroyed, and revoked with the provider where that can be done.",
+    "connections.schema": "A JSON Schema (2020-12) of the body: without what the accounting system cannot hold, with "
+    "what it requires and how long things may be, and with the ids of this administration's own VAT codes, ledger "
+    "accounts and payment methods, as far as the key may list them. A body that fits is accepted, as far as a "
+    "schema can tell. A write that the system cannot do is 405.",
     "connections.capabilities": "Per operation and filter: `native`, `emulated`, `unsupported` or `missing_scope`.",
     "products.update": "Everything else of the product stays as it is.",
 }
@@ -101,6 +107,13 @@ PARAMETERS: dict[str, Object] = {
         "description": "The accounting system.",
         "schema": _FILTER_SCHEMAS["id"],
     },
+    "resource": {
+        "name": "resource",
+        "in": "path",
+        "required": True,
+        "description": "What is written.",
+        "schema": {"type": "string", "enum": ["contacts", "invoices", "products", "payments"]},
+    },
     "path": {
         "name": "path",
         "in": "path",
@@ -126,6 +139,14 @@ PARAMETERS: dict[str, Object] = {
         "description": "What to do with a field the accounting system cannot hold: refuse the request, or leave the "
         "field out and say so in `warnings`.",
         "schema": {"type": "string", "enum": ["reject", "drop"], "default": "reject"},
+    },
+    "dry_run": {
+        "name": "dry_run",
+        "in": "query",
+        "description": "With `true` nothing is sent and nothing is kept: the answer, of its own media type, shows the "
+        "request that would be sent, what was filled in or left out and why, and what the document comes to. Its "
+        "sentences are Dutch where `Accept-Language` prefers that.",
+        "schema": {"type": "boolean", "default": False},
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -312,15 +333,42 @@ def _success(operation: Operation) -> dict[str, Object]:
         return {"2XX": {**answer, "content": {"application/json": {"schema": {}}, "*/*": {"schema": whatever}}}}
     if operation.shape == "file":
         answer["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
+    elif operation.shape == "schema":
+        answer["content"] = {operation.media_type: {"schema": _ANY_SCHEMA, "example": _SCHEMA_EXAMPLE}}
     elif operation.answers is not None:
         answer["content"] = {"application/json": _content(operation.answers, operation.shape)}
     made = {str(operation.status): answer}
+    if "dry_run" in parameters(operation):
+        _add_dry_run(made, operation)
     if operation.fresh_for:
         made["304"] = {
             "description": "The answer is the one `If-None-Match` names.",
             "headers": {name: _header(name) for name in ("X-Request-Id", "ETag")},
         }
     return made
+
+
+def _add_dry_run(made: dict[str, Object], operation: Operation) -> None:
+    """A dry run is 200 whatever the write itself answers."""
+    words = "With `dry_run=true`: what would be done."
+    answer = made.setdefault("200", {"description": words, "headers": _headers(operation)})
+    answer["content"] = {**answer.get("content", {}), DRY_RUN: {"schema": ref("DryRun")}}
+
+
+_ANY_SCHEMA: Schema = {
+    "type": "object",
+    "description": "A JSON Schema (2020-12) without references.",
+    "properties": {"$schema": {"type": "string"}, "properties": {"type": "object"}},
+    "required": ["$schema", "properties"],
+}
+_SCHEMA_EXAMPLE: Object = {
+    "$schema": DIALECT,
+    "title": "Credit an invoice in full on this connection",
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"number": {"type": "string", "minLength": 1, "maxLength": 25}},
+    "required": ["number"],
+}
 
 
 def _content(model: type[Shape], shape: Answer) -> Object:
@@ -341,6 +389,7 @@ def _answer_words(operation: Operation) -> str:
         "file": "The file.",
         "nothing": "It is done; there is no body.",
         "list": "One page.",
+        "schema": "The schema.",
         "record": f"The {noun} as it now is." if operation.is_write else f"The {noun}.",
     }
     if operation.verb in _ANSWER_WORDS:

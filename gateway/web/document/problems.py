@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.contract.operations import RAW_OPERATIONS, RESOURCE_OPERATIONS, Operation
 from gateway.web.document.schemas import ref
-from gateway.web.problems import ALL_KINDS, DEFAULT_WAIT, EDGE_KINDS, MEDIA_TYPE
+from gateway.web.problems import ALL_KINDS, DEFAULT_WAIT, EDGE_KINDS, MEDIA_TYPE, owner_message
 
 Object = dict[str, Any]
 
@@ -229,6 +229,7 @@ def problem_examples(docs: str) -> dict[str, Object]:
             "request_id": "req_9f1c2b7a4e5d60718293a4b5",
             "fix": kind.fix,
             "retryable": kind.retryable,
+            "owner_message": owner_message(code),
         }
         if kind.status in DEFAULT_WAIT:
             value["retry_after"] = DEFAULT_WAIT[kind.status]

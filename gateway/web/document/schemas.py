@@ -5,66 +5,25 @@ body is closed and exact: what the schema allows is what the model accepts.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from gateway.contract import models
 from gateway.contract.exact import Json
 from gateway.contract.models.base import Change, Resource, Shape
-from gateway.contract.money import FRACTION_DIGITS
+from gateway.contract.models.dry_run import DryRun
 from gateway.contract.operations import OPERATIONS
+from gateway.contract.schemas import Schema, body_schemas, shorten, within
 from gateway.web.document.notes import CHANGE_NOTES, FIELD_NOTES, SCHEMA_NOTES
 
-Schema = dict[str, Any]
 REF = "#/components/schemas/"
-
-_PERCENT_TEXT = r"^(0{0,13}[0-9]{1,2}(\.[0-9]{1,12})?|0{0,12}100(\.0{1,12})?|-0{1,15}(\.0{1,12})?)$"
-_CHARGING = ("quantity", "unit_price", "discount_percent", "vat_code_id", "vat_treatment", "ledger_account_id")
-
-
-def _has(field: str, *types: str) -> Schema:
-    """An object in which a field has one of these types; nothing is said of its other fields."""
-    wanted = {"type": types[0] if len(types) == 1 else list(types)}
-    return {"properties": {field: wanted}, "required": [field], "additionalProperties": True}
-
-
-def _is(field: str, value: str) -> Schema:
-    return {"properties": {field: {"const": value}}, "required": [field], "additionalProperties": True}
-
-
-_RULES: Mapping[str, Schema] = {
-    "ContactDraft": {
-        "if": _is("kind", "company"),
-        "then": _has("company_name", "string"),
-        "else": {
-            "anyOf": [
-                _has("contact_person", "string"),
-                {**_has("company_name", "string"), "not": _has("kind", "string")},
-            ]
-        },
-    },
-    "LineDraft": {
-        "if": _is("type", "text"),
-        "then": {"properties": {name: {"type": "null"} for name in _CHARGING}, "additionalProperties": True},
-        "else": {
-            "anyOf": [_has("unit_price", "string", "number"), _has("product_id", "string")],
-            "not": {"allOf": [_has("vat_code_id", "string"), _has("vat_treatment", "string")]},
-        },
-    },
-}
-"""What the models check across fields. ``if`` is used because code generators pass it over: ``anyOf`` beside properties
-makes some of them lose the properties."""
-
-_GUESSED: Mapping[str, Sequence[str]] = {"ContactDraft": ["kind"]}
-"""Fields whose default depends on others: a client that fills in a plain default would say something else."""
 
 
 def component_schemas() -> dict[str, Schema]:
     """Every schema of the document by its name, sorted."""
-    answers = _generated({operation.answers for operation in OPERATIONS if operation.answers}, "serialization")
-    bodies = _generated({operation.accepts for operation in OPERATIONS if operation.accepts}, "validation")
+    answers = _answers({DryRun, *(operation.answers for operation in OPERATIONS if operation.answers)})
+    bodies = _bodies({operation.accepts for operation in OPERATIONS if operation.accepts})
     made = {**answers, **_beside(bodies, taken=answers)}
     for model in {operation.answers for operation in OPERATIONS if operation.answers}:
         if issubclass(model, Resource):
@@ -85,43 +44,22 @@ def ref(name: str) -> Schema:
     return {"$ref": f"{REF}{name}"}
 
 
-def _generated(wanted: Iterable[type[Shape]], mode: JsonSchemaMode) -> dict[str, Schema]:
+def _answers(wanted: Iterable[type[Shape]]) -> dict[str, Schema]:
     ordered = sorted(wanted, key=lambda model: model.__name__)
-    _, whole = models_json_schema([(model, mode) for model in ordered], ref_template=REF + "{model}")
+    _, whole = models_json_schema([(model, "serialization") for model in ordered], ref_template=REF + "{model}")
     schemas: dict[str, Schema] = whole["$defs"]
-    for name, schema in schemas.items():
-        _shorten(schema)
-        if mode == "serialization":
-            _open(schema)
-        else:
-            _tighten(schema)
-            schema.update(_RULES.get(name, {}))
-            for field in schema["properties"].keys() & _GUESSED.get(name, ()):
-                del schema["properties"][field]["default"]
-    for model in ordered:
-        if issubclass(model, Change):
-            schemas[model.__name__]["description"] = CHANGE_NOTES[model.__name__]
+    for schema in schemas.values():
+        shorten(schema)
+        _open(schema)
     return schemas
 
 
-def _within(schema: Schema) -> Iterator[Schema]:
-    """The schemas right inside one."""
-    yield from schema.get("properties", {}).values()
-    yield from schema.get("anyOf", ())
-    for name in ("items", "additionalProperties"):
-        if isinstance(schema.get(name), dict):
-            yield schema[name]
-
-
-def _shorten(schema: Schema) -> None:
-    """Without what says nothing: titles that repeat names, and null as a default."""
-    schema.pop("title", None)
-    if schema.get("default", ...) is None:
-        del schema["default"]
-    if "anyOf" in schema:
-        schema["anyOf"] = _flat(schema["anyOf"])
-    for inner in _within(schema):
-        _shorten(inner)
+def _bodies(wanted: Collection[type[Shape]]) -> dict[str, Schema]:
+    schemas = body_schemas(wanted, REF)
+    for model in wanted:
+        if issubclass(model, Change):
+            schemas[model.__name__]["description"] = CHANGE_NOTES[model.__name__]
+    return schemas
 
 
 def _open(schema: Schema) -> None:
@@ -131,7 +69,7 @@ def _open(schema: Schema) -> None:
         schema.pop("additionalProperties", None)
     if "enum" in schema:
         schema["x-extensible-enum"] = schema.pop("enum")
-    for inner in _within(schema):
+    for inner in within(schema):
         _open(inner)
 
 
@@ -149,33 +87,6 @@ def _renamed(value: Json, names: Mapping[str, str]) -> Json:
     if isinstance(value, list):
         return [_renamed(one, names) for one in value]
     return value
-
-
-def _tighten(schema: Schema) -> None:
-    """Say of numbers and dates what the models check beyond their type."""
-    if schema.get("type") == "number":
-        # Exactly 10^-12: this is a bound on decimals, no amount passes through this float.
-        schema["multipleOf"] = float(f"1e-{FRACTION_DIGITS}")
-    elif schema.get("format") == "date":
-        schema["pattern"] = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-    if "discount_percent" in schema.get("properties", {}):
-        _bound_percentage(schema["properties"]["discount_percent"])
-    for inner in _within(schema):
-        _tighten(inner)
-
-
-def _flat(choices: list[Schema]) -> list[Schema]:
-    """A choice of choices as one; code generators make a type of their own of each level."""
-    return [inner for outer in choices for inner in (_flat(outer["anyOf"]) if "anyOf" in outer else [outer])]
-
-
-def _bound_percentage(schema: Schema) -> None:
-    for choice in schema["anyOf"]:
-        if choice["type"] == "string":
-            choice["pattern"] = _PERCENT_TEXT
-        elif choice["type"] == "number":
-            del choice["exclusiveMinimum"], choice["exclusiveMaximum"]
-            choice |= {"minimum": 0, "maximum": 100}
 
 
 def _annotate(name: str, schema: Schema) -> None:
@@ -222,7 +133,7 @@ def _asked_for() -> Schema:
 
 def _provider_view() -> Schema:
     made: Schema = models.ProviderView.model_json_schema(mode="serialization")
-    _shorten(made)
+    shorten(made)
     _open(made)
     return made
 
@@ -265,6 +176,11 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
         },
         "required": ["provider"],
     },
+    "OwnerMessage": {
+        "type": "object",
+        "properties": {"nl": {"type": "string"}, "en": {"type": "string"}},
+        "required": ["nl", "en"],
+    },
     "Problem": {
         "type": "object",
         "properties": {
@@ -277,6 +193,7 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
             "request_id": {"type": "string"},
             "fix": {"type": "string", "x-extensible-enum": ["caller", "owner", "wait", "operator"]},
             "retryable": {"type": "boolean"},
+            "owner_message": ref("OwnerMessage"),
             "retry_after": {"type": "integer", "minimum": 0},
             "outcome": {"type": "string", "x-extensible-enum": ["not_sent", "rejected", "applied", "unknown"]},
             "errors": {"type": "array", "items": ref("FieldError")},
@@ -299,6 +216,7 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
             "request_id",
             "fix",
             "retryable",
+            "owner_message",
         ],
     },
 }

@@ -1,0 +1,111 @@
+"""One script, whatever keeps the books: a customer, a product, an invoice with three kinds of VAT, paid, and a credit.
+
+Where systems differ it asks what this connection wants: ``capabilities`` say what can be done, ``schemas`` how.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import httpx2
+from jsonschema import Draft202012Validator
+
+Json = dict[str, Any]
+SOLD = (("Bakcursus", "40.00", "domestic_high"), ("Brood", "4.50", "domestic_low"), ("Gist", "1.25", "zero"))
+
+
+class Books:
+    """One connection to somebody's books."""
+
+    def __init__(self, api: httpx2.AsyncClient, connection: str) -> None:
+        self._api, self._path, self._numbers = api, f"/v1/connections/{connection}", count(1)
+        self.wants: dict[str, Json] = {}
+
+    async def ask(
+        self, method: str, path: str, body: Json | None = None, query: Mapping[str, str] | None = None
+    ) -> Json:
+        """What one call answers."""
+        answer = await self._api.request(method, f"{self._path}/{path}", json=body, params=query)
+        if answer.is_error:
+            raise SystemExit(answer.text)
+        told: Json = answer.json()
+        return told
+
+    async def learn(self) -> None:
+        """What each write must look like here."""
+        for resource in ("contacts", "products", "invoices", "payments"):
+            self.wants[resource] = await self.ask("GET", f"schemas/{resource}?operation=create")
+        self.wants["credit"] = await self.ask("GET", "schemas/invoices?operation=credit")
+
+    def said(self, want: Json, *bodies: Mapping[str, Any]) -> Json:
+        """The first of some bodies that fits, without what has no place here, and numbered where we number."""
+        told: list[Json] = [{name: one for name, one in body.items() if name in want["properties"]} for body in bodies]
+        if "number" in want.get("required", ()):
+            told = [{"number": f"2026-{next(self._numbers):04}", **body} for body in told]
+        return next((body for body in told if Draft202012Validator(want).is_valid(body)), told[-1])
+
+    async def make(self, resource: str, *bodies: Mapping[str, Any]) -> Json:
+        """A new record, of the first body that fits."""
+        return await self.ask("POST", resource, self.said(self.wants[resource], *bodies))
+
+    async def all(self, resource: str, **query: str) -> list[Json]:
+        """Every record of a list."""
+        page = await self.ask("GET", resource, query={"limit": "200", **query})
+        found: list[Json] = page["data"]
+        while page["next_cursor"] is not None:
+            page = await self.ask("GET", resource, query={"limit": "200", "cursor": page["next_cursor"], **query})
+            found += page["data"]
+        return found
+
+
+async def sell(books: Books) -> Json:
+    """Sell some bread, be paid, and take one sale back. What the books then say."""
+    await books.learn()
+    address = {"line1": "Sluiskade 12", "postal_code": "2611 AB", "city": "Delft", "country": "NL"}
+    bakery = {"company_name": "De Sluis", "email": "a@sluis.example", "address": address}
+    customer = await books.make("contacts", bakery)
+
+    codes = [one for one in await books.all("vat-codes") if one["valid_to"] is None]
+    high = next(one for one in codes if one["treatment"] == "domestic_high")
+    revenue = [one["id"] for one in await books.all("ledger-accounts") if one["type"] in ("revenue", "unknown")]
+    bread = {"name": "Desembrood", "price": "4.50", "vat_code_id": high["id"]}
+    product = await books.make("products", bread, {**bread, "ledger_account_id": revenue[0]})
+
+    line = books.wants["invoices"]["properties"]["lines"]["items"]
+    lines = []
+    for text, price, vat in SOLD:
+        sold = {"description": text, "quantity": "2", "unit": "stuk", "unit_price": price, "vat_treatment": vat}
+        lines.append(books.said(line, sold, {**sold, "ledger_account_id": revenue[0]}))
+    sale = {"contact_id": customer["id"], "issued_on": "2026-03-02", "lines": lines, "finalize": True}
+    invoice, mistake = await books.make("invoices", sale), await books.make("invoices", sale)
+
+    method = (await books.all("payment-methods"))[0]["id"]
+    whole = books.wants["payments"]["properties"]["allocations"].get("x-in-full", False)
+    for amount in [invoice["totals"]["gross"]] if whole else ["50.00", str(Decimal(invoice["totals"]["gross"]) - 50)]:
+        paid = {"paid_on": "2026-03-09", "amount": amount, "payment_method_id": method}
+        await books.make("payments", {**paid, "allocations": [{"invoice_id": invoice["id"], "amount": amount}]})
+    credit = await books.ask("POST", f"invoices/{mistake['id']}/credit", books.said(books.wants["credit"], {}))
+
+    payments = (await books.ask("GET", "capabilities"))["operations"]["payments.list"]
+    only = {"invoice_id": invoice["id"]} if "invoice_id" in payments["requires"] else {}
+    return {
+        "contacts": [one for one in await books.all("contacts") if one["id"] == customer["id"]],
+        "products": [one for one in await books.all("products") if one["id"] == product["id"]],
+        "invoices": {one["id"]: one for one in await books.all("invoices", include="lines")},
+        "payments": await books.all("payments", **only),
+        "ids": {"paid": invoice["id"], "credited": mistake["id"], "credit_note": credit["id"]},
+    }
+
+
+async def main(url: str, key: str, connection: str) -> None:
+    """``python examples/sell.py http://localhost:8080 polder_live_… con_…``"""
+    async with httpx2.AsyncClient(base_url=url, headers={"authorization": f"Bearer {key}"}) as api:
+        for id, invoice in (await sell(Books(api, connection)))["invoices"].items():
+            print(id, invoice["number"], invoice["totals"]["gross"], invoice["payment_status"])
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,199 @@
+"""A write that is not done: everything happens but its first request, which is shown instead of sent.
+
+Reads go out as ever. What needs the answer of a write cannot be known without it: an adapter says beforehand that more
+would follow (``Plan.goes_on``), and the answer says so.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps, loads
+from gateway.contract.models.base import Draft, Shape
+from gateway.contract.models.dry_run import (
+    DefaultedField,
+    DroppedField,
+    DryRun,
+    LineVat,
+    PlannedRequest,
+    PlannedTotals,
+    PlannedWarning,
+)
+from gateway.contract.plan import Plan, Reason
+from gateway.contract.upstream import Reply, Request
+from gateway.engine.links import UNIQUE, Book, LinkBooks
+from gateway.engine.recording import CONTROLS
+from gateway.engine.upstream import Outbound, encode
+
+MEDIA_TYPE = "application/vnd.polder.dry-run+json"
+"""Of the answer: so that nobody takes it for the record."""
+DROPPED = "field_dropped"
+
+_SENTENCES: Mapping[Reason, Mapping[str, str]] = {
+    "said": {"en": "The line names this VAT code.", "nl": "De regel noemt deze btw-code."},
+    "treatment": {
+        "en": "It is the administration's code for the treatment the line names.",
+        "nl": "Dit is de code van de administratie voor de btw-behandeling die de regel noemt.",
+    },
+    "of_product": {"en": "The line's product has it.", "nl": "Het product van de regel heeft dit."},
+    "of_account": {"en": "The line's ledger account has it.", "nl": "De grootboekrekening van de regel heeft dit."},
+    "setting": {"en": "The connection is set to it.", "nl": "De koppeling is zo ingesteld."},
+    "default": {"en": "It is what is meant where nothing is said.", "nl": "Dit geldt als er niets anders is gezegd."},
+    "today": {"en": "It is today in the Netherlands.", "nl": "Dit is vandaag."},
+    "first_for_vat": {
+        "en": "It is the first ledger account for this VAT.",
+        "nl": "Dit is de eerste grootboekrekening voor deze btw.",
+    },
+    "only_one": {"en": "There is no other.", "nl": "Er is geen andere."},
+    "customer_term": {
+        "en": "It follows from the customer's or the sender's term of payment.",
+        "nl": "Dit volgt uit de betaaltermijn van de klant of de afzender.",
+    },
+}
+_NO_PLACE = {"en": "{reason}", "nl": "Het boekhoudpakket kan dit veld niet bewaren. ({reason})"}
+
+
+class Captured(Exception):
+    """The first write of a rehearsal: the adapter goes no further."""
+
+
+class Rehearsal(Outbound):
+    """A way out that answers reads and keeps the first write to itself."""
+
+    captured: Request | None = None
+
+    async def exchange(self, request: Request) -> Reply:
+        """Send a read. Raises ``Captured`` for a write."""
+        if request.is_write:
+            self.captured = self.captured or request
+            raise Captured
+        return await super().exchange(request)
+
+
+class UntouchedClaim:
+    """A claim that holds nothing."""
+
+    def __init__(self, creation_key: UUID) -> None:
+        self.creation_key = creation_key
+
+    async def grant(self, id: str) -> None:
+        """Nothing was made."""
+        del id
+
+    async def release(self) -> None:
+        """Nothing was held."""
+
+    async def leave(self) -> None:
+        """Nothing was held."""
+
+
+class UntouchedBooks:
+    """The books of a connection, for reading only."""
+
+    def __init__(self, books: LinkBooks) -> None:
+        self._books = books
+
+    async def of(self, connection_id: str, resource: str) -> Book:
+        """What is known of the connection's records of one resource."""
+        return await self._books.of(connection_id, resource)
+
+    async def claim(
+        self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID
+    ) -> UntouchedClaim:
+        """Look whether unique values are free. Raises ``conflict`` where one is taken."""
+        book = await self.of(connection_id, resource)
+        for name, value in fields.items():
+            if name in UNIQUE and book.holders(name, value):
+                raise Problem("conflict", f"Another record of this connection has this {name}.")
+        return UntouchedClaim(creation_key)
+
+    async def put(self, connection_id: str, resource: str, id: str, fields: Mapping[str, str | None]) -> None:
+        """Keep nothing."""
+        del connection_id, resource, id, fields
+
+    async def forget(self, connection_id: str, resource: str, id: str) -> None:
+        """Forget nothing."""
+        del connection_id, resource, id
+
+
+def language_of(headers: Mapping[str, str]) -> str:
+    """``nl`` where the caller would rather read Dutch than English (RFC 9110 §12.5.4), else ``en``."""
+    weights: dict[str, float] = {}
+    for part in headers.get("accept-language", "").lower().split(",")[:20]:
+        tag, _, weight = part.partition(";q=")
+        try:
+            weights.setdefault(tag.strip().partition("-")[0], float(weight or 1))
+        except ValueError:
+            continue
+    return "nl" if weights.get("nl", 0) > weights.get("en", 0) else "en"
+
+
+def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language: str) -> DryRun:
+    """What a rehearsal came to."""
+    plan = up.plan
+    warnings = [PlannedWarning(code=str(w["code"]), detail=str(w["detail"]), pointer=w["pointer"]) for w in up.warnings]
+    totals = plan.totals
+    follows = None if plan.continues is None or up.captured is None else plan.continues[language]
+    return DryRun(
+        dry_run=True,
+        complete=follows is None,
+        incomplete_reason=follows,
+        requests=[] if up.captured is None else [_shown(up.captured, origins)],
+        dropped=[_dropped(one, language) for one in warnings if one.code == DROPPED],
+        defaulted=[*_contract_defaults(body, up, language), *_chosen(plan, language)],
+        vat=[
+            LineVat(
+                line=one.line,
+                vat_code_id=one.code.id,
+                treatment=one.code.treatment,
+                rate=one.rate,
+                reason=_SENTENCES[one.reason][language],
+            )
+            for one in plan.taxes
+        ],
+        totals=None if totals is None else PlannedTotals(net=totals.net, tax=totals.tax, gross=totals.gross),
+        warnings=[one for one in warnings if one.code != DROPPED],
+    )
+
+
+def answer_json(run: DryRun) -> bytes:
+    """The answer; bodies spell their numbers as they would be sent."""
+    value: dict[str, Any] = run.model_dump(mode="json")
+    for written, planned in zip(value["requests"], run.requests, strict=True):
+        written["body"] = planned.body
+    return dumps(value)
+
+
+def _shown(request: Request, origins: Mapping[str, str]) -> PlannedRequest:
+    _, body = encode(request)
+    value: Any = loads(body) if request.json is not None else (body.decode("utf-8", "replace") or None)
+    return PlannedRequest(method=request.method, url=f"{origins[request.origin]}{request.target}", body=value)
+
+
+def _dropped(warning: PlannedWarning, language: str) -> DroppedField:
+    return DroppedField(pointer=warning.pointer, reason=_NO_PLACE[language].format(reason=warning.detail))
+
+
+def _chosen(plan: Plan, language: str) -> list[DefaultedField]:
+    return [
+        DefaultedField(pointer=one.pointer, value=one.value, reason=_SENTENCES[one.reason][language])
+        for one in plan.defaults
+    ]
+
+
+def _contract_defaults(body: Shape | None, up: Rehearsal, language: str) -> list[DefaultedField]:
+    """What the contract itself fills in where a draft says nothing."""
+    if not isinstance(body, Draft):
+        return []
+    found = []
+    for name, info in type(body).model_fields.items():
+        value = getattr(body, name)
+        if name in body.model_fields_set or name in CONTROLS:
+            continue
+        if value is not None and value != [] and not info.is_required():
+            found.append(DefaultedField(pointer=f"/{name}", value=value, reason=_SENTENCES["default"][language]))
+        elif value is None and name in ("issued_on", "paid_on"):
+            today = up.today.isoformat()
+            found.append(DefaultedField(pointer=f"/{name}", value=today, reason=_SENTENCES["today"][language]))
+    return found

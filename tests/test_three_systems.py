@@ -1,0 +1,103 @@
+"""One script on every system, unchanged: it ends in the same records, save where the connection said beforehand."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.house import emulated, open_house
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "examples" / "sell.py"
+Json = dict[str, Any]
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("sell", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def kept(record: Json, *names: str) -> Json:
+    return {name: record[name] for name in names}
+
+
+def told(end: Json) -> Json:
+    """What the books say, without what is each system's own: ids, numbers it gives, moments."""
+    by_role = {role: end["invoices"][id] for role, id in end["ids"].items()}
+    return {
+        "contacts": [kept(one, "kind", "roles", "name", "email") for one in end["contacts"]],
+        "products": [kept(one, "name", "price", "price_includes_tax") for one in end["products"]],
+        "payments": sorted(one["amount"] for one in end["payments"]),
+        "invoices": {role: told_of(invoice) for role, invoice in by_role.items()},
+    }
+
+
+def told_of(invoice: Json) -> Json:
+    line = ("description", "quantity", "unit", "unit_price", "vat_treatment", "net")
+    return {
+        **kept(invoice, "document_type", "document_status", "payment_status", "issued_on", "currency"),
+        **kept(invoice["totals"], "net", "tax", "gross"),
+        "groups": sorted((part["rate"], part["base"], part["tax"]) for part in invoice["tax_breakdown"]),
+        "lines": [kept(one, *line) for one in invoice["lines"]],
+    }
+
+
+def foretold(wants: dict[str, Json]) -> Json:
+    """The same, from the story of the script and from what this connection's schemas announce."""
+    line = wants["invoices"]["properties"]["lines"]["items"]["properties"]
+    unit = "stuk" if "unit" in line else None
+    in_full = wants["payments"]["properties"]["allocations"].get("x-in-full", False)
+    invoice = {
+        "document_status": "final",
+        "issued_on": "2026-03-02",
+        "currency": "EUR",
+        "net": "91.50",
+        "tax": "17.61",
+        "gross": "109.11",
+        "groups": [("0", "2.50", "0.00"), ("21", "80.00", "16.80"), ("9", "9.00", "0.81")],
+        "lines": [
+            sold("Bakcursus", unit, "40.00", "domestic_high", "80.00"),
+            sold("Brood", unit, "4.50", "domestic_low", "9.00"),
+            sold("Gist", unit, "1.25", "zero", "2.50"),
+        ],
+    }
+    status = wants["credit"].get("x-credit-note-payment-status", "unpaid")
+    return {
+        "contacts": [{"kind": "company", "roles": ["customer"], "name": "De Sluis", "email": "a@sluis.example"}],
+        "products": [{"name": "Desembrood", "price": "4.50", "price_includes_tax": False}],
+        "payments": ["109.11"] if in_full else ["50.00", "59.11"],
+        "invoices": {
+            "paid": {**invoice, "document_type": "invoice", "payment_status": "paid"},
+            "credited": {**invoice, "document_type": "invoice", "payment_status": "credited"},
+            "credit_note": {**invoice, "document_type": "credit_note", "payment_status": status},
+        },
+    }
+
+
+def sold(text: str, unit: str | None, price: str, vat: str, net: str) -> Json:
+    return {"description": text, "quantity": "2", "unit": unit, "unit_price": price, "vat_treatment": vat, "net": net}
+
+
+@pytest.mark.parametrize("system", sorted(emulated()))
+async def test_one_script_ends_in_the_same_records(system: str, tmp_path: Path) -> None:
+    sell = script()
+    async with open_house(tmp_path, adapters={system: emulated()[system]}) as house:
+        books = sell.Books(house.client, await house.connect(system))
+        end = told(await sell.sell(books))
+    import json
+
+    print(json.dumps(end, indent=1))
+    assert end == foretold(books.wants)
+
+
+def test_the_systems_differ_and_the_script_is_shown() -> None:
+    assert len(emulated()) > 3
+    assert "(examples/sell.py)" in (ROOT / "README.md").read_text(encoding="utf-8")
