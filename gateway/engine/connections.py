@@ -278,15 +278,12 @@ class Connections:
         await self._generations.end(connection_id, "answers", "facts", "connection", "credentials", *further)
 
     async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
-        """A call of this connection went so: remember its health, and read anew what the token layer made of it.
-
-        Whose credentials are the token itself has no other way to be trusted again than that a call succeeds.
-        """
+        """A call of this connection went so: remember its health, and read anew what the token layer made of it."""
         self.beat(connection.id, problem)
         if problem is None and connection.status == "needs_reauth":
             kind = self._providers.of(connection).kind_of(connection)
             if isinstance(kind.scheme, StaticToken):
-                # What became of the call is told whether or not its connection's status can be kept.
+                # There is no other way to be trusted again. The call is told whether or not this can be kept.
                 with contextlib.suppress(Problem):
                     await self._storage.connections.amend(connection.id, self._later(connection), status="active")
             await self._generations.end(connection.id, "connection")
@@ -336,9 +333,8 @@ class Connections:
         No company is asked for: a wrong one would look like a wrong password, and the list tells them apart.
         """
         try:
-            token = await self._tokens.endpoints.make(
-                provider, kind, self._tokens.endpoints.grant(provider, fields, None)
-            )
+            endpoints = self._tokens.endpoints
+            token = await endpoints.make(provider, kind, endpoints.grant(provider, fields, None))
             up = self._open.on_trial(connection, provider, kind, token)
             companies = await provider.adapter.companies(up)
         except Problem as problem:
