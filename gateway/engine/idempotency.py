@@ -23,7 +23,7 @@ from gateway.contract.errors import FieldError, Problem
 from gateway.contract.exact import dumps
 from gateway.contract.models import instant_text
 from gateway.contract.upstream import Request
-from gateway.engine.call import Answer
+from gateway.engine.call import Answer, Call
 from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
 from gateway.engine.reconciling import Reconciling, in_doubt
 from gateway.engine.storage import Attempt, Attempts, AttemptState
@@ -139,8 +139,25 @@ class Idempotency:
         """The process is about to end: nobody waits any longer to find something out here; the sweep does it."""
         self._draining.set()
 
-    def made_up_key(self) -> str:
-        """A key for a write whose caller gave none."""
+    def named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named:
+        """The write as its caller named it, or as we name it where the caller did not."""
+        key = key_of(call.headers.get("idempotency-key"))
+        # A rehearsal and what it rehearses have the same creation key.
+        said = (*sorted(call.path.items()), *sorted(pair for pair in call.query if pair[0] != "dry_run"))
+        place = [f"{name}={value}" for name, value in said]
+        of_record = call.operation.resource not in ("connections", "raw")
+        return Named(
+            tenant=call.caller.tenant,
+            connection_id=call.path.get("connection_id"),
+            operation=call.operation.name,
+            key=key or self._made_up_key(),
+            fingerprint=fingerprint_of(*place, body),
+            repeatable=repeatable,
+            made_up=key is None,
+            said={"path": dict(call.path), "query": call.query, "body": body.decode()} if of_record else {},
+        )
+
+    def _made_up_key(self) -> str:
         return f"polder-{self._random.getrandbits(128):032x}"
 
     async def once(self, named: Named, work: Work, deadline: float) -> Answer:

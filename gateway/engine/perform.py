@@ -5,9 +5,9 @@ caller → connection → capability → query → scopes → (cache | write) �
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -17,8 +17,6 @@ from gateway.contract.adapter import Resource
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
-from gateway.contract.exact import dumps
-from gateway.contract.models import ConnectionChange, ConnectionDraft
 from gateway.contract.models.base import Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked, read_body, read_query
@@ -26,7 +24,6 @@ from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.call import Answer, Call
-from gateway.engine.capabilities import connection_capabilities, provider_facts
 from gateway.engine.connections import Connections, facts_of, fixed
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
@@ -34,10 +31,11 @@ from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_j
 from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
-from gateway.engine.idempotency import Idempotency, Named, Run, fingerprint_of, key_of
+from gateway.engine.idempotency import Idempotency, Run
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
 from gateway.engine.looking import Looking
+from gateway.engine.management import Management
 from gateway.engine.observe import Observer
 from gateway.engine.permit import missing_scope, permit_caller, permit_use, resource_for, scope_missing
 from gateway.engine.providers import Provider, Providers
@@ -45,8 +43,7 @@ from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
 from gateway.engine.reconciling import ZOMBIE, Reconciling
 from gateway.engine.recording import Recording, nonsense_told
-from gateway.engine.render import etag_of, list_json, model_json
-from gateway.engine.schemas import Rows, all_settings, connection_schema, schema_operation
+from gateway.engine.render import etag_of
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
 from gateway.engine.upstream import BeforeWrite, Outbound, TokenSource, Way
@@ -111,6 +108,18 @@ class Engine:
         self._cursors = Cursors(*signing_keys)
         self._reads: Flights[Kept] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
+        self._management = Management(
+            self.connections,
+            providers,
+            self.invitations,
+            self._books,
+            self._auditor,
+            self._idempotency,
+            self._cursors,
+            self,
+            to_the_end=self._to_the_end,
+            perform=self._perform,
+        )
 
     async def perform(self, call: Call) -> Answer:
         """Do what is asked, or raise the ``Problem`` that says why not: of a write also what became of it."""
@@ -124,7 +133,7 @@ class Engine:
     async def _perform(self, call: Call) -> Answer:
         permit_caller(call.caller, call.operation)
         if call.operation.resource in ("connections", "providers"):
-            return await self._manage(call)
+            return await self._management.answer(call)
         connection = await self.connections.of(call.caller, call.path["connection_id"])
         permit_use(connection)
         provider = self.providers.of(connection)
@@ -255,7 +264,9 @@ class Engine:
     async def _write(self, task: _Task) -> Answer:
         body = read_body(task.operation, task.call.body)
         said = "" if body is None else body.model_dump_json(exclude_unset=True)
-        named = self._named(task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable)
+        named = self._idempotency.named(
+            task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable
+        )
         if task.asked.dry_run:
             return await self._rehearsed(task, body, named.creation_key())
         return await self._idempotency.once(named, lambda run: self._written(task, body, run), task.call.deadline)
@@ -270,24 +281,6 @@ class Engine:
             await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
         shown = told(up, body, task.provider.origins, language_of(task.call.headers))
         return Answer(200, answer_json(shown), DRY_RUN, {"Content-Language": language_of(task.call.headers)})
-
-    def _named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named:
-        """The write as its caller named it, or as we name it where the caller did not."""
-        key = key_of(call.headers.get("idempotency-key"))
-        # A rehearsal and what it rehearses have the same creation key.
-        said = (*sorted(call.path.items()), *sorted(pair for pair in call.query if pair[0] != "dry_run"))
-        place = [f"{name}={value}" for name, value in said]
-        of_record = call.operation.resource not in ("connections", "raw")
-        return Named(
-            tenant=call.caller.tenant,
-            connection_id=call.path.get("connection_id"),
-            operation=call.operation.name,
-            key=key or self._idempotency.made_up_key(),
-            fingerprint=fingerprint_of(*place, body),
-            repeatable=repeatable,
-            made_up=key is None,
-            said={"path": dict(call.path), "query": call.query, "body": body.decode()} if of_record else {},
-        )
 
     async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
         up = self._outbound_for(task, before_write=run.sending)
@@ -318,7 +311,7 @@ class Engine:
     async def _raw_once(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
         if not call.operation.is_write:
             return await self._raw(call, connection, provider)
-        named = self._named(call, call.body)
+        named = self._idempotency.named(call, call.body)
         return await self._idempotency.once(
             named, lambda run: self._raw(call, connection, provider, run.sending), call.deadline
         )
@@ -342,122 +335,6 @@ class Engine:
             if request.is_write:
                 await self._generations.end(connection.id, "answers", "facts")
         return Answer(reply.status, reply.body, reply.headers.get("content-type"), handed_back(reply))
-
-    # --- the connections themselves
-
-    async def _manage(self, call: Call) -> Answer:
-        operation = call.operation
-        asked = read_query(operation, call.query)
-        if operation.is_write:
-            key_of(call.headers.get("idempotency-key"))  # also where doing it twice does no harm
-        if operation.verb == "delete":
-            return await self._to_the_end(lambda: self._deleted_once(call))
-        if operation.resource == "providers":
-            return self._provider_answer(call, asked)
-        if operation.verb == "list":
-            return await self._connection_list(call, asked)
-        if operation.verb == "create":
-            draft = read_body(operation, call.body)
-            assert isinstance(draft, ConnectionDraft)
-            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._created(call, draft)))
-        connection = await self.connections.of(call.caller, call.path["connection_id"])
-        if operation.verb == "update":
-            change = read_body(operation, call.body)
-            assert isinstance(change, ConnectionChange)
-            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._updated(connection, change)))
-        if operation.verb == "link":
-            read_body(operation, call.body)
-            return await self._named_or_not(call, lambda: self._linked(connection))
-        if operation.verb == "operation":
-            return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
-        if operation.verb == "companies":
-            permit_use(connection)
-            return self._page(call, asked, [model_json(one) for one in await self.connections.companies(connection)])
-        if operation.verb == "schema":
-            return await self._schema(call, connection, str(asked.filters.get("operation", "create")))
-        if operation.verb == "capabilities":
-            return _record(model_json(connection_capabilities(self.providers.of(connection).adapter, connection)))
-        return _record(model_json(self.connections.shown(connection)))
-
-    async def _schema(self, call: Call, connection: StoredConnection, verb: str) -> Answer:
-        operation = schema_operation(call.path["resource"], verb)
-        permit_use(connection)
-        provider = self.providers.of(connection)
-        resource = resource_for(provider.adapter, operation)
-        up = self._open(connection, provider, provider.kind_of(connection), operation.name, call.deadline)
-        with nonsense_told():
-            demands = await resource.demands(up, verb)
-
-        async def listed(name: str) -> Rows | None:
-            return await all_settings(name, call, connection, provider.adapter, self._perform)
-
-        schema = await connection_schema(operation, resource, demands, listed, up.today)
-        return Answer(200, dumps(schema), call.operation.media_type)
-
-    async def _named_or_not(self, call: Call, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Do what changes nothing but Polder's own records, once if its caller named it."""
-        if "idempotency-key" not in call.headers:
-            return await work()
-        return await self._idempotency.once(self._named(call, call.body), lambda _: work(), call.deadline)
-
-    async def _deleted_once(self, call: Call) -> Answer:
-        """Delete a connection. Its attempts go with it, save this one."""
-        named = replace(self._named(call, call.body), outlives=True)
-        if not named.made_up and call.caller.reaches(call.path["connection_id"]):
-            before = await self._idempotency.replayed(named)
-            if before is not None:
-                return before
-        connection = await self.connections.of(call.caller, call.path["connection_id"])
-        if named.made_up:
-            return await self._deleted(connection)
-        return await self._idempotency.once(named, lambda _: self._deleted(connection), call.deadline)
-
-    async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
-        async with self._auditor.recording("connections.create", call.caller.tenant) as subject:
-            connection = await self.connections.create(call.caller, draft)
-            subject.object = connection.id
-        return Answer(201, model_json(self.connections.shown(connection)))
-
-    async def _linked(self, connection: StoredConnection) -> Answer:
-        async with self._auditor.recording("connections.link", connection.tenant, connection.id):
-            return _record(model_json(self.invitations.write(connection)))
-
-    async def _updated(self, connection: StoredConnection, change: ConnectionChange) -> Answer:
-        async with self._auditor.recording("connections.update", connection.tenant, connection.id):
-            changed = await self.connections.update(connection, change)
-        return _record(model_json(self.connections.shown(changed)))
-
-    async def _deleted(self, connection: StoredConnection) -> Answer:
-        async with self._auditor.recording("connections.delete", connection.tenant, connection.id):
-            await self.connections.delete(connection)
-        self._books.close(connection.id)
-        return Answer(204, b"", None)
-
-    async def _connection_list(self, call: Call, asked: Asked) -> Answer:
-        context = ("connections", call.caller.tenant, call.caller.key_id, *asked.context())
-        offset = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
-        filters = {name: str(value) for name, value in asked.filters.items()}
-        found, total = await self.connections.page(call.caller, offset=offset, size=asked.limit, filters=filters)
-        end = offset + asked.limit
-        cursor = self._cursors.write(end, context) if end < total else None
-        body = list_json([model_json(self.connections.shown(one)) for one in found], cursor, total)
-        return Answer(200, body, next_cursor=cursor)
-
-    def _provider_answer(self, call: Call, asked: Asked) -> Answer:
-        if call.operation.verb == "list":
-            return self._page(call, asked, [model_json(provider_facts(one.adapter)) for one in self.providers])
-        provider = self.providers.find(call.path["provider"])
-        if provider is None:
-            raise Problem("not_found", "There is no such accounting system here.")
-        return _record(model_json(provider_facts(provider.adapter)))
-
-    def _page(self, call: Call, asked: Asked, items: list[bytes]) -> Answer:
-        """A window of a list that is at hand whole."""
-        context = (call.operation.name, call.path.get("connection_id", ""), *asked.context())
-        offset = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
-        end = offset + asked.limit
-        cursor = self._cursors.write(end, context) if end < len(items) else None
-        return Answer(200, list_json(items[offset:end], cursor, len(items)), next_cursor=cursor)
 
     # --- ways out
 
@@ -542,7 +419,3 @@ class Engine:
         """For credentials that are not stored yet."""
         deadline = self._clock.monotonic() + TRIAL_WAIT
         return self._open(connection, provider, kind, "connections.create", deadline, tokens=fixed(token))
-
-
-def _record(body: bytes) -> Answer:
-    return Answer(200, body)

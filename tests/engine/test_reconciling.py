@@ -239,9 +239,9 @@ async def test_an_owner_who_was_overtaken_sends_nothing(aisle: Aisle) -> None:
     engine = aisle.house.polder.engine
     honest = engine._outbound_for
 
-    def overtaken(*given: object) -> object:
+    def overtaken(*given: object, **named: object) -> object:
         aisle.house.clock.advance(3600)
-        return honest(*given)  # type: ignore[arg-type]  # as it was given
+        return honest(*given, **named)  # type: ignore[arg-type]  # as it was given
 
     engine._outbound_for = overtaken  # type: ignore[assignment,method-assign]  # a pause at the worst moment
     first = await aisle.ask("POST", "products", {"name": "Brood"}, {"idempotency-key": "k-1"})

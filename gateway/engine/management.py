@@ -1,0 +1,173 @@
+"""What is asked of the connections themselves, and of what there is to connect to (contract §3)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps
+from gateway.contract.models import ConnectionChange, ConnectionDraft
+from gateway.engine.asked import Asked, read_body, read_query
+from gateway.engine.audit import Auditor
+from gateway.engine.call import Answer, Call
+from gateway.engine.capabilities import connection_capabilities, provider_facts
+from gateway.engine.connections import Connections, Opener
+from gateway.engine.cursors import Cursors
+from gateway.engine.idempotency import Idempotency, key_of
+from gateway.engine.invitations import Invitations
+from gateway.engine.links import LinkBooks
+from gateway.engine.permit import permit_use, resource_for
+from gateway.engine.providers import Providers
+from gateway.engine.recording import nonsense_told
+from gateway.engine.render import list_json, model_json
+from gateway.engine.schemas import Rows, all_settings, connection_schema, schema_operation
+from gateway.engine.storage import StoredConnection
+
+Work = Callable[[], Awaitable[Answer]]
+
+
+class Management:
+    """Answers such calls. ``to_the_end`` carries work through once it has begun; ``perform`` answers any call."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        providers: Providers,
+        invitations: Invitations,
+        books: LinkBooks,
+        auditor: Auditor,
+        idempotency: Idempotency,
+        cursors: Cursors,
+        opener: Opener,
+        *,
+        to_the_end: Callable[[Work], Awaitable[Answer]],
+        perform: Callable[[Call], Awaitable[Answer]],
+    ) -> None:
+        self._connections = connections
+        self._providers = providers
+        self._invitations = invitations
+        self._books = books
+        self._auditor = auditor
+        self._idempotency = idempotency
+        self._cursors = cursors
+        self._opener = opener
+        self._to_the_end = to_the_end
+        self._perform = perform
+
+    async def answer(self, call: Call) -> Answer:
+        """The answer. Raises ``Problem``."""
+        operation = call.operation
+        asked = read_query(operation, call.query)
+        if operation.is_write:
+            key_of(call.headers.get("idempotency-key"))  # also where doing it twice does no harm
+        if operation.verb == "delete":
+            return await self._to_the_end(lambda: self._deleted_once(call))
+        if operation.resource == "providers":
+            return self._provider_answer(call, asked)
+        if operation.verb == "list":
+            return await self._connection_list(call, asked)
+        if operation.verb == "create":
+            draft = read_body(operation, call.body)
+            assert isinstance(draft, ConnectionDraft)
+            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._created(call, draft)))
+        connection = await self._connections.of(call.caller, call.path["connection_id"])
+        if operation.verb == "update":
+            change = read_body(operation, call.body)
+            assert isinstance(change, ConnectionChange)
+            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._updated(connection, change)))
+        if operation.verb == "link":
+            read_body(operation, call.body)
+            return await self._named_or_not(call, lambda: self._linked(connection))
+        if operation.verb == "operation":
+            return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
+        if operation.verb == "companies":
+            permit_use(connection)
+            return self._page(call, asked, [model_json(one) for one in await self._connections.companies(connection)])
+        if operation.verb == "schema":
+            return await self._schema(call, connection, str(asked.filters.get("operation", "create")))
+        if operation.verb == "capabilities":
+            return _record(model_json(connection_capabilities(self._providers.of(connection).adapter, connection)))
+        return _record(model_json(self._connections.shown(connection)))
+
+    async def _schema(self, call: Call, connection: StoredConnection, verb: str) -> Answer:
+        operation = schema_operation(call.path["resource"], verb)
+        permit_use(connection)
+        provider = self._providers.of(connection)
+        resource = resource_for(provider.adapter, operation)
+        up = self._opener.outbound(connection, provider, operation.name)
+        with nonsense_told():
+            demands = await resource.demands(up, verb)
+
+        async def listed(name: str) -> Rows | None:
+            return await all_settings(name, call, connection, provider.adapter, self._perform)
+
+        schema = await connection_schema(operation, resource, demands, listed, up.today)
+        return Answer(200, dumps(schema), call.operation.media_type)
+
+    async def _named_or_not(self, call: Call, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Do what changes nothing but Polder's own records, once if its caller named it."""
+        if "idempotency-key" not in call.headers:
+            return await work()
+        return await self._idempotency.once(self._idempotency.named(call, call.body), lambda _: work(), call.deadline)
+
+    async def _deleted_once(self, call: Call) -> Answer:
+        """Delete a connection. Its attempts go with it, save this one."""
+        named = replace(self._idempotency.named(call, call.body), outlives=True)
+        if not named.made_up and call.caller.reaches(call.path["connection_id"]):
+            before = await self._idempotency.replayed(named)
+            if before is not None:
+                return before
+        connection = await self._connections.of(call.caller, call.path["connection_id"])
+        if named.made_up:
+            return await self._deleted(connection)
+        return await self._idempotency.once(named, lambda _: self._deleted(connection), call.deadline)
+
+    async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
+        async with self._auditor.recording("connections.create", call.caller.tenant) as subject:
+            connection = await self._connections.create(call.caller, draft)
+            subject.object = connection.id
+        return Answer(201, model_json(self._connections.shown(connection)))
+
+    async def _linked(self, connection: StoredConnection) -> Answer:
+        async with self._auditor.recording("connections.link", connection.tenant, connection.id):
+            return _record(model_json(self._invitations.write(connection)))
+
+    async def _updated(self, connection: StoredConnection, change: ConnectionChange) -> Answer:
+        async with self._auditor.recording("connections.update", connection.tenant, connection.id):
+            changed = await self._connections.update(connection, change)
+        return _record(model_json(self._connections.shown(changed)))
+
+    async def _deleted(self, connection: StoredConnection) -> Answer:
+        async with self._auditor.recording("connections.delete", connection.tenant, connection.id):
+            await self._connections.delete(connection)
+        self._books.close(connection.id)
+        return Answer(204, b"", None)
+
+    async def _connection_list(self, call: Call, asked: Asked) -> Answer:
+        context = ("connections", call.caller.tenant, call.caller.key_id, *asked.context())
+        offset = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
+        filters = {name: str(value) for name, value in asked.filters.items()}
+        found, total = await self._connections.page(call.caller, offset=offset, size=asked.limit, filters=filters)
+        end = offset + asked.limit
+        cursor = self._cursors.write(end, context) if end < total else None
+        body = list_json([model_json(self._connections.shown(one)) for one in found], cursor, total)
+        return Answer(200, body, next_cursor=cursor)
+
+    def _provider_answer(self, call: Call, asked: Asked) -> Answer:
+        if call.operation.verb == "list":
+            return self._page(call, asked, [model_json(provider_facts(one.adapter)) for one in self._providers])
+        provider = self._providers.find(call.path["provider"])
+        if provider is None:
+            raise Problem("not_found", "There is no such accounting system here.")
+        return _record(model_json(provider_facts(provider.adapter)))
+
+    def _page(self, call: Call, asked: Asked, items: list[bytes]) -> Answer:
+        """A window of a list that is at hand whole."""
+        context = (call.operation.name, call.path.get("connection_id", ""), *asked.context())
+        offset = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
+        end = offset + asked.limit
+        cursor = self._cursors.write(end, context) if end < len(items) else None
+        return Answer(200, list_json(items[offset:end], cursor, len(items)), next_cursor=cursor)
+
+
+def _record(body: bytes) -> Answer:
+    return Answer(200, body)
