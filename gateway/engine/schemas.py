@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.contract.adapter import Adapter, Resource
-from gateway.contract.errors import FieldError, Problem
+from gateway.contract.errors import Problem
 from gateway.contract.exact import Json, loads
 from gateway.contract.models.base import Draft
 from gateway.contract.money import plain
@@ -40,13 +40,12 @@ CANNOT_SAY = (
 
 
 def schema_operation(resource: str, verb: str) -> Operation:
-    """The write a schema is asked for. Raises ``not_found`` or ``validation_failed`` where there is no such write."""
+    """The write a schema is asked for. Raises ``not_found`` where there is no such write."""
     if not any(operation.resource == resource and operation.accepts is not None for operation in BY_NAME.values()):
         raise Problem("not_found", "Only contacts, invoices, products and payments have schemas.")
     operation = BY_NAME.get(f"{resource}.{verb}")
     if operation is None or operation.accepts is None:
-        message = f"Nobody can {verb} {resource}."
-        raise Problem("validation_failed", message, errors=[FieldError("operation", "not_allowed", message)])
+        raise Problem("not_found", f"Nobody can {verb} {resource}.")
     return operation
 
 
