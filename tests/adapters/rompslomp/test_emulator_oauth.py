@@ -318,10 +318,10 @@ async def test_in_the_grace_the_old_pair_lives_on_and_afterwards_its_use_kills_t
         first = await pair(provider)
         second = body(await refreshed(provider, first["refresh_token"]))
         assert await works(provider, second["access_token"])
-        provider.clock.turn(29)
+        provider.clock.advance(29)
         again = body(await refreshed(provider, first["refresh_token"]))
         assert await works(provider, first["access_token"])
-        provider.clock.turn(1)
+        provider.clock.advance(1)
         assert await works(provider, second["access_token"])
         assert await why_not(provider, first["access_token"]) == "Het toegangstoken is geweigerd"
         assert refusal(await refreshed(provider, first["refresh_token"])) == "invalid_grant"
@@ -344,7 +344,7 @@ async def test_the_lifetime_of_an_access_token_is_a_switch() -> None:
     async with provided(Switches(access_token_seconds=1)) as provider:
         made = await pair(provider)
         assert made["expires_in"] == 1
-        provider.clock.turn(1)
+        provider.clock.advance(1)
         assert await why_not(provider, made["access_token"]) == "Het toegangstoken is verlopen"
 
 
