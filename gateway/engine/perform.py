@@ -39,7 +39,14 @@ from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
 from gateway.engine.looking import Looking
 from gateway.engine.observe import Observer
-from gateway.engine.permit import missing_scope, permit_caller, permit_use, resource_for, scope_missing
+from gateway.engine.permit import (
+    missing_scope,
+    permit_caller,
+    permit_new_connection,
+    permit_use,
+    resource_for,
+    scope_missing,
+)
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
@@ -357,6 +364,7 @@ class Engine:
         if operation.verb == "list":
             return await self._connection_list(call, asked)
         if operation.verb == "create":
+            permit_new_connection(call.caller)
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
             return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._created(call, draft)))
