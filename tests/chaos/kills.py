@@ -73,4 +73,4 @@ async def _strike(site: Site, tally: Tally) -> bool:
 async def _look(site: Site, tally: Tally, patience: float) -> None:
     losses = await site.losses(patience)
     tally.losses += losses
-    await site.readmit(losses)
+    await site.replace(losses)

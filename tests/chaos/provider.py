@@ -28,9 +28,10 @@ LOSS_FREE: tuple[Mode, ...] = ("M0", "M1", "M2")
 """Where the provider gives a client that crashed a second chance, so that it has no excuse for a loss."""
 LOSSY: tuple[Mode, ...] = ("M3", "M4")
 """Where a crash between the provider's commit and our own loses the connection, whatever a client does."""
-SHORT = 1
-"""Seconds an access token lives where it is to run out by itself."""
+SHORT = 10
+"""Seconds an access token lives where it may run out by itself: more than it may take to use one on a busy machine."""
 LONG = 7200
+"""The same where it must not."""
 LATENCY = 0.003
 """Seconds that a token request takes at most before the provider commits, and again before its answer leaves."""
 

@@ -187,4 +187,4 @@ async def _swept(ground: Ground, mode: Mode, step: int, title: str, run: sweep.S
 
 
 def _counted(losses: Sequence[Loss]) -> dict[str, Any]:
-    return dict(Counter(f"{loss.status} {loss.code}" for loss in losses))
+    return dict(Counter(f"{loss.status} {loss.code}: {loss.detail}" for loss in losses))

@@ -40,6 +40,7 @@ class Loss:
     connection: str
     status: int
     code: str
+    detail: str
 
 
 @dataclass
@@ -81,17 +82,17 @@ class Site:
             if answer is not None and answer.status_code == 200:
                 return None
             if answer is not None and (answer.status_code not in PASSING or time.monotonic() > until):
-                return Loss(connection, answer.status_code, answer.json().get("code", ""))
+                told = answer.json()
+                return Loss(connection, answer.status_code, told["code"], told["detail"])
             if time.monotonic() > until + PATIENCE:
-                return Loss(connection, 0, "no answer")
+                return Loss(connection, 0, "none", "The gateway does not answer.")
             await asyncio.sleep(0.1)
 
-    async def readmit(self, losses: Sequence[Loss]) -> None:
-        """What its owner does: authorize again."""
+    async def replace(self, losses: Sequence[Loss]) -> None:
+        """Leave those that are lost, and make as many new ones."""
         for loss in losses:
-            given = self.provider.kind.connection(self.provider.emulator)["credentials"]
-            answer = await self.gateways[0].ask("PATCH", f"/v1/connections/{loss.connection}", {"credentials": given})
-            assert answer.status_code == 200, answer.text
+            self.connections.remove(loss.connection)
+            await self.connect()
 
     async def measure(self) -> None:
         """Find out how long a refresh takes here, so that kills can be aimed at all of it."""

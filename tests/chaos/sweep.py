@@ -128,7 +128,7 @@ async def _refresh(site: Site) -> None:
 async def _look(site: Site, swept: Swept, point: str) -> None:
     losses = await site.losses()
     swept.losses += [(point, loss) for loss in losses]
-    await site.readmit(losses)
+    await site.replace(losses)
 
 
 def _lives(pid: int) -> bool:
