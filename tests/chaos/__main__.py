@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-SUBJECTS = ("tokens",)
+SUBJECTS = ("tokens", "writes")
 
 
 def main() -> int:
