@@ -160,6 +160,7 @@ async def matrix_of(house: House, adapter: str) -> Matrix:
     values = {
         "provider": adapter,
         "path": "contacts",
+        "resource": "contacts",
         "key": KEY,
         "external_ref": "shop-1",
         "cursor": await _cursor(house, connection),
