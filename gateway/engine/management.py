@@ -15,7 +15,7 @@ from gateway.engine.cursors import Cursors
 from gateway.engine.idempotency import Idempotency, key_of
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
-from gateway.engine.permit import permit_use, resource_for
+from gateway.engine.permit import permit_new_connection, permit_use, resource_for
 from gateway.engine.providers import Providers
 from gateway.engine.recording import nonsense_told
 from gateway.engine.render import list_json, model_json
@@ -66,6 +66,7 @@ class Management:
         if operation.verb == "list":
             return await self._connection_list(call, asked)
         if operation.verb == "create":
+            permit_new_connection(call.caller)
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
             return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._created(call, draft)))

@@ -37,7 +37,13 @@ from gateway.engine.links import LinkBooks
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
 from gateway.engine.observe import Observer
-from gateway.engine.permit import missing_scope, permit_caller, permit_use, resource_for, scope_missing
+from gateway.engine.permit import (
+    missing_scope,
+    permit_caller,
+    permit_use,
+    resource_for,
+    scope_missing,
+)
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader

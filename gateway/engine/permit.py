@@ -29,6 +29,12 @@ def permit_connection(caller: Caller, connection: StoredConnection | None) -> St
     return connection
 
 
+def permit_new_connection(caller: Caller) -> None:
+    """Raises ``forbidden`` where the key is bound to some connections: it could not use another one."""
+    if caller.connections is not None:
+        raise Problem("forbidden", "The API key is bound to some connections and makes no others.")
+
+
 def permit_use(connection: StoredConnection) -> None:
     """Raises ``connection_pending`` or ``connection_suspended`` where a connection cannot be used.
 

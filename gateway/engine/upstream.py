@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -367,7 +367,7 @@ class Outbound:
         for header, setting in self._kind.operator_headers.items():
             headers[header.lower()] = self._provider.setting(setting).reveal()
         timeouts = WRITING if request.is_write else READING
-        return await self._way.wire.send(
+        reply = await self._way.wire.send(
             request.method,
             self._provider.origins[request.origin],
             request.target,
@@ -376,6 +376,8 @@ class Outbound:
             within=min(self._left() - ANSWER_TIME, timeouts.read),
             timeouts=timeouts,
         )
+        operators = (self._provider.setting(setting) for setting in self._kind.operator_headers.values())
+        return without_secrets(reply, (token.value, *operators))
 
     async def _admitted(self, request: Request) -> None:
         """Nobody calls while the provider asked to wait: a short wait is waited out, a longer one passed on.
@@ -449,6 +451,16 @@ def _outcome_of(status: int) -> UpstreamOutcome:
     if status >= 500:
         return "5xx"
     return "4xx" if status >= 400 else "ok"
+
+
+def without_secrets(reply: Reply, sent: Iterable[Secret]) -> Reply:
+    """A refusal without the secrets that were sent: some systems quote what they refuse, and callers are told that."""
+    if reply.status < 400:
+        return reply
+    body = reply.body
+    for secret in sent:
+        body = body.replace(secret.reveal().encode(), b"***") if secret else body
+    return replace(reply, body=body)
 
 
 def secrets_of(fields: Mapping[str, Any]) -> dict[str, Secret]:

@@ -344,6 +344,14 @@ async def test_a_token_that_is_refused_as_soon_as_it_was_given_is_not_replaced_w
     assert await desk.replace("t2") == "t3"
 
 
+async def test_a_token_that_worked_is_replaced_again_however_young(desk: Desk) -> None:
+    assert await desk.current() == "t1"
+    assert await desk.replace("t1") == "t2"
+    desk.tokens.worked(CONNECTION, AccessToken(Secret("t2")))
+    assert await desk.replace("t2") == "t3"
+    assert desk.given == 3
+
+
 async def test_once_the_process_is_about_to_stop_nothing_is_asked_for(desk: Desk) -> None:
     desk.tokens.drain()
     problem = await problem_of(desk.current())

@@ -5,6 +5,6 @@ field of ``Switches``; the rest behaves as documented, and as strictly as it can
 """
 
 from adapters.rompslomp.emulator.provider import Emulator
-from adapters.rompslomp.emulator.switches import Switches
+from adapters.rompslomp.emulator.switches import Rotation, Switches
 
-__all__ = ["Emulator", "Switches"]
+__all__ = ["Emulator", "Rotation", "Switches"]

@@ -14,7 +14,7 @@ from adapters.rompslomp.emulator.products import shown_product
 from adapters.rompslomp.emulator.sales_invoices import shown_invoice
 from adapters.rompslomp.emulator.state import SCOPES, Company, Profile, State
 from adapters.rompslomp.emulator.switches import Switches
-from adapters.rompslomp.emulator.tokens import ACCESS_TOKEN_SECONDS, Application, Revocation, TokenServer
+from adapters.rompslomp.emulator.tokens import Application, Revocation, TokenServer
 from gateway.contract import emulator
 from gateway.contract.clock import Clock
 from gateway.contract.emulator import ASGIApp, Record, Seen
@@ -40,7 +40,7 @@ class Emulator(emulator.Emulator):
         super().__init__(clock, seed)
         self.switches = switches
         self._state = State(clock, self.random, switches)
-        self._server = TokenServer(clock, self.random, switches.refresh_rotation)
+        self._server = TokenServer(clock, self.random, switches.refresh_rotation, switches.access_token_seconds)
         self._application = Application(self._server.random_token(), self._server.random_token(), tuple(redirect_uris))
         shared = self._state.ids
         without_invoices = tuple(scope for scope in SCOPES if scope != "manage:sales_invoices")
@@ -76,7 +76,7 @@ class Emulator(emulator.Emulator):
     def oauth_credentials(self, *scopes: str) -> Mapping[str, Any]:
         """A fresh OAuth pair, with every scope unless some are named."""
         row = self._server.issue(self._application, scopes or SCOPES)
-        expires_at = row.created_at + timedelta(seconds=ACCESS_TOKEN_SECONDS)
+        expires_at = row.created_at + timedelta(seconds=self._server.access_token_seconds)
         return {
             "type": "oauth2",
             "access_token": row.access_token,

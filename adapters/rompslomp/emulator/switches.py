@@ -5,6 +5,8 @@ from typing import Literal
 
 from adapters.rompslomp.emulator.arithmetic import Rounding
 
+Rotation = Literal["immediate", "on_use", "grace", "reuse_detection"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
@@ -12,7 +14,10 @@ class Switches:
 
     OAuth (dossier §1)
     - ``refresh_rotation``: ``immediate`` revokes the old pair at the refresh itself; ``on_use`` revokes it at the first
-      request that presents an access token made from it.
+      request that presents an access token made from it. Two further ways are no guess about Rompslomp, but those of
+      other OAuth servers, for what has to hold on every one: ``grace`` lets the old pair live half a minute longer, and
+      ``reuse_detection`` revokes at the refresh and, where a revoked refresh token comes back, its whole family.
+    - ``access_token_seconds``: how long an access token lives.
     - ``pkce``: challenge and verifier are ``ignored``; a ``code_verifier`` is ``refused`` (old Doorkeeper without the
       columns); or PKCE is ``supported`` (a challenge must be met by its verifier).
     - ``missing_parameter``: what a token request without a parameter is told, the ``generic`` sentence (recorded) or
@@ -66,7 +71,8 @@ class Switches:
     - ``quotation_api_reference``: whether ``api_reference`` can be written on a quotation.
     """
 
-    refresh_rotation: Literal["immediate", "on_use"] = "immediate"
+    refresh_rotation: Rotation = "immediate"
+    access_token_seconds: int = 7200
     pkce: Literal["ignored", "refused", "supported"] = "ignored"
     missing_parameter: Literal["generic", "named"] = "generic"
     revoke_endpoint: bool = True

@@ -1,9 +1,11 @@
 """The OAuth server's rows: what Doorkeeper keeps, and when it revokes (dossier §1.2, §1.3).
 
-One row holds an access token *and* its refresh token, so revoking either kills both. Which of two ways a refresh
-revokes the old row is a switch: ``immediate`` does it in the refresh itself; ``on_use`` notes the old refresh token in
-the new row, and the first request that *presents* the new access token revokes the old row, whatever becomes of that
-request, and even where the new token has expired meanwhile.
+One row holds an access token *and* its refresh token, so revoking either kills both. Which way a refresh revokes the
+old row is a switch: ``immediate`` does it in the refresh itself; ``on_use`` notes the old refresh token in the new row,
+and the first request that *presents* the new access token revokes the old row, whatever becomes of that request, and
+even where the new token has expired meanwhile. ``grace`` and ``reuse_detection`` are what RFC 9700 §4.14 describes and
+other servers do: an old row lives ``GRACE`` longer, or dies at once; one that is refreshed after its death takes all
+rows of its family with it.
 """
 
 import base64
@@ -14,13 +16,14 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Literal
 
+from adapters.rompslomp.emulator.switches import Rotation
 from gateway.contract.clock import Clock
 
-ACCESS_TOKEN_SECONDS = 7200
 CODE_LIFE = timedelta(minutes=10)
+GRACE = timedelta(seconds=30)
 
-Rotation = Literal["immediate", "on_use"]
 Condition = Literal["valid", "expired", "revoked"]
+Cause = Literal["refresh", "use", "revoke", "reuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,23 @@ class TokenRow:
     created_at: datetime
     expires_in: int | None
     client_id: str | None
+    family: int
+    """Shared by all rows that were refreshed from one."""
     previous_refresh_token: str = field(default="", repr=False)
+    good_until: datetime | None = None
+    """When the grace ends that a refreshed row was given."""
     revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Which pair died, and of what: ``refresh``, ``use`` of a newer access token, ``revoke`` by its owner."""
+    """Which pair died, and of what.
+
+    ``refresh``, ``use`` of a newer access token, ``revoke`` by its owner, ``reuse`` of a refresh token of its family.
+    """
 
     access_token: str = field(repr=False)
-    cause: Literal["refresh", "use", "revoke"]
+    cause: Cause
 
 
 class InvalidGrant(Exception):
@@ -78,10 +88,12 @@ class InvalidScope(Exception):
 class TokenServer:
     """Codes and tokens."""
 
-    def __init__(self, clock: Clock, random: Random, rotation: Rotation) -> None:
+    def __init__(self, clock: Clock, random: Random, rotation: Rotation, access_token_seconds: int) -> None:
         self._clock = clock
         self._random = random
         self._rotation = rotation
+        self.access_token_seconds = access_token_seconds
+        self._families = 0
         self._grants: dict[str, Grant] = {}
         self._by_access: dict[str, TokenRow] = {}
         self._by_refresh: dict[str, TokenRow] = {}
@@ -93,11 +105,11 @@ class TokenServer:
 
     def personal(self, scopes: tuple[str, ...]) -> TokenRow:
         """A personal token, as a user makes it on the site: it works until it is deleted."""
-        return self._keep(TokenRow(self.random_token(), None, scopes, self._clock.now(), None, None))
+        return self._keep(TokenRow(self.random_token(), None, scopes, self._clock.now(), None, None, self._family()))
 
     def issue(self, application: Application, scopes: tuple[str, ...]) -> TokenRow:
         """A fresh pair."""
-        return self._pair(application.client_id, scopes, ACCESS_TOKEN_SECONDS, "")
+        return self._pair(application.client_id, scopes, self.access_token_seconds, self._family())
 
     def grant(self, redirect_uri: str, scopes: tuple[str, ...], challenge: str | None, method: str) -> Grant:
         """An authorization code."""
@@ -126,7 +138,11 @@ class TokenServer:
     def refreshable(self, refresh_token: str) -> TokenRow:
         """The row of a refresh token that can still be used. Raises ``InvalidGrant``."""
         row = self._by_refresh.get(refresh_token)
-        if row is None or row.revoked:
+        if row is None:
+            raise InvalidGrant
+        if self._is_dead(row):
+            if self._rotation in ("grace", "reuse_detection"):
+                self._revoke_family(row)
             raise InvalidGrant
         return row
 
@@ -137,12 +153,14 @@ class TokenServer:
         """
         if scopes is not None and not set(scopes) <= set(row.scopes):
             raise InvalidScope
-        previous = ""
-        if self._rotation == "immediate":
-            self._revoke(row, "refresh")
+        made = self._pair(row.client_id, scopes or row.scopes, row.expires_in, row.family)
+        if self._rotation == "on_use":
+            made.previous_refresh_token = row.refresh_token or ""
+        elif self._rotation == "grace":
+            row.good_until = row.good_until or self._clock.now() + GRACE
         else:
-            previous = row.refresh_token or ""
-        return self._pair(row.client_id, scopes or row.scopes, row.expires_in, previous)
+            self._revoke(row, "refresh")
+        return made
 
     def presented(self, access_token: str) -> TokenRow | None:
         """Look up an access token that a request brings. The look-up itself revokes the row it was made from."""
@@ -166,7 +184,7 @@ class TokenServer:
 
     def condition(self, row: TokenRow) -> Condition:
         """Whether an access token still works; being revoked counts before being expired."""
-        if row.revoked:
+        if self._is_dead(row):
             return "revoked"
         left = self.seconds_left(row)
         return "expired" if left is not None and left <= 0 else "valid"
@@ -184,10 +202,15 @@ class TokenServer:
             if row.expires_in is not None:
                 row.created_at -= timedelta(seconds=row.expires_in)
 
-    def _pair(self, client_id: str | None, scopes: tuple[str, ...], expires_in: int | None, previous: str) -> TokenRow:
-        row = TokenRow(self.random_token(), self.random_token(), scopes, self._clock.now(), expires_in, client_id)
-        row.previous_refresh_token = previous
-        return self._keep(row)
+    def _pair(self, client_id: str | None, scopes: tuple[str, ...], expires_in: int | None, family: int) -> TokenRow:
+        now = self._clock.now()
+        return self._keep(
+            TokenRow(self.random_token(), self.random_token(), scopes, now, expires_in, client_id, family)
+        )
+
+    def _family(self) -> int:
+        self._families += 1
+        return self._families
 
     def _keep(self, row: TokenRow) -> TokenRow:
         self._by_access[row.access_token] = row
@@ -195,7 +218,15 @@ class TokenServer:
             self._by_refresh[row.refresh_token] = row
         return row
 
-    def _revoke(self, row: TokenRow, cause: Literal["refresh", "use", "revoke"]) -> None:
+    def _is_dead(self, row: TokenRow) -> bool:
+        return row.revoked or (row.good_until is not None and self._clock.now() >= row.good_until)
+
+    def _revoke_family(self, row: TokenRow) -> None:
+        for one in list(self._by_access.values()):
+            if one.family == row.family:
+                self._revoke(one, "reuse")
+
+    def _revoke(self, row: TokenRow, cause: Cause) -> None:
         if not row.revoked:
             row.revoked = True
             self.revocations.append(Revocation(row.access_token, cause))

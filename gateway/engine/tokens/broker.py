@@ -89,6 +89,7 @@ class Tokens:
 
     def worked(self, connection: StoredConnection, token: AccessToken) -> None:
         """A token opened something: what it was made from is spent. Kept in the background, once per token."""
+        self._refusals.worked(connection.id, token.value)
         known: _Known | None = self._known.get(connection.id)
         if known is None or not known.unused or known.stored.token.value != token.value:
             return

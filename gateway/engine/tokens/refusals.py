@@ -52,8 +52,15 @@ class Refusals:
         """A rejected token was replaced by this one."""
         self._replaced[connection_id] = by
 
+    def worked(self, connection_id: str, token: Secret) -> None:
+        """A token opened something: where it is rejected later, that is a new matter."""
+        if self._replaced.get(connection_id) == token:
+            del self._replaced[connection_id]
+
     def refuse_endless(self, connection_id: str, rejected: Secret) -> None:
-        """Raises where the rejected token is itself a replacement of the last minute: another would fare no better."""
+        """Raises where the rejected token is itself a replacement of the last minute that never worked: another would
+        fare no better.
+        """
         if self._replaced.get(connection_id) == rejected:
             raise Problem(
                 "connection_needs_reauth",

@@ -24,6 +24,8 @@ INVALID_CLIENT = (
 )
 IMMEDIATE = Switches(refresh_rotation="immediate")
 ON_USE = Switches(refresh_rotation="on_use")
+GRACE = Switches(refresh_rotation="grace")
+REUSE_DETECTION = Switches(refresh_rotation="reuse_detection")
 BOTH = pytest.mark.parametrize("switches", [IMMEDIATE, ON_USE], ids=["immediate", "on_use"])
 
 Pair = Mapping[str, Json]
@@ -309,6 +311,41 @@ async def test_presenting_an_expired_new_token_revokes_the_old_pair_too() -> Non
         assert await why_not(provider, second["access_token"]) == "Het toegangstoken is verlopen"
         assert refusal(await refreshed(provider, first["refresh_token"])) == "invalid_grant"
         assert (await refreshed(provider, second["refresh_token"])).status_code == 200
+
+
+async def test_in_the_grace_the_old_pair_lives_on_and_afterwards_its_use_kills_the_family() -> None:
+    async with provided(GRACE) as provider:
+        first = await pair(provider)
+        second = body(await refreshed(provider, first["refresh_token"]))
+        assert await works(provider, second["access_token"])
+        provider.clock.advance(29)
+        again = body(await refreshed(provider, first["refresh_token"]))
+        assert await works(provider, first["access_token"])
+        provider.clock.advance(1)
+        assert await works(provider, second["access_token"])
+        assert await why_not(provider, first["access_token"]) == "Het toegangstoken is geweigerd"
+        assert refusal(await refreshed(provider, first["refresh_token"])) == "invalid_grant"
+        for newer in (second, again):
+            assert refusal(await refreshed(provider, newer["refresh_token"])) == "invalid_grant"
+
+
+async def test_where_reuse_is_detected_it_kills_the_family_and_no_other() -> None:
+    async with provided(REUSE_DETECTION) as provider:
+        stranger, first = await pair(provider), await pair(provider)
+        second = body(await refreshed(provider, first["refresh_token"]))
+        assert await works(provider, second["access_token"])
+        assert refusal(await refreshed(provider, first["refresh_token"])) == "invalid_grant"
+        assert await why_not(provider, second["access_token"]) == "Het toegangstoken is geweigerd"
+        assert refusal(await refreshed(provider, second["refresh_token"])) == "invalid_grant"
+        assert (await refreshed(provider, stranger["refresh_token"])).status_code == 200
+
+
+async def test_the_lifetime_of_an_access_token_is_a_switch() -> None:
+    async with provided(Switches(access_token_seconds=1)) as provider:
+        made = await pair(provider)
+        assert made["expires_in"] == 1
+        provider.clock.advance(1)
+        assert await why_not(provider, made["access_token"]) == "Het toegangstoken is verlopen"
 
 
 @pytest.mark.parametrize(("switches", "won"), [(IMMEDIATE, 1), (ON_USE, 4)], ids=["immediate", "on_use"])

@@ -1,0 +1,102 @@
+"""A process that has imported all of Polder and forks a gateway at a word, so that a restart costs no imports.
+
+What it forks runs the command ``polder serve`` itself. It is spoken to in lines of JSON on its standard input and
+answers in lines of JSON on its standard output:
+
+- ``{"start": {"environment": {...}, "log": path, "plant": name or null}}`` → ``{"pid": 123}``
+- ``{"reap": 123}`` → ``{"status": -9}``, once that one has ended: what ``os.waitstatus_to_exitcode`` says of it.
+
+When its input ends it kills and reaps what it started and has not reaped yet, so nothing outlives whoever started it.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx2
+
+from gateway import cli
+from gateway.app import build
+from gateway.serve import listen, port_of, serving
+from gateway.settings import Settings
+from tests.chaos import plants
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    asyncio.run(_rehearse())
+    assert threading.active_count() == 1, "a thread would not be in the forks"
+    gc.freeze()
+    running: set[int] = set()
+    try:
+        for line in sys.stdin:
+            asked = json.loads(line)
+            if "start" in asked:
+                pid = _fork(asked["start"])
+                running.add(pid)
+                told = {"pid": pid}
+            else:
+                told = {"status": _reap(asked["reap"])}
+                running.discard(asked["reap"])
+            print(json.dumps(told), flush=True)
+    finally:
+        for pid in running:
+            os.kill(pid, signal.SIGKILL)
+            _reap(pid)
+
+
+async def _rehearse() -> None:
+    """Serve once, so that everything is imported that is imported late."""
+    with tempfile.TemporaryDirectory() as home:
+        polder = await build(Settings(home=Path(home), env="rehearsal"))
+        listener = listen("127.0.0.1", 0)
+        async with serving(polder.asgi, listener), httpx2.AsyncClient(verify=False, trust_env=False) as client:
+            await client.get(f"http://127.0.0.1:{port_of(listener)}/readyz")
+
+
+def _reap(pid: int) -> int:
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _fork(start: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        _become_gateway(start)
+    return pid
+
+
+def _become_gateway(start: dict[str, Any]) -> NoReturn:
+    """Run the command in this process, with nothing of the fork server's in reach, and never return."""
+    status = 1
+    try:
+        log = os.open(start["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.environ.update(start["environment"])
+        if start["plant"] is not None:
+            plants.PLANTS[start["plant"]]()
+        sys.argv = ["polder", "serve"]
+        cli.main()
+        status = 0
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Faults that are planted in a gateway before it serves: negative controls, so that the harness is seen to find them.
+
+Nothing of the gateway knows of them; each replaces one method in the process that it is planted in.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from gateway.contract.auth import AccessToken
+from gateway.contract.errors import Problem
+from gateway.engine.call import Answer, Call
+from gateway.engine.perform import Engine
+from gateway.engine.storage import StoredConnection, StoredToken
+from gateway.store.tokens import SqlTokens
+
+LATE = 0.05
+"""Seconds that a token is used before it is kept."""
+
+
+def use_before_persist() -> None:
+    """A token is used at once and kept a moment later: what a crash in between does is what the protocol prevents."""
+    append = SqlTokens.append
+    behind: set[asyncio.Task[None]] = set()
+
+    async def append_later(
+        self: SqlTokens,
+        connection: StoredConnection,
+        token: AccessToken,
+        received_at: datetime,
+        version: int | None = None,
+    ) -> StoredToken:
+        async def keep() -> None:
+            await asyncio.sleep(LATE)
+            with contextlib.suppress(Problem):  # its credentials may be replaced meanwhile
+                await append(self, connection, token, received_at, version)
+
+        task = asyncio.create_task(keep())
+        behind.add(task)
+        task.add_done_callback(behind.discard)
+        return StoredToken(0, token, received_at)
+
+    SqlTokens.append = append_later  # type: ignore[method-assign]  # that is what planting a fault is
+
+
+def break_on_demand() -> None:
+    """A request with the header ``X-Break`` meets an error that nobody foresaw, whose message quotes all of it."""
+    perform = Engine.perform
+
+    async def perform_or_break(self: Engine, call: Call) -> Answer:
+        if "x-break" in call.headers:
+            raise RuntimeError(f"{dict(call.headers)} {call.body!r}")
+        return await perform(self, call)
+
+    Engine.perform = perform_or_break  # type: ignore[method-assign]  # that is what planting a fault is
+
+
+PLANTS: Mapping[str, Callable[[], None]] = {
+    "use_before_persist": use_before_persist,
+    "break_on_demand": break_on_demand,
+}

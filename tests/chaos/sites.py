@@ -1,0 +1,178 @@
+"""A site: one provider, some gateways in front of it that share a store, and some connections between them."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import httpx2
+from pydantic import SecretStr
+
+from gateway.app import new_key, storage_of
+from gateway.engine.clock import SystemClock
+from gateway.settings import Settings
+from gateway.store.seal import generate_key
+from tests.chaos.processes import PATIENCE, Gateway, Starter
+from tests.chaos.provider import SHORT, Mode, Provider, provided
+
+ENVIRONMENT = "chaos"
+TENANT = "acme"
+RECOVERY = 45.0
+"""Seconds that a connection is given to serve again after a crash, before it counts as lost.
+
+Processes of one host know at once that another is dead. On PostgreSQL nobody can: a node that is only cut off may still
+have its request under way, and the others wait for it, 35 seconds at most.
+"""
+RESIGNED = 2.0
+"""The same, where many are lost for certain and each would take as long."""
+PASSING = frozenset({409, 429, 500, 502, 503, 504})
+"""What may be said of a connection that is about to recover."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A connection that does not come back, and what is said of it."""
+
+    connection: str
+    status: int
+    code: str
+    detail: str
+
+
+@dataclass
+class Site:
+    """See the module."""
+
+    provider: Provider
+    gateways: Sequence[Gateway]
+    connections: list[str]
+    random: Random
+    window: float = 0.01
+    """Seconds that a refresh takes, from its request's arrival to the new token's use."""
+
+    async def connect(self) -> None:
+        """One more connection."""
+        asked = self.provider.kind.connection(self.provider.emulator)
+        body = {"provider": self.provider.kind.adapter, "name": "chaos", **asked}
+        answer = await self.gateways[0].ask("POST", "/v1/connections", body)
+        assert answer.status_code == 201, answer.text
+        self.connections.append(answer.json()["id"])
+
+    async def call(self, gateway: Gateway, connection: str) -> httpx2.Response | None:
+        """Something that needs a token; None where the gateway dies meanwhile."""
+        try:
+            return await gateway.ask("GET", f"/v1/connections/{connection}/{self.provider.kind.path}")
+        except httpx2.TransportError:
+            return None
+
+    async def losses(self, patience: float = RECOVERY) -> list[Loss]:
+        """The connections that can no longer get a token and call with it, whoever of the gateways tries."""
+        self.provider.expire()
+        until = time.monotonic() + patience
+        found = await asyncio.gather(*(self._loss(one, until) for one in self.connections))
+        return [one for one in found if one is not None]
+
+    async def _loss(self, connection: str, until: float) -> Loss | None:
+        while True:
+            answer = await self.call(self.random.choice(self.gateways), connection)
+            if answer is not None and answer.status_code == 200:
+                return None
+            if answer is not None and (answer.status_code not in PASSING or time.monotonic() > until):
+                told = answer.json()
+                return Loss(connection, answer.status_code, told["code"], told["detail"])
+            if time.monotonic() > until + PATIENCE:
+                return Loss(connection, 0, "none", "The gateway does not answer.")
+            await asyncio.sleep(0.1)
+
+    async def replace(self, losses: Sequence[Loss]) -> None:
+        """Leave those that are lost, and make as many new ones."""
+        for loss in losses:
+            self.connections.remove(loss.connection)
+            await self.connect()
+
+    async def measure(self) -> None:
+        """Find out how long a refresh takes here, so that kills can be aimed at all of it."""
+        taken = []
+        for _ in range(5):
+            self.provider.expire()
+            calls = [asyncio.create_task(self.call(self.gateways[0], one)) for one in self.connections]
+            await until_first(self.provider.arrived, calls)
+            began = time.monotonic()
+            await asyncio.gather(*calls)
+            taken.append(time.monotonic() - began)
+        self.window = statistics.median(taken)
+
+
+async def until_first(event: asyncio.Event, calls: Sequence["asyncio.Task[httpx2.Response | None]"]) -> None:
+    """Wait until it happens, or until nobody is left who could make it happen."""
+    happens = asyncio.create_task(event.wait())
+    everybody = asyncio.create_task(asyncio.wait(calls))
+    async with asyncio.timeout(PATIENCE * 2):
+        await asyncio.wait((happens, everybody), return_when=asyncio.FIRST_COMPLETED)
+    everybody.cancel()
+    happens.cancel()
+
+
+@asynccontextmanager
+async def site(
+    starter: Starter,
+    client: httpx2.AsyncClient,
+    home: Path,
+    mode: Mode,
+    random: Random,
+    *,
+    gateways: int = 1,
+    connections: int = 4,
+    lifetime: int = SHORT,
+    database_urls: Sequence[str] = (),
+    plant: str | None = None,
+) -> AsyncIterator[Site]:
+    """A site that runs while the block does.
+
+    Without ``database_urls`` the gateways are processes of one host, with one home and SQLite in it; otherwise each is
+    a node with a home of its own, at the database of that address.
+    """
+    keys = generate_key()
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(provided(mode, random, lifetime=lifetime))
+        environment = {
+            "POLDER_ENV": ENVIRONMENT,
+            "POLDER_ENCRYPTION_KEYS": keys,
+            "POLDER_LOG_LEVEL": "warning",
+            **provider.environment(),
+        }
+        made = []
+        for number in range(gateways):
+            own, place = dict(environment), home
+            if database_urls:
+                own["POLDER_DATABASE_URL"], place = database_urls[number], home / f"node-{number}"
+            made.append(Gateway(starter, place, own, client, plant))
+            stack.push_async_callback(made[-1].close)
+        settings = Settings(
+            env=ENVIRONMENT,
+            home=made[0].home,
+            database_url=made[0].environment.get("POLDER_DATABASE_URL", ""),
+            encryption_keys=SecretStr(keys),
+        )
+        key = await _key(settings)
+        for one in made:
+            one.key = key
+            await one.start()
+        running = Site(provider, made, [], random)
+        for _ in range(connections):
+            await running.connect()
+        await running.measure()
+        yield running
+
+
+async def _key(settings: Settings) -> str:
+    storage = storage_of(settings)
+    try:
+        text, _ = await new_key(storage, SystemClock(), TENANT, "chaos", ["*"])
+    finally:
+        await storage.close()
+    return text
