@@ -23,8 +23,10 @@ from gateway.store import migrate, open_storage, pending
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
+from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
+from gateway.web.vitals import PATH, Vitals, beating
 
 
 class Polder:
@@ -38,10 +40,14 @@ class Polder:
         self.metrics = metrics
         self.callers = Callers(storage.keys, clock)
         self._dice = secrets.SystemRandom()
+        health = Health(storage, clock, metrics)
+        vitals = Vitals(storage, clock, health, metrics)
+        self.telemetry = vitals.application()
+        """The metrics page by itself, for a port of its own."""
         self.asgi: Application = create_app(
             engine,
             self.callers,
-            storage,
+            health,
             clock=clock,
             random=self._dice,
             metrics=metrics,
@@ -49,7 +55,10 @@ class Polder:
             public_url=settings.base_url,
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             lifespan=self._lifespan,
-            further_pages=connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
+            further_pages={
+                **connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
+                **({} if settings.has_metrics_apart else {PATH: vitals.page()}),
+            },
         )
 
     async def start(self) -> None:
@@ -67,7 +76,8 @@ class Polder:
         del app
         await self.start()
         try:
-            yield
+            async with beating(self.metrics):
+                yield
         finally:
             await self.close()
 
@@ -114,7 +124,6 @@ async def build(
     """
     clock = clock or SystemClock()
     storage = storage_of(settings)
-    metrics = Metrics(installed_version())
     given = os.environ if environment is None else environment
     found = discover() if adapters is None else adapters
     providers = {
@@ -122,6 +131,7 @@ async def build(
         for name, adapter in found.items()
         if not (adapter.example and settings.is_production)
     }
+    metrics = Metrics(installed_version(), providers)
     engine = Engine(
         providers=Providers(providers),
         storage=storage,

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -59,18 +61,28 @@ def serve(
 
 async def _serve(settings: Any) -> None:
     from gateway.app import build
-    from gateway.serve import listen, port_of, serving, stop_signals
+    from gateway.serve import port_of, serving, stop_signals
 
     polder = await build(settings)
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        _fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
+    listener = _listening(settings.host, settings.port, "--port")
     with stop_signals() as stop:
-        async with serving(polder.asgi, listener):
+        async with AsyncExitStack() as stack:
+            if settings.has_metrics_apart:
+                apart = _listening(settings.host, settings.metrics_at, "POLDER_METRICS_PORT")
+                await stack.enter_async_context(serving(polder.telemetry, apart, lifespan=False))
+            await stack.enter_async_context(serving(polder.asgi, listener))
             if sys.stderr.isatty():
                 print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
             await stop.wait()
+
+
+def _listening(host: str, port: int, choice: str) -> socket.socket:
+    from gateway.serve import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        _fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with {choice}.")
 
 
 @app.command()
@@ -102,12 +114,9 @@ async def _emulate(provider: str, host: str, port: int) -> None:
     from gateway.demo import pointed_at, populated
     from gateway.engine.clock import SystemClock
     from gateway.registry import discover
-    from gateway.serve import listen, port_of, serving, stop_signals
+    from gateway.serve import port_of, serving, stop_signals
 
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        _fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with --port.")
+    listener = _listening(host, port, "--port")
     emulator = populated(provider, SystemClock())
     url = f"http://{host}:{port_of(listener)}"
     with stop_signals() as stop:

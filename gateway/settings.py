@@ -17,6 +17,8 @@ from gateway.contract.adapter import Adapter
 from gateway.contract.secret import Secret
 
 PRODUCTION = "production"
+METRICS_PORT = 9464
+"""Where an exporter of metrics is looked for by custom."""
 KEY_FILE = "encryption-keys"
 
 
@@ -36,6 +38,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=1, description="One process; run more nodes instead.")
+    metrics_port: int | None = Field(default=None, ge=0, le=65535, description="Where metrics are, on the same host.")
     public_url: str = ""
     database_url: str = ""
     redis_url: str = ""
@@ -56,6 +59,18 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where callers reach us, with no slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def metrics_at(self) -> int:
+        """The port of ``/metrics``: one of its own in production, which the outside cannot reach, unless configured."""
+        if self.metrics_port is not None:
+            return self.metrics_port
+        return METRICS_PORT if self.is_production else self.port
+
+    @property
+    def has_metrics_apart(self) -> bool:
+        """Whether ``/metrics`` is at a port of its own."""
+        return self.metrics_at != self.port
 
     @property
     def database(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from cachetools import LRUCache, TTLCache
 
 from gateway.contract.clock import Clock
+from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
 
@@ -79,10 +80,12 @@ class Flights(Generic[T]):
     async def share(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
         """The result of ``work``, or of the same work already under way."""
         task = self._tasks.get(key)
-        if task is None:
-            task = asyncio.ensure_future(_run(work))
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._land(key, done))
+        if task is not None:
+            with waiting():
+                return await asyncio.shield(task)
+        task = asyncio.ensure_future(_run(work))
+        self._tasks[key] = task
+        task.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(task)
 
     def _land(self, key: tuple[str, ...], task: asyncio.Task[T]) -> None:

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 UpstreamOutcome = Literal["ok", "4xx", "429", "5xx", "timeout", "connect", "invalid", "cancelled"]
 TokenOutcome = Literal["ok", "transient", "rejected", "unknown", "config_error", "lost_race"]
 CacheResult = Literal["hit", "miss", "stale_error"]
+AttemptResult = Literal["new", "replayed", "in_progress", "mismatch"]
 
 
 class Observer(Protocol):

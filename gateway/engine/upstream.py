@@ -23,6 +23,7 @@ from gateway.engine.clock import dutch_date
 from gateway.engine.http import READING, WRITING, NotSent, Unanswered, Wire
 from gateway.engine.observe import Observer, UpstreamOutcome
 from gateway.engine.providers import Provider
+from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -285,10 +286,11 @@ class Outbound:
         taken: list[asyncio.Semaphore] = []
         try:
             try:
-                async with asyncio.timeout(max(0.0, self._left())):
-                    for semaphore in (own, shared):
-                        await semaphore.acquire()
-                        taken.append(semaphore)
+                with waiting():
+                    async with asyncio.timeout(max(0.0, self._left())):
+                        for semaphore in (own, shared):
+                            await semaphore.acquire()
+                            taken.append(semaphore)
             except TimeoutError as error:
                 raise Problem(
                     "upstream_timeout", "Too much is under way for this connection; nothing was sent."
@@ -332,7 +334,8 @@ class Outbound:
     async def _sleep(self, seconds: float) -> bool:
         if seconds >= self._left():
             return False
-        await self._way.clock.sleep(seconds)
+        with waiting():
+            await self._way.clock.sleep(seconds)
         return True
 
     def _left(self) -> float:
