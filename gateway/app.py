@@ -41,7 +41,7 @@ class Polder:
         self.callers = Callers(storage.keys, clock)
         self._dice = secrets.SystemRandom()
         health = Health(storage, clock, metrics)
-        vitals = Vitals(storage, clock, health, metrics)
+        vitals = Vitals(storage, clock, health, metrics, settings.home)
         self.telemetry = vitals.application()
         """The metrics page by itself, for a port of its own."""
         self.asgi: Application = create_app(

@@ -381,7 +381,7 @@ def test_production_takes_every_secret_from_a_secret() -> None:
     ]
     assert {"POLDER_DATABASE_URL", "POLDER_REDIS_URL", "POLDER_ENCRYPTION_KEYS"} <= {e["name"] for e in entries}
     assert all(entry["valueFrom"]["secretKeyRef"] == {"name": "polder", "key": entry["name"]} for entry in entries)
-    assert [path for path in K8S.rglob("*.yaml") for manifest in load(path) if manifest["kind"] == "Secret"] == []
+    assert [path for path in K8S.rglob("*.yaml") for manifest in load(path) if manifest.get("kind") == "Secret"] == []
 
 
 def test_settings_given_are_settings_known() -> None:

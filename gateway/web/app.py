@@ -247,7 +247,6 @@ class Application:
 
     def _problem(self, seen: _Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> _Reply:
         seen.code = problem.code
-        self._metrics.problem(problem.code)
         if isinstance(problem, Problem):
             seen.outcome = problem.outcome
         if problem.code == "upstream_malformed" and problem.__cause__ is not None:
@@ -282,6 +281,8 @@ class Application:
     def _count(self, seen: _Seen, operation: Operation, overhead: float) -> None:
         self._metrics.spent(operation.resource, overhead)
         self._metrics.carried(seen.received, seen.sent)
+        if seen.code is not None:
+            self._metrics.problem(seen.code)
         if not operation.is_write or seen.status == _CLIENT_LEFT:
             return
         if seen.named:

@@ -50,10 +50,13 @@ class Metrics:
             "polder_event_loop_lag_seconds", "How late the event loop comes to what is due.", _LAG_SECONDS
         )
         self.storage_up = self._gauge("polder_storage_up", "Whether the storage could be written to when last tried.")
+        self.disk_free = self._gauge("polder_disk_free_bytes", "What is left where POLDER_HOME is.")
         self.draining = self._gauge("polder_draining", "Whether this process is about to stop.")
         self._connections = self._gauge("polder_connections", "Connections kept.", "provider", "status")
         self._requests = self._counter("polder_http_requests", "Requests answered.", "route", "method", "code")
-        self._problems = self._counter("polder_problems", "Problems answered, by what went wrong.", "code")
+        self._problems = self._counter(
+            "polder_problems", "Operations that ended in a problem, by what went wrong.", "code"
+        )
         self._request_seconds = self._histogram(
             "polder_http_request_duration_seconds", "From request to answer.", _SECONDS, "route"
         )
@@ -129,7 +132,7 @@ class Metrics:
         self._response_bytes.observe(sent)
 
     def problem(self, code: str) -> None:
-        """A request ended in a problem."""
+        """An operation ended in a problem."""
         self._problems.labels(code).inc()
 
     def wrote(self, outcome: Outcome) -> None:

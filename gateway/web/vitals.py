@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -28,12 +30,13 @@ PATH = "/metrics"
 class Vitals:
     """The metrics page, and what has to be looked up for it. A storage that is away fails no scrape: it is a metric."""
 
-    def __init__(self, storage: Storage, clock: Clock, health: Health, metrics: Metrics) -> None:
+    def __init__(self, storage: Storage, clock: Clock, health: Health, metrics: Metrics, home: Path) -> None:
         self._storage = storage
         self._clock = clock
         self._health = health
         self._metrics = metrics
         self._count_at = 0.0
+        self._home = home
 
     def page(self) -> Page:
         """The metrics page, for the table of pages."""
@@ -46,6 +49,8 @@ class Vitals:
     async def show(self, request: Request) -> Response:
         """``/metrics``, in Prometheus' text format."""
         del request
+        with contextlib.suppress(OSError):
+            self._metrics.disk_free.set(shutil.disk_usage(self._home).free)
         with contextlib.suppress(Problem):
             await self._health.check()
             await self._count()

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import Any, cast
 
@@ -129,7 +130,7 @@ async def build_edge(limits: Limits | None = None) -> Edge:
         log=Log(written, clock),
         public_url=PUBLIC_URL,
         limits=limits,
-        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics).page()},
+        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, Path()).page()},
     )
     client = client_of(app, {"authorization": f"Bearer {key}"})
     return Edge(app, engine, keys, storage, metrics, clock, written, key, client, client_of(app, {}))
