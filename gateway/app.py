@@ -1,6 +1,5 @@
 """The composition root: settings → store → engine → web. The only module that knows them all."""
 
-import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from gateway.engine.perform import Engine
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey
 from gateway.registry import discover
-from gateway.settings import Misconfigured, Settings, derived_key, operator_settings, origins
+from gateway.settings import Misconfigured, Settings, derived_key, operator_settings, origins, read_environment
 from gateway.store import migrate, open_storage, pending
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
@@ -118,13 +117,13 @@ async def build(
     transport_for: TransportFor = network,
     environment: Mapping[str, str] | None = None,
 ) -> Polder:
-    """Put a Polder together. ``environment`` holds the providers' own settings (the process's, unless given).
+    """Put a Polder together. ``environment`` holds the providers' own settings; those of the process unless given.
 
     Raises ``Misconfigured``.
     """
     clock = clock or SystemClock()
     storage = storage_of(settings)
-    given = os.environ if environment is None else environment
+    given = read_environment(settings) if environment is None else environment
     found = discover() if adapters is None else adapters
     providers = {
         name: Provider(adapter, origins(adapter, given), operator_settings(adapter, given))

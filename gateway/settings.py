@@ -31,6 +31,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="POLDER_", extra="ignore")
 
+    secrets_dir: Path | None = Field(
+        default=None, description="A folder with a file for each variable that is not in the environment."
+    )
     env: str = Field(default="local", description="The environment's name; sealed secrets open in no other.")
     home: Path = Field(
         default=Path(".polder"), description="Where state lives that is configured to live nowhere else."
@@ -148,11 +151,20 @@ def is_origin(url: str) -> bool:
 
 def read_settings(**given: Any) -> Settings:
     """The settings of the environment, and those that are given. Raises ``Misconfigured``, naming each wrong one."""
+    folder = os.environ.get("POLDER_SECRETS_DIR")
+    if folder and not Path(folder).is_dir():
+        raise Misconfigured("POLDER_SECRETS_DIR is no folder. See README.md, Configuration.")
     try:
-        return Settings(**given)
+        return Settings(_secrets_dir=folder or None, **given)
     except ValidationError as error:
         wrong = "; ".join(f"POLDER_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
         raise Misconfigured(f"{wrong}. See README.md, Configuration.") from error
+
+
+def read_environment(settings: Settings) -> dict[str, str]:
+    """The process's environment, and the files of ``secrets_dir`` by their names; a variable goes before a file."""
+    files = [] if settings.secrets_dir is None else sorted(settings.secrets_dir.glob("POLDER_*"))
+    return {**{path.name: path.read_text().strip() for path in files if path.is_file()}, **os.environ}
 
 
 def variable(adapter: Adapter, setting: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from k8s.monitoring import dashboards
+from k8s.monitoring import grafana
 from tests.operations.prometheus import (
     DASHBOARDS,
     MONITORING,
@@ -107,8 +107,8 @@ def test_a_dashboard_is_whole(path: Path) -> None:
 
 
 def test_the_dashboards_are_those_that_are_generated() -> None:
-    assert {path.stem for path in DASHBOARDS} == dashboards.DASHBOARDS.keys()
-    assert {"overview", "provider", "tokens", "writes", "runtime", "security"} <= dashboards.DASHBOARDS.keys()
+    assert {path.stem for path in DASHBOARDS} == grafana.DASHBOARDS.keys()
+    assert {"overview", "provider", "tokens", "writes", "runtime", "security"} <= grafana.DASHBOARDS.keys()
 
 
 # Runbooks
@@ -134,7 +134,7 @@ def test_an_alert_says_who_should_do_what(name: str) -> None:
     annotations = alert["annotations"]
     assert annotations.keys() == {"summary", "runbook_url", "dashboard"}
     assert annotations["summary"].endswith(".")
-    assert annotations["dashboard"].removeprefix("polder-") in dashboards.DASHBOARDS
+    assert annotations["dashboard"].removeprefix("polder-") in grafana.DASHBOARDS
     assert annotations["runbook_url"].endswith(f"#{name.lower()}")
     text = runbooks()[annotations["runbook_url"]]
     assert [part for part in PARTS if part not in text] == []
