@@ -61,12 +61,14 @@ def serve(
 
 async def _serve(settings: Any) -> None:
     from gateway.app import build
+    from gateway.backup import serving_from
     from gateway.serve import port_of, serving, stop_signals
 
     polder = await build(settings)
     listener = _listening(settings.host, settings.port, "--port")
     with stop_signals() as stop:
         async with AsyncExitStack() as stack:
+            stack.enter_context(serving_from(settings))
             if settings.has_metrics_apart:
                 apart = _listening(settings.host, settings.metrics_at, "POLDER_METRICS_PORT")
                 await stack.enter_async_context(serving(polder.telemetry, apart, lifespan=False))
@@ -158,6 +160,43 @@ def openapi(
         print(f"{OPENAPI}/ is what it should be.")
     else:
         print(document.document_text(), end="")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to put the copy of the database; it may not be there yet.")],
+    keys: Annotated[Path | None, typer.Option(help="Copy the encryption keys too, to this file.")] = None,
+) -> None:
+    """Copy the embedded database, while the gateway runs. Without its encryption keys the copy opens for nobody."""
+    from gateway.backup import CannotCopy, back_up
+    from gateway.engine.clock import SystemClock
+    from gateway.settings import read_settings
+
+    try:
+        back_up(read_settings(), file, keys, SystemClock().now())
+    except CannotCopy as error:
+        _fail(str(error))
+    print(f"The database is in {file}." if keys is None else f"The database is in {file}, its keys are in {keys}.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A copy that `polder backup` made.")],
+    keys: Annotated[Path | None, typer.Option(help="The copy of its encryption keys.")] = None,
+) -> None:
+    """Put a backup back, where there is no database and no gateway runs."""
+    from gateway.backup import CannotCopy
+    from gateway.backup import restore as put_back
+    from gateway.settings import read_settings
+
+    try:
+        put_back(read_settings(), file, keys)
+    except CannotCopy as error:
+        _fail(str(error))
+    print(
+        "The database is restored. Tokens that were refreshed after the backup are old now: a connection whose\n"
+        "accounting system takes a refresh token only once has to be authorized again. See with `polder doctor`."
+    )
 
 
 @app.command()
