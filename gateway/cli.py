@@ -168,9 +168,10 @@ def backup(
     keys: Annotated[Path | None, typer.Option(help="Copy the encryption keys too, to this file.")] = None,
 ) -> None:
     """Copy the embedded database, while the gateway runs. Without its encryption keys the copy opens for nobody."""
-    from gateway.backup import CannotCopy, back_up
+    from gateway.backup import back_up
     from gateway.engine.clock import SystemClock
     from gateway.settings import read_settings
+    from gateway.store.copies import CannotCopy
 
     try:
         back_up(read_settings(), file, keys, SystemClock().now())
@@ -185,9 +186,9 @@ def restore(
     keys: Annotated[Path | None, typer.Option(help="The copy of its encryption keys.")] = None,
 ) -> None:
     """Put a backup back, where there is no database and no gateway runs."""
-    from gateway.backup import CannotCopy
     from gateway.backup import restore as put_back
     from gateway.settings import read_settings
+    from gateway.store.copies import CannotCopy
 
     try:
         put_back(read_settings(), file, keys)
@@ -201,7 +202,10 @@ def restore(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Look at configuration, keys, database and providers, and say what is wrong and how to mend it."""
+    """Say what is wrong and how to mend it: configuration, database, keys, files, disk, clock and providers.
+
+    Exits with 1 if anything is an error, with 0 if there are warnings at most.
+    """
     from gateway.doctor import examine, told
 
     findings = asyncio.run(examine())
