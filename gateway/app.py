@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
@@ -40,7 +41,7 @@ class Polder:
         self.callers = Callers(storage.keys, clock)
         self._dice = secrets.SystemRandom()
         health = Health(storage, clock, metrics)
-        vitals = Vitals(storage, clock, health, metrics, settings.home)
+        vitals = Vitals(storage, clock, health, metrics, settings.home, lambda: last_backup(settings.home))
         self.telemetry = vitals.application()
         """The metrics page by itself, for a port of its own."""
         self.asgi: Application = create_app(

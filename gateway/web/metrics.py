@@ -51,6 +51,9 @@ class Metrics:
         )
         self.storage_up = self._gauge("polder_storage_up", "Whether the storage could be written to when last tried.")
         self.disk_free = self._gauge("polder_disk_free_bytes", "What is left where POLDER_HOME is.")
+        self.last_backup = self._gauge(
+            "polder_last_backup_timestamp_seconds", "When the embedded database was last backed up; 0 for never."
+        )
         self.draining = self._gauge("polder_draining", "Whether this process is about to stop.")
         self._connections = self._gauge("polder_connections", "Connections kept.", "provider", "status")
         self._requests = self._counter("polder_http_requests", "Requests answered.", "route", "method", "code")

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -30,13 +30,22 @@ PATH = "/metrics"
 class Vitals:
     """The metrics page, and what has to be looked up for it. A storage that is away fails no scrape: it is a metric."""
 
-    def __init__(self, storage: Storage, clock: Clock, health: Health, metrics: Metrics, home: Path) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        health: Health,
+        metrics: Metrics,
+        home: Path,
+        last_backup: Callable[[], float | None],
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._health = health
         self._metrics = metrics
         self._count_at = 0.0
         self._home = home
+        self._last_backup = last_backup
 
     def page(self) -> Page:
         """The metrics page, for the table of pages."""
@@ -51,6 +60,7 @@ class Vitals:
         del request
         with contextlib.suppress(OSError):
             self._metrics.disk_free.set(shutil.disk_usage(self._home).free)
+        self._metrics.last_backup.set(self._last_backup() or 0)
         with contextlib.suppress(Problem):
             await self._health.check()
             await self._count()

@@ -217,6 +217,17 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
         Panel("File descriptors", "short", [(total("process_open_fds", "instance"), "{{instance}}")]),
         Panel("Disk left", "bytes", [(total("polder_disk_free_bytes", "instance", how="min"), "{{instance}}")]),
         Panel(
+            "Since the last backup",
+            "s",
+            [
+                (
+                    f"time() - ({total('polder_last_backup_timestamp_seconds', 'instance', how='max')} > 0)",
+                    "{{instance}}",
+                )
+            ],
+            help="Nothing is shown where none was ever made, or PostgreSQL keeps the books.",
+        ),
+        Panel(
             "Garbage collections",
             "ops",
             [(rate("python_gc_collections_total", "generation"), "generation {{generation}}")],

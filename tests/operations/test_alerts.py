@@ -138,6 +138,13 @@ CASES: dict[str, Case] = {
         "480m",
         SAID,
     ),
+    "PolderBackupTooOld": Case(
+        of_process("polder_last_backup_timestamp_seconds", "3600x300"),
+        of_process("polder_last_backup_timestamp_seconds", "0x290 0x10"),
+        "3100m",
+        SAID,
+        step="20m",
+    ),
     "PolderUpstreamDown": Case(
         called("books", ok="0+10x30", failed="0+30x30"),
         called("books", ok="0+30x30", failed="0+10x30", waits="0+90x30"),

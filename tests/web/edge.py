@@ -130,7 +130,7 @@ async def build_edge(limits: Limits | None = None) -> Edge:
         log=Log(written, clock),
         public_url=PUBLIC_URL,
         limits=limits,
-        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, Path()).page()},
+        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, Path(), lambda: None).page()},
     )
     client = client_of(app, {"authorization": f"Bearer {key}"})
     return Edge(app, engine, keys, storage, metrics, clock, written, key, client, client_of(app, {}))
