@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from gateway.app import build
+from gateway.backup import back_up
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.engine.cache import Flights
@@ -203,6 +204,17 @@ async def test_connections_are_counted_by_provider_and_status(house: House) -> N
     found = series((await house.client.get("/metrics")).text)
     assert found['polder_connections{provider="memory",status="active"}'] == 2
     assert found['polder_connections{provider="memory",status="needs_reauth"}'] == 0
+
+
+async def test_the_last_backup_is_told(house: House, tmp_path: Path) -> None:
+    async def scrape() -> dict[str, float]:
+        return series((await house.client.get("/metrics")).text)
+
+    assert (await scrape())["polder_last_backup_timestamp_seconds"] == 0
+    back_up(house.polder.settings, tmp_path / "copy.sqlite", None, house.clock.now())
+    found = await scrape()
+    assert found["polder_last_backup_timestamp_seconds"] == house.clock.now().timestamp()
+    assert found["polder_disk_free_bytes"] > 0
 
 
 async def test_a_process_that_drains_says_so(edge: Edge) -> None:
