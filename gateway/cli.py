@@ -5,7 +5,6 @@ import json
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -62,17 +61,15 @@ def serve(
 async def _serve(settings: Any) -> None:
     from gateway.app import build
     from gateway.backup import serving_from
-    from gateway.serve import port_of, serving, stop_signals
+    from gateway.serve import answering, port_of, stop_signals
 
     polder = await build(settings)
     listener = _listening(settings.host, settings.port, "--port")
-    with stop_signals() as stop:
-        async with AsyncExitStack() as stack:
-            stack.enter_context(serving_from(settings))
-            if settings.has_metrics_apart:
-                apart = _listening(settings.host, settings.metrics_at, "POLDER_METRICS_PORT")
-                await stack.enter_async_context(serving(polder.telemetry, apart, lifespan=False))
-            await stack.enter_async_context(serving(polder.asgi, listener))
+    metrics = None
+    if settings.has_metrics_apart:
+        metrics = _listening(settings.host, settings.metrics_at, "POLDER_METRICS_PORT")
+    with stop_signals() as stop, serving_from(settings):
+        async with answering(polder, listener, metrics):
             if sys.stderr.isatty():
                 print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
             await stop.wait()

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["info", "warning", "error"] = "info"
     deadline: float = Field(default=30.0, gt=0, le=300, description="Seconds one request may take.")
+    drain: float = Field(
+        default=0.0, ge=0, le=60, description="Seconds that requests are let in after a signal, while /readyz says no."
+    )
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
 

@@ -6,7 +6,7 @@ What an alert is about is there from the start, as 0: a counter's first step wou
 
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from typing import get_args
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
@@ -22,6 +22,9 @@ UNMATCHED = "unmatched"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "OTHER"
 """Any method that is none of those: a caller may send any word."""
+
+_Together = Literal["livesum", "livemin", "livemax"]
+"""How a gauge of several processes that are scraped as one is told."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _UPSTREAM_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30)
@@ -45,12 +48,14 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.in_flight = self._gauge("polder_http_requests_in_flight", "Requests being answered.")
+        self.in_flight = self._gauge("polder_http_requests_in_flight", "Requests being answered.", workers="livesum")
         self.loop_lag = self._histogram(
             "polder_event_loop_lag_seconds", "How late the event loop comes to what is due.", _LAG_SECONDS
         )
-        self.storage_up = self._gauge("polder_storage_up", "Whether the storage could be written to when last tried.")
-        self.disk_free = self._gauge("polder_disk_free_bytes", "What is left where POLDER_HOME is.")
+        self.storage_up = self._gauge(
+            "polder_storage_up", "Whether the storage could be written to when last tried.", workers="livemin"
+        )
+        self.disk_free = self._gauge("polder_disk_free_bytes", "What is left where POLDER_HOME is.", workers="livemin")
         self.last_backup = self._gauge(
             "polder_last_backup_timestamp_seconds", "When the embedded database was last backed up; 0 for never."
         )
@@ -182,8 +187,8 @@ class Metrics:
         """All of it, as Prometheus scrapes it."""
         return generate_latest(self.registry)
 
-    def _gauge(self, name: str, help: str, *labels: str) -> Gauge:
-        return Gauge(name, help, labels, registry=self.registry)
+    def _gauge(self, name: str, help: str, *labels: str, workers: _Together = "livemax") -> Gauge:
+        return Gauge(name, help, labels, registry=self.registry, multiprocess_mode=workers)
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(name, help, labels, registry=self.registry)
