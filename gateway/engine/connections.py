@@ -13,7 +13,14 @@ from cachetools import TTLCache
 from gateway.contract.auth import AccessToken, CredentialKind, OAuth2, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem, invalid
-from gateway.contract.models import CompanyAccess, Connection, ConnectionChange, ConnectionDraft, Health
+from gateway.contract.models import (
+    CompanyAccess,
+    Connection,
+    ConnectionChange,
+    ConnectionDraft,
+    ConnectionUse,
+    Health,
+)
 from gateway.contract.models.connections import ConnectionCompany, ConnectionScopes, HealthState
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Upstream
@@ -23,6 +30,7 @@ from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredConnection
 from gateway.engine.tokens import Tokens
 from gateway.engine.upstream import TokenSource, secrets_of
+from gateway.engine.usage import Usage
 
 _ALPHABET = string.ascii_letters + string.digits
 SCOPES_KEPT = 60.0
@@ -48,6 +56,7 @@ class Connections:
         self._open = opener
         self._known: TTLCache[str, StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
+        self._usage = Usage(storage, clock)
         self._pulses: TTLCache[str, Health] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
@@ -249,6 +258,7 @@ class Connections:
     async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
         """A call of this connection went so: remember its health, and whether it needs new credentials."""
         self.beat(connection.id, problem)
+        self._usage.note(connection, failed=problem is not None and problem.kind.fix != "caller")
         status = connection.status
         if problem is None and status == "needs_reauth":
             status = "active"
@@ -275,6 +285,10 @@ class Connections:
     def _health(self, connection_id: str) -> Health:
         known: Health | None = self._pulses.get(connection_id)
         return known or Health(state="ok")
+
+    async def busiest(self, caller: Caller) -> Sequence[ConnectionUse]:
+        """The caller's connections that were used most in the last hour, the most used first."""
+        return await self._usage.busiest(caller, self._health)
 
     def shown(self, connection: StoredConnection) -> Connection:
         """A connection as callers see it."""

@@ -59,6 +59,9 @@ _NOTES = {
     "connections.create": "The credentials are tried first: bad ones are 422 and nothing is stored. Without "
     "credentials the connection is `pending`.",
     "connections.delete": "The stored credentials are destroyed, and revoked with the provider where that can be done.",
+    "connections.busiest": "A hundred at most, the most used first, each with its health and the age of its token: as "
+    "the process that answers has seen it. For finding out what a dashboard, which never tells of one connection, "
+    "made you look for.",
     "connections.capabilities": "Per operation and filter: `native`, `emulated`, `unsupported` or `missing_scope`.",
     "products.update": "Everything else of the product stays as it is.",
 }
