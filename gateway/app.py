@@ -2,15 +2,18 @@
 
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
+from gateway.engine.audit import DONE, Auditor, Subject
 from gateway.engine.clock import SystemClock
+from gateway.engine.generations import Generations
 from gateway.engine.http import TransportFor, Wire
 from gateway.engine.keys import Callers, mint
 from gateway.engine.network import network
@@ -18,8 +21,9 @@ from gateway.engine.perform import Engine
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey
 from gateway.registry import discover
-from gateway.settings import Misconfigured, Settings, derived_key, operator_settings, origins, read_environment
-from gateway.store import migrate, open_storage, pending
+from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
+from gateway.store import migrate, open_generations, open_storage, pending
+from gateway.store.owners import this_process
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
@@ -28,16 +32,29 @@ from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
 from gateway.web.vitals import PATH, Vitals, beating
 
+if TYPE_CHECKING:
+    from gateway.store.rotation import Rotated
+    from gateway.store.sql import SqlStorage
+
 
 class Polder:
     """One running Polder: the ASGI application and what stands behind it."""
 
-    def __init__(self, settings: Settings, clock: Clock, storage: Storage, engine: Engine, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        storage: Storage,
+        engine: Engine,
+        metrics: Metrics,
+        generations: Generations,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.storage = storage
         self.engine = engine
         self.metrics = metrics
+        self.generations = generations
         self.callers = Callers(storage.keys, clock)
         self._dice = secrets.SystemRandom()
         health = Health(storage, clock, metrics)
@@ -54,6 +71,7 @@ class Polder:
             log=Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level),
             public_url=settings.base_url,
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
+            proxies=settings.proxies,
             lifespan=self._lifespan,
             further_pages={
                 **connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
@@ -62,13 +80,16 @@ class Polder:
         )
 
     async def start(self) -> None:
-        """Prove that the store works. Raises ``storage_unavailable``."""
+        """Prove that the store works, and join the other nodes. Raises ``storage_unavailable``."""
         await self.storage.check()
+        await self.generations.start()
 
     async def close(self) -> None:
         """Finish what is under way, then let go of everything."""
         self.asgi.drain()
         await self.engine.close()
+        await self.generations.close()
+        await self.callers.close()
         await self.storage.close()
 
     @asynccontextmanager
@@ -96,18 +117,51 @@ async def new_key(
     name: str,
     scopes: Sequence[str],
     connections: Sequence[str] | None = None,
+    *,
+    lives: timedelta | None = None,
+    networks: Sequence[str] | None = None,
 ) -> tuple[str, StoredKey]:
-    """A new API key, kept, and its text. Raises ``ValueError`` for an unknown scope."""
+    """A new API key, kept, and its text. Raises ``ValueError`` for an unknown scope or what is no network.
+
+    It expires after ``lives``, and can be used from ``networks`` only, where they are given.
+    """
+    now = clock.now()
     text, key = mint(
         tenant=tenant,
         name=name,
         scopes=scopes,
-        now=clock.now(),
+        now=now,
         random=secrets.SystemRandom(),
         connections=connections,
+        expires_at=None if lives is None else now + lives,
+        networks=networks,
     )
-    await storage.keys.add(key)
+    async with Auditor(storage.audit, clock).recording("keys.create", tenant, key.id):
+        await storage.keys.add(key)
     return text, key
+
+
+async def revoke_key(storage: Storage, clock: Clock, id: str) -> bool:
+    """Revoke an API key; False where there is none of that id."""
+    key = next((one for one in await storage.keys.all(None) if one.id == id), None)
+    if key is None:
+        return False
+    async with Auditor(storage.audit, clock).recording("keys.revoke", key.tenant, key.id):
+        return await storage.keys.revoke(id, clock.now())
+
+
+async def rotate_keys(
+    storage: "SqlStorage", clock: Clock, progress: Callable[[int, int], None] | None = None
+) -> tuple["Rotated", Mapping[str, int], str]:
+    """Bring all that is sealed under the primary key: how much that was, how many values each key seals now, and the
+    primary's id. ``progress`` is told how many connections are done, of how many.
+    """
+    rotated = await storage.rotation.run(progress)
+    primary = storage.rotation.primary
+    if rotated.wrapped or rotated.sealed:
+        auditor = Auditor(storage.audit, clock)
+        await auditor.record("keys.rotate", Subject(None, primary), "incomplete" if rotated.unopened else DONE)
+    return rotated, await storage.rotation.in_use(), primary
 
 
 async def build(
@@ -132,6 +186,7 @@ async def build(
         if not (adapter.example and settings.is_production)
     }
     metrics = Metrics(installed_version(), providers)
+    generations = generations_of(settings, clock)
     engine = Engine(
         providers=Providers(providers),
         storage=storage,
@@ -139,28 +194,44 @@ async def build(
         clock=clock,
         observer=metrics,
         rng=secrets.SystemRandom(),
-        signing_key=derived_key(settings.key_text(generate_key), "signatures"),
+        signing_keys=derived_keys(settings.key_text(generate_key), "signatures"),
         public_url=settings.base_url,
         token=secrets.token_urlsafe,
+        generations=generations,
+        owner=this_process(),
     )
-    return Polder(settings, clock, storage, engine, metrics)
+    return Polder(settings, clock, storage, engine, metrics, generations)
 
 
-def storage_of(settings: Settings) -> Storage:
+def ring_of(settings: Settings) -> KeyRing:
+    """The encryption keys that are configured. Raises ``Misconfigured``."""
+    try:
+        return KeyRing.parse(settings.key_text(generate_key), environment=settings.env)
+    except ValueError as error:
+        raise Misconfigured(f"POLDER_ENCRYPTION_KEYS: {error}") from error
+
+
+def storage_of(settings: Settings) -> "SqlStorage":
     """The store that is configured, its tables up to date. Raises ``Misconfigured``.
 
     On one machine the tables are brought up to date at once; in production that is `polder migrate`'s business.
     """
-    try:
-        ring = KeyRing.parse(settings.key_text(generate_key), environment=settings.env)
-    except ValueError as error:
-        raise Misconfigured(f"POLDER_ENCRYPTION_KEYS: {error}") from error
+    ring = ring_of(settings)
     settings.make_home()
     if pending(settings.database):
         if settings.is_production:
             raise Misconfigured("The database's tables are not up to date: run `polder migrate` first.")
-        migrate(settings.database)
+        migrate(settings.database, ring)
     return open_storage(settings.database, ring)
+
+
+def generations_of(settings: Settings, clock: Clock) -> Generations:
+    """What processes tell each other of writes by. Raises ``Misconfigured``."""
+    try:
+        url = settings.redis_url
+        return open_generations(settings.database, url, settings.home, clock, secrets.SystemRandom())
+    except ValueError as error:
+        raise Misconfigured(f"POLDER_DATABASE_URL, POLDER_REDIS_URL, POLDER_HOME: {error}") from error
 
 
 def installed_version() -> str:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
-from gateway.app import storage_of
+from gateway.app import ring_of, storage_of
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
@@ -31,6 +31,7 @@ from gateway.settings import (
     unknown_variables,
     variable,
 )
+from gateway.store import KeyRing
 from gateway.store.copies import database_file
 
 Level = Literal["ok", "warning", "error"]
@@ -103,11 +104,23 @@ async def _store(settings: Settings) -> list[Finding]:
         return [Finding("error", f"The database cannot be opened: {error}", "Check POLDER_DATABASE_URL and its host.")]
     try:
         await storage.check()
+        in_use = await storage.rotation.in_use()
     except Problem as problem:
         return [Finding("error", f"The database cannot be written to: {problem.detail}", "Check disk and rights.")]
     finally:
         await storage.close()
-    return [Finding("ok", "The database can be written to.")]
+    return [Finding("ok", "The database can be written to."), *_sealed(in_use, ring_of(settings))]
+
+
+def _sealed(in_use: Mapping[str, int], ring: KeyRing) -> Iterator[Finding]:
+    """What is sealed with other keys than the first."""
+    for id, count in in_use.items():
+        if id not in ring.ids:
+            what = f"{count} values are sealed with key {id!r}, which is not in POLDER_ENCRYPTION_KEYS."
+            yield Finding("error", what, "Put that key back, last; nobody can read them without it.")
+        elif count and id != ring.primary:
+            what = f"{count} values are sealed with key {id!r}, which is not the first of POLDER_ENCRYPTION_KEYS."
+            yield Finding("warning", what, "Run `polder rotate-keys`.")
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:

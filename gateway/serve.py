@@ -60,6 +60,8 @@ async def serving(app: Any, listener: socket.socket, *, lifespan: bool = True) -
         access_log=False,
         log_level="error",
         server_header=False,
+        # Whom a proxy speaks for is read where POLDER_TRUSTED_PROXIES is known; uvicorn would believe this machine's.
+        proxy_headers=False,
         date_header=True,
         timeout_graceful_shutdown=GRACE,
     )

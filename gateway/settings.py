@@ -6,15 +6,17 @@ import hmac
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.contract.adapter import Adapter
 from gateway.contract.secret import Secret
+from gateway.engine.call import Network
 
 PRODUCTION = "production"
 METRICS_PORT = 9464
@@ -40,13 +42,16 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    workers: int = Field(default=1, ge=1, le=1, description="One process; run more nodes instead.")
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that answer on the one port.")
     metrics_port: int | None = Field(default=None, ge=0, le=65535, description="Where metrics are, on the same host.")
     public_url: str = ""
     database_url: str = ""
-    redis_url: str = ""
+    redis_url: str = Field(default="", description="What several nodes tell each other of writes by.")
     encryption_keys: SecretStr | None = Field(
         default=None, description="`id:base64 of 32 bytes`, the first seals, all open; comma-separated."
+    )
+    trusted_proxies: str = Field(
+        default="", description="Networks whose `X-Forwarded-For` is believed, in CIDR notation, comma-separated."
     )
     log_level: Literal["info", "warning", "error"] = "info"
     deadline: float = Field(default=30.0, gt=0, le=300, description="Seconds one request may take.")
@@ -55,6 +60,17 @@ class Settings(BaseSettings):
     )
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        _parsed_networks(text)
+        return text
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks whose ``X-Forwarded-For`` is believed."""
+        return _parsed_networks(self.trusted_proxies)
 
     @property
     def is_production(self) -> bool:
@@ -104,6 +120,10 @@ class Settings(BaseSettings):
     def make_home(self) -> None:
         """Have the folder, readable by its owner only."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _parsed_networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -175,10 +195,10 @@ def variable(adapter: Adapter, setting: str) -> str:
     return f"POLDER_{adapter.name}_{setting}".upper()
 
 
-def derived_key(key_text: str, purpose: str) -> bytes:
-    """A key for one purpose (signing cursors), the same on every node that has the same encryption keys."""
-    first = key_text.partition(",")[0].partition(":")[2]
-    return hmac.new(base64.b64decode(first), purpose.encode(), hashlib.sha256).digest()
+def derived_keys(key_text: str, purpose: str) -> tuple[bytes, ...]:
+    """Keys for one purpose (signing cursors), one of each encryption key, in their order: the same on every node."""
+    encoded = [entry.partition(":")[2].strip() for entry in key_text.split(",")]
+    return tuple(hmac.new(base64.b64decode(key), purpose.encode(), hashlib.sha256).digest() for key in encoded)
 
 
 def unknown_variables(environment: Mapping[str, str], adapters: Iterable[Adapter]) -> list[str]:

@@ -101,7 +101,7 @@ LAYERS = {
     "gateway.engine.http": Layer(("gateway.contract", "gateway.engine"), (*ENGINE, "httpx", "httpx2")),
     "gateway.engine.network": Layer(("gateway.engine.http",), ("aiohttp", "httpx", "httpx2", "multidict", "yarl")),
     "gateway.store": Layer(
-        ("gateway.contract", "gateway.engine.storage", "gateway.store"),
+        ("gateway.contract", "gateway.engine.generations", "gateway.engine.storage", "gateway.store"),
         ("aiosqlite", "alembic", "cryptography", "redis", "sqlalchemy"),
     ),
     "gateway.web": Layer(
@@ -119,6 +119,7 @@ LAYERS = {
     "gateway.registry": FREE,
     "gateway.serve": FREE,
     "gateway.settings": FREE,
+    "gateway.supervise": FREE,
     "adapters": Layer(),
 }
 

@@ -1,13 +1,16 @@
 """The command ``polder`` as a user runs it: a home of its own, one line for what goes wrong, and no network."""
 
+import base64
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,11 @@ class Command:
         """What a command that succeeds prints as JSON."""
         return printed(self.run(*arguments, "--json", **variables))
 
+    def doctor(self, **variables: str) -> list[dict[str, str]]:
+        """What the doctor finds, well or not."""
+        found: list[dict[str, str]] = json.loads(self.run("doctor", "--json", **variables).stdout)
+        return found
+
     def refused(self, *arguments: str, **variables: str) -> str:
         """What a command that fails on purpose says."""
         return complaint(self.run(*arguments, **variables))
@@ -137,6 +145,80 @@ def test_a_key_needs_scopes_that_there_are(polder: Command) -> None:
     assert "contacts:read" in polder.refused("keys", "create", "--tenant", "a", "--name", "b")
     said = polder.refused("keys", "create", "--tenant", "a", "--name", "b", "--scope", "contacts:burn")
     assert "there is no scope contacts:burn" in said
+
+
+def test_a_key_that_expires_and_belongs_to_networks(polder: Command) -> None:
+    made = polder.read(
+        *("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*"),
+        *("--expires-in", "90d", "--cidr", "192.0.2.0/24", "--cidr", "2001:db8::/32"),
+    )
+    assert made["networks"] == ["192.0.2.0/24", "2001:db8::/32"]
+    lives = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
+    assert lives == timedelta(days=90)
+    (listed,) = polder.read("keys", "list")
+    assert (listed["status"], listed["last_used_at"]) == ("active", None)
+    assert polder.run("keys", "revoke", made["id"]).returncode == 0
+    assert polder.read("keys", "list")[0]["status"] == "revoked"
+    create = ("keys", "create", "--tenant", "a", "--name", "b", "--scope", "*")
+    for life in ("90", "0d", "d", "-1d", "1y", "1.5h", "99999999w"):
+        assert "--expires-in" in polder.refused(*create, f"--expires-in={life}")
+    assert "192.0.2.1/24" in polder.refused(*create, "--cidr", "192.0.2.1/24")
+    assert len(polder.read("keys", "list")) == 1
+
+
+OLD, NEW = (f"{name}:{base64.b64encode(name.encode() * 8).decode()}" for name in ("key1", "key2"))
+
+
+def test_everything_is_brought_under_a_new_key_once(polder: Command) -> None:
+    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
+    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
+    both = f"{NEW},{OLD}"
+    (warned,) = [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=both) if "key1" in one["what"]]
+    assert (warned["level"], warned["mend"]) == ("warning", "Run `polder rotate-keys`.")
+    # A key, and the head of the audit log; with the row that tells of the rotation that head is written once more.
+    rotated = polder.read("rotate-keys", POLDER_ENCRYPTION_KEYS=both)
+    assert rotated == {"primary": "key2", "data_keys": 0, "values": 2, "unopened": 0, "in_use": {"key2": 2, "key1": 0}}
+    again = polder.run("rotate-keys", POLDER_ENCRYPTION_KEYS=both)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "Wrapped 0 data keys and sealed 0 values anew, under key key2." in again.stdout
+    assert "Key key1: nothing is sealed with it: it may go." in again.stdout
+    actions = [row["action"] for row in polder.read("audit", "list", POLDER_ENCRYPTION_KEYS=NEW)]
+    assert actions == ["keys.create", "keys.rotate"]
+    assert polder.read("keys", "list", POLDER_ENCRYPTION_KEYS=NEW)[0]["status"] == "active"
+    assert not [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=NEW) if "sealed with" in one["what"]]
+
+
+def test_a_key_that_is_missing_is_told_by_whoever_needs_it(polder: Command) -> None:
+    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
+    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
+    (error,) = [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=NEW) if one["level"] == "error"]
+    assert "2 values are sealed with key 'key1'" in error["what"]
+    done = polder.run("rotate-keys", POLDER_ENCRYPTION_KEYS=NEW)
+    assert done.returncode == 1
+    assert "2 values could not be opened" in done.stderr
+    assert polder.read("keys", "list", POLDER_ENCRYPTION_KEYS=NEW)[0]["status"] == "unreadable"
+
+
+def test_the_audit_log_is_listed_and_verified(polder: Command) -> None:
+    assert polder.read("audit", "verify")["fault"] is None
+    made = polder.read("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
+    polder.run("keys", "revoke", made["id"])
+    rows = polder.read("audit", "list")
+    assert [(row["seq"], row["action"], row["object"], row["actor"], row["outcome"]) for row in rows] == [
+        (1, "keys.create", made["id"], "operator", "done"),
+        (2, "keys.revoke", made["id"], "operator", "done"),
+    ]
+    assert polder.read("audit", "list", "--after", "1") == rows[1:]
+    assert polder.read("audit", "list", "--limit", "1") == rows[:1]
+    assert polder.read("audit", "list", "--tenant", "other") == []
+    head = polder.read("audit", "verify")["head"]
+    assert polder.run("audit", "verify", "--noted", head).returncode == 0
+    assert "--noted" in polder.refused("audit", "verify", "--noted", "2:abc")
+    with closing(sqlite3.connect(polder.home / "polder.db")) as database, database:
+        database.execute("UPDATE audit SET actor = 'nobody' WHERE seq = 2")
+    assert "row 2 was altered" in polder.refused("audit", "verify")
+    verdict = polder.run("audit", "verify", "--json")
+    assert (verdict.returncode, json.loads(verdict.stdout)["bad_row"]) == (1, 2)
 
 
 def test_connections_are_listed_and_shown_without_secrets(polder: Command) -> None:

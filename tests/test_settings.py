@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from gateway.settings import (
     KEY_FILE,
     Misconfigured,
     Settings,
-    derived_key,
+    derived_keys,
     operator_settings,
     origins,
     read_environment,
@@ -131,12 +132,13 @@ def test_production_makes_no_keys_and_takes_none_from_a_file(monkeypatch: pytest
     assert settings.home.exists() is file_there
 
 
-def test_a_derived_key_is_the_same_wherever_the_first_key_is() -> None:
-    made = derived_key(KEY, "cursors")
+def test_a_derived_key_is_the_same_wherever_its_encryption_key_is() -> None:
+    (made,), (other,) = derived_keys(KEY, "cursors"), derived_keys(OTHER, "cursors")
     assert len(made) == 32
-    assert derived_key(f"{KEY},{OTHER}", "cursors") == made
-    assert derived_key(f"{OTHER},{KEY}", "cursors") != made
-    assert derived_key(KEY, "links") != made
+    assert made != other
+    assert derived_keys(f"{KEY},{OTHER}", "cursors") == (made, other)
+    assert derived_keys(f"{OTHER}, {KEY}", "cursors") == (other, made)
+    assert derived_keys(KEY, "links") != (made,)
 
 
 # Values
@@ -155,17 +157,32 @@ def test_what_is_configured_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.base_url, settings.database) == ("https://api.example", "postgresql://db/polder")
 
 
+def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().proxies == ()
+    monkeypatch.setenv("POLDER_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")
+    assert Settings().proxies == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.1"))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("PORT", "65536"), ("PORT", "http"), ("WORKERS", "2")),
+        *(("PORT", "65536"), ("PORT", "http"), ("WORKERS", "0"), ("WORKERS", "65")),
         *(("DEADLINE", "0"), ("DEADLINE", "301"), ("BODY_LIMIT", "1")),
+        *(("TRUSTED_PROXIES", "10.0.0.1/8"), ("TRUSTED_PROXIES", "10.0.0.0/8,proxy.local")),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"POLDER_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
+
+
+async def test_several_nodes_need_a_database_that_all_can_reach(tmp_path: Path) -> None:
+    from gateway.app import build
+
+    settings = Settings(home=tmp_path, redis_url="redis://127.0.0.1:1")
+    with pytest.raises(Misconfigured, match="several nodes need a PostgreSQL database"):
+        await build(settings)
 
 
 # Providers

@@ -16,6 +16,7 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models import Link
 from gateway.contract.secret import Secret
+from gateway.engine.audit import Auditor
 from gateway.engine.connections import Connections
 from gateway.engine.invitations import Invitations
 from gateway.engine.oauth import authorization_uri, code_request, read_token
@@ -66,6 +67,7 @@ class Authorizer:
         self._clock = clock
         self._public_url = public_url
         self._token = token
+        self._auditor = Auditor(storage.audit, clock)
 
     async def begin(self, invitation_token: str) -> Begun:
         """Send the owner of an invited connection to the provider. Raises ``not_found`` for a link that is over."""
@@ -103,13 +105,14 @@ class Authorizer:
         connection = await self._storage.connections.find(authorization.connection_id)
         if connection is None or connection.provider != provider_name:
             raise Problem("not_found", _GONE)
-        if code is None:
-            raise Problem("upstream_forbidden", "The owner of the account did not give access.")
-        return await self._exchanged(connection, provider, code, authorization)
+        async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
+            return await self._exchanged(connection, provider, code, authorization)
 
     async def _exchanged(
-        self, connection: StoredConnection, provider: Provider, code: str, authorization: Authorization
+        self, connection: StoredConnection, provider: Provider, code: str | None, authorization: Authorization
     ) -> Finished:
+        if code is None:
+            raise Problem("upstream_forbidden", "The owner of the account did not give access.")
         request = code_request(
             oauth_of(provider),
             provider.setting("client_id"),

@@ -1,8 +1,8 @@
 """What was answered lately, and who is asking the same at this moment.
 
-An entry's key holds the *generation* of its connection. A write ends the generation, so that everything stored before
-it, and every read that began before it, is looked for by nobody. Slow-changing facts (VAT codes and the like) have a
-generation of their own, which only a raw write or a change of the connection ends.
+An entry's key holds the *generation* of its connection (``engine/generations.py``). A write ends the generation, so
+that everything stored before it, and every read that began before it, is looked for by nobody. Slow-changing facts (VAT
+codes and the like) have a generation of their own, which only a raw write or a change of the connection ends.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from cachetools import LRUCache, TTLCache
 
 from gateway.contract.clock import Clock
+from gateway.engine.generations import Generations
 from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
@@ -44,16 +45,6 @@ class AnswerCache:
     def __init__(self, clock: Clock, max_bytes: int = 64 * 1024 * 1024) -> None:
         self._clock = clock
         self._entries: LRUCache[tuple[str, ...], Kept] = LRUCache(max_bytes, getsizeof=_size)
-        self._generations: dict[tuple[str, bool], int] = {}
-
-    def generation(self, connection_id: str, *, slow: bool) -> str:
-        """The generation that a read beginning now belongs to."""
-        return str(self._generations.get((connection_id, slow), 0))
-
-    def end_generation(self, connection_id: str, *, slow: bool = False) -> None:
-        """Something was (or may have been) written: forget what is known. ``slow`` forgets slow-changing facts too."""
-        for kind in (False, True) if slow else (False,):
-            self._generations[connection_id, kind] = self._generations.get((connection_id, kind), 0) + 1
 
     def get(self, key: tuple[str, ...]) -> Kept | None:
         """The entry, fresh or not; None where there is none or it is beyond use."""
@@ -106,14 +97,14 @@ async def _run(work: Callable[[], Awaitable[T]]) -> T:
 class KnownFacts:
     """Slow-changing facts of connections that adapters translate with, for five minutes."""
 
-    def __init__(self, clock: Clock, generations: AnswerCache) -> None:
+    def __init__(self, clock: Clock, generations: Generations) -> None:
         self._generations = generations
         self._facts: TTLCache[tuple[str, ...], Any] = TTLCache(10_000, ttl=300, timer=clock.monotonic)
         self._flights: Flights[Any] = Flights()
 
     async def get(self, connection_id: str, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
         """The fact, loaded if it is not known, or if ``fresh``."""
-        key = (connection_id, self._generations.generation(connection_id, slow=True), name)
+        key = (connection_id, str(self._generations.of(connection_id, "facts")), name)
         known: T | None = None if fresh else self._facts.get(key)
         if known is not None:
             return known

@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from gateway.contract.operations import Operation
 
 EVERYTHING = "*"
 
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever holds an API key. ``connections`` is None where the key is bound to none in particular."""
+    """Whoever holds an API key. ``connections`` and ``networks`` are None where it is bound to none in particular."""
 
     key_id: str
     tenant: str
     scopes: frozenset[str]
     connections: frozenset[str] | None = None
+    networks: tuple[Network, ...] | None = None
 
     def may(self, scope: str | None) -> bool:
         """Whether the key carries a scope."""
@@ -24,6 +29,12 @@ class Caller:
     def reaches(self, connection_id: str) -> bool:
         """Whether the key is allowed near a connection of its tenant."""
         return self.connections is None or connection_id in self.connections
+
+    def may_call_from(self, address: Address | None) -> bool:
+        """Whether the key may be used from an address; one that is not known is in no network."""
+        if self.networks is None:
+            return True
+        return address is not None and any(address in network for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from gateway.contract.auth import AccessToken, CredentialKind, OAuth2, StaticToken
 from gateway.contract.clock import Clock
@@ -25,6 +25,8 @@ from gateway.contract.models.connections import ConnectionCompany, ConnectionSco
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Upstream
 from gateway.engine.call import Caller
+from gateway.engine.generations import Generations, Matter
+from gateway.engine.given_settings import merged_settings
 from gateway.engine.permit import permit_connection
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredConnection
@@ -48,25 +50,52 @@ class Trial:
 class Connections:
     """All connections, as the engine works with them."""
 
-    def __init__(self, storage: Storage, providers: Providers, tokens: Tokens, clock: Clock, opener: "Opener") -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        providers: Providers,
+        tokens: Tokens,
+        clock: Clock,
+        opener: "Opener",
+        generations: Generations,
+    ) -> None:
         self._storage = storage
         self._providers = providers
         self._tokens = tokens
         self._clock = clock
         self._open = opener
-        self._known: TTLCache[str, StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
+        self._generations = generations
+        self._known: TTLCache[tuple[str, int], StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
+        self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
         self._usage = Usage(storage, clock)
         self._pulses: TTLCache[str, Health] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
         """The caller's connection of that id. Raises ``not_found``."""
-        known: StoredConnection | None = self._known.get(id)
+        key = id, self._generations.of(id, "connection")
+        known: StoredConnection | None = self._known.get(key)
         if known is None:
             known = await self._storage.connections.find(id)
             if known is not None:
-                self._known[id] = known
-        return permit_connection(caller, known)
+                self._known[key] = known
+        found = permit_connection(caller, known)
+        self._heed(found)
+        return found
+
+    def _heed(self, connection: StoredConnection) -> None:
+        """Let go of tokens that were obtained with credentials which another process replaced.
+
+        Generations end for other reasons too, and a token is let go of for none of those: so its time of change counts.
+        """
+        if not self._generations.vouched:
+            return
+        now = self._generations.of(connection.id, "credentials")
+        before, changed_at = self._heeded.get(connection.id, (now, connection.updated_at))
+        if before != now and changed_at != connection.updated_at:
+            self._tokens.forget(connection.id)
+        if before != now or connection.id not in self._heeded:
+            self._heeded[connection.id] = now, connection.updated_at
 
     async def create(self, caller: Caller, draft: ConnectionDraft) -> StoredConnection:
         """Make a connection; credentials are tried first, and where they fail nothing is stored."""
@@ -87,6 +116,7 @@ class Connections:
             status="pending",
             created_at=now,
             updated_at=now,
+            data_key=Secret(secrets.token_hex(32)),
         )
         kind, fields = credentials_of(provider, draft.credentials)
         if kind is None:
@@ -115,7 +145,7 @@ class Connections:
             if problem.code == "company_required" and await self._rotated(connection, fields):
                 raise _kept_waiting(connection, problem) from problem
             await self._storage.connections.destroy(connection)
-            self.forget(connection.id)
+            await self._ended(connection.id)
             if problem.code == "connection_needs_reauth":
                 raise _rejected(provider, problem) from problem
             raise
@@ -134,7 +164,7 @@ class Connections:
         kind = next(one for one in provider.adapter.credentials if isinstance(one.scheme, OAuth2))
         connection = replace(connection, credential_type=kind.type, updated_at=self._later(connection))
         await self._storage.connections.replace_credentials(connection, {})
-        self.forget(connection.id)
+        await self._ended(connection.id)
         await self._tokens.adopt(connection, token)
         return await self.settle_company(connection)
 
@@ -149,7 +179,7 @@ class Connections:
         token = await self._tokens.current(connection, provider)
         active = replace(_activated(connection, kind, token, companies), updated_at=self._later(connection))
         await self._storage.connections.save(active)
-        self._known.pop(connection.id, None)
+        await self._generations.end(connection.id, "answers", "facts", "connection")
         return active
 
     async def update(self, connection: StoredConnection, change: ConnectionChange) -> StoredConnection:
@@ -178,7 +208,7 @@ class Connections:
             trial = await self._try(provider, changed, kind, fields)
             changed = _activated(changed, kind, trial.token, trial.companies)
             await self._storage.connections.replace_credentials(changed, fields)
-        self.forget(connection.id)
+        await self._ended(connection.id)
         return changed
 
     async def _reauthorized(
@@ -196,8 +226,10 @@ class Connections:
         provider = self._providers.find(connection.provider)
         if provider is not None:
             await self._tokens.revoke(connection, provider)
-        await self._storage.connections.destroy(connection)
-        self.forget(connection.id)
+        try:
+            await self._storage.connections.destroy(connection)
+        finally:
+            await self._ended(connection.id, "links")
         self._pulses.pop(connection.id, None)
 
     async def companies(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
@@ -235,7 +267,7 @@ class Connections:
         await self._storage.connections.amend(
             connection.id, changed.updated_at, company_name=own.name, allowed_scopes=allowed
         )
-        self._known.pop(connection.id, None)
+        await self._generations.end(connection.id, "connection")
         return changed
 
     async def page(
@@ -250,10 +282,11 @@ class Connections:
         """Now, and after the last change in any case: one-time links rely on every change having its own moment."""
         return max(self._clock.now(), connection.updated_at + timedelta(microseconds=1))
 
-    def forget(self, connection_id: str) -> None:
-        """Something about it changed: read it anew."""
-        self._known.pop(connection_id, None)
+    async def _ended(self, connection_id: str, *further: Matter) -> None:
+        """It changed, and its credentials perhaps: nothing that was known of it is used any more, here or elsewhere."""
         self._tokens.forget(connection_id)
+        self._heeded.pop(connection_id, None)
+        await self._generations.end(connection_id, "answers", "facts", "connection", "credentials", *further)
 
     async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
         """A call of this connection went so: remember its health, and whether it needs new credentials."""
@@ -268,7 +301,7 @@ class Connections:
             # What became of the call is told whether or not its connection's health can be kept.
             with contextlib.suppress(Problem):
                 await self._storage.connections.amend(connection.id, self._later(connection), status=status)
-            self._known.pop(connection.id, None)
+            await self._generations.end(connection.id, "connection")
 
     def beat(self, connection_id: str, problem: Problem | None) -> None:
         """Remember how a call went."""
@@ -434,30 +467,6 @@ def credentials_of(
         if isinstance(kind.scheme, StaticToken) and name == kind.scheme.field and not value.isascii():
             raise invalid(f"/credentials/{name}", f"{one.title} has ASCII characters only.")
     return kind, secrets_of({name: given[name] for name in known if given.get(name) is not None})
-
-
-def merged_settings(provider: Provider, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with some changed; null clears one. Raises ``unknown_field`` or ``validation_failed``."""
-    known = {one.name for one in provider.adapter.settings}
-    settings = dict(before)
-    for name, value in given.items():
-        if name not in known:
-            message = f"{provider.adapter.title} has the settings {', '.join(sorted(known)) or '(none)'}."
-            raise Problem("unknown_field", message, errors=[FieldError("/settings", "unknown_field", message)])
-        if value is None:
-            settings.pop(name, None)
-        elif _is_setting(value):
-            settings[name] = value
-        else:
-            raise invalid(f"/settings/{name}", "A setting is a text, or a list of texts.")
-    return settings
-
-
-def _is_setting(value: object) -> bool:
-    texts = value if isinstance(value, list) else [value]
-    return len(texts) <= 50 and all(
-        isinstance(one, str) and 1 <= len(one) <= 255 and one.isprintable() for one in texts
-    )
 
 
 def chosen_company(companies: Sequence[CompanyAccess], wanted: str | None) -> CompanyAccess:

@@ -6,17 +6,17 @@ the connection, so a link that was used, or that a later change overtook, opens 
 
 import base64
 import binascii
-import hashlib
-import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models import ConnectionChange, Link
+from gateway.engine.audit import Auditor
 from gateway.engine.connections import Connections
 from gateway.engine.providers import Provider, Providers
+from gateway.engine.signing import Signer
 from gateway.engine.storage import Storage, StoredConnection
 
 VALID_FOR = timedelta(hours=24)
@@ -33,7 +33,7 @@ class Invitation:
 
 
 class Invitations:
-    """Makes and honours links. ``key`` signs them; ``public_url`` is where the pages are."""
+    """Makes and honours links. The first of ``keys`` signs them; ``public_url`` is where the pages are."""
 
     def __init__(
         self,
@@ -41,21 +41,23 @@ class Invitations:
         providers: Providers,
         storage: Storage,
         clock: Clock,
-        key: bytes,
+        keys: Sequence[bytes],
         public_url: str,
     ) -> None:
         self._connections = connections
         self._providers = providers
         self._storage = storage
         self._clock = clock
-        self._key = key
+        self._signer = Signer(keys, _MAC)
         self._public_url = public_url
+        self._auditor = Auditor(storage.audit, clock)
 
     def write(self, connection: StoredConnection) -> Link:
         """A link for a connection."""
         expires_at = (self._clock.now() + VALID_FOR).replace(microsecond=0)
         payload = int(expires_at.timestamp()).to_bytes(5, "big") + connection.id.encode()
-        token = base64.urlsafe_b64encode(self._sign(payload, connection) + payload).rstrip(b"=").decode()
+        signature = self._signer.sign(_message(payload, connection))
+        token = base64.urlsafe_b64encode(signature + payload).rstrip(b"=").decode()
         return Link(url=f"{self._public_url}/connect/{token}", expires_at=expires_at)
 
     async def open(self, token: str) -> Invitation:
@@ -67,7 +69,7 @@ class Invitations:
             connection = await self._storage.connections.find(payload[5:].decode())
         except (binascii.Error, ValueError, OverflowError, OSError) as error:
             raise Problem("not_found", _GONE) from error
-        if connection is None or not hmac.compare_digest(mac, self._sign(payload, connection)):
+        if connection is None or not self._signer.signed(_message(payload, connection), mac):
             raise Problem("not_found", _GONE)
         if expires_at <= self._clock.now():
             raise Problem("not_found", _GONE)
@@ -81,8 +83,10 @@ class Invitations:
         given: dict[str, object] = {"credentials": dict(credentials)} if credentials else {}
         if company_id is not None:
             given["company_id"] = company_id
-        return await self._connections.update(invitation.connection, ConnectionChange.model_validate(given))
+        connection = invitation.connection
+        async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
+            return await self._connections.update(connection, ConnectionChange.model_validate(given))
 
-    def _sign(self, payload: bytes, connection: StoredConnection) -> bytes:
-        message = b"\0".join((b"invitation", payload, connection.updated_at.isoformat().encode()))
-        return hmac.new(self._key, message, hashlib.sha256).digest()[:_MAC]
+
+def _message(payload: bytes, connection: StoredConnection) -> bytes:
+    return b"\0".join((b"invitation", payload, connection.updated_at.isoformat().encode()))

@@ -2,9 +2,11 @@
 
 ``polder_live_<8 lookup id>_<30 secret><6 checksum>``, all base 62. The checksum is CRC-32 over everything before it, so
 that a mistyped key, or a scanner's false find, is told apart without looking anything up. The secret has 178 bits of
-randomness, so a plain SHA-256 of it is all that is stored.
+randomness, so a SHA-256 of it is all that is kept, and the store seals that.
 """
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import re
@@ -12,9 +14,10 @@ import string
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from ipaddress import ip_network
 from random import Random
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
@@ -36,6 +39,10 @@ PATTERN = (
 KNOWN_FOR = 30.0
 """Seconds a key that was found good is believed: how long a revoked key may live on in another process."""
 REFUSED_FOR = 10.0
+USE_NOTED_EVERY = 60.0
+"""Seconds within which further uses of a key are not noted."""
+USES_KEPT_EVERY = 10.0
+"""Seconds between two writes of what was noted of all keys."""
 _SHAPE = re.compile(PATTERN)
 _NO_DIGEST = bytes(hashlib.sha256().digest_size)
 
@@ -49,10 +56,12 @@ def mint(
     random: Random,
     connections: Sequence[str] | None = None,
     expires_at: datetime | None = None,
+    networks: Sequence[str] | None = None,
 ) -> tuple[str, StoredKey]:
-    """A new key: its text, to be shown once, and what is kept of it.
+    """A new key: its text, to be shown once, and what is kept of it. ``networks`` are in CIDR notation, v4 or v6.
 
-    ``random`` must be a ``secrets.SystemRandom`` anywhere but in a test. Raises ``ValueError`` for an unknown scope.
+    ``random`` must be a ``secrets.SystemRandom`` anywhere but in a test. Raises ``ValueError`` for an unknown scope, or
+    for what is no network.
     """
     unknown = [scope for scope in scopes if scope not in SCOPES and scope != EVERYTHING]
     if unknown:
@@ -69,6 +78,7 @@ def mint(
         created_at=now,
         connections=None if connections is None else tuple(dict.fromkeys(connections)),
         expires_at=expires_at,
+        networks=None if networks is None else tuple(dict.fromkeys(str(ip_network(one)) for one in networks)),
     )
     return body + _checksum(body), stored
 
@@ -94,6 +104,7 @@ class Callers:
         self._clock = clock
         self._known: TTLCache[bytes, tuple[Caller, datetime | None]] = TTLCache(size, KNOWN_FOR, clock.monotonic)
         self._refused: TTLCache[bytes, bool] = TTLCache(size, REFUSED_FOR, clock.monotonic)
+        self._uses = _Uses(keys, clock, size)
 
     async def resolve(self, text: str) -> Caller:
         """The caller whose key this is. Raises ``unauthenticated``, or ``storage_unavailable`` if nobody can tell.
@@ -108,12 +119,17 @@ class Callers:
         if expires_at is not None and self._clock.now() >= expires_at:
             self._known.pop(fingerprint, None)
             raise refusal()
+        self._uses.note(caller.key_id)
         return caller
 
     def forget(self) -> None:
         """Look every key up again: one was revoked or changed."""
         self._known.clear()
         self._refused.clear()
+
+    async def close(self) -> None:
+        """Keep what was noted of the use of keys."""
+        await self._uses.close()
 
     async def _look_up(self, text: str, fingerprint: bytes) -> tuple[Caller, datetime | None]:
         parts = parse(text)
@@ -131,9 +147,53 @@ class Callers:
             tenant=stored.tenant,
             scopes=frozenset(stored.scopes),
             connections=None if stored.connections is None else frozenset(stored.connections),
+            networks=None if stored.networks is None else tuple(map(ip_network, stored.networks)),
         )
         self._known[fingerprint] = caller, stored.expires_at
         return caller, stored.expires_at
+
+
+class _Uses:
+    """When keys were last used: noted in memory, and kept now and then by a task that no caller waits for.
+
+    What is noted and not kept yet is lost with the process, or waits for the next use of any key: it is there to find
+    keys that nobody uses any more.
+    """
+
+    def __init__(self, keys: Keys, clock: Clock, size: int) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._noted: LRUCache[str, float] = LRUCache(size)
+        self._to_keep: dict[str, datetime] = {}
+        self._next = clock.monotonic()
+        self._keeping: asyncio.Task[None] | None = None
+
+    def note(self, id: str) -> None:
+        now = self._clock.monotonic()
+        last: float | None = self._noted.get(id)
+        if last is None or now - last >= USE_NOTED_EVERY:
+            self._noted[id] = now
+            self._to_keep[id] = self._clock.now()
+        if self._to_keep and now >= self._next and self._keeping is None:
+            self._next = now + USES_KEPT_EVERY
+            self._keeping = asyncio.create_task(self._keep())
+            self._keeping.add_done_callback(self._kept)
+
+    async def close(self) -> None:
+        if self._keeping is not None:
+            await self._keeping
+        await self._keep()
+
+    async def _keep(self) -> None:
+        uses, self._to_keep = self._to_keep, {}
+        # Where the storage is away, that is told to those who need it.
+        with contextlib.suppress(Problem):
+            if uses:
+                await self._keys.used(uses)
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        del task
+        self._keeping = None
 
 
 def refusal() -> Problem:

@@ -4,20 +4,26 @@ A record keeps its first id for ever on our side. Where a system hands out a new
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from cachetools import LRUCache
 
+from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models.base import Shape
-from gateway.engine.storage import LinkRow, Links
+from gateway.engine.generations import Ended, Generations
+from gateway.engine.storage import LinkRow, Links, LinkState, Owner
 
 SYSTEM_ID = "system_id"
 UNIQUE = frozenset({"external_ref", "code"})
 """Kept fields whose value belongs to one record of a resource only."""
 _CLAIM = "claim:"
 _CREATION_KEY = "creation_key"
+"""Of a claim: the key its record is made with and, while that is under way, until when at most, and by whom."""
+HELD = timedelta(minutes=6)
+"""How long making a record can take: more than the longest deadline that can be configured."""
 
 
 class Book:
@@ -68,53 +74,104 @@ class Book:
 
 
 class LinkBooks:
-    """The books of all connections, read once and kept up by what goes through here."""
+    """The books of all connections, read at need, kept up by what goes through here, and read again when another
+    process may have changed them.
 
-    def __init__(self, links: Links) -> None:
+    A change is kept in the database first, then written in the book. The book's generation is ended with the write it
+    belongs to, before that is answered.
+    """
+
+    def __init__(self, links: Links, generations: Generations, clock: Clock, owner: Owner) -> None:
         self._links = links
-        self._books: LRUCache[tuple[str, str], Book] = LRUCache(10_000)
+        self._generations = generations
+        self.clock = clock
+        self.owner = owner
+        self._books: LRUCache[tuple[str, str], tuple[int, Book]] = LRUCache(10_000)
+        self._changes: LRUCache[str, int] = LRUCache(100_000)
+        self._counted = 0
         self._claims: set[tuple[str, str, str, str]] = set()
 
     async def of(self, connection_id: str, resource: str) -> Book:
         """The book of one resource."""
-        book: Book | None = self._books.get((connection_id, resource))
-        if book is None:
-            read = Book(await self._links.of(connection_id, resource))
-            # Another request may have read the same meanwhile, and have written in its book already.
-            book = self._books.setdefault((connection_id, resource), read)
-        return book
+        generation = self._generations.of(connection_id, "links")
+        book = self._known(connection_id, resource, generation)
+        return book if book is not None else await self._read(connection_id, resource, generation)
 
-    async def put(self, connection_id: str, resource: str, record_id: str, fields: Mapping[str, str | None]) -> None:
-        """Keep these fields of a record; None forgets one. Raises ``conflict`` where a unique value is another's."""
-        book = await self.of(connection_id, resource)
+    def _known(self, connection_id: str, resource: str, generation: int) -> Book | None:
+        known: tuple[int, Book] | None = self._books.get((connection_id, resource))
+        return known[1] if known is not None and known[0] == generation else None
+
+    async def _read(self, connection_id: str, resource: str, generation: int) -> Book:
+        changes = self.changes(connection_id)
+        read = Book(await self._links.of(connection_id, resource))
+        # Another request may have read the same meanwhile, and have written in its book already.
+        book = self._known(connection_id, resource, generation)
+        if book is not None:
+            return book
+        # What was kept while this was read may not be in it: whoever comes next reads again.
+        if changes == self.changes(connection_id):
+            self._books[connection_id, resource] = generation, read
+        return read
+
+    def changes(self, connection_id: str) -> int:
+        """A number that differs after any change of the connection's books here: of a write that made one, then."""
+        changes: int = self._changes.get(connection_id, 0)
+        return changes
+
+    def _changed(self, connection_id: str, resource: str) -> Book:
+        """The book to write a change in that was just kept."""
+        self._counted += 1
+        self._changes[connection_id] = self._counted
+        known: tuple[int, Book] | None = self._books.get((connection_id, resource))
+        return known[1] if known is not None else Book(())
+
+    def carry(self, connection_id: str, ended: Ended) -> None:
+        """The generation was ended here, for changes that these books hold: they belong to the next one too."""
+        for key, (generation, book) in list(self._books.items()):
+            if key[0] == connection_id and generation == ended.before:
+                self._books[key] = ended.after, book
+
+    async def put(
+        self,
+        connection_id: str,
+        resource: str,
+        record_id: str,
+        fields: Mapping[str, str | None],
+        *,
+        only_if: LinkState | None = None,
+    ) -> None:
+        """Keep these fields of a record; None forgets one.
+
+        Raises ``conflict`` where a unique value is another's, or ``only_if`` is not so.
+        """
+        await self.of(connection_id, resource)
         rows = [LinkRow(record_id, name, value, name in UNIQUE) for name, value in fields.items() if value is not None]
         if rows:
-            await self._links.put(connection_id, resource, rows)
+            await self._links.put(connection_id, resource, rows, only_if=only_if)
+            book = self._changed(connection_id, resource)
             for row in rows:
                 book.add(row)
         for name, value in fields.items():
             if value is None:
                 await self._links.remove(connection_id, resource, record_id, name)
-                book.drop(record_id, name)
+                self._changed(connection_id, resource).drop(record_id, name)
 
     async def forget(self, connection_id: str, resource: str, record_id: str) -> None:
         """The record is gone."""
-        book = await self.of(connection_id, resource)
-        if book.kept(record_id):
+        if (await self.of(connection_id, resource)).kept(record_id):
             await self._links.remove(connection_id, resource, record_id)
-            book.drop(record_id)
+            self._changed(connection_id, resource).drop(record_id)
 
     async def claim(self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID) -> "Claim":
         """Reserve unique values for a record that is about to be made. Raises ``conflict`` where one is taken."""
         unique = {name: value for name, value in fields.items() if name in UNIQUE}
-        book = await self.of(connection_id, resource)
         for name, value in unique.items():
-            if book.holders(name, value) or (connection_id, resource, name, value) in self._claims:
+            if (connection_id, resource, name, value) in self._claims:
                 raise _taken(name, value)
         claim = Claim(self, connection_id, resource, unique, creation_key)
         self._claims |= claim.marks
         try:
-            await claim.write(book)
+            await claim.write()
         except BaseException:
             self._claims -= claim.marks
             raise
@@ -126,11 +183,12 @@ class LinkBooks:
 
     async def rename(self, connection_id: str, resource: str, old_id: str, new_id: str) -> None:
         """What was known of one id is known of another."""
+        await self.of(connection_id, resource)
         await self._links.rename(connection_id, resource, old_id, new_id)
-        (await self.of(connection_id, resource)).rename(old_id, new_id)
+        self._changed(connection_id, resource).rename(old_id, new_id)
 
     def close(self, connection_id: str) -> None:
-        """The connection is gone."""
+        """Read its books anew when they are asked for: the connection is gone, or they are behind."""
         for key in [key for key in self._books if key[0] == connection_id]:
             del self._books[key]
 
@@ -142,6 +200,9 @@ class Claim:
     the making surely failed, it is taken back. Where its fate is unknown the claim stays, with the creation key that
     was used: whoever makes a record of the same value next uses the same key, and a system that knows creation keys
     answers the record it made before instead of making a second one.
+
+    While the making is under way the claim says whose it is and how long that can last at most: nobody else takes it
+    over before, unless its process is known to be gone.
     """
 
     def __init__(
@@ -157,20 +218,44 @@ class Claim:
     def _id(self, name: str) -> str:
         return f"{_CLAIM}{name}:{self._values[name]}"
 
-    async def write(self, book: Book) -> None:
-        """Hold every value durably."""
+    async def write(self) -> None:
+        """Hold every value durably. Raises ``conflict`` where one is taken."""
         for name, value in self._values.items():
-            before = book.kept(self._id(name)).get(_CREATION_KEY)
-            if before is not None:
-                self.creation_key = UUID(before)
-            held = {name: value, _CREATION_KEY: str(self.creation_key)}
-            await self._books.put(self._connection_id, self._resource, self._id(name), held)
+            if not await self._hold(name, value) and not await self._hold(name, value):
+                raise _taken(name, value)
+
+    async def _hold(self, name: str, value: str) -> bool:
+        """Hold one value; False where another process was faster, which the book now says."""
+        book = await self._books.of(self._connection_id, self._resource)
+        before = book.kept(self._id(name)).get(_CREATION_KEY)
+        if book.holders(name, value) or (before is not None and self._is_held(before)):
+            raise _taken(name, value)
+        if before is not None:
+            self.creation_key = UUID(before.partition(" ")[0])
+        until = (self._books.clock.now() + HELD).isoformat()
+        held = {name: value, _CREATION_KEY: f"{self.creation_key} {until} {self._books.owner.name}"}
+        only_if = LinkState(self._id(name), _CREATION_KEY, before)
+        try:
+            await self._books.put(self._connection_id, self._resource, self._id(name), held, only_if=only_if)
+        except Problem as problem:
+            if problem.code != "conflict":
+                raise
+            self._books.close(self._connection_id)
+            return False
+        return True
+
+    def _is_held(self, claimed: str) -> bool:
+        """Whether somebody else may be making the record at this moment."""
+        _, until, owner = (*claimed.split(" ", 2), "", "")[:3]
+        if not until or owner == self._books.owner.name:
+            return False  # the attempt left it, or was this process's own and is not under way
+        return datetime.fromisoformat(until) > self._books.clock.now() and not self._books.owner.is_gone(owner)
 
     async def grant(self, record_id: str) -> None:
         """The record was made: the values are its own."""
         try:
             for name in self._values:
-                await self._books.put(self._connection_id, self._resource, self._id(name), {_CREATION_KEY: None})
+                await self._put(name, None)
                 await self._books.rename(self._connection_id, self._resource, self._id(name), record_id)
         finally:
             self._books.end(self.marks)
@@ -183,9 +268,16 @@ class Claim:
         finally:
             self._books.end(self.marks)
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Nobody knows whether the record was made."""
-        self._books.end(self.marks)
+        try:
+            for name in self._values:
+                await self._put(name, str(self.creation_key))
+        finally:
+            self._books.end(self.marks)
+
+    async def _put(self, name: str, claimed: str | None) -> None:
+        await self._books.put(self._connection_id, self._resource, self._id(name), {_CREATION_KEY: claimed})
 
 
 def _taken(name: str, value: str) -> Problem:

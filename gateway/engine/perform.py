@@ -5,7 +5,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +19,7 @@ from gateway.contract.models import ConnectionChange, ConnectionDraft
 from gateway.contract.models.base import Shape
 from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked, read_body, read_query
+from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.call import Answer, Call
@@ -26,6 +27,7 @@ from gateway.engine.capabilities import connection_capabilities, provider_facts
 from gateway.engine.connections import Connections, facts_of, fixed
 from gateway.engine.cursors import Cursors
 from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
+from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
 from gateway.engine.idempotency import Idempotency, Named, fingerprint_of, key_of
 from gateway.engine.invitations import Invitations
@@ -37,7 +39,7 @@ from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of, list_json, model_json
-from gateway.engine.storage import Storage, StoredConnection
+from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Tokens
 from gateway.engine.upstream import Outbound, TokenSource, Way
 from gateway.engine.writing import Writer
@@ -72,9 +74,11 @@ class Engine:
         clock: Clock,
         observer: Observer,
         rng: random.Random,
-        signing_key: bytes,
+        signing_keys: Sequence[bytes],
         public_url: str,
         token: Callable[[], str],
+        generations: Generations,
+        owner: Owner,
     ) -> None:
         self.providers = providers
         self._clock = clock
@@ -82,16 +86,18 @@ class Engine:
         self._random = rng
         self._wire = wire
         self._cache = AnswerCache(clock)
-        self._way = Way(wire, clock, observer, KnownFacts(clock, self._cache), rng)
+        self._generations = generations
+        self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
         self._tokens = Tokens(storage, wire, clock, observer)
-        self.connections = Connections(storage, providers, self._tokens, clock, self)
-        self.invitations = Invitations(self.connections, providers, storage, clock, signing_key, public_url)
+        self.connections = Connections(storage, providers, self._tokens, clock, self, generations)
+        self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
         self.authorizer = Authorizer(
             self.connections, self.invitations, providers, self._tokens, storage, clock, public_url, token
         )
-        self._books = LinkBooks(storage.links)
+        self._books = LinkBooks(storage.links, generations, clock, owner)
+        self._auditor = Auditor(storage.audit, clock)
         self._idempotency = Idempotency(storage.attempts, clock)
-        self._cursors = Cursors(signing_key)
+        self._cursors = Cursors(*signing_keys)
         self._reads: Flights[Kept] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
 
@@ -159,7 +165,7 @@ class Engine:
 
     def _key(self, task: _Task) -> tuple[str, ...]:
         id = task.connection.id
-        generation = self._cache.generation(id, slow=task.operation.stale_for > 0)
+        generation = str(self._generations.of(id, "facts" if task.operation.stale_for else "answers"))
         query = urlencode(sorted(task.call.query))
         return id, generation, task.operation.name, task.call.path.get("id", ""), query
 
@@ -243,19 +249,28 @@ class Engine:
     async def _written(self, task: _Task, body: Shape | None, creation_key: UUID) -> Answer:
         up = self._outbound_for(task)
         writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
+        changes = self._books.changes(task.connection.id)
         try:
             written = await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
         except Problem as problem:
             await self.connections.noted(task.connection, problem)
             raise
         finally:
-            if up.fate != "not_sent":
-                self._cache.end_generation(task.connection.id)
-        self._cache.end_generation(task.connection.id)
+            await self._end_of_write(task.connection.id, changes, sent=up.fate != "not_sent")
         await self.connections.noted(task.connection, None)
         if task.operation.shape == "nothing":
             return Answer(task.operation.status, b"", None)
         return Answer(task.operation.status, written)
+
+    async def _end_of_write(self, connection_id: str, changes: int, *, sent: bool) -> None:
+        """Nobody answers any more from what was known before a write: not this process, and no other."""
+        ended: list[Matter] = ["answers"] if sent else []
+        if changes != self._books.changes(connection_id):
+            ended += ["answers", "links"]
+        if ended:
+            done = await self._generations.end(connection_id, *dict.fromkeys(ended))
+            if "links" in done:
+                self._books.carry(connection_id, done["links"])
 
     async def _raw_once(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
         if not call.operation.is_write:
@@ -277,7 +292,7 @@ class Engine:
             raise
         finally:
             if request.is_write:
-                self._cache.end_generation(connection.id, slow=True)
+                await self._generations.end(connection.id, "answers", "facts")
         return Answer(reply.status, reply.body, reply.headers.get("content-type"), handed_back(reply))
 
     # --- the connections themselves
@@ -322,21 +337,24 @@ class Engine:
         return await work() if named is None else await self._idempotency.once(named, work)
 
     async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
-        connection = await self.connections.create(call.caller, draft)
+        async with self._auditor.recording("connections.create", call.caller.tenant) as subject:
+            connection = await self.connections.create(call.caller, draft)
+            subject.object = connection.id
         return Answer(201, model_json(self.connections.shown(connection)))
 
     async def _linked(self, connection: StoredConnection) -> Answer:
-        return _record(model_json(self.invitations.write(connection)))
+        async with self._auditor.recording("connections.link", connection.tenant, connection.id):
+            return _record(model_json(self.invitations.write(connection)))
 
     async def _updated(self, connection: StoredConnection, change: ConnectionChange) -> Answer:
-        changed = await self.connections.update(connection, change)
-        self._cache.end_generation(connection.id, slow=True)
+        async with self._auditor.recording("connections.update", connection.tenant, connection.id):
+            changed = await self.connections.update(connection, change)
         return _record(model_json(self.connections.shown(changed)))
 
     async def _deleted(self, connection: StoredConnection) -> Answer:
-        await self.connections.delete(connection)
+        async with self._auditor.recording("connections.delete", connection.tenant, connection.id):
+            await self.connections.delete(connection)
         self._books.close(connection.id)
-        self._cache.end_generation(connection.id, slow=True)
         return Answer(204, b"", None)
 
     async def _connection_list(self, call: Call, asked: Asked) -> Answer:

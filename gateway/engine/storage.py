@@ -4,7 +4,7 @@ Every method may raise ``Problem("storage_unavailable")``. Secrets go in and com
 is the store's business, and they are never kept in clear.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -16,7 +16,11 @@ from gateway.contract.secret import Secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredConnection:
-    """A connection, without its secrets. ``id`` is ``con_…``; times are aware UTC."""
+    """A connection, without its secrets. ``id`` is ``con_…``; times are aware UTC.
+
+    ``data_key`` is what the store seals its secrets under: 32 random bytes in hexadecimal, made with the connection and
+    never changed. It is None where the store could not open it; then none of its secrets can be had.
+    """
 
     id: str
     tenant: str
@@ -32,6 +36,7 @@ class StoredConnection:
     settings: Mapping[str, Any] = field(default_factory=dict)
     token_scopes: tuple[str, ...] = ()
     allowed_scopes: tuple[str, ...] = ()
+    data_key: Secret | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,10 @@ class StoredToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredKey:
-    """An API key. ``digest`` is of its secret part; ``connections`` is None where it is bound to none."""
+    """An API key. ``digest`` is of its secret part, and empty once it is revoked: then nobody holds the key.
+
+    ``connections`` and ``networks`` (in CIDR notation) are None where it is bound to none. ``last_used_at`` is coarse.
+    """
 
     id: str
     tenant: str
@@ -56,6 +64,26 @@ class StoredKey:
     connections: tuple[str, ...] | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    networks: tuple[str, ...] | None = None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who did what to which object, and what came of it. It holds no secret, and no personal data but the address.
+
+    ``actor`` is the id of an API key, ``owner`` for whoever came by a one-time link, ``operator`` for the command line.
+    ``outcome`` is ``done``, or the code of the problem it ended in.
+    """
+
+    at: datetime
+    actor: str
+    action: str
+    outcome: str
+    tenant: str | None = None
+    object: str | None = None
+    request_id: str | None = None
+    ip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +99,31 @@ class LinkRow:
     unique: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, by a name that no other has or had; and whether another, by its name, surely is no more."""
+
+    name: str
+    is_gone: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """What a field of a record must hold for a change to be made; None: the record has no such field."""
+
+    record_id: str
+    field: str
+    value: str | None
+
+
 class Connections(Protocol):
     """Connections with their sealed credentials."""
 
     async def add(self, connection: StoredConnection, credentials: Mapping[str, Secret] | None) -> None:
-        """Keep a new one. Raises ``conflict`` where the tenant has another with its ``external_ref``."""
+        """Keep a new one, with its data key.
+
+        Raises ``conflict`` where the tenant has another with its ``external_ref``.
+        """
 
     async def find(self, id: str) -> StoredConnection | None:
         """The connection of that id, whoever's it is: the caller compares the tenant."""
@@ -138,7 +186,17 @@ class Keys(Protocol):
         """The keys of a tenant, or of all, oldest first."""
 
     async def revoke(self, id: str, at: datetime) -> bool:
-        """Revoke it; False where there is none of that id."""
+        """Revoke it, for ever; False where there is none of that id."""
+
+    async def used(self, at: Mapping[str, datetime]) -> None:
+        """Note when keys were used, by their id; a time before the one that is known changes nothing."""
+
+
+class Audit(Protocol):
+    """What was done to connections and keys: only ever added to, in one order for all nodes."""
+
+    async def append(self, entry: AuditEntry) -> None:
+        """Keep an entry, durably."""
 
 
 class Links(Protocol):
@@ -147,10 +205,13 @@ class Links(Protocol):
     async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
         """Everything known of a connection's records of one resource."""
 
-    async def put(self, connection_id: str, resource: str, rows: Sequence[LinkRow]) -> None:
+    async def put(
+        self, connection_id: str, resource: str, rows: Sequence[LinkRow], *, only_if: LinkState | None = None
+    ) -> None:
         """Keep these, replacing what the same fields of the same records held.
 
-        Raises ``conflict`` where a unique value belongs to another record of the resource; then nothing is kept.
+        Raises ``conflict`` where a unique value belongs to another record of the resource, or where ``only_if`` is not
+        so; then nothing is kept.
         """
 
     async def rename(self, connection_id: str, resource: str, old_id: str, new_id: str) -> None:
@@ -241,6 +302,10 @@ class Storage(Protocol):
     @property
     def keys(self) -> Keys:
         """API keys."""
+
+    @property
+    def audit(self) -> Audit:
+        """What was done to connections and keys."""
 
     @property
     def links(self) -> Links:

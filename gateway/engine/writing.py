@@ -4,6 +4,7 @@ Whatever happens, the problem that is raised says what became of the write (``ou
 forgotten as soon as something may have changed.
 """
 
+import contextlib
 from typing import Any
 from uuid import UUID
 
@@ -84,7 +85,9 @@ class Writer:
             if self._up.fate in ("not_sent", "rejected"):
                 await claim.release()
             else:
-                claim.leave()
+                # What became of the write is told whether or not this can be kept: the claim ends by itself.
+                with contextlib.suppress(Problem):
+                    await claim.leave()
             raise
         await claim.grant(record.item.id)
         remembered = {name: value for name, value in kept.items() if name not in UNIQUE}

@@ -4,14 +4,19 @@
 happens when it is first called: ``polder --help`` need not wait for it.
 """
 
+import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.contract.clock import Clock
+from gateway.engine.generations import in_memory
 from gateway.store.seal import KeyRing
 
 if TYPE_CHECKING:
+    from gateway.engine.generations import Generations
     from gateway.store.sql import SqlStorage
 
-__all__ = ["KeyRing", "migrate", "open_storage", "pending"]
+__all__ = ["KeyRing", "migrate", "open_generations", "open_storage", "pending"]
 
 
 def open_storage(database_url: str, ring: KeyRing) -> "SqlStorage":
@@ -24,11 +29,36 @@ def open_storage(database_url: str, ring: KeyRing) -> "SqlStorage":
     return SqlStorage(database_url, ring)
 
 
-def migrate(database_url: str) -> None:
+def open_generations(database_url: str, redis_url: str, home: Path, clock: Clock, dice: random.Random) -> "Generations":
+    """Generations that every process shares which has the same database; ``redis_url`` says that some are elsewhere.
+
+    Without one they are in a file, beside SQLite's or else in ``home``. Raises ``ValueError`` for what is of no use.
+    """
+    from gateway.store.database import sqlite_file  # noqa: PLC0415 - slow to import; see above
+
+    file = sqlite_file(database_url)
+    if redis_url:
+        if file is not None:
+            raise ValueError("several nodes need a PostgreSQL database; a SQLite file is for one host.")
+        return _of_nodes(redis_url, clock, dice)
+    from gateway.store.generations import SharedSlots  # noqa: PLC0415 - where it is needed
+
+    return SharedSlots(home / "generations" if file is None else file.with_name(f"{file.name}-generations"), dice)
+
+
+def _of_nodes(redis_url: str, clock: Clock, dice: random.Random) -> "Generations":
+    try:
+        from gateway.store.nodes import NodeGenerations  # noqa: PLC0415 - where it is needed
+    except ModuleNotFoundError as error:
+        raise ValueError("Valkey and Redis need their driver, which comes with polder[redis].") from error
+    return NodeGenerations(redis_url, in_memory(dice), clock, dice)
+
+
+def migrate(database_url: str, ring: KeyRing | None = None) -> None:
     """Bring the database to the newest tables, making it where there is none; see ``gateway.store.migrations``."""
     from gateway.store import migrations  # noqa: PLC0415 - slow to import; see above
 
-    migrations.migrate(database_url)
+    migrations.migrate(database_url, ring)
 
 
 def pending(database_url: str) -> bool:

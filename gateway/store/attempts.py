@@ -1,17 +1,20 @@
-"""Writes that callers named with an idempotency key (``gateway.engine.storage.Attempts``)."""
+"""Writes that callers named with an idempotency key (``gateway.engine.storage.Attempts``).
+
+An answer is sealed under the data key of its connection; that of a write that has none yet, by the ring itself.
+"""
 
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
-from gateway.contract.secret import Secret
 from gateway.engine.storage import Attempt
 from gateway.store import tables
 from gateway.store.database import Database
-from gateway.store.seal import CannotOpen, KeyRing
+from gateway.store.vault import Vault
 
 _FIELD = "attempts.answer"
 
@@ -19,9 +22,9 @@ _FIELD = "attempts.answer"
 class SqlAttempts:
     """Attempts by a digest of whose they are; the primary key makes a claim atomic, on any number of nodes."""
 
-    def __init__(self, database: Database, ring: KeyRing) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
-        self._ring = ring
+        self._vault = vault
 
     async def claim(self, attempt: Attempt, *, forget_before: datetime) -> Attempt | None:
         """Keep a new one, if there is none of its id that began since ``forget_before``: None, or the one there is."""
@@ -29,7 +32,7 @@ class SqlAttempts:
         try:
             async with self._database.writing() as transaction:
                 await transaction.execute(delete(table).where(table.c.created_at < forget_before))
-                await transaction.execute(insert(table).values(self._row(attempt)))
+                await transaction.execute(insert(table).values(await self._row(transaction, attempt)))
         except IntegrityError:
             found = await self._find(attempt.id)
             if found is None:
@@ -41,14 +44,16 @@ class SqlAttempts:
         """Replace what is kept of one."""
         table = tables.attempts
         async with self._database.writing() as transaction:
-            await transaction.execute(update(table).where(table.c.id == attempt.id).values(self._row(attempt)))
+            row = await self._row(transaction, attempt)
+            await transaction.execute(update(table).where(table.c.id == attempt.id).values(row))
 
     async def take_over(self, attempt: Attempt, *, began: datetime) -> bool:
         """Replace the one of that id that began then; False where somebody else did so first."""
         table = tables.attempts
         which = (table.c.id == attempt.id) & (table.c.created_at == began)
         async with self._database.writing() as transaction:
-            done = await transaction.execute(update(table).where(which).values(self._row(attempt)))
+            row = await self._row(transaction, attempt)
+            done = await transaction.execute(update(table).where(which).values(row))
         return done.rowcount > 0
 
     async def release(self, id: bytes) -> None:
@@ -67,36 +72,27 @@ class SqlAttempts:
         )
         async with self._database.reading() as transaction:
             row = (await transaction.execute(query)).one_or_none()
-        return None if row is None else self._attempt(row)
+            return None if row is None else await self._attempt(transaction, row)
 
     async def _find(self, id: bytes) -> Attempt | None:
         async with self._database.reading() as transaction:
             found = await transaction.execute(select(tables.attempts).where(tables.attempts.c.id == id))
             row = found.one_or_none()
-        return None if row is None else self._attempt(row)
+            return None if row is None else await self._attempt(transaction, row)
 
-    def _row(self, attempt: Attempt) -> dict[str, Any]:
+    async def _row(self, transaction: AsyncConnection, attempt: Attempt) -> dict[str, Any]:
         plain = [name for name in tables.attempts.columns.keys() if name != "sealed_answer"]  # noqa: SIM118 - no dict
         sealed = None
         if attempt.answer is not None:
-            sealed = self._ring.seal(
-                attempt.answer.reveal().encode(),
-                tenant=attempt.tenant,
-                connection=attempt.connection_id or "",
-                field=_FIELD,
-            )
+            owner = await self._vault.owner(transaction, attempt.tenant, attempt.connection_id)
+            # An answer about a connection that is gone meanwhile is kept no more, as the attempt itself is not.
+            sealed = None if owner is None else self._vault.seal(owner, _FIELD, attempt.answer)
         return {**{name: getattr(attempt, name) for name in plain}, "sealed_answer": sealed}
 
-    def _attempt(self, row: Row[Any]) -> Attempt:
+    async def _attempt(self, transaction: AsyncConnection, row: Row[Any]) -> Attempt:
         fields = dict(row._mapping)
         sealed = fields.pop("sealed_answer")
-        answer = None if sealed is None else self._opened(fields["tenant"], fields["connection_id"], sealed)
-        return Attempt(**fields, answer=answer)
-
-    def _opened(self, tenant: str, connection_id: str | None, sealed: bytes) -> Secret:
-        try:
-            plaintext = self._ring.open(sealed, tenant=tenant, connection=connection_id or "", field=_FIELD)
-        except CannotOpen as error:
-            detail = "A kept answer cannot be opened with Polder's encryption keys."
-            raise Problem("storage_unavailable", detail) from error
-        return Secret(plaintext.decode())
+        owner = None
+        if sealed is not None:
+            owner = await self._vault.owner(transaction, fields["tenant"], fields["connection_id"])
+        return Attempt(**fields, answer=None if owner is None else self._vault.open(owner, _FIELD, sealed))

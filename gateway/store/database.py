@@ -25,6 +25,8 @@ _MIGRATION_LOCK = 0x506F6C646572  # "Polder": any number will do that nothing el
 _POOL_TIMEOUT_S = 10
 _CONNECT_TIMEOUT_S = "5"
 _SQLITE_BUSY_TIMEOUT_S = "5"
+_MIGRATION_PATIENCE_S = "60"
+"""Another process may be bringing the tables up to date: whoever comes second waits for it, and begins only then."""
 _BEGIN = "polder_begin"
 _WRITING: Final[Mapping[str, Any]] = {_BEGIN: "BEGIN IMMEDIATE"}
 _BARE: Final[Mapping[str, Any]] = {_BEGIN: None}
@@ -98,6 +100,12 @@ def parsed(database_url: str) -> URL:
     if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg", query={"connect_timeout": _CONNECT_TIMEOUT_S, **url.query})
     raise ValueError(f"The database URL is of {url.drivername}: only sqlite and postgresql are known.")
+
+
+def sqlite_file(database_url: str) -> Path | None:
+    """The file of a SQLite database; None for another. Raises ``ValueError`` as ``parsed`` does."""
+    url = parsed(database_url)
+    return _path(url) if _is_sqlite(url) else None
 
 
 @contextmanager
@@ -189,7 +197,8 @@ def _migration_engine(url: URL) -> Engine:
     if not _is_sqlite(url):
         with _driver_needed():
             return create_engine(url, hide_parameters=True, poolclass=NullPool)
-    engine = create_engine(url.set(drivername="sqlite+pysqlite"), hide_parameters=True, poolclass=NullPool)
+    patient = url.set(drivername="sqlite+pysqlite", query={**url.query, "timeout": _MIGRATION_PATIENCE_S})
+    engine = create_engine(patient, hide_parameters=True, poolclass=NullPool)
     # A table is altered by making another and dropping the first, and dropping would delete all that refers to it.
     _prepare_sqlite(engine, references=False)
     return engine

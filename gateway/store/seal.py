@@ -1,13 +1,15 @@
 """Secrets at rest: every one sealed by itself with AES-256-GCM, and bound to the place it was sealed for.
 
+What belongs to a connection is sealed under a data key of its own, and the ring's primary key wraps that: so a new
+primary re-wraps one small value per connection, and who destroys the data key destroys all that was ever sealed under
+it, also in copies. What belongs to no connection is sealed by the ring itself. Version 1 is the ring's, 2 a data key's:
+
+    1 | length of key id (1 byte) | key id | nonce (12 bytes) | ciphertext and tag
+    2 | nonce (12 bytes) | ciphertext and tag
+
 A sealed value opens only in the environment, and for the tenant, connection and field, that it was sealed for: moved to
-another row or column, or into another installation's database, it is refused. It is laid out as
-
-    version (1 byte) | length of key id (1 byte) | key id | nonce (12 bytes) | ciphertext and tag
-
-and what is authenticated besides is that head up to the nonce, then the environment, tenant, connection and field, each
-after its length in four bytes. Callers know none of it. A later version may seal under a data key of the connection's
-own, which the ring's keys wrap (issue 5): the version byte tells the two apart, and ``seal`` and ``open`` stay.
+another row or column, or into another installation's database, it is refused. What is authenticated besides is the head
+up to the nonce, then the environment, tenant, connection and field, each after its length in four bytes.
 
 Nonces are random, so a key should seal fewer than 2**32 values (NIST SP 800-38D, 8.3).
 """
@@ -21,10 +23,14 @@ from collections.abc import Callable, Mapping, Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.contract.secret import Secret
+
 Randomness = Callable[[int], bytes]
 """Gives that many unpredictable bytes."""
 
-_VERSION = 1
+BY_THE_RING = 1
+BY_A_DATA_KEY = 2
+_DATA_KEY = "connections.sealed_key"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -66,37 +72,102 @@ class KeyRing:
         """The id of the key that seals."""
         return self._primary
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all its keys, the primary first."""
+        return tuple(self._ciphers)
+
     def __repr__(self) -> str:
         return f"KeyRing({', '.join(self._ciphers)})"
 
     def seal(self, plaintext: bytes, *, tenant: str, connection: str, field: str) -> bytes:
         """Seal a value for that field of that connection of that tenant, in this ring's environment."""
-        key_id = self._primary.encode()
-        head = bytes((_VERSION, len(key_id))) + key_id
+        head = head_of(self._primary)
         nonce = self._randomness(_NONCE_BYTES)
-        bound = self._bound(head, tenant, connection, field)
+        bound = _bound(head, self._environment, tenant, connection, field)
         return head + nonce + self._ciphers[self._primary].encrypt(nonce, plaintext, bound)
 
     def open(self, sealed: bytes, *, tenant: str, connection: str, field: str) -> bytes:
         """The value that was sealed for exactly this place. Raises ``CannotOpen``."""
         what = f"{field} of connection {connection}"
-        if len(sealed) < 2 or sealed[0] != _VERSION:
+        key_id = key_id_of(sealed)
+        if key_id is None:
             raise CannotOpen(f"{what} is not sealed in a form this version knows.")
-        end = 2 + sealed[1]
-        head, nonce, ciphertext = sealed[:end], sealed[end : end + _NONCE_BYTES], sealed[end + _NONCE_BYTES :]
-        key_id = head[2:].decode("ascii", "replace")
-        if len(nonce) < _NONCE_BYTES:
-            raise CannotOpen(f"{what} is cut short.")
         if key_id not in self._ciphers:
             raise CannotOpen(f"{what} was sealed with key {key_id!r}, which is not in the ring.")
-        try:
-            return self._ciphers[key_id].decrypt(nonce, ciphertext, self._bound(head, tenant, connection, field))
-        except InvalidTag:
-            raise CannotOpen(f"{what} was sealed for another place or by another key, or was altered.") from None
+        head, rest = sealed[: 2 + sealed[1]], sealed[2 + sealed[1] :]
+        bound = _bound(head, self._environment, tenant, connection, field)
+        return _decrypted(self._ciphers[key_id], rest, bound, what)
 
-    def _bound(self, head: bytes, tenant: str, connection: str, field: str) -> bytes:
-        places = (part.encode() for part in (self._environment, tenant, connection, field))
-        return head + b"".join(len(place).to_bytes(4, "big") + place for place in places)
+    def wrap(self, key: Secret, *, tenant: str, connection: str) -> bytes:
+        """Seal the data key of a connection, which is 32 bytes in hexadecimal."""
+        return self.seal(bytes.fromhex(key.reveal()), tenant=tenant, connection=connection, field=_DATA_KEY)
+
+    def unwrap(self, sealed: bytes, *, tenant: str, connection: str) -> Secret:
+        """The data key of a connection. Raises ``CannotOpen``."""
+        return Secret(self.open(sealed, tenant=tenant, connection=connection, field=_DATA_KEY).hex())
+
+    def data_key(self, key: Secret, *, tenant: str, connection: str) -> "DataKey":
+        """What seals and opens with the data key of a connection."""
+        return DataKey(
+            key, environment=self._environment, tenant=tenant, connection=connection, randomness=self._randomness
+        )
+
+
+class DataKey:
+    """The key of one connection, under which all that belongs to it is sealed. ``key`` is 32 bytes in hexadecimal."""
+
+    def __init__(self, key: Secret, *, environment: str, tenant: str, connection: str, randomness: Randomness) -> None:
+        self._cipher = AESGCM(bytes.fromhex(key.reveal()))
+        self._environment = environment
+        self._tenant = tenant
+        self._connection = connection
+        self._randomness = randomness
+
+    def seal(self, plaintext: bytes, *, field: str) -> bytes:
+        """Seal a value for that field of its connection."""
+        nonce = self._randomness(_NONCE_BYTES)
+        return _HEAD_OF_A_DATA_KEY + nonce + self._cipher.encrypt(nonce, plaintext, self._bound(field))
+
+    def open(self, sealed: bytes, *, field: str) -> bytes:
+        """The value that was sealed for exactly this place. Raises ``CannotOpen``."""
+        what = f"{field} of connection {self._connection}"
+        if sealed[:1] != _HEAD_OF_A_DATA_KEY:
+            raise CannotOpen(f"{what} is not sealed in a form this version knows.")
+        return _decrypted(self._cipher, sealed[1:], self._bound(field), what)
+
+    def _bound(self, field: str) -> bytes:
+        return _bound(_HEAD_OF_A_DATA_KEY, self._environment, self._tenant, self._connection, field)
+
+
+def head_of(key_id: str) -> bytes:
+    """How everything begins that a ring's key of that id sealed."""
+    return bytes((BY_THE_RING, len(key_id))) + key_id.encode()
+
+
+def key_id_of(sealed: bytes) -> str | None:
+    """The id of the ring's key that sealed a value; None where none did."""
+    if len(sealed) < 2 or sealed[0] != BY_THE_RING:
+        return None
+    return sealed[2 : 2 + sealed[1]].decode("ascii", "replace")
+
+
+_HEAD_OF_A_DATA_KEY = bytes((BY_A_DATA_KEY,))
+
+
+def _bound(head: bytes, *places: str) -> bytes:
+    encoded = (part.encode() for part in places)
+    return head + b"".join(len(place).to_bytes(4, "big") + place for place in encoded)
+
+
+def _decrypted(cipher: AESGCM, nonce_and_ciphertext: bytes, bound: bytes, what: str) -> bytes:
+    nonce, ciphertext = nonce_and_ciphertext[:_NONCE_BYTES], nonce_and_ciphertext[_NONCE_BYTES:]
+    if len(nonce) < _NONCE_BYTES:
+        raise CannotOpen(f"{what} is cut short.")
+    try:
+        return cipher.decrypt(nonce, ciphertext, bound)
+    except InvalidTag:
+        raise CannotOpen(f"{what} was sealed for another place or by another key, or was altered.") from None
 
 
 def generate_key(randomness: Randomness = secrets.token_bytes) -> str:

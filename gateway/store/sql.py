@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,12 +16,16 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem, not_found
 from gateway.contract.models.connections import ConnectionStatus
 from gateway.contract.secret import Secret
-from gateway.engine.storage import LinkRow, StoredConnection, StoredKey, StoredToken
+from gateway.engine.storage import LinkRow, LinkState, StoredConnection, StoredToken
 from gateway.store import tables
 from gateway.store.attempts import SqlAttempts
+from gateway.store.audit import SqlAudit
 from gateway.store.authorizations import SqlAuthorizations
 from gateway.store.database import Database
-from gateway.store.seal import CannotOpen, KeyRing
+from gateway.store.keys import SqlKeys
+from gateway.store.rotation import Rotation
+from gateway.store.seal import KeyRing
+from gateway.store.vault import Vault
 
 _TOKENS_KEPT = 4
 
@@ -31,13 +35,15 @@ class SqlStorage:
 
     def __init__(self, database_url: str, ring: KeyRing) -> None:
         self._database = Database(database_url)
-        vault = _Vault(ring)
+        vault = Vault(ring)
         self._connections = SqlConnections(self._database, vault)
         self._tokens = SqlTokens(self._database, vault)
-        self._keys = SqlKeys(self._database)
+        self._keys = SqlKeys(self._database, ring)
+        self._audit = SqlAudit(self._database, ring)
         self._links = SqlLinks(self._database)
-        self._authorizations = SqlAuthorizations(self._database, ring)
-        self._attempts = SqlAttempts(self._database, ring)
+        self._authorizations = SqlAuthorizations(self._database, vault)
+        self._attempts = SqlAttempts(self._database, vault)
+        self._rotation = Rotation(self._database, vault)
 
     @property
     def connections(self) -> "SqlConnections":
@@ -50,9 +56,19 @@ class SqlStorage:
         return self._tokens
 
     @property
-    def keys(self) -> "SqlKeys":
+    def keys(self) -> SqlKeys:
         """API keys."""
         return self._keys
+
+    @property
+    def audit(self) -> SqlAudit:
+        """What was done to connections and keys."""
+        return self._audit
+
+    @property
+    def rotation(self) -> Rotation:
+        """Brings what is sealed under the ring's primary key."""
+        return self._rotation
 
     @property
     def links(self) -> "SqlLinks":
@@ -80,37 +96,22 @@ class SqlStorage:
         await self._database.close()
 
 
-class _Vault:
-    """Secrets of a connection, sealed for its row and column and opened from it."""
-
-    def __init__(self, ring: KeyRing) -> None:
-        self._ring = ring
-
-    def seal(self, connection: StoredConnection, field: str, secret: Secret) -> bytes:
-        plaintext = secret.reveal().encode()
-        return self._ring.seal(plaintext, tenant=connection.tenant, connection=connection.id, field=field)
-
-    def open(self, connection: StoredConnection, field: str, sealed: bytes) -> Secret:
-        try:
-            plaintext = self._ring.open(sealed, tenant=connection.tenant, connection=connection.id, field=field)
-        except CannotOpen as error:
-            detail = f"What is stored of connection {connection.id} cannot be opened with Polder's encryption keys."
-            raise Problem("storage_unavailable", detail) from error
-        return Secret(plaintext.decode())
-
-
 class SqlConnections:
     """Connections with their sealed credentials."""
 
-    def __init__(self, database: Database, vault: _Vault) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
 
     async def add(self, connection: StoredConnection, credentials: Mapping[str, Secret] | None) -> None:
-        """Keep a new one. Raises ``conflict`` where the tenant has another with its ``external_ref``."""
+        """Keep a new one, with its data key.
+
+        Raises ``conflict`` where the tenant has another with its ``external_ref``.
+        """
+        born = {"tenant": connection.tenant, "token_seq": 0, "sealed_key": self._vault.wrapped(connection)}
         try:
             async with self._database.writing() as transaction:
-                row = {"id": connection.id, "tenant": connection.tenant, "token_seq": 0, **_mutable(connection)}
+                row = {"id": connection.id, **born, **_mutable(connection)}
                 await transaction.execute(insert(tables.connections).values(row))
                 await self._seal(transaction, connection, credentials or {})
         except IntegrityError as error:
@@ -121,7 +122,7 @@ class SqlConnections:
         async with self._database.reading() as transaction:
             found = await transaction.execute(select(tables.connections).where(tables.connections.c.id == id))
             row = found.one_or_none()
-        return None if row is None else _connection(row)
+        return None if row is None else self._vault.connection(row)
 
     async def page(
         self, tenant: str, *, offset: int, size: int, filters: Mapping[str, str], among: frozenset[str] | None
@@ -139,7 +140,7 @@ class SqlConnections:
         async with self._database.reading() as transaction:
             rows = (await transaction.execute(query.offset(offset).limit(size))).all()
             total = await transaction.scalar(select(func.count()).select_from(tables.connections).where(*wanted))
-        return [_connection(row) for row in rows], total or 0
+        return [self._vault.connection(row) for row in rows], total or 0
 
     async def census(self) -> Mapping[tuple[str, str], int]:
         """How many there are in all, by provider and status."""
@@ -200,7 +201,10 @@ class SqlConnections:
         return {row.field: self._vault.open(connection, f"credentials.{row.field}", row.sealed) for row in rows}
 
     async def destroy(self, connection: StoredConnection) -> None:
-        """Remove it with its credentials, tokens and links, beyond recovery. Nothing happens where it is gone."""
+        """Remove it with its credentials, tokens and links, beyond recovery. Nothing happens where it is gone.
+
+        Its data key goes with it, so what was sealed for it opens in no copy either that has not the key too.
+        """
         async with self._database.writing() as transaction:
             # What belongs to it goes with it: every such table refers to it with ON DELETE CASCADE.
             await transaction.execute(delete(tables.connections).where(_is(connection)))
@@ -224,7 +228,7 @@ class SqlConnections:
 class SqlTokens:
     """The journal of the tokens of every connection: only ever added to, newest counts."""
 
-    def __init__(self, database: Database, vault: _Vault) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
 
@@ -286,50 +290,6 @@ class SqlTokens:
         return StoredToken(row.seq, token, row.received_at)
 
 
-class SqlKeys:
-    """API keys."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def add(self, key: StoredKey) -> None:
-        """Keep a new key. Raises ``conflict`` where there is one of its id."""
-        row = {name: getattr(key, name) for name in tables.api_keys.columns.keys()}  # noqa: SIM118 - not a dict
-        try:
-            async with self._database.writing() as transaction:
-                await transaction.execute(insert(tables.api_keys).values(row))
-        except IntegrityError as error:
-            raise Problem("conflict", f"There is an API key of id {key.id!r} already.") from error
-
-    async def find(self, id: str) -> StoredKey | None:
-        """The key of that id, revoked or not."""
-        async with self._database.reading() as transaction:
-            found = await transaction.execute(select(tables.api_keys).where(tables.api_keys.c.id == id))
-            row = found.one_or_none()
-        return None if row is None else StoredKey(**row._mapping)
-
-    async def all(self, tenant: str | None) -> Sequence[StoredKey]:
-        """The keys of a tenant, or of all, oldest first."""
-        columns = tables.api_keys.c
-        query = select(tables.api_keys).order_by(columns.created_at, columns.id)
-        if tenant is not None:
-            query = query.where(columns.tenant == tenant)
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
-        return [StoredKey(**row._mapping) for row in rows]
-
-    async def revoke(self, id: str, at: datetime) -> bool:
-        """Revoke it; False where there is none of that id. A key revoked before keeps the time it was."""
-        columns = tables.api_keys.c
-        # Said with its type: within coalesce() a time would be written as the database's own, not as an Instant.
-        revoked_at = func.coalesce(columns.revoked_at, literal(at, tables.Instant))
-        async with self._database.writing() as transaction:
-            done = await transaction.execute(
-                update(tables.api_keys).where(columns.id == id).values(revoked_at=revoked_at)
-            )
-        return done.rowcount > 0
-
-
 class SqlLinks:
     """What only Polder knows of records."""
 
@@ -348,11 +308,13 @@ class SqlLinks:
             rows = (await transaction.execute(query)).all()
         return [LinkRow(row.record_id, row.field, row.value, row.claim is not None) for row in rows]
 
-    async def put(self, connection_id: str, resource: str, rows: Sequence[LinkRow]) -> None:
+    async def put(
+        self, connection_id: str, resource: str, rows: Sequence[LinkRow], *, only_if: LinkState | None = None
+    ) -> None:
         """Keep these, replacing what the same fields of the same records held.
 
-        Raises ``conflict`` where a unique value belongs to another record of the resource, and ``not_found`` where the
-        connection is gone; then nothing is kept. Two records may swap their values in one call.
+        Raises ``conflict`` where a unique value belongs to another record of the resource or ``only_if`` is not so, and
+        ``not_found`` where the connection is gone; then nothing is kept. Two records may swap their values in one call.
         """
         latest = {(row.record_id, row.field): row for row in rows}
         if not latest:
@@ -360,6 +322,8 @@ class SqlLinks:
         async with self._database.writing() as transaction:
             if not await _locked(transaction, connection_id):
                 _gone()
+            if only_if is not None:
+                await _prove(transaction, connection_id, resource, only_if)
             await transaction.execute(delete(tables.links).where(*_in(connection_id, resource), _named(list(latest))))
             for row in latest.values():
                 await _insert_link(transaction, connection_id, resource, row)
@@ -392,13 +356,12 @@ class SqlLinks:
 
 
 def _mutable(connection: StoredConnection) -> dict[str, Any]:
-    """The columns of a connection that may change; its id and tenant are what its secrets are bound to."""
-    kept = [column.name for column in tables.connections.columns if column.name not in ("id", "tenant", "token_seq")]
-    return {name: getattr(connection, name) for name in kept}
+    """The columns of a connection that may change; its id and tenant are what its secrets are bound to.
 
-
-def _connection(row: Row[Any]) -> StoredConnection:
-    return StoredConnection(**{name: value for name, value in row._mapping.items() if name != "token_seq"})
+    Whoever saves a connection does not know whether a rotation has wrapped its data key anew meanwhile.
+    """
+    fixed = ("id", "tenant", "token_seq", "sealed_key")
+    return {name: getattr(connection, name) for name in tables.connections.columns.keys() if name not in fixed}  # noqa: SIM118 - no dict
 
 
 def _is(connection: StoredConnection) -> ColumnElement[bool]:
@@ -423,6 +386,13 @@ def _in(connection_id: str, resource: str) -> tuple[ColumnElement[bool], ColumnE
 
 def _named(fields: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     return tuple_(tables.links.c.record_id, tables.links.c.field).in_(fields)
+
+
+async def _prove(transaction: AsyncConnection, connection_id: str, resource: str, state: LinkState) -> None:
+    columns = tables.links.c
+    which = [*_in(connection_id, resource), columns.record_id == state.record_id, columns.field == state.field]
+    if await transaction.scalar(select(columns.value).where(*which)) != state.value:
+        raise Problem("conflict", f"The {state.field} of the record was changed by somebody else meanwhile.")
 
 
 async def _insert_link(transaction: AsyncConnection, connection_id: str, resource: str, row: LinkRow) -> None:

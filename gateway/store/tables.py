@@ -132,6 +132,8 @@ connections = Table(
     Column("updated_at", Instant, nullable=False),
     # The seq of the last token received. It outlives the tokens, so that a seq never comes back.
     Column("token_seq", BigInteger, nullable=False),
+    # What seals all that belongs to it; gone with this row.
+    Column("sealed_key", LargeBinary, nullable=False),
     Index("uq_connections_external_ref", "tenant", "external_ref", unique=True),
     Index("ix_connections_tenant", "tenant", "created_at", "id"),
 )
@@ -162,12 +164,15 @@ api_keys = Table(
     Column("id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
+    # Null once it is revoked: nobody who edits the table can bring such a key back.
+    Column("sealed_digest", LargeBinary),
     Column("scopes", Texts, nullable=False),
     Column("connections", Texts),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+    Column("networks", Texts),
+    Column("last_used_at", Instant),
     Index("ix_api_keys_tenant", "tenant", "created_at", "id"),
 )
 
@@ -215,6 +220,31 @@ attempts = Table(
     Index("ix_attempts_connection_id", "connection_id", "key"),
     Index("ix_attempts_created_at", "created_at"),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("tenant", Text),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text),
+    Column("outcome", Text, nullable=False),
+    Column("request_id", Text),
+    Column("ip", Text),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""Only ever added to; each row's hash covers the row and the hash before it."""
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary),
+)
+"""One row: the last seq and hash, and the key of the hashes, sealed; null as long as nothing was recorded."""
 
 probe = Table(
     "probe",

@@ -4,7 +4,7 @@ There is no stack of middlewares: each would cost more than all that happens her
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -18,10 +18,12 @@ from starlette.types import Receive, Scope, Send
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Outcome, Problem
 from gateway.contract.operations import OPERATIONS, Operation
-from gateway.engine.call import Answer, Call, Caller
+from gateway.engine.audit import OWNER, Origin, asked_by
+from gateway.engine.call import Address, Answer, Call, Caller, Network
 from gateway.engine.observe import AttemptResult
 from gateway.engine.waiting import Waiting, measured
 from gateway.web import pages, problems
+from gateway.web.addresses import address_of
 from gateway.web.bodies import Disconnected, headers_of, query_of, read_body, require_json
 from gateway.web.health import Health
 from gateway.web.logs import Level, Log, broken
@@ -120,6 +122,7 @@ class Application:
         page_table: Mapping[str, Page],
         public_url: str,
         limits: Limits,
+        proxies: Sequence[Network],
         lifespan: Lifespan,
     ) -> None:
         self._engine = engine
@@ -133,6 +136,7 @@ class Application:
         self._public_url = public_url
         self._docs = f"{public_url}/docs/problems"
         self._limits = limits
+        self._proxies = proxies
         self._lifespan = Router(lifespan=lifespan)
 
     def drain(self) -> None:
@@ -178,10 +182,22 @@ class Application:
             method = "GET" if seen.method == "HEAD" else seen.method
             if method not in route.methods:
                 raise _wrong_method(route)
+            address = address_of(scope, headers, self._proxies)
             if route.page is not None:
-                return await _show(route.page, scope, receive, ids_of(found))
+                with asked_by(Origin(OWNER, seen.request_id, _told(address))):
+                    return await _show(route.page, scope, receive, ids_of(found))
             operation = route.operations[method]
-            return await self._operate(seen, operation, raw_path, found, headers, scope["query_string"], receive)
+            seen.operation = operation
+            seen.named = "idempotency-key" in headers
+            seen.watch = measured(self._clock.monotonic)
+            caller = await self._callers.resolve(_key_of(headers))
+            seen.key_id = caller.key_id
+            if not caller.may_call_from(address):
+                raise Problem("forbidden", "The API key may not be used from this address.")
+            with asked_by(Origin(caller.key_id, seen.request_id, _told(address))):
+                return await self._operate(
+                    seen, operation, caller, raw_path, found, headers, scope["query_string"], receive
+                )
         except Disconnected:
             raise
         except (Problem, EdgeProblem) as problem:
@@ -194,17 +210,13 @@ class Application:
         self,
         seen: _Seen,
         operation: Operation,
+        caller: Caller,
         raw_path: bytes,
         found: Mapping[str, bytes],
         headers: dict[str, str],
         query_string: bytes,
         receive: Receive,
     ) -> _Reply:
-        seen.operation = operation
-        seen.named = "idempotency-key" in headers
-        seen.watch = measured(self._clock.monotonic)
-        caller = await self._callers.resolve(_key_of(headers))
-        seen.key_id = caller.key_id
         path = ids_of(found)
         query = query_of(query_string)
         body = b""
@@ -315,12 +327,14 @@ def create_app(
     log: Log,
     public_url: str,
     limits: Limits | None = None,
+    proxies: Sequence[Network] = (),
     lifespan: Lifespan = _nothing_to_start,
     further_pages: Mapping[str, Page] | None = None,
 ) -> Application:
     """Put the edge together. ``random`` makes request ids; ``public_url`` has no slash at its end.
 
     ``further_pages`` are pages by path template, beside the documentation and the probes; they ask for no key.
+    ``proxies`` are the networks whose ``X-Forwarded-For`` is believed.
     """
     return Application(
         engine,
@@ -333,8 +347,13 @@ def create_app(
         page_table={**pages.all_pages(health, public_url), **(further_pages or {})},
         public_url=public_url,
         limits=limits or Limits(),
+        proxies=proxies,
         lifespan=lifespan,
     )
+
+
+def _told(address: Address | None) -> str | None:
+    return None if address is None else str(address)
 
 
 async def _show(page: Page, scope: Scope, receive: Receive, path: Mapping[str, str]) -> _Reply:

@@ -4,12 +4,14 @@ A scrape is at most 3,000 series, whatever the callers do; ``tests/operations/``
 What an alert is about is there from the start, as 0: a counter's first step would otherwise be missed.
 """
 
+import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.contract.errors import Outcome
@@ -184,8 +186,12 @@ class Metrics:
     # --- the scrape
 
     def exposition(self) -> bytes:
-        """All of it, as Prometheus scrapes it."""
-        return generate_latest(self.registry)
+        """All of it, as Prometheus scrapes it: of all workers together where there are several."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
+        return generate_latest(together)
 
     def _gauge(self, name: str, help: str, *labels: str, workers: _Together = "livemax") -> Gauge:
         return Gauge(name, help, labels, registry=self.registry, multiprocess_mode=workers)

@@ -25,12 +25,13 @@ from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
 from gateway.engine import connections, perform, upstream
 from gateway.engine.asked import Asked, parameters, read_query
-from gateway.engine.cache import AnswerCache, Flights
+from gateway.engine.cache import Flights
 from gateway.engine.call import Caller
 from gateway.engine.cursors import Cursors
+from gateway.engine.generations import Slots
 from gateway.engine.raw import raw_request
 from gateway.engine.storage import StoredConnection
-from gateway.store.seal import KeyRing
+from gateway.store.seal import DataKey
 from gateway.web import routes
 from tests.conformance import (
     test_caching,
@@ -302,7 +303,7 @@ def not_found_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @caught_by(test_caching.test_a_write_is_seen_by_the_very_next_read)
 def cache_outlives_a_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write leaves what was cached."""
-    monkeypatch.setattr(AnswerCache, "end_generation", lambda self, connection_id, slow=False: None)
+    monkeypatch.setattr(Slots, "end_here", lambda self, connection_id, matters: {})
     return ADAPTER
 
 
@@ -409,8 +410,8 @@ def raw_unconfined(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @caught_by(test_secrets.test_a_secret_is_told_to_nobody)
 def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Credentials are stored as they are."""
-    monkeypatch.setattr(KeyRing, "seal", lambda self, plaintext, **where: plaintext)
-    monkeypatch.setattr(KeyRing, "open", lambda self, sealed, **where: sealed)
+    monkeypatch.setattr(DataKey, "seal", lambda self, plaintext, **where: b"\x02" + plaintext)
+    monkeypatch.setattr(DataKey, "open", lambda self, sealed, **where: sealed[1:])
     return ADAPTER
 
 

@@ -16,11 +16,12 @@ from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
-from gateway.engine.cache import AnswerCache, KnownFacts
+from gateway.engine.cache import KnownFacts
+from gateway.engine.generations import in_memory
 from gateway.engine.http import Wire
 from gateway.engine.observe import Unobserved
 from gateway.engine.providers import Provider
-from gateway.engine.storage import LinkRow, StoredConnection, StoredToken
+from gateway.engine.storage import LinkRow, LinkState, StoredConnection, StoredToken
 from gateway.engine.upstream import Outbound, TokenSource, Way
 from tests.house import START, ManualClock
 
@@ -163,7 +164,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         wire = Wire(self.clock, lambda origin: self.books)
-        facts = KnownFacts(self.clock, AnswerCache(self.clock))
+        facts = KnownFacts(self.clock, in_memory(random.Random(7)))
         self.way = Way(wire, self.clock, Unobserved(), facts, random.Random(7))
         self.provider = provider(self.pace)
 
@@ -221,9 +222,15 @@ class MemoryLinks:
         self._refuse_if_down()
         return found
 
-    async def put(self, connection_id: str, resource: str, rows: Sequence[LinkRow]) -> None:
+    async def put(
+        self, connection_id: str, resource: str, rows: Sequence[LinkRow], *, only_if: LinkState | None = None
+    ) -> None:
         await asyncio.sleep(0)
         self._refuse_if_down()
+        if only_if is not None:
+            known = {(one.record_id, one.field): one.value for one in self.rows.get((connection_id, resource), [])}
+            if known.get((only_if.record_id, only_if.field)) != only_if.value:
+                raise Problem("conflict", "Changed.")
         named = {(row.record_id, row.field) for row in rows}
         kept = [one for one in self.rows.get((connection_id, resource), []) if (one.record_id, one.field) not in named]
         taken = {(one.field, one.value) for one in kept if one.unique}

@@ -1,11 +1,13 @@
 """Answers by generation, bounded in bytes; equal work once; slow-changing facts."""
 
 import asyncio
+import random
 
 import pytest
 
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.freshness import Directives, answer_headers, read_directives
+from gateway.engine.generations import Slots, in_memory
 from tests.house import ManualClock
 
 
@@ -21,17 +23,6 @@ def clock() -> ManualClock:
 @pytest.fixture
 def cache(clock: ManualClock) -> AnswerCache:
     return AnswerCache(clock)
-
-
-def test_a_write_ends_the_generation_of_its_connection_only(cache: AnswerCache) -> None:
-    before = cache.generation("a", slow=False), cache.generation("a", slow=True), cache.generation("b", slow=False)
-    cache.end_generation("a")
-    after = cache.generation("a", slow=False), cache.generation("a", slow=True), cache.generation("b", slow=False)
-    assert after[0] != before[0]
-    assert after[1:] == before[1:]
-    cache.end_generation("a", slow=True)
-    assert cache.generation("a", slow=True) != before[1]
-    assert cache.generation("a", slow=False) not in (before[0], after[0])
 
 
 def test_an_entry_is_given_while_it_may_serve(cache: AnswerCache, clock: ManualClock) -> None:
@@ -64,6 +55,11 @@ def test_many_small_entries_are_bounded_too(clock: ManualClock) -> None:
     for number in range(1_000):
         cache.put((str(number),), kept(b""))
     assert sum(cache.get((str(number),)) is not None for number in range(1_000)) == 20
+
+
+@pytest.fixture
+def generations() -> Slots:
+    return in_memory(random.Random(7))
 
 
 # Flights
@@ -135,9 +131,9 @@ async def test_settling_waits_for_all_and_hears_failures_nobody_else_does() -> N
 
 
 async def test_a_fact_loaded_before_the_connection_changed_is_not_believed_after(
-    clock: ManualClock, cache: AnswerCache
+    clock: ManualClock, generations: Slots
 ) -> None:
-    facts = KnownFacts(clock, cache)
+    facts = KnownFacts(clock, generations)
     go = asyncio.Event()
 
     async def slowly() -> str:
@@ -149,14 +145,14 @@ async def test_a_fact_loaded_before_the_connection_changed_is_not_believed_after
 
     loading = asyncio.ensure_future(facts.get("a", "vat", slowly, fresh=False))
     await asyncio.sleep(0)
-    cache.end_generation("a", slow=True)
+    await generations.end("a", "facts")
     go.set()
     assert await loading == "old"
     assert await facts.get("a", "vat", quickly, fresh=False) == "new"
 
 
-async def test_a_write_of_records_leaves_settled_facts_alone(clock: ManualClock, cache: AnswerCache) -> None:
-    facts = KnownFacts(clock, cache)
+async def test_a_write_of_records_leaves_settled_facts_alone(clock: ManualClock, generations: Slots) -> None:
+    facts = KnownFacts(clock, generations)
     loads: list[int] = []
 
     async def load() -> int:
@@ -164,12 +160,12 @@ async def test_a_write_of_records_leaves_settled_facts_alone(clock: ManualClock,
         return len(loads)
 
     await facts.get("a", "vat", load, fresh=False)
-    cache.end_generation("a")
+    await generations.end("a", "answers", "links")
     assert await facts.get("a", "vat", load, fresh=False) == 1
 
 
-async def test_a_fact_that_could_not_be_loaded_is_asked_for_again(clock: ManualClock, cache: AnswerCache) -> None:
-    facts = KnownFacts(clock, cache)
+async def test_a_fact_that_could_not_be_loaded_is_asked_for_again(clock: ManualClock, generations: Slots) -> None:
+    facts = KnownFacts(clock, generations)
 
     async def failing() -> str:
         raise ValueError("no")

@@ -75,3 +75,11 @@ def test_a_cursor_cut_short_is_refused() -> None:
     for length in range(len(cursor)):
         refused(cursor[:length], ["a"])
     refused(cursor + "A", ["a"])
+
+
+def test_a_cursor_survives_that_its_key_is_replaced() -> None:
+    before = Cursors(b"k" * 32).write(7, ["a"])
+    assert Cursors(b"n" * 32, b"k" * 32).read(before, ["a"]) == 7
+    after = Cursors(b"n" * 32, b"k" * 32).write(7, ["a"])
+    assert Cursors(b"k" * 32, b"n" * 32).read(after, ["a"]) == 7
+    refused(after, ["a"], Cursors(b"k" * 32))

@@ -1,7 +1,8 @@
 """What only Polder knows of records: who holds a value, claims on it, ids that change, and nothing lost in a race."""
 
 import asyncio
-from collections.abc import Awaitable
+import random
+from collections.abc import Awaitable, Collection
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,12 @@ import pytest
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.contract.models import Invoice, InvoiceContact, InvoiceDraft, Line, Totals
-from gateway.engine.links import SYSTEM_ID, Book, LinkBooks, kept_values, translate
-from gateway.engine.storage import LinkRow
+from gateway.engine.generations import in_memory
+from gateway.engine.links import HELD, SYSTEM_ID, Book, LinkBooks, kept_values, translate
+from gateway.engine.storage import LinkRow, Owner
 from tests.engine.shelf import Aisle
 from tests.engine.staging import MemoryLinks
+from tests.house import ManualClock
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 PLACE = ("con_1", "products")
@@ -54,9 +57,14 @@ def links() -> MemoryLinks:
     return MemoryLinks()
 
 
+def opened(links: MemoryLinks, owner: str = "me", gone: Collection[str] = ()) -> LinkBooks:
+    """The books of one process."""
+    return LinkBooks(links, in_memory(random.Random(7)), ManualClock(), Owner(owner, gone.__contains__))
+
+
 @pytest.fixture
 def books(links: MemoryLinks) -> LinkBooks:
-    return LinkBooks(links)
+    return opened(links)
 
 
 async def test_a_granted_claim_is_the_records_own(books: LinkBooks, links: MemoryLinks) -> None:
@@ -92,11 +100,11 @@ async def test_a_released_claim_leaves_nothing(books: LinkBooks, links: MemoryLi
 
 
 async def test_a_claim_of_unknown_fate_keeps_its_creation_key(books: LinkBooks, links: MemoryLinks) -> None:
-    (await books.claim(*PLACE, {"external_ref": "a"}, ONE)).leave()
-    for reopened in (books, LinkBooks(links)):
+    await (await books.claim(*PLACE, {"external_ref": "a"}, ONE)).leave()
+    for reopened in (books, opened(links), opened(links, "another")):
         claim = await reopened.claim(*PLACE, {"external_ref": "a"}, TWO)
         assert claim.creation_key == ONE
-        claim.leave()
+        await claim.leave()
 
 
 async def test_many_who_claim_one_value_at_once_are_one(books: LinkBooks) -> None:
@@ -125,6 +133,54 @@ async def test_a_claim_that_could_not_be_settled_can_be_made_again(
     links.fails = False
     again = await books.claim(*PLACE, {"external_ref": "a"}, TWO)
     assert again.creation_key == ONE
+
+
+async def test_of_two_processes_that_claim_a_value_one_gets_it(links: MemoryLinks) -> None:
+    processes = [opened(links, "one"), opened(links, "two")]
+    for books in processes:
+        await books.of(*PLACE)
+    claims = [books.claim(*PLACE, {"external_ref": "a"}, UUID(int=number)) for number, books in enumerate(processes)]
+    found = await asyncio.gather(*claims, return_exceptions=True)
+    assert sorted(getattr(one, "code", "held") for one in found) == ["conflict", "held"]
+
+
+async def test_what_a_dead_process_claimed_is_taken_over_with_its_key(links: MemoryLinks) -> None:
+    await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)
+    alive = opened(links, "two")
+    assert (await problem_of(alive.claim(*PLACE, {"external_ref": "a"}, TWO))).code == "conflict"
+    told = opened(links, "two", gone=["one"])
+    assert (await told.claim(*PLACE, {"external_ref": "a"}, TWO)).creation_key == ONE
+
+
+async def test_a_claim_is_not_held_for_ever(links: MemoryLinks) -> None:
+    await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)
+    later = opened(links, "two")
+    assert isinstance(later.clock, ManualClock)
+    later.clock.advance(HELD.total_seconds())
+    assert (await later.claim(*PLACE, {"external_ref": "a"}, TWO)).creation_key == ONE
+
+
+async def test_a_claim_sees_what_another_process_kept(links: MemoryLinks) -> None:
+    late = opened(links, "two")
+    await late.of(*PLACE)
+    await (await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)).grant("7")
+    problem = await problem_of(late.claim(*PLACE, {"external_ref": "a"}, TWO))
+    assert (problem.code, problem.outcome) == ("conflict", "not_sent")
+    assert (await late.of(*PLACE)).holders("external_ref", "a") == ["7"]
+
+
+async def test_a_book_is_read_again_when_its_generation_is_ended_elsewhere(links: MemoryLinks) -> None:
+    shared = in_memory(random.Random(7))
+    one, two = (LinkBooks(links, shared, ManualClock(), Owner(name, [].__contains__)) for name in ("one", "two"))
+    assert (await two.of(*PLACE)).kept("7") == {}
+    changes = one.changes("con_1")
+    await one.put(*PLACE, "7", {"external_ref": "a"})
+    assert one.changes("con_1") != changes
+    ended = await shared.end("con_1", "links")
+    one.carry("con_1", ended["links"])
+    assert (await two.of(*PLACE)).kept("7") == {"external_ref": "a"}
+    links.fails = True
+    assert (await one.of(*PLACE)).kept("7") == {"external_ref": "a"}, "who made the change need not read it"
 
 
 async def test_nothing_to_hold_needs_nothing_kept(books: LinkBooks, links: MemoryLinks) -> None:

@@ -1,5 +1,6 @@
 """Things to store, and a look at a SQLite file from outside."""
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -25,6 +26,7 @@ def connection(id: str = "con_1", **changes: object) -> StoredConnection:
         "status": "active",
         "created_at": NOON,
         "updated_at": NOON,
+        "data_key": Secret(hashlib.sha256(id.encode()).hexdigest()),
     }
     return StoredConnection(id=id, **{**facts, **changes})
 

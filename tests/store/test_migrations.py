@@ -4,16 +4,21 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
 from gateway.contract.errors import Problem
-from gateway.store import migrate, pending
+from gateway.contract.secret import Secret
+from gateway.store import KeyRing, migrate, pending
 from gateway.store.database import migrating, parsed
+from gateway.store.migrations import _config
+from gateway.store.sql import SqlStorage
 from gateway.store.tables import metadata
 from tests.store.making import look, path_of
 
@@ -70,19 +75,69 @@ def test_a_migration_may_not_leave_rows_that_belong_to_nothing(sqlite_url: str) 
     assert look(sqlite_url, "SELECT * FROM credentials") == []
 
 
-MIGRATE = "import sys; from gateway.store import migrate; migrate(sys.argv[1])"
+OF_AN_OLDER_POLDER = (
+    "INSERT INTO connections (id, tenant, provider, name, status, settings, token_scopes, allowed_scopes, created_at,"
+    " updated_at, token_seq) VALUES ('con_1', 'acme', 'ledgerly', 'Books', 'active', '{}', '[]', '[]', 1, 1, 0)",
+    "INSERT INTO links VALUES ('con_1', 'contacts', '1', 'external_ref', 'x', 'x')",
+    "INSERT INTO api_keys (id, tenant, name, digest, scopes, connections, created_at)"
+    """ VALUES ('key_1', 'acme', 'shop', :digest, '["*"]', '["con_1"]', 1)""",
+    "INSERT INTO api_keys (id, tenant, name, digest, scopes, created_at, revoked_at)"
+    " VALUES ('key_2', 'acme', 'gone', :digest, '[]', 1, 2)",
+    "INSERT INTO credentials VALUES ('con_1', 'token', :sealed)",
+)
 
 
-def test_processes_that_migrate_at_once_do_it_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    urls = [f"sqlite:///{tmp_path}/new/polder.db"]
+def leave_as_an_older_polder(url: str, ring: KeyRing) -> None:
+    place = {"tenant": "acme", "connection": "con_1", "field": "credentials.token"}
+    values = {"digest": b"digest", "sealed": ring.seal(b"canary", **place)}
+    with migrating(url) as connection:
+        config = _config()
+        config.attributes.update(connection=connection, ring=None)
+        command.upgrade(config, "0001")
+        for statement in OF_AN_OLDER_POLDER:
+            used = {name: value for name, value in values.items() if f":{name}" in statement}
+            connection.execute(text(statement), used)
+
+
+@pytest.mark.anyio
+async def test_what_an_older_polder_kept_is_there_and_gets_data_keys(
+    request: pytest.FixtureRequest, tmp_path: Path, ring: KeyRing, opened: Callable[..., SqlStorage]
+) -> None:
+    urls = [f"sqlite:///{tmp_path}/older.db"]
     if "POLDER_TEST_POSTGRES_URL" in os.environ:
         urls.append(request.getfixturevalue("postgres_url"))
     for url in urls:
-        command = [sys.executable, "-W", "error", "-c", MIGRATE, url]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        started = [subprocess.Popen(command, env=environment) for _ in range(4)]
-        assert [process.wait() for process in started] == [0, 0, 0, 0]
-        assert not pending(url)
+        leave_as_an_older_polder(url, ring)
+        with pytest.raises(Problem, match="needs the encryption keys"):
+            migrate(url)
+        assert pending(url)
+        migrate(url, ring)
+        storage = opened(url)
+        connection = await storage.connections.find("con_1")
+        assert connection is not None
+        assert connection.data_key is not None
+        assert await storage.connections.credentials(connection) == {"token": Secret("canary")}
+        assert [row.value for row in await storage.links.of("con_1", "contacts")] == ["x"]
+        kept, revoked = await storage.keys.all(None)
+        assert (kept.digest, kept.scopes, kept.connections) == (b"digest", ("*",), ("con_1",))
+        assert (revoked.id, revoked.digest) == ("key_2", b"")
+        assert (await storage.rotation.run()).sealed == 1
+        assert await storage.connections.credentials(connection) == {"token": Secret("canary")}
+
+
+MIGRATE = "import sys; from gateway.store import migrate; migrate(sys.argv[1])"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_processes_that_migrate_at_once_do_it_once(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new/polder.db"
+    if kind == "postgres":
+        url = request.getfixturevalue("empty_postgres_url")
+    command = [sys.executable, "-W", "error", "-c", MIGRATE, url]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = [subprocess.Popen(command, env=environment) for _ in range(4)]
+    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    assert not pending(url)
 
 
 def test_the_package_is_imported_without_the_database_toolkit() -> None:

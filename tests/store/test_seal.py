@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.store.seal import CannotOpen, KeyRing, generate_key
+from gateway.contract.secret import Secret
+from gateway.store.seal import CannotOpen, DataKey, KeyRing, generate_key
 
 ONE = "one:" + base64.b64encode(b"1" * 32).decode()
 TWO = "two:" + base64.b64encode(b"2" * 32).decode()
@@ -99,6 +100,44 @@ def test_what_cannot_be_opened_is_not_told() -> None:
 
 def test_a_ring_shows_the_ids_of_its_keys_only() -> None:
     assert repr(ring(f"{TWO},{ONE}")) == "KeyRing(two, one)"
+
+
+def own_key(text: str = ONE, *, tenant: str = "acme", connection: str = "con_1", key: str = "07" * 32) -> DataKey:
+    return ring(text).data_key(Secret(key), tenant=tenant, connection=connection)
+
+
+def test_a_data_key_comes_back_out_of_its_wrapping() -> None:
+    wrapped = ring(ONE).wrap(Secret("07" * 32), tenant="acme", connection="con_1")
+    assert bytes([7]) * 32 not in wrapped
+    assert ring(f"{TWO},{ONE}").unwrap(wrapped, tenant="acme", connection="con_1") == Secret("07" * 32)
+    for elsewhere in ({"tenant": "other", "connection": "con_1"}, {"tenant": "acme", "connection": "con_2"}):
+        with pytest.raises(CannotOpen):
+            ring(ONE).unwrap(wrapped, **elsewhere)
+
+
+def test_what_a_data_key_sealed_opens_whatever_wraps_that_key() -> None:
+    sealed = own_key(ONE).seal(b"canary", field="f")
+    assert sealed[0] == 2
+    assert own_key(TWO).open(sealed, field="f") == b"canary"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [own_key(key="08" * 32), own_key(tenant="other"), own_key(connection="con_2")],
+    ids=["key", "tenant", "connection"],
+)
+def test_another_data_key_or_place_does_not_open_it(other: DataKey) -> None:
+    with pytest.raises(CannotOpen):
+        other.open(own_key().seal(b"canary", field="f"), field="f")
+    with pytest.raises(CannotOpen):
+        own_key().open(own_key().seal(b"canary", field="f"), field="g")
+
+
+def test_one_form_is_never_taken_for_the_other() -> None:
+    with pytest.raises(CannotOpen):
+        own_key().open(ring().seal(b"canary", **PLACE), field=PLACE["field"])
+    with pytest.raises(CannotOpen):
+        ring().open(own_key().seal(b"canary", field=PLACE["field"]), **PLACE)
 
 
 def test_a_generated_key_makes_a_ring_and_is_never_the_same() -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from gateway.contract.errors import Problem
+from gateway.contract.secret import Secret
 from gateway.engine.storage import LinkRow
 from gateway.store.seal import CannotOpen, KeyRing, generate_key
 from gateway.store.sql import SqlStorage
+from tests.store.filling import CONNECTIONS, cells_of, fill
 from tests.store.making import NOON, bytes_on_disk, connection, later, look, path_of, refused, secrets, token
 
 pytestmark = pytest.mark.anyio
@@ -143,20 +145,55 @@ async def test_another_ring_opens_nothing_and_says_which_key_is_missing(
     filled: SqlStorage, opened: Callable[..., SqlStorage], sqlite_url: str, keys: str
 ) -> None:
     stranger = opened(sqlite_url, KeyRing.parse(generate_key(), environment="test"))
-    with refused("storage_unavailable") as caught:
-        await stranger.connections.credentials(connection())
-    assert keys.partition(":")[0] in str(caught.value.__cause__)
+    found = await stranger.connections.find("con_1")
+    assert found is not None
+    assert found.data_key is None
+    with refused("storage_unavailable"):
+        await stranger.connections.credentials(found)
+    with refused("storage_unavailable"):
+        await stranger.connections.replace_credentials(found, secrets(one="new"))
+    in_use = dict(await stranger.rotation.in_use())
+    assert in_use.pop(keys.partition(":")[0]) > 0
+    assert set(in_use.values()) == {0}
 
 
-async def test_after_rotation_the_old_is_read_and_the_new_key_writes(
-    filled: SqlStorage, opened: Callable[..., SqlStorage], sqlite_url: str, keys: str
+async def test_nothing_sealed_of_a_destroyed_connection_is_left_wherever_it_was(
+    opened: Callable[[str], SqlStorage], sqlite_url: str, ring: KeyRing
 ) -> None:
-    new = generate_key()
-    rotated = opened(sqlite_url, KeyRing.parse(f"{new},{keys}", environment="test"))
-    assert await rotated.connections.credentials(connection()) == secrets(one=CANARY, two="another")
-    await rotated.connections.replace_credentials(connection(), secrets(one="fresh"))
-    new_only = opened(sqlite_url, KeyRing.parse(new, environment="test"))
-    assert await new_only.connections.credentials(connection()) == secrets(one="fresh")
+    storage = opened(sqlite_url)
+    await fill(storage)
+    doomed = CONNECTIONS[0]
+    cells = {cell.sealed for cell in await cells_of(storage, ring)}
+    of_it = cells - {cell.sealed for cell in await cells_of(storage, ring) if doomed.id not in cell.place}
+    assert len(of_it) == 9, "its data key, two credentials, two pairs of tokens, an answer and a verifier"
+    assert all(cell in bytes_on_disk(sqlite_url) for cell in cells)
+    await storage.connections.destroy(doomed)
+    found = bytes_on_disk(sqlite_url)
+    assert not any(cell in found for cell in of_it)
+    assert all(cell in found for cell in cells - of_it)
+    assert doomed.id.encode() not in found
+
+
+async def test_an_old_copy_does_not_open_once_the_data_key_is_destroyed(filled: SqlStorage, sqlite_url: str) -> None:
+    whole = "SELECT connection_id, field, sealed FROM credentials WHERE connection_id = 'con_1'"
+    (sealed_key,) = look(sqlite_url, "SELECT sealed_key FROM connections WHERE id = 'con_1'")[0]
+    copies = look(sqlite_url, whole)
+    await filled.connections.destroy(connection())
+    assert sealed_key not in bytes_on_disk(sqlite_url)
+    # The same id, tenant, ring and rows, and still not the key.
+    again = connection(data_key=Secret("00" * 32))
+    await filled.connections.add(again, None)
+    for copy in copies:
+        look(sqlite_url, "INSERT INTO credentials VALUES (?, ?, ?)", copy)
+    assert look(sqlite_url, whole) == copies
+    with refused("storage_unavailable"):
+        await filled.connections.credentials(again)
+    look(sqlite_url, "UPDATE connections SET sealed_key = ? WHERE id = 'con_1'", [sealed_key])
+    whoever_kept_the_key = await filled.connections.find("con_1")
+    assert whoever_kept_the_key is not None
+    assert await filled.connections.credentials(whoever_kept_the_key) == secrets(one=CANARY, two="another"), (
+        "with its key the copy must open, or this proves nothing"
+    )
 
 
 async def test_an_error_of_the_database_quotes_no_value(filled: SqlStorage, sqlite_url: str) -> None:

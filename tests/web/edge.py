@@ -1,7 +1,7 @@
 """The HTTP edge on its own: an engine that only remembers what it was asked, and keys kept in memory."""
 
 import io
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 
 from gateway.contract.errors import Problem
-from gateway.engine.call import Answer, Call
+from gateway.engine.call import Answer, Call, Network
 from gateway.engine.keys import Callers, mint
 from gateway.engine.storage import Storage, StoredKey
 from gateway.web.app import Application, Limits, create_app
@@ -31,6 +31,7 @@ class KeysInMemory:
     def __init__(self) -> None:
         self.kept: dict[str, StoredKey] = {}
         self.looked_up = 0
+        self.writes_of_uses: list[dict[str, datetime]] = []
         self.broken = False
 
     async def add(self, key: StoredKey) -> None:
@@ -50,6 +51,11 @@ class KeysInMemory:
             return False
         self.kept[id] = replace(self.kept[id], revoked_at=at)
         return True
+
+    async def used(self, at: Mapping[str, datetime]) -> None:
+        if self.broken:
+            raise Problem("storage_unavailable", "The storage is away.")
+        self.writes_of_uses.append(dict(at))
 
 
 class CheckedStorage:
@@ -114,7 +120,7 @@ def client_of(app: Application, headers: dict[str, str]) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=PUBLIC_URL, headers=headers)
 
 
-async def build_edge(limits: Limits | None = None) -> Edge:
+async def build_edge(limits: Limits | None = None, proxies: Sequence[Network] = ()) -> Edge:
     clock, engine, keys, storage = ManualClock(), RememberingEngine(), KeysInMemory(), CheckedStorage()
     written, metrics = io.BytesIO(), Metrics("1.2.3", ["books"])
     health = Health(cast(Storage, storage), clock, metrics)
@@ -131,6 +137,7 @@ async def build_edge(limits: Limits | None = None) -> Edge:
         public_url=PUBLIC_URL,
         limits=limits,
         further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, Path(), lambda: None).page()},
+        proxies=proxies,
     )
     client = client_of(app, {"authorization": f"Bearer {key}"})
     return Edge(app, engine, keys, storage, metrics, clock, written, key, client, client_of(app, {}))

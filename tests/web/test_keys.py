@@ -1,5 +1,6 @@
 """API keys: their text, and whom they stand for."""
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.errors import Problem
-from gateway.engine.keys import ALPHABET, KNOWN_FOR, PATTERN, REFUSED_FOR, Callers, digest, mint, parse
+from gateway.engine.keys import ALPHABET, KNOWN_FOR, PATTERN, REFUSED_FOR, USES_KEPT_EVERY, Callers, digest, mint, parse
 from tests.house import START, ManualClock
 from tests.web.edge import KeysInMemory
 
@@ -164,3 +165,84 @@ async def test_what_is_remembered_is_bounded() -> None:
         await callers.resolve(text)
     await callers.resolve(texts[0])
     assert keys.looked_up == 51
+
+
+async def settled() -> None:
+    """Let what nobody waits for come to its end."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def used_keys(count: int = 1) -> tuple[KeysInMemory, ManualClock, Callers, list[str], list[str]]:
+    """Keys, their texts and their ids."""
+    keys, clock, random = KeysInMemory(), ManualClock(), Random(1)
+    minted = [mint(tenant="acme", name="n", scopes=["*"], now=START, random=random) for _ in range(count)]
+    for _, stored in minted:
+        await keys.add(stored)
+    return keys, clock, Callers(keys, clock), [text for text, _ in minted], [stored.id for _, stored in minted]
+
+
+async def test_the_use_of_a_key_is_written_once_a_minute_by_nobody_who_waits() -> None:
+    keys, clock, callers, (text,), (id,) = await used_keys()
+    await callers.resolve(text)
+    assert keys.writes_of_uses == []
+    await settled()
+    assert keys.writes_of_uses == [{id: START}]
+    for _ in range(59):
+        clock.advance(1)
+        await callers.resolve(text)
+    await settled()
+    assert len(keys.writes_of_uses) == 1
+    clock.advance(1)
+    await callers.resolve(text)
+    await settled()
+    assert keys.writes_of_uses[1:] == [{id: START + timedelta(seconds=60)}]
+
+
+async def test_the_uses_of_many_keys_are_written_together() -> None:
+    keys, clock, callers, texts, ids = await used_keys(50)
+    for text in texts:
+        await callers.resolve(text)
+        await settled()
+    assert [list(written) for written in keys.writes_of_uses] == [ids[:1]]
+    clock.advance(USES_KEPT_EVERY)
+    await callers.resolve(texts[0])
+    await settled()
+    assert [list(written) for written in keys.writes_of_uses] == [ids[:1], ids[1:]]
+
+
+async def test_what_was_noted_is_written_at_the_end() -> None:
+    keys, _, callers, texts, ids = await used_keys(3)
+    for text in texts:
+        await callers.resolve(text)
+    await callers.close()
+    assert {id for written in keys.writes_of_uses for id in written} == set(ids)
+    await callers.close()
+    assert all(keys.writes_of_uses)
+
+
+async def test_a_key_that_is_refused_is_not_used() -> None:
+    keys, clock, callers, (text,), (id,) = await used_keys()
+    await keys.revoke(id, clock.now())
+    with pytest.raises(Problem, match="unauthenticated"):
+        await callers.resolve(text)
+    await callers.close()
+    assert keys.writes_of_uses == []
+
+
+async def test_uses_that_cannot_be_kept_disturb_nobody() -> None:
+    keys, _, callers, (text,), _ = await used_keys()
+    await callers.resolve(text)
+    keys.broken = True
+    await callers.close()
+    assert (await callers.resolve(text)).tenant == "acme"
+
+
+async def test_two_keys_of_one_tenant_work_while_one_replaces_the_other() -> None:
+    keys, clock, callers, (old, new), (id, _) = await used_keys(2)
+    assert (await callers.resolve(old)).tenant == (await callers.resolve(new)).tenant == "acme"
+    await keys.revoke(id, clock.now())
+    clock.advance(KNOWN_FOR)
+    with pytest.raises(Problem, match="unauthenticated"):
+        await callers.resolve(old)
+    assert (await callers.resolve(new)).tenant == "acme"

@@ -14,18 +14,21 @@ from sqlalchemy import Connection
 
 from gateway.contract.errors import Problem
 from gateway.store.database import looking, migrating
+from gateway.store.seal import KeyRing
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, ring: KeyRing | None = None) -> None:
     """Bring the database to the newest tables, making it where there is none.
 
-    Raises ``storage_unavailable`` where it cannot be reached or was written by a newer Polder, and ``ValueError`` for
-    an address that is of no use.
+    ``ring`` seals what an older Polder left to be sealed; a database that holds nothing needs none. Raises
+    ``storage_unavailable`` where it cannot be reached or was written by a newer Polder, and ``ValueError`` for an
+    address that is of no use.
     """
     with migrating(database_url) as connection:
         config = _config()
         _refuse_newer(config, _revision(connection))
         config.attributes["connection"] = connection
+        config.attributes["ring"] = ring
         command.upgrade(config, "head")
 
 

@@ -4,25 +4,24 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
 
+from gateway.cli import audit, keys
+from gateway.cli.terminal import Json, fail, table, with_storage
 from gateway.contract.errors import Problem
-
-T = TypeVar("T")
 
 app = typer.Typer(
     help="One API over Dutch bookkeeping.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
 connections = typer.Typer(help="Connections to administrations.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
+app.command("rotate-keys")(keys.rotate)
 app.add_typer(connections, name="connections")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")]
 
@@ -36,12 +35,7 @@ def main() -> None:
     try:
         app()
     except (Misconfigured, Problem) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"polder: {message}", file=sys.stderr)
-    raise SystemExit(1)
+        fail(str(error))
 
 
 @app.command()
@@ -55,7 +49,15 @@ def serve(
 
     given: dict[str, Any] = {"host": host, "port": port}
     settings = read_settings(**{name: value for name, value in given.items() if value is not None})
-    run(_serve(settings))
+    if settings.workers == 1:
+        run(_serve(settings))
+        return
+    from gateway.supervise import supervise
+
+    try:
+        supervise(settings)
+    except OSError as error:
+        fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
 
 
 async def _serve(settings: Any) -> None:
@@ -81,7 +83,7 @@ def _listening(host: str, port: int, choice: str) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        _fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with {choice}.")
+        fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with {choice}.")
 
 
 @app.command()
@@ -105,7 +107,7 @@ def emulate(
 
     known = [name for name in discover() if emulator_of(name) is not None]
     if provider not in known:
-        _fail(f"there is no emulator of {provider}; there are: {', '.join(known)}")
+        fail(f"there is no emulator of {provider}; there are: {', '.join(known)}")
     run(_emulate(provider, host, port))
 
 
@@ -130,12 +132,14 @@ async def _emulate(provider: str, host: str, port: int) -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
+    from gateway.app import ring_of
     from gateway.settings import read_settings
     from gateway.store import migrate as bring_up_to_date
 
     settings = read_settings()
+    ring = ring_of(settings)
     settings.make_home()
-    bring_up_to_date(settings.database)
+    bring_up_to_date(settings.database, ring)
     print("The database is up to date.")
 
 
@@ -153,7 +157,7 @@ def openapi(
     elif check:
         stale = document.check(OPENAPI)
         if stale:
-            _fail(f"stale in {OPENAPI}/: {', '.join(stale)}. Run `./dev generate` and commit it.")
+            fail(f"stale in {OPENAPI}/: {', '.join(stale)}. Run `./dev generate` and commit it.")
         print(f"{OPENAPI}/ is what it should be.")
     else:
         print(document.document_text(), end="")
@@ -173,7 +177,7 @@ def backup(
     try:
         back_up(read_settings(), file, keys, SystemClock().now())
     except CannotCopy as error:
-        _fail(str(error))
+        fail(str(error))
     print(f"The database is in {file}." if keys is None else f"The database is in {file}, its keys are in {keys}.")
 
 
@@ -190,7 +194,7 @@ def restore(
     try:
         put_back(read_settings(), file, keys)
     except CannotCopy as error:
-        _fail(str(error))
+        fail(str(error))
     print(
         "The database is restored. Tokens that were refreshed after the backup are old now: a connection whose\n"
         "accounting system takes a refresh token only once has to be authorized again. See with `polder doctor`."
@@ -211,60 +215,6 @@ def doctor(as_json: Json = False) -> None:
         raise SystemExit(1)
 
 
-@keys.command("create")
-def create_key(
-    tenant: Annotated[str, typer.Option(help="Whose key it is.")],
-    name: Annotated[str, typer.Option(help="What it is for.")],
-    scope: Annotated[list[str] | None, typer.Option(help="A scope it carries; repeatable. '*' is all.")] = None,
-    connection: Annotated[list[str] | None, typer.Option(help="A connection it is bound to; repeatable.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Make an API key. It is shown this once."""
-    from gateway.app import new_key
-
-    if not scope:
-        _fail("a key needs at least one --scope, such as --scope contacts:read, or --scope '*' for all")
-
-    async def make(storage: Any, clock: Any) -> tuple[str, Any]:
-        return await new_key(storage, clock, tenant, name, scope, connection or None)
-
-    try:
-        text, key = _with_storage(make)
-    except ValueError as error:
-        _fail(str(error))
-    if as_json:
-        print(json.dumps({**_key_facts(key), "key": text}, indent=2))
-    else:
-        print(f"{text}\n\nKey {key.id} of {tenant}. It is shown this once: keep it where secrets are kept.")
-
-
-@keys.command("list")
-def list_keys(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None, as_json: Json = False
-) -> None:
-    """List API keys, without their secrets."""
-
-    async def read(storage: Any, clock: Any) -> Sequence[Any]:
-        del clock
-        found: Sequence[Any] = await storage.keys.all(tenant)
-        return found
-
-    _table([_key_facts(key) for key in _with_storage(read)], as_json)
-
-
-@keys.command("revoke")
-def revoke_key(id: Annotated[str, typer.Argument(help="The key's id, from `polder keys list`.")]) -> None:
-    """Revoke an API key: it stops working within seconds."""
-
-    async def revoke(storage: Any, clock: Any) -> bool:
-        done: bool = await storage.keys.revoke(id, clock.now())
-        return done
-
-    if not _with_storage(revoke):
-        _fail(f"there is no key {id}")
-    print(f"Key {id} is revoked.")
-
-
 @connections.command("list")
 def list_connections(tenant: Annotated[str, typer.Option(help="Whose.")], as_json: Json = False) -> None:
     """List a tenant's connections."""
@@ -278,7 +228,7 @@ def list_connections(tenant: Annotated[str, typer.Option(help="Whose.")], as_jso
             if not page or len(found) >= total:
                 return found
 
-    _table(_with_storage(read), as_json)
+    table(with_storage(read), as_json)
 
 
 @connections.command("show")
@@ -289,13 +239,13 @@ def show_connection(id: Annotated[str, typer.Argument(help="`con_…`")], as_jso
         del clock
         return await storage.connections.find(id)
 
-    found = _with_storage(read)
+    found = with_storage(read)
     if found is None:
-        _fail(f"there is no connection {id}")
+        fail(f"there is no connection {id}")
     if as_json:
         print(json.dumps(_connection_facts(found), indent=2))
     else:
-        _table([_connection_facts(found)], as_json)
+        table([_connection_facts(found)], as_json)
 
 
 @connections.command("check")
@@ -309,40 +259,13 @@ def check_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> No
         try:
             connection = await polder.storage.connections.find(id)
             if connection is None:
-                _fail(f"there is no connection {id}")
+                fail(f"there is no connection {id}")
             companies = await polder.engine.connections.companies(connection)
         finally:
             await polder.close()
         print(f"{connection.provider} answers; the credentials reach {', '.join(one.name for one in companies)}.")
 
     asyncio.run(check())
-
-
-def _with_storage(work: Callable[[Any, Any], Awaitable[T]]) -> T:
-    from gateway.app import storage_of
-    from gateway.engine.clock import SystemClock
-    from gateway.settings import read_settings
-
-    async def go() -> T:
-        storage = storage_of(read_settings())
-        try:
-            return await work(storage, SystemClock())
-        finally:
-            await storage.close()
-
-    return asyncio.run(go())
-
-
-def _key_facts(key: Any) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "tenant": key.tenant,
-        "name": key.name,
-        "scopes": list(key.scopes),
-        "connections": None if key.connections is None else list(key.connections),
-        "created_at": key.created_at.isoformat(),
-        "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
-    }
 
 
 def _connection_facts(connection: Any) -> dict[str, Any]:
@@ -356,18 +279,6 @@ def _connection_facts(connection: Any) -> dict[str, Any]:
         "external_ref": connection.external_ref,
         "created_at": connection.created_at.isoformat(),
     }
-
-
-def _table(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(list(rows), indent=2))
-        return
-    for row in rows:
-        print("  ".join(f"{name}={_cell(value)}" for name, value in row.items() if value is not None))
-
-
-def _cell(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""What every command has in common: the store it works on, how it fails, and how it prints what it found."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong in one line, and exit with 1."""
+    print(f"polder: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def with_storage(work: Callable[[Any, Any], Awaitable[T]]) -> T:
+    """What comes of some work on the configured store, with a clock."""
+    from gateway.app import storage_of
+    from gateway.engine.clock import SystemClock
+    from gateway.settings import read_settings
+
+    async def go() -> T:
+        storage = storage_of(read_settings())
+        try:
+            return await work(storage, SystemClock())
+        finally:
+            await storage.close()
+
+    return asyncio.run(go())
+
+
+def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows: a line each, without what is null, or as JSON."""
+    if as_json:
+        print(json.dumps([dict(row) for row in rows], indent=2))
+        return
+    for row in rows:
+        print("  ".join(f"{name}={_cell(value)}" for name, value in row.items() if value is not None))
+
+
+def _cell(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,302 @@
+"""Generations of several nodes, which tell each other through Valkey or Redis what they end.
+
+A node answers from memory only on a *lease*: for ``LEASE`` seconds after it asked the server for everything that was
+ended, and was answered. Ended generations stand in a log on the server, in order. A node that renews its lease says how
+far it has read; whoever ends a generation adds it to the log, and waits until every node with a lease has read so far,
+or has not renewed its lease for so long that it must have run out. So a node that hangs, sleeps or is cut off serves
+nothing from memory that it cannot vouch for, and delays a write by little more than a lease.
+
+No clocks are compared: a node measures its own lease from the moment it asked, and others' from the moment it saw them
+renewed for the last time. Nothing on the server need survive: a server that starts anew, or was emptied, begins another
+epoch. Then every node forgets what it has in memory, and until a lease after it noticed the new epoch, no write is
+answered, as the leases of the epoch before are not known any more.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from gateway.contract.clock import Clock
+from gateway.engine.generations import MATTERS, Ended, Matter, Slots
+
+LEASE: Final = 1.0
+MARGIN: Final = 0.25
+"""Seconds longer that another's lease is held for valid: clocks need not run equally fast."""
+_RENEWED_EVERY_MS: Final = 250
+_CALL_WAIT: Final = 0.5
+_TOLD_WITHIN: Final = 10.0
+_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+_CONNECTIONS: Final = 200
+_OWED: Final = 10_000
+_KEYS: Final = ("{polder}:meta", "{polder}:log", "{polder}:nodes")
+_EVERYTHING: Final = "*"
+
+_SAME_SERVER = """
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if redis.call('HGET', KEYS[1], 'run') ~= run then
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+  redis.call('HSET', KEYS[1], 'run', run, 'epoch', ARGV[1], 'seq', 0)
+end
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
+"""
+_RENEW = (
+    _SAME_SERVER
+    + """
+local entries = {}
+local applied = tonumber(ARGV[4])
+if ARGV[3] ~= epoch then applied = seq end
+if applied < seq then entries = redis.call('XRANGE', KEYS[2], (applied + 1) .. '-0', '+', 'COUNT', 1000) end
+redis.call('HSET', KEYS[3], ARGV[2], applied .. ' ' .. ARGV[5])
+return {epoch, seq, redis.call('HGETALL', KEYS[3]), entries}
+"""
+)
+_END = (
+    _SAME_SERVER
+    + """
+seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, seq .. '-0', 'ended', ARGV[2])
+return {epoch, seq, redis.call('HGETALL', KEYS[3])}
+"""
+)
+_LOOK = _SAME_SERVER + "return {epoch, seq, redis.call('HGETALL', KEYS[3])}"
+_BURY = """
+if redis.call('HGET', KEYS[3], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[3], ARGV[1])
+"""
+
+
+@dataclass(slots=True)
+class _Others:
+    """Other nodes: how far each has read, and since when (by our own clock) it has renewed its lease no more."""
+
+    own: str
+    seen: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def look(self, flat: Sequence[bytes], now: float) -> None:
+        """Take note of what the server knows of them now."""
+        found = {flat[n].decode(): flat[n + 1].decode() for n in range(0, len(flat), 2) if flat[n].decode() != self.own}
+        self.seen = {
+            name: self.seen[name] if name in self.seen and self.seen[name][0] == state else (state, now)
+            for name, state in found.items()
+        }
+
+    def expired(self, now: float) -> dict[str, str]:
+        """Those whose lease surely ran out, with the state they were seen in last."""
+        return {name: state for name, (state, since) in self.seen.items() if now >= since + LEASE + MARGIN}
+
+    def behind(self, seq: int, now: float) -> bool:
+        """Whether one that may have a lease has not read so far."""
+        gone = self.expired(now)
+        return any(int(state.split()[0]) < seq for name, (state, _) in self.seen.items() if name not in gone)
+
+
+class NodeGenerations:
+    """Generations shared by all nodes that reach one server. Its loss costs hits, and nothing but time besides."""
+
+    def __init__(self, url: str, slots: Slots, clock: Clock, dice: random.Random) -> None:
+        self._slots = slots
+        self._clock = clock
+        self._dice = dice
+        self._name = f"{dice.getrandbits(128):032x}"
+        # A call that fails is not repeated by the library: who made it knows whether that makes sense.
+        self._redis = Redis.from_url(
+            url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=_CALL_WAIT, max_connections=_CONNECTIONS
+        )
+        self._others = _Others(self._name)
+        self._until = float("-inf")
+        self._epoch = ""
+        self._noticed_at = float("-inf")
+        self._applied = 0
+        self._renewals = 0
+        self._down_since: float | None = None
+        self._owed: set[str] = set()
+        self._leaving = False
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def vouched(self) -> bool:
+        """Whether this node has a lease."""
+        return self._clock.monotonic() < self._until
+
+    def of(self, connection_id: str, matter: Matter) -> int:
+        """The generation that now is; without a lease a number that nobody else gets."""
+        return self._slots.of(connection_id, matter) if self.vouched else self._dice.getrandbits(64)
+
+    async def start(self) -> None:
+        """Join, if the server is there; otherwise as soon as it is."""
+        with contextlib.suppress(*_FAILURES):
+            await self._renew()
+        self._loop = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Leave, so that nobody waits for this node."""
+        await self._stop_listening()
+        self._until = float("-inf")
+        with contextlib.suppress(*_FAILURES):
+            await self._publish_owed()
+            await self._call(self._redis.hdel(_KEYS[2], self._name))
+        with contextlib.suppress(*_FAILURES):
+            await self._redis.aclose()
+        await self._slots.close()
+
+    async def _stop_listening(self) -> None:
+        # The client at times swallows a cancellation that comes with an answer: then the flag ends the loop soon.
+        self._leaving = True
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def end(self, connection_id: str, *matters: Matter) -> Mapping[Matter, Ended]:
+        """End generations on every node; when this returns, none answers from those before."""
+        ended = self._slots.end_here(connection_id, matters)
+        await self._tell(f"{self._name} {connection_id} {','.join(matters)}")
+        return ended
+
+    def forsake(self) -> None:
+        """Nodes notice by themselves which of them died, wherever that is."""
+
+    # --- telling
+
+    async def _tell(self, entry: str) -> None:
+        """Have it known, or every lease run out that was given before the server was lost."""
+        give_up_at = self._clock.monotonic() + _TOLD_WITHIN
+        while True:
+            try:
+                seq = await self._publish(entry)
+                await self._acknowledged(self._epoch, seq, give_up_at)
+            except _FAILURES:
+                now = self._clock.monotonic()
+                lost = self._down_since is not None and now >= self._down_since + LEASE + MARGIN
+                if lost or now >= give_up_at:
+                    return self._owe(entry)
+                await self._clock.sleep(_PAUSE)
+            else:
+                return None
+
+    async def _publish(self, entry: str) -> int:
+        epoch, seq, nodes = await self._script(_END, self._seed(), entry)
+        self._look(epoch, seq, nodes)
+        return int(seq)
+
+    async def _acknowledged(self, epoch: str, seq: int, give_up_at: float) -> None:
+        """Wait until no other node with a lease is behind an entry of the log. Raises ``TimeoutError``."""
+        pause = 0.001
+        while self._others.behind(seq, self._clock.monotonic()) and epoch == self._epoch:
+            if self._clock.monotonic() >= give_up_at:
+                raise TimeoutError
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, 0.02)
+            self._look(*await self._script(_LOOK, self._seed()))
+        while (left := self._noticed_at + LEASE + MARGIN - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
+
+    def _owe(self, entry: str) -> None:
+        """What could not be told is told when the server is back, or all at once where it is too much."""
+        self._owed.add(entry if len(self._owed) < _OWED else f"{self._name} {_EVERYTHING} ")
+
+    async def _publish_owed(self) -> None:
+        for entry in list(self._owed):
+            await self._publish(entry)
+            self._owed.discard(entry)
+
+    # --- hearing
+
+    async def _run(self) -> None:
+        """Renew the lease, in time and whenever something was ended, until this node leaves."""
+        pause = _PAUSE
+        while not self._leaving:
+            try:
+                await self._publish_owed()
+                if await self._renew():
+                    await self._bell()
+                pause = _PAUSE
+            except _FAILURES:
+                await self._clock.sleep(pause * (1 + self._dice.random()))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _renew(self) -> bool:
+        """Ask what was ended, and for a lease. Whether there was nothing, so that all have been told we know."""
+        asked_at, known = self._clock.monotonic(), self._epoch
+        self._renewals += 1
+        epoch, seq, nodes, entries = await self._script(
+            _RENEW, self._seed(), self._name, known, self._applied, self._renewals
+        )
+        self._look(epoch, seq, nodes)
+        if known != self._epoch or asked_at >= self._until:
+            # We join, or the lease ran out and others did not wait for us any more: who knows what was ended meanwhile.
+            self._slots.end_all()
+        if not entries:
+            self._applied = int(seq)
+        for id, (_, entry) in entries:
+            self._apply(int(id.partition(b"-")[0]), entry.decode())
+        if self._applied == int(seq):
+            self._until = asked_at + LEASE
+        await self._bury()
+        return not entries
+
+    def _apply(self, seq: int, entry: str) -> None:
+        origin, connection_id, matters = entry.split(" ")
+        if seq != self._applied + 1 or connection_id == _EVERYTHING:
+            self._slots.end_all()
+        elif origin != self._name:
+            self._slots.end_here(connection_id, [matter for matter in MATTERS if matter in matters.split(",")])
+        self._applied = seq
+
+    async def _bell(self) -> None:
+        """Wait until something was ended, or the lease is to be renewed."""
+        position = {_KEYS[1]: f"{self._applied}-0"}
+        async with asyncio.timeout(_RENEWED_EVERY_MS / 1000 + _CALL_WAIT):
+            await self._redis.xread(position, count=1, block=_RENEWED_EVERY_MS)  # type: ignore[arg-type]  # keys may be str
+
+    async def _bury(self) -> None:
+        """Strike off nodes that are gone. One that was killed may not have told what it ended: all is forgotten."""
+        for name, state in self._others.expired(self._clock.monotonic()).items():
+            buried = await self._call(self._redis.eval(_BURY, len(_KEYS), *_KEYS, name, state))
+            self._others.seen.pop(name, None)
+            if buried:
+                self._slots.end_all()
+                await self._publish(f"{self._name} {_EVERYTHING} ")
+
+    def _look(self, epoch: bytes, seq: int, nodes: Sequence[bytes]) -> None:
+        """Take note of the epoch and of the other nodes. In another epoch than before all that was known is void."""
+        now = self._clock.monotonic()
+        if epoch.decode() != self._epoch:
+            self._epoch = epoch.decode()
+            self._noticed_at = now
+            self._applied = int(seq)
+            self._until = float("-inf")
+            self._slots.end_all()
+        self._others.look(nodes, now)
+
+    # --- the server
+
+    def _seed(self) -> str:
+        """The name of the next epoch, should one have to begin."""
+        return f"{self._dice.getrandbits(64):016x}"
+
+    async def _script(self, script: str, *arguments: str | int) -> Any:
+        return await self._call(self._redis.eval(script, len(_KEYS), *_KEYS, *arguments))
+
+    async def _call(self, call: Awaitable[Any]) -> Any:
+        try:
+            async with asyncio.timeout(_CALL_WAIT):
+                answer = await call
+        except _FAILURES:
+            if self._down_since is None:
+                self._down_since = self._clock.monotonic()
+            raise
+        self._down_since = None
+        return answer
+
+
+_FAILURES: Final = (RedisError, OSError, TimeoutError)

@@ -1,0 +1,165 @@
+"""Several processes that answer on one port: started, started again where one dies, and stopped together."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from gateway.backup import serving_from
+from gateway.contract.clock import Clock
+from gateway.engine.clock import SystemClock
+from gateway.serve import GRACE, STOP_SIGNALS, answering, listen, port_of, run, stop_signals
+from gateway.settings import Settings
+
+PATIENCE: Final = GRACE + 15
+"""Seconds after which a worker that was asked to stop is ended."""
+QUICK: Final = 5.0
+"""A worker that lived no longer than these seconds is not started again at once: each time it waits longer."""
+LONGEST_WAIT: Final = 10.0
+
+
+class Supervisor:
+    """Keeps a number of worker processes running until it is told to stop.
+
+    Workers are forked from a process that has read everything and runs nothing, so they start in an instant and share
+    its memory. A worker whose supervisor is gone stops by itself.
+    """
+
+    def __init__(self, count: int, work: Callable[[], None], died: Callable[[int], None], clock: Clock) -> None:
+        self._clock = clock
+        self._count = count
+        self._work = work
+        self._died = died
+        self._started: dict[int, float] = {}
+        self._quick_deaths = 0
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT; then ``stop`` is still to be called."""
+        heard = {*STOP_SIGNALS, signal.SIGCHLD}
+        signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+        for _ in range(self._count):
+            self._start()
+        not_before = 0.0
+        while True:
+            number = self._heard(heard, not_before)
+            if number in STOP_SIGNALS:
+                break
+            if self._reap():
+                not_before = self._clock.monotonic() + self._wait()
+            if self._clock.monotonic() >= not_before:
+                for _ in range(self._count - len(self._started)):
+                    self._start()
+
+    def _heard(self, signals: set[signal.Signals], not_before: float) -> int | None:
+        """The next signal; None where it is time to start workers instead."""
+        if len(self._started) == self._count:
+            return signal.sigwait(signals)
+        found = signal.sigtimedwait(signals, max(0.0, not_before - self._clock.monotonic()))
+        return None if found is None else found.si_signo
+
+    def _start(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = os.fork()
+        if process == 0:
+            status = 1
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, ())
+                self._work()
+                status = 0
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        self._started[process] = self._clock.monotonic()
+
+    def _reap(self) -> int:
+        """Take note of those that ended; how many there are."""
+        ended = 0
+        for process, began in list(self._started.items()):
+            found, _ = os.waitpid(process, os.WNOHANG)
+            if found == 0:
+                continue
+            del self._started[process]
+            ended += 1
+            self._died(process)
+            self._quick_deaths = self._quick_deaths + 1 if self._clock.monotonic() - began < QUICK else 0
+        return ended
+
+    def _wait(self) -> float:
+        return 0.0 if self._quick_deaths == 0 else min(0.1 * 2**self._quick_deaths, LONGEST_WAIT)
+
+    def stop(self) -> None:
+        """Ask all to finish, and end those that do not."""
+        for number, within in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, 5.0)):
+            for process in self._started:
+                os.kill(process, number)
+            until = self._clock.monotonic() + within
+            while self._started and self._clock.monotonic() < until:
+                signal.sigtimedwait({signal.SIGCHLD}, 0.2)
+                self._reap()
+
+
+def supervise(settings: Settings) -> None:
+    """Run the gateway in as many processes as are configured. Raises ``Misconfigured``, or ``OSError`` of the port."""
+    with counting_together():
+        _run_workers(settings)
+
+
+@contextmanager
+def counting_together() -> Iterator[None]:
+    """Let every worker count in files of one folder, so that any of them can tell the metrics of all.
+
+    The metrics library looks for the folder when it is first imported, so nothing may have imported it before.
+    """
+    assert "prometheus_client" not in sys.modules
+    with TemporaryDirectory(prefix="polder-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+def _run_workers(settings: Settings) -> None:
+    # What counts is imported last; see counting_together.
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+
+    from gateway.app import generations_of, storage_of  # noqa: PLC0415
+
+    clock = SystemClock()
+    storage_of(settings)  # what is misconfigured is told once, and the tables are made once
+    generations = generations_of(settings, clock)
+    listener = listen(settings.host, settings.port)
+    metrics = listen(settings.host, settings.metrics_at) if settings.has_metrics_apart else None
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        os.close(writing)
+        run(_work(settings, listener, metrics, reading))
+
+    def died(process: int) -> None:
+        # It may have died between a write and the end of a generation.
+        generations.forsake()
+        mark_process_dead(process)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
+
+    if sys.stderr.isatty():
+        print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.", flush=True)
+    supervisor = Supervisor(settings.workers, work, died, clock)
+    with listener, serving_from(settings):
+        supervisor.run()
+    # Nobody new is let in by now: whoever came and found no worker left would wait for nothing.
+    supervisor.stop()
+
+
+async def _work(settings: Settings, listener: socket.socket, metrics: socket.socket | None, supervisor: int) -> None:
+    """One worker, until it is told to stop or the supervisor, who alone has the other end of a pipe, is gone."""
+    from gateway.app import build  # noqa: PLC0415 - as in _run_workers
+
+    polder = await build(settings)
+    with stop_signals() as stop:
+        asyncio.get_running_loop().add_reader(supervisor, stop.set)
+        async with answering(polder, listener, metrics):
+            await stop.wait()

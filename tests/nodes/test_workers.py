@@ -1,0 +1,79 @@
+"""Several workers on one port, as ``polder serve`` starts and stops them."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import psutil  # type: ignore[import-untyped]  # it has no types of its own
+import pytest
+
+from tests.house import ENCRYPTION_KEY
+from tests.nodes.gateways import await_answer, free_port, running
+
+WITHIN = 60.0
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A gateway of two workers, and where it is."""
+    environment = {
+        "POLDER_HOME": str(tmp_path / "home"),
+        "POLDER_WORKERS": "2",
+        "POLDER_ENCRYPTION_KEYS": ENCRYPTION_KEY,
+    }
+    port, log = free_port(), tmp_path / "log"
+    with running(["serve", "--port", str(port)], environment, log) as process:
+        await_answer(process, f"http://127.0.0.1:{port}/readyz", log)
+        yield process, f"http://127.0.0.1:{port}"
+
+
+def workers(of: int) -> set[int]:
+    return {child.pid for child in psutil.Process(of).children()}
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + WITHIN
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_there(process: int) -> bool:
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_dead_worker_is_started_again_and_all_count_together(
+    supervisor: tuple[subprocess.Popen[bytes], str],
+) -> None:
+    process, url = supervisor
+    until(lambda: len(workers(process.pid)) == 2)
+    first = workers(process.pid)
+    for _ in range(20):
+        assert httpx2.get(f"{url}/v1/providers").status_code == 401
+    os.kill(min(first), signal.SIGKILL)
+    until(lambda: len(workers(process.pid)) == 2 and min(first) not in workers(process.pid))
+    for _ in range(20):
+        assert httpx2.get(f"{url}/v1/providers").status_code == 401
+    # Every scrape is a connection of its own, so that either worker may answer.
+    for _ in range(5):
+        told = httpx2.get(f"{url}/metrics").text
+        assert 'polder_http_requests_total{code="401",method="GET",route="/v1/providers"} 40.0' in told
+    process.terminate()
+    assert process.wait(WITHIN) == 0
+    assert not any(is_there(worker) for worker in first)
+
+
+def test_workers_do_not_outlive_their_supervisor(supervisor: tuple[subprocess.Popen[bytes], str]) -> None:
+    process, _ = supervisor
+    until(lambda: len(workers(process.pid)) == 2)
+    orphans = workers(process.pid)
+    process.kill()
+    process.wait()
+    until(lambda: not any(is_there(worker) for worker in orphans))

@@ -1,0 +1,171 @@
+"""Nodes that tell each other of ended generations: what none may believe any more, whatever happens in between."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.contract.clock import Clock
+from gateway.engine.clock import SystemClock
+from gateway.engine.generations import in_memory
+from gateway.store.nodes import NodeGenerations
+from tests.services import Valkey
+
+PLACE = "con_1"
+
+
+class Node(NodeGenerations):
+    """A node that can stop taking part without a word, as one that hangs or is killed."""
+
+    async def hang(self) -> None:
+        await self._stop_listening()
+
+    def wake(self) -> None:
+        self._leaving = False
+        self._loop = asyncio.create_task(self._run())
+
+    @property
+    def number(self) -> int | None:
+        """What it would answer from memory by; None where it would ask the system."""
+        return self.of(PLACE, "answers") if self.vouched else None
+
+
+Join = Callable[[], Awaitable[Node]]
+
+
+@pytest.fixture
+async def join(valkey: Valkey) -> AsyncIterator[Join]:
+    """Starts nodes, which leave after the test."""
+    nodes: list[Node] = []
+    clock: Clock = SystemClock()
+
+    async def start() -> Node:
+        dice = random.Random(len(nodes))
+        nodes.append(Node(valkey.url, in_memory(dice), clock, dice))
+        await nodes[-1].start()
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        await node.close()
+
+
+@pytest.fixture
+async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
+    client = Redis.from_url(valkey.url)
+    yield client
+    await client.aclose()
+
+
+async def vouching(*nodes: Node) -> None:
+    """Wait until they all answer from memory."""
+    async with asyncio.timeout(20):
+        while not all(node.vouched for node in nodes):
+            await asyncio.sleep(0.01)
+
+
+async def test_what_one_ends_all_have_ended_when_it_returns(join: Join) -> None:
+    nodes = [await join() for _ in range(3)]
+    for round in range(100):
+        before = [node.number for node in nodes]
+        assert None not in before
+        ended = await nodes[round % 3].end(PLACE, "answers", "links")
+        assert not {node.number for node in nodes} & set(before)
+        assert ended["links"].after == nodes[round % 3].of(PLACE, "links")
+
+
+async def test_ends_at_once_are_all_heard(join: Join) -> None:
+    nodes = [await join() for _ in range(3)]
+    places = [f"con_{number}" for number in range(60)]
+    before = {(node, place): node.of(place, "answers") for node in nodes for place in places}
+    await asyncio.gather(*(nodes[number % 3].end(place, "answers") for number, place in enumerate(places)))
+    assert not [one for one, number in before.items() if one[0].of(one[1], "answers") == number]
+
+
+async def test_who_hangs_is_waited_for_no_longer_than_its_lease(join: Join) -> None:
+    node, hanging = await join(), await join()
+    await vouching(node, hanging)
+    before = hanging.number
+    await hanging.hang()
+    await node.end(PLACE, "answers")
+    assert hanging.number is None
+    hanging.wake()
+    await vouching(hanging)
+    assert hanging.number not in (None, before)
+
+
+async def test_one_that_died_is_struck_off_and_all_forget(join: Join, redis: Redis) -> None:
+    node, other, dying = await join(), await join(), await join()
+    await vouching(node, other, dying)
+    before = node.number, other.number
+    await dying.hang()
+    async with asyncio.timeout(20):
+        while node.number in before or other.number in before or await redis.hlen("{polder}:nodes") != 2:
+            await asyncio.sleep(0.01)
+
+
+async def test_one_that_leaves_is_waited_for_no_more(join: Join, redis: Redis) -> None:
+    await join()
+    leaving = await join()
+    await leaving.close()
+    assert await redis.hlen("{polder}:nodes") == 1
+    assert leaving.number is None
+
+
+async def test_without_a_server_nobody_vouches_and_nothing_fails(join: Join, valkey: Valkey) -> None:
+    nodes = [await join(), await join()]
+    await vouching(*nodes)
+    before = [node.number for node in nodes]
+    valkey.kill()
+    await nodes[0].end(PLACE, "answers")
+    assert [node.number for node in nodes] == [None, None]
+    assert nodes[0].of(PLACE, "answers") != nodes[0].of(PLACE, "answers"), "no two requests share an answer"
+    valkey.start()
+    await vouching(*nodes)
+    assert not {node.number for node in nodes} & set(before)
+
+
+async def test_a_server_that_starts_anew_forgets_no_lease_that_still_runs(join: Join, valkey: Valkey) -> None:
+    node, hanging = await join(), await join()
+    await vouching(node, hanging)
+    await hanging.hang()
+    valkey.kill()
+    valkey.start()
+    await node.end(PLACE, "answers")
+    assert hanging.number is None
+
+
+async def test_a_server_that_was_emptied_is_another(join: Join, redis: Redis) -> None:
+    node, other = await join(), await join()
+    await vouching(node, other)
+    before = node.number, other.number
+    await redis.flushall()
+    await node.end(PLACE, "answers")
+    assert {node.number, other.number}.isdisjoint(before)
+    await vouching(node, other)
+
+
+async def test_who_missed_more_than_the_log_holds_forgets_everything(join: Join, redis: Redis) -> None:
+    node, late = await join(), await join()
+    await vouching(node, late)
+    await late.hang()
+    before = late.of("con_2", "facts")
+    await node.end(PLACE, "answers")
+    await redis.xtrim("{polder}:log", maxlen=0)
+    await node.end("con_3", "answers")
+    late.wake()
+    await vouching(late)
+    assert late.of("con_2", "facts") != before
+
+
+async def test_what_could_not_be_told_is_told_later(join: Join, valkey: Valkey, redis: Redis) -> None:
+    node = await join()
+    await vouching(node)
+    valkey.kill()
+    await node.end(PLACE, "answers")
+    valkey.start()
+    await vouching(node)
+    entries = await redis.xrange("{polder}:log") or []
+    assert [PLACE.encode() in (entry or {})[b"ended"] for _, entry in entries] == [True]
