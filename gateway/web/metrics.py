@@ -25,8 +25,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "OTHER"
 """Any method that is none of those: a caller may send any word."""
 
-_Together = Literal["livesum", "livemin", "livemax"]
-"""How a gauge of several processes that are scraped as one is told."""
+_Together = Literal["livesum", "livemax", "livemostrecent"]
+"""How a gauge of several processes that are scraped as one is told; what a scrape looks up, only one has just seen."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _UPSTREAM_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30)
@@ -55,14 +55,20 @@ class Metrics:
             "polder_event_loop_lag_seconds", "How late the event loop comes to what is due.", _LAG_SECONDS
         )
         self.storage_up = self._gauge(
-            "polder_storage_up", "Whether the storage could be written to when last tried.", workers="livemin"
+            "polder_storage_up", "Whether the storage could be written to when last tried.", workers="livemostrecent"
         )
-        self.disk_free = self._gauge("polder_disk_free_bytes", "What is left where POLDER_HOME is.", workers="livemin")
+        self.disk_free = self._gauge(
+            "polder_disk_free_bytes", "What is left where POLDER_HOME is.", workers="livemostrecent"
+        )
         self.last_backup = self._gauge(
-            "polder_last_backup_timestamp_seconds", "When the embedded database was last backed up; 0 for never."
+            "polder_last_backup_timestamp_seconds",
+            "When the embedded database was last backed up; 0 for never.",
+            workers="livemostrecent",
         )
         self.draining = self._gauge("polder_draining", "Whether this process is about to stop.")
-        self._connections = self._gauge("polder_connections", "Connections kept.", "provider", "status")
+        self._connections = self._gauge(
+            "polder_connections", "Connections kept.", "provider", "status", workers="livemostrecent"
+        )
         self._requests = self._counter("polder_http_requests", "Requests answered.", "route", "method", "code")
         self._problems = self._counter(
             "polder_problems", "Operations that ended in a problem, by what went wrong.", "code"
