@@ -255,8 +255,10 @@ class Claim:
         """The record was made: the values are its own."""
         try:
             for name in self._values:
-                await self._put(name, None)
+                # The whole claim in one step: without its key, another process could take what is left of it for free.
                 await self._books.rename(self._connection_id, self._resource, self._id(name), record_id)
+            if self._values:
+                await self._books.put(self._connection_id, self._resource, record_id, {_CREATION_KEY: None})
         finally:
             self._books.end(self.marks)
 
@@ -272,12 +274,10 @@ class Claim:
         """Nobody knows whether the record was made."""
         try:
             for name in self._values:
-                await self._put(name, str(self.creation_key))
+                key = {_CREATION_KEY: str(self.creation_key)}
+                await self._books.put(self._connection_id, self._resource, self._id(name), key)
         finally:
             self._books.end(self.marks)
-
-    async def _put(self, name: str, claimed: str | None) -> None:
-        await self._books.put(self._connection_id, self._resource, self._id(name), {_CREATION_KEY: claimed})
 
 
 def _taken(name: str, value: str) -> Problem:

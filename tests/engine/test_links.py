@@ -144,6 +144,27 @@ async def test_of_two_processes_that_claim_a_value_one_gets_it(links: MemoryLink
     assert sorted(getattr(one, "code", "held") for one in found) == ["conflict", "held"]
 
 
+async def test_a_claim_that_is_being_granted_is_nobody_elses() -> None:
+    class Watched(MemoryLinks):
+        """Another process claims the same before and after every step."""
+
+        async def rename(self, connection_id: str, resource: str, old_id: str, new_id: str) -> None:
+            await self.claimed_by_another()
+            await super().rename(connection_id, resource, old_id, new_id)
+            await self.claimed_by_another()
+
+        async def remove(self, connection_id: str, resource: str, record_id: str, field: str | None = None) -> None:
+            await super().remove(connection_id, resource, record_id, field)
+            await self.claimed_by_another()
+
+        async def claimed_by_another(self) -> None:
+            assert (await problem_of(opened(self, "two").claim(*PLACE, {"external_ref": "a"}, TWO))).code == "conflict"
+
+    links = Watched()
+    await (await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)).grant("7")
+    assert links.rows[PLACE] == [LinkRow("7", "external_ref", "a", True)]
+
+
 async def test_what_a_dead_process_claimed_is_taken_over_with_its_key(links: MemoryLinks) -> None:
     await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)
     alive = opened(links, "two")

@@ -11,7 +11,7 @@ from itertools import cycle
 
 import pytest
 
-from tests.nodes.gateways import Gateways, System, emulated_system, gateways
+from tests.nodes.gateways import PROVIDER, Gateways, System, company, emulated_system, gateways
 from tests.services import Valkey, postgres_database
 
 ROUNDS = 300
@@ -25,10 +25,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def on_one_file(tmp_path_factory: pytest.TempPathFactory, system: System) -> Iterator[Gateways]:
-    """Three gateways with one home, so with one SQLite file; the third is two workers."""
+    """Two gateways with one home, so with one SQLite file; the second is two workers, which makes three processes."""
     folder = tmp_path_factory.mktemp("one-file")
     home = {"POLDER_HOME": str(folder / "home")}
-    with gateways(folder, system, [home, home, {**home, "POLDER_WORKERS": "2"}]) as opened:
+    with gateways(folder, system, [home, {**home, "POLDER_WORKERS": "2"}]) as opened:
         yield opened
 
 
@@ -104,7 +104,7 @@ def found_everywhere(opened: Gateways, label: str) -> None:
     for number, (node, other) in enumerate(zip([*opened.nodes] * 4, nexts * 4, strict=True)):
         reference = f"{label}-{number}"
         before = other.get(opened.path, external_ref=reference).json()["data"]
-        body = {"kind": "company", "company_name": reference, "external_ref": reference}
+        body = company(reference, external_ref=reference)
         made = node.client.post(opened.path, json=body)
         assert made.status_code == 201, made.text
         after = other.get(opened.path, external_ref=reference).json()["data"]
@@ -113,10 +113,24 @@ def found_everywhere(opened: Gateways, label: str) -> None:
         assert (again.status_code, again.json()["code"]) == (409, "conflict")
 
 
+def test_a_connection_that_is_changed_or_ended_is_so_everywhere(on_one_file: Gateways, on_nodes: Gateways) -> None:
+    for opened in (on_one_file, on_nodes):
+        first, *others = opened.nodes
+        place = f"/v1/connections/{opened.connection}"
+        for number in range(10):
+            first.patch(place, {"name": f"Books {number}"})
+            assert [node.get(place).json()["name"] for node in others] == [f"Books {number}"] * len(others)
+        pending = first.client.post("/v1/connections", json={"provider": PROVIDER, "name": "Short"}).json()
+        gone = f"/v1/connections/{pending['id']}"
+        assert [node.get(gone).json()["name"] for node in others] == ["Short"] * len(others)
+        assert first.client.delete(gone).status_code == 204
+        assert [node.client.get(gone).status_code for node in others] == [404] * len(others)
+
+
 def test_of_all_who_give_a_reference_at_once_one_may(on_nodes: Gateways) -> None:
     with ThreadPoolExecutor(len(on_nodes.nodes)) as pool:
         for number in range(10):
-            body = {"kind": "company", "company_name": "Once", "external_ref": f"once-{number}"}
+            body = company("Once", external_ref=f"once-{number}")
             answers = list(pool.map(lambda node, body=body: node.client.post(on_nodes.path, json=body), on_nodes.nodes))
             assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
             found = on_nodes.nodes[0].get(on_nodes.path, external_ref=f"once-{number}").json()["data"]

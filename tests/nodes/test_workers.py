@@ -14,7 +14,7 @@ import pytest
 from tests.house import ENCRYPTION_KEY
 from tests.nodes.gateways import await_answer, free_port, running
 
-WITHIN = 60.0
+WITHIN = 120.0
 
 
 @pytest.fixture
