@@ -24,11 +24,11 @@ RUN groupadd --gid 65532 polder \
     && install -d -o 65532 -g 65532 -m 0700 /data
 COPY --from=build /opt/polder /opt/polder
 ENV PATH=/opt/polder/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    POLDER_HOME=/data POLDER_HOST=0.0.0.0 POLDER_PORT=8080
+    POLDER_HOME=/data POLDER_HOST=0.0.0.0 POLDER_PORT=8080 POLDER_METRICS_PORT=9464
 USER 65532:65532
 WORKDIR /data
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8080 9464
 STOPSIGNAL SIGTERM
 # Health is asked over HTTP, at /livez and /readyz; see k8s/base/deployment.yaml.
 HEALTHCHECK NONE

@@ -1,4 +1,4 @@
 # An alias for ./dev, for those whose fingers type make.
-.PHONY: demo test lint lock generate
-demo test lint lock generate:
+.PHONY: demo test lint lock generate audit
+demo test lint lock generate audit:
 	@./dev $@

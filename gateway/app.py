@@ -1,7 +1,6 @@
 """The composition root: settings → store → engine → web. The only module that knows them all."""
 
 import asyncio
-import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.engine.audit import DONE, Auditor, Subject
@@ -22,14 +22,16 @@ from gateway.engine.perform import Engine
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey
 from gateway.registry import discover
-from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins
+from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
 from gateway.store import migrate, open_generations, open_storage, pending
 from gateway.store.owners import this_process
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
+from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
+from gateway.web.vitals import PATH, Vitals, beating
 
 if TYPE_CHECKING:
     from gateway.store.rotation import Rotated
@@ -56,10 +58,14 @@ class Polder:
         self.generations = generations
         self.callers = Callers(storage.keys, clock)
         self._dice = secrets.SystemRandom()
+        health = Health(storage, clock, metrics)
+        vitals = Vitals(storage, clock, health, metrics, settings.home, lambda: last_backup(settings.home))
+        self.telemetry = vitals.application()
+        """The metrics page by itself, for a port of its own."""
         self.asgi: Application = create_app(
             engine,
             self.callers,
-            storage,
+            health,
             clock=clock,
             random=self._dice,
             metrics=metrics,
@@ -68,7 +74,10 @@ class Polder:
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             proxies=settings.proxies,
             lifespan=self._lifespan,
-            further_pages=connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
+            further_pages={
+                **connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
+                **({} if settings.has_metrics_apart else {PATH: vitals.page()}),
+            },
         )
 
     async def start(self) -> None:
@@ -99,7 +108,8 @@ class Polder:
         await self.start()
         sweep = asyncio.create_task(self.engine.reconciling.run())
         try:
-            yield
+            async with beating(self.metrics):
+                yield
         finally:
             sweep.cancel()
             await asyncio.gather(sweep, return_exceptions=True)
@@ -175,20 +185,20 @@ async def build(
     transport_for: TransportFor = network,
     environment: Mapping[str, str] | None = None,
 ) -> Polder:
-    """Put a Polder together. ``environment`` holds the providers' own settings (the process's, unless given).
+    """Put a Polder together. ``environment`` holds the providers' own settings; those of the process unless given.
 
     Raises ``Misconfigured``.
     """
     clock = clock or SystemClock()
     storage = storage_of(settings)
-    metrics = Metrics(installed_version())
-    given = os.environ if environment is None else environment
+    given = read_environment(settings) if environment is None else environment
     found = discover() if adapters is None else adapters
     providers = {
         name: Provider(adapter, origins(adapter, given), operator_settings(adapter, given))
         for name, adapter in found.items()
         if not (adapter.example and settings.is_production)
     }
+    metrics = Metrics(installed_version(), providers)
     generations = generations_of(settings, clock)
     engine = Engine(
         providers=Providers(providers),

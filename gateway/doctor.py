@@ -1,23 +1,48 @@
 """``polder doctor``: what is wrong with this installation, and how to mend it, in plain words."""
 
-import os
+import asyncio
+import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Literal
 
 from gateway.app import ring_of, storage_of
+from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
+from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.contract.upstream import Reply
 from gateway.engine.clock import SystemClock
-from gateway.engine.http import NotSent, Unanswered, Wire
+from gateway.engine.http import NotSent, TransportFor, Unanswered, Wire
 from gateway.engine.network import network
 from gateway.registry import discover
-from gateway.settings import KEY_FILE, Misconfigured, Settings, origins, read_settings, unknown_variables, variable
+from gateway.settings import (
+    KEY_FILE,
+    Misconfigured,
+    Settings,
+    origins,
+    read_environment,
+    read_settings,
+    unknown_variables,
+    variable,
+)
 from gateway.store import KeyRing
+from gateway.store.copies import database_file
 
 Level = Literal["ok", "warning", "error"]
 PROBE_WAIT = 5.0
+SKEW_NOTED, SKEW_HARMFUL = 30.0, 300.0
+"""Seconds that clocks may differ: tokens are replaced five minutes before they end, and not by less."""
+LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
+"""Bytes free where the state lives."""
+FEW_FILES = 1024
+"""Files and sockets that a process must be able to have open: two for each request under way, and some."""
+BACKUP_AGE = 2 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +58,41 @@ class Finding:
         return asdict(self)
 
 
-async def examine(environment: Mapping[str, str] | None = None) -> list[Finding]:
+async def examine(clock: Clock | None = None, transport_for: TransportFor = network) -> list[Finding]:
     """Look at everything; nothing is changed but a key file and a database that a first start would make too."""
-    given = os.environ if environment is None else environment
+    clock = clock or SystemClock()
     adapters = discover()
+    try:
+        settings = read_settings()
+        environment = read_environment(settings)
+    except (Misconfigured, OSError) as error:
+        return [Finding("error", str(error), "Nothing else can be looked at before this is right.")]
     findings = [
         Finding("warning", f"{name} is set, but nothing reads it.", "Is it misspelled?")
-        for name in unknown_variables(given, adapters.values())
+        for name in unknown_variables(environment, adapters.values())
     ]
-    settings = read_settings()
+    findings += _configuration(settings)
     findings += await _store(settings)
-    findings += list(_files(settings))
-    for adapter in adapters.values():
-        if not adapter.example:
-            findings += await _provider(adapter, given)
+    findings += _keys(settings)
+    findings += _files(settings)
+    findings += _backup(settings, clock)
+    findings += _room(settings)
+    offered = [adapter for adapter in adapters.values() if not adapter.example]
+    for found in await asyncio.gather(*(_provider(one, environment, clock, transport_for) for one in offered)):
+        findings += found
     return findings
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    if not settings.is_production:
+        return
+    if not settings.base_url.startswith("https://"):
+        mend = "Set POLDER_PUBLIC_URL to the https address that callers and end users see."
+        yield Finding("warning", f"The public address is {settings.base_url}: links to it are not secret.", mend)
+    if not settings.has_metrics_apart:
+        yield Finding(
+            "warning", "Whoever reaches the API can read the metrics.", "Give POLDER_METRICS_PORT another port."
+        )
 
 
 async def _store(settings: Settings) -> list[Finding]:
@@ -55,7 +100,7 @@ async def _store(settings: Settings) -> list[Finding]:
         storage = storage_of(settings)
     except Misconfigured as error:
         return [Finding("error", str(error), "See README.md, Configuration.")]
-    except (Problem, OSError) as error:
+    except (Problem, ValueError, OSError) as error:
         return [Finding("error", f"The database cannot be opened: {error}", "Check POLDER_DATABASE_URL and its host.")]
     try:
         await storage.check()
@@ -64,13 +109,10 @@ async def _store(settings: Settings) -> list[Finding]:
         return [Finding("error", f"The database cannot be written to: {problem.detail}", "Check disk and rights.")]
     finally:
         await storage.close()
-    made_up = settings.encryption_keys is None
-    keys = f"made up, in {settings.home / KEY_FILE}: back it up" if made_up else "configured"
-    findings = [Finding("ok", "The database can be written to."), Finding("ok", f"Encryption keys are {keys}.")]
-    return findings + list(_keys(in_use, ring_of(settings)))
+    return [Finding("ok", "The database can be written to."), *_sealed(in_use, ring_of(settings))]
 
 
-def _keys(in_use: Mapping[str, int], ring: KeyRing) -> Iterator[Finding]:
+def _sealed(in_use: Mapping[str, int], ring: KeyRing) -> Iterator[Finding]:
     """What is sealed with other keys than the first."""
     for id, count in in_use.items():
         if id not in ring.ids:
@@ -81,13 +123,65 @@ def _keys(in_use: Mapping[str, int], ring: KeyRing) -> Iterator[Finding]:
             yield Finding("warning", what, "Run `polder rotate-keys`.")
 
 
+def _keys(settings: Settings) -> Iterator[Finding]:
+    file = settings.home / KEY_FILE
+    if settings.encryption_keys is None:
+        if file.exists():
+            yield Finding("ok", f"Encryption keys are made up, in {file}: back it up.")
+        return
+    yield Finding("ok", "Encryption keys are configured.")
+    if file.exists():
+        mend = (
+            "If anything stored was sealed with those in the file, add them behind the configured ones; else remove it."
+        )
+        yield Finding("warning", f"There are keys in {file} too, which are not used.", mend)
+
+
+def _embedded(settings: Settings) -> Path | None:
+    try:
+        return database_file(settings.database)
+    except ValueError:
+        return None  # said already, where the database is looked at
+
+
 def _files(settings: Settings) -> Iterator[Finding]:
-    path = settings.home / KEY_FILE
-    if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        yield Finding("error", f"{path} can be read by others.", f"chmod 600 {path}")
+    private = [settings.home / KEY_FILE]
+    database = _embedded(settings)
+    if database is not None:
+        private += [database.with_name(f"{database.name}{end}") for end in ("", "-wal", "-shm")]
+    for path in private:
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield Finding("error", f"{path} can be read by others.", f"chmod 600 {path}")
 
 
-async def _provider(adapter: Adapter, environment: Mapping[str, str]) -> list[Finding]:
+def _backup(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    if _embedded(settings) is None:
+        return
+    made = last_backup(settings.home)
+    mend = "Run `polder backup` every day, and keep its file elsewhere."
+    if made is None:
+        yield Finding("warning", "No backup was ever made.", mend)
+    elif clock.now().timestamp() - made > BACKUP_AGE:
+        when = datetime.fromtimestamp(made, UTC)
+        yield Finding("warning", f"The last backup is of {when:%Y-%m-%d %H:%M} UTC.", mend)
+
+
+def _room(settings: Settings) -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.home if settings.home.exists() else Path()).free
+    if free < LITTLE_SPACE:
+        level: Level = "error" if free < NO_SPACE else "warning"
+        yield Finding(level, f"There are {free // 1_000_000} MB left where {settings.home} is.", "Make room.")
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - not everywhere
+
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if files != resource.RLIM_INFINITY and files < FEW_FILES:
+            yield Finding("warning", f"A process may have {files} files open.", f"Allow {FEW_FILES}: ulimit -n.")
+
+
+async def _provider(
+    adapter: Adapter, environment: Mapping[str, str], clock: Clock, transport_for: TransportFor
+) -> list[Finding]:
     findings = []
     for one in adapter.operator_settings:
         name = variable(adapter, one.name)
@@ -96,23 +190,43 @@ async def _provider(adapter: Adapter, environment: Mapping[str, str]) -> list[Fi
     try:
         found = origins(adapter, environment)
     except Misconfigured as error:
-        return [*findings, Finding("error", str(error), "")]
-    wire = Wire(SystemClock(), network)
+        return [*findings, Finding("error", str(error), "See the adapter's README.")]
+    wire = Wire(clock, transport_for)
     try:
         for origin in dict.fromkeys(found.values()):
-            findings.append(await _reached(wire, adapter, origin))
+            findings += await _reached(wire, adapter, origin, clock)
     finally:
         await wire.close()
     return findings
 
 
-async def _reached(wire: Wire, adapter: Adapter, origin: str) -> Finding:
+async def _reached(wire: Wire, adapter: Adapter, origin: str, clock: Clock) -> list[Finding]:
     try:
         reply = await wire.send("GET", origin, "/", {}, b"", within=PROBE_WAIT)
     except (NotSent, Unanswered) as error:
         mend = "Check the network's way out, DNS, and that no proxy is needed."
-        return Finding("warning", f"{adapter.title} cannot be reached at {origin} ({error}).", mend)
-    return Finding("ok", f"{adapter.title} answers at {origin} (status {reply.status}).")
+        return [Finding("warning", f"{adapter.title} cannot be reached at {origin} ({error}).", mend)]
+    return [
+        Finding("ok", f"{adapter.title} answers at {origin} (status {reply.status})."),
+        *_clocks(reply, adapter, clock),
+    ]
+
+
+def _clocks(reply: Reply, adapter: Adapter, clock: Clock) -> Iterator[Finding]:
+    """Whether this machine's clock is that of others, as far as an answer tells what time it is."""
+    try:
+        theirs = parsedate_to_datetime(reply.headers["date"])
+    except (KeyError, ValueError):
+        return
+    if theirs.tzinfo is None:
+        return
+    skew = (clock.now() - theirs).total_seconds()
+    if abs(skew) > SKEW_NOTED:
+        level: Level = "error" if abs(skew) > SKEW_HARMFUL else "warning"
+        way = "ahead of" if skew > 0 else "behind"
+        yield Finding(
+            level, f"This machine's clock is {abs(skew):.0f} seconds {way} that of {adapter.title}.", "Run NTP."
+        )
 
 
 def told(findings: list[Finding]) -> str:

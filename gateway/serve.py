@@ -5,9 +5,12 @@ import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvicorn
+
+if TYPE_CHECKING:
+    from gateway.app import Polder
 
 T = TypeVar("T")
 
@@ -73,6 +76,24 @@ async def serving(app: Any, listener: socket.socket, *, lifespan: bool = True) -
     finally:
         server.should_exit = True
         await task
+
+
+@contextlib.asynccontextmanager
+async def answering(polder: "Polder", listener: socket.socket, metrics: socket.socket | None) -> AsyncIterator[None]:
+    """Let a Polder answer while the block runs, and its metrics at a socket of their own where there is one.
+
+    On leaving, ``/readyz`` says no first, while requests are let in for as long as is configured; then those under way
+    are finished. Metrics can be scraped to the end.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        if metrics is not None:
+            await stack.enter_async_context(serving(polder.telemetry, metrics, lifespan=False))
+        await stack.enter_async_context(serving(polder.asgi, listener))
+        try:
+            yield
+        finally:
+            polder.asgi.drain()
+            await asyncio.sleep(polder.settings.drain)
 
 
 @contextlib.contextmanager

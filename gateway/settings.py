@@ -19,6 +19,8 @@ from gateway.contract.secret import Secret
 from gateway.engine.call import Network
 
 PRODUCTION = "production"
+METRICS_PORT = 9464
+"""Where an exporter of metrics is looked for by custom."""
 KEY_FILE = "encryption-keys"
 
 
@@ -31,6 +33,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="POLDER_", extra="ignore")
 
+    secrets_dir: Path | None = Field(
+        default=None, description="A folder with a file for each variable that is not in the environment."
+    )
     env: str = Field(default="local", description="The environment's name; sealed secrets open in no other.")
     home: Path = Field(
         default=Path(".polder"), description="Where state lives that is configured to live nowhere else."
@@ -38,6 +43,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64, description="Processes that answer on the one port.")
+    metrics_port: int | None = Field(default=None, ge=0, le=65535, description="Where metrics are, on the same host.")
     public_url: str = ""
     database_url: str = ""
     redis_url: str = Field(default="", description="What several nodes tell each other of writes by.")
@@ -54,6 +60,9 @@ class Settings(BaseSettings):
         gt=0,
         le=86_400,
         description="Seconds after which a write whose answer never came, and that left no trace, counts as not done.",
+    )
+    drain: float = Field(
+        default=0.0, ge=0, le=60, description="Seconds that requests are let in after a signal, while /readyz says no."
     )
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
@@ -78,6 +87,18 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where callers reach us, with no slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def metrics_at(self) -> int:
+        """The port of ``/metrics``: one of its own in production, which the outside cannot reach, unless configured."""
+        if self.metrics_port is not None:
+            return self.metrics_port
+        return METRICS_PORT if self.is_production else self.port
+
+    @property
+    def has_metrics_apart(self) -> bool:
+        """Whether ``/metrics`` is at a port of its own."""
+        return self.metrics_at != self.port
 
     @property
     def database(self) -> str:
@@ -159,11 +180,20 @@ def is_origin(url: str) -> bool:
 
 def read_settings(**given: Any) -> Settings:
     """The settings of the environment, and those that are given. Raises ``Misconfigured``, naming each wrong one."""
+    folder = os.environ.get("POLDER_SECRETS_DIR")
+    if folder and not Path(folder).is_dir():
+        raise Misconfigured("POLDER_SECRETS_DIR is no folder. See README.md, Configuration.")
     try:
-        return Settings(**given)
+        return Settings(_secrets_dir=folder or None, **given)
     except ValidationError as error:
         wrong = "; ".join(f"POLDER_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
         raise Misconfigured(f"{wrong}. See README.md, Configuration.") from error
+
+
+def read_environment(settings: Settings) -> dict[str, str]:
+    """The process's environment, and the files of ``secrets_dir`` by their names; a variable goes before a file."""
+    files = [] if settings.secrets_dir is None else sorted(settings.secrets_dir.glob("POLDER_*"))
+    return {**{path.name: path.read_text().strip() for path in files if path.is_file()}, **os.environ}
 
 
 def variable(adapter: Adapter, setting: str) -> str:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from gateway.backup import serving_from
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
-from gateway.serve import GRACE, STOP_SIGNALS, listen, port_of, run, serving, stop_signals
+from gateway.serve import GRACE, STOP_SIGNALS, answering, listen, port_of, run, stop_signals
 from gateway.settings import Settings
 
 PATIENCE: Final = GRACE + 15
@@ -132,11 +133,12 @@ def _run_workers(settings: Settings) -> None:
     storage_of(settings)  # what is misconfigured is told once, and the tables are made once
     generations = generations_of(settings, clock)
     listener = listen(settings.host, settings.port)
+    metrics = listen(settings.host, settings.metrics_at) if settings.has_metrics_apart else None
     reading, writing = os.pipe()
 
     def work() -> None:
         os.close(writing)
-        run(_work(settings, listener, reading))
+        run(_work(settings, listener, metrics, reading))
 
     def died(process: int) -> None:
         # It may have died between a write and the end of a generation.
@@ -146,19 +148,19 @@ def _run_workers(settings: Settings) -> None:
     if sys.stderr.isatty():
         print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.", flush=True)
     supervisor = Supervisor(settings.workers, work, died, clock)
-    with listener:
+    with listener, serving_from(settings):
         supervisor.run()
     # Nobody new is let in by now: whoever came and found no worker left would wait for nothing.
     supervisor.stop()
 
 
-async def _work(settings: Settings, listener: socket.socket, supervisor: int) -> None:
+async def _work(settings: Settings, listener: socket.socket, metrics: socket.socket | None, supervisor: int) -> None:
     """One worker, until it is told to stop or the supervisor, who alone has the other end of a pipe, is gone."""
     from gateway.app import build  # noqa: PLC0415 - as in _run_workers
 
     polder = await build(settings)
     with stop_signals() as stop:
         asyncio.get_running_loop().add_reader(supervisor, stop.set)
-        async with serving(polder.asgi, listener):
+        async with answering(polder, listener, metrics):
             await stop.wait()
             polder.drain()

@@ -9,6 +9,7 @@ from gateway.contract.operations import RESOURCE_OPERATIONS
 from gateway.engine.capabilities import capabilities_of
 from gateway.registry import discover
 from gateway.web import document
+from k8s.monitoring import grafana
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -46,7 +47,13 @@ def readme() -> str:
 def stale() -> list[str]:
     """The documents that are not what would be written."""
     pages = [] if README.read_text() == readme() else [README.name]
-    return [*pages, *(f"openapi/{name}" for name in document.check(OPENAPI))]
+    monitoring = [path.relative_to(ROOT).as_posix() for path, text in grafana.documents() if read(path) != text]
+    return [*pages, *(f"openapi/{name}" for name in document.check(OPENAPI)), *monitoring]
+
+
+def read(path: Path) -> str:
+    """What is in a file; nothing where there is none."""
+    return path.read_text() if path.exists() else ""
 
 
 def main() -> None:
@@ -55,6 +62,8 @@ def main() -> None:
         print(f"writing {name}")
     README.write_text(readme())
     document.write(OPENAPI)
+    for path, text in grafana.documents():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,7 @@ LAYERS = {
     # The composition root and what it is made with.
     "gateway.__main__": FREE,
     "gateway.app": FREE,
+    "gateway.backup": FREE,
     "gateway.cli": FREE,
     "gateway.demo": FREE,
     "gateway.doctor": FREE,

@@ -1,11 +1,10 @@
-"""What is shipped: lock files any index can serve, a bootstrap that explains itself, and a hardened deployment."""
+"""What is shipped: locks any index can serve, a bootstrap that explains itself, an image that runs as nobody."""
 
 import ast
 import importlib.machinery
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,19 +13,14 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-K8S = ROOT / "k8s"
-OVERLAYS = ("dev", "prod")
 LOCKS = ("requirements.lock", "requirements-runtime.lock", "requirements-build.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 NOBODY = 65532
-
-Manifest = dict[str, Any]
 
 
 # Lock files
@@ -231,196 +225,3 @@ def test_what_the_image_needs_is_given_to_the_builder() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in ignored
     assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == copied
-
-
-# Kubernetes
-
-
-def load(path: Path) -> list[Manifest]:
-    return [manifest for manifest in yaml.safe_load_all(path.read_text()) if manifest]
-
-
-def only(path: Path) -> Manifest:
-    [manifest] = load(path)
-    return manifest
-
-
-BASE = K8S / "base"
-DEPLOYMENT = only(BASE / "deployment.yaml")
-MIGRATION = only(K8S / "overlays/prod/migrate.yaml")
-WORKLOADS = pytest.mark.parametrize("workload", [DEPLOYMENT, MIGRATION], ids=["deployment", "migration"])
-
-
-def pod(workload: Manifest) -> Manifest:
-    spec: Manifest = workload["spec"]["template"]["spec"]
-    return spec
-
-
-def environment_names() -> set[str]:
-    """Every setting that the image or a manifest gives."""
-    kustomization = only(BASE / "kustomization.yaml")
-    literals = kustomization["configMapGenerator"][0]["literals"]
-    found = {literal.partition("=")[0] for literal in literals}
-    for workload in (only(K8S / "overlays/prod/deployment.yaml"), MIGRATION):
-        found |= {entry["name"] for container in pod(workload)["containers"] for entry in container["env"]}
-    return found | set(re.findall(r"\b(POLDER_[A-Z_]+)=", (ROOT / "Dockerfile").read_text()))
-
-
-@WORKLOADS
-def test_pods_run_as_nobody_with_the_default_seccomp_profile(workload: Manifest) -> None:
-    context = pod(workload)["securityContext"]
-    assert context["runAsNonRoot"] is True
-    assert context["runAsUser"] == context["runAsGroup"] == context["fsGroup"] == NOBODY
-    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-
-
-@WORKLOADS
-def test_pods_have_no_way_to_the_cluster(workload: Manifest) -> None:
-    assert pod(workload)["automountServiceAccountToken"] is False
-    assert pod(workload)["serviceAccountName"] == "polder"
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod(workload).keys()
-
-
-@WORKLOADS
-def test_service_links_are_off(workload: Manifest) -> None:
-    # A Service named polder would set POLDER_PORT=tcp://..., which is the name of a setting of ours.
-    assert pod(workload)["enableServiceLinks"] is False
-
-
-@WORKLOADS
-def test_containers_can_write_only_where_they_must(workload: Manifest) -> None:
-    [container] = pod(workload)["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
-    assert {mount["name"] for mount in container["volumeMounts"]} == {v["name"] for v in pod(workload)["volumes"]}
-
-
-@WORKLOADS
-def test_memory_asked_for_is_memory_allowed(workload: Manifest) -> None:
-    [container] = pod(workload)["containers"]
-    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
-    assert requests["memory"] == limits["memory"]
-    assert requests["cpu"]
-
-
-def test_probes_ask_life_of_the_process_and_readiness_of_the_stores() -> None:
-    [container] = pod(DEPLOYMENT)["containers"]
-    asked = {kind: container[kind]["httpGet"] for kind in ("startupProbe", "livenessProbe", "readinessProbe")}
-    assert asked == {
-        "startupProbe": {"path": "/livez", "port": "http"},
-        "livenessProbe": {"path": "/livez", "port": "http"},
-        "readinessProbe": {"path": "/readyz", "port": "http"},
-    }
-    assert [port["name"] for port in container["ports"]] == ["http"]
-
-
-def test_a_pod_is_given_time_to_finish_its_work() -> None:
-    [container] = pod(DEPLOYMENT)["containers"]
-    before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    requests, refreshes = 25, 35
-    assert pod(DEPLOYMENT)["terminationGracePeriodSeconds"] >= before + requests + refreshes
-
-
-def test_the_selectors_find_the_gateway_and_not_the_migration() -> None:
-    labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
-    migration = MIGRATION["spec"]["template"]["metadata"]["labels"]
-    service = only(BASE / "service.yaml")["spec"]["selector"]
-    budget = only(BASE / "poddisruptionbudget.yaml")["spec"]["selector"]["matchLabels"]
-    for selector in (service, budget, DEPLOYMENT["spec"]["selector"]["matchLabels"]):
-        assert selector.items() <= labels.items()
-        assert not selector.items() <= migration.items()
-
-
-def test_network_policies_hold_every_pod() -> None:
-    policies = [only(BASE / "networkpolicy.yaml"), only(K8S / "overlays/prod/networkpolicy.yaml")]
-    for policy in policies:
-        for workload in (DEPLOYMENT, MIGRATION):
-            labels = workload["spec"]["template"]["metadata"]["labels"]
-            assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
-    assert policies[0]["spec"]["policyTypes"] == ["Ingress", "Egress"]
-
-
-def test_cloud_metadata_is_out_of_reach() -> None:
-    egress = only(BASE / "networkpolicy.yaml")["spec"]["egress"]
-    blocks = [to["ipBlock"] for rule in egress for to in rule["to"] if "ipBlock" in to]
-    [everywhere] = [block for block in blocks if block["cidr"] == "0.0.0.0/0"]
-    assert {"169.254.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} <= set(everywhere["except"])
-
-
-def test_draining_a_node_is_always_possible() -> None:
-    assert only(BASE / "poddisruptionbudget.yaml")["spec"]["maxUnavailable"] == 1
-
-
-def test_a_trial_keeps_its_books_on_one_volume_with_one_writer() -> None:
-    patch = only(K8S / "overlays/dev/deployment.yaml")
-    [volume] = pod(patch)["volumes"]
-    claim = only(K8S / "overlays/dev/persistentvolumeclaim.yaml")
-    assert patch["spec"]["replicas"] == 1
-    assert patch["spec"]["strategy"] == {"type": "Recreate"}
-    assert volume["name"] == "data"
-    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
-    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
-
-
-def test_production_loses_no_replica_to_a_release() -> None:
-    spec = only(K8S / "overlays/prod/deployment.yaml")["spec"]
-    assert spec["replicas"] >= 2
-    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-
-
-def test_production_takes_every_secret_from_a_secret() -> None:
-    entries = [
-        entry
-        for workload in (only(K8S / "overlays/prod/deployment.yaml"), MIGRATION)
-        for container in pod(workload)["containers"]
-        for entry in container["env"]
-    ]
-    assert {"POLDER_DATABASE_URL", "POLDER_REDIS_URL", "POLDER_ENCRYPTION_KEYS"} <= {e["name"] for e in entries}
-    assert all(entry["valueFrom"]["secretKeyRef"] == {"name": "polder", "key": entry["name"]} for entry in entries)
-    assert [path for path in K8S.rglob("*.yaml") for manifest in load(path) if manifest["kind"] == "Secret"] == []
-
-
-def test_settings_given_are_settings_known() -> None:
-    from gateway.settings import Settings
-
-    prefix = Settings.model_config["env_prefix"]
-    assert environment_names() <= {f"{prefix}{field}".upper() for field in Settings.model_fields}
-
-
-@pytest.mark.parametrize("folder", ["base", "overlays/dev", "overlays/prod"])
-def test_kustomizations_list_every_file_once(folder: str) -> None:
-    kustomization = only(K8S / folder / "kustomization.yaml")
-    listed = [*kustomization["resources"], *(patch["path"] for patch in kustomization.get("patches", []))]
-    present = {path.name for path in (K8S / folder).glob("*.yaml")} - {"kustomization.yaml"}
-    assert len(set(listed)) == len(listed)
-    assert set(listed) - {"../../base"} == present
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_release_deployed_is_this_one(overlay: str) -> None:
-    [image] = only(K8S / "overlays" / overlay / "kustomization.yaml")["images"]
-    assert image == {"name": "polder", "newTag": PROJECT["project"]["version"]}
-
-
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl, which renders the overlays, is not installed")
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_overlays_render(overlay: str) -> None:
-    done = subprocess.run(
-        ["kubectl", "kustomize", K8S / "overlays" / overlay], capture_output=True, text=True, check=True, timeout=60
-    )
-    rendered = list(yaml.safe_load_all(done.stdout))
-    [namespace] = [m for m in rendered if m["kind"] == "Namespace"]
-    [deployment] = [m for m in rendered if m["kind"] == "Deployment"]
-    [container] = pod(deployment)["containers"]
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-    assert {m["metadata"]["namespace"] for m in rendered if m["kind"] != "Namespace"} == {namespace["metadata"]["name"]}
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert {mount["name"] for mount in container["volumeMounts"]} == {v["name"] for v in pod(deployment)["volumes"]}
-    [data] = [volume for volume in pod(deployment)["volumes"] if volume["name"] == "data"]
-    assert ("persistentVolumeClaim" in data, "emptyDir" in data) == (overlay == "dev", overlay == "prod")
-    [config] = [m for m in rendered if m["kind"] == "ConfigMap"]
-    assert {"configMapRef": {"name": config["metadata"]["name"]}} in container["envFrom"]

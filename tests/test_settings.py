@@ -19,6 +19,8 @@ from gateway.settings import (
     derived_keys,
     operator_settings,
     origins,
+    read_environment,
+    read_settings,
     unknown_variables,
     variable,
 )
@@ -232,3 +234,35 @@ def test_a_misspelled_variable_is_found() -> None:
     }
     found = unknown_variables(given, [BOOKS])
     assert found == ["POLDER_BOOKS_API_KEY", "POLDER_DATABSE_URL", "POLDER_OTHER_API_URL"]
+
+
+# Secrets in files
+
+
+def test_a_variable_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files = {"POLDER_ENCRYPTION_KEYS": KEY, "POLDER_DEADLINE": "7", "POLDER_BOOKS_API_URL": "https://other.test"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    (tmp_path / "..data").mkdir()  # Kubernetes keeps the files there, and links to them
+    monkeypatch.setenv("POLDER_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("POLDER_PORT", "8081")
+    settings = read_settings()
+    assert (settings.key_text(generate), settings.deadline, settings.port) == (KEY, 7, 8081)
+    assert origins(BOOKS, read_environment(settings)) == {"api": "https://other.test"}
+
+
+def test_a_variable_goes_before_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "POLDER_DEADLINE").write_text("7")
+    (tmp_path / "POLDER_BOOKS_API_URL").write_text("https://other.test")
+    monkeypatch.setenv("POLDER_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("POLDER_DEADLINE", "8")
+    monkeypatch.setenv("POLDER_BOOKS_API_URL", "https://books.test")
+    settings = read_settings()
+    assert settings.deadline == 8
+    assert origins(BOOKS, read_environment(settings)) == {"api": "https://books.test"}
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POLDER_SECRETS_DIR", str(tmp_path / "none"))
+    with pytest.raises(Misconfigured, match="POLDER_SECRETS_DIR is no folder"):
+        read_settings()

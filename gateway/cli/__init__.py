@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,19 +62,29 @@ def serve(
 
 async def _serve(settings: Any) -> None:
     from gateway.app import build
-    from gateway.serve import listen, port_of, serving, stop_signals
+    from gateway.backup import serving_from
+    from gateway.serve import answering, port_of, stop_signals
 
     polder = await build(settings)
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
-    with stop_signals() as stop:
-        async with serving(polder.asgi, listener):
+    listener = _listening(settings.host, settings.port, "--port")
+    metrics = None
+    if settings.has_metrics_apart:
+        metrics = _listening(settings.host, settings.metrics_at, "POLDER_METRICS_PORT")
+    with stop_signals() as stop, serving_from(settings):
+        async with answering(polder, listener, metrics):
             if sys.stderr.isatty():
                 print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
             await stop.wait()
             polder.drain()
+
+
+def _listening(host: str, port: int, choice: str) -> socket.socket:
+    from gateway.serve import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with {choice}.")
 
 
 @app.command()
@@ -105,12 +116,9 @@ async def _emulate(provider: str, host: str, port: int) -> None:
     from gateway.demo import pointed_at, populated
     from gateway.engine.clock import SystemClock
     from gateway.registry import discover
-    from gateway.serve import listen, port_of, serving, stop_signals
+    from gateway.serve import port_of, serving, stop_signals
 
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        fail(f"cannot listen on {host}:{port} ({error.strerror}). Choose another with --port.")
+    listener = _listening(host, port, "--port")
     emulator = populated(provider, SystemClock())
     url = f"http://{host}:{port_of(listener)}"
     with stop_signals() as stop:
@@ -157,8 +165,49 @@ def openapi(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to put the copy of the database; it may not be there yet.")],
+    keys: Annotated[Path | None, typer.Option(help="Copy the encryption keys too, to this file.")] = None,
+) -> None:
+    """Copy the embedded database, while the gateway runs. Without its encryption keys the copy opens for nobody."""
+    from gateway.backup import back_up
+    from gateway.engine.clock import SystemClock
+    from gateway.settings import read_settings
+    from gateway.store.copies import CannotCopy
+
+    try:
+        back_up(read_settings(), file, keys, SystemClock().now())
+    except CannotCopy as error:
+        fail(str(error))
+    print(f"The database is in {file}." if keys is None else f"The database is in {file}, its keys are in {keys}.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A copy that `polder backup` made.")],
+    keys: Annotated[Path | None, typer.Option(help="The copy of its encryption keys.")] = None,
+) -> None:
+    """Put a backup back, where there is no database and no gateway runs."""
+    from gateway.backup import restore as put_back
+    from gateway.settings import read_settings
+    from gateway.store.copies import CannotCopy
+
+    try:
+        put_back(read_settings(), file, keys)
+    except CannotCopy as error:
+        fail(str(error))
+    print(
+        "The database is restored. Tokens that were refreshed after the backup are old now: a connection whose\n"
+        "accounting system takes a refresh token only once has to be authorized again. See with `polder doctor`."
+    )
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
-    """Look at configuration, keys, database and providers, and say what is wrong and how to mend it."""
+    """Say what is wrong and how to mend it: configuration, database, keys, files, disk, clock and providers.
+
+    Exits with 1 if anything is an error, with 0 if there are warnings at most.
+    """
     from gateway.doctor import examine, told
 
     findings = asyncio.run(examine())

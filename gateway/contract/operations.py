@@ -398,6 +398,16 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         resource="connections",
+        verb="busiest",
+        method="GET",
+        path="/v1/connections/busiest",
+        scope="connections:read",
+        title="List the connections that were used most in the last hour",
+        answers=models.ConnectionUse,
+        shape="list",
+    ),
+    Operation(
+        resource="connections",
         verb="operation",
         method="GET",
         path=f"{_ONE}/operations/{{key}}",

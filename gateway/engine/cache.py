@@ -14,6 +14,7 @@ from cachetools import LRUCache, TTLCache
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import Generations
+from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
 
@@ -69,7 +70,12 @@ class Flights(Generic[T]):
 
     async def share(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
         """The result of ``work``, or of the same work already under way."""
-        return await asyncio.shield(self.begin(key, work))
+        joins = key in self._tasks
+        task = self.begin(key, work)
+        if not joins:
+            return await asyncio.shield(task)
+        with waiting():
+            return await asyncio.shield(task)
 
     def begin(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         """Have ``work`` done, unless the same is under way; nobody need wait for it."""

@@ -13,17 +13,26 @@ from cachetools import LRUCache, TTLCache
 from gateway.contract.auth import AccessToken, CredentialKind, OAuth2, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem, invalid
-from gateway.contract.models import CompanyAccess, Connection, ConnectionChange, ConnectionDraft, Health
+from gateway.contract.models import (
+    CompanyAccess,
+    Connection,
+    ConnectionChange,
+    ConnectionDraft,
+    ConnectionUse,
+    Health,
+)
 from gateway.contract.models.connections import ConnectionCompany, ConnectionScopes, HealthState
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Upstream
 from gateway.engine.call import Caller
 from gateway.engine.generations import Generations, Matter
+from gateway.engine.given_settings import merged_settings
 from gateway.engine.permit import permit_connection
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredConnection
 from gateway.engine.tokens import Tokens
 from gateway.engine.upstream import TokenSource, secrets_of
+from gateway.engine.usage import Usage
 
 _ALPHABET = string.ascii_letters + string.digits
 SCOPES_KEPT = 60.0
@@ -59,6 +68,7 @@ class Connections:
         self._known: TTLCache[tuple[str, int], StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
         self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
+        self._usage = Usage(storage, clock)
         self._pulses: TTLCache[str, Health] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
@@ -280,6 +290,7 @@ class Connections:
     async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
         """A call of this connection went so: remember its health, and read anew what the token layer made of it."""
         self.beat(connection.id, problem)
+        self._usage.note(connection, failed=problem is not None and problem.kind.fix != "caller")
         if problem is None and connection.status == "needs_reauth":
             kind = self._providers.of(connection).kind_of(connection)
             if isinstance(kind.scheme, StaticToken):
@@ -305,6 +316,10 @@ class Connections:
     def _health(self, connection_id: str) -> Health:
         known: Health | None = self._pulses.get(connection_id)
         return known or Health(state="ok")
+
+    async def busiest(self, caller: Caller) -> Sequence[ConnectionUse]:
+        """The caller's connections that were used most in the last hour, the most used first."""
+        return await self._usage.busiest(caller, self._health)
 
     def shown(self, connection: StoredConnection) -> Connection:
         """A connection as callers see it."""
@@ -451,30 +466,6 @@ def credentials_of(
         if isinstance(kind.scheme, StaticToken) and name == kind.scheme.field and not value.isascii():
             raise invalid(f"/credentials/{name}", f"{one.title} has ASCII characters only.")
     return kind, secrets_of({name: given[name] for name in known if given.get(name) is not None})
-
-
-def merged_settings(provider: Provider, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with some changed; null clears one. Raises ``unknown_field`` or ``validation_failed``."""
-    known = {one.name for one in provider.adapter.settings}
-    settings = dict(before)
-    for name, value in given.items():
-        if name not in known:
-            message = f"{provider.adapter.title} has the settings {', '.join(sorted(known)) or '(none)'}."
-            raise Problem("unknown_field", message, errors=[FieldError("/settings", "unknown_field", message)])
-        if value is None:
-            settings.pop(name, None)
-        elif _is_setting(value):
-            settings[name] = value
-        else:
-            raise invalid(f"/settings/{name}", "A setting is a text, or a list of texts.")
-    return settings
-
-
-def _is_setting(value: object) -> bool:
-    texts = value if isinstance(value, list) else [value]
-    return len(texts) <= 50 and all(
-        isinstance(one, str) and 1 <= len(one) <= 255 and one.isprintable() for one in texts
-    )
 
 
 def chosen_company(companies: Sequence[CompanyAccess], wanted: str | None) -> CompanyAccess:

@@ -21,6 +21,7 @@ except ImportError:  # pragma: no cover - only where httpx2 is not installed
 
 from gateway.contract.clock import Clock
 from gateway.contract.upstream import Reply
+from gateway.engine.waiting import waiting
 
 Transport = httpx.AsyncBaseTransport
 
@@ -102,8 +103,9 @@ class Wire:
             raise NotSent("the request cannot be written") from error
         started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(max(0.001, within)):
-                reply = await self._exchange(self._transport(origin), request)
+            with waiting():
+                async with asyncio.timeout(max(0.001, within)):
+                    reply = await self._exchange(self._transport(origin), request)
         except TimeoutError as error:
             raise Unanswered("no answer in time", late=True) from error
         if self._clock.monotonic() - started > within:

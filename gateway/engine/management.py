@@ -70,6 +70,9 @@ class Management:
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
             return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._created(call, draft)))
+        if operation.verb == "busiest":
+            used = await self._connections.busiest(call.caller)
+            return self._page(call, asked, [model_json(one) for one in used])
         connection = await self._connections.of(call.caller, call.path["connection_id"])
         if operation.verb == "update":
             change = read_body(operation, call.body)

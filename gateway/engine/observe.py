@@ -9,6 +9,7 @@ Transition = Literal["suspect", "needs_reauth", "held"]
 WriteResult = Literal["recovered", "not_executed", "manual", "duplicate"]
 HeldBack = Literal["breaker", "queue", "budget"]
 CacheResult = Literal["hit", "miss", "stale_error"]
+AttemptResult = Literal["new", "replayed", "in_progress", "mismatch"]
 
 
 class Observer(Protocol):

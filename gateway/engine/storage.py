@@ -179,6 +179,9 @@ class Connections(Protocol):
         ``filters`` may name external_ref, provider and status; ``among`` limits to some ids.
         """
 
+    async def census(self) -> Mapping[tuple[str, str], int]:
+        """How many there are in all, by provider and status."""
+
     async def save(self, connection: StoredConnection) -> None:
         """Replace what is kept of it, all but its credentials. Raises ``conflict`` as ``add`` does."""
 

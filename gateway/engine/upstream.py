@@ -27,6 +27,7 @@ from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
 from gateway.engine.resilience.bulkhead import Bulkhead, Full
+from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -342,8 +343,9 @@ class Outbound:
         own = (self._facts.connection_id, pace.per_connection)
         place = self._way.bulkhead.place(own, (self._provider.name, pace.per_provider))
         try:
-            async with asyncio.timeout(max(0.0, self._left())):
-                await place.__aenter__()
+            with waiting():
+                async with asyncio.timeout(max(0.0, self._left())):
+                    await place.__aenter__()
         except Full as error:
             raise self._held_back("queue", 1.0, CROWDED) from error
         except TimeoutError as error:
@@ -408,7 +410,8 @@ class Outbound:
     async def _sleep(self, seconds: float) -> bool:
         if seconds >= self._left():
             return False
-        await self._way.clock.sleep(seconds)
+        with waiting():
+            await self._way.clock.sleep(seconds)
         return True
 
     def _left(self) -> float:

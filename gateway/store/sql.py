@@ -150,6 +150,14 @@ class SqlConnections:
             total = await transaction.scalar(select(func.count()).select_from(tables.connections).where(*wanted))
         return [self._vault.connection(row) for row in rows], total or 0
 
+    async def census(self) -> Mapping[tuple[str, str], int]:
+        """How many there are in all, by provider and status."""
+        columns = tables.connections.c
+        query = select(columns.provider, columns.status, func.count()).group_by(columns.provider, columns.status)
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query)).all()
+        return {(provider, status): number for provider, status, number in rows}
+
     async def save(self, connection: StoredConnection) -> None:
         """Replace what is kept of it, all but its credentials.
 

@@ -16,11 +16,12 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from gateway.contract.clock import Clock
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Outcome, Problem
 from gateway.contract.operations import OPERATIONS, Operation
 from gateway.engine.audit import OWNER, Origin, asked_by
 from gateway.engine.call import Address, Answer, Call, Caller, Network
-from gateway.engine.storage import Storage
+from gateway.engine.observe import AttemptResult
+from gateway.engine.waiting import Waiting, measured
 from gateway.web import pages, problems
 from gateway.web.addresses import address_of
 from gateway.web.bodies import Disconnected, headers_of, query_of, read_body, require_json
@@ -77,8 +78,14 @@ class _Seen:
     method: str
     started: float
     route: str = UNMATCHED
-    operation: str | None = None
+    operation: Operation | None = None
     key_id: str | None = None
+    watch: Waiting | None = None
+    named: bool = False
+    replayed: bool = False
+    outcome: Outcome | None = None
+    received: int = 0
+    sent: int = 0
     trace_id: str | None = None
     request_id: str = ""
     status: int = _CLIENT_LEFT
@@ -134,7 +141,7 @@ class Application:
 
     def drain(self) -> None:
         """From now on ``/readyz`` says no, while requests are still answered."""
-        self._health.draining = True
+        self._health.drain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event of a kind we know: a request, or the server's start and stop."""
@@ -152,6 +159,8 @@ class Application:
         try:
             reply = await self._reply(seen, raw_path, scope, receive)
             seen.status = reply.status
+            seen.sent = len(reply.body)
+            seen.replayed = any(name == b"idempotency-replayed" for name, _ in reply.headers)
             await _send(send, reply, seen)
         except Disconnected:
             pass
@@ -178,7 +187,9 @@ class Application:
                 with asked_by(Origin(OWNER, seen.request_id, _told(address))):
                     return await _show(route.page, scope, receive, ids_of(found))
             operation = route.operations[method]
-            seen.operation = operation.name
+            seen.operation = operation
+            seen.named = "idempotency-key" in headers
+            seen.watch = measured(self._clock.monotonic)
             caller = await self._callers.resolve(_key_of(headers))
             seen.key_id = caller.key_id
             if not caller.may_call_from(address):
@@ -213,6 +224,7 @@ class Application:
             theirs = operation.shape == "theirs"
             limit = self._limits.raw_body if theirs else self._limits.body
             body = await read_body(receive, headers, limit=limit, patience=self._limits.body_patience)
+            seen.received = len(body)
             if body and not theirs:
                 require_json(headers.get("content-type"))
         answer = await self._engine.perform(
@@ -247,6 +259,8 @@ class Application:
 
     def _problem(self, seen: _Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> _Reply:
         seen.code = problem.code
+        if isinstance(problem, Problem):
+            seen.outcome = problem.outcome
         if problem.code == "upstream_malformed" and problem.__cause__ is not None:
             seen.error = problem.__cause__
         told = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=seen.request_id)
@@ -256,6 +270,8 @@ class Application:
         """Count the request and write its line; probes and scrapes that went well are not worth one."""
         seconds = self._clock.monotonic() - seen.started
         self._metrics.answered(seen.route, seen.method, seen.status, seconds)
+        if seen.operation is not None and seen.watch is not None:
+            self._count(seen, seen.operation, seconds - seen.watch.seconds)
         if seen.route in pages.QUIET and seen.status < 400:
             return
         level: Level = "info" if seen.status < 500 else "warning" if seen.error is None else "error"
@@ -266,7 +282,7 @@ class Application:
             "ms": round(seconds * 1000, 2),
             "request_id": seen.request_id,
             "trace_id": seen.trace_id,
-            "operation": seen.operation,
+            "operation": None if seen.operation is None else seen.operation.name,
             "key_id": seen.key_id,
             "code": seen.code,
         }
@@ -274,11 +290,36 @@ class Application:
             fields |= broken(seen.error)
         self._log.write(level, "request", fields)
 
+    def _count(self, seen: _Seen, operation: Operation, overhead: float) -> None:
+        self._metrics.spent(operation.resource, overhead)
+        self._metrics.carried(seen.received, seen.sent)
+        if seen.code is not None:
+            self._metrics.problem(seen.code)
+        if not operation.is_write or seen.status == _CLIENT_LEFT:
+            return
+        if seen.named:
+            self._metrics.attempted(_attempt_of(seen))
+        if not seen.replayed:
+            self._metrics.wrote(seen.outcome or _outcome_of(seen.status))
+
+
+def _attempt_of(seen: _Seen) -> AttemptResult:
+    if seen.code == "idempotency_in_progress":
+        return "in_progress"
+    if seen.code == "idempotency_mismatch":
+        return "mismatch"
+    return "replayed" if seen.replayed else "new"
+
+
+def _outcome_of(status: int) -> Outcome:
+    """What became of a write that no problem tells of: a raw one may be refused in the system's own words."""
+    return "applied" if status < 400 else "rejected"
+
 
 def create_app(
     engine: Engine,
     callers: CallerDirectory,
-    storage: Storage,
+    health: Health,
     *,
     clock: Clock,
     random: Random,
@@ -295,7 +336,6 @@ def create_app(
     ``further_pages`` are pages by path template, beside the documentation and the probes; they ask for no key.
     ``proxies`` are the networks whose ``X-Forwarded-For`` is believed.
     """
-    health = Health(storage, clock)
     return Application(
         engine,
         callers,
@@ -304,7 +344,7 @@ def create_app(
         metrics=metrics,
         log=log,
         health=health,
-        page_table={**pages.all_pages(health, metrics, public_url), **(further_pages or {})},
+        page_table={**pages.all_pages(health, public_url), **(further_pages or {})},
         public_url=public_url,
         limits=limits or Limits(),
         proxies=proxies,

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.engine.storage import Storage
+from gateway.web.metrics import Metrics
 
 CHECK_WITHIN = 3.0
 CHECKED_FOR = 2.0
@@ -20,11 +21,17 @@ class Health:
     The accounting systems have no part in it: their outage is no reason to take Polder away.
     """
 
-    def __init__(self, storage: Storage, clock: Clock) -> None:
-        self.draining = False
+    def __init__(self, storage: Storage, clock: Clock, metrics: Metrics) -> None:
+        self._draining = False
+        self._metrics = metrics
         self._storage = storage
         self._clock = clock
         self._good_until = 0.0
+
+    def drain(self) -> None:
+        """From now on it is not ready: the process is about to stop."""
+        self._draining = True
+        self._metrics.draining.set(1)
 
     async def alive(self, request: Request) -> Response:
         """``/livez`` and ``/healthz``: the event loop turns."""
@@ -34,14 +41,24 @@ class Health:
     async def ready(self, request: Request) -> Response:
         """``/readyz``. Raises ``storage_unavailable``."""
         del request
-        if self.draining:
+        if self._draining:
             return _said({"status": "draining"}, 503)
-        if self._clock.monotonic() >= self._good_until:
-            await self._check()
-            self._good_until = self._clock.monotonic() + CHECKED_FOR
+        await self.check()
         return _said({"status": "ok"})
 
-    async def _check(self) -> None:
+    async def check(self) -> None:
+        """Prove that the storage can be written to, unless that was done just now. Raises ``storage_unavailable``."""
+        if self._clock.monotonic() < self._good_until:
+            return
+        try:
+            await self._write()
+        except Problem:
+            self._metrics.storage_up.set(0)
+            raise
+        self._metrics.storage_up.set(1)
+        self._good_until = self._clock.monotonic() + CHECKED_FOR
+
+    async def _write(self) -> None:
         try:
             async with asyncio.timeout(CHECK_WITHIN):
                 await self._storage.check()

@@ -1,15 +1,31 @@
-"""Counters and histograms (reliability: bounded labels, never a connection, tenant, key, raw path or text)."""
+"""Counters, gauges and histograms (reliability: bounded labels, never a connection, tenant, key, raw path or text).
+
+A scrape is at most 3,000 series, whatever the callers do; ``tests/operations/`` makes every series there can be.
+What an alert is about is there from the start, as 0: a counter's first step would otherwise be missed.
+"""
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from gateway.engine.observe import CacheResult, HeldBack, TokenOutcome, Transition, UpstreamOutcome, WriteResult
+from gateway.contract.errors import Outcome
+from gateway.contract.models.connections import ConnectionStatus
+from gateway.engine.observe import (
+    AttemptResult,
+    CacheResult,
+    HeldBack,
+    TokenOutcome,
+    Transition,
+    UpstreamOutcome,
+    WriteResult,
+)
+from gateway.web.problems import ALL_KINDS
 
 UNMATCHED = "unmatched"
 """The route of a path that is none of ours."""
@@ -17,9 +33,15 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "OTHER"
 """Any method that is none of those: a caller may send any word."""
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-_UPSTREAM_SECONDS = (*_SECONDS, 30)
+_Together = Literal["livesum", "livemax", "livemostrecent"]
+"""How a gauge of several processes that are scraped as one is told; what a scrape looks up, only one has just seen."""
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_UPSTREAM_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30)
+_OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 _TOKEN_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_BYTES = tuple(256 * 4**power for power in range(9))  # 256 B to 16 MiB
 
 # A _created series beside every counter and histogram would double what is scraped, for nothing an alert uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it without annotations
@@ -28,28 +50,53 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves
 class Metrics:
     """One application's metrics, in a registry of its own; also the engine's ``Observer``.
 
-    The labelled children are looked up once and kept, because looking one up costs more than counting.
+    The labelled children are looked up once and kept, because looking one up costs more than counting. ``providers``
+    are the accounting systems there are, by name.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, providers: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.in_flight = Gauge(
-            "polder_http_requests_in_flight",
-            "Requests being answered.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
+        self.in_flight = self._gauge("polder_http_requests_in_flight", "Requests being answered.", workers="livesum")
+        self.loop_lag = self._histogram(
+            "polder_event_loop_lag_seconds", "How late the event loop comes to what is due.", _LAG_SECONDS
+        )
+        self.storage_up = self._gauge(
+            "polder_storage_up", "Whether the storage could be written to when last tried.", workers="livemostrecent"
+        )
+        self.disk_free = self._gauge(
+            "polder_disk_free_bytes", "What is left where POLDER_HOME is.", workers="livemostrecent"
+        )
+        self.last_backup = self._gauge(
+            "polder_last_backup_timestamp_seconds",
+            "When the embedded database was last backed up; 0 for never.",
+            workers="livemostrecent",
+        )
+        self.draining = self._gauge("polder_draining", "Whether this process is about to stop.")
+        self._connections = self._gauge(
+            "polder_connections", "Connections kept.", "provider", "status", workers="livemostrecent"
         )
         self._requests = self._counter("polder_http_requests", "Requests answered.", "route", "method", "code")
+        self._problems = self._counter(
+            "polder_problems", "Operations that ended in a problem, by what went wrong.", "code"
+        )
         self._request_seconds = self._histogram(
             "polder_http_request_duration_seconds", "From request to answer.", _SECONDS, "route"
         )
+        self._overhead_seconds = self._histogram(
+            "polder_gateway_overhead_seconds",
+            "The part of it that was not spent waiting for an accounting system.",
+            _OVERHEAD_SECONDS,
+            "resource",
+        )
+        self._request_bytes = self._histogram("polder_http_request_body_bytes", "Bodies received.", _BYTES)
+        self._response_bytes = self._histogram("polder_http_response_body_bytes", "Bodies sent.", _BYTES)
         self._upstream = self._counter(
-            "polder_upstream_requests", "Calls to accounting systems.", "provider", "operation", "outcome"
+            "polder_upstream_requests", "Calls to accounting systems.", "provider", "resource", "outcome"
         )
         self._upstream_seconds = self._histogram(
-            "polder_upstream_request_duration_seconds", "One such call.", _UPSTREAM_SECONDS, "provider", "operation"
+            "polder_upstream_request_duration_seconds", "One such call.", _UPSTREAM_SECONDS, "provider"
         )
         self._tokens = self._counter("polder_token_refresh", "Requests for a token.", "provider", "outcome")
         self._token_seconds = self._histogram(
@@ -70,17 +117,35 @@ class Metrics:
             "polder_writes_reconciled", "Such writes whose fate was found out or given up.", "operation", "result"
         )
         self._held_back = self._counter("polder_calls_held_back", "Calls not sent, by reason.", "provider", "reason")
-        info = Gauge(
-            "polder_build_info",
-            "What runs; always 1.",
-            ["version", "python"],
-            registry=self.registry,
-            multiprocess_mode="livemax",
-        )
+        self._writes = self._counter("polder_writes", "Writes, by what is known to have become of them.", "outcome")
+        self._attempts = self._counter("polder_idempotency_requests", "Writes with an idempotency key.", "outcome")
+        info = self._gauge("polder_build_info", "What runs; always 1.", "version", "python")
         info.labels(version, platform.python_version()).set(1)
+        self._providers = tuple(providers)
+        self._counted: set[tuple[str, str]] = set()
+        self._begin_at_zero()
         self._answered: dict[tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
+        self._spent: dict[str, Callable[[float], None]] = {}
         self._called: dict[tuple[str, str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._asked: dict[tuple[str, str], Callable[[], None]] = {}
+
+    def _begin_at_zero(self) -> None:
+        for code in ALL_KINDS:
+            self._problems.labels(code)
+        for outcome in get_args(Outcome):
+            self._writes.labels(outcome)
+        for result in get_args(AttemptResult):
+            self._attempts.labels(result)
+        for provider in self._providers:
+            self._upstream_seconds.labels(provider)
+            self._token_seconds.labels(provider)
+            for token_outcome in get_args(TokenOutcome):
+                self._tokens.labels(provider, token_outcome)
+            for status in get_args(ConnectionStatus):
+                self._connections.labels(provider, status)
+                self._counted.add((provider, status))
+
+    # --- the edge
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request of ours ended. ``route`` is a template or ``UNMATCHED``."""
@@ -92,13 +157,45 @@ class Metrics:
         bound[0]()
         bound[1](seconds)
 
+    def spent(self, resource: str, seconds: float) -> None:
+        """An operation took this long, not counting what it waited for an accounting system."""
+        bound = self._spent.get(resource)
+        if bound is None:
+            bound = self._spent[resource] = self._overhead_seconds.labels(resource).observe
+        bound(seconds)
+
+    def carried(self, received: int, sent: int) -> None:
+        """An operation's bodies had so many bytes."""
+        self._request_bytes.observe(received)
+        self._response_bytes.observe(sent)
+
+    def problem(self, code: str) -> None:
+        """An operation ended in a problem."""
+        self._problems.labels(code).inc()
+
+    def wrote(self, outcome: Outcome) -> None:
+        """A write ended, and this is what is known of it."""
+        self._writes.labels(outcome).inc()
+
+    def attempted(self, result: AttemptResult) -> None:
+        """A write came with an idempotency key."""
+        self._attempts.labels(result).inc()
+
+    def kept(self, connections: Mapping[tuple[str, str], int]) -> None:
+        """So many connections there are, by provider and status."""
+        self._counted |= connections.keys()
+        for provider, status in self._counted:
+            self._connections.labels(provider, status).set(connections.get((provider, status), 0))
+
+    # --- the engine
+
     def upstream(self, provider: str, operation: str, outcome: UpstreamOutcome, seconds: float) -> None:
         """One call to a provider ended."""
         key = (provider, operation, outcome)
         bound = self._called.get(key)
         if bound is None:
-            counter = self._upstream.labels(*key)
-            bound = self._called[key] = counter.inc, self._upstream_seconds.labels(provider, operation).observe
+            counter = self._upstream.labels(provider, operation.partition(".")[0], outcome)
+            bound = self._called[key] = counter.inc, self._upstream_seconds.labels(provider).observe
         bound[0]()
         bound[1](seconds)
 
@@ -134,6 +231,8 @@ class Metrics:
         """A call was not sent."""
         self._held_back.labels(provider, reason).inc()
 
+    # --- the scrape
+
     def exposition(self) -> bytes:
         """All of it, as Prometheus scrapes it: of all workers together where there are several."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
@@ -141,6 +240,9 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
         return generate_latest(together)
+
+    def _gauge(self, name: str, help: str, *labels: str, workers: _Together = "livemax") -> Gauge:
+        return Gauge(name, help, labels, registry=self.registry, multiprocess_mode=workers)
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(name, help, labels, registry=self.registry)

@@ -1,4 +1,4 @@
-"""The pages beside the API: its document and documentation, what each problem means, probes, metrics.
+"""The pages beside the API: its document and documentation, what each problem means, probes.
 
 Everything shown comes from this process; a strict content security policy lets the browser ask nobody else.
 """
@@ -9,14 +9,12 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from gateway.contract.errors import Kind, not_found
 from gateway.web.document import document_bytes
 from gateway.web.health import Health
-from gateway.web.metrics import Metrics
 from gateway.web.problems import ALL_KINDS
 from gateway.web.remedies import REMEDIES
 from gateway.web.routes import Page
@@ -71,7 +69,7 @@ _FIX = {
 Show = Callable[[Request], Awaitable[Response]]
 
 
-def all_pages(health: Health, metrics: Metrics, public_url: str) -> Mapping[str, Page]:
+def all_pages(health: Health, public_url: str) -> Mapping[str, Page]:
     """Every page by its path template."""
     shown: dict[str, Show] = {
         "/openapi.json": _document(public_url),
@@ -82,7 +80,6 @@ def all_pages(health: Health, metrics: Metrics, public_url: str) -> Mapping[str,
         "/livez": health.alive,
         "/healthz": health.alive,
         "/readyz": health.ready,
-        "/metrics": _exposition(metrics),
     }
     shown |= {f"/docs/{name}": _asset(name, media_type) for name, media_type in _ASSET_TYPES.items()}
     return {template: Page(show) for template, show in shown.items()}
@@ -121,16 +118,6 @@ def _document(public_url: str) -> Show:
     async def show(request: Request) -> Response:
         del request
         return Response(body(), media_type="application/json", headers={"Cache-Control": "no-cache"})
-
-    return show
-
-
-def _exposition(metrics: Metrics) -> Show:
-    async def show(request: Request) -> Response:
-        del request
-        return Response(
-            metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
-        )
 
     return show
 

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import Any, cast
 
@@ -15,8 +16,10 @@ from gateway.engine.call import Answer, Call, Network
 from gateway.engine.keys import Callers, mint
 from gateway.engine.storage import Storage, StoredKey
 from gateway.web.app import Application, Limits, create_app
+from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
+from gateway.web.vitals import PATH, Vitals
 from tests.house import ManualClock
 
 PUBLIC_URL = "https://polder.test"
@@ -61,6 +64,11 @@ class CheckedStorage:
     def __init__(self) -> None:
         self.checks = 0
         self.broken = False
+        self.connections = self
+        self.counts: dict[tuple[str, str], int] = {}
+
+    async def census(self) -> dict[tuple[str, str], int]:
+        return self.counts
 
     async def check(self) -> None:
         self.checks += 1
@@ -114,19 +122,21 @@ def client_of(app: Application, headers: dict[str, str]) -> httpx2.AsyncClient:
 
 async def build_edge(limits: Limits | None = None, proxies: Sequence[Network] = ()) -> Edge:
     clock, engine, keys, storage = ManualClock(), RememberingEngine(), KeysInMemory(), CheckedStorage()
-    written, metrics = io.BytesIO(), Metrics("1.2.3")
+    written, metrics = io.BytesIO(), Metrics("1.2.3", ["books"])
+    health = Health(cast(Storage, storage), clock, metrics)
     key, stored = mint(tenant="acme", name="test", scopes=["*"], now=clock.now(), random=Random(1))
     await keys.add(stored)
     app = create_app(
         engine,
         Callers(keys, clock),
-        cast(Storage, storage),
+        health,
         clock=clock,
         random=Random(2),
         metrics=metrics,
         log=Log(written, clock),
         public_url=PUBLIC_URL,
         limits=limits,
+        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, Path(), lambda: None).page()},
         proxies=proxies,
     )
     client = client_of(app, {"authorization": f"Bearer {key}"})

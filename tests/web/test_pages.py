@@ -175,7 +175,7 @@ async def test_an_unknown_problem_has_none(edge: Edge, code: str) -> None:
 
 
 async def test_no_page_asks_for_a_key(edge: Edge) -> None:
-    edge_pages = all_pages(edge.app._health, edge.metrics, "https://polder.test")
+    edge_pages = all_pages(edge.app._health, "https://polder.test")
     for template in edge_pages:
         answer = await edge.anonymous.get(template.replace("{code}", "not_found"))
         assert answer.status_code == 200

@@ -76,6 +76,21 @@ class Connection(Shape):
     updated_at: Instant
 
 
+class ConnectionUse(Shape):
+    """How much one connection was used in the last hour, as the process that answers has seen it."""
+
+    connection_id: str = Field(examples=["con_3kTMd8zXbWq1"])
+    provider: str
+    name: str
+    status: ConnectionStatus
+    calls: int = Field(description="Requests that went to the accounting system; what memory answered is not counted.")
+    failures: int = Field(description="Those of them that ended in a problem which is not the caller's doing.")
+    last_call_at: Instant | None = None
+    token_received_at: Instant | None = Field(default=None, description="When its present token was obtained.")
+    token_expires_at: Instant | None = None
+    health: Health
+
+
 class Link(Shape):
     """A one-time page for the end user."""
 

@@ -464,6 +464,23 @@ _RECORDS: Mapping[type[Shape], Mapping[str, Any]] = {
         "resolved_at": "2026-03-02T09:00:01Z",
         "next_check_at": None,
     },
+    models.ConnectionUse: {
+        "connection_id": "con_3kTMd8zXbWq1",
+        "provider": "memory",
+        "name": "De Tulp",
+        "status": "active",
+        "calls": 412,
+        "failures": 3,
+        "last_call_at": "2026-03-02T08:59:12Z",
+        "token_received_at": "2026-03-02T08:10:00Z",
+        "token_expires_at": "2026-03-02T09:10:00Z",
+        "health": {
+            "state": "ok",
+            "reason": None,
+            "since": "2026-03-01T07:00:00Z",
+            "last_success_at": "2026-03-02T08:59:12Z",
+        },
+    },
     models.Link: {"url": "https://polder.example/connect/8Qm2vT4yLr", "expires_at": "2026-03-02T10:00:00Z"},
     models.Capabilities: {"provider": "memory", "operations": _SUPPORT},
     models.ProviderFacts: {

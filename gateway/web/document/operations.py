@@ -65,6 +65,9 @@ _NOTES = {
     "what it requires and how long things may be, and with the ids of this administration's own VAT codes, ledger "
     "accounts and payment methods, as far as the key may list them. A body that fits is accepted, as far as a "
     "schema can tell. A write that the system cannot do is 405.",
+    "connections.busiest": "A hundred at most, the most used first, each with its health and the age of its token: as "
+    "the process that answers has seen it. For finding out what a dashboard, which never tells of one connection, "
+    "made you look for.",
     "connections.capabilities": "Per operation and filter: `native`, `emulated`, `unsupported` or `missing_scope`.",
     "products.update": "Everything else of the product stays as it is.",
 }

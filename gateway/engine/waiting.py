@@ -1,0 +1,60 @@
+"""How much of a request's time Polder spent waiting for an accounting system: what is left is Polder's own.
+
+The edge begins a stopwatch for each request, and whoever waits says so. It travels with the request's context, into the
+tasks that work for it, so that nothing in between need hand it on.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Waiting:
+    """Seconds during which at least one wait was under way: waits at the same time count once."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._under_way = 0
+        self._since = 0.0
+        self._ended = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long in all, up to now."""
+        return self._ended + (self._monotonic() - self._since if self._under_way else 0.0)
+
+    def begin(self) -> None:
+        """Somebody starts to wait."""
+        if not self._under_way:
+            self._since = self._monotonic()
+        self._under_way += 1
+
+    def end(self) -> None:
+        """Somebody waits no more."""
+        self._under_way -= 1
+        if not self._under_way:
+            self._ended += self._monotonic() - self._since
+
+
+_CURRENT: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
+
+
+def measured(monotonic: Callable[[], float]) -> Waiting:
+    """A stopwatch for the request whose work begins here."""
+    watch = Waiting(monotonic)
+    _CURRENT.set(watch)
+    return watch
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """The block waits for an accounting system, for the request under way; outside of one nothing is counted."""
+    watch = _CURRENT.get()
+    if watch is None:
+        yield
+        return
+    watch.begin()
+    try:
+        yield
+    finally:
+        watch.end()

@@ -1,0 +1,242 @@
+"""Every alert, put to promtool twice: what must wake somebody does, and what looks nearly the same does not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.operations.prometheus import alerts, needs_promtool, promtool, rules
+
+JOB = 'job="polder", namespace="polder"'
+POD = f'{JOB}, instance="a"'
+OURS = {"job": "polder", "namespace": "polder"}
+SAID = {**OURS, "instance": "a"}
+
+Series = Mapping[str, str]
+"""Values by series, in promtool's notation: ``0+2x60`` begins at 0 and grows by 2, sixty times."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series in which an alert fires with these labels, and others in which it is silent.
+
+    ``at`` is when it is looked at; a value comes, and the rules are evaluated, every ``step``.
+    """
+
+    fires: Series
+    silent: Series
+    at: str
+    labels: Mapping[str, str] = field(default_factory=lambda: OURS)
+    step: str = "1m"
+
+
+def requests(values: str) -> dict[str, str]:
+    return {f'polder_http_requests_total{{{POD}, route="/v1/connections", method="GET", code="200"}}': values}
+
+
+def problems(code: str, values: str) -> dict[str, str]:
+    return {f'polder_problems_total{{{POD}, code="{code}"}}': values}
+
+
+def overhead(quick: str, all_of_them: str) -> dict[str, str]:
+    return {
+        f'polder_gateway_overhead_seconds_bucket{{{POD}, resource="contacts", le="0.025"}}': quick,
+        f'polder_gateway_overhead_seconds_count{{{POD}, resource="contacts"}}': all_of_them,
+    }
+
+
+def called(provider: str, **outcomes: str) -> dict[str, str]:
+    named = {"failed": "5xx", "waits": "429", "unreached": "connect"}
+    return {
+        f'polder_upstream_requests_total{{{POD}, provider="{provider}", resource="contacts", '
+        f'outcome="{named.get(outcome, outcome)}"}}': values
+        for outcome, values in outcomes.items()
+    }
+
+
+def tokens(provider: str, **outcomes: str) -> dict[str, str]:
+    return {
+        f'polder_token_refresh_total{{{POD}, provider="{provider}", outcome="{outcome}"}}': values
+        for outcome, values in outcomes.items()
+    }
+
+
+def writes(**outcomes: str) -> dict[str, str]:
+    return {f'polder_writes_total{{{POD}, outcome="{outcome}"}}': values for outcome, values in outcomes.items()}
+
+
+def of_process(name: str, values: str) -> dict[str, str]:
+    return {f"{name}{{{POD}}}": values}
+
+
+def lag(slow: str) -> dict[str, str]:
+    bounds = {"0.25": "0+100x30", "0.5": slow, "+Inf": slow}
+    return {f'polder_event_loop_lag_seconds_bucket{{{POD}, le="{le}"}}': values for le, values in bounds.items()}
+
+
+CASES: dict[str, Case] = {
+    "PolderAvailabilityFastBurn": Case(
+        # 1 of 100 fails; or as many, but only 10 in all, so little is asked; or 0.5 %.
+        requests("0+100x90") | problems("internal_error", "0+1x90"),
+        requests("0+10x90") | problems("internal_error", "0x50 0+0.25x40"),
+        "80m",
+    ),
+    "PolderAvailabilityBurn": Case(
+        requests("0+1000x500") | problems("storage_unavailable", "0+4x500"),
+        requests("0+1000x500") | problems("storage_unavailable", "0+2x500"),
+        "480m",
+    ),
+    "PolderAvailabilitySlowBurn": Case(
+        requests("0+5000x300") | problems("internal_error", "0+4x300"),
+        requests("0+5000x300") | problems("internal_error", "0+2x300") | problems("upstream_timeout", "0+900x300"),
+        "4500m",
+        step="20m",
+    ),
+    "PolderOverheadFastBurn": Case(overhead("0+80x90", "0+100x90"), overhead("0+90x90", "0+100x90"), "80m"),
+    "PolderOverheadSlowBurn": Case(
+        overhead("0+980x300", "0+1000x300"), overhead("0+995x300", "0+1000x300"), "4500m", step="20m"
+    ),
+    "PolderTargetDown": Case(of_process("up", "1x5 0x10"), of_process("up", "1x5 0x1 1x10"), "10m", SAID),
+    "PolderAbsent": Case(of_process("up", "0x20"), of_process("up", "1x20"), "10m", {}),
+    "PolderRequestsStuck": Case(
+        of_process("polder_http_requests_in_flight", "3x40") | requests("50x40"),
+        of_process("polder_http_requests_in_flight", "3x40") | requests("0+1x40"),
+        "30m",
+        SAID,
+    ),
+    "PolderEventLoopBlocked": Case(lag("0+110x30"), lag("0+100x30"), "20m", SAID),
+    "PolderCrashLoop": Case(
+        of_process("process_start_time_seconds", "1 1 2 2 3 3 4 4 4"),
+        of_process("process_start_time_seconds", "1 1 1 1 2 2 2 2 2"),
+        "8m",
+        SAID,
+    ),
+    "PolderMemoryHigh": Case(
+        of_process("process_resident_memory_bytes", "500000000x30"),
+        of_process("process_resident_memory_bytes", "200000000x10 500000000x5 200000000x15"),
+        "25m",
+        SAID,
+    ),
+    "PolderFileDescriptorsHigh": Case(
+        of_process("process_open_fds", "900x20") | of_process("process_max_fds", "1024x20"),
+        of_process("process_open_fds", "700x20") | of_process("process_max_fds", "1024x20"),
+        "15m",
+        SAID,
+    ),
+    "PolderDrainsTooLong": Case(
+        of_process("polder_draining", "0 1x10"), of_process("polder_draining", "0 1x3 0x10"), "8m", SAID
+    ),
+    "PolderStorageDown": Case(
+        of_process("polder_storage_up", "1x3 0x5"), of_process("polder_storage_up", "1x5 0 1x5"), "6m", SAID
+    ),
+    "PolderDiskFillsIn24h": Case(
+        of_process("polder_disk_free_bytes", "9000000000-5000000x500"),
+        of_process("polder_disk_free_bytes", "9000000000-5000x500"),
+        "480m",
+        SAID,
+    ),
+    "PolderBackupTooOld": Case(
+        of_process("polder_last_backup_timestamp_seconds", "3600x300"),
+        of_process("polder_last_backup_timestamp_seconds", "0x290 0x10"),
+        "3100m",
+        SAID,
+        step="20m",
+    ),
+    "PolderUpstreamDown": Case(
+        called("books", ok="0+10x30", failed="0+30x30"),
+        called("books", ok="0+30x30", failed="0+10x30", waits="0+90x30"),
+        "15m",
+        {**OURS, "provider": "books"},
+    ),
+    "PolderAllUpstreamsDown": Case(
+        called("books", unreached="0+30x30", ok="0x30") | called("ledger", unreached="0+30x30", ok="0x30"),
+        called("books", unreached="0+30x30", ok="0x30") | called("ledger", unreached="0x30", ok="0+30x30"),
+        "15m",
+    ),
+    "PolderUpstreamRateLimited": Case(
+        called("books", ok="0+80x60", waits="0+20x60"),
+        called("books", ok="0+95x60", waits="0+5x60"),
+        "45m",
+        {**OURS, "provider": "books"},
+    ),
+    "PolderUpstreamMalformed": Case(
+        problems("upstream_malformed", "0+1x30"), problems("upstream_malformed", "0x20 1x10"), "20m"
+    ),
+    "PolderProviderMisconfigured": Case(
+        problems("provider_misconfigured", "0x10 1x5"), problems("provider_misconfigured", "7x15"), "12m"
+    ),
+    "PolderTokenRefreshFailing": Case(
+        tokens("books", ok="0+2x60", transient="0+1x60", unknown="0x60"),
+        tokens("books", ok="0+20x60", transient="0+1x60", unknown="0x60"),
+        "45m",
+        {**OURS, "provider": "books"},
+    ),
+    "PolderOAuthConfigError": Case(
+        tokens("books", config_error="0x10 1x5"),
+        tokens("books", config_error="3x15", rejected="0+1x15"),
+        "12m",
+        {**OURS, "provider": "books"},
+    ),
+    "PolderMassRejection": Case(
+        tokens("books", ok="0+1x30", rejected="0+3x30"),
+        tokens("books", ok="0+9x30", rejected="0+3x30"),
+        "20m",
+        {**OURS, "provider": "books"},
+    ),
+    "PolderConnectionsNeedReauth": Case(
+        {f'polder_connections{{{POD}, provider="books", status="needs_reauth"}}': "2x60 2+1x20"},
+        {f'polder_connections{{{POD}, provider="books", status="needs_reauth"}}': "40x60 41x20"},
+        "75m",
+        {**OURS, "provider": "books"},
+    ),
+    "PolderUnknownWrites": Case(writes(unknown="0x10 1x10"), writes(unknown="2x20", applied="0+5x20"), "15m"),
+    "PolderManyUnknownWrites": Case(
+        writes(applied="0+10x40", unknown="0+1x40"), writes(applied="0+99x40", unknown="0+1x40"), "30m"
+    ),
+    "PolderBadKeys": Case(problems("unauthenticated", "0+120x60"), problems("unauthenticated", "0+30x60"), "45m"),
+    "PolderForbidden": Case(problems("forbidden", "0+120x60"), problems("forbidden", "0+30x60"), "45m"),
+}
+
+
+def test_every_alert_has_a_case() -> None:
+    assert CASES.keys() == alerts().keys()
+
+
+@needs_promtool
+@pytest.mark.parametrize("name", CASES)
+def test_it_fires_when_it_must_and_is_silent_otherwise(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    expected = {"exp_labels": {**case.labels, "severity": alerts()[name]["labels"]["severity"]}}
+    alone, test = tmp_path / "rules.yaml", tmp_path / "test.yaml"
+    alone.write_text(yaml.safe_dump({"groups": [by_itself(name)]}))
+    test.write_text(
+        yaml.safe_dump(
+            {
+                "rule_files": [alone.name],
+                "evaluation_interval": case.step,
+                "tests": [asked(name, case, case.fires, [expected]), asked(name, case, case.silent, [])],
+            }
+        )
+    )
+    promtool("test", "rules", test)
+
+
+def asked(name: str, case: Case, series: Series, expected: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "interval": case.step,
+        "input_series": [{"series": one, "values": values} for one, values in series.items()],
+        "alert_rule_test": [{"eval_time": case.at, "alertname": name, "exp_alerts": expected}],
+    }
+
+
+def by_itself(name: str) -> dict[str, Any]:
+    """The alert with the recording rules that it reads, without annotations.
+
+    promtool would want each test to repeat those, and test_monitoring.py judges them.
+    """
+    alert = {key: value for key, value in alerts()[name].items() if key != "annotations"}
+    read = [rule for rule in rules() if rule.get("record", alert["alert"]) in alert["expr"]]
+    return {"name": name, "rules": [*read, alert]}

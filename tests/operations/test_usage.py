@@ -1,0 +1,86 @@
+"""The busiest connections: those of the caller, the most used first, with what metrics must not tell."""
+
+import pytest
+
+from tests.house import House
+
+pytestmark = pytest.mark.anyio
+
+BUSIEST = "/v1/connections/busiest"
+FRESH = {"cache-control": "no-cache"}
+
+
+async def ask(house: House, connection: str, times: int) -> None:
+    for _ in range(times):
+        await house.client.get(f"/v1/connections/{connection}/contacts", headers=FRESH)
+
+
+async def test_the_busiest_are_told_first_with_their_health(house: House) -> None:
+    idle, quiet, busy = [await house.connect("memory") for _ in range(3)]
+    await ask(house, quiet, 1)
+    await ask(house, busy, 3)
+    answer = await house.client.get(BUSIEST)
+    assert answer.status_code == 200
+    first, second = answer.json()["data"]
+    assert (first["connection_id"], first["calls"], first["failures"]) == (busy, 3, 0)
+    assert (second["connection_id"], second["calls"]) == (quiet, 1)
+    assert first["health"]["state"] == "ok"
+    assert first["last_call_at"] == first["health"]["last_success_at"]
+    assert idle not in answer.text
+
+
+async def test_failures_are_counted_and_what_is_the_callers_doing_is_none(house: House) -> None:
+    from gateway.contract.emulator import Fault
+
+    connection = await house.connect("memory")
+    await house.client.get(f"/v1/connections/{connection}/contacts/987654", headers=FRESH)
+    house.emulator("memory").fail(Fault("status", status=500), times=9)
+    await ask(house, connection, 2)
+    [told] = (await house.client.get(BUSIEST)).json()["data"]
+    assert (told["calls"], told["failures"], told["health"]["state"]) == (3, 2, "failing")
+
+
+async def test_an_hour_is_remembered(house: House) -> None:
+    connection = await house.connect("memory")
+    await ask(house, connection, 1)
+    house.clock.advance(1800)
+    await ask(house, connection, 1)
+    assert [one["calls"] for one in (await house.client.get(BUSIEST)).json()["data"]] == [2]
+    house.clock.advance(2400)
+    assert [one["calls"] for one in (await house.client.get(BUSIEST)).json()["data"]] == [1]
+    house.clock.advance(3600)
+    assert (await house.client.get(BUSIEST)).json()["data"] == []
+
+
+async def test_the_age_of_a_token_is_told(house: House) -> None:
+    emulated = [name for name in house.emulators if name != "memory"]
+    for name in emulated:
+        await ask(house, await house.connect(name), 1)
+    told = {one["provider"]: one for one in (await house.client.get(BUSIEST)).json()["data"]}
+    assert told.keys() == set(emulated)
+    exchanged = [one for one in told.values() if one["token_expires_at"] is not None]
+    assert exchanged
+    assert all(one["token_received_at"] < one["token_expires_at"] for one in exchanged)
+
+
+async def test_another_tenants_connections_are_not_told(house: House) -> None:
+    await ask(house, await house.connect("memory"), 1)
+    stranger = await house.client_for(tenant="stranger")
+    assert (await stranger.get(BUSIEST)).json()["data"] == []
+
+
+async def test_a_key_sees_the_connections_it_is_bound_to_and_needs_the_scope(house: House) -> None:
+    one, other = [await house.connect("memory") for _ in range(2)]
+    await ask(house, one, 1)
+    await ask(house, other, 1)
+    bound = await house.client_for(connections=[one])
+    assert [use["connection_id"] for use in (await bound.get(BUSIEST)).json()["data"]] == [one]
+    outsider = await house.client_for(scopes=["contacts:read"])
+    assert (await outsider.get(BUSIEST)).json()["code"] == "forbidden"
+
+
+async def test_a_deleted_connection_is_not_told(house: House) -> None:
+    connection = await house.connect("memory")
+    await ask(house, connection, 1)
+    await house.client.delete(f"/v1/connections/{connection}")
+    assert (await house.client.get(BUSIEST)).json()["data"] == []
