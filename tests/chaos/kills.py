@@ -25,6 +25,8 @@ class Tally:
     seconds: float = 0.0
     slowest_start: float = 0.0
     token_requests: int = 0
+    wronged: int = 0
+    """See ``Site.wronged``."""
 
 
 async def kill(
@@ -46,6 +48,7 @@ async def kill(
             await _look(site, tally, patience)
         told(tally)
     await _look(site, tally, patience)
+    tally.wronged = site.wronged
     tally.seconds = time.monotonic() - began
     tally.token_requests = site.provider.token_requests - asked
     return tally

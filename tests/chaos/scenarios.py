@@ -88,6 +88,7 @@ async def kills(ground: Ground, setup: Setup, mode: Mode, count: int, *, plant: 
         total.kills += done.kills
         total.strikes += done.strikes
         total.losses += done.losses
+        total.wronged += done.wronged
         total.token_requests += done.token_requests
         total.slowest_start = max(total.slowest_start, done.slowest_start)
     return Row(
@@ -102,6 +103,7 @@ async def kills(ground: Ground, setup: Setup, mode: Mode, count: int, *, plant: 
             "strikes": total.strikes,
             "token_requests": total.token_requests,
             "slowest_start": round(total.slowest_start, 3),
+            "wronged": total.wronged,
             "losses": _counted(total.losses),
         },
     )

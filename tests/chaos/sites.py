@@ -51,6 +51,8 @@ class Site:
     gateways: Sequence[Gateway]
     connections: list[str]
     random: Random
+    wronged: int = 0
+    """How often it was said of a connection that its owner must act, and it served a moment later."""
     window: float = 0.01
     """Seconds that a refresh takes, from its request's arrival to the new token's use."""
 
@@ -77,15 +79,18 @@ class Site:
         return [one for one in found if one is not None]
 
     async def _loss(self, connection: str, until: float) -> Loss | None:
+        refused = False
         while True:
             answer = await self.call(self.random.choice(self.gateways), connection)
             if answer is not None and answer.status_code == 200:
+                self.wronged += refused
                 return None
-            if answer is not None and (answer.status_code not in PASSING or time.monotonic() > until):
+            if answer is not None and time.monotonic() > until:
                 told = answer.json()
                 return Loss(connection, answer.status_code, told["code"], told["detail"])
             if time.monotonic() > until + PATIENCE:
                 return Loss(connection, 0, "none", "The gateway does not answer.")
+            refused |= answer is not None and answer.status_code not in PASSING
             await asyncio.sleep(0.1)
 
     async def replace(self, losses: Sequence[Loss]) -> None:

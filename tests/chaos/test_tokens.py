@@ -59,7 +59,7 @@ async def test_no_kill_of_the_command_itself_loses_a_connection(ground: Ground) 
 
 
 async def test_a_gateway_that_uses_a_token_before_it_keeps_it_is_found_out(ground: Ground) -> None:
-    holds(await scenarios.kills(ground, ONE, "M1", 5, plant="use_before_persist"))
+    holds(await scenarios.kills(ground, ONE, "M1", 3, plant="use_before_persist"))
 
 
 async def test_many_callers_at_four_processes_cause_one_request(ground: Ground) -> None:
