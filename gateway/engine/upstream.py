@@ -40,6 +40,8 @@ UNWELL = frozenset({502, 503, 504})
 CROWDED = "Too much is under way for this connection; nothing was sent."
 ANSWER_TIME = 0.2
 """Seconds of the caller's time that are kept to answer in."""
+REPLACEMENTS = 2
+"""How often a rejected token is replaced: what another process kept meanwhile may be dead as well by now."""
 SHORT_WAIT = 1.0
 """Seconds of ``Retry-After`` that are waited out rather than passed on."""
 
@@ -237,10 +239,12 @@ class Outbound:
             self.fate = fate
 
     async def exchange(self, request: Request) -> Reply:
-        """Send it, and give the reply whatever it says. A rejected token is replaced once; nothing was done then."""
+        """Send it, and give the reply whatever it says. A rejected token is replaced; nothing was done then."""
         token = await self._tokens.current()
         reply = await self._patiently(request, token)
-        if self._rejects_token(reply):
+        for _ in range(REPLACEMENTS):
+            if not self._rejects_token(reply):
+                break
             token = await self._tokens.replace(token)
             reply = await self._patiently(request, token)
         if reply.status < 500 and reply.status != 401:

@@ -129,13 +129,13 @@ async def test_a_write_answered_with_a_failure_is_never_repeated(stage: Stage, b
         ([said({}, 422)], "rejected"),
         ([said({}, 404)], "rejected"),
         ([said({}, 429, retry_after="60")], "not_sent"),
-        ([said({}, 401), said({}, 401)], "not_sent"),
+        ([said({}, 401)] * 3, "not_sent"),
         ([said({}, 500)], "unknown"),
         ([httpx2.Response(200, content=b"<html>")], "unknown"),
         ([NOT_SENT] * 3, "not_sent"),
         ([BROKEN], "unknown"),
     ],
-    ids=["ok", "422", "404", "429", "401 twice", "500", "no JSON", "refused", "broken"],
+    ids=["ok", "422", "404", "429", "401 thrice", "500", "no JSON", "refused", "broken"],
 )
 async def test_what_became_of_a_write_is_known(stage: Stage, books: Books, answers: list[Any], fate: str) -> None:
     books.then(*answers)
@@ -209,10 +209,16 @@ async def test_a_rejected_token_is_replaced_once(stage: Stage, books: Books) -> 
     assert (stage.tokens.rejected, up.fate) == (["token-1"], "applied")
 
 
-async def test_a_second_rejection_is_told(stage: Stage, books: Books) -> None:
+async def test_a_token_that_another_process_kept_may_be_dead_too(stage: Stage, books: Books) -> None:
     books.then(said({}, 401), said({}, 401))
+    assert await stage.outbound().data(READ) == {"ok": True}
+    assert (len(books.heard), stage.tokens.rejected) == (3, ["token-1", "token-2"])
+
+
+async def test_a_third_rejection_is_told(stage: Stage, books: Books) -> None:
+    books.then(said({}, 401), said({}, 401), said({}, 401))
     problem = await problem_of(stage.outbound().data(READ))
-    assert (problem.code, len(books.heard), stage.tokens.rejected) == ("connection_needs_reauth", 2, ["token-1"])
+    assert (problem.code, len(books.heard)) == ("connection_needs_reauth", 3)
 
 
 async def test_a_refusal_that_is_not_about_the_token_replaces_none(stage: Stage, books: Books) -> None:
