@@ -2,6 +2,8 @@
 
 Routes, OpenAPI, permissions, capabilities, cache rules, metric labels and the conformance suite are read from
 ``OPERATIONS``; nothing about an operation is written anywhere else.
+
+Length: it is one table, and one reads it as such.
 """
 
 from collections.abc import Mapping
