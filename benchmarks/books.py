@@ -1,5 +1,6 @@
 """A Polder's home for the benchmark: a database with connections that all talk to the stub, and a key."""
 
+import secrets
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,7 @@ async def make_home(
                     credential_type=conversation.credentials["type"],
                     allowed_scopes=tuple(conversation.allowed_scopes),
                     token_scopes=tuple(conversation.token_scopes),
+                    data_key=Secret(secrets.token_hex(32)),
                 )
                 fields = {name: Secret(text) for name, text in conversation.credentials.items() if name != "type"}
                 await storage.connections.add(connection, fields)

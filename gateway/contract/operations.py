@@ -56,6 +56,10 @@ class Operation:
     stale_for: int = 0
     """Seconds an answer may be served after that while the system cannot be reached."""
 
+    def __hash__(self) -> int:
+        # Its method and path tell it apart; to look at every field, as a dataclass would, costs at every request.
+        return hash((self.method, self.path))
+
     @property
     def name(self) -> str:
         """``contacts.list``: how logs, metrics and capabilities call it."""

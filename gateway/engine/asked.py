@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -59,6 +60,11 @@ def read_query(operation: Operation, query: Sequence[tuple[str, str]]) -> Asked:
     """Understand a query. Raises ``unknown_field`` for a parameter the operation does not know or that is given twice,
     ``validation_failed`` for a value of the wrong kind, ``invalid_cursor`` for an empty cursor.
     """
+    return _understood(operation, tuple(query))
+
+
+@lru_cache(1024)
+def _understood(operation: Operation, query: tuple[tuple[str, str], ...]) -> Asked:
     known = parameters(operation)
     given: dict[str, str] = {}
     for name, value in query:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -208,8 +209,7 @@ class Engine:
     def _key(self, task: _Task) -> tuple[str, ...]:
         id = task.connection.id
         generation = str(self._generations.of(id, "facts" if task.operation.stale_for else "answers"))
-        query = urlencode(sorted(task.call.query))
-        return id, generation, task.operation.name, task.call.path.get("id", ""), query
+        return id, generation, task.operation.name, task.call.path.get("id", ""), _canonical(tuple(task.call.query))
 
     async def _fetch(self, task: _Task, key: tuple[str, ...]) -> Kept:
         up = self._outbound_for(task)
@@ -425,3 +425,9 @@ class Engine:
         """For credentials that are not stored yet."""
         deadline = self._clock.monotonic() + TRIAL_WAIT
         return self._open(connection, provider, kind, "connections.create", deadline, tokens=fixed(token))
+
+
+@lru_cache(1024)
+def _canonical(query: tuple[tuple[str, str], ...]) -> str:
+    """The same text for the same question, and no other's: quoted, so that no value can pass for a parameter."""
+    return urlencode(sorted(query))

@@ -1,6 +1,7 @@
 """Where a request comes from: the peer, or whom a proxy that is trusted says it speaks for."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from starlette.types import Scope
@@ -22,6 +23,7 @@ def address_of(scope: Scope, headers: Mapping[str, str], proxies: Sequence[Netwo
     return address
 
 
+@lru_cache(1024)
 def _parsed(text: str) -> Address | None:
     """An address; one of IPv4 in IPv6's dress is one of IPv4."""
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive
@@ -41,10 +42,14 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def query_of(raw: bytes) -> Sequence[tuple[str, str]]:
     """The query's pairs in their order, decoded. Raises ``validation_failed`` for one that is not UTF-8 or endless."""
-    if not raw:
-        return ()
+    return _pairs(raw) if raw else ()
+
+
+@lru_cache(1024)
+def _pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
     try:
-        return parse_qsl(raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+        pairs = parse_qsl(raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+        return tuple(pairs)
     except UnicodeDecodeError:
         raise Problem("validation_failed", "The query is not percent-encoded UTF-8.") from None
     except ValueError:
