@@ -108,7 +108,7 @@ class Polder:
         await self.start()
         sweep = asyncio.create_task(self.engine.reconciling.run())
         try:
-            async with beating(self.metrics):
+            async with beating(self.metrics, self.engine.strain):
                 yield
         finally:
             sweep.cancel()

@@ -27,6 +27,7 @@ from gateway.engine.call import Answer, Call
 from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
 from gateway.engine.reconciling import Reconciling, in_doubt
 from gateway.engine.storage import Attempt, Attempts, AttemptState
+from gateway.engine.waiting import waiting
 
 KEPT_FOR = timedelta(hours=72)
 GRACE = timedelta(seconds=3)
@@ -284,7 +285,8 @@ class Idempotency:
         """Wait; False where the process drains, without waiting any longer."""
         waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._draining.wait())]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            with waiting():
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()

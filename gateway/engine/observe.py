@@ -1,5 +1,6 @@
 """What the engine tells of itself while it works: counted by ``gateway.web.metrics``, ignored by most tests."""
 
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 UpstreamOutcome = Literal["ok", "4xx", "429", "5xx", "timeout", "connect", "invalid", "cancelled"]
@@ -10,6 +11,20 @@ WriteResult = Literal["recovered", "not_executed", "manual", "duplicate"]
 HeldBack = Literal["breaker", "queue", "budget"]
 CacheResult = Literal["hit", "miss", "stale_error"]
 AttemptResult = Literal["new", "replayed", "in_progress", "mismatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Strain:
+    """How calling one provider goes, as this process sees it.
+
+    ``breaker`` is 0 where it is closed, 1 half-open, 2 open, of the worst of its origins; ``budget`` is what is left of
+    the retries that can be saved up, as a share; so many calls are ``inside``, and so many ``waiting`` for a place.
+    """
+
+    breaker: int
+    budget: float
+    inside: int
+    waiting: int
 
 
 class Observer(Protocol):
@@ -24,17 +39,11 @@ class Observer(Protocol):
     def transition(self, provider: str, to: Transition) -> None:
         """A connection's credentials were refused."""
 
-    def open_intents(self, count: int) -> None:
-        """So many requests for tokens are under way or of unknown fate, on all nodes."""
-
     def cache(self, resource: str, result: CacheResult) -> None:
         """The cache was asked."""
 
-    def doubted(self, operation: str) -> None:
-        """A write was sent and nobody knows its fate."""
-
     def reconciled(self, operation: str, result: WriteResult) -> None:
-        """The fate of such a write was found out, or given up."""
+        """The fate of a write whose answer never came was found out, or given up."""
 
     def held_back(self, provider: str, reason: HeldBack) -> None:
         """A call was not sent: the system is failing, too much waits already, or enough was repeated."""
@@ -52,13 +61,7 @@ class Unobserved:
     def transition(self, provider: str, to: Transition) -> None:
         """Nothing."""
 
-    def open_intents(self, count: int) -> None:
-        """Nothing."""
-
     def cache(self, resource: str, result: CacheResult) -> None:
-        """Nothing."""
-
-    def doubted(self, operation: str) -> None:
         """Nothing."""
 
     def reconciled(self, operation: str, result: WriteResult) -> None:

@@ -5,7 +5,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,7 +37,7 @@ from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
-from gateway.engine.observe import Observer
+from gateway.engine.observe import Observer, Strain
 from gateway.engine.permit import (
     missing_scope,
     permit_caller,
@@ -100,7 +100,7 @@ class Engine:
         self._generations = generations
         self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
         self._tokens = Tokens(storage, wire, clock, observer, owner=f"{rng.getrandbits(64):016x}")
-        self.sweeper = Sweeper(self._tokens, storage, providers, clock, observer)
+        self.sweeper = Sweeper(self._tokens, storage, providers, clock)
         self._watch: asyncio.Task[None] | None = None
         self.connections = Connections(storage, providers, self._tokens, clock, self, generations)
         self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
@@ -167,6 +167,10 @@ class Engine:
         """
         await self.sweeper.recover()
         self._watch = asyncio.ensure_future(self.sweeper.watch())
+
+    def strain(self) -> Mapping[str, Strain]:
+        """How calling each provider goes."""
+        return {provider.name: self._way.strain(provider.name) for provider in self.providers}
 
     def drain(self) -> None:
         """The process is about to stop: what is under way is finished, and no request for a token begins."""

@@ -75,7 +75,6 @@ class Reconciling:
 
     def doubted(self, attempt: Attempt, problem: Problem | None) -> Attempt:
         """The attempt from the moment on that nobody knows its fate; the first look is soon."""
-        self._observer.doubted(attempt.operation)
         now = self._clock.now()
         return replace(
             attempt,

@@ -215,6 +215,14 @@ class Connections(Protocol):
         """Remove it with its credentials, tokens and links, beyond recovery."""
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many are open, one at least, and since when the oldest of them is."""
+
+    count: int
+    since: datetime
+
+
 class Tokens(Protocol):
     """The journal of the tokens of every connection, and the intents to ask for more; what is written is durable.
 
@@ -283,8 +291,8 @@ class Tokens(Protocol):
     async def suspects(self, refused_before: datetime, limit: int) -> Sequence[StoredConnection]:
         """Connections in use whose credentials were refused, last before that."""
 
-    async def open_intents(self) -> int:
-        """How many connections have one."""
+    async def open_intents(self) -> Mapping[str, Backlog]:
+        """The intents there are, by provider; one without any is left out."""
 
 
 class Keys(Protocol):
@@ -419,6 +427,9 @@ class Attempts(Protocol):
 
     async def find(self, id: bytes) -> Attempt | None:
         """The one of that id."""
+
+    async def unknown(self) -> Mapping[str, Backlog]:
+        """Those of unknown fate since they were sent, by provider; one without any is left out."""
 
     async def newest(self, tenant: str, connection_id: str, key: str) -> Attempt | None:
         """The last one of that key on a connection."""

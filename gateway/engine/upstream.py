@@ -22,7 +22,7 @@ from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.clock import dutch_date
 from gateway.engine.http import READING, WRITING, NotSent, Unanswered, Wire
-from gateway.engine.observe import HeldBack, Observer, UpstreamOutcome
+from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
@@ -107,6 +107,16 @@ class Way:
     def breaker(self, provider: str, origin: str) -> Breaker:
         """Whether an origin of a provider is called at all."""
         return self._breakers.setdefault((provider, origin), Breaker(self.clock, self.random))
+
+    def strain(self, provider: str) -> Strain:
+        """How calling a provider goes."""
+        states = [breaker.state for (name, _), breaker in self._breakers.items() if name == provider]
+        return Strain(
+            breaker=max(states, default=0),
+            budget=self.budget(provider).share,
+            inside=self.bulkhead.inside(provider),
+            waiting=self.bulkhead.waiting(provider),
+        )
 
 
 BeforeWrite = Callable[[Request, Mapping[str, str], UUID], Awaitable[None]]

@@ -4,17 +4,17 @@ What is sealed of them is sealed under the data key of their connection; of a wr
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
-from gateway.engine.storage import Attempt
+from gateway.engine.storage import Attempt, Backlog
 from gateway.store import tables
 from gateway.store.database import Database
 from gateway.store.vault import Vault
@@ -99,6 +99,20 @@ class SqlAttempts:
         async with self._database.reading() as transaction:
             rows = (await transaction.execute(query)).all()
         return [Attempt(**row._mapping) for row in rows]
+
+    async def unknown(self) -> Mapping[str, Backlog]:
+        """Those of unknown fate since they were sent, by provider; one without any is left out."""
+        provider, columns = tables.connections.c.provider, tables.attempts.c
+        query = (
+            select(provider, func.count(), func.min(func.coalesce(columns.sent_at, columns.created_at)))
+            .join_from(tables.attempts, tables.connections)
+            # Only what is looked after has a next check, and that has an index.
+            .where(columns.next_check_at.is_not(None), columns.state == "unknown")
+            .group_by(provider)
+        )
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query)).all()
+        return {name: Backlog(count, since) for name, count, since in rows}
 
     async def newest(self, tenant: str, connection_id: str, key: str) -> Attempt | None:
         """The last one of that key on a connection."""

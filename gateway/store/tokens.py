@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem, not_found
-from gateway.engine.storage import Intent, Journal, StoredConnection, StoredToken, Suspicion
+from gateway.engine.storage import Backlog, Intent, Journal, StoredConnection, StoredToken, Suspicion
 from gateway.store import tables
 from gateway.store.database import Database
 from gateway.store.locks import Locks
@@ -216,10 +216,17 @@ class SqlTokens:
         query = select(tables.connections).where(columns.refused_at < refused_before, columns.status.in_(_IN_USE))
         return await self._connections(query.order_by(columns.refused_at), limit)
 
-    async def open_intents(self) -> int:
-        """How many connections have one."""
+    async def open_intents(self) -> Mapping[str, Backlog]:
+        """The intents there are, by provider; one without any is left out."""
+        provider, intents = tables.connections.c.provider, tables.intents
+        query = (
+            select(provider, func.count(), func.min(intents.c.started_at))
+            .join_from(intents, tables.connections)
+            .group_by(provider)
+        )
         async with self._database.reading() as transaction:
-            return await transaction.scalar(select(func.count()).select_from(tables.intents)) or 0
+            rows = (await transaction.execute(query)).all()
+        return {name: Backlog(count, since) for name, count, since in rows}
 
     async def _connections(self, query: Select[Any], limit: int) -> Sequence[StoredConnection]:
         async with self._database.reading() as transaction:

@@ -7,6 +7,7 @@ What an alert is about is there from the start, as 0: a counter's first step wou
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -16,15 +17,18 @@ from prometheus_client.process_collector import ProcessCollector
 
 from gateway.contract.errors import Outcome
 from gateway.contract.models.connections import ConnectionStatus
+from gateway.contract.operations import OPERATIONS
 from gateway.engine.observe import (
     AttemptResult,
     CacheResult,
     HeldBack,
+    Strain,
     TokenOutcome,
     Transition,
     UpstreamOutcome,
     WriteResult,
 )
+from gateway.engine.storage import Backlog
 from gateway.web.problems import ALL_KINDS
 
 UNMATCHED = "unmatched"
@@ -33,7 +37,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "OTHER"
 """Any method that is none of those: a caller may send any word."""
 
-_Together = Literal["livesum", "livemax", "livemostrecent"]
+_Together = Literal["livesum", "livemax", "livemin", "livemostrecent"]
 """How a gauge of several processes that are scraped as one is told; what a scrape looks up, only one has just seen."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -103,26 +107,43 @@ class Metrics:
             "polder_token_refresh_duration_seconds", "One such request.", _TOKEN_SECONDS, "provider"
         )
         self._transitions = self._counter(
-            "polder_token_transitions", "Connections whose credentials were refused.", "provider", "to"
+            "polder_connection_transitions", "Refusals of credentials, by what they made of it.", "provider", "to"
         )
-        self._intents = Gauge(
+        self._intents = self._backlog(
             "polder_token_open_intents",
-            "Requests for tokens under way or of unknown fate.",
-            multiprocess_mode="livemax",
-            registry=self.registry,
+            "polder_token_oldest_intent_age_seconds",
+            "requests for tokens under way or of unknown fate",
+        )
+        self._unknown = self._backlog(
+            "polder_writes_unknown_open", "polder_writes_oldest_unknown_age_seconds", "writes whose fate is looked for"
         )
         self._cache = self._counter("polder_cache_requests", "Questions to the cache.", "resource", "result")
-        self._doubted = self._counter("polder_writes_unknown", "Writes whose answer never came.", "operation")
         self._reconciled = self._counter(
-            "polder_writes_reconciled", "Such writes whose fate was found out or given up.", "operation", "result"
+            "polder_writes_reconciled", "Writes whose answer never came and that were looked for.", "resource", "result"
         )
-        self._held_back = self._counter("polder_calls_held_back", "Calls not sent, by reason.", "provider", "reason")
+        self._held_back = self._counter(
+            "polder_upstream_held_back", "Calls and repetitions that were not sent, by reason.", "provider", "reason"
+        )
+        self._breaker = self._gauge(
+            "polder_breaker_state", "0 closed, 1 half-open, 2 open; the worst of its origins.", "provider"
+        )
+        self._budget = self._gauge(
+            "polder_retry_budget_remaining_ratio",
+            "What is left of the retries that can be saved up.",
+            "provider",
+            workers="livemin",
+        )
+        self._inside = self._gauge("polder_bulkhead_in_flight", "Calls under way.", "provider", workers="livesum")
+        self._waiting = self._gauge(
+            "polder_bulkhead_queue_depth", "Calls that wait for a place.", "provider", workers="livesum"
+        )
         self._writes = self._counter("polder_writes", "Writes, by what is known to have become of them.", "outcome")
         self._attempts = self._counter("polder_idempotency_requests", "Writes with an idempotency key.", "outcome")
         info = self._gauge("polder_build_info", "What runs; always 1.", "version", "python")
         info.labels(version, platform.python_version()).set(1)
         self._providers = tuple(providers)
         self._counted: set[tuple[str, str]] = set()
+        self._opened = set(self._providers)
         self._begin_at_zero()
         self._answered: dict[tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._spent: dict[str, Callable[[float], None]] = {}
@@ -136,7 +157,17 @@ class Metrics:
             self._writes.labels(outcome)
         for result in get_args(AttemptResult):
             self._attempts.labels(result)
+        for resource in sorted({operation.resource for operation in OPERATIONS if operation.is_write}):
+            for fate in get_args(WriteResult):
+                self._reconciled.labels(resource, fate)
+        self.strained(dict.fromkeys(self._providers, Strain(breaker=0, budget=1.0, inside=0, waiting=0)))
         for provider in self._providers:
+            for backlog in (*self._intents, *self._unknown):
+                backlog.labels(provider)
+            for to in get_args(Transition):
+                self._transitions.labels(provider, to)
+            for reason in get_args(HeldBack):
+                self._held_back.labels(provider, reason)
             self._upstream_seconds.labels(provider)
             self._token_seconds.labels(provider)
             for token_outcome in get_args(TokenOutcome):
@@ -187,6 +218,23 @@ class Metrics:
         for provider, status in self._counted:
             self._connections.labels(provider, status).set(connections.get((provider, status), 0))
 
+    def left_open(self, intents: Mapping[str, Backlog], writes: Mapping[str, Backlog], now: datetime) -> None:
+        """Requests for tokens whose end is not known, and writes of unknown fate, by provider."""
+        self._opened |= intents.keys() | writes.keys()
+        for (count, age), backlogs in ((self._intents, intents), (self._unknown, writes)):
+            for provider in self._opened:
+                backlog = backlogs.get(provider)
+                count.labels(provider).set(0 if backlog is None else backlog.count)
+                age.labels(provider).set(0 if backlog is None else max(0.0, (now - backlog.since).total_seconds()))
+
+    def strained(self, strains: Mapping[str, Strain]) -> None:
+        """How calling each provider goes in this process."""
+        for provider, strain in strains.items():
+            self._breaker.labels(provider).set(strain.breaker)
+            self._budget.labels(provider).set(strain.budget)
+            self._inside.labels(provider).set(strain.inside)
+            self._waiting.labels(provider).set(strain.waiting)
+
     # --- the engine
 
     def upstream(self, provider: str, operation: str, outcome: UpstreamOutcome, seconds: float) -> None:
@@ -208,10 +256,6 @@ class Metrics:
         """A connection's credentials were refused."""
         self._transitions.labels(provider, to).inc()
 
-    def open_intents(self, count: int) -> None:
-        """So many requests for tokens are under way or of unknown fate, on all nodes."""
-        self._intents.set(count)
-
     def cache(self, resource: str, result: CacheResult) -> None:
         """The cache was asked."""
         bound = self._asked.get((resource, result))
@@ -219,13 +263,9 @@ class Metrics:
             bound = self._asked[resource, result] = self._cache.labels(resource, result).inc
         bound()
 
-    def doubted(self, operation: str) -> None:
-        """A write was sent and nobody knows its fate."""
-        self._doubted.labels(operation).inc()
-
     def reconciled(self, operation: str, result: WriteResult) -> None:
-        """The fate of such a write was found out, or given up."""
-        self._reconciled.labels(operation, result).inc()
+        """The fate of a write whose answer never came was found out, or given up."""
+        self._reconciled.labels(operation.partition(".")[0], result).inc()
 
     def held_back(self, provider: str, reason: HeldBack) -> None:
         """A call was not sent."""
@@ -240,6 +280,13 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
         return generate_latest(together)
+
+    def _backlog(self, count: str, age: str, what: str) -> tuple[Gauge, Gauge]:
+        """How many there are of something that should not stay open, and for how long the oldest is; by provider."""
+        return (
+            self._gauge(count, f"How many there are of {what}.", "provider", workers="livemostrecent"),
+            self._gauge(age, f"Age of the oldest of {what}; 0 for none.", "provider", workers="livemostrecent"),
+        )
 
     def _gauge(self, name: str, help: str, *labels: str, workers: _Together = "livemax") -> Gauge:
         return Gauge(name, help, labels, registry=self.registry, multiprocess_mode=workers)

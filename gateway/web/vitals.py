@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -14,16 +14,17 @@ from starlette.routing import Route
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.engine.observe import Strain
 from gateway.engine.storage import Storage
 from gateway.web.health import Health
 from gateway.web.metrics import Metrics
 from gateway.web.routes import Page
 
 COUNTED_FOR = 60.0
-"""Seconds a count of the connections is believed: it reads their whole table."""
+"""Seconds a count of what is kept is believed: that of the connections reads their whole table."""
 COUNT_WITHIN = 3.0
 BEAT = 0.25
-"""Seconds between two measurements of the event loop's lag."""
+"""Seconds between two measurements of what a process sees by itself: of several, only one is asked by a scrape."""
 PATH = "/metrics"
 
 
@@ -75,12 +76,14 @@ class Vitals:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(COUNT_WITHIN):
                 self._metrics.kept(await self._storage.connections.census())
+                intents, writes = await self._storage.tokens.open_intents(), await self._storage.attempts.unknown()
+                self._metrics.left_open(intents, writes, self._clock.now())
 
 
 @contextlib.asynccontextmanager
-async def beating(metrics: Metrics) -> AsyncIterator[None]:
-    """Measure how late the event loop comes to what is due, while the block runs."""
-    pulse = asyncio.create_task(_beat(metrics))
+async def beating(metrics: Metrics, strain: Callable[[], Mapping[str, Strain]]) -> AsyncIterator[None]:
+    """Tell how late the event loop comes to what is due, and how calling the providers goes, while the block runs."""
+    pulse = asyncio.create_task(_beat(metrics, strain))
     try:
         yield
     finally:
@@ -89,9 +92,10 @@ async def beating(metrics: Metrics) -> AsyncIterator[None]:
             await pulse
 
 
-async def _beat(metrics: Metrics) -> None:
+async def _beat(metrics: Metrics, strain: Callable[[], Mapping[str, Strain]]) -> None:
     loop = asyncio.get_running_loop()
     while True:
+        metrics.strained(strain())
         due = loop.time() + BEAT
         await asyncio.sleep(BEAT)
         metrics.loop_lag.observe(max(0.0, loop.time() - due))

@@ -19,7 +19,7 @@ from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.generations import in_memory
 from gateway.engine.http import Wire
-from gateway.engine.observe import Unobserved
+from gateway.engine.observe import Observer, Unobserved
 from gateway.engine.providers import Provider
 from gateway.engine.storage import LinkRow, LinkState, StoredConnection
 from gateway.engine.upstream import Outbound, TokenSource, Way
@@ -162,11 +162,12 @@ class Stage:
     clock: ManualClock = field(default_factory=ManualClock)
     pace: Pace = field(default_factory=Pace)
     tokens: Tokens = field(default_factory=Tokens)
+    observer: Observer = field(default_factory=Unobserved)
 
     def __post_init__(self) -> None:
         wire = Wire(self.clock, lambda origin: self.books)
         facts = KnownFacts(self.clock, in_memory(random.Random(7)))
-        self.way = Way(wire, self.clock, Unobserved(), facts, random.Random(7))
+        self.way = Way(wire, self.clock, self.observer, facts, random.Random(7))
         self.provider = provider(self.pace)
 
     def outbound(self, connection_id: str = "con_1", *, seconds: float = 30.0, drop: bool = False) -> Outbound:

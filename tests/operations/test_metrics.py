@@ -13,6 +13,8 @@ from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.engine.cache import Flights
 from gateway.engine.call import Answer, Call
+from gateway.engine.reconciling import CHECKS
+from gateway.engine.tokens.patience import Patience
 from gateway.engine.waiting import Waiting, measured, waiting
 from gateway.settings import METRICS_PORT, Settings
 from gateway.web.vitals import COUNTED_FOR, beating
@@ -76,6 +78,25 @@ async def test_who_joins_a_flight_waits_for_the_system_too() -> None:
     await arrive()
     assert await first == 5
     assert await joined >= 5
+
+
+async def test_a_pause_before_the_next_request_for_a_token_is_not_polders() -> None:
+    clock = ManualClock()
+    watch = measured(clock.monotonic)
+    await Patience(clock).rest(5)
+    clock.advance(1)
+    assert watch.seconds == 5
+
+
+async def test_a_pause_before_a_lost_write_is_looked_for_is_not_polders(house: House) -> None:
+    connection = await house.connect("memory")
+    house.emulator("memory").fail(Fault("lost"), when=lambda seen: seen.method == "POST")
+    began = house.clock.monotonic()
+    body = {"company_name": "Kaasboer De Graaf B.V."}
+    assert (await house.client.post(f"/v1/connections/{connection}/contacts", json=body)).status_code == 201
+    assert house.clock.monotonic() - began >= CHECKS[0]
+    found = scraped(house.polder.metrics)
+    assert found['polder_gateway_overhead_seconds_sum{resource="contacts"}'] == 0
 
 
 async def test_time_spent_waiting_is_not_polders(edge: Edge) -> None:
@@ -226,7 +247,7 @@ async def test_a_process_that_drains_says_so(edge: Edge) -> None:
 
 
 async def test_a_blocked_event_loop_shows(edge: Edge) -> None:
-    async with beating(edge.metrics):
+    async with beating(edge.metrics, dict):
         for _ in range(200):
             await asyncio.sleep(0.01)
             if scraped(edge.metrics)["polder_event_loop_lag_seconds_count"]:

@@ -1,5 +1,6 @@
 """A scrape stays small whatever callers do: at most 3,000 series, every one that can ever be among them."""
 
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +11,17 @@ from gateway.contract.errors import Outcome, Problem
 from gateway.contract.models.connections import ConnectionStatus
 from gateway.contract.operations import OPERATIONS
 from gateway.engine.call import Answer, Call
-from gateway.engine.observe import AttemptResult, CacheResult, TokenOutcome, UpstreamOutcome
+from gateway.engine.observe import (
+    AttemptResult,
+    CacheResult,
+    HeldBack,
+    Strain,
+    TokenOutcome,
+    Transition,
+    UpstreamOutcome,
+    WriteResult,
+)
+from gateway.engine.storage import Backlog
 from gateway.registry import discover
 from gateway.web.connect import connect_pages
 from gateway.web.health import Health
@@ -67,6 +78,15 @@ def everything_that_can_happen() -> Metrics:
         metrics.upstream(provider, operation.name, came, 1)
     for provider, asked in product(PROVIDERS, get_args(TokenOutcome)):
         metrics.token(provider, asked, 1)
+    for provider, to in product(PROVIDERS, get_args(Transition)):
+        metrics.transition(provider, to)
+    for provider, reason in product(PROVIDERS, get_args(HeldBack)):
+        metrics.held_back(provider, reason)
+    for operation, fate in product(OPERATIONS, get_args(WriteResult)):
+        metrics.reconciled(operation.name, fate)
+    backlogs = dict.fromkeys(PROVIDERS, Backlog(1, datetime(2026, 3, 2, tzinfo=UTC)))
+    metrics.left_open(backlogs, backlogs, datetime(2026, 3, 3, tzinfo=UTC))
+    metrics.strained(dict.fromkeys(PROVIDERS, Strain(breaker=2, budget=0.0, inside=1, waiting=1)))
     return metrics
 
 
@@ -99,6 +119,7 @@ async def test_ten_thousand_connections_make_no_series() -> None:
         operation = on_connections[number % len(on_connections)]
         path = operation.path.replace("{connection_id}", f"con_{number:016}")
         path = path.replace("{id}", str(number)).replace("{key}", f"key{number}").replace("{path}", f"any/{number}")
+        path = path.replace("{resource}", "contacts")
         await send_raw(edge, operation.method, path.encode())
     assert calls == 10_000
     found = scraped(edge.metrics)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.contract.secret import Secret
-from gateway.engine.storage import Attempt
+from gateway.engine.storage import Attempt, Backlog
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, look, refused
 
@@ -121,6 +121,18 @@ async def test_others_are_those_on_the_same_books_that_matter(kept: SqlStorage) 
         await kept.attempts.claim(one, forget_before=LONG_AGO)
     found = {one.key for one in await kept.attempts.others(mine, ["c1"])}
     assert found == {"same-words", "same-record", "same-company"}
+
+
+async def test_what_is_unknown_is_told_by_provider_with_the_oldest(kept: SqlStorage) -> None:
+    assert await kept.attempts.unknown() == {}
+    for one in (
+        attempt("young", state="unknown", sent_at=later(2)),
+        attempt("old", state="unknown", sent_at=later(1)),
+        attempt("sending", state="sending", sent_at=NOON),
+        attempt("given up", state="manual", sent_at=NOON, next_check_at=None),
+    ):
+        await kept.attempts.claim(one, forget_before=LONG_AGO)
+    assert await kept.attempts.unknown() == {connection("con_1").provider: Backlog(2, later(1))}
 
 
 async def test_what_is_old_is_forgotten_by_the_next_claim(kept: SqlStorage) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.storage import Intent, StoredToken, Suspicion
+from gateway.engine.storage import Backlog, Intent, StoredToken, Suspicion
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, look, refused, token
 
@@ -65,10 +65,10 @@ def intent(owner: str = "one", *, minutes: int = 0) -> Intent:
 async def test_an_intent_is_kept_until_a_token_ends_it(kept: SqlStorage) -> None:
     assert await kept.tokens.intend(connection(), intent(), alone=True)
     assert (await kept.tokens.journal(connection())).intent == intent()
-    assert await kept.tokens.open_intents() == 1
+    assert await kept.tokens.open_intents() == {connection().provider: Backlog(1, intent().started_at)}
     await kept.tokens.append(connection(), token(), NOON)
     assert (await kept.tokens.journal(connection())).intent is None
-    assert await kept.tokens.open_intents() == 0
+    assert await kept.tokens.open_intents() == {}
 
 
 async def test_anothers_intent_counts_until_its_deadline_unless_its_owner_let_go(kept: SqlStorage) -> None:

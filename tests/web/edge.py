@@ -14,7 +14,7 @@ import msgspec
 from gateway.contract.errors import Problem
 from gateway.engine.call import Answer, Call, Network
 from gateway.engine.keys import Callers, mint
-from gateway.engine.storage import Storage, StoredKey
+from gateway.engine.storage import Backlog, Storage, StoredKey
 from gateway.web.app import Application, Limits, create_app
 from gateway.web.health import Health
 from gateway.web.logs import Log
@@ -64,11 +64,19 @@ class CheckedStorage:
     def __init__(self) -> None:
         self.checks = 0
         self.broken = False
-        self.connections = self
+        self.connections = self.tokens = self.attempts = self
         self.counts: dict[tuple[str, str], int] = {}
+        self.intents: dict[str, Backlog] = {}
+        self.doubts: dict[str, Backlog] = {}
 
     async def census(self) -> dict[tuple[str, str], int]:
         return self.counts
+
+    async def open_intents(self) -> dict[str, Backlog]:
+        return self.intents
+
+    async def unknown(self) -> dict[str, Backlog]:
+        return self.doubts
 
     async def check(self) -> None:
         self.checks += 1

@@ -39,6 +39,13 @@ class Breaker:
         """Whether calls are held back, or tried one by one."""
         return self._open_for > 0
 
+    @property
+    def state(self) -> int:
+        """0 closed, 1 half-open (a call tries, or the next one may), 2 open."""
+        if not self.is_open:
+            return 0
+        return 1 if self._probing or self._clock.monotonic() >= self._open_until else 2
+
     def wait(self) -> float:
         """Seconds until a call may be tried; 0 for now. Whoever gets 0 calls ``admit`` before anything else."""
         if not self.is_open:

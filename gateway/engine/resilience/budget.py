@@ -26,6 +26,11 @@ class RetryBudget:
         self._counted_at = now
         return self._saved
 
+    @property
+    def share(self) -> float:
+        """The same, as a share of what can be saved up."""
+        return self.left / ROOM
+
     def succeeded(self) -> None:
         """A call was answered well."""
         self._saved = min(ROOM, self.left + SHARE)

@@ -82,6 +82,11 @@ class Bulkhead:
         lane = self._providers.get(provider)
         return 0 if lane is None else lane.inside
 
+    def waiting(self, provider: str) -> int:
+        """How many calls wait for one of a provider's places."""
+        lane = self._providers.get(provider)
+        return 0 if lane is None else lane.waiting
+
 
 def _lane(lanes: dict[K, Lane], key: K, make: Callable[[], Lane]) -> Lane:
     found = lanes.get(key)

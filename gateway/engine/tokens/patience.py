@@ -4,6 +4,7 @@ import asyncio
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.engine.waiting import waiting
 
 
 class Patience:
@@ -34,7 +35,8 @@ class Patience:
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+            with waiting():
+                await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
         finally:
             sleeping.cancel()
             stopping.cancel()

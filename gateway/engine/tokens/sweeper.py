@@ -10,7 +10,6 @@ from cachetools import TTLCache
 from gateway.contract.auth import AccessToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
-from gateway.engine.observe import Observer
 from gateway.engine.providers import Providers
 from gateway.engine.storage import Journal, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.broker import Tokens, newest_if
@@ -33,14 +32,11 @@ TRIED = 60.0
 class Sweeper:
     """Goes round in the background; each round is bounded, and so is what it asks of a provider."""
 
-    def __init__(
-        self, tokens: Tokens, storage: Storage, providers: Providers, clock: Clock, observer: Observer
-    ) -> None:
+    def __init__(self, tokens: Tokens, storage: Storage, providers: Providers, clock: Clock) -> None:
         self._tokens = tokens
         self._storage = storage
         self._providers = providers
         self._clock = clock
-        self._observer = observer
         self._tried: TTLCache[str, bool] = TTLCache(10_000, ttl=TRIED, timer=clock.monotonic)
 
     async def recover(self) -> None:
@@ -69,7 +65,6 @@ class Sweeper:
         await self._take_up(await tokens.suspects(now - SUSPECT_AGAIN, LOOKED_AT), _trusted, EVERY)
         used_since = newest_if(lambda row: row.received_at >= now - IDLE)
         await self._take_up(await tokens.idle(now - IDLE, LOOKED_AT), used_since, EVERY)
-        self._observer.open_intents(await tokens.open_intents())
 
     async def _take_up(self, connections: Sequence[StoredConnection], enough: Enough, within: float) -> bool:
         """Begin a flight for each, as many as may be begun at once, and wait for them so long; whether any was."""

@@ -85,7 +85,7 @@ async def test_a_start_settles_more_than_may_be_begun_at_once(house: House) -> N
         await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
     async with another_process(house) as polder:
         await polder.start()
-        assert await polder.storage.tokens.open_intents() == 0
+        assert await polder.storage.tokens.open_intents() == {}
     assert refreshes(house) == AT_ONCE + 5
 
 
