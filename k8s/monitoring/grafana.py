@@ -151,6 +151,31 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
             "percentunit",
             [(share("polder_cache_requests_total", "resource", 'result=~"hit|stale_error"'), "{{resource}}")],
         ),
+        Panel(
+            "Breakers",
+            "short",
+            [(total("polder_breaker_state", "provider, instance", how="max"), "{{provider}} {{instance}}")],
+            help="0 closed, 1 half-open, 2 open: then nothing is sent but a call now and then that tries.",
+        ),
+        Panel(
+            "Held back",
+            "reqps",
+            [(rate("polder_upstream_held_back_total", "provider, reason"), "{{provider}} {{reason}}")],
+            help="Not sent: by a breaker, for a full queue, or because the retries are used up.",
+        ),
+        Panel(
+            "Places",
+            "short",
+            [
+                (total("polder_bulkhead_in_flight", "provider"), "{{provider}} under way"),
+                (total("polder_bulkhead_queue_depth", "provider"), "{{provider}} waiting"),
+            ],
+        ),
+        Panel(
+            "Retries left",
+            "percentunit",
+            [(total("polder_retry_budget_remaining_ratio", "provider", how="min"), "{{provider}}")],
+        ),
     ),
     "tokens": (
         Panel(
@@ -188,6 +213,24 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
             [(grown("polder_token_refresh_total", "provider", "1h", 'outcome="rejected"'), "{{provider}}")],
             help="Many at once is the system's mistake more often than the owners'.",
         ),
+        Panel(
+            "Refusals by what they make of a connection",
+            "short",
+            [(grown("polder_connection_transitions_total", "provider, to", "1h", ""), "{{provider}} {{to}}")],
+            help="Held: so many are refused at once that none is given up.",
+        ),
+        Panel(
+            "Requests for a token that are open",
+            "short",
+            [(total("polder_token_open_intents", "provider", how="max"), "{{provider}}")],
+            help="Under way, or of unknown fate.",
+        ),
+        Panel(
+            "Age of the oldest",
+            "s",
+            [(total("polder_token_oldest_intent_age_seconds", "provider", how="max"), "{{provider}}")],
+            help="Above two minutes nobody takes it up.",
+        ),
     ),
     "writes": (
         Panel("Writes by what became of them", "reqps", [(rate("polder_writes_total", "outcome"), "{{outcome}}")]),
@@ -197,6 +240,22 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
             [(grown("polder_writes_total", "outcome", "1d", 'outcome="unknown"'), "unknown")],
             "stat",
             help="Each may or may not have happened.",
+        ),
+        Panel(
+            "Unknown, still looked for",
+            "short",
+            [(total("polder_writes_unknown_open", "provider", how="max"), "{{provider}}")],
+        ),
+        Panel(
+            "Age of the oldest unknown",
+            "s",
+            [(total("polder_writes_oldest_unknown_age_seconds", "provider", how="max"), "{{provider}}")],
+            help="Within six minutes it is known, where the system can be read.",
+        ),
+        Panel(
+            "What was found out",
+            "short",
+            [(grown("polder_writes_reconciled_total", "resource, result", "1h", ""), "{{resource}} {{result}}")],
         ),
         Panel("Idempotency keys", "reqps", [(rate("polder_idempotency_requests_total", "outcome"), "{{outcome}}")]),
         Panel(

@@ -14,6 +14,7 @@ JOB = 'job="polder", namespace="polder"'
 POD = f'{JOB}, instance="a"'
 OURS = {"job": "polder", "namespace": "polder"}
 SAID = {**OURS, "instance": "a"}
+OF_BOOKS = {**OURS, "provider": "books"}
 
 Series = Mapping[str, str]
 """Values by series, in promtool's notation: ``0+2x60`` begins at 0 and grows by 2, sixty times."""
@@ -66,6 +67,28 @@ def tokens(provider: str, **outcomes: str) -> dict[str, str]:
 
 def writes(**outcomes: str) -> dict[str, str]:
     return {f'polder_writes_total{{{POD}, outcome="{outcome}"}}': values for outcome, values in outcomes.items()}
+
+
+def transitions(**to: str) -> dict[str, str]:
+    return {
+        f'polder_connection_transitions_total{{{POD}, provider="books", to="{name}"}}': values
+        for name, values in to.items()
+    }
+
+
+def held_back(reason: str, values: str) -> dict[str, str]:
+    return {f'polder_upstream_held_back_total{{{POD}, provider="books", reason="{reason}"}}': values}
+
+
+def reconciled(**results: str) -> dict[str, str]:
+    return {
+        f'polder_writes_reconciled_total{{{POD}, resource="invoices", result="{result}"}}': values
+        for result, values in results.items()
+    }
+
+
+def of_provider(name: str, values: str) -> dict[str, str]:
+    return {f'{name}{{{POD}, provider="books"}}': values}
 
 
 def of_process(name: str, values: str) -> dict[str, str]:
@@ -149,18 +172,44 @@ CASES: dict[str, Case] = {
         called("books", ok="0+10x30", failed="0+30x30"),
         called("books", ok="0+30x30", failed="0+10x30", waits="0+90x30"),
         "15m",
-        {**OURS, "provider": "books"},
+        OF_BOOKS,
     ),
     "PolderAllUpstreamsDown": Case(
-        called("books", unreached="0+30x30", ok="0x30") | called("ledger", unreached="0+30x30", ok="0x30"),
+        # While their breakers are open each is tried about once a minute.
+        called("books", unreached="0+1x30", ok="0x30") | called("ledger", unreached="0+1x30", ok="0x30"),
         called("books", unreached="0+30x30", ok="0x30") | called("ledger", unreached="0x30", ok="0+30x30"),
         "15m",
+    ),
+    "PolderBreakerOpen": Case(
+        # A call that tries now and then makes it half-open; only one that succeeds closes it.
+        of_provider("polder_breaker_state", "0x5 2x8 1 2x20"),
+        of_provider("polder_breaker_state", "0x5 2x8 0 2x4 0x20"),
+        "25m",
+        OF_BOOKS,
+    ),
+    "PolderRetryBudgetExhausted": Case(
+        held_back("budget", "0+60x40") | held_back("breaker", "0x40"),
+        held_back("budget", "0+2x40") | held_back("breaker", "0+60x40"),
+        "30m",
+        OF_BOOKS,
+    ),
+    "PolderBulkheadSaturated": Case(
+        of_provider("polder_bulkhead_queue_depth", "3x30"),
+        of_provider("polder_bulkhead_queue_depth", "300x12 0 300x12"),
+        "20m",
+        {**OF_BOOKS, "instance": "a"},
+    ),
+    "PolderShedding": Case(
+        held_back("queue", "0+60x40") | held_back("budget", "0x40"),
+        held_back("queue", "0x8 500x32") | held_back("budget", "0+60x40"),
+        "35m",
+        OF_BOOKS,
     ),
     "PolderUpstreamRateLimited": Case(
         called("books", ok="0+80x60", waits="0+20x60"),
         called("books", ok="0+95x60", waits="0+5x60"),
         "45m",
-        {**OURS, "provider": "books"},
+        OF_BOOKS,
     ),
     "PolderUpstreamMalformed": Case(
         problems("upstream_malformed", "0+1x30"), problems("upstream_malformed", "0x20 1x10"), "20m"
@@ -172,27 +221,51 @@ CASES: dict[str, Case] = {
         tokens("books", ok="0+2x60", transient="0+1x60", unknown="0x60"),
         tokens("books", ok="0+20x60", transient="0+1x60", unknown="0x60"),
         "45m",
-        {**OURS, "provider": "books"},
+        OF_BOOKS,
     ),
     "PolderOAuthConfigError": Case(
         tokens("books", config_error="0x10 1x5"),
         tokens("books", config_error="3x15", rejected="0+1x15"),
         "12m",
-        {**OURS, "provider": "books"},
+        OF_BOOKS,
     ),
-    "PolderMassRejection": Case(
-        tokens("books", ok="0+1x30", rejected="0+3x30"),
-        tokens("books", ok="0+9x30", rejected="0+3x30"),
-        "20m",
-        {**OURS, "provider": "books"},
+    "PolderMassInvalidation": Case(
+        transitions(held="0x10 1x10", needs_reauth="0x20"),
+        transitions(held="7x20", needs_reauth="0+2x20"),
+        "15m",
+        OF_BOOKS,
+    ),
+    "PolderIntentStuck": Case(
+        of_provider("polder_token_oldest_intent_age_seconds", "0x3 0+60x20"),
+        # Each time it is asked again the intent is a new one.
+        of_provider("polder_token_oldest_intent_age_seconds", "0 60 120 180 0 60 120 180 0 60 120 180 240 0x10"),
+        "15m",
+        OF_BOOKS,
     ),
     "PolderConnectionsNeedReauth": Case(
         {f'polder_connections{{{POD}, provider="books", status="needs_reauth"}}': "2x60 2+1x20"},
         {f'polder_connections{{{POD}, provider="books", status="needs_reauth"}}': "40x60 41x20"},
         "75m",
-        {**OURS, "provider": "books"},
+        OF_BOOKS,
     ),
-    "PolderUnknownWrites": Case(writes(unknown="0x10 1x10"), writes(unknown="2x20", applied="0+5x20"), "15m"),
+    "PolderUnknownWritesOpen": Case(
+        of_provider("polder_writes_oldest_unknown_age_seconds", "0+60x30"),
+        of_provider("polder_writes_oldest_unknown_age_seconds", "0+60x14 0+60x14"),
+        "20m",
+        OF_BOOKS,
+    ),
+    "PolderWritesNeedAPerson": Case(
+        reconciled(manual="0x10 1x10"),
+        reconciled(manual="2x20", recovered="0+5x20", not_executed="0+5x20"),
+        "15m",
+        {**OURS, "resource": "invoices"},
+    ),
+    "PolderDuplicateWrites": Case(
+        reconciled(duplicate="0x10 1x10"),
+        reconciled(duplicate="2x20", manual="0+5x20"),
+        "15m",
+        {**OURS, "resource": "invoices"},
+    ),
     "PolderManyUnknownWrites": Case(
         writes(applied="0+10x40", unknown="0+1x40"), writes(applied="0+99x40", unknown="0+1x40"), "30m"
     ),
