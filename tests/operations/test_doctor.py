@@ -151,6 +151,16 @@ async def test_a_production_that_is_open_to_all_is_found(monkeypatch: pytest.Mon
     assert "Whoever reaches the API can read the metrics." in found
 
 
+async def test_a_database_of_several_nodes_that_cannot_tell_each_other_is_found(
+    monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    monkeypatch.setenv("POLDER_DATABASE_URL", postgres_url)
+    [(what, found)] = (await wrong()).items()
+    assert (found.level, "POLDER_REDIS_URL is not set" in what) == ("warning", True)
+    monkeypatch.setenv("POLDER_REDIS_URL", "redis://127.0.0.1:1")
+    assert await wrong() == {}
+
+
 async def test_production_is_not_migrated_by_looking_at_it(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("POLDER_ENV", "production")
     monkeypatch.setenv("POLDER_ENCRYPTION_KEYS", ENCRYPTION_KEY)

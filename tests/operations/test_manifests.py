@@ -304,9 +304,17 @@ def test_production_takes_every_secret_from_files_that_only_it_can_read() -> Non
         assert volume[kind]["defaultMode"] == 0o440
 
 
+def secrets_that_production_waits_for() -> set[str]:
+    """The files without which no pod of the gateway starts."""
+    [volume] = [one for one in pod(only("prod", "Deployment"))["volumes"] if one["name"] == "secrets"]
+    needed = [one["secret"] for one in volume["projected"]["sources"] if not one["secret"].get("optional")]
+    return {item["path"] for secret in needed for item in secret["items"]}
+
+
 def test_the_secret_that_the_readme_makes_has_what_production_needs() -> None:
     said = set(re.findall(r"--from-literal=(POLDER_[A-Z_]+)=", (K8S / "README.md").read_text()))
-    assert {"POLDER_DATABASE_URL", "POLDER_ENCRYPTION_KEYS", "POLDER_PUBLIC_URL"} <= said
+    assert said == secrets_that_production_waits_for()
+    assert {"POLDER_DATABASE_URL", "POLDER_REDIS_URL", "POLDER_ENCRYPTION_KEYS", "POLDER_PUBLIC_URL"} <= said
     assert said <= {f"POLDER_{field}".upper() for field in Settings.model_fields}
 
 
