@@ -23,7 +23,7 @@ from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey
 from gateway.registry import discover
 from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
-from gateway.store import migrate, open_generations, open_storage, pending
+from gateway.store import migrate, open_generations, open_presence, open_storage, pending
 from gateway.store.owners import this_process
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
@@ -34,6 +34,7 @@ from gateway.web.metrics import Metrics
 from gateway.web.vitals import PATH, Vitals, beating
 
 if TYPE_CHECKING:
+    from gateway.store.presence import Presence
     from gateway.store.rotation import Rotated
     from gateway.store.sql import SqlStorage
 
@@ -49,7 +50,9 @@ class Polder:
         engine: Engine,
         metrics: Metrics,
         generations: Generations,
+        presence: "Presence | None" = None,
     ) -> None:
+        self._presence = presence
         self.settings = settings
         self.clock = clock
         self.storage = storage
@@ -58,7 +61,9 @@ class Polder:
         self.generations = generations
         self.callers = Callers(storage.keys, clock)
         self._dice = secrets.SystemRandom()
-        health = Health(storage, clock, metrics)
+        health = Health(storage, clock, metrics, None if presence is None else presence.strangers)
+        self._health = health
+        self._log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
         vitals = Vitals(storage, clock, health, metrics, settings.home, lambda: last_backup(settings.home))
         self.telemetry = vitals.application()
         """The metrics page by itself, for a port of its own."""
@@ -69,7 +74,7 @@ class Polder:
             clock=clock,
             random=self._dice,
             metrics=metrics,
-            log=Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level),
+            log=self._log,
             public_url=settings.base_url,
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             proxies=settings.proxies,
@@ -88,6 +93,9 @@ class Polder:
         await self.storage.check()
         await self.generations.start()
         await self.engine.start()
+        warning = await self._health.warning()
+        if warning is not None:
+            self._log.write("warning", "start", {"detail": warning})
 
     def drain(self) -> None:
         """The process is about to stop: it is no longer ready, and begins nothing that might be cut short."""
@@ -100,6 +108,8 @@ class Polder:
         await self.engine.close()
         await self.generations.close()
         await self.callers.close()
+        if self._presence is not None:
+            await self._presence.close()
         await self.storage.close()
 
     @asynccontextmanager
@@ -214,7 +224,8 @@ async def build(
         owner=this_process(),
         zombie=timedelta(seconds=settings.zombie_time),
     )
-    return Polder(settings, clock, storage, engine, metrics, generations)
+    presence = open_presence(settings.database, settings.redis_url, settings.home)
+    return Polder(settings, clock, storage, engine, metrics, generations, presence)
 
 
 def ring_of(settings: Settings) -> KeyRing:

@@ -87,7 +87,7 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
     if settings.database_url.startswith("postgres") and not settings.redis_url:
         yield Finding(
             "warning",
-            "The database can be shared by several nodes, but POLDER_REDIS_URL is not set: each would answer stale reads.",
+            "Several nodes can share this database, but POLDER_REDIS_URL is not set: they would answer stale reads.",
             "Set it to a Valkey or Redis that all nodes reach, or run one node only.",
         )
     if not settings.is_production:

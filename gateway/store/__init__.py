@@ -14,9 +14,13 @@ from gateway.store.seal import KeyRing
 
 if TYPE_CHECKING:
     from gateway.engine.generations import Generations
+    from gateway.store.presence import Presence
     from gateway.store.sql import SqlStorage
 
-__all__ = ["KeyRing", "migrate", "open_generations", "open_storage", "pending"]
+__all__ = ["KeyRing", "migrate", "open_generations", "open_presence", "open_storage", "pending"]
+
+_SHARED = "generations"
+"""The file through which processes of one host share generations."""
 
 
 def open_storage(database_url: str, ring: KeyRing, home: Path = Path(".polder")) -> "SqlStorage":
@@ -45,7 +49,18 @@ def open_generations(database_url: str, redis_url: str, home: Path, clock: Clock
         return _of_nodes(redis_url, clock, dice)
     from gateway.store.generations import SharedSlots  # noqa: PLC0415 - where it is needed
 
-    return SharedSlots(home / "generations" if file is None else file.with_name(f"{file.name}-generations"), dice)
+    return SharedSlots(home / _SHARED if file is None else file.with_name(f"{file.name}-{_SHARED}"), dice)
+
+
+def open_presence(database_url: str, redis_url: str, home: Path) -> "Presence | None":
+    """Who else has the same database and shares no generations, where that can be; ``open_generations`` goes before."""
+    from gateway.store.database import sqlite_file  # noqa: PLC0415 - slow to import; see above
+
+    if redis_url or sqlite_file(database_url) is not None:
+        return None
+    from gateway.store.presence import Presence  # noqa: PLC0415 - where it is needed
+
+    return Presence(database_url, home / _SHARED)
 
 
 def _of_nodes(redis_url: str, clock: Clock, dice: random.Random) -> "Generations":
