@@ -46,6 +46,11 @@ def measured(monotonic: Callable[[], float]) -> Waiting:
     return watch
 
 
+def unmeasured() -> None:
+    """This task works for nobody who waits, from here on: what it waits for counts for no request."""
+    _CURRENT.set(None)
+
+
 @contextmanager
 def waiting() -> Iterator[None]:
     """The block waits for an accounting system, for the request under way; outside of one nothing is counted."""

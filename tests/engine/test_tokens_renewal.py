@@ -12,6 +12,7 @@ from gateway.contract.errors import Problem
 from gateway.engine.observe import TokenOutcome, Transition, Unobserved
 from gateway.engine.storage import Intent, StoredConnection, StoredToken
 from gateway.engine.tokens.refusals import HELD_AT_MOST
+from gateway.engine.waiting import measured
 from tests.engine.journal import Died, Disk, Steps
 from tests.engine.rotating import LIFETIME, PROVIDER, Life, RotatingProvider, Timeline, pair, refusal
 from tests.engine.staging import said
@@ -116,6 +117,28 @@ async def test_a_request_of_unknown_fate_is_repeated_with_the_same_token(mode: M
     assert life.refreshes() == ["r0", "r0", "r0"]
     assert watched.outcomes == ["transient", "transient", "ok"]
     assert life.clock.monotonic() == LIFETIME + 0.5 + 2.0
+
+
+async def test_who_waits_for_a_token_waits_for_the_provider() -> None:
+    life, made, _ = a_life()
+    life.books.then = ["lost"]
+    watch = measured(life.clock.monotonic)
+    await life.tokens.current(made, PROVIDER)
+    assert life.refreshes() == ["r0", "r0"]
+    assert watch.seconds == 0.5
+
+
+async def test_who_is_served_while_a_token_is_replaced_behind_waits_for_nothing() -> None:
+    life = Life(RotatingProvider(Mode.ON_USE))
+    made = life.begin()
+    await life.tokens.current(made, PROVIDER)
+    life.clock.advance(LIFETIME - 120)
+    life.books.then = ["lost"]
+    watch = measured(life.clock.monotonic)
+    await life.tokens.current(made, PROVIDER)
+    await life.tokens.settle()
+    assert life.refreshes() == ["r0", "r0"]
+    assert watch.seconds == 0
 
 
 @pytest.mark.parametrize("answer", [said({}, 503), said("nonsense"), said({"access_token": 7})])

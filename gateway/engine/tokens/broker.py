@@ -24,6 +24,7 @@ from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, val
 from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.refusals import Refusals
 from gateway.engine.tokens.renewal import Enough, Renewals, insisted
+from gateway.engine.waiting import unmeasured
 
 CALLER_WAIT = 10.0
 """Seconds a caller waits for a flight; it goes on without him."""
@@ -142,6 +143,7 @@ class Tokens:
         return self._flights.begin((connection.id,), lambda: self._behind(connection, provider, enough))
 
     async def _behind(self, connection: StoredConnection, provider: Provider, enough: Enough) -> AccessToken:
+        unmeasured()
         self._refusals.heed(connection.id)
         return await self._renewed(connection, provider, None, enough)
 
