@@ -97,14 +97,9 @@ class Polder:
         if warning is not None:
             self._log.write("warning", "start", {"detail": warning})
 
-    def drain(self) -> None:
-        """The process is about to stop: it is no longer ready, and begins nothing that might be cut short."""
-        self.asgi.drain()
-        self.engine.drain()
-
     async def close(self) -> None:
         """Finish what is under way, then let go of everything."""
-        self.drain()
+        self.asgi.drain()
         await self.engine.close()
         await self.generations.close()
         await self.callers.close()

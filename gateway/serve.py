@@ -82,8 +82,8 @@ async def serving(app: Any, listener: socket.socket, *, lifespan: bool = True) -
 async def answering(polder: "Polder", listener: socket.socket, metrics: socket.socket | None) -> AsyncIterator[None]:
     """Let a Polder answer while the block runs, and its metrics at a socket of their own where there is one.
 
-    On leaving, ``/readyz`` says no first, while requests are let in for as long as is configured; then those under way
-    are finished. Metrics can be scraped to the end.
+    On leaving, ``/readyz`` says no first, while requests are let in, and served like any other, for as long as is
+    configured; then those under way are finished. Metrics can be scraped to the end.
     """
     async with contextlib.AsyncExitStack() as stack:
         if metrics is not None:

@@ -13,11 +13,12 @@ from typing import Final
 from gateway.backup import serving_from
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
+from gateway.engine.tokens.broker import DRAIN_WAIT
 from gateway.serve import GRACE, STOP_SIGNALS, answering, listen, port_of, run, stop_signals
 from gateway.settings import Settings
 
-PATIENCE: Final = GRACE + 15
-"""Seconds after which a worker that was asked to stop is ended."""
+SPARE: Final = 5.0
+"""Seconds that a worker is given beyond all that it may still have to do."""
 QUICK: Final = 5.0
 """A worker that lived no longer than these seconds is not started again at once: each time it waits longer."""
 LONGEST_WAIT: Final = 10.0
@@ -30,8 +31,12 @@ class Supervisor:
     its memory. A worker whose supervisor is gone stops by itself.
     """
 
-    def __init__(self, count: int, work: Callable[[], None], died: Callable[[int], None], clock: Clock) -> None:
+    def __init__(
+        self, count: int, work: Callable[[], None], died: Callable[[int], None], clock: Clock, patience: float
+    ) -> None:
+        """``patience`` is how many seconds a worker that was asked to stop may take."""
         self._clock = clock
+        self._patience = patience
         self._count = count
         self._work = work
         self._died = died
@@ -96,7 +101,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask all to finish, and end those that do not."""
-        for number, within in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, 5.0)):
+        for number, within in ((signal.SIGTERM, self._patience), (signal.SIGKILL, 5.0)):
             for process in self._started:
                 os.kill(process, number)
             until = self._clock.monotonic() + within
@@ -147,11 +152,16 @@ def _run_workers(settings: Settings) -> None:
 
     if sys.stderr.isatty():
         print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.", flush=True)
-    supervisor = Supervisor(settings.workers, work, died, clock)
+    supervisor = Supervisor(settings.workers, work, died, clock, patience_with(settings))
     with listener, serving_from(settings):
         supervisor.run()
     # Nobody new is let in by now: whoever came and found no worker left would wait for nothing.
     supervisor.stop()
+
+
+def patience_with(settings: Settings) -> float:
+    """Seconds a worker may take to stop: it drains, finishes the requests under way, then the tokens on their way."""
+    return settings.drain + GRACE + DRAIN_WAIT + SPARE
 
 
 async def _work(settings: Settings, listener: socket.socket, metrics: socket.socket | None, supervisor: int) -> None:
@@ -163,4 +173,3 @@ async def _work(settings: Settings, listener: socket.socket, metrics: socket.soc
         asyncio.get_running_loop().add_reader(supervisor, stop.set)
         async with answering(polder, listener, metrics):
             await stop.wait()
-            polder.drain()

@@ -75,7 +75,6 @@ async def _serve(settings: Any) -> None:
             if sys.stderr.isatty():
                 print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
             await stop.wait()
-            polder.drain()
 
 
 def _listening(host: str, port: int, choice: str) -> socket.socket:

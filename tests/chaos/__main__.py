@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-SUBJECTS = ("tokens", "writes")
+SUBJECTS = ("tokens", "writes", "nodes")
 
 
 def main() -> int:

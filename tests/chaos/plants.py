@@ -6,6 +6,7 @@ Nothing of the gateway knows of them; each replaces one method in the process th
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.contract.auth import AccessToken
@@ -13,6 +14,7 @@ from gateway.contract.errors import Problem
 from gateway.engine.call import Answer, Call
 from gateway.engine.perform import Engine
 from gateway.engine.storage import StoredConnection, StoredToken
+from gateway.store.nodes import NodeGenerations
 from gateway.store.tokens import SqlTokens
 
 LATE = 0.05
@@ -56,7 +58,29 @@ def break_on_demand() -> None:
     Engine.perform = perform_or_break  # type: ignore[method-assign]  # that is what planting a fault is
 
 
+def forget_keys() -> None:
+    """Every write is a new one, whatever idempotency key it bears: what is repeated may be done twice."""
+    perform = Engine.perform
+
+    async def perform_nameless(self: Engine, call: Call) -> Answer:
+        headers = {name: value for name, value in call.headers.items() if name != "idempotency-key"}
+        return await perform(self, replace(call, headers=headers))
+
+    Engine.perform = perform_nameless  # type: ignore[method-assign]  # that is what planting a fault is
+
+
+def tell_no_node() -> None:
+    """A node ends generations for itself only: the others go on answering from memory."""
+
+    async def keep_to_itself(self: NodeGenerations, entry: str) -> None:
+        del self, entry
+
+    NodeGenerations._tell = keep_to_itself  # type: ignore[method-assign]  # that is what planting a fault is
+
+
 PLANTS: Mapping[str, Callable[[], None]] = {
     "use_before_persist": use_before_persist,
     "break_on_demand": break_on_demand,
+    "forget_keys": forget_keys,
+    "tell_no_node": tell_no_node,
 }

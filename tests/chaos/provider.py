@@ -100,6 +100,8 @@ class Provider:
     unused: set[str] = field(default_factory=set)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     latency: float = LATENCY
+    pause: float = 0.0
+    """Seconds that any other answer takes at most to leave, once what was asked is done."""
 
     @property
     def token_requests(self) -> int:
@@ -131,7 +133,15 @@ class Provider:
         for name, value in scope["headers"]:
             if name == b"authorization":
                 self.unused.discard(value.decode("latin-1").partition(" ")[2])
-        await self.emulator(scope, receive, send)
+        await self.emulator(scope, receive, self._late(send))
+
+    def _late(self, send: Send) -> Send:
+        async def late(message: Message) -> None:
+            if message["type"] == "http.response.start" and self.pause:
+                await asyncio.sleep(self.random.uniform(0, self.pause))
+            await send(message)
+
+        return late
 
     async def _token(self, scope: Message, receive: Receive, send: Send) -> None:
         self.counted["tokens"] += 1

@@ -3,11 +3,12 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 
 import httpx2
 from pydantic import SecretStr
@@ -135,8 +136,9 @@ async def site(
     lifetime: int = SHORT,
     database_urls: Sequence[str] = (),
     plant: str | None = None,
+    configured: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Site]:
-    """A site that runs while the block does.
+    """A site that runs while the block does, with gateways that have these variables besides.
 
     Without ``database_urls`` the gateways are processes of one host, with one home and SQLite in it; otherwise each is
     a node with a home of its own, at the database of that address.
@@ -149,6 +151,7 @@ async def site(
             "POLDER_ENCRYPTION_KEYS": keys,
             "POLDER_LOG_LEVEL": "warning",
             **provider.environment(),
+            **configured,
         }
         made = []
         for number in range(gateways):

@@ -247,14 +247,14 @@ class Scene:
             return
         codes = (await self._sure("GET", f"{place}/vat-codes?limit=200")).json()["data"]
         accounts = (await self._sure("GET", f"{place}/ledger-accounts?limit=200")).json()["data"]
-        contact = await self._sure("POST", f"{place}/contacts", _contact("Vaste klant"))
-        assert contact.status_code == 201, contact.text
+        customer = await self._sure("POST", f"{place}/contacts", contact("Vaste klant"))
+        assert customer.status_code == 201, customer.text
         sold = [code for code in codes if code["treatment"] == "domestic_high" and code["direction"] != "purchase"]
         revenue = next((one for one in accounts if one["type"] == "revenue"), accounts[0])
         self.known[provider] = {
             "vat": next(code["id"] for code in sold if code["valid_to"] is None),
             "account": revenue["id"],
-            "contact": contact.json()["id"],
+            "contact": customer.json()["id"],
         }
 
     async def _sure(self, method: str, path: str, body: object = None) -> httpx2.Response:
@@ -265,7 +265,7 @@ class Scene:
     def wish(self, number: int) -> Wish:
         """A contact or an invoice, of any of the systems."""
         provider, resource = self.random.choice(list(self.connections)), self.random.choice(RESOURCES)
-        body = _contact(mark_of(number)) if resource == "contacts" else self._invoice(provider, number)
+        body = contact(mark_of(number)) if resource == "contacts" else self._invoice(provider, number)
         return Wish(number, provider, resource, f"{self.random.choice(self.connections[provider])}/{resource}", body)
 
     def _invoice(self, provider: str, number: int) -> dict[str, Any]:
@@ -293,7 +293,7 @@ class Scene:
             wish.told = "success"
             wish.ids.add(answer.json()["id"])
         elif wish.told != "success":
-            wish.told = _told(answer)
+            wish.told = told_by(answer)
             wish.last = f"{answer.status_code} {answer.text}"
 
     async def kill(self) -> None:
@@ -306,7 +306,7 @@ class Scene:
         self.up.set()
 
 
-def _told(answer: httpx2.Response) -> str:
+def told_by(answer: httpx2.Response) -> str:
     """What a problem says: that nobody can tell, that it was refused, or that there is no end yet."""
     problem = answer.json()
     if problem.get("state") == "manual":
@@ -314,7 +314,8 @@ def _told(answer: httpx2.Response) -> str:
     return "no end" if problem["retryable"] or problem.get("outcome") == "unknown" else "refused"
 
 
-def _contact(name: str) -> dict[str, Any]:
+def contact(name: str) -> dict[str, Any]:
+    """A contact that every system takes."""
     address = {"line1": "Dorpsstraat 1", "postal_code": "1234 AB", "city": "Utrecht", "country": "NL"}
     email = f"{name.replace(' ', '').lower()}@voorbeeld.example"
     return {"company_name": f"Wens {name}", "email": email, "address": address}

@@ -11,6 +11,10 @@ import httpx2
 import psutil  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 
+from gateway.engine.tokens.broker import DRAIN_WAIT
+from gateway.serve import GRACE
+from gateway.settings import Settings
+from gateway.supervise import patience_with
 from tests.house import ENCRYPTION_KEY
 from tests.nodes.gateways import await_answer, free_port, running
 
@@ -68,6 +72,11 @@ def test_a_dead_worker_is_started_again_and_all_count_together(
     process.terminate()
     assert process.wait(WITHIN) == 0
     assert not any(is_there(worker) for worker in first)
+
+
+def test_no_worker_is_ended_while_it_may_still_finish_what_is_under_way() -> None:
+    for drain in (0, 20, 60):
+        assert patience_with(Settings(drain=drain)) > drain + GRACE + DRAIN_WAIT
 
 
 def test_workers_do_not_outlive_their_supervisor(supervisor: tuple[subprocess.Popen[bytes], str]) -> None:

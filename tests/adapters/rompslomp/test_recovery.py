@@ -159,13 +159,18 @@ async def test_a_round_in_front_of_a_dead_provider_ends_and_the_next_comes_later
 
 async def test_the_whole_is_ready_until_it_is_about_to_stop(house: House) -> None:
     connection = await connected(house)
+    path, fresh = f"/v1/connections/{connection.id}/contacts", {"cache-control": "no-cache"}
     house.clock.advance(3 * 3600)
-    house.polder.drain()
+    house.polder.asgi.drain()
     anonymous = await house.anonymous()
     assert (await anonymous.get("/readyz")).status_code == 503
-    answer = await house.client.get(f"/v1/connections/{connection.id}/contacts", headers={"cache-control": "no-cache"})
+    assert (await house.client.get(path, headers=fresh)).status_code == 200
+    assert refreshes(house) == 1
+    house.clock.advance(3 * 3600)
+    house.polder.engine.drain()
+    answer = await house.client.get(path, headers=fresh)
     assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
-    assert refreshes(house) == 0
+    assert refreshes(house) == 1
 
 
 async def test_a_connection_that_was_refused_but_not_given_up_is_asked_for_again_after_a_while(house: House) -> None:
