@@ -195,7 +195,9 @@ class Bench:
         """Ask until every path was asked once, for a minute at most."""
         missing = float(len(asked.paths))
         for _ in range(30):
-            warm = drive(asked, self._folder, concurrency=concurrency, seconds=2, core=processes.OTHER_CORE)
+            warm = drive(
+                asked, self._folder, concurrency=concurrency, seconds=2, core=processes.OTHER_CORE, may_be_idle=True
+            )
             missing -= warm.rate * 2
             if missing <= 0:
                 return
