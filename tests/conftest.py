@@ -15,14 +15,6 @@ __all__ = ["empty_postgres_url", "postgres_server", "postgres_template", "postgr
 hypothesis.settings.register_profile("polder", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("polder")
 
-LONG = ("tests/test_schemathesis.py", "tests/chaos/", "tests/nodes/", "tests/test_demo.py", "tests/operations/")
-"""Where a test may take a minute: those come first, so that no process is left with one when all others are done."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long ones first, and leave all else in its order."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
-
 
 @pytest.fixture
 def anyio_backend() -> str:

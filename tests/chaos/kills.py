@@ -39,7 +39,7 @@ async def kill(
     tally, patience = Tally(), RESIGNED if lossy else RECOVERY
     began, asked = time.monotonic(), site.provider.token_requests
     while tally.kills < kills:
-        assert tally.strikes < kills * TRIES_PER_KILL + 20, (
+        assert tally.strikes < kills * TRIES_PER_KILL + 100, (
             f"{tally.strikes} kills, of which {tally.kills} in a refresh"
         )
         tally.kills += await _strike(site, tally)
