@@ -59,11 +59,15 @@ def round_to_cents(value: Decimal) -> Decimal:
     return value.quantize(CENT, ROUND_HALF_UP, _EXACT)
 
 
-class _DecimalSchema:
-    """Says in JSON Schema what the wire shows: a string out; a string or a number in."""
+class DecimalText:
+    """How a decimal is spelled on our wire: with at least so many ``places``.
 
-    def __init__(self, example: str) -> None:
+    In JSON Schema it is a string out; a string or a number in.
+    """
+
+    def __init__(self, example: str, places: int) -> None:
         self.example = example
+        self.places = places
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         text: dict[str, Any] = {"type": "string", "pattern": PATTERN}
@@ -83,17 +87,17 @@ def _plain_text(value: Decimal) -> str:
 
 
 Amount = Annotated[
-    Decimal, BeforeValidator(decimal_of), PlainSerializer(_amount_text, return_type=str), _DecimalSchema("12.40")
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_amount_text, return_type=str), DecimalText("12.40", 2)
 ]
 """Money, as a decimal string with at least two decimals; its currency is said beside it."""
 
 Quantity = Annotated[
-    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), _DecimalSchema("0.5")
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), DecimalText("0.5", 0)
 ]
 """A quantity or an exchange rate, as a decimal string with no needless zeros."""
 
 Percentage = Annotated[
-    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), _DecimalSchema("21")
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), DecimalText("21", 0)
 ]
 """A percentage, as a decimal string: ``"21"`` is twenty-one per cent."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from gateway.contract import models
-from gateway.contract.models.base import Shape
+from gateway.contract.models.base import RecordPart, Shape
 from gateway.contract.models.invoices import DocumentStatus, DocumentType, InvoicePaymentStatus
 from gateway.contract.models.ledger import AccountType, VatDirection
 
@@ -45,7 +45,7 @@ class Operation:
     title: str
     status: int = 200
     accepts: type[Shape] | None = None
-    answers: type[Shape] | None = None
+    answers: type[Shape] | type[RecordPart] | None = None
     shape: Answer = "record"
     filters: tuple[Filter, ...] = ()
     includes: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ _FILTERS: Mapping[str, tuple[Filter, ...]] = {
     "payment-methods": (),
 }
 
-_MODELS: Mapping[str, type[Shape]] = {
+_MODELS: Mapping[str, type[RecordPart]] = {
     "contacts": models.Contact,
     "invoices": models.Invoice,
     "products": models.Product,

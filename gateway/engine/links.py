@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem
-from gateway.contract.models.base import Shape
+from gateway.contract.models.base import RecordPart, Shape
 from gateway.engine.generations import Ended, Generations
 from gateway.engine.storage import LinkRow, Links, LinkState, Owner
 
@@ -32,6 +32,7 @@ class Book:
     def __init__(self, rows: Iterable[LinkRow]) -> None:
         self._fields: dict[str, dict[str, str]] = {}
         self._records: dict[tuple[str, str], list[str]] = {}
+        self._renamed = 0
         for row in rows:
             self.add(row)
 
@@ -40,6 +41,7 @@ class Book:
         self.drop(row.record_id, row.field)
         self._fields.setdefault(row.record_id, {})[row.field] = row.value
         self._records.setdefault((row.field, row.value), []).append(row.record_id)
+        self._renamed += row.field == SYSTEM_ID
 
     def drop(self, record_id: str, field: str | None = None) -> None:
         """Forget one field of a record, or all of it."""
@@ -48,12 +50,18 @@ class Book:
             value = known.pop(name, None)
             if value is not None:
                 self._records[name, value].remove(record_id)
+                self._renamed -= name == SYSTEM_ID
 
     def rename(self, old_id: str, new_id: str) -> None:
         """What was known of one id is known of another."""
         for field, value in list(self._fields.get(old_id, {}).items()):
             self.drop(old_id, field)
             self.add(LinkRow(new_id, field, value, field in UNIQUE))
+
+    @property
+    def renames(self) -> bool:
+        """Whether the system calls any record otherwise than we do."""
+        return self._renamed > 0
 
     def kept(self, record_id: str) -> Mapping[str, str]:
         """What Polder keeps of a record, by field."""
@@ -290,7 +298,7 @@ def kept_values(fields: frozenset[str], given: Mapping[str, Any]) -> dict[str, s
     return {name: given[name] for name in sorted(fields) if isinstance(given.get(name), str)}
 
 
-def translate(record: Shape, dotted: str, rename: Callable[[str], str]) -> None:
+def translate(record: Shape | RecordPart, dotted: str, rename: Callable[[str], str]) -> None:
     """Replace the id at a dotted place of a record, in every item where the way leads through a list."""
     *way, last = dotted.split(".")
     places: list[Any] = [record]

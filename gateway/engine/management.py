@@ -18,7 +18,7 @@ from gateway.engine.links import LinkBooks
 from gateway.engine.permit import permit_new_connection, permit_use, resource_for
 from gateway.engine.providers import Providers
 from gateway.engine.recording import nonsense_told
-from gateway.engine.render import list_json, model_json
+from gateway.engine.render import array_json, list_json, model_json
 from gateway.engine.schemas import Rows, all_settings, connection_schema, schema_operation
 from gateway.engine.storage import StoredConnection
 
@@ -153,7 +153,7 @@ class Management:
         found, total = await self._connections.page(call.caller, offset=offset, size=asked.limit, filters=filters)
         end = offset + asked.limit
         cursor = self._cursors.write(end, context) if end < total else None
-        body = list_json([model_json(self._connections.shown(one)) for one in found], cursor, total)
+        body = list_json(array_json(model_json(self._connections.shown(one)) for one in found), cursor, total)
         return Answer(200, body, next_cursor=cursor)
 
     def _provider_answer(self, call: Call, asked: Asked) -> Answer:
@@ -170,7 +170,7 @@ class Management:
         offset = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
         end = offset + asked.limit
         cursor = self._cursors.write(end, context) if end < len(items) else None
-        return Answer(200, list_json(items[offset:end], cursor, len(items)), next_cursor=cursor)
+        return Answer(200, list_json(array_json(items[offset:end]), cursor, len(items)), next_cursor=cursor)
 
 
 def _record(body: bytes) -> Answer:

@@ -1,6 +1,6 @@
 """Reading: a record or a window of a list, as fresh as was asked, at the price of one upstream call where it can be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
 from gateway.engine.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
 from gateway.engine.recording import Recording
-from gateway.engine.render import list_json, record_json
+from gateway.engine.render import list_json, record_json, records_json
 from gateway.engine.upstream import Outbound
 
 _SKIP_BITS = 8
@@ -32,7 +32,7 @@ class Found:
 
 @dataclass(slots=True)
 class _Matches:
-    records: list[Record[Any]]
+    records: Sequence[Record[Any]]
     next: int | None
 
 
@@ -59,7 +59,7 @@ class Reader:
         """One record, by our id."""
         theirs = await self._recording.theirs(self._operation.resource, id)
         record = await self._resource.get(self._up, theirs)
-        record = await self._recording.incoming(self._operation, self._resource, record)
+        await self._recording.incoming(self._operation, self._resource, [record])
         return Found(record_json(record, self._provider, asked.include))
 
     async def file(self, id: str) -> Found:
@@ -83,22 +83,24 @@ class Reader:
         else:
             page = await self._resource.list(self._up, listing)
             following = (listing.window.offset + asked.limit) << _SKIP_BITS
-            matched = _Matches([await self._incoming(one) for one in page.items], following if page.more else None)
+            matched = _Matches(await self._incoming(page.items), following if page.more else None)
             total = page.total
         cursor = None if matched.next is None else self._cursors.write(matched.next, context)
-        records = [record_json(self._listed(one, asked), self._provider, asked.include) for one in matched.records]
+        self._shorten(matched.records, asked)
+        data = records_json(matched.records, self._provider, asked.include)
         headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
-        return Found(list_json(records, cursor, total), next_cursor=cursor, headers=headers)
+        return Found(list_json(data, cursor, total), next_cursor=cursor, headers=headers)
 
-    async def _incoming(self, record: Record[Any]) -> Record[Any]:
-        return await self._recording.incoming(self._operation, self._resource, record)
+    async def _incoming(self, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
+        await self._recording.incoming(self._operation, self._resource, records)
+        return records
 
-    def _listed(self, record: Record[Any], asked: Asked) -> Record[Any]:
+    def _shorten(self, records: Sequence[Record[Any]], asked: Asked) -> None:
         """A list's invoices show their lines only where they are asked for, on every system alike."""
         if "lines" in self._operation.includes and "lines" not in asked.include:
-            record.item.lines = None
-            record.item.tax_breakdown = None
-        return record
+            for record in records:
+                record.item.lines = None
+                record.item.tax_breakdown = None
 
     async def _in_their_words(self, filters: Mapping[str, FilterValue]) -> Mapping[str, FilterValue]:
         said = dict(filters)
@@ -125,7 +127,8 @@ class Reader:
             if problem.code == "not_found":
                 return None  # deleted in the system itself
             raise
-        return await self._incoming(record)
+        await self._incoming([record])
+        return record
 
     def _passes(self, record: Record[Any], asked: Asked) -> bool:
         if getattr(record.item, "archived", False) and "archived" not in asked.include:
@@ -139,7 +142,7 @@ class Reader:
         for position in range(start, start + SCAN_LIMIT, SCAN_STEP):
             window = Listing(Window(position, SCAN_STEP), listing.filters, listing.include)
             page = await self._resource.list(self._up, window)
-            records = [await self._incoming(one) for one in page.items]
+            records = await self._incoming(page.items)
             matching = [one for one in records if matches(self._operation.resource, one.item, emulated)]
             fresh = matching[skip:]
             wanted = limit - len(found)

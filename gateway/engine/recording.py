@@ -1,6 +1,6 @@
 """What stands between a system's record and ours: ids that survive, fields kept by Polder, fields nobody can hold."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,18 +52,23 @@ class Recording:
         for place, resource in referred_by(operation).items():
             translate(body, place, (await self.book(resource)).theirs)
 
-    async def incoming(self, operation: Operation, resource: Resource[Any, Any], record: Record[Any]) -> Record[Any]:
-        """Give a record its first id, name other records as we do, and fill in what Polder keeps."""
-        item = record.item
+    async def incoming(
+        self, operation: Operation, resource: Resource[Any, Any], records: Sequence[Record[Any]]
+    ) -> None:
+        """Give records their first ids, name other records as we do, and fill in what Polder keeps."""
         for place, referred in referred_by(operation).items():
-            translate(item, place, (await self.book(referred)).ours)
+            book = await self.book(referred)
+            if book.renames:
+                for record in records:
+                    translate(record.item, place, book.ours)
         book = await self.book(operation.resource)
-        item.id = book.ours(item.id)
-        kept = book.kept(item.id)
-        for name in resource.kept:
-            if getattr(item, name) is None and name in kept:
-                setattr(item, name, kept[name])
-        return record
+        for record in records:
+            item = record.item
+            item.id = book.ours(item.id)
+            kept = book.kept(item.id)
+            for name in resource.kept if kept else ():
+                if getattr(item, name) is None and name in kept:
+                    setattr(item, name, kept[name])
 
 
 def refuse_unsupported(resource: Resource[Any, Any], body: Shape, up: Outbound) -> None:

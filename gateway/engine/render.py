@@ -1,13 +1,15 @@
 """Records as the bytes that go out."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from gateway.contract.adapter import Record
 from gateway.contract.exact import dumps
+from gateway.contract.records import record_json as item_json
+from gateway.contract.records import records_json as items_json
 
 Warnings = Sequence[dict[str, str | None]]
 
@@ -17,24 +19,22 @@ def etag_of(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def record_json(record: Record[Any], provider: str, include: Iterable[str]) -> bytes:
+def record_json(record: Record[Any], provider: str, include: Collection[str]) -> bytes:
     """One record, with ``provider`` and ``raw`` where they are asked for."""
-    asked = frozenset(include) & {"provider", "raw"}
-    if not asked:
-        return model_json(record.item)
-    value: dict[str, Any] = record.item.model_dump(mode="json")
-    if "provider" in asked:
+    body = item_json(record.item)
+    beside: dict[str, Any] = {}
+    if "provider" in include:
         unmapped = {name: said for name, said in record.raw.items() if name not in record.mapped}
         system_id = record.raw.get("id")
-        value["provider"] = {
+        beside["provider"] = {
             "name": provider,
             "id": None if system_id is None else str(system_id),
             "status": record.status,
             "unmapped": unmapped,
         }
-    if "raw" in asked:
-        value["raw"] = record.raw
-    return dumps(value)
+    if "raw" in include:
+        beside["raw"] = record.raw
+    return body[:-1] + b"," + dumps(beside)[1:] if beside else body
 
 
 def model_json(model: BaseModel) -> bytes:
@@ -49,7 +49,18 @@ def with_warnings(record: bytes, warnings: Warnings) -> bytes:
     return record[:-1] + b',"warnings":' + dumps(list(warnings)) + b"}"
 
 
-def list_json(records: Iterable[bytes], next_cursor: str | None, total: int | None) -> bytes:
-    """A list: ``{"data", "next_cursor", "total_count"}``."""
-    end = dumps({"next_cursor": next_cursor, "total_count": total})
-    return b'{"data":[' + b",".join(records) + b"]," + end[1:]
+def records_json(records: Sequence[Record[Any]], provider: str, include: Collection[str]) -> bytes:
+    """A JSON array of records."""
+    if "provider" in include or "raw" in include:
+        return array_json(record_json(one, provider, include) for one in records)
+    return items_json([one.item for one in records])
+
+
+def array_json(values: Iterable[bytes]) -> bytes:
+    """A JSON array of values that are JSON already."""
+    return b"[" + b",".join(values) + b"]"
+
+
+def list_json(data: bytes, next_cursor: str | None, total: int | None) -> bytes:
+    """A list: ``{"data", "next_cursor", "total_count"}``, of a JSON array."""
+    return b'{"data":' + data + b"," + dumps({"next_cursor": next_cursor, "total_count": total})[1:]

@@ -183,4 +183,5 @@ class Writer:
         return said
 
     async def _told(self, record: Record[Any]) -> Record[Any]:
-        return await self._recording.incoming(self._operation, self._resource, record)
+        await self._recording.incoming(self._operation, self._resource, [record])
+        return record

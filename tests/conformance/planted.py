@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
+from msgspec import structs
 
 from adapters.memory import ADAPTER
 from adapters.memory import resources as memory
@@ -213,7 +214,7 @@ def rate_ten_times_too_low(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     def broken(raw: Mapping[str, Any]) -> Record[VatCode]:
         record = honest(raw)
-        return replace(record, item=record.item.model_copy(update={"rate": record.item.rate / 10}))
+        return replace(record, item=structs.replace(record.item, rate=record.item.rate / 10))
 
     monkeypatch.setattr(set_up, "vat_code_of", broken)
     return ADAPTER

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.memory import wire
 from gateway.contract.adapter import Record
-from gateway.contract.models import Address, Contact
+from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.models.contacts import Role
 
 SAME: Mapping[str, str] = {
@@ -89,7 +89,7 @@ def address_of(said: wire.Address | None) -> Address | None:
     return Address(**{ours: getattr(said, theirs) for ours, theirs in ADDRESS.items()})
 
 
-def address_body(address: Address | None, before: Mapping[str, Any]) -> dict[str, Any] | None:
+def address_body(address: AddressDraft | None, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """An address to write, on top of what was.
 
     The first line and its parts say the same thing: whichever of them is given decides about the other.
@@ -101,6 +101,6 @@ def address_body(address: Address | None, before: Mapping[str, Any]) -> dict[str
     if given.get("line1"):
         given = {**dict.fromkeys(_FIRST_LINE_PARTS), **given}
     elif any(part in given for part in _FIRST_LINE_PARTS):
-        whole = Address(**{**parts, **{part: given[part] for part in _FIRST_LINE_PARTS if part in given}})
+        whole = AddressDraft(**{**parts, **{part: given[part] for part in _FIRST_LINE_PARTS if part in given}})
         given = {**given, "line1": whole.first_line()}
     return {**before, **{ADDRESS[name]: value for name, value in given.items()}}

@@ -6,7 +6,7 @@ from typing import Any
 from adapters.rompslomp.mapping.values import Flag, RecordId, Said, Wire, country_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
-from gateway.contract.models import Address, Contact
+from gateway.contract.models import Address, AddressDraft, Contact
 
 SAME: Mapping[str, str] = {
     "company_name": "company_name",
@@ -91,7 +91,7 @@ def _is_supplier(roles: list[str], refuse: Refuse) -> bool:
     return "supplier" in roles
 
 
-def _address_body(address: Address | None) -> dict[str, Any]:
+def _address_body(address: AddressDraft | None) -> dict[str, Any]:
     if address is None:
         return dict.fromkeys(("address", *PLACE.values()))
     said = address.given()

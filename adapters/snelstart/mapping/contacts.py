@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from adapters.snelstart.mapping.values import Flag, Guid, MaybeNone, Moment, Reference, Said, Wire, refer
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
-from gateway.contract.models import Address, Contact
+from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.models.contacts import Role
 
 SAME: Mapping[str, str] = {
@@ -184,7 +184,7 @@ def _address_body(
         return None if before is None else dict(before)
     body = dict(before or {})
     if "address" in given:
-        address: Address | None = given["address"]
+        address: AddressDraft | None = given["address"]
         if address is None:
             body = {"contactpersoon": body.get("contactpersoon")}
         else:
@@ -194,7 +194,7 @@ def _address_body(
     return body if any(body.values()) else None
 
 
-def _parts(address: Address, countries: Countries) -> dict[str, Any]:
+def _parts(address: AddressDraft, countries: Countries) -> dict[str, Any]:
     given = address.given()
     parts: dict[str, Any] = {}
     if given.keys() & {"line1", "street", "house_number", "house_number_addition"}:

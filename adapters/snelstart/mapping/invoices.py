@@ -144,7 +144,7 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     ]
     invoice.tax_breakdown = groups
     gross = sign * said.factuurbedrag
-    invoice.totals = invoice.totals.model_copy(update={"net": net, "tax": gross - net})
+    invoice.totals.net, invoice.totals.tax = net, gross - net
     invoice.description = said.omschrijving
 
 

@@ -9,6 +9,7 @@ the kind of the VAT row, from two vocabularies (dossier 4). Each usual triple is
 """
 
 from collections.abc import Container, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -309,4 +310,4 @@ def vat_code_of(way: Way) -> Record[VatCode]:
         "btwBtwSoort": way.row,
         "vatRateCode": way.rate_code,
     }
-    return Record(way.code.model_copy(), raw, mapped=frozenset(raw))
+    return Record(copy(way.code), raw, mapped=frozenset(raw))

@@ -17,7 +17,7 @@ from adapters.thenextinvoice.mapping.values import (
 )
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
-from gateway.contract.models import Address, Contact
+from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.wire import Number
 
 TEXTS: Mapping[str, str] = {
@@ -224,7 +224,7 @@ def _put_names(body: dict[str, Any], said: Mapping[str, Any], refuse: Refuse) ->
         body["companycontact"] = None
 
 
-def _put_address(body: dict[str, Any], address: Address | None) -> None:
+def _put_address(body: dict[str, Any], address: AddressDraft | None) -> None:
     if address is None:
         body.update(dict.fromkeys(("address", *PLACE.values()), ""))
         return

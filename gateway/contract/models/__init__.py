@@ -1,6 +1,17 @@
 """The models of the unified API, as callers see them (contract §4)."""
 
-from gateway.contract.models.base import Change, Draft, Id, Instant, Part, ProviderView, Resource, Shape, instant_text
+from gateway.contract.models.base import (
+    Change,
+    Draft,
+    Id,
+    Instant,
+    Part,
+    ProviderView,
+    RecordPart,
+    Resource,
+    Shape,
+    instant_text,
+)
 from gateway.contract.models.connections import (
     AttemptFacts,
     Capabilities,
@@ -14,7 +25,7 @@ from gateway.contract.models.connections import (
     OperationSupport,
     ProviderFacts,
 )
-from gateway.contract.models.contacts import Address, Contact, ContactChange, ContactDraft
+from gateway.contract.models.contacts import Address, AddressDraft, Contact, ContactChange, ContactDraft
 from gateway.contract.models.invoices import (
     CreditDraft,
     ExpectedTotals,
@@ -28,12 +39,14 @@ from gateway.contract.models.invoices import (
     Totals,
 )
 from gateway.contract.models.ledger import Company, LedgerAccount, PaymentMethod, VatCode
-from gateway.contract.models.payments import Allocation, Payment, PaymentDraft
+from gateway.contract.models.payments import Allocation, AllocationDraft, Payment, PaymentDraft
 from gateway.contract.models.products import Product, ProductChange, ProductDraft
 
 __all__ = [
     "Address",
+    "AddressDraft",
     "Allocation",
+    "AllocationDraft",
     "AttemptFacts",
     "Capabilities",
     "Change",
@@ -70,6 +83,7 @@ __all__ = [
     "ProductDraft",
     "ProviderFacts",
     "ProviderView",
+    "RecordPart",
     "Resource",
     "Shape",
     "TaxBreakdown",

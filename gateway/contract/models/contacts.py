@@ -11,11 +11,11 @@ from gateway.contract.models.base import (
     Draft,
     Email,
     ExternalRef,
-    Id,
     Instant,
     Language,
     Name,
     Part,
+    RecordPart,
     Resource,
     Text,
     change_of,
@@ -36,8 +36,8 @@ def _whole(value: object) -> object:
 TermDays = Annotated[int, Field(ge=0, le=3650), BeforeValidator(_whole)]
 
 
-class Address(Part):
-    """A postal address. Answers always have ``line1``; a body gives ``line1``, or ``street`` with ``house_number``."""
+class AddressDraft(Part):
+    """A postal address to write: ``line1``, or ``street`` with ``house_number``."""
 
     line1: Text | None = Field(default=None, description="Street and house number.")
     street: Text | None = None
@@ -75,8 +75,8 @@ class ContactDraft(Draft):
     phone: Text | None = None
     mobile: Text | None = None
     website: Text | None = None
-    address: Address | None = None
-    delivery_address: Address | None = None
+    address: AddressDraft | None = None
+    delivery_address: AddressDraft | None = None
     vat_number: Text | None = Field(default=None, examples=["NL857494454B01"])
     coc_number: Text | None = Field(default=None, description="Chamber of Commerce (KvK) number.")
     iban: Text | None = None
@@ -101,10 +101,23 @@ class ContactDraft(Draft):
 ContactChange = change_of(ContactDraft)
 
 
-class Contact(Resource):
+class Address(RecordPart, kw_only=True):
+    """A postal address. ``line1`` is always there, the parts of it where the system keeps them apart."""
+
+    line1: str | None = None
+    street: str | None = None
+    house_number: str | None = None
+    house_number_addition: str | None = None
+    line2: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+
+
+class Contact(Resource, kw_only=True):
     """A customer or supplier. ``name`` is the company's name, or a person's."""
 
-    id: Id
     kind: ContactKind
     roles: list[Role]
     name: str

@@ -16,6 +16,7 @@ from gateway.contract.models.base import (
     LongText,
     Name,
     Part,
+    RecordPart,
     Resource,
     Text,
     change_of,
@@ -102,7 +103,7 @@ class CreditDraft(Draft):
     external_ref: ExternalRef | None = None
 
 
-class Line(Part):
+class Line(RecordPart, kw_only=True):
     """A line as booked; ``net``, ``tax`` and ``gross`` are always all three there (null on text lines)."""
 
     id: str | None = None
@@ -123,7 +124,7 @@ class Line(Part):
     gross: Amount | None = None
 
 
-class Totals(Part):
+class Totals(RecordPart, kw_only=True):
     """What an invoice comes to. Positive on credit notes too. Null where the system does not say."""
 
     net: Amount | None = None
@@ -133,7 +134,7 @@ class Totals(Part):
     open: Amount | None = None
 
 
-class TaxBreakdown(Part):
+class TaxBreakdown(RecordPart, kw_only=True):
     """One tax group of an invoice (EN 16931 BG-23)."""
 
     vat_code_id: str | None = None
@@ -143,14 +144,14 @@ class TaxBreakdown(Part):
     tax: Amount
 
 
-class InvoiceContact(Part):
+class InvoiceContact(RecordPart, kw_only=True):
     """Whom the invoice is for, as the system printed it."""
 
     id: str | None
     name: str | None
 
 
-class Invoice(Resource):
+class Invoice(Resource, kw_only=True):
     """A sales invoice or credit note. In lists ``lines`` and ``tax_breakdown`` are null unless asked for."""
 
     referred: ClassVar[dict[str, str]] = {
@@ -163,7 +164,6 @@ class Invoice(Resource):
         "tax_breakdown.vat_code_id": "vat-codes",
     }
 
-    id: Id
     document_type: DocumentType
     document_status: DocumentStatus
     payment_status: InvoicePaymentStatus
@@ -171,11 +171,11 @@ class Invoice(Resource):
     reference: str | None = None
     external_ref: str | None = None
     credits_invoice_id: str | None = None
-    contact_id: str | None = Field(
-        default=None, description="Null only on a draft made elsewhere in a system that hides a draft's customer."
-    )
+    contact_id: Annotated[
+        str | None, Field(description="Null only on a draft made elsewhere in a system that hides a draft's customer.")
+    ] = None
     contact: InvoiceContact | None = None
-    issued_on: date | None = Field(default=None, description="Null only on a draft without a date.")
+    issued_on: Annotated[date | None, Field(description="Null only on a draft without a date.")] = None
     due_on: date | None = None
     delivered_on: date | None = None
     currency: str

@@ -1,11 +1,11 @@
 """What an administration is set up with: VAT codes, ledger accounts, payment methods, the company itself."""
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.contract.models.base import Id, Resource
+from gateway.contract.models.base import Resource
 from gateway.contract.models.contacts import Address
 from gateway.contract.money import Percentage
 
@@ -29,10 +29,9 @@ VatDirection = Literal["sale", "purchase", "both"]
 AccountType = Literal["asset", "liability", "equity", "revenue", "expense", "unknown"]
 
 
-class VatCode(Resource):
+class VatCode(Resource, kw_only=True):
     """A way to tax a line. ``category`` is EN 16931's (UNCL 5305); ``rate`` is a percentage."""
 
-    id: Id
     name: str
     code: str | None = None
     rate: Percentage
@@ -44,31 +43,28 @@ class VatCode(Resource):
     valid_to: date | None = None
 
 
-class LedgerAccount(Resource):
+class LedgerAccount(Resource, kw_only=True):
     """An account of the general ledger."""
 
-    id: Id
     code: str | None = None
     name: str
     type: AccountType
     archived: bool
 
 
-class PaymentMethod(Resource):
+class PaymentMethod(Resource, kw_only=True):
     """A way customers pay."""
 
     referred: ClassVar[dict[str, str]] = {"ledger_account_id": "ledger-accounts"}
 
-    id: Id
     name: str
     kind: str | None = None
     ledger_account_id: str | None = None
 
 
-class Company(Resource):
+class Company(Resource, kw_only=True):
     """The administration behind a connection, and what its owner allows."""
 
-    id: Id
     name: str
     vat_number: str | None = None
     coc_number: str | None = None
@@ -76,4 +72,4 @@ class Company(Resource):
     address: Address | None = None
     currency: str | None = None
     accessible: bool
-    allowed_scopes: list[str] = Field(description="The provider's own scope names; empty where it has none.")
+    allowed_scopes: Annotated[list[str], Field(description="The provider's own scope names; empty where it has none.")]

@@ -5,15 +5,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.contract.models.base import Currency, Day, Draft, Id, Part, Resource, Text
+from gateway.contract.models.base import Currency, Day, Draft, Id, Part, RecordPart, Resource, Text
 from gateway.contract.money import Amount
 
 Direction = Literal["in", "out"]
 PaymentStatus = Literal["booked", "pending", "void", "unknown"]
 
 
-class Allocation(Part):
-    """The part of a payment that settles one invoice."""
+class AllocationDraft(Part):
+    """The part of a payment to book that settles one invoice."""
 
     invoice_id: Id
     amount: Amount
@@ -30,10 +30,17 @@ class PaymentDraft(Draft):
     ledger_account_id: Id | None = None
     reference: Text | None = None
     description: Text | None = None
-    allocations: Annotated[list[Allocation], Field(max_length=200)] = Field(default_factory=list)
+    allocations: Annotated[list[AllocationDraft], Field(max_length=200)] = Field(default_factory=list)
 
 
-class Payment(Resource):
+class Allocation(RecordPart, kw_only=True):
+    """The part of a payment that settles one invoice."""
+
+    invoice_id: Id
+    amount: Amount
+
+
+class Payment(Resource, kw_only=True):
     """A booked payment. ``unallocated`` is what of ``amount`` settles no invoice."""
 
     referred: ClassVar[dict[str, str]] = {
@@ -42,7 +49,6 @@ class Payment(Resource):
         "allocations.invoice_id": "invoices",
     }
 
-    id: Id
     paid_on: date
     amount: Amount
     currency: str

@@ -28,12 +28,11 @@ class ProductDraft(Draft):
 ProductChange = change_of(ProductDraft)
 
 
-class Product(Resource):
+class Product(Resource, kw_only=True):
     """Something that can stand on an invoice line."""
 
     referred: ClassVar[dict[str, str]] = {"vat_code_id": "vat-codes", "ledger_account_id": "ledger-accounts"}
 
-    id: Id
     code: str | None = None
     external_ref: str | None = None
     name: str

@@ -11,7 +11,8 @@ from typing import Any
 
 from gateway.contract import models
 from gateway.contract.exact import Json, dumps
-from gateway.contract.models.base import Shape
+from gateway.contract.models.base import RecordPart, Shape
+from gateway.contract.records import schema_model
 
 IDS: Mapping[str, str] = {
     "connection_id": "con_3kTMd8zXbWq1",
@@ -319,7 +320,7 @@ _SUPPORT = {
     "contacts.delete": {"support": "unsupported", "reason": "The system keeps every contact."},
 }
 
-_RECORDS: Mapping[type[Shape], Mapping[str, Any]] = {
+_RECORDS: Mapping[type[Shape] | type[RecordPart], Mapping[str, Any]] = {
     models.Contact: {
         "id": IDS["contact_id"],
         "kind": "company",
@@ -502,11 +503,11 @@ _RECORDS: Mapping[type[Shape], Mapping[str, Any]] = {
 }
 
 
-def record_of(model: type[Shape]) -> dict[str, Any] | None:
+def record_of(model: type[Shape] | type[RecordPart]) -> dict[str, Any] | None:
     """An answer of this model, whole; None for a model that no example was written for."""
     if model not in _RECORDS:
         return None
-    return model.model_validate_json(dumps(_RECORDS[model])).model_dump(mode="json")
+    return schema_model(model).model_validate_json(dumps(_RECORDS[model])).model_dump(mode="json")
 
 
 def shown(value: Json) -> Json:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.contract.models import Invoice
-from gateway.contract.models.base import Shape
+from gateway.contract.models.base import RecordPart, Shape
 from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
 from gateway.contract.schemas import DIALECT, Schema
 from gateway.engine.asked import DEFAULT_LIMIT, MAX_LIMIT, parameters
@@ -374,7 +374,7 @@ _SCHEMA_EXAMPLE: Object = {
 }
 
 
-def _content(model: type[Shape], shape: Answer) -> Object:
+def _content(model: type[Shape] | type[RecordPart], shape: Answer) -> Object:
     name, record = model.__name__, record_of(model)
     content: Object = {"schema": ref(f"{name}List" if shape == "list" else name)}
     if record is not None and shape == "list":

@@ -11,9 +11,10 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.contract import models
 from gateway.contract.exact import Json
-from gateway.contract.models.base import Change, Resource, Shape
+from gateway.contract.models.base import Change, RecordPart, Resource, Shape
 from gateway.contract.models.dry_run import DryRun
 from gateway.contract.operations import OPERATIONS
+from gateway.contract.records import schema_model
 from gateway.contract.schemas import Schema, body_schemas, shorten, within
 from gateway.web.document.notes import CHANGE_NOTES, FIELD_NOTES, SCHEMA_NOTES
 
@@ -44,8 +45,8 @@ def ref(name: str) -> Schema:
     return {"$ref": f"{REF}{name}"}
 
 
-def _answers(wanted: Iterable[type[Shape]]) -> dict[str, Schema]:
-    ordered = sorted(wanted, key=lambda model: model.__name__)
+def _answers(wanted: Iterable[type[Shape] | type[RecordPart]]) -> dict[str, Schema]:
+    ordered = sorted(map(schema_model, wanted), key=lambda model: model.__name__)
     _, whole = models_json_schema([(model, "serialization") for model in ordered], ref_template=REF + "{model}")
     schemas: dict[str, Schema] = whole["$defs"]
     for schema in schemas.values():
@@ -74,7 +75,7 @@ def _open(schema: Schema) -> None:
 
 
 def _beside(bodies: Mapping[str, Schema], *, taken: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Body schemas whose names do not meet those of answers: ``Address`` as sent is ``AddressInput``."""
+    """Body schemas whose names do not meet those of answers: ``X`` as sent is ``XInput``."""
     names = {name: f"{name}Input" if name in taken else name for name in bodies}
     return {names[name]: _renamed(schema, names) for name, schema in bodies.items()}
 

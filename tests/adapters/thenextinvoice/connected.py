@@ -19,7 +19,7 @@ from adapters.thenextinvoice.resources.products import PlainProducts
 from gateway.contract.adapter import Listing
 from gateway.contract.errors import Problem
 from gateway.contract.models import (
-    Address,
+    AddressDraft,
     Change,
     Contact,
     ContactChange,
@@ -34,7 +34,7 @@ from gateway.contract.models import (
     ProductDraft,
 )
 from gateway.contract.models.base import Resource
-from gateway.contract.models.payments import Allocation
+from gateway.contract.models.payments import AllocationDraft
 from gateway.contract.paging import Window
 from gateway.contract.upstream import Facts
 from tests.adapters.upstream import DirectUpstream, Link
@@ -117,7 +117,7 @@ class Books:
         fields: dict[str, Any] = {
             "company_name": "Eetcafé De Sluis",
             "email": "anna@desluis.example",
-            "address": Address(line1="Sluiskade 12", postal_code="2611 AB", city="Delft", country="NL"),
+            "address": AddressDraft(line1="Sluiskade 12", postal_code="2611 AB", city="Delft", country="NL"),
         }
         record = await CONTACTS.create(self.up(), ContactDraft(**{**fields, **said}))
         return record.item
@@ -163,7 +163,7 @@ class Books:
             "amount": paid,
             "paid_on": TODAY,
             "payment_method_id": self.methods()[0],
-            "allocations": [Allocation(invoice_id=invoice.id, amount=paid)],
+            "allocations": [AllocationDraft(invoice_id=invoice.id, amount=paid)],
         }
         return PaymentDraft(**{**fields, **said})
 

@@ -22,7 +22,8 @@ from adapters.thenextinvoice.mapping.settings import (
 )
 from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps, loads
-from gateway.contract.models import ContactDraft, InvoiceDraft, ProductChange, ProductDraft
+from gateway.contract.models import ContactDraft, InvoiceDraft, ProductChange, ProductDraft, RecordPart
+from tests.shown import shown
 
 FOLDER = Path(str(thenextinvoice.__file__)).parent / "fixtures"
 PAIRS: Mapping[str, Any] = {path.stem: loads(path.read_bytes()) for path in sorted(FOLDER.glob("*.json"))}
@@ -69,7 +70,9 @@ def reader_of(name: str) -> Read:
 @pytest.mark.parametrize("name", [name for name in PAIRS if not name.endswith(WRITES)])
 def test_a_documented_record_reads_as_written(name: str) -> None:
     pair = PAIRS[name]
-    assert loads(dumps(reader_of(name)(pair["raw"]).model_dump(mode="json"))) == pair["unified"]
+    read = reader_of(name)(pair["raw"])
+    told = shown(read) if isinstance(read, RecordPart) else loads(dumps(read.model_dump(mode="json")))
+    assert told == pair["unified"]
 
 
 def refuse(pointer: str, reason: str) -> None:

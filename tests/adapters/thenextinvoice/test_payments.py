@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.contract.models import Allocation, CreditDraft
+from gateway.contract.models import Allocation, AllocationDraft, CreditDraft
 from tests.adapters.thenextinvoice.connected import INVOICES, PAYMENTS, TODAY, all_of, connected
 
 
@@ -37,10 +37,10 @@ async def test_an_invoice_is_paid_and_the_payment_taken_back(empty_data: str, pa
 @pytest.mark.parametrize(
     ("said", "pointer"),
     [
-        ({"amount": Decimal("10"), "allocations": [Allocation(invoice_id="1", amount=Decimal(10))]}, "/amount"),
+        ({"amount": Decimal("10"), "allocations": [AllocationDraft(invoice_id="1", amount=Decimal(10))]}, "/amount"),
         ({"amount": Decimal("200")}, "/allocations/0/amount"),
         ({"allocations": []}, "/allocations"),
-        ({"allocations": [Allocation(invoice_id="1", amount=Decimal(1))] * 2}, "/allocations"),
+        ({"allocations": [AllocationDraft(invoice_id="1", amount=Decimal(1))] * 2}, "/allocations"),
     ],
     ids=str,
 )

@@ -1,0 +1,178 @@
+"""Records as they go out: spelled as the contract has it, and nothing that it does not allow.
+
+A record is a struct that is not checked when an adapter makes it. Here it is, once, on its way out: every decimal gets
+the one spelling it has (``"12.40"``, ``"0.5"``), every moment loses its fraction of a second, and an amount or an id
+that cannot be one is refused. The same by way of pydantic (``model_of``, from which the OpenAPI document is made)
+takes ten times as long; tests/contract/test_records.py proves that both say the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache, lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from pydantic import BaseModel, StringConstraints, create_model
+
+from gateway.contract.models.base import RecordPart, Shape, instant_text
+from gateway.contract.money import DecimalText, decimal_of, plain
+from gateway.contract.upstream import is_id
+
+_encoder = msgspec.json.Encoder()
+_LONGEST = len("123456789012345.00")
+"""No text of two decimals that is no longer than this has more digits before the point than an amount may have."""
+
+
+def records_json(records: Sequence[RecordPart]) -> bytes:
+    """A JSON array of records. Raises ``ValueError`` for a record that the contract does not allow."""
+    for record in records:
+        _form_of(type(record)).settle(record)
+    return _encoder.encode(records)
+
+
+def record_json(record: RecordPart) -> bytes:
+    """A record as JSON. Raises ``ValueError`` for one that the contract does not allow."""
+    _form_of(type(record)).settle(record)
+    return _encoder.encode(record)
+
+
+@cache
+def model_of(record: type[RecordPart]) -> type[BaseModel]:
+    """The pydantic model of the same fields: for the OpenAPI document, and to hold records against in tests."""
+    hints = get_type_hints(record, include_extras=True)
+    fields: dict[str, Any] = {
+        field.name: (
+            _modelled(hints[field.name]),
+            ... if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT else field.default,
+        )
+        for field in msgspec.structs.fields(record)
+    }
+    return create_model(record.__name__, __base__=Shape, __module__=record.__module__, __doc__=record.__doc__, **fields)
+
+
+def schema_model(answer: type[Shape] | type[RecordPart]) -> type[BaseModel]:
+    """The pydantic model of any answer, which knows its JSON Schema."""
+    return model_of(answer) if issubclass(answer, RecordPart) else answer
+
+
+def _modelled(hint: Any) -> Any:
+    """A field's type with models instead of structs."""
+    if _is_struct(hint):
+        return model_of(hint)
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is None or origin is Literal:
+        return hint
+    if origin is Annotated:
+        return Annotated[(_modelled(args[0]), *args[1:])]
+    inner = tuple(map(_modelled, args))
+    return Union[inner] if origin in (Union, UnionType) else origin[inner]  # noqa: UP007 - made at run time
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Where in a struct there is something to settle."""
+
+    amounts: tuple[str, ...]
+    numbers: tuple[str, ...]
+    moments: tuple[str, ...]
+    ids: tuple[str, ...]
+    parts: tuple[tuple[str, "_Form"], ...]
+    lists: tuple[tuple[str, "_Form"], ...]
+
+    def settle(self, part: RecordPart) -> None:
+        """Give every value of the struct its spelling, in place: it is good for nothing but going out then."""
+        for name in self.amounts:
+            value = getattr(part, name)
+            if value is not None:
+                text = str(value)
+                # By far the most amounts are rounded to cents already, and are spelled as they should be.
+                if text[-3:-2] != "." or len(text) > _LONGEST or text == "-0.00":
+                    setattr(part, name, _spelled(value, 2))
+        for name in self.numbers:
+            value = getattr(part, name)
+            if value is not None and not _is_short(str(value)):
+                setattr(part, name, _spelled(value, 0))
+        for name in self.moments:
+            value = getattr(part, name)
+            if value is not None and (value.microsecond or value.tzinfo is not UTC):
+                setattr(part, name, instant_text(value))
+        for name in self.ids:
+            if not is_id(getattr(part, name)):
+                raise ValueError("an id is made of letters, digits, _, - and inner dots")
+        for name, form in self.parts:
+            inner = getattr(part, name)
+            if inner is not None:
+                form.settle(inner)
+        for name, form in self.lists:
+            for inner in getattr(part, name) or ():
+                form.settle(inner)
+
+
+_NOTHING = _Form((), (), (), (), (), ())
+
+
+def _is_short(text: str) -> bool:
+    """Whether text is a small whole number, spelled as it should be: by far the most quantities and rates are."""
+    return len(text) < 3 and text.isdigit() and (text[0] != "0" or len(text) == 1)
+
+
+def _spelled(value: Decimal, places: int) -> str:
+    """The one spelling of a decimal."""
+    if not value.is_finite():
+        raise ValueError("a decimal is a number")
+    return _spelling(value, places)
+
+
+@lru_cache(10_000)
+def _spelling(value: Decimal, places: int) -> str:
+    # Equal decimals have the same spelling, whatever zeros they end in.
+    return plain(decimal_of(value), places)
+
+
+@cache
+def _form_of(record: type[RecordPart]) -> _Form:
+    hints = get_type_hints(record, include_extras=True)
+    kinds = {name: _kind_of(hint) for name, hint in hints.items() if name in record.__struct_fields__}
+
+    def of(kind: str) -> tuple[str, ...]:
+        return tuple(name for name, found in kinds.items() if found == kind)
+
+    def within(kind: str) -> tuple[tuple[str, _Form], ...]:
+        found = ((name, _form_of(_struct_in(hints[name]))) for name in of(kind))
+        return tuple((name, form) for name, form in found if form != _NOTHING)
+
+    return _Form(of("amount"), of("number"), of("moment"), of("id"), within("part"), within("list"))
+
+
+def _kind_of(hint: Any) -> str:
+    hint = _present(hint)
+    base, extras = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
+    if base is Decimal:
+        return "amount" if next(one.places for one in extras if isinstance(one, DecimalText)) else "number"
+    if base is datetime:
+        return "moment"
+    if base is str and any(isinstance(one, StringConstraints) for one in extras):
+        return "id"
+    if _is_struct(base):
+        return "part"
+    return "list" if get_origin(base) is list and _is_struct(get_args(base)[0]) else "as it is"
+
+
+def _present(hint: Any) -> Any:
+    """What a field holds where it is not null."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    return next(one for one in get_args(hint) if one is not NoneType)
+
+
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, RecordPart)
+
+
+def _struct_in(hint: Any) -> type[RecordPart]:
+    inner: Any = _present(hint)
+    found: type[RecordPart] = get_args(inner)[0] if get_origin(inner) is list else inner
+    return found
