@@ -46,10 +46,7 @@ class Bench:
         """Start everything, measure, and end everything."""
         conversations = asyncio.run(self._record())
         if self._is_wanted("translate_vs_json_floor"):
-            self.translated = {
-                name: round(asyncio.run(beside_the_floor(one, self._folder / f"translation-{name}")), 2)
-                for name, one in conversations.items()
-            }
+            self.translated = {name: round(beside_the_floor(one), 2) for name, one in conversations.items()}
             self._say(f"translate_vs_json_floor: {self.translated}")
         with ExitStack() as stack:
             recorded = self._folder / "recorded"

@@ -11,7 +11,8 @@ from datetime import date, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from gateway.contract.auth import CredentialKind
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Problem, malformed
+from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import (
     Change,
     Company,
@@ -34,6 +35,7 @@ from gateway.contract.models.base import Resource as Model
 from gateway.contract.paging import Page, Window
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Facts, Reply, Request, Upstream
+from gateway.contract.wire import RawRecord
 
 ItemT = TypeVar("ItemT", bound=Model)
 DraftT = TypeVar("DraftT", bound=Draft)
@@ -44,13 +46,25 @@ VerbT = TypeVar("VerbT", bound=Callable[..., Any])
 class Record(Generic[ItemT]):
     """A record as we say it, beside what the system said.
 
-    ``mapped`` names the top-level members of ``raw`` that ``item`` holds; the others are ``provider.unmapped``.
+    ``raw`` is what the system said, read or not. ``mapped`` names the top-level members of it that ``item`` holds; the
+    others are ``provider.unmapped``.
     """
 
     item: ItemT
-    raw: Mapping[str, Any]
+    raw: RawRecord
     mapped: frozenset[str] = frozenset()
     status: str | None = None
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """``raw``, read: most callers never ask for it. Raises ``upstream_malformed``."""
+        if not isinstance(self.raw, Unread):
+            return self.raw
+        try:
+            said: Mapping[str, Any] = loads(self.raw)
+        except MalformedJson as error:
+            raise malformed(f"The accounting system's answer is not JSON: {error}.") from error
+        return said
 
 
 FilterValue = str | date

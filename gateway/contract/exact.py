@@ -27,7 +27,12 @@ def _fraction(text: str) -> Decimal:
     return value
 
 
+Unread = msgspec.Raw
+"""The text of one JSON value, found but not read yet: ``bytes`` for all purposes."""
+
 _decoder = msgspec.json.Decoder(float_hook=_fraction)
+_members = msgspec.json.Decoder(dict[str, Unread])
+_items = msgspec.json.Decoder(list[Unread])
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -35,7 +40,23 @@ class MalformedJson(ValueError):
     """The text is not one JSON value (RFC 8259): bad syntax, NaN, a lone surrogate, or nested beyond reason."""
 
 
-def loads(text: bytes | str) -> Any:
+def members(text: bytes | Unread) -> dict[str, Unread]:
+    """The members of a JSON object, not read yet. Raises ``MalformedJson`` for anything else."""
+    try:
+        return _members.decode(text)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise MalformedJson(str(error)) from error
+
+
+def items(text: bytes | Unread) -> list[Unread]:
+    """The items of a JSON array, not read yet. Raises ``MalformedJson`` for anything else."""
+    try:
+        return _items.decode(text)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise MalformedJson(str(error)) from error
+
+
+def loads(text: bytes | str | Unread) -> Any:
     """Read one JSON value. Raises ``MalformedJson``."""
     try:
         return _decoder.decode(text)

@@ -1,51 +1,53 @@
-"""A provider's records as its adapter reads them: what is known of them is checked, the rest is left alone."""
+"""A provider's records as its adapter reads them: what is known of them is checked, the rest is left alone.
 
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, ClassVar, Self
+A row is a struct, read from JSON text or from JSON values in one step. A number of it is a ``Decimal`` of the very
+digits that were sent, as a number or as text.
+"""
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, ClassVar, Self
+
+import msgspec
 
 from gateway.contract.errors import malformed
+from gateway.contract.exact import Unread
 
-LARGEST_EXPONENT = 30
-"""No amount of a real administration is written with more digits before or after the point."""
+RawRecord = Mapping[str, Any] | Unread
+"""A record as a system gave it: its members, or its text, not read yet."""
 
-
-def number_of(value: object) -> Decimal:
-    """A number, or a text that spells one, exactly. Raises ``ValueError`` for anything that is no amount."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("not a number")
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("not a number") from None
-    if not number.is_finite() or abs(number.adjusted()) > LARGEST_EXPONENT:
-        raise ValueError("not an amount")
-    return number
+PositiveId = Annotated[int, msgspec.Meta(gt=0)]
+"""An id that is a whole number above zero, and no boolean."""
 
 
-def zero_if_none(value: object) -> Decimal:
-    """A number; zero for null."""
-    return Decimal(0) if value is None else number_of(value)
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that.
 
+    A member that a system writes in capitals or hyphens is declared with ``named``.
+    """
 
-Number = Annotated[Decimal, BeforeValidator(number_of)]
-NumberOrZero = Annotated[Decimal, BeforeValidator(zero_if_none)]
-
-
-class Wire(BaseModel):
-    """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
     system: ClassVar[str]
 
     @classmethod
-    def of(cls, raw: object) -> Self:
+    def of(cls, raw: RawRecord) -> Self:
         """Read one. Raises ``upstream_malformed`` for a shape that is not documented, naming places and no values."""
         try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the record"
+            if type(raw) is Unread:
+                read: Self = _decoder(cls).decode(raw)
+                return read
+            return msgspec.convert(raw, cls)
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
             name = cls.__name__.removesuffix("Row").lower()
-            raise malformed(f"{cls.system}'s {name} makes no sense at {where}: {first['msg']}.") from error
+            raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
+
+
+@cache
+def _decoder(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(row)
+
+
+def _where(error: Exception) -> str:
+    """The place and the type that was expected there; an enum's message would quote what was sent."""
+    message, _, place = str(error).partition(" - at ")
+    told = f": {message}" if message.startswith(("Expected", "Object missing")) else ""
+    return f" at {place.strip('`').removeprefix('$.')}{told}" if place else told

@@ -24,8 +24,8 @@ def record_json(record: Record[Any], provider: str, include: Collection[str]) ->
     body = item_json(record.item)
     beside: dict[str, Any] = {}
     if "provider" in include:
-        unmapped = {name: said for name, said in record.raw.items() if name not in record.mapped}
-        system_id = record.raw.get("id")
+        unmapped = {name: said for name, said in record.said.items() if name not in record.mapped}
+        system_id = record.said.get("id")
         beside["provider"] = {
             "name": provider,
             "id": None if system_id is None else str(system_id),
@@ -33,7 +33,7 @@ def record_json(record: Record[Any], provider: str, include: Collection[str]) ->
             "unmapped": unmapped,
         }
     if "raw" in include:
-        beside["raw"] = record.raw
+        beside["raw"] = record.said
     return body[:-1] + b"," + dumps(beside)[1:] if beside else body
 
 

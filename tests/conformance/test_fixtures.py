@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gateway.contract.exact import loads
+from gateway.contract.models import RecordPart
 from gateway.contract.operations import BY_NAME
 from tests.conformance.subject import Subject
 
@@ -19,4 +20,5 @@ async def test_every_resource_has_its_golden_pairs(subject: Subject) -> None:
             assert pair["source"].strip()
             model = BY_NAME[f"{resource}.get"].answers
             assert model is not None
+            assert issubclass(model, RecordPart)
             assert pair["unified"].keys() <= frozenset(model.__struct_fields__)

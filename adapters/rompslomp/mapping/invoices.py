@@ -15,7 +15,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import NOTHING, ZERO, Amounts, plain, round_to_cents
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
 """Fields that are the same on both sides but for their name."""

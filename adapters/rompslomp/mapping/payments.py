@@ -18,7 +18,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO, plain
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 HOLDS = frozenset(
     {

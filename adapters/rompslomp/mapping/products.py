@@ -8,7 +8,7 @@ from adapters.rompslomp.mapping.values import Json, RecordId, Said, Wire, id_in_
 from gateway.contract.adapter import Record
 from gateway.contract.models import Product
 from gateway.contract.money import plain
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 SAME: Mapping[str, str] = {
     "code": "product_code",

@@ -10,7 +10,7 @@ from adapters.rompslomp.mapping.values import Flag, RecordId, Said, Wire, countr
 from gateway.contract.adapter import Record
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "vat_high": ("domestic_high", "S"),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
 
-from gateway.contract import wire
+from gateway.contract import old_wire as wire
 from gateway.contract.errors import FieldError, Problem, invalid, not_found
 
 _RECORD_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)

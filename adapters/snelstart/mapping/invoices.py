@@ -18,7 +18,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.invoices import InvoicePaymentStatus
 from gateway.contract.money import ZERO, Amounts, round_to_cents
-from gateway.contract.wire import Number, NumberOrZero
+from gateway.contract.old_wire import Number, NumberOrZero
 
 HOLDS = frozenset(
     {

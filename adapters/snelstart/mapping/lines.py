@@ -21,8 +21,8 @@ from pydantic import Field
 from adapters.snelstart.mapping.values import MaybeNone, Reference, Said, Wire, json_number, refer
 from adapters.snelstart.mapping.vat import Grootboek, Way, Ways
 from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
+from gateway.contract.old_wire import Number, NumberOrZero
 from gateway.contract.totals import MOST_ROUNDING
-from gateway.contract.wire import Number, NumberOrZero
 
 TEXT_LIMIT = 250
 """The longest text of a line (BOE-0071)."""

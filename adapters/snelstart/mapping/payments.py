@@ -27,7 +27,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO
-from gateway.contract.wire import NumberOrZero
+from gateway.contract.old_wire import NumberOrZero
 
 PLACES: Mapping[str, str] = {"bank": "bankboekingen", "kas": "kasboekingen"}
 """Where the entries of each kind are, by the beginning of our ids."""

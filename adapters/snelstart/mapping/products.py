@@ -12,7 +12,7 @@ from adapters.snelstart.mapping.vat import CompanyInfo, Way
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Product
-from gateway.contract.wire import NumberOrZero
+from gateway.contract.old_wire import NumberOrZero
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
 HOLDS = frozenset({*SAME, "price", "price_includes_tax", "vat_code_id", "ledger_account_id"})

@@ -22,7 +22,7 @@ from adapters.snelstart.mapping.values import Day, Flag, Guid, MaybeNone, Refere
 from gateway.contract.adapter import Record
 from gateway.contract.models import VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 ENDLESS = 2400
 """The year of the last day of a rate without an end; 1900 is that of the first of one without a beginning."""

@@ -18,7 +18,7 @@ from adapters.thenextinvoice.mapping.values import (
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 TEXTS: Mapping[str, str] = {
     "email": "email",

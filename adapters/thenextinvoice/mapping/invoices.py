@@ -39,7 +39,7 @@ from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import ZERO, Amounts, Sum, TaxRounding
-from gateway.contract.wire import Number, NumberOrZero
+from gateway.contract.old_wire import Number, NumberOrZero
 
 PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
     "draft": "not_applicable",

@@ -16,7 +16,7 @@ from gateway.contract.errors import invalid
 from gateway.contract.models import Line, TaxBreakdown, VatCode
 from gateway.contract.models.ledger import VatTreatment
 from gateway.contract.money import ZERO, Amounts, Priced, Sum, TaxRounding, add_up, plain
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 ROUNDINGS: tuple[TaxRounding, ...] = ("per_rate", "per_line")
 """Both ways to round VAT: which one TheNextInvoice uses is not said (dossier, "Not said")."""

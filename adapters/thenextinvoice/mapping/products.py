@@ -9,7 +9,7 @@ from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Product
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 FIELDS: Mapping[str, str] = {
     "name": "description",

@@ -9,7 +9,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
-from gateway.contract.wire import Number
+from gateway.contract.old_wire import Number
 
 Form = Literal["factor", "percentage"]
 """``/settings/vatcodes`` gives 1.21 and ``/vatcodes`` gives 21, under the one name ``factor``."""

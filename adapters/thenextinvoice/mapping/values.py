@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from gateway.contract import wire
+from gateway.contract import old_wire as wire
 from gateway.contract.errors import malformed
-from gateway.contract.wire import Number, number_of
+from gateway.contract.old_wire import Number, number_of
 
 _DIGITS = re.compile(r"0*([0-9]{1,18})")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T].*)?")

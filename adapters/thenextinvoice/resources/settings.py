@@ -35,7 +35,7 @@ from gateway.contract.upstream import Upstream
 
 def _of_id(records: Iterable[Record[ItemT]], id: str) -> Record[ItemT]:
     """The record of that id. Raises ``not_found``."""
-    found = next((record for record in records if str(record.raw["id"]) == id), None)
+    found = next((record for record in records if str(record.said["id"]) == id), None)
     return found if found is not None else not_found()
 
 
