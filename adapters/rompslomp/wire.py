@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.rompslomp.mapping.complaints import STATE, english_of, errors_of
 from gateway.contract.errors import Problem, UpstreamFault, malformed
-from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.exact import MalformedJson, Unread, items, loads, members
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 
 PROVIDER = "rompslomp"
@@ -62,7 +62,7 @@ def prefix(facts: Facts) -> str:
 def read_envelope(reply: Reply) -> Any:
     """The JSON object of a success; null for one without content. Raises ``upstream_malformed``.
 
-    Which root key must be in it is for the verb to say: see ``record_in`` and ``records_in``.
+    Which root key must be in it is for the verb to say: see ``record_in``; lists are read by ``records_in``.
     """
     if reply.status == 204:
         return None
@@ -80,12 +80,12 @@ def record_in(said: object, root: str) -> dict[str, Any]:
     return found
 
 
-def records_in(said: object, root: str) -> list[dict[str, Any]]:
-    """The records under a list's root key. Raises ``upstream_malformed``."""
-    found = said.get(root) if isinstance(said, dict) else None
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise malformed(f"Rompslomp's answer holds no {root}.")
-    return found
+def records_in(reply: Reply, root: str) -> list[Unread]:
+    """The records under a list's root key, not read yet. Raises ``upstream_malformed``."""
+    try:
+        return items(members(reply.body)[root])
+    except (KeyError, MalformedJson) as error:
+        raise malformed(f"Rompslomp's answer holds no {root}.") from error
 
 
 def total_of(reply: Reply) -> int:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
+import msgspec
+
 from gateway.contract.auth import CredentialKind
 from gateway.contract.errors import Problem, malformed
 from gateway.contract.exact import MalformedJson, Unread, loads
@@ -42,8 +44,7 @@ DraftT = TypeVar("DraftT", bound=Draft)
 VerbT = TypeVar("VerbT", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Record(Generic[ItemT]):
+class Record(msgspec.Struct, Generic[ItemT], frozen=True, gc=False):
     """A record as we say it, beside what the system said.
 
     ``raw`` is what the system said, read or not. ``mapped`` names the top-level members of it that ``item`` holds; the

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema
 
@@ -114,8 +115,7 @@ class Priced:
     """Lines of one group are taxed together: the VAT code's id, or the rate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
+class Amounts(msgspec.Struct, frozen=True):
     """Net, tax and gross, each exact to the cent; net + tax = gross."""
 
     net: Decimal

@@ -18,25 +18,30 @@ import msgspec
 from pydantic import BaseModel, StringConstraints, create_model
 
 from gateway.contract.models.base import RecordPart, Shape, instant_text
-from gateway.contract.money import DecimalText, decimal_of, plain
+from gateway.contract.money import CENT, INTEGER_DIGITS, DecimalText, decimal_of, plain
 from gateway.contract.upstream import is_id
 
 _encoder = msgspec.json.Encoder()
-_LONGEST = len("123456789012345.00")
-"""No text of two decimals that is no longer than this has more digits before the point than an amount may have."""
 
 
 def records_json(records: Sequence[RecordPart]) -> bytes:
     """A JSON array of records. Raises ``ValueError`` for a record that the contract does not allow."""
     for record in records:
-        _form_of(type(record)).settle(record)
+        _settle(record)
     return _encoder.encode(records)
 
 
 def record_json(record: RecordPart) -> bytes:
     """A record as JSON. Raises ``ValueError`` for one that the contract does not allow."""
-    _form_of(type(record)).settle(record)
+    _settle(record)
     return _encoder.encode(record)
+
+
+def _settle(record: RecordPart) -> None:
+    try:
+        _form_of(type(record)).settle(record)
+    except TypeError as error:
+        raise ValueError("a decimal is a number") from error  # a signalling NaN cannot even be looked up
 
 
 @cache
@@ -86,15 +91,13 @@ class _Form:
         """Give every value of the struct its spelling, in place: it is good for nothing but going out then."""
         for name in self.amounts:
             value = getattr(part, name)
-            if value is not None:
-                text = str(value)
-                # By far the most amounts are rounded to cents already, and are spelled as they should be.
-                if text[-3:-2] != "." or len(text) > _LONGEST or text == "-0.00":
-                    setattr(part, name, _spelled(value, 2))
+            # By far the most amounts are rounded to cents already, and are written as they should be.
+            if value is not None and not (value and value.same_quantum(CENT) and value.adjusted() < INTEGER_DIGITS):
+                setattr(part, name, _amount(value))
         for name in self.numbers:
             value = getattr(part, name)
-            if value is not None and not _is_short(str(value)):
-                setattr(part, name, _spelled(value, 0))
+            if value is not None:
+                setattr(part, name, _number(value))
         for name in self.moments:
             value = getattr(part, name)
             if value is not None and (value.microsecond or value.tzinfo is not UTC):
@@ -114,22 +117,17 @@ class _Form:
 _NOTHING = _Form((), (), (), (), (), ())
 
 
-def _is_short(text: str) -> bool:
-    """Whether text is a small whole number, spelled as it should be: by far the most quantities and rates are."""
-    return len(text) < 3 and text.isdigit() and (text[0] != "0" or len(text) == 1)
-
-
-def _spelled(value: Decimal, places: int) -> str:
-    """The one spelling of a decimal."""
-    if not value.is_finite():
-        raise ValueError("a decimal is a number")
-    return _spelling(value, places)
+# Equal decimals have the same spelling, whatever zeros they end in; books are full of the same prices and rates.
 
 
 @lru_cache(10_000)
-def _spelling(value: Decimal, places: int) -> str:
-    # Equal decimals have the same spelling, whatever zeros they end in.
-    return plain(decimal_of(value), places)
+def _amount(value: Decimal) -> str:
+    return plain(decimal_of(value), 2)
+
+
+@lru_cache(10_000)
+def _number(value: Decimal) -> str:
+    return plain(decimal_of(value))
 
 
 @cache

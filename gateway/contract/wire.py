@@ -20,7 +20,7 @@ PositiveId = Annotated[int, msgspec.Meta(gt=0)]
 """An id that is a whole number above zero, and no boolean."""
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True):
+class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that.
 
     A member that a system writes in capitals or hyphens is declared with ``named``.

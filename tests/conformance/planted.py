@@ -214,7 +214,7 @@ def rate_ten_times_too_low(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     def broken(raw: Mapping[str, Any]) -> Record[VatCode]:
         record = honest(raw)
-        return replace(record, item=structs.replace(record.item, rate=record.item.rate / 10))
+        return structs.replace(record, item=structs.replace(record.item, rate=record.item.rate / 10))
 
     monkeypatch.setattr(set_up, "vat_code_of", broken)
     return ADAPTER

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapters.rompslomp.mapping.values import Flag, RecordId, Said, Wire, country_of
+from adapters.rompslomp.mapping.values import Wire, country_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
+from gateway.contract.wire import PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {
     "company_name": "company_name",
@@ -29,47 +30,52 @@ Refuse = Callable[[str, str], None]
 """``Upstream.unsupported``: raises, or lets the value be left out."""
 
 
-class ContactRow(Wire):
+class ContactRow(Wire, frozen=True, kw_only=True):
     """A contact as it is read."""
 
-    id: RecordId
-    is_individual: Flag = False
-    is_supplier: Flag = False
-    name: Said = None
-    company_name: Said = None
-    contact_person_name: Said = None
-    contact_person_email_address: Said = None
-    address: Said = None
-    zipcode: Said = None
-    city: Said = None
-    country_code: Said = None
-    kvk_number: Said = None
-    phone: Said = None
-    vat_number: Said = None
-    contact_number: Said = None
+    id: PositiveId
+    is_individual: bool | None = None
+    is_supplier: bool | None = None
+    name: str | None = None
+    company_name: str | None = None
+    contact_person_name: str | None = None
+    contact_person_email_address: str | None = None
+    address: str | None = None
+    zipcode: str | None = None
+    city: str | None = None
+    country_code: str | None = None
+    kvk_number: str | None = None
+    phone: str | None = None
+    vat_number: str | None = None
+    contact_number: str | None = None
 
 
-def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
+def contact_of(raw: RawRecord) -> Record[Contact]:
     """A contact as ours. A supplier is no customer here: one flag tells the two apart."""
     row = ContactRow.of(raw)
     own_name = row.contact_person_name if row.is_individual else row.company_name
     contact = Contact(
-        id=row.id,
+        id=str(row.id),
         kind="person" if row.is_individual else "company",
         roles=["supplier" if row.is_supplier else "customer"],
         name=row.name or own_name or "",
         address=_address_of(row),
         archived=False,
-        **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
+        **{ours: getattr(row, theirs) or None for ours, theirs in SAME.items()},
     )
     lost = {"country_code"} if row.country_code and not country_of(row.country_code) else set[str]()
-    return Record(contact, raw, frozenset(ContactRow.model_fields) - lost)
+    return Record(contact, raw, frozenset(ContactRow.__struct_fields__) - lost)
 
 
 def _address_of(row: ContactRow) -> Address | None:
     if not (row.address or row.zipcode or row.city or row.country_code):
         return None
-    return Address(line1=row.address, postal_code=row.zipcode, city=row.city, country=country_of(row.country_code))
+    return Address(
+        line1=row.address or None,
+        postal_code=row.zipcode or None,
+        city=row.city or None,
+        country=country_of(row.country_code),
+    )
 
 
 def contact_body(said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:

@@ -7,15 +7,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from adapters.rompslomp.mapping.values import Day, Json, RecordId, Said, Wire, id_in_body
+from adapters.rompslomp.mapping.values import Json, Wire, day_of, id_in_body, id_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import NOTHING, ZERO, Amounts, plain, round_to_cents
-from gateway.contract.old_wire import Number
+from gateway.contract.money import ZERO, Amounts, plain, round_to_cents
+from gateway.contract.wire import PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
 """Fields that are the same on both sides but for their name."""
@@ -41,55 +42,50 @@ _OWN = "polder:"
 _CREDIT = f"{_OWN}credit:"
 
 
-class LineRow(Wire):
-    """A line of an invoice; ``price_per_unit`` is without VAT."""
+class LineRow(Wire, frozen=True, kw_only=True):
+    """A line of an invoice; ``price_per_unit`` is without VAT, ``vat_rate`` a fraction."""
 
-    id: RecordId
-    description: Said = None
-    extended_description: Said = None
-    price_per_unit: Number
-    price_with_vat: Number
-    price_without_vat: Number
-    vat_amount: Number
-    vat_rate: Number | None = None
-    vat_type_id: RecordId | None = None
-    quantity: Number
-    product_id: RecordId | None = None
-    account_id: RecordId | None = None
-
-    @property
-    def rate(self) -> Decimal:
-        """The VAT rate as a percentage."""
-        return (self.vat_rate or ZERO) * 100
+    id: PositiveId
+    description: str | None = None
+    extended_description: str | None = None
+    price_per_unit: Decimal
+    price_with_vat: Decimal
+    price_without_vat: Decimal
+    vat_amount: Decimal
+    vat_rate: Decimal | None = None
+    vat_type_id: PositiveId | None = None
+    quantity: Decimal
+    product_id: PositiveId | None = None
+    account_id: PositiveId | None = None
 
 
-class CachedContactRow(Wire):
+class CachedContactRow(Wire, frozen=True, kw_only=True):
     """The customer as the invoice has it printed."""
 
-    name: Said = None
+    name: str | None = None
 
 
-class InvoiceRow(Wire):
+class InvoiceRow(Wire, frozen=True, kw_only=True):
     """An invoice as it is read; keys that do not apply are absent."""
 
-    id: RecordId
-    date: Day
-    due_date: Day | None = None
-    description: Said = None
+    id: PositiveId
+    date: str
+    due_date: str | None = None
+    description: str | None = None
     status: str
-    price_without_vat: Number
-    price_with_vat: Number
-    vat_amount: Number
-    contact_id: RecordId | None = None
-    invoice_number: Said = None
-    payment_status: Said = None
-    open_amount: Number | None = None
-    currency: Said = None
-    currency_exchange_rate: Number | None = None
-    template_id: RecordId | None = None
-    vat_number: Said = None
-    api_reference: Said = None
-    payment_reference: Said = None
+    price_without_vat: Decimal
+    price_with_vat: Decimal
+    vat_amount: Decimal
+    contact_id: PositiveId | None = None
+    invoice_number: str | None = None
+    payment_status: str | None = None
+    open_amount: Decimal | None = None
+    currency: str | None = None
+    currency_exchange_rate: Decimal | None = None
+    template_id: PositiveId | None = None
+    vat_number: str | None = None
+    api_reference: str | None = None
+    payment_reference: str | None = None
     cached_contact: CachedContactRow | None = None
     invoice_lines: list[LineRow]
 
@@ -124,54 +120,58 @@ class InvoiceRow(Wire):
         )
 
 
+_MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number"}
+_MAPPED_BUT_MARK = _MAPPED - {"api_reference"}
+
+
 def told(
     row: InvoiceRow,
-    raw: Mapping[str, Any],
+    raw: RawRecord,
     codes: Mapping[str, VatCode],
     today: date,
     credited: frozenset[str] = frozenset(),
 ) -> Record[Invoice]:
     """An invoice or credit note as ours. ``credited`` holds the invoices that are known to be credited in full."""
+    id, contact_id, reference = str(row.id), id_of(row.contact_id), row.api_reference
+    sign, total, open_amount = row.sign, row.totals, row.open
     status = STATES.get(row.status, "unknown")
-    is_credited = row.id in credited and row.may_be_credited
-    payment_status = "credited" if is_credited else _payment_status(row, status)
-    open_amount = ZERO if is_credited else row.open
-    foreign = (row.currency or "eur").lower() != "eur"
-    total = row.totals
+    paid = None if open_amount is None else total.gross - open_amount
+    payment_status = _payment_status(row, status, total.gross, open_amount)
+    if id in credited and row.may_be_credited:
+        payment_status, open_amount = "credited", ZERO
+    foreign = row.currency is not None and row.currency.lower() != "eur"
+    due_on = None if row.due_date is None else day_of(row.due_date)
+    lines = [_line_of(line, sign, codes) for line in row.invoice_lines]
     invoice = Invoice(
-        id=row.id,
-        document_type="credit_note" if row.sign < 0 else "invoice",
+        id=id,
+        document_type="credit_note" if sign < 0 else "invoice",
         document_status=status,
         payment_status=payment_status,
-        number=row.invoice_number,
-        credits_invoice_id=credited_by(row.api_reference),
-        contact_id=row.contact_id,
-        contact=InvoiceContact(id=row.contact_id, name=row.cached_contact.name if row.cached_contact else None),
-        issued_on=row.date,
-        due_on=row.due_date,
+        number=row.invoice_number or None,
+        reference=row.payment_reference or None,
+        credits_invoice_id=None if reference is None else credited_by(reference),
+        contact_id=contact_id,
+        contact=InvoiceContact(id=contact_id, name=row.cached_contact.name or None if row.cached_contact else None),
+        issued_on=day_of(row.date),
+        due_on=due_on,
         currency="EUR",
         document_currency=row.currency.upper() if row.currency and foreign else None,
         exchange_rate=row.currency_exchange_rate if foreign else None,
         prices_include_tax=False,
-        lines=[_line_of(line, row.sign, codes) for line in row.invoice_lines],
-        totals=Totals(
-            net=total.net,
-            tax=total.tax,
-            gross=total.gross,
-            paid=None if row.open is None else total.gross - row.open,
-            open=open_amount,
-        ),
-        tax_breakdown=_tax_breakdown(row, codes),
-        is_overdue=_is_overdue(row, status, open_amount, today),
+        lines=lines,
+        totals=Totals(net=total.net, tax=total.tax, gross=total.gross, paid=paid, open=open_amount),
+        tax_breakdown=_tax_breakdown(row, lines, total, codes),
+        description=row.description or None,
+        is_overdue=_is_overdue(status, due_on, open_amount, sign, today),
         provider_status=row.status,
-        layout_id=row.template_id,
-        **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
+        layout_id=id_of(row.template_id),
     )
-    mapped = frozenset(InvoiceRow.model_fields) - {"vat_number"}
-    return Record(invoice, raw, mapped if is_own(row.api_reference) else mapped - {"api_reference"}, row.status)
+    return Record(invoice, raw, _MAPPED if is_own(reference) else _MAPPED_BUT_MARK, row.status)
 
 
-def _payment_status(row: InvoiceRow, status: DocumentStatus) -> InvoicePaymentStatus:
+def _payment_status(
+    row: InvoiceRow, status: DocumentStatus, gross: Decimal, open_amount: Decimal | None
+) -> InvoicePaymentStatus:
     """There is no part payment here: it is ``unpaid`` with less open than the gross (dossier §0, "payment status")."""
     if status == "draft":
         return "not_applicable"
@@ -181,91 +181,112 @@ def _payment_status(row: InvoiceRow, status: DocumentStatus) -> InvoicePaymentSt
         return "overpaid"
     if row.payment_status != "unpaid":
         return "unknown"
-    partly = row.open is not None and ZERO < row.open < row.totals.gross
-    return "partially_paid" if partly else "unpaid"
+    return "partially_paid" if open_amount is not None and ZERO < open_amount < gross else "unpaid"
 
 
-def _is_overdue(row: InvoiceRow, status: DocumentStatus, open_amount: Decimal | None, today: date) -> bool | None:
-    if status != "final" or row.due_date is None or open_amount is None:
+def _is_overdue(
+    status: DocumentStatus, due_on: date | None, open_amount: Decimal | None, sign: int, today: date
+) -> bool | None:
+    if status != "final" or due_on is None or open_amount is None:
         return None
-    return row.sign > 0 and open_amount > 0 and row.due_date < today
+    return sign > 0 and open_amount > 0 and due_on < today
 
 
 def _line_of(line: LineRow, sign: int, codes: Mapping[str, VatCode]) -> Line:
     """A line as ours. On a credit note whichever of price and quantity is below zero is turned."""
-    turns_quantity = sign < 0 and line.quantity < 0
-    code = codes.get(line.vat_type_id or "")
+    quantity, price = line.quantity, line.price_per_unit
+    if sign < 0:
+        quantity, price = (-quantity, price) if quantity < 0 else (quantity, -price)
+    code_id = id_of(line.vat_type_id)
+    code = None if code_id is None else codes.get(code_id)
     return Line(
-        id=line.id,
+        id=str(line.id),
         type="item",
-        description="\n".join(text for text in (line.description, line.extended_description) if text),
-        product_id=line.product_id,
-        quantity=-line.quantity if turns_quantity else line.quantity,
-        unit_price=line.price_per_unit if turns_quantity else sign * line.price_per_unit,
-        vat_code_id=line.vat_type_id,
-        vat_treatment=code.treatment if code else None,
-        vat_rate=line.rate,
-        vat_country=code.country if code else None,
-        ledger_account_id=line.account_id,
+        description=line.description or "" if not line.extended_description else _described(line),
+        product_id=id_of(line.product_id),
+        quantity=quantity,
+        unit_price=price,
+        vat_code_id=code_id,
+        vat_treatment=None if code is None else code.treatment,
+        vat_rate=_percentage(line.vat_rate),
+        vat_country=None if code is None else code.country,
+        ledger_account_id=id_of(line.account_id),
         net=round_to_cents(sign * line.price_without_vat),
         tax=round_to_cents(sign * line.vat_amount),
         gross=round_to_cents(sign * line.price_with_vat),
     )
 
 
-def _tax_breakdown(row: InvoiceRow, codes: Mapping[str, VatCode]) -> list[TaxBreakdown] | None:
+def _described(line: LineRow) -> str:
+    """The description of a line that has a second one."""
+    return "\n".join(text for text in (line.description, line.extended_description) if text)
+
+
+@lru_cache(1_000)
+def _percentage(rate: Decimal | None) -> Decimal:
+    """The percentage of a line's rate, which is a fraction; there are a handful of them."""
+    return Decimal(plain((rate or ZERO) * 100))
+
+
+def _tax_breakdown(
+    row: InvoiceRow, lines: Sequence[Line], booked: Amounts, codes: Mapping[str, VatCode]
+) -> list[TaxBreakdown] | None:
     """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where neither way does."""
-    booked = row.totals
-    for sums_of in (_sums_of_lines, _sums_of_charges):
-        groups = sums_of(row)
-        total = NOTHING
-        for amounts in groups.values():
-            total = total + amounts
-        if (total.net, total.tax) == (booked.net, booked.tax):
-            return [_group_of(key, amounts, codes) for key, amounts in groups.items()]
-    return None
+    groups = _sums_of_lines(lines)
+    if not _comes_to(groups, booked):
+        groups = _sums_of_charges(row, lines)
+        if not _comes_to(groups, booked):
+            return None
+    return [_group_of(key, base, tax, codes) for key, (base, tax) in groups.items()]
 
 
-_Key = tuple[str | None, Decimal]
+_Key = tuple[str | None, Decimal | None]
+"""What lines are taxed together by: their VAT code and its rate, as a percentage."""
+_Groups = dict[_Key, tuple[Decimal, Decimal]]
+"""Net and VAT of each."""
 
 
-def _sums_of_lines(row: InvoiceRow) -> dict[_Key, Amounts]:
-    groups: dict[_Key, Amounts] = {}
-    for line in row.invoice_lines:
-        amounts = Amounts(
-            round_to_cents(row.sign * line.price_without_vat),
-            round_to_cents(row.sign * line.vat_amount),
-            round_to_cents(row.sign * line.price_with_vat),
-        )
-        key = (line.vat_type_id, line.rate)
-        groups[key] = groups.get(key, NOTHING) + amounts
+def _comes_to(groups: _Groups, booked: Amounts) -> bool:
+    net = tax = ZERO
+    for group in groups.values():
+        net, tax = net + group[0], tax + group[1]
+    return net == booked.net and tax == booked.tax
+
+
+def _sums_of_lines(lines: Sequence[Line]) -> _Groups:
+    groups: _Groups = {}
+    for line in lines:
+        key = (line.vat_code_id, line.vat_rate)
+        base, tax = groups.get(key, (ZERO, ZERO))
+        groups[key] = base + (line.net or ZERO), tax + (line.tax or ZERO)
     return groups
 
 
-def _sums_of_charges(row: InvoiceRow) -> dict[_Key, Amounts]:
+def _sums_of_charges(row: InvoiceRow, lines: Sequence[Line]) -> _Groups:
     """Rounded once for each rate; VAT codes of one rate share its sum, the last of them taking the cents left over."""
     charges: dict[_Key, Decimal] = {}
-    for line in row.invoice_lines:
-        key = (line.vat_type_id, line.rate)
-        charges[key] = charges.get(key, ZERO) + row.sign * line.price_per_unit * line.quantity
-    groups: dict[_Key, Amounts] = {}
+    for said, line in zip(row.invoice_lines, lines, strict=True):
+        key = (line.vat_code_id, line.vat_rate)
+        charges[key] = charges.get(key, ZERO) + row.sign * said.price_per_unit * said.quantity
+    groups: _Groups = {}
     for rate in dict.fromkeys(rate for _, rate in charges):
         keys = [key for key in charges if key[1] == rate]
+        percentage = rate or ZERO
         net_left = round_to_cents(sum((charges[key] for key in keys), ZERO))
-        tax_left = round_to_cents(net_left * rate / 100)
+        tax_left = round_to_cents(net_left * percentage / 100)
         for key in keys[:-1]:
             net = round_to_cents(charges[key])
-            tax = round_to_cents(net * rate / 100)
-            groups[key] = Amounts(net, tax, net + tax)
+            tax = round_to_cents(net * percentage / 100)
+            groups[key] = net, tax
             net_left, tax_left = net_left - net, tax_left - tax
-        groups[keys[-1]] = Amounts(net_left, tax_left, net_left + tax_left)
+        groups[keys[-1]] = net_left, tax_left
     return groups
 
 
-def _group_of(key: _Key, amounts: Amounts, codes: Mapping[str, VatCode]) -> TaxBreakdown:
+def _group_of(key: _Key, base: Decimal, tax: Decimal, codes: Mapping[str, VatCode]) -> TaxBreakdown:
     code = codes.get(key[0] or "")
-    category = code.category if code else None
-    return TaxBreakdown(vat_code_id=key[0], rate=key[1], category=category, base=amounts.net, tax=amounts.tax)
+    category = None if code is None else code.category
+    return TaxBreakdown(vat_code_id=key[0], rate=key[1] or ZERO, category=category, base=base, tax=tax)
 
 
 # Api references
@@ -292,7 +313,7 @@ def credited_by(reference: str | None) -> str | None:
     return id if id.isascii() and id.isdigit() else None
 
 
-def credited_among(notes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+def credited_among(notes: Iterable[RawRecord]) -> frozenset[str]:
     """The invoices that some booked credit notes credit."""
     rows = map(InvoiceRow.of, notes)
     return frozenset(id for row in rows if not row.is_draft and (id := credited_by(row.api_reference)) is not None)
@@ -331,10 +352,10 @@ def credit_body(raw: Mapping[str, Any], draft: CreditDraft, today: date) -> Json
         body["validates_vat_number"] = False
     return {
         **body,
-        "contact_id": row.contact_id and int(row.contact_id),
+        "contact_id": row.contact_id,
         "date": (draft.issued_on or today).isoformat(),
         "description": f"Creditfactuur voor factuur: {row.invoice_number or row.id}",
-        "api_reference": credit_reference(row.id),
+        "api_reference": credit_reference(str(row.id)),
         "invoice_lines": [_credited_line(line) for line in row.invoice_lines],
         "_publish": True,
     }
@@ -342,22 +363,22 @@ def credit_body(raw: Mapping[str, Any], draft: CreditDraft, today: date) -> Json
 
 def _credited_line(line: LineRow) -> Json:
     return {
-        "description": line.description,
-        "extended_description": line.extended_description,
+        "description": line.description or None,
+        "extended_description": line.extended_description or None,
         "price_per_unit": plain(-line.price_per_unit),
         "quantity": plain(line.quantity),
-        "vat_type_id": line.vat_type_id and int(line.vat_type_id),
+        "vat_type_id": line.vat_type_id,
         "vat_rate": None if line.vat_rate is None else plain(line.vat_rate),
-        "product_id": line.product_id and int(line.product_id),
-        "account_id": line.account_id and int(line.account_id),
+        "product_id": line.product_id,
+        "account_id": line.account_id,
     }
 
 
-def is_same_document(raw: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+def is_same_document(raw: RawRecord, body: Mapping[str, Any]) -> bool:
     """Whether an invoice that is there is the one that was to be made: contact, date and lines to the last decimal."""
     row = InvoiceRow.of(raw)
     sent: Sequence[Mapping[str, Any]] = body["invoice_lines"]
-    if str(body["contact_id"]) != row.contact_id or body["date"] != row.date.isoformat():
+    if body["contact_id"] != row.contact_id or body["date"] != day_of(row.date).isoformat():
         return False
     if len(sent) != len(row.invoice_lines):
         return False
@@ -369,5 +390,5 @@ def _is_same_line(line: LineRow, sent: Mapping[str, Any]) -> bool:
         (line.description or "") == (sent["description"] or "")
         and line.price_per_unit == Decimal(sent["price_per_unit"])
         and line.quantity == Decimal(sent["quantity"])
-        and line.vat_type_id == str(sent["vat_type_id"])
+        and line.vat_type_id == sent["vat_type_id"]
     )

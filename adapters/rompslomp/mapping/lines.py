@@ -173,10 +173,10 @@ def divided(text: str, pointer: str) -> tuple[str, str | None]:
     return first, rest if rest.strip() else None
 
 
-def replaced(before: Sequence[str], bodies: Sequence[Json]) -> list[Json]:
+def replaced(before: Sequence[int], bodies: Sequence[Json]) -> list[Json]:
     """Lines that take the place of others: in order, those there were are changed, and those left over deleted."""
-    kept = [{"id": int(id), **body} for id, body in zip(before, bodies, strict=False)]
-    dropped: list[Json] = [{"id": int(id), "_destroy": True} for id in before[len(bodies) :]]
+    kept = [{"id": id, **body} for id, body in zip(before, bodies, strict=False)]
+    dropped: list[Json] = [{"id": id, "_destroy": True} for id in before[len(bodies) :]]
     return [*kept, *bodies[len(before) :], *dropped]
 
 

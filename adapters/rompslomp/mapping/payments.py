@@ -7,18 +7,17 @@ a repeat that it was done already.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import date, datetime, time
-from typing import Any
+from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from adapters.rompslomp.mapping.values import Day, Json, RecordId, Said, Wire, id_in_body
+from adapters.rompslomp.mapping.values import Json, Wire, day_of, id_in_body, id_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO, plain
-from gateway.contract.old_wire import Number
+from gateway.contract.wire import PositiveId, RawRecord
 
 HOLDS = frozenset(
     {
@@ -39,31 +38,31 @@ LONGEST = 255
 _MARKED = re.compile(r"(?P<said>.*?)\s?\[polder:(?P<invoice>[1-9][0-9]{0,17})-[0-9a-f]{8}\]", re.DOTALL)
 
 
-class PaymentRow(Wire):
+class PaymentRow(Wire, frozen=True, kw_only=True):
     """A payment as it is read."""
 
-    id: RecordId
-    amount: Number
-    description: Said = None
-    account_id: RecordId | None = None
-    paid_at: Day
+    id: PositiveId
+    amount: Decimal
+    description: str | None = None
+    account_id: PositiveId | None = None
+    paid_at: str
 
 
-def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
+def payment_of(raw: RawRecord) -> Record[Payment]:
     """A payment as ours. The invoice it settles is known only where Polder booked it."""
     row = PaymentRow.of(raw)
     amount = abs(row.amount)
     marked = _MARKED.fullmatch(row.description or "")
     allocations = [Allocation(invoice_id=marked["invoice"], amount=amount)] if marked else []
     payment = Payment(
-        id=row.id,
-        paid_on=row.paid_at,
+        id=str(row.id),
+        paid_on=day_of(row.paid_at),
         amount=amount,
         currency="EUR",
         direction="out" if row.amount < 0 else "in",
-        payment_method_id=row.account_id,
-        ledger_account_id=row.account_id,
-        description=(marked["said"] or None) if marked else row.description,
+        payment_method_id=id_of(row.account_id),
+        ledger_account_id=id_of(row.account_id),
+        description=(marked["said"] if marked else row.description) or None,
         allocations=allocations,
         unallocated=ZERO if marked else amount,
         status="booked",
@@ -76,9 +75,9 @@ def mark_of(invoice_id: str, creation_key: UUID) -> str:
     return f"[polder:{invoice_id}-{creation_key.hex[:8]}]"
 
 
-def bears(raw: Mapping[str, Any], mark: str) -> bool:
+def bears(raw: RawRecord, mark: str) -> bool:
     """Whether a payment carries a mark."""
-    return str(raw.get("description") or "").endswith(mark)
+    return (PaymentRow.of(raw).description or "").endswith(mark)
 
 
 def settled_invoice(draft: PaymentDraft) -> str | None:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from adapters.rompslomp.mapping.values import Json, RecordId, Said, Wire, id_in_body, unsupported
+from adapters.rompslomp.mapping.values import Json, Wire, id_in_body, id_of, unsupported
 from gateway.contract.adapter import Record
 from gateway.contract.models import Product
 from gateway.contract.money import plain
-from gateway.contract.old_wire import Number
+from gateway.contract.wire import PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {
     "code": "product_code",
@@ -24,38 +24,38 @@ HOLDS = frozenset({*SAME, "price_includes_tax"})
 _MAPPED = frozenset({"id", "invoice_line"})
 
 
-class PricedRow(Wire):
+class PricedRow(Wire, frozen=True, kw_only=True):
     """The line inside a product."""
 
-    description: Said = None
-    extended_description: Said = None
-    price_per_unit: Number | None = None
-    vat_type_id: RecordId | None = None
-    account_id: RecordId | None = None
-    product_code: Said = None
+    description: str | None = None
+    extended_description: str | None = None
+    price_per_unit: Decimal | None = None
+    vat_type_id: PositiveId | None = None
+    account_id: PositiveId | None = None
+    product_code: str | None = None
 
 
-class ProductRow(Wire):
+class ProductRow(Wire, frozen=True, kw_only=True):
     """A product as it is read."""
 
-    id: RecordId
+    id: PositiveId
     invoice_line: PricedRow
 
 
-def product_of(raw: Mapping[str, Any]) -> Record[Product]:
+def product_of(raw: RawRecord) -> Record[Product]:
     """A product as ours. Its price is without VAT."""
     row = ProductRow.of(raw)
     line = row.invoice_line
     product = Product(
-        id=row.id,
-        code=line.product_code,
+        id=str(row.id),
+        code=line.product_code or None,
         name=line.description or "",
-        description=line.extended_description,
+        description=line.extended_description or None,
         type="unknown",
         price=line.price_per_unit,
         price_includes_tax=False,
-        vat_code_id=line.vat_type_id,
-        ledger_account_id=line.account_id,
+        vat_code_id=id_of(line.vat_type_id),
+        ledger_account_id=id_of(line.account_id),
         archived=False,
     )
     return Record(product, raw, _MAPPED)

@@ -4,13 +4,12 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from html import unescape
-from typing import Any
 
-from adapters.rompslomp.mapping.values import Flag, RecordId, Said, Wire, country_of
+from adapters.rompslomp.mapping.values import Wire, country_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
-from gateway.contract.old_wire import Number
+from gateway.contract.wire import PositiveId, RawRecord
 
 TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "vat_high": ("domestic_high", "S"),
@@ -68,48 +67,48 @@ _BALANCE: tuple[tuple[str, AccountType], ...] = (
 _PAYMENT_KINDS: Mapping[str, str] = {"bank": "bank", "cash": "cash", "cross_entries": "clearing", "savings": "bank"}
 
 
-class VatTypeRow(Wire):
+class VatTypeRow(Wire, frozen=True, kw_only=True):
     """A VAT type; ``value`` is a fraction, null where every line brings its own."""
 
-    id: RecordId
+    id: PositiveId
     name: str
-    friendly_name: Said = None
-    value: Number | None = None
+    friendly_name: str | None = None
+    value: Decimal | None = None
 
 
-class AccountRow(Wire):
+class AccountRow(Wire, frozen=True, kw_only=True):
     """A ledger account; ``type`` is null for helper accounts."""
 
-    id: RecordId
+    id: PositiveId
     name: str
-    path: Said = None
-    reference: Said = None
-    type: Said = None
+    path: str | None = None
+    reference: str | None = None
+    type: str | None = None
 
 
-class AccessRow(Wire):
+class AccessRow(Wire, frozen=True, kw_only=True):
     """What may be done with a company through the API, by this token's owner."""
 
-    api_accessible: Flag = False
+    api_accessible: bool | None = None
     allowed_scopes: list[str] | None = None
 
 
-class CompanyRow(Wire):
+class CompanyRow(Wire, frozen=True, kw_only=True):
     """A company in the list of those that a token reaches."""
 
-    id: RecordId
-    name: Said = None
-    address: Said = None
-    zipcode: Said = None
-    city: Said = None
-    country_code: Said = None
-    kvk_number: Said = None
-    email: Said = None
-    vat_number: Said = None
+    id: PositiveId
+    name: str | None = None
+    address: str | None = None
+    zipcode: str | None = None
+    city: str | None = None
+    country_code: str | None = None
+    kvk_number: str | None = None
+    email: str | None = None
+    vat_number: str | None = None
     access_control: AccessRow
 
 
-def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
+def vat_code_of(raw: RawRecord) -> Record[VatCode]:
     """A VAT type as a VAT code: 0.21 is 21 per cent. One whose lines bring their own rate says 0."""
     row = VatTypeRow.of(raw)
     country = _country_of(row)
@@ -117,7 +116,7 @@ def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
     if country != "NL":
         treatment, category = "oss", "S"
     code = VatCode(
-        id=row.id,
+        id=str(row.id),
         name=row.friendly_name or row.name,
         code=row.name,
         rate=Decimal(0) if row.value is None else row.value * 100,
@@ -126,7 +125,9 @@ def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
         direction="both",
         country=country,
     )
-    return Record(code, raw, frozenset(VatTypeRow.model_fields) if row.value is not None else frozenset({"id", "name"}))
+    return Record(
+        code, raw, frozenset(VatTypeRow.__struct_fields__) if row.value is not None else frozenset({"id", "name"})
+    )
 
 
 def brings_own_rate(code: VatCode) -> bool:
@@ -142,13 +143,13 @@ def _country_of(row: VatTypeRow) -> str:
     return code if code in EU_ABROAD else "NL"
 
 
-def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
+def ledger_account_of(raw: RawRecord) -> Record[LedgerAccount]:
     """A ledger account as ours. Names may hold HTML entities (recorded: ``Telefoon &amp; internet``)."""
     row = AccountRow.of(raw)
     account = LedgerAccount(
-        id=row.id, code=row.reference, name=unescape(row.name), type=_account_type(row), archived=False
+        id=str(row.id), code=row.reference or None, name=unescape(row.name), type=_account_type(row), archived=False
     )
-    return Record(account, raw, frozenset(AccountRow.model_fields))
+    return Record(account, raw, frozenset(AccountRow.__struct_fields__))
 
 
 def _account_type(row: AccountRow) -> AccountType:
@@ -158,43 +159,54 @@ def _account_type(row: AccountRow) -> AccountType:
     return next((kind for start, kind in _BALANCE if path == start or path.startswith(f"{start}.")), "unknown")
 
 
-def payment_method_of(raw: Mapping[str, Any]) -> Record[PaymentMethod]:
+def payment_method_of(raw: RawRecord) -> Record[PaymentMethod]:
     """A payment account as a payment method: money is booked on the account itself, so both have one id."""
     row = AccountRow.of(raw)
     kind = _PAYMENT_KINDS.get((row.path or "").rpartition(".")[2])
-    method = PaymentMethod(id=row.id, name=unescape(row.name), kind=kind, ledger_account_id=row.id)
+    method = PaymentMethod(id=str(row.id), name=unescape(row.name), kind=kind, ledger_account_id=str(row.id))
     return Record(method, raw, frozenset({"id", "name", "path"}) if kind else frozenset({"id", "name"}))
 
 
-def company_of(raw: Mapping[str, Any]) -> Record[Company]:
+def company_of(raw: RawRecord) -> Record[Company]:
     """A company as ours. All its amounts are in euro."""
     row = CompanyRow.of(raw)
     company = Company(
-        id=row.id,
+        id=str(row.id),
         name=row.name or "",
-        vat_number=row.vat_number,
-        coc_number=row.kvk_number,
-        email=row.email,
+        vat_number=row.vat_number or None,
+        coc_number=row.kvk_number or None,
+        email=row.email or None,
         address=_address_of(row),
         currency="EUR",
-        accessible=row.access_control.api_accessible,
+        accessible=bool(row.access_control.api_accessible),
         allowed_scopes=row.access_control.allowed_scopes or [],
     )
-    return Record(company, raw, frozenset(CompanyRow.model_fields))
+    return Record(company, raw, frozenset(CompanyRow.__struct_fields__))
 
 
 def _address_of(row: CompanyRow) -> Address | None:
     if not (row.address or row.zipcode or row.city or row.country_code):
         return None
-    return Address(line1=row.address, postal_code=row.zipcode, city=row.city, country=country_of(row.country_code))
+    return Address(
+        line1=row.address or None,
+        postal_code=row.zipcode or None,
+        city=row.city or None,
+        country=country_of(row.country_code),
+    )
 
 
-def company_access_of(raw: Mapping[str, Any]) -> CompanyAccess:
+def company_name_of(raw: RawRecord) -> tuple[str, int]:
+    """What companies are put in order by."""
+    row = CompanyRow.of(raw)
+    return (row.name or "").casefold(), row.id
+
+
+def company_access_of(raw: RawRecord) -> CompanyAccess:
     """A company as far as choosing one goes."""
     row = CompanyRow.of(raw)
     return CompanyAccess(
-        id=row.id,
+        id=str(row.id),
         name=row.name or "",
-        accessible=row.access_control.api_accessible,
+        accessible=bool(row.access_control.api_accessible),
         allowed_scopes=row.access_control.allowed_scopes or [],
     )

@@ -2,51 +2,34 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict
-
-from gateway.contract import old_wire as wire
+from gateway.contract import wire
 from gateway.contract.errors import FieldError, Problem, invalid, not_found
 
 _RECORD_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ].*)?", re.ASCII)
 
 
-def _id(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return str(value)
-    raise ValueError("an id is a whole number")
-
-
-def _said(value: object) -> object:
-    """Null for nothing, however it is written."""
-    return None if value == "" else value
-
-
-def _false_if_none(value: object) -> object:
-    return False if value is None else value
-
-
-def _day(value: object) -> date:
-    found = _DAY.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("a date is written YYYY-MM-DD")
-    return date.fromisoformat(found[1])
-
-
-RecordId = Annotated[str, BeforeValidator(_id)]
-Said = Annotated[str | None, BeforeValidator(_said)]
-Flag = Annotated[bool, BeforeValidator(_false_if_none)]
-Day = Annotated[date, BeforeValidator(_day)]
-"""A date, or the date of a moment: Rompslomp writes moments with Amsterdam's offset, so its date is the Dutch one."""
-
-
-class Wire(wire.Wire):
+class Wire(wire.Wire, frozen=True, kw_only=True):
     """A record as Rompslomp writes it. What we do not know of it is left alone; what is null may be left out too."""
 
-    model_config = ConfigDict(strict=True)
-    system = "Rompslomp"
+    system: ClassVar[str] = "Rompslomp"
+
+
+def id_of(number: int | None) -> str | None:
+    """An id as ours; null for none."""
+    return None if number is None else str(number)
+
+
+def day_of(text: str) -> date:
+    """A date, or the date of a moment: Rompslomp writes moments with Amsterdam's offset, so its date is the Dutch one.
+
+    Raises ``ValueError`` for any other text.
+    """
+    day = text[:10]
+    if text[10:11] not in ("", "T", " ") or day[4:5] != "-" or day[7:8] != "-":
+        raise ValueError("a date is written YYYY-MM-DD")
+    return date.fromisoformat(day)
 
 
 def id_in_path(id: str) -> str:

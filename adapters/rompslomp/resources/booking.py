@@ -10,6 +10,7 @@ from adapters.rompslomp.mapping.products import product_of
 from adapters.rompslomp.mapping.values import id_in_body, unsupported
 from adapters.rompslomp.resources import calls
 from gateway.contract.errors import FieldError, Problem
+from gateway.contract.exact import loads
 from gateway.contract.models import InvoiceDraft, LineDraft, Product
 from gateway.contract.money import ZERO, plain
 from gateway.contract.plan import reason_of
@@ -34,7 +35,8 @@ async def publish(up: Upstream, id: str) -> calls.Raw:
 async def with_reference(up: Upstream, reference: str) -> calls.Raw | None:
     """The invoice of that api reference; the search may find more than asked for (dossier §3)."""
     found = await calls.whole(up, "sales_invoices", [("selection", "all"), ("search[api_reference]", reference)])
-    return next((raw for raw in found if raw.get("api_reference") == reference), None)
+    named = next((raw for raw in found if InvoiceRow.of(raw).api_reference == reference), None)
+    return None if named is None else loads(named)
 
 
 async def found_after(up: Upstream, problem: Problem, reference: str) -> calls.Raw | None:
@@ -92,9 +94,9 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     document = lines.document_of(drafts, setup, prices_include_tax=bool(given.get("prices_include_tax")))
     plan = totals.planned(document, given.get("expected_totals"), given.get("on_rounding") or "reject", setup)
     _explain(up, drafts, plan, setup)
-    contact_id = given.get("contact_id") or row.contact_id
+    contact_id = id_in_body(given["contact_id"], "/contact_id") if given.get("contact_id") else row.contact_id
     if contact_id is not None:
-        body |= await _vat_facts(up, plan.items, id_in_body(contact_id, "/contact_id"))
+        body |= await _vat_facts(up, plan.items, contact_id)
     body["distance_sale"] = lines.is_distance_sale(plan.items)
     bodies = lines.line_bodies(plan.items, row.sign)
     body["invoice_lines"] = lines.replaced([line.id for line in row.invoice_lines], bodies)

@@ -8,12 +8,13 @@ from adapters.rompslomp.mapping import settings
 from adapters.rompslomp.mapping.values import id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
 from gateway.contract.errors import Problem
+from gateway.contract.exact import Unread
 from gateway.contract.models import VatCode
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.upstream import Query, Request, Upstream, path_of
 
 Raw = dict[str, Any]
-Reader = Callable[[Raw], Record[ItemT]]
+Reader = Callable[[Unread], Record[ItemT]]
 LIST_CALLS = f"1 for each {wire.PAGE_CAP} records"
 FORBIDDEN = frozenset({"scope_missing", "upstream_forbidden"})
 
@@ -37,12 +38,14 @@ async def delete(up: Upstream, many: str, id: str) -> None:
         raise
 
 
-async def slice_of(up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None) -> Slice[Raw]:
+async def slice_of(
+    up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None
+) -> Slice[Unread]:
     """One of Rompslomp's own pages; below the company, unless ``path`` says otherwise."""
     asked = [*query, ("page", str(page)), ("per_page", str(size))]
     request = wire.ask(up.facts, "GET", many, query=asked) if path is None else Request("GET", path, asked)
     reply = await up.call(request)
-    return Slice(wire.records_in(wire.read_envelope(reply), many), wire.total_of(reply))
+    return Slice(wire.records_in(reply, many), wire.total_of(reply))
 
 
 async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read: Reader[ItemT]) -> Page[Record[ItemT]]:
@@ -55,7 +58,7 @@ async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read:
     return await PageNumber(fetch, wire.PAGE_CAP).read(listing.window)
 
 
-async def whole(up: Upstream, many: str, query: Query = (), path: str | None = None) -> list[Raw]:
+async def whole(up: Upstream, many: str, query: Query = (), path: str | None = None) -> list[Unread]:
     """Every record of one of its lists: the first page tells how many more there are, and those are read at once."""
     first = await slice_of(up, many, query, 1, wire.PAGE_CAP, path)
     pages = range(2, -(-(first.total or 0) // wire.PAGE_CAP) + 1)
@@ -74,7 +77,7 @@ async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode
     return await up.known("vat-codes-ever" if ever else "vat-codes", load)
 
 
-async def companies(up: Upstream) -> list[Raw]:
+async def companies(up: Upstream) -> list[Unread]:
     """Every company that the token reaches, by name: Rompslomp's own order says nothing."""
     rows = await whole(up, "companies", path=path_of(*wire.ROOT))
-    return sorted(rows, key=lambda raw: (str(raw.get("name") or "").casefold(), str(raw.get("id"))))
+    return sorted(rows, key=settings.company_name_of)

@@ -7,10 +7,11 @@ from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
 from adapters.rompslomp.mapping.demands import invoice_demands
 from adapters.rompslomp.mapping.invoices import InvoiceRow
-from adapters.rompslomp.mapping.values import id_in_path
+from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
+from gateway.contract.exact import Unread
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
 from gateway.contract.schemas import Demands
@@ -63,7 +64,7 @@ class RompslompInvoices(Invoices):
         codes = await _names(up, [row])
         credited = frozenset[str]()
         if row.may_be_credited:
-            note = await booking.with_reference(up, invoices.credit_reference(row.id))
+            note = await booking.with_reference(up, invoices.credit_reference(str(row.id)))
             credited = invoices.credited_among([note] if note else [])
         return invoices.told(row, raw, codes, up.today, credited)
 
@@ -93,9 +94,9 @@ class RompslompInvoices(Invoices):
             raise _credited_already(note)
         if not row.may_be_credited:
             raise Problem("conflict", "Only a final invoice can be credited, and no credit note.")
-        if draft.issued_on is not None and draft.issued_on < row.date:
+        if draft.issued_on is not None and draft.issued_on < day_of(row.date):
             raise invalid("/issued_on", "A credit note cannot be dated before its invoice.", "out_of_range")
-        body = invoices.credit_body(raw, draft, max(up.today, row.date))
+        body = invoices.credit_body(raw, draft, max(up.today, day_of(row.date)))
         made = await _credited(up, body, reference)
         if InvoiceRow.of(made).totals != row.totals:
             up.warn("totals_differ", "Rompslomp makes other totals of the credit note than of its invoice.", "/totals")
@@ -128,7 +129,7 @@ def _no_paper() -> Problem:
     return Problem("conflict", "A draft has no PDF: finalize it first.")
 
 
-async def _rows(up: Upstream, listing: Listing) -> Page[calls.Raw]:
+async def _rows(up: Upstream, listing: Listing) -> Page[Unread]:
     """A window of the list, filtered by Rompslomp."""
     selections = SELECTIONS.get(listing.text("document_status"), ())
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
@@ -138,10 +139,10 @@ async def _rows(up: Upstream, listing: Listing) -> Page[calls.Raw]:
     return await Chain(sources).read(listing.window)
 
 
-def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[calls.Raw]]]:
+def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[Unread]]]:
     """One selection of the list, as a source of windows."""
 
-    async def fetch(page: int, size: int) -> Slice[calls.Raw]:
+    async def fetch(page: int, size: int) -> Slice[Unread]:
         return await calls.slice_of(up, "sales_invoices", query, page, size)
 
     return PageNumber(fetch, wire.PAGE_CAP).read
@@ -149,7 +150,7 @@ def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[
 
 async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
     """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
-    used = {line.vat_type_id for row in rows for line in row.invoice_lines}
+    used = {id_of(line.vat_type_id) for row in rows for line in row.invoice_lines}
     try:
         codes = await calls.vat_codes(up)
         return codes if used <= {None, *codes} else await calls.vat_codes(up, ever=True)
@@ -161,7 +162,7 @@ async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCo
 
 async def _credited_among(up: Upstream, rows: Sequence[InvoiceRow]) -> frozenset[str]:
     """Which of some invoices Polder credited: the credit notes say so, none of which is older than its invoice."""
-    days = [row.date for row in rows if row.may_be_credited]
+    days = [day_of(row.date) for row in rows if row.may_be_credited]
     if not days:
         return frozenset()
     query = [("selection", "credit_invoices"), ("search[from]", min(days).isoformat())]

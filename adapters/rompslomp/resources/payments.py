@@ -18,6 +18,7 @@ from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem
+from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page
@@ -97,7 +98,7 @@ def _refuse_too_much(invoice: InvoiceRow, draft: PaymentDraft) -> None:
     raise Problem("validation_failed", message, errors=[FieldError("/allocations/0/amount", "out_of_range", message)])
 
 
-async def _marked(up: Upstream, mark: str) -> calls.Raw | None:
+async def _marked(up: Upstream, mark: str) -> Unread | None:
     """The payment that bears a mark; null for none. The newest stand first, as recorded, but nothing says they must."""
     page = 1
     while True:

@@ -7,6 +7,7 @@ from adapters.rompslomp.mapping.demands import product_demands
 from adapters.rompslomp.mapping.products import HOLDS, product_body, product_of
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
+from gateway.contract.exact import Unread
 from gateway.contract.likeness import is_product
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, cut
@@ -58,6 +59,6 @@ class RompslompProducts(Products):
         await calls.delete(up, "products", id)
 
 
-async def _with_code(up: Upstream, code: str) -> list[calls.Raw]:
+async def _with_code(up: Upstream, code: str) -> list[Unread]:
     """The products that a search by code finds; it may find more than asked for."""
     return await calls.whole(up, "products", [("selection", "all"), ("search[product_codes][]", code)])

@@ -68,7 +68,7 @@ class RompslompCompany(Companies):
     """``/companies``: one alone cannot be read (dossier §3, "Not there")."""
 
     async def get(self, up: Upstream, id: str) -> Record[Company]:
-        found = next((raw for raw in await calls.companies(up) if str(raw.get("id")) == id), None)
+        found = next((one for one in map(company_of, await calls.companies(up)) if one.item.id == id), None)
         if found is None:
             raise Problem("company_not_accessible", "The token does not reach this company any more.")
-        return company_of(found)
+        return found

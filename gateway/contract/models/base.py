@@ -102,7 +102,7 @@ class ProviderView(BaseModel):
     unmapped: dict[str, Any] = Field(default_factory=dict)
 
 
-class RecordPart(msgspec.Struct, kw_only=True):
+class RecordPart(msgspec.Struct, kw_only=True, gc=False):
     """A nested object of a record."""
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from adapters.rompslomp.wire import read_envelope, read_error, record_in, records_in, total_of
 from gateway.contract.errors import Problem
-from gateway.contract.exact import dumps
+from gateway.contract.exact import dumps, loads
 from gateway.contract.upstream import Reply
 
 
@@ -119,13 +119,13 @@ def test_what_is_no_object_is_no_answer(body: bytes) -> None:
 def test_root_keys_are_taken_out_strictly() -> None:
     assert read_envelope(Reply(204, {}, b"")) is None
     assert record_in({"contact": {"id": 1}}, "contact") == {"id": 1}
-    assert records_in({"contacts": [{"id": 1}]}, "contacts") == [{"id": 1}]
-    malformed: list[object] = [None, {}, {"contacts": {}}, {"contact": [], "contacts": [1]}, {"message": "x"}]
+    assert [loads(one) for one in records_in(Reply(200, {}, b'{"contacts": [{"id": 1}]}'), "contacts")] == [{"id": 1}]
+    malformed: list[object] = [None, {}, {"contacts": {}}, {"contact": [], "contacts": 1}, {"message": "x"}]
     for wrong in malformed:
         with pytest.raises(Problem, match="upstream_malformed"):
             record_in(wrong, "contact")
         with pytest.raises(Problem, match="upstream_malformed"):
-            records_in(wrong, "contacts")
+            records_in(Reply(200, {}, dumps(wrong)), "contacts")
 
 
 @pytest.mark.parametrize("text", ["", "-1", "many", "1.5", "٣"])

@@ -226,11 +226,11 @@ def test_a_first_line_that_is_too_long_is_refused() -> None:
 
 
 def test_lines_that_take_others_places_say_what_becomes_of_each() -> None:
-    assert lines.replaced(["4", "5"], [{"description": "a"}]) == [
+    assert lines.replaced([4, 5], [{"description": "a"}]) == [
         {"id": 4, "description": "a"},
         {"id": 5, "_destroy": True},
     ]
-    assert lines.replaced(["4"], [{"description": "a"}, {"description": "b"}]) == [
+    assert lines.replaced([4], [{"description": "a"}, {"description": "b"}]) == [
         {"id": 4, "description": "a"},
         {"description": "b"},
     ]
