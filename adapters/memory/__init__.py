@@ -46,7 +46,7 @@ def read_login(reply: Reply, grant: Grant) -> AccessToken:
         if problem.code == "connection_needs_reauth":
             raise Problem("credentials_rejected", "Memory Books knows no such user, or the password is wrong.")
         raise problem
-    said = wire.read(wire.Login, read_envelope(reply))
+    said = wire.Login.of(read_envelope(reply))
     return AccessToken(Secret(said.token), expires_at=said.validUntil)
 
 

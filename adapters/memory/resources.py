@@ -71,7 +71,7 @@ def prefix(facts: Facts) -> str:
 
 async def companies(up: Upstream) -> list[CompanyAccess]:
     """The administrations the credentials reach: ``GET /companies``."""
-    page = wire.read(wire.Listed, await up.data(Request("GET", companies_path())))
+    page = wire.Listed.of(await up.data(Request("GET", companies_path())))
     return [settings.company_access_of(raw) for raw in page.items]
 
 
@@ -95,7 +95,7 @@ async def page_of(
 
     async def fetch(page: int, size: int) -> Slice[Record[ItemT]]:
         answer = await ask(up, "GET", noun, query=[*query, ("page", str(page)), ("perPage", str(size))])
-        listed = wire.read(wire.Listed, answer)
+        listed = wire.Listed.of(answer)
         return Slice([read(raw) for raw in listed.items], listed.total)
 
     return await PageNumber(fetch, PAGE_CAP).read(listing.window)
@@ -305,7 +305,7 @@ async def _file(up: Upstream, id: str, kind: str, media_type: str) -> File:
 
 async def _vat_codes(up: Upstream) -> Mapping[str, VatCode]:
     async def load() -> Mapping[str, VatCode]:
-        listed = wire.read(wire.Listed, await ask(up, "GET", "vatcodes", query=[("perPage", str(PAGE_CAP))]))
+        listed = wire.Listed.of(await ask(up, "GET", "vatcodes", query=[("perPage", str(PAGE_CAP))]))
         return {record.item.id: record.item for record in map(settings.vat_code_of, listed.items)}
 
     return await up.known("vat-codes", load)

@@ -6,43 +6,20 @@ guess. Amounts are text (``"12.40"``), quantities and exchange rates are JSON nu
 (``"0.21"``): see README.md, "Peculiarities".
 """
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-
-from gateway.contract.errors import malformed
+from gateway.contract import wire
 from gateway.contract.exact import Json
-from gateway.contract.models.base import Day
-from gateway.contract.money import Amount, Percentage, Quantity, plain
+from gateway.contract.money import plain
+from gateway.contract.wire import Count, Day, Moment
 
 
-def _moment_of(value: object) -> datetime:
-    if not isinstance(value, str) or not value.endswith("Z"):
-        raise ValueError("a moment is written 2026-03-02T09:00:00Z")
-    return datetime.fromisoformat(value)
-
-
-Moment = Annotated[datetime, BeforeValidator(_moment_of)]
-
-
-class Wire(BaseModel):
+class Wire(wire.Wire, frozen=True, kw_only=True):
     """Something Memory Books sends."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
-
-
-WireT = TypeVar("WireT", bound=Wire)
-
-
-def read(model: type[WireT], raw: object) -> WireT:
-    """Read what was sent as one of the models below. Raises ``upstream_malformed``, which names places, not values."""
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        places = ", ".join(".".join(str(step) for step in fault["loc"]) or "the whole" for fault in error.errors())
-        raise malformed(f"Memory Books sent a {model.__name__} that cannot be one: {places}.") from error
+    system: ClassVar[str] = "Memory Books"
 
 
 def text(value: object) -> Json:
@@ -52,7 +29,7 @@ def text(value: object) -> Json:
     return value.isoformat() if isinstance(value, date) else value
 
 
-class Address(Wire):
+class Address(Wire, frozen=True, kw_only=True):
     """A postal address: ``addressLine`` always, and its parts where they were given apart."""
 
     addressLine: str | None
@@ -66,7 +43,7 @@ class Address(Wire):
     country: str | None
 
 
-class Contact(Wire):
+class Contact(Wire, frozen=True, kw_only=True):
     """A relation: C is a customer, S a supplier."""
 
     id: str
@@ -95,7 +72,7 @@ class Contact(Wire):
     updatedAt: Moment
 
 
-class Product(Wire):
+class Product(Wire, frozen=True, kw_only=True):
     """An article."""
 
     id: str
@@ -105,7 +82,7 @@ class Product(Wire):
     description: str | None
     kind: Literal["goods", "service"] | None
     unit: str | None
-    price: Amount | None
+    price: Decimal | None
     priceIncludesVat: bool
     vatCode: str | None
     ledger: str | None
@@ -119,47 +96,47 @@ Regime = Literal[
 """The VAT rule behind a code; KOR is the Dutch small business scheme."""
 
 
-class Line(Wire):
+class Line(Wire, frozen=True, kw_only=True):
     """A line of an invoice; one with a text only has null for all the rest."""
 
     id: str
     text: str
     product: str | None
-    quantity: Quantity | None
+    quantity: Decimal | None
     unit: str | None
-    price: Amount | None
-    discount: Percentage | None
+    price: Decimal | None
+    discount: Decimal | None
     vatCode: str | None
-    vatRate: Percentage | None
+    vatRate: Decimal | None
     vatRegime: Regime | None
     vatCountry: str | None
     ledger: str | None
-    net: Amount | None
-    vat: Amount | None
-    gross: Amount | None
+    net: Decimal | None
+    vat: Decimal | None
+    gross: Decimal | None
 
 
-class Totals(Wire):
+class Totals(Wire, frozen=True, kw_only=True):
     """What an invoice comes to; below zero on credit notes."""
 
-    net: Amount
-    vat: Amount
-    gross: Amount
-    paid: Amount
-    open: Amount
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+    paid: Decimal
+    open: Decimal
 
 
-class VatGroup(Wire):
+class VatGroup(Wire, frozen=True, kw_only=True):
     """The lines of one VAT code together."""
 
     vatCode: str
-    vatRate: Percentage
+    vatRate: Decimal
     vatRegime: Regime
-    base: Amount
-    vat: Amount
+    base: Decimal
+    vat: Decimal
 
 
-class Invoice(Wire):
+class Invoice(Wire, frozen=True, kw_only=True):
     """An invoice or credit note. A list leaves ``lines`` and ``vatGroups`` out unless it is asked ``withLines``."""
 
     id: str
@@ -176,7 +153,7 @@ class Invoice(Wire):
     dueDate: Day | None
     deliveryDate: Day | None
     currency: str
-    exchangeRate: Quantity | None
+    exchangeRate: Decimal | None
     pricesIncludeVat: bool
     lines: list[Line] | None = None
     totals: Totals
@@ -190,19 +167,19 @@ class Invoice(Wire):
     updatedAt: Moment
 
 
-class Allocation(Wire):
+class Allocation(Wire, frozen=True, kw_only=True):
     """What of a payment settles one invoice; below zero where the payment is."""
 
     invoice: str
-    amount: Amount
+    amount: Decimal
 
 
-class Payment(Wire):
+class Payment(Wire, frozen=True, kw_only=True):
     """A payment: above zero is money that came in, below zero money that went out."""
 
     id: str
     date: Day
-    amount: Amount
+    amount: Decimal
     currency: str
     method: str | None
     ledger: str | None
@@ -211,13 +188,13 @@ class Payment(Wire):
     allocations: list[Allocation]
 
 
-class VatCode(Wire):
+class VatCode(Wire, frozen=True, kw_only=True):
     """A VAT code."""
 
     id: str
     name: str
     code: str
-    vatRate: Percentage
+    vatRate: Decimal
     regime: Regime
     use: Literal["sales", "purchases", "both"]
     country: str | None
@@ -225,7 +202,7 @@ class VatCode(Wire):
     validTo: Day | None
 
 
-class Ledger(Wire):
+class Ledger(Wire, frozen=True, kw_only=True):
     """An account of the general ledger."""
 
     id: str
@@ -235,7 +212,7 @@ class Ledger(Wire):
     archived: bool
 
 
-class Method(Wire):
+class Method(Wire, frozen=True, kw_only=True):
     """A way customers pay."""
 
     id: str
@@ -244,7 +221,7 @@ class Method(Wire):
     ledger: str | None
 
 
-class Company(Wire):
+class Company(Wire, frozen=True, kw_only=True):
     """An administration, as far as anyone who can log in may know it."""
 
     id: str
@@ -253,7 +230,7 @@ class Company(Wire):
     allowedScopes: list[str]
 
 
-class CompanyDetails(Company):
+class CompanyDetails(Company, frozen=True, kw_only=True):
     """An administration, as its own page says it."""
 
     vatNumber: str | None
@@ -263,14 +240,14 @@ class CompanyDetails(Company):
     currency: str
 
 
-class Login(Wire):
+class Login(Wire, frozen=True, kw_only=True):
     """What logging in gives."""
 
     token: str
     validUntil: Moment
 
 
-class Refusal(Wire):
+class Refusal(Wire, frozen=True, kw_only=True):
     """Why not: a fixed code, Dutch for people, English too, and the field it is about."""
 
     code: str
@@ -279,8 +256,8 @@ class Refusal(Wire):
     field: str | None = None
 
 
-class Listed(Wire):
+class Listed(Wire, frozen=True, kw_only=True):
     """One page of a list."""
 
     items: list[dict[str, Any]]
-    total: int
+    total: Count

@@ -5,6 +5,7 @@ digits that were sent, as a number or as text.
 """
 
 from collections.abc import Mapping
+from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
@@ -18,6 +19,11 @@ RawRecord = Mapping[str, Any] | Unread
 
 PositiveId = Annotated[int, msgspec.Meta(gt=0)]
 """An id that is a whole number above zero, and no boolean."""
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Day = date
+"""A plain date, ``2026-03-02``."""
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment that says how far it is from UTC."""
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -52,7 +52,7 @@ READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
 
 def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
     """A relation as a contact."""
-    said = wire.read(wire.Contact, raw)
+    said = wire.Contact.of(raw)
     contact = Contact(
         id=said.id,
         kind="person" if said.isPerson else "company",
@@ -65,7 +65,7 @@ def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
         updated_at=said.updatedAt,
         **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
     )
-    return Record(contact, raw, mapped=frozenset(wire.Contact.model_fields))
+    return Record(contact, raw, mapped=frozenset(wire.Contact.__struct_fields__))
 
 
 def contact_body(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

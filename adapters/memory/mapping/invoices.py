@@ -69,7 +69,7 @@ def sign_of(kind: str) -> int:
 
 def invoice_of(raw: Mapping[str, Any]) -> Record[Invoice]:
     """An invoice or credit note as ours; its lines are null where a list left them out."""
-    said = wire.read(wire.Invoice, raw)
+    said = wire.Invoice.of(raw)
     sign = sign_of(said.kind)
     invoice = Invoice(
         id=said.id,
@@ -95,7 +95,7 @@ def invoice_of(raw: Mapping[str, Any]) -> Record[Invoice]:
         updated_at=said.updatedAt,
         **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
     )
-    return Record(invoice, raw, mapped=frozenset(wire.Invoice.model_fields), status=said.state)
+    return Record(invoice, raw, mapped=frozenset(wire.Invoice.__struct_fields__), status=said.state)
 
 
 def _line_of(said: wire.Line, sign: int) -> Line:

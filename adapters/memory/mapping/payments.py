@@ -21,7 +21,7 @@ HOLDS = frozenset({*SAME, "paid_on", "amount", "direction", "allocations.invoice
 
 def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
     """A payment as ours."""
-    said = wire.read(wire.Payment, raw)
+    said = wire.Payment.of(raw)
     sign = -1 if said.amount < 0 else 1
     allocations = [Allocation(invoice_id=part.invoice, amount=sign * part.amount) for part in said.allocations]
     payment = Payment(
@@ -34,7 +34,7 @@ def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
         status="booked",
         **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
     )
-    return Record(payment, raw, mapped=frozenset(wire.Payment.model_fields))
+    return Record(payment, raw, mapped=frozenset(wire.Payment.__struct_fields__))
 
 
 def payment_body(draft: PaymentDraft, today: date) -> dict[str, Any]:

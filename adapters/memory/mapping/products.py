@@ -26,7 +26,7 @@ READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
 
 def product_of(raw: Mapping[str, Any]) -> Record[Product]:
     """An article as a product."""
-    said = wire.read(wire.Product, raw)
+    said = wire.Product.of(raw)
     product = Product(
         id=said.id,
         type=said.kind or "unknown",
@@ -34,7 +34,7 @@ def product_of(raw: Mapping[str, Any]) -> Record[Product]:
         updated_at=said.updatedAt,
         **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
     )
-    return Record(product, raw, mapped=frozenset(wire.Product.model_fields))
+    return Record(product, raw, mapped=frozenset(wire.Product.__struct_fields__))
 
 
 def product_body(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

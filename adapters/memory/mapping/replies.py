@@ -66,7 +66,7 @@ def read_error(reply: Reply) -> Problem | None:
 def _refusal(reply: Reply) -> wire.Refusal | None:
     try:
         answer = loads(reply.body)
-        return wire.read(wire.Refusal, answer["error"]) if answer["ok"] is False else None
+        return wire.Refusal.of(answer["error"]) if answer["ok"] is False else None
     except (MalformedJson, Problem, LookupError, TypeError):
         return None
 

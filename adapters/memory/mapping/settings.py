@@ -37,7 +37,7 @@ ACCOUNT_TYPES: Mapping[str, AccountType] = {
 
 def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
     """A VAT code as ours: a rate of 0.21 is 21 per cent."""
-    said = wire.read(wire.VatCode, raw)
+    said = wire.VatCode.of(raw)
     treatment, category = REGIMES[said.regime]
     code = VatCode(
         id=said.id,
@@ -51,28 +51,28 @@ def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
         valid_from=said.validFrom,
         valid_to=said.validTo,
     )
-    return Record(code, raw, mapped=frozenset(wire.VatCode.model_fields))
+    return Record(code, raw, mapped=frozenset(wire.VatCode.__struct_fields__))
 
 
 def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
     """A ledger as a ledger account."""
-    said = wire.read(wire.Ledger, raw)
+    said = wire.Ledger.of(raw)
     account = LedgerAccount(
         id=said.id, code=said.code, name=said.name, type=ACCOUNT_TYPES[said.kind], archived=said.archived
     )
-    return Record(account, raw, mapped=frozenset(wire.Ledger.model_fields))
+    return Record(account, raw, mapped=frozenset(wire.Ledger.__struct_fields__))
 
 
 def payment_method_of(raw: Mapping[str, Any]) -> Record[PaymentMethod]:
     """A payment method as ours."""
-    said = wire.read(wire.Method, raw)
+    said = wire.Method.of(raw)
     method = PaymentMethod(id=said.id, name=said.name, kind=said.kind, ledger_account_id=said.ledger)
-    return Record(method, raw, mapped=frozenset(wire.Method.model_fields))
+    return Record(method, raw, mapped=frozenset(wire.Method.__struct_fields__))
 
 
 def company_of(raw: Mapping[str, Any]) -> Record[Company]:
     """An administration as ours."""
-    said = wire.read(wire.CompanyDetails, raw)
+    said = wire.CompanyDetails.of(raw)
     company = Company(
         id=said.id,
         name=said.name,
@@ -84,10 +84,10 @@ def company_of(raw: Mapping[str, Any]) -> Record[Company]:
         accessible=said.accessible,
         allowed_scopes=said.allowedScopes,
     )
-    return Record(company, raw, mapped=frozenset(wire.CompanyDetails.model_fields))
+    return Record(company, raw, mapped=frozenset(wire.CompanyDetails.__struct_fields__))
 
 
-def company_access_of(raw: object) -> CompanyAccess:
+def company_access_of(raw: Mapping[str, Any]) -> CompanyAccess:
     """An administration in the list of those that the credentials reach."""
-    said = wire.read(wire.Company, raw)
+    said = wire.Company.of(raw)
     return CompanyAccess(id=said.id, name=said.name, accessible=said.accessible, allowed_scopes=said.allowedScopes)

@@ -8,7 +8,7 @@ the time that pydantic needs to check one or two: what is checked of it, is chec
 """
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from types import NoneType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_type_hints
 
@@ -56,7 +56,7 @@ Day = Annotated[date, BeforeValidator(_day_of)]
 
 def instant_text(value: datetime) -> str:
     """A UTC timestamp, ``2026-03-02T09:00:00Z``, with no fraction of a second."""
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (value if value.tzinfo is None else value.astimezone(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 Instant = Annotated[datetime, PlainSerializer(instant_text, return_type=str), Field(examples=["2026-03-02T09:00:00Z"])]
