@@ -21,6 +21,7 @@ from gateway.engine.network import network
 from gateway.engine.perform import Engine
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredKey
+from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.registry import discover
 from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
 from gateway.store import migrate, open_generations, open_presence, open_storage, pending
@@ -32,6 +33,9 @@ from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
 from gateway.web.vitals import PATH, Vitals, beating
+
+COLLECTORS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""The variables of OpenTelemetry that name a collector."""
 
 if TYPE_CHECKING:
     from gateway.store.presence import Presence
@@ -50,6 +54,8 @@ class Polder:
         engine: Engine,
         metrics: Metrics,
         generations: Generations,
+        log: Log,
+        tracer: Tracer,
         presence: "Presence | None" = None,
     ) -> None:
         self._presence = presence
@@ -63,7 +69,8 @@ class Polder:
         self._dice = secrets.SystemRandom()
         health = Health(storage, clock, metrics, None if presence is None else presence.strangers)
         self._health = health
-        self._log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
+        self._log = log
+        self._tracer = tracer
         vitals = Vitals(storage, clock, health, metrics, settings.home, lambda: last_backup(settings.home))
         self.telemetry = vitals.application()
         """The metrics page by itself, for a port of its own."""
@@ -74,7 +81,8 @@ class Polder:
             clock=clock,
             random=self._dice,
             metrics=metrics,
-            log=self._log,
+            log=log,
+            tracer=tracer,
             public_url=settings.base_url,
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             proxies=settings.proxies,
@@ -106,6 +114,7 @@ class Polder:
         if self._presence is not None:
             await self._presence.close()
         await self.storage.close()
+        await self._tracer.close()
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
@@ -189,8 +198,11 @@ async def build(
     adapters: Mapping[str, Adapter] | None = None,
     transport_for: TransportFor = network,
     environment: Mapping[str, str] | None = None,
+    tracer: Tracer | None = None,
 ) -> Polder:
     """Put a Polder together. ``environment`` holds the providers' own settings; those of the process unless given.
+
+    ``tracer`` is what traces are told to; what OpenTelemetry's variables name unless given.
 
     Raises ``Misconfigured``.
     """
@@ -205,10 +217,12 @@ async def build(
     }
     metrics = Metrics(installed_version(), providers)
     generations = generations_of(settings, clock)
+    log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
+    tracer = tracer or tracer_of(settings, given, log)
     engine = Engine(
         providers=Providers(providers),
         storage=storage,
-        wire=Wire(clock, transport_for),
+        wire=Wire(clock, transport_for, tracer),
         clock=clock,
         observer=metrics,
         rng=secrets.SystemRandom(),
@@ -220,7 +234,7 @@ async def build(
         zombie=timedelta(seconds=settings.zombie_time),
     )
     presence = open_presence(settings.database, settings.redis_url, settings.home)
-    return Polder(settings, clock, storage, engine, metrics, generations, presence)
+    return Polder(settings, clock, storage, engine, metrics, generations, log, tracer, presence)
 
 
 def ring_of(settings: Settings) -> KeyRing:
@@ -252,6 +266,18 @@ def generations_of(settings: Settings, clock: Clock) -> Generations:
         return open_generations(settings.database, url, settings.home, clock, secrets.SystemRandom())
     except ValueError as error:
         raise Misconfigured(f"POLDER_DATABASE_URL, POLDER_REDIS_URL, POLDER_HOME: {error}") from error
+
+
+def tracer_of(settings: Settings, environment: Mapping[str, str], log: Log) -> Tracer:
+    """What traces are told to, where OpenTelemetry's own variables name a collector. Raises ``Misconfigured``."""
+    wanted = next((name for name in COLLECTORS if environment.get(name)), None)
+    if wanted is None or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return UNTRACED
+    try:
+        from gateway.web.tracing import traces  # noqa: PLC0415 - of an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"{wanted} is set, but traces need polder[otel]: install that, or unset it.") from error
+    return traces(installed_version(), log, tells=settings.trace_upstream)
 
 
 def installed_version() -> str:

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
         default="", description="Networks whose `X-Forwarded-For` is believed, in CIDR notation, comma-separated."
     )
     log_level: Literal["info", "warning", "error"] = "info"
+    trace_upstream: bool = Field(default=False, description="Whether calls to accounting systems carry `traceparent`.")
     deadline: float = Field(default=30.0, gt=0, le=300, description="Seconds one request may take.")
     zombie_time: float = Field(
         default=300.0,

@@ -28,6 +28,7 @@ from gateway.app import Polder, build
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.contract.emulator import Emulator, Message, Receive, Send
+from gateway.engine.tracing import Tracer
 from gateway.settings import Settings, variable
 from gateway.store import migrate
 
@@ -154,6 +155,7 @@ async def open_house(
     *,
     adapters: Mapping[str, Adapter] | None = None,
     emulators: Mapping[str, EmulatorFactory] | None = None,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[House]:
     """Open a house with some adapters (all that can be emulated, unless said otherwise) and close it again.
 
@@ -172,6 +174,7 @@ async def open_house(
         adapters=served,
         transport_for=lambda origin: httpx2.ASGITransport(by_origin[origin]),
         environment=_environment(served, running),
+        tracer=tracer,
     )
     await polder.start()
     async with AsyncExitStack() as stack:

@@ -108,6 +108,7 @@ LAYERS = {
         ("gateway.contract", "gateway.engine", "gateway.web"),
         ("prometheus_client", "pydantic", "starlette"),
     ),
+    "gateway.web.tracing": Layer(("gateway.web.logs", "gateway.web.metrics"), ("opentelemetry",)),
     "gateway.ingest": Layer(("gateway.contract", "gateway.engine", "gateway.ingest"), ("pydantic",)),
     # The composition root and what it is made with.
     "gateway.__main__": FREE,

@@ -21,6 +21,7 @@ except ImportError:  # pragma: no cover - only where httpx2 is not installed
 
 from gateway.contract.clock import Clock
 from gateway.contract.upstream import Reply
+from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.engine.waiting import waiting
 
 Transport = httpx.AsyncBaseTransport
@@ -77,8 +78,9 @@ def _parsed(origin: str) -> httpx.URL:
 class Wire:
     """Sends requests to origins and gives replies whole."""
 
-    def __init__(self, clock: Clock, transport_for: TransportFor) -> None:
+    def __init__(self, clock: Clock, transport_for: TransportFor, tracer: Tracer = UNTRACED) -> None:
         self._clock = clock
+        self._tracer = tracer
         self._transport_for = transport_for
         self._transports: dict[str, Transport] = {}
 
@@ -97,8 +99,30 @@ class Wire:
 
         Raises ``NotSent`` or ``Unanswered``.
         """
+        with self._tracer.call(method, origin) as span:
+            try:
+                reply = await self._answer(
+                    method, origin, target, {**headers, **span.headers}, body, within, timeouts.within(within)
+                )
+            except (NotSent, Unanswered) as error:
+                late = isinstance(error, Unanswered) and error.late
+                span.failed("timeout" if late else type(error).__name__)
+                raise
+            span.ended(reply.status)
+            return reply
+
+    async def _answer(
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes,
+        within: float,
+        timeouts: dict[str, float],
+    ) -> Reply:
         try:
-            request = self._request(method, origin, target, headers, body, timeouts.within(within))
+            request = self._request(method, origin, target, headers, body, timeouts)
         except (httpx.InvalidURL, ValueError) as error:
             raise NotSent("the request cannot be written") from error
         started = self._clock.monotonic()
@@ -117,14 +141,14 @@ class Wire:
         method: str,
         origin: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: dict[str, str],
         body: bytes,
         timeouts: dict[str, float],
     ) -> httpx.Request:
         base = _parsed(origin)
         path = target.encode("ascii")
         url = httpx.URL(scheme=base.scheme, host=base.host, port=base.port, raw_path=path)
-        return httpx.Request(method, url, headers=dict(headers), content=body, extensions={"timeout": timeouts})
+        return httpx.Request(method, url, headers=headers, content=body, extensions={"timeout": timeouts})
 
     async def _exchange(self, transport: Transport, request: httpx.Request) -> Reply:
         try:

@@ -21,6 +21,7 @@ from gateway.contract.operations import OPERATIONS, Operation
 from gateway.engine.audit import OWNER, Origin, asked_by
 from gateway.engine.call import Address, Answer, Call, Caller, Network
 from gateway.engine.observe import AttemptResult
+from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
 from gateway.engine.waiting import Waiting, measured
 from gateway.web import pages, problems
 from gateway.web.addresses import address_of
@@ -40,6 +41,8 @@ _OURS = frozenset({b"content-length", *(name for name, _ in _ALWAYS)})
 """Headers that are set for every answer alike."""
 _CLIENT_LEFT = 499
 """How a request that nobody waits for any more is counted; nothing is sent."""
+
+_PROBES = frozenset(path.encode() for path in pages.QUIET)
 
 _INTERNAL = "Something went wrong that should not have. Tell the operator of this Polder the request_id."
 
@@ -118,6 +121,7 @@ class Application:
         random: Random,
         metrics: Metrics,
         log: Log,
+        tracer: Tracer,
         health: Health,
         page_table: Mapping[str, Page],
         public_url: str,
@@ -131,6 +135,7 @@ class Application:
         self._random = random
         self._metrics = metrics
         self._log = log
+        self._tracer = tracer
         self._health = health
         self._routes = Routes(OPERATIONS, page_table)
         self._public_url = public_url
@@ -155,18 +160,22 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen = _Seen(scope["method"], self._clock.monotonic())
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        tracer = UNTRACED if raw_path in _PROBES else self._tracer
         self._metrics.in_flight.inc()
-        try:
-            reply = await self._reply(seen, raw_path, scope, receive)
-            seen.status = reply.status
-            seen.sent = len(reply.body)
-            seen.replayed = any(name == b"idempotency-replayed" for name, _ in reply.headers)
-            await _send(send, reply, seen)
-        except Disconnected:
-            pass
-        finally:
-            self._metrics.in_flight.dec()
-            self._tell(seen)
+        with tracer.request(seen.method, scope["headers"]) as span:
+            try:
+                seen.trace_id = span.trace_id
+                reply = await self._reply(seen, raw_path, scope, receive)
+                seen.status = reply.status
+                seen.sent = len(reply.body)
+                seen.replayed = any(name == b"idempotency-replayed" for name, _ in reply.headers)
+                await _send(send, reply, seen)
+            except Disconnected:
+                pass
+            finally:
+                self._metrics.in_flight.dec()
+                self._tell(seen)
+                _trace(span, seen)
 
     async def _reply(self, seen: _Seen, raw_path: bytes, scope: Scope, receive: Receive) -> _Reply:
         """The answer of a route, or the problem it ended in."""
@@ -253,7 +262,7 @@ class Application:
         if given is not None and _REQUEST_ID.fullmatch(given):
             seen.request_id = given
         trace = headers.get("traceparent")
-        if trace is not None and (match := _TRACEPARENT.fullmatch(trace)):
+        if seen.trace_id is None and trace is not None and (match := _TRACEPARENT.fullmatch(trace)):
             seen.trace_id = match[1]
         return headers
 
@@ -303,6 +312,15 @@ class Application:
             self._metrics.wrote(seen.outcome or _outcome_of(seen.status))
 
 
+def _trace(span: RequestSpan, seen: _Seen) -> None:
+    span.ended(
+        route=None if seen.route == UNMATCHED else seen.route,
+        status=seen.status,
+        operation=None if seen.operation is None else seen.operation.name,
+        code=seen.code,
+    )
+
+
 def _attempt_of(seen: _Seen) -> AttemptResult:
     if seen.code == "idempotency_in_progress":
         return "in_progress"
@@ -326,6 +344,7 @@ def create_app(
     metrics: Metrics,
     log: Log,
     public_url: str,
+    tracer: Tracer = UNTRACED,
     limits: Limits | None = None,
     proxies: Sequence[Network] = (),
     lifespan: Lifespan = _nothing_to_start,
@@ -343,6 +362,7 @@ def create_app(
         random=random,
         metrics=metrics,
         log=log,
+        tracer=tracer,
         health=health,
         page_table={**pages.all_pages(health, public_url), **(further_pages or {})},
         public_url=public_url,
