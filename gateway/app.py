@@ -25,6 +25,7 @@ from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.registry import discover
 from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
 from gateway.store import migrate, open_generations, open_presence, open_storage, pending
+from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.owners import this_process
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
@@ -207,7 +208,6 @@ async def build(
     Raises ``Misconfigured``.
     """
     clock = clock or SystemClock()
-    storage = storage_of(settings)
     given = read_environment(settings) if environment is None else environment
     found = discover() if adapters is None else adapters
     providers = {
@@ -216,6 +216,7 @@ async def build(
         if not (adapter.example and settings.is_production)
     }
     metrics = Metrics(installed_version(), providers)
+    storage = storage_of(settings, Measuring(metrics, clock.monotonic))
     generations = generations_of(settings, clock)
     log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
     tracer = tracer or tracer_of(settings, given, log)
@@ -245,7 +246,7 @@ def ring_of(settings: Settings) -> KeyRing:
         raise Misconfigured(f"POLDER_ENCRYPTION_KEYS: {error}") from error
 
 
-def storage_of(settings: Settings) -> "SqlStorage":
+def storage_of(settings: Settings, measuring: Measuring = UNMEASURED) -> "SqlStorage":
     """The store that is configured, its tables up to date. Raises ``Misconfigured``.
 
     On one machine the tables are brought up to date at once; in production that is `polder migrate`'s business.
@@ -256,7 +257,7 @@ def storage_of(settings: Settings) -> "SqlStorage":
         if settings.is_production:
             raise Misconfigured("The database's tables are not up to date: run `polder migrate` first.")
         migrate(settings.database, ring)
-    return open_storage(settings.database, ring, settings.home)
+    return open_storage(settings.database, ring, settings.home, measuring)
 
 
 def generations_of(settings: Settings, clock: Clock) -> Generations:

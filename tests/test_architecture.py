@@ -101,7 +101,13 @@ LAYERS = {
     "gateway.engine.http": Layer(("gateway.contract", "gateway.engine"), (*ENGINE, "httpx", "httpx2")),
     "gateway.engine.network": Layer(("gateway.engine.http",), ("aiohttp", "httpx", "httpx2", "multidict", "yarl")),
     "gateway.store": Layer(
-        ("gateway.contract", "gateway.engine.generations", "gateway.engine.storage", "gateway.store"),
+        (
+            "gateway.contract",
+            "gateway.engine.generations",
+            "gateway.engine.observe",
+            "gateway.engine.storage",
+            "gateway.store",
+        ),
         ("aiosqlite", "alembic", "cryptography", "redis", "sqlalchemy"),
     ),
     "gateway.web": Layer(

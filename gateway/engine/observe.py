@@ -10,6 +10,7 @@ Transition = Literal["suspect", "needs_reauth", "held"]
 WriteResult = Literal["recovered", "not_executed", "manual", "duplicate"]
 HeldBack = Literal["breaker", "queue", "budget"]
 CacheResult = Literal["hit", "miss", "stale_error"]
+Statement = Literal["read", "write", "commit"]
 AttemptResult = Literal["new", "replayed", "in_progress", "mismatch"]
 
 
@@ -49,6 +50,22 @@ class Observer(Protocol):
         """A call was not sent: the system is failing, too much waits already, or enough was repeated."""
 
 
+class StorageObserver(Protocol):
+    """Told how the storage does."""
+
+    def storage_took(self, kind: Statement, seconds: float) -> None:
+        """A statement ended."""
+
+    def storage_waited(self, seconds: float) -> None:
+        """Somebody had to wait for a session this long, or for nothing."""
+
+    def storage_sessions(self, in_use: int, limit: int) -> None:
+        """So many sessions are in use now, of those that there may be."""
+
+    def storage_failed(self) -> None:
+        """Something was asked of it in vain."""
+
+
 class Unobserved:
     """An observer that does not look."""
 
@@ -68,4 +85,20 @@ class Unobserved:
         """Nothing."""
 
     def held_back(self, provider: str, reason: HeldBack) -> None:
+        """Nothing."""
+
+
+class UnobservedStorage:
+    """An observer of the storage that does not look."""
+
+    def storage_took(self, kind: Statement, seconds: float) -> None:
+        """Nothing."""
+
+    def storage_waited(self, seconds: float) -> None:
+        """Nothing."""
+
+    def storage_sessions(self, in_use: int, limit: int) -> None:
+        """Nothing."""
+
+    def storage_failed(self) -> None:
         """Nothing."""

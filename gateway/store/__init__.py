@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import in_memory
+from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ _SHARED = "generations"
 """The file through which processes of one host share generations."""
 
 
-def open_storage(database_url: str, ring: KeyRing, home: Path = Path(".polder")) -> "SqlStorage":
+def open_storage(
+    database_url: str, ring: KeyRing, home: Path = Path(".polder"), measuring: Measuring = UNMEASURED
+) -> "SqlStorage":
     """Storage at ``sqlite:///path``, ``sqlite+aiosqlite:///path`` or ``postgresql://…``, sealed with that ring.
 
     ``home`` is where lock files and spooled tokens go, made at need; processes on one SQLite file must share it.
@@ -32,7 +35,7 @@ def open_storage(database_url: str, ring: KeyRing, home: Path = Path(".polder"))
     """
     from gateway.store.sql import SqlStorage  # noqa: PLC0415 - slow to import; see above
 
-    return SqlStorage(database_url, ring, home)
+    return SqlStorage(database_url, ring, home, measuring)
 
 
 def open_generations(database_url: str, redis_url: str, home: Path, clock: Clock, dice: random.Random) -> "Generations":

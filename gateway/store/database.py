@@ -17,17 +17,21 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from gateway.contract.errors import Problem
+from gateway.store.measuring import UNMEASURED, Measuring
 
 _MIGRATION_LOCK = 0x506F6C646572  # "Polder": any number will do that nothing else in the database locks.
 _POOL_TIMEOUT_S = 10
+_SESSIONS_KEPT, _SESSIONS = 5, 15
+"""How many sessions one process keeps open, and how many it may have at a time."""
 _CONNECT_TIMEOUT_S = "5"
 _SQLITE_BUSY_TIMEOUT_S = "5"
 _MIGRATION_PATIENCE_S = "60"
 """Another process may be bringing the tables up to date: whoever comes second waits for it, and begins only then."""
 _BEGIN = "polder_begin"
+_BEGUN = "polder_begun"
 _WRITING: Final[Mapping[str, Any]] = {_BEGIN: "BEGIN IMMEDIATE"}
 _BARE: Final[Mapping[str, Any]] = {_BEGIN: None}
 
@@ -35,10 +39,12 @@ _BARE: Final[Mapping[str, Any]] = {_BEGIN: None}
 class Database:
     """An asynchronous engine whose every failure but a broken constraint is ``Problem("storage_unavailable")``."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, measuring: Measuring = UNMEASURED) -> None:
         url = parsed(database_url)
         self._is_sqlite = _is_sqlite(url)
+        self._measuring = measuring
         self._engine = _async_engine(url)
+        _measure(self._engine.sync_engine, measuring)
         self._writer = self._engine.execution_options(**_WRITING)
         # SQLite has one writer at a time and no queue: who must wait tries again after ever longer naps.
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self._is_sqlite else nullcontext()
@@ -47,8 +53,10 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one state of the database."""
-        with told_as_problem():
-            async with self._engine.connect() as connection:
+        with self._told():
+            asked = self._measuring.now()
+            async with self._session(self._engine) as connection:
+                self._measuring.waited(asked)
                 yield connection
 
     @asynccontextmanager
@@ -57,9 +65,14 @@ class Database:
 
         ``IntegrityError`` passes as it is: what it means is for those to say who know what was written.
         """
-        with told_as_problem():
-            async with self._turn, self._writer.begin() as connection:
+        with self._told():
+            asked = self._measuring.now()
+            async with self._turn, self._session(self._writer) as connection, connection.begin() as transaction:
+                self._measuring.waited(asked)
                 yield connection
+                ended = self._measuring.now()
+                await transaction.commit()
+                self._measuring.took("commit", ended)
 
     async def sweep(self) -> None:
         """Leave no trace of what was deleted: SQLite's log still has it until it is emptied into the file.
@@ -74,6 +87,25 @@ class Database:
             async with self._engine.execution_options(**_BARE).connect() as connection:
                 busy = await connection.scalar(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         self._unswept = bool(busy)
+
+    @asynccontextmanager
+    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with engine.connect() as connection:
+                self._count()
+                yield connection
+        finally:
+            self._count()
+
+    def _count(self) -> None:
+        pool = self._engine.sync_engine.pool
+        assert isinstance(pool, QueuePool)
+        self._measuring.in_use(pool.checkedout(), _SESSIONS)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        with self._measuring.failures(), told_as_problem():
+            yield
 
     async def resweep(self) -> None:
         """Sweep again where the last time did not succeed."""
@@ -171,11 +203,13 @@ def _async_engine(url: URL) -> AsyncEngine:
             url,
             hide_parameters=True,
             pool_timeout=_POOL_TIMEOUT_S,
+            pool_size=_SESSIONS_KEPT,
+            max_overflow=_SESSIONS - _SESSIONS_KEPT,
             connect_args={"async_creator_fn": _opened_sqlite},
         )
         _prepare_sqlite(engine.sync_engine, references=True)
         return engine
-    return _postgres_engine(url)
+    return _postgres_engine(url, pool_size=_SESSIONS_KEPT, max_overflow=_SESSIONS - _SESSIONS_KEPT)
 
 
 def postgres_engine(database_url: str, *, pool_size: int, max_overflow: int) -> AsyncEngine:
@@ -266,6 +300,18 @@ def _prepare_sqlite(engine: Engine, *, references: bool) -> None:
         statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
         if statement is not None:
             connection.exec_driver_sql(statement)
+
+
+def _measure(engine: Engine, measuring: Measuring) -> None:
+    """Tell of every statement that ends; one that fails is told of as a failure, and with no time."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin(connection: Connection, *of_the_statement: object) -> None:  # noqa: ARG001 - the event passes all
+        connection.info[_BEGUN] = measuring.now()
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def end(connection: Connection, cursor: object, statement: str, *rest: object) -> None:  # noqa: ARG001 - as above
+        measuring.executed(statement, connection.info[_BEGUN])
 
 
 def _prove_references(connection: Connection) -> None:

@@ -26,6 +26,7 @@ from gateway.store.authorizations import SqlAuthorizations
 from gateway.store.database import Database, sqlite_file
 from gateway.store.keys import SqlKeys
 from gateway.store.locks import FileLocks, Locks, SessionLocks
+from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.rotation import Rotation
 from gateway.store.seal import KeyRing
 from gateway.store.spool import Spool
@@ -36,8 +37,8 @@ from gateway.store.vault import Vault
 class SqlStorage:
     """All that is kept, in one database."""
 
-    def __init__(self, database_url: str, ring: KeyRing, home: Path) -> None:
-        self._database = Database(database_url)
+    def __init__(self, database_url: str, ring: KeyRing, home: Path, measuring: Measuring = UNMEASURED) -> None:
+        self._database = Database(database_url, measuring)
         of_one_host = sqlite_file(database_url) is not None
         self._locks: Locks = FileLocks(home / "locks") if of_one_host else SessionLocks(database_url)
         vault = Vault(ring)

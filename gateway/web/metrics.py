@@ -22,6 +22,7 @@ from gateway.engine.observe import (
     AttemptResult,
     CacheResult,
     HeldBack,
+    Statement,
     Strain,
     TokenOutcome,
     Transition,
@@ -44,6 +45,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _UPSTREAM_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30)
 _OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 _TOKEN_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_STORAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10)
 _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _BYTES = tuple(256 * 4**power for power in range(9))  # 256 B to 16 MiB
 
@@ -137,6 +139,19 @@ class Metrics:
         self._waiting = self._gauge(
             "polder_bulkhead_queue_depth", "Calls that wait for a place.", "provider", workers="livesum"
         )
+        self._storage_seconds = self._histogram(
+            "polder_db_operation_duration_seconds", "One statement, or the commit of several.", _STORAGE_SECONDS, "op"
+        )
+        self._storage_wait = self._histogram(
+            "polder_db_pool_wait_seconds", "How long somebody waited for a session, and to write.", _STORAGE_SECONDS
+        )
+        self._storage_sessions = self._gauge(
+            "polder_db_pool_in_use", "Sessions with the database that are in use.", workers="livesum"
+        )
+        self._storage_limit = self._gauge(
+            "polder_db_pool_limit", "Sessions with the database that there may be.", workers="livesum"
+        )
+        self._storage_errors = self._counter("polder_db_errors", "What the database was asked in vain.")
         self._writes = self._counter("polder_writes", "Writes, by what is known to have become of them.", "outcome")
         self._attempts = self._counter("polder_idempotency_requests", "Writes with an idempotency key.", "outcome")
         info = self._gauge("polder_build_info", "What runs; always 1.", "version", "python")
@@ -157,6 +172,8 @@ class Metrics:
             self._writes.labels(outcome)
         for result in get_args(AttemptResult):
             self._attempts.labels(result)
+        for kind in get_args(Statement):
+            self._storage_seconds.labels(kind)
         for resource in sorted({operation.resource for operation in OPERATIONS if operation.is_write}):
             for fate in get_args(WriteResult):
                 self._reconciled.labels(resource, fate)
@@ -270,6 +287,25 @@ class Metrics:
     def held_back(self, provider: str, reason: HeldBack) -> None:
         """A call was not sent."""
         self._held_back.labels(provider, reason).inc()
+
+    # --- the storage
+
+    def storage_took(self, kind: Statement, seconds: float) -> None:
+        """A statement ended."""
+        self._storage_seconds.labels(kind).observe(seconds)
+
+    def storage_waited(self, seconds: float) -> None:
+        """Somebody had to wait for a session this long, or for nothing."""
+        self._storage_wait.observe(seconds)
+
+    def storage_sessions(self, in_use: int, limit: int) -> None:
+        """So many sessions are in use now, of those that there may be."""
+        self._storage_sessions.set(in_use)
+        self._storage_limit.set(limit)
+
+    def storage_failed(self) -> None:
+        """Something was asked of it in vain."""
+        self._storage_errors.inc()
 
     # --- the scrape
 

@@ -274,6 +274,27 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
         Panel("Memory", "bytes", [(total("process_resident_memory_bytes", "instance"), "{{instance}}")]),
         Panel("Processor", "percentunit", [(rate("process_cpu_seconds_total", "instance"), "{{instance}}")]),
         Panel("File descriptors", "short", [(total("process_open_fds", "instance"), "{{instance}}")]),
+        Panel(
+            "How long the database takes",
+            "s",
+            [(quantile("0.99", "polder_db_operation_duration_seconds", "op"), "{{op}}")],
+            help="Of 99 in 100. What a commit takes is what the disk takes, or PostgreSQL's.",
+        ),
+        Panel(
+            "Waiting for the database",
+            "s",
+            [(quantile("0.99", "polder_db_pool_wait_seconds", "instance"), "{{instance}}")],
+            help="For a session, and on SQLite for the turn to write.",
+        ),
+        Panel(
+            "Sessions with the database",
+            "short",
+            [
+                (total("polder_db_pool_in_use", "instance"), "{{instance}}"),
+                (total("polder_db_pool_limit", "instance"), "{{instance}} may have"),
+            ],
+        ),
+        Panel("Asked of the database in vain", "ops", [(rate("polder_db_errors_total", "instance"), "{{instance}}")]),
         Panel("Disk left", "bytes", [(total("polder_disk_free_bytes", "instance", how="min"), "{{instance}}")]),
         Panel(
             "Since the last backup",

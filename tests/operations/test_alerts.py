@@ -49,6 +49,11 @@ def overhead(quick: str, all_of_them: str) -> dict[str, str]:
     }
 
 
+def waits_for_the_database(quick: str, all_of_them: str) -> dict[str, str]:
+    counts = {"0.1": quick, "2.5": all_of_them, "+Inf": all_of_them}
+    return {f'polder_db_pool_wait_seconds_bucket{{{POD}, le="{le}"}}': values for le, values in counts.items()}
+
+
 def called(provider: str, **outcomes: str) -> dict[str, str]:
     named = {"failed": "5xx", "waits": "429", "unreached": "connect"}
     return {
@@ -154,6 +159,9 @@ CASES: dict[str, Case] = {
     ),
     "PolderStorageDown": Case(
         of_process("polder_storage_up", "1x3 0x5"), of_process("polder_storage_up", "1x5 0 1x5"), "6m", SAID
+    ),
+    "PolderStorageCrowded": Case(
+        waits_for_the_database("0+90x40", "0+100x40"), waits_for_the_database("0+100x40", "0+100x40"), "20m", SAID
     ),
     "PolderDiskFillsIn24h": Case(
         of_process("polder_disk_free_bytes", "9000000000-5000000x500"),

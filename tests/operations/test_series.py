@@ -15,6 +15,7 @@ from gateway.engine.observe import (
     AttemptResult,
     CacheResult,
     HeldBack,
+    Statement,
     Strain,
     TokenOutcome,
     Transition,
@@ -73,6 +74,11 @@ def everything_that_can_happen() -> Metrics:
         metrics.wrote(outcome)
     for attempt in get_args(AttemptResult):
         metrics.attempted(attempt)
+    for statement in get_args(Statement):
+        metrics.storage_took(statement, 1)
+    metrics.storage_waited(1)
+    metrics.storage_sessions(1, 15)
+    metrics.storage_failed()
     metrics.kept(dict.fromkeys(product(PROVIDERS, get_args(ConnectionStatus)), 1))
     for provider, operation, came in product(PROVIDERS, OPERATIONS, get_args(UpstreamOutcome)):
         metrics.upstream(provider, operation.name, came, 1)
