@@ -58,7 +58,10 @@ class Polder:
         log: Log,
         tracer: Tracer,
         presence: "Presence | None" = None,
+        *,
+        serves: bool = True,
     ) -> None:
+        self._background = settings.background or not serves
         self._presence = presence
         self.settings = settings
         self.clock = clock
@@ -89,9 +92,10 @@ class Polder:
             proxies=settings.proxies,
             lifespan=self._lifespan,
             further_pages={
-                **connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url),
+                **(connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url) if serves else {}),
                 **({} if settings.has_metrics_apart else {PATH: vitals.page()}),
             },
+            serves=serves,
         )
 
     async def start(self) -> None:
@@ -101,7 +105,8 @@ class Polder:
         """
         await self.storage.check()
         await self.generations.start()
-        await self.engine.start()
+        await self.engine.start(background=self._background)
+        self.metrics.background.set(self._background)
         warning = await self._health.warning()
         if warning is not None:
             self._log.write("warning", "start", {"detail": warning})
@@ -121,13 +126,14 @@ class Polder:
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
         del app
         await self.start()
-        sweep = asyncio.create_task(self.engine.reconciling.run())
+        sweeps = [asyncio.create_task(self.engine.reconciling.run())] if self._background else []
         try:
             async with beating(self.metrics, self.engine.strain):
                 yield
         finally:
-            sweep.cancel()
-            await asyncio.gather(sweep, return_exceptions=True)
+            for sweep in sweeps:
+                sweep.cancel()
+            await asyncio.gather(*sweeps, return_exceptions=True)
             await self.close()
 
     async def create_key(
@@ -200,10 +206,12 @@ async def build(
     transport_for: TransportFor = network,
     environment: Mapping[str, str] | None = None,
     tracer: Tracer | None = None,
+    serves: bool = True,
 ) -> Polder:
     """Put a Polder together. ``environment`` holds the providers' own settings; those of the process unless given.
 
     ``tracer`` is what traces are told to; what OpenTelemetry's variables name unless given.
+    Where it does not ``serve``, it does what nobody waits for, and answers probes only.
 
     Raises ``Misconfigured``.
     """
@@ -235,7 +243,7 @@ async def build(
         zombie=timedelta(seconds=settings.zombie_time),
     )
     presence = open_presence(settings.database, settings.redis_url, settings.home)
-    return Polder(settings, clock, storage, engine, metrics, generations, log, tracer, presence)
+    return Polder(settings, clock, storage, engine, metrics, generations, log, tracer, presence, serves=serves)
 
 
 def ring_of(settings: Settings) -> KeyRing:

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         default="", description="Networks whose `X-Forwarded-For` is believed, in CIDR notation, comma-separated."
     )
+    background: bool = Field(
+        default=True,
+        description="Whether `polder serve` also does what `polder work` does.",
+    )
     log_level: Literal["info", "warning", "error"] = "info"
     trace_upstream: bool = Field(default=False, description="Whether calls to accounting systems carry `traceparent`.")
     deadline: float = Field(default=30.0, gt=0, le=300, description="Seconds one request may take.")

@@ -45,10 +45,8 @@ def serve(
 ) -> None:
     """Run the gateway until it is told to stop."""
     from gateway.serve import run
-    from gateway.settings import read_settings
 
-    given: dict[str, Any] = {"host": host, "port": port}
-    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
+    settings = _settings_with(host, port)
     if settings.workers == 1:
         run(_serve(settings))
         return
@@ -60,12 +58,30 @@ def serve(
         fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
 
 
-async def _serve(settings: Any) -> None:
+@app.command()
+def work(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (POLDER_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (POLDER_PORT).")] = None,
+) -> None:
+    """Do what nobody waits for, beside gateways with POLDER_BACKGROUND=false; only probes and metrics are answered."""
+    from gateway.serve import run
+
+    run(_serve(_settings_with(host, port), serves=False))
+
+
+def _settings_with(host: str | None, port: int | None) -> Any:
+    from gateway.settings import read_settings
+
+    given: dict[str, Any] = {"host": host, "port": port}
+    return read_settings(**{name: value for name, value in given.items() if value is not None})
+
+
+async def _serve(settings: Any, *, serves: bool = True) -> None:
     from gateway.app import build
     from gateway.backup import serving_from
     from gateway.serve import answering, port_of, stop_signals
 
-    polder = await build(settings)
+    polder = await build(settings, serves=serves)
     listener = _listening(settings.host, settings.port, "--port")
     metrics = None
     if settings.has_metrics_apart:
@@ -73,7 +89,8 @@ async def _serve(settings: Any) -> None:
     with stop_signals() as stop, serving_from(settings):
         async with answering(polder, listener, metrics):
             if sys.stderr.isatty():
-                print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.")
+                said = "(docs at /docs)" if serves else "and answers probes only"
+                print(f"Polder is at http://{settings.host}:{port_of(listener)} {said}. Ctrl-C stops it.")
             await stop.wait()
 
 

@@ -160,13 +160,13 @@ class Engine:
             return await self._to_the_end(lambda: self._write(task))
         return await self._read(task)
 
-    async def start(self) -> None:
+    async def start(self, *, background: bool = True) -> None:
         """Take up what a process that died left behind, and look after the tokens from then on.
 
-        Raises ``storage_unavailable``.
+        Without ``background`` only after what no other process can reach. Raises ``storage_unavailable``.
         """
         await self.sweeper.recover()
-        self._watch = asyncio.ensure_future(self.sweeper.watch())
+        self._watch = asyncio.ensure_future(self.sweeper.watch(own_only=not background))
 
     def strain(self) -> Mapping[str, Strain]:
         """How calling each provider goes."""

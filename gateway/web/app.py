@@ -123,6 +123,7 @@ class Application:
         log: Log,
         tracer: Tracer,
         health: Health,
+        operations: Sequence[Operation],
         page_table: Mapping[str, Page],
         public_url: str,
         limits: Limits,
@@ -137,7 +138,7 @@ class Application:
         self._log = log
         self._tracer = tracer
         self._health = health
-        self._routes = Routes(OPERATIONS, page_table)
+        self._routes = Routes(operations, page_table)
         self._public_url = public_url
         self._docs = f"{public_url}/docs/problems"
         self._limits = limits
@@ -349,8 +350,11 @@ def create_app(
     proxies: Sequence[Network] = (),
     lifespan: Lifespan = _nothing_to_start,
     further_pages: Mapping[str, Page] | None = None,
+    serves: bool = True,
 ) -> Application:
     """Put the edge together. ``random`` makes request ids; ``public_url`` has no slash at its end.
+
+    Where it does not ``serve``, it answers probes and ``further_pages``, and nothing else.
 
     ``further_pages`` are pages by path template, beside the documentation and the probes; they ask for no key.
     ``proxies`` are the networks whose ``X-Forwarded-For`` is believed.
@@ -364,7 +368,11 @@ def create_app(
         log=log,
         tracer=tracer,
         health=health,
-        page_table={**pages.all_pages(health, public_url), **(further_pages or {})},
+        operations=OPERATIONS if serves else (),
+        page_table={
+            **(pages.all_pages(health, public_url) if serves else pages.probes(health)),
+            **(further_pages or {}),
+        },
         public_url=public_url,
         limits=limits or Limits(),
         proxies=proxies,

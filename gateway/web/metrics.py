@@ -80,6 +80,9 @@ class Metrics:
             workers="livemostrecent",
         )
         self.draining = self._gauge("polder_draining", "Whether this process is about to stop.")
+        self.background = self._gauge(
+            "polder_background_work", "Whether this process does what nobody waits for.", workers="livemax"
+        )
         self._connections = self._gauge(
             "polder_connections", "Connections kept.", "provider", "status", workers="livemostrecent"
         )

@@ -69,6 +69,11 @@ _FIX = {
 Show = Callable[[Request], Awaitable[Response]]
 
 
+def probes(health: Health) -> Mapping[str, Page]:
+    """What asks whether a process lives, and is ready; by path template, as all pages are."""
+    return {"/livez": Page(health.alive), "/healthz": Page(health.alive), "/readyz": Page(health.ready)}
+
+
 def all_pages(health: Health, public_url: str) -> Mapping[str, Page]:
     """Every page by its path template."""
     shown: dict[str, Show] = {
@@ -77,12 +82,9 @@ def all_pages(health: Health, public_url: str) -> Mapping[str, Page]:
         "/docs/start.js": _constant(_START, "text/javascript"),
         "/docs/problems": _constant(_problems_page(), "text/html", _PLAIN_POLICY),
         "/docs/problems/{code}": _problem,
-        "/livez": health.alive,
-        "/healthz": health.alive,
-        "/readyz": health.ready,
     }
     shown |= {f"/docs/{name}": _asset(name, media_type) for name, media_type in _ASSET_TYPES.items()}
-    return {template: Page(show) for template, show in shown.items()}
+    return {**probes(health), **{template: Page(show) for template, show in shown.items()}}
 
 
 def _constant(text: str, media_type: str, policy: str | None = None) -> Show:

@@ -28,11 +28,11 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def serving(home: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def serving(home: Path, command: str = "serve", **variables: str) -> Iterator[subprocess.Popen[str]]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("POLDER_")}
     given = {"POLDER_HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **variables}
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "serve"], env={**kept, **given}, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-m", "gateway", command], env={**kept, **given}, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
         yield process
@@ -80,6 +80,19 @@ def test_a_process_that_is_told_to_stop_says_so_before_it_stops(tmp_path: Path) 
         assert series(asked(metrics, "/metrics")[1])["polder_draining"] == 1
         assert process.wait(timeout=PATIENCE) == 0
         assert asked(api, "/livez")[0] == asked(metrics, "/metrics")[0] == 0
+
+
+def test_a_worker_answers_probes_and_metrics_only_and_drains_like_any_other(tmp_path: Path) -> None:
+    probes, metrics = free_ports(2)
+    given = {"POLDER_PORT": str(probes), "POLDER_METRICS_PORT": str(metrics), "POLDER_DRAIN": "3"}
+    with serving(tmp_path, "work", POLDER_BACKGROUND="false", **given) as process:
+        until(probes, "/readyz", 200)
+        assert asked(probes, "/livez")[0] == 200
+        assert {asked(probes, path)[0] for path in ("/v1/providers", "/docs", "/connect/x", "/metrics")} == {404}
+        assert series(asked(metrics, "/metrics")[1])["polder_background_work"] == 1
+        process.send_signal(signal.SIGTERM)
+        assert json.loads(until(probes, "/readyz", 503)) == {"status": "draining"}
+        assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_a_metrics_port_that_is_taken_is_told(tmp_path: Path) -> None:

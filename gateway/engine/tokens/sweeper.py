@@ -51,11 +51,14 @@ class Sweeper:
         while left > 0 and await self._take_up(await tokens.unsettled(None, LOOKED_AT), _settled, left):
             left = ends - self._clock.monotonic()
 
-    async def watch(self) -> None:
-        """Go round until the process is about to stop. A storage that fails is tried again in the next round."""
+    async def watch(self, *, own_only: bool = False) -> None:
+        """Go round until the process is about to stop. A storage that fails is tried again in the next round.
+
+        With ``own_only`` what belongs to all is left to others: what this process has spooled, nobody else may reach.
+        """
         while not await self._tokens.patience.until_over(EVERY):
             with suppress(Problem, OSError):
-                await self.round()
+                await (self._storage.tokens.unspool() if own_only else self.round())
 
     async def round(self) -> None:
         """One round. Raises ``storage_unavailable``."""

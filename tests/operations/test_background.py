@@ -1,0 +1,126 @@
+"""What nobody waits for: done by every gateway, or by `polder work` alone where gateways are told to leave it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.app import Polder, build
+from gateway.engine.reconciling import SWEEP_EVERY
+from gateway.engine.storage import Attempt
+from gateway.engine.tokens.patience import Patience
+from gateway.engine.tokens.sweeper import Sweeper
+from gateway.serve import listen, serving
+from gateway.settings import Settings
+from tests.house import ENCRYPTION_KEY, ManualClock
+from tests.operations.scrape import scraped
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 30.0
+ID = b"left behind"
+
+
+@asynccontextmanager
+async def running(home: Path, *, serves: bool = True, background: bool = True) -> AsyncIterator[Polder]:
+    """One of several on the same home, on a port as in real life."""
+    settings = Settings(home=home, env="test", encryption_keys=SecretStr(ENCRYPTION_KEY), background=background)
+    polder = await build(settings, adapters={}, environment={}, serves=serves)
+    async with serving(polder.asgi, listen("127.0.0.1", 0)):
+        yield polder
+
+
+async def leave_behind(polder: Polder) -> None:
+    """A write that was begun and not sent by a process that is gone."""
+    now = polder.clock.now()
+    attempt = Attempt(
+        id=ID,
+        tenant="acme",
+        connection_id=None,
+        operation="contacts.create",
+        key="key",
+        fingerprint=b"same",
+        run="1",
+        state="claimed",
+        created_at=now,
+        next_check_at=now - timedelta(seconds=1),
+    )
+    assert await polder.storage.attempts.claim(attempt, forget_before=now - timedelta(days=1)) is None
+
+
+async def state(polder: Polder) -> str:
+    attempt = await polder.storage.attempts.find(ID)
+    assert attempt is not None
+    return attempt.state
+
+
+async def settled(polder: Polder) -> str:
+    async with asyncio.timeout(PATIENCE):
+        while await state(polder) == "claimed":
+            await asyncio.sleep(0.05)
+    return await state(polder)
+
+
+async def test_a_gateway_looks_after_what_was_left_open(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await leave_behind(gateway)
+        assert await settled(gateway) == "not_executed"
+        assert scraped(gateway.metrics)["polder_background_work"] == 1
+
+
+async def test_a_gateway_that_leaves_it_leaves_it_to_a_worker(tmp_path: Path) -> None:
+    async with running(tmp_path, background=False) as gateway:
+        await leave_behind(gateway)
+        await asyncio.sleep(2 * SWEEP_EVERY)
+        assert await state(gateway) == "claimed"
+        assert scraped(gateway.metrics)["polder_background_work"] == 0
+        async with running(tmp_path, serves=False, background=False) as worker:
+            assert await settled(gateway) == "not_executed"
+            assert scraped(worker.metrics)["polder_background_work"] == 1
+
+
+class Hurried(Patience):
+    """Waits for nothing between two rounds."""
+
+    async def until_over(self, at_most: float) -> bool:
+        return self.is_over
+
+
+class AskedTokens:
+    """The store's tokens, as far as the sweeper asks for them; stops it after some rounds."""
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self.asked: list[str] = []
+
+    async def unspool(self) -> None:
+        self.asked.append("spooled")
+        if len(self.asked) >= 3:
+            self.patience.stop()
+
+    def __getattr__(self, name: str) -> Any:
+        async def answer(*about: object) -> list[Any]:
+            self.asked.append(name)
+            return []
+
+        return answer
+
+
+async def test_a_token_that_only_this_process_can_reach_is_read_back_by_it() -> None:
+    clock = ManualClock()
+    tokens: Any = AskedTokens(Hurried(clock))
+    nothing: Any = None
+    await Sweeper(tokens, cast(Any, Standing(tokens)), nothing, clock).watch(own_only=True)
+    assert tokens.asked == ["spooled"] * 3
+
+
+class Standing:
+    """A storage with nothing but those tokens."""
+
+    def __init__(self, tokens: AskedTokens) -> None:
+        self.tokens = tokens
