@@ -312,6 +312,12 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
             "ops",
             [(rate("python_gc_collections_total", "generation"), "generation {{generation}}")],
         ),
+        Panel(
+            "Works in the background",
+            "short",
+            [(total("polder_background_work", "instance"), "{{instance}}")],
+            help="At least one must: else no write of unknown fate is looked for, and no token renewed ahead.",
+        ),
         Panel("Draining", "short", [(total("polder_draining", "instance"), "{{instance}}")]),
         Panel(
             "Started",

@@ -129,6 +129,11 @@ CASES: dict[str, Case] = {
     ),
     "PolderTargetDown": Case(of_process("up", "1x5 0x10"), of_process("up", "1x5 0x1 1x10"), "10m", SAID),
     "PolderAbsent": Case(of_process("up", "0x20"), of_process("up", "1x20"), "10m", {}),
+    "PolderNobodyWorks": Case(
+        of_process("polder_background_work", "0x20"),
+        of_process("polder_background_work", "0x20") | {f'polder_background_work{{{JOB}, instance="worker"}}': "1x20"},
+        "15m",
+    ),
     "PolderRequestsStuck": Case(
         of_process("polder_http_requests_in_flight", "3x40") | requests("50x40"),
         of_process("polder_http_requests_in_flight", "3x40") | requests("0+1x40"),

@@ -54,6 +54,28 @@ def workloads(overlay: str) -> list[Manifest]:
     return manifests(overlay, "Deployment") + manifests(overlay, "Job")
 
 
+def gateway(overlay: str) -> Manifest:
+    """The Deployment that answers requests."""
+    return component(overlay, "Deployment", "gateway")
+
+
+def worker() -> Manifest:
+    """The Deployment that does what nobody waits for."""
+    return component("prod", "Deployment", "worker")
+
+
+def component(overlay: str, kind: str, name: str) -> Manifest:
+    """The one of a kind that is, or is about, a component."""
+    [found] = [one for one in manifests(overlay, kind) if about(one).get("app.kubernetes.io/component") == name]
+    return found
+
+
+def about(manifest: Manifest) -> dict[str, str]:
+    """The labels that its pods are selected by."""
+    found: dict[str, str] = manifest["spec"]["selector"]["matchLabels"]
+    return found
+
+
 def pod(workload: Manifest) -> Manifest:
     spec: Manifest = workload["spec"]["template"]["spec"]
     return spec
@@ -148,18 +170,20 @@ def test_memory_asked_for_is_memory_allowed(overlay: str) -> None:
 
 @each_overlay
 def test_probes_ask_life_of_the_process_and_readiness_of_the_stores(overlay: str) -> None:
-    gateway = container(only(overlay, "Deployment"))
-    probes = {kind: gateway[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
-    assert {kind: (probe["path"], probe["port"]) for kind, probe in probes.items()} == {
-        "startup": ("/livez", "http"),
-        "liveness": ("/livez", "http"),
-        "readiness": ("/readyz", "http"),
-    }
+    for deployment in manifests(overlay, "Deployment"):
+        probes = {
+            kind: container(deployment)[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")
+        }
+        paths = {kind: probe["path"] for kind, probe in probes.items()}
+        assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+        [port] = {probe["port"] for probe in probes.values()}
+        named = {one["name"]: one["containerPort"] for one in container(deployment)["ports"]}
+        assert named[port] == int(settings_given(overlay)["POLDER_PORT"])
 
 
 @each_overlay
 def test_ports_are_those_that_polder_listens_on(overlay: str) -> None:
-    ports = {port["name"]: port["containerPort"] for port in container(only(overlay, "Deployment"))["ports"]}
+    ports = {port["name"]: port["containerPort"] for port in container(gateway(overlay))["ports"]}
     given = settings_given(overlay)
     assert ports == {"http": int(given["POLDER_PORT"]), "metrics": int(given["POLDER_METRICS_PORT"])}
     assert given["POLDER_HOST"] == "0.0.0.0"
@@ -167,7 +191,7 @@ def test_ports_are_those_that_polder_listens_on(overlay: str) -> None:
 
 @each_overlay
 def test_a_pod_is_given_time_to_finish_its_work(overlay: str) -> None:
-    deployment = only(overlay, "Deployment")
+    deployment = gateway(overlay)
     before = container(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert 5 <= before <= 10
     assert pod(deployment)["terminationGracePeriodSeconds"] >= before + GRACE + TOKEN_FLIGHTS
@@ -200,22 +224,25 @@ def test_the_release_deployed_is_this_one(overlay: str) -> None:
 
 @each_overlay
 def test_the_selectors_find_the_gateway_and_nothing_else(overlay: str) -> None:
-    deployment = only(overlay, "Deployment")
+    deployment = gateway(overlay)
+    others = [one for one in workloads(overlay) if one != deployment]
     selectors = [
         only(overlay, "Service")["spec"]["selector"],
-        only(overlay, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        component(overlay, "PodDisruptionBudget", "gateway")["spec"]["selector"]["matchLabels"],
         deployment["spec"]["selector"]["matchLabels"],
         *(spread["labelSelector"]["matchLabels"] for spread in pod(deployment).get("topologySpreadConstraints", [])),
     ]
     for selector in selectors:
         assert selector.items() <= labels(deployment).items()
-        assert [job for job in manifests(overlay, "Job") if selector.items() <= labels(job).items()] == []
+        assert [other for other in others if selector.items() <= labels(other).items()] == []
 
 
 @each_overlay
 def test_network_policies_hold_every_pod(overlay: str) -> None:
     policies = manifests(overlay, "NetworkPolicy")
     for policy in policies:
+        if policy["metadata"]["name"] == "polder-gateway":
+            continue
         for workload in workloads(overlay):
             assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels(workload).items()
     [base] = [policy for policy in policies if policy["metadata"]["name"] == "polder"]
@@ -223,12 +250,15 @@ def test_network_policies_hold_every_pod(overlay: str) -> None:
 
 
 @each_overlay
-def test_who_reaches_the_api_does_not_reach_the_metrics(overlay: str) -> None:
-    [base] = [one for one in manifests(overlay, "NetworkPolicy") if one["metadata"]["name"] == "polder"]
-    by_port = {rule["ports"][0]["port"]: rule["from"] for rule in base["spec"]["ingress"]}
-    assert by_port.keys() == {"http", "metrics"}
-    assert by_port["metrics"] == [{"namespaceSelector": {"matchLabels": {"polder-metrics": "true"}}}]
-    assert by_port["metrics"][0] not in by_port["http"]
+def test_who_reaches_the_api_does_not_reach_the_metrics_and_nobody_reaches_a_worker(overlay: str) -> None:
+    policies = {one["metadata"]["name"]: one["spec"] for one in manifests(overlay, "NetworkPolicy")}
+    [metrics], [api] = policies["polder"]["ingress"], policies["polder-gateway"]["ingress"]
+    assert ([one["port"] for one in metrics["ports"]], [one["port"] for one in api["ports"]]) == (["metrics"], ["http"])
+    assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"polder-metrics": "true"}}}]
+    assert metrics["from"][0] not in api["from"]
+    reached = policies["polder-gateway"]["podSelector"]["matchLabels"].items()
+    assert [one for one in workloads(overlay) if reached <= labels(one).items()] == [gateway(overlay)]
+    assert [name for name, spec in policies.items() if "ingress" in spec] == ["polder", "polder-gateway"]
 
 
 @each_overlay
@@ -247,6 +277,12 @@ def test_the_metrics_are_found_and_shown() -> None:
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     assert endpoint["path"] == "/metrics"
     assert service["metadata"]["name"] == "polder", "the alerts say job=polder, and the job is named after the Service"
+    workers = only("prod", "PodMonitor")["spec"]
+    assert workers["selector"]["matchLabels"].items() <= labels(worker()).items()
+    [endpoint] = workers["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
+    assert {"targetLabel": "job", "replacement": "polder"} in endpoint["relabelings"]
+    assert "metrics" in {port["name"] for port in container(worker())["ports"]}
     [boards] = [one for one in manifests("prod", "ConfigMap") if "dashboards" in one["metadata"]["name"]]
     assert boards["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert boards["data"] == {path.name: path.read_text() for path in DASHBOARDS}
@@ -257,7 +293,7 @@ def test_the_metrics_are_found_and_shown() -> None:
 
 
 def test_a_trial_keeps_its_books_on_one_volume_with_one_writer() -> None:
-    deployment, claim = only("dev", "Deployment"), only("dev", "PersistentVolumeClaim")
+    deployment, claim = gateway("dev"), only("dev", "PersistentVolumeClaim")
     assert deployment["spec"]["replicas"] == 1
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     [volume] = [one for one in pod(deployment)["volumes"] if one["name"] == "data"]
@@ -272,12 +308,13 @@ def test_a_trial_keeps_its_books_on_one_volume_with_one_writer() -> None:
 
 def test_production_makes_nothing_up() -> None:
     assert settings_given("prod")["POLDER_ENV"] == "production"
-    [volume] = [one for one in pod(only("prod", "Deployment"))["volumes"] if one["name"] == "data"]
-    assert "emptyDir" in volume
+    for deployment in manifests("prod", "Deployment"):
+        [volume] = [one for one in pod(deployment)["volumes"] if one["name"] == "data"]
+        assert "emptyDir" in volume
 
 
 def test_production_loses_no_replica_to_a_release_or_a_node() -> None:
-    deployment, scaler = only("prod", "Deployment"), only("prod", "HorizontalPodAutoscaler")
+    deployment, scaler = gateway("prod"), only("prod", "HorizontalPodAutoscaler")
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     assert "replicas" not in deployment["spec"], "applying it again would undo what the scaler did"
     assert scaler["spec"]["scaleTargetRef"] == {
@@ -285,10 +322,33 @@ def test_production_loses_no_replica_to_a_release_or_a_node() -> None:
         "kind": "Deployment",
         "name": deployment["metadata"]["name"],
     }
-    budget = only("prod", "PodDisruptionBudget")["spec"]["maxUnavailable"]
+    budget = component("prod", "PodDisruptionBudget", "gateway")["spec"]["maxUnavailable"]
     assert 1 <= budget < scaler["spec"]["minReplicas"] <= scaler["spec"]["maxReplicas"]
     spread = {one["topologyKey"] for one in pod(deployment)["topologySpreadConstraints"]}
     assert spread == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+
+
+def test_production_has_somebody_who_does_what_nobody_waits_for() -> None:
+    """Workers do, as the gateways leave it to them; a release or a node takes no more than one of them away."""
+    assert settings_given("prod")["POLDER_BACKGROUND"] == "false"
+    assert container(worker())["args"] == ["polder", "work"]
+    assert "POLDER_BACKGROUND" not in settings_given("dev")
+    budget = component("prod", "PodDisruptionBudget", "worker")["spec"]
+    assert budget["selector"]["matchLabels"].items() <= labels(worker()).items()
+    assert 1 <= budget["maxUnavailable"] < worker()["spec"]["replicas"]
+    assert worker()["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert {one["topologyKey"] for one in pod(worker())["topologySpreadConstraints"]} == {
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    }
+    assert pod(worker())["terminationGracePeriodSeconds"] >= GRACE + TOKEN_FLIGHTS
+
+
+def test_the_workers_are_given_what_the_gateways_are() -> None:
+    mine, theirs = container(worker()), container(gateway("prod"))
+    assert (mine["image"], mine["envFrom"]) == (theirs["image"], theirs["envFrom"])
+    assert {one["name"] for one in mine["volumeMounts"]} == {one["name"] for one in theirs["volumeMounts"]}
+    assert secrets_of(worker()) == secrets_of(gateway("prod"))
 
 
 def test_production_takes_every_secret_from_files_that_only_it_can_read() -> None:
@@ -304,10 +364,17 @@ def test_production_takes_every_secret_from_files_that_only_it_can_read() -> Non
         assert volume[kind]["defaultMode"] == 0o440
 
 
+def secrets_of(workload: Manifest) -> Manifest:
+    """The volume with a workload's secrets."""
+    [volume] = [one for one in pod(workload)["volumes"] if one["name"] == "secrets"]
+    assert isinstance(volume, dict)
+    return volume
+
+
 def secrets_that_production_waits_for() -> set[str]:
     """The files without which no pod of the gateway starts."""
-    [volume] = [one for one in pod(only("prod", "Deployment"))["volumes"] if one["name"] == "secrets"]
-    needed = [one["secret"] for one in volume["projected"]["sources"] if not one["secret"].get("optional")]
+    sources = secrets_of(gateway("prod"))["projected"]["sources"]
+    needed = [one["secret"] for one in sources if not one["secret"].get("optional")]
     return {item["path"] for secret in needed for item in secret["items"]}
 
 
