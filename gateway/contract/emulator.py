@@ -72,6 +72,8 @@ class Emulator(ABC):
         self.clock = clock
         self.random = random.Random(seed)
         self.journal: list[Seen] = []
+        self.telling: Mapping[str, str] = {}
+        """Headers that every answer has besides: what a vendor may tell, though no document says so."""
         self._faults: list[_Armed] = []
 
     @property
@@ -128,10 +130,11 @@ class Emulator(ABC):
         )
         self.journal.append(seen)
         fault = self._strike(seen)
+        adding = _adding(self.telling, send) if self.telling else send
         if fault is None:
-            await self.app(scope, _replay(body), send)
+            await self.app(scope, _replay(body), adding)
         else:
-            await self._go_wrong(fault, scope, body, send)
+            await self._go_wrong(fault, scope, body, adding)
 
     def _strike(self, seen: Seen) -> Fault | None:
         for armed in self._faults:
@@ -181,6 +184,17 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def _adding(headers: Mapping[str, str], send: Send) -> Send:
+    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *lines]}
+        await send(message)
+
+    return adding
 
 
 def _swallow(into: bytearray) -> Send:

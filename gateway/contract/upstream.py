@@ -24,6 +24,9 @@ Query = Sequence[tuple[str, str]]
 
 _ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _LONGEST_ID = 100
+_QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining")
+_COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
+_COUNT_OF_POLICY = re.compile(r";\s*r=([0-9]{1,9})(?=[\s;,]|$)")
 
 
 def is_id(text: str) -> bool:
@@ -85,6 +88,18 @@ class Reply:
         """Seconds that ``Retry-After`` asks to wait, at most an hour; None where it is missing or no number."""
         text = self.headers.get("retry-after", "").strip()
         return min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+    @property
+    def quota_left(self) -> int | None:
+        """How many requests may still be sent before the provider refuses some; None where it does not say.
+
+        Read from the headers that are in use (``X-RateLimit-Remaining`` and its like) and from those of the coming
+        standard (draft-ietf-httpapi-ratelimit-headers). Where several limits are told, it is the nearest.
+        """
+        told = [text for name in _QUOTA_HEADERS for text in self.headers.get(name, "").split(",")]
+        counts = [found[1] for text in told if (found := _COUNT.fullmatch(text))]
+        counts += _COUNT_OF_POLICY.findall(self.headers.get("ratelimit", ""))
+        return min(map(int, counts), default=None)
 
     def json(self) -> Any:
         """The body as JSON, numbers exact. Raises ``upstream_malformed``."""

@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -58,7 +58,9 @@ class Connections:
         clock: Clock,
         opener: "Opener",
         generations: Generations,
+        quota_left: Callable[[str], int | None],
     ) -> None:
+        self._quota_left = quota_left
         self._storage = storage
         self._providers = providers
         self._tokens = tokens
@@ -304,7 +306,7 @@ class Connections:
     def beat(self, connection_id: str, problem: Problem | None) -> None:
         """Remember how a call went."""
         now = self._clock.now()
-        before = self._health(connection_id)
+        before = self._pulse(connection_id)
         if problem is None or problem.kind.fix == "caller":
             health = Health(state="ok", last_success_at=now, since=before.since if before.state == "ok" else now)
         else:
@@ -313,9 +315,12 @@ class Connections:
             health = Health(state=state, reason=problem.code, since=since, last_success_at=before.last_success_at)
         self._pulses[connection_id] = health
 
-    def _health(self, connection_id: str) -> Health:
+    def _pulse(self, connection_id: str) -> Health:
         known: Health | None = self._pulses.get(connection_id)
         return known or Health(state="ok")
+
+    def _health(self, connection_id: str) -> Health:
+        return self._pulse(connection_id).model_copy(update={"quota_left": self._quota_left(connection_id)})
 
     async def busiest(self, caller: Caller) -> Sequence[ConnectionUse]:
         """The caller's connections that were used most in the last hour, the most used first."""

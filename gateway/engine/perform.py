@@ -102,7 +102,9 @@ class Engine:
         self._tokens = Tokens(storage, wire, clock, observer, owner=f"{rng.getrandbits(64):016x}")
         self.sweeper = Sweeper(self._tokens, storage, providers, clock)
         self._watch: asyncio.Task[None] | None = None
-        self.connections = Connections(storage, providers, self._tokens, clock, self, generations)
+        self.connections = Connections(
+            storage, providers, self._tokens, clock, self, generations, self._way.pace.quota_left
+        )
         self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
         self.authorizer = Authorizer(
             self.connections, self.invitations, providers, self._tokens, storage, clock, public_url, token

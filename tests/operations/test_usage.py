@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.contract.emulator import Fault
+from gateway.contract.upstream import Reply
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +32,6 @@ async def test_the_busiest_are_told_first_with_their_health(house: House) -> Non
 
 
 async def test_failures_are_counted_and_what_is_the_callers_doing_is_none(house: House) -> None:
-    from gateway.contract.emulator import Fault
-
     connection = await house.connect("memory")
     await house.client.get(f"/v1/connections/{connection}/contacts/987654", headers=FRESH)
     house.emulator("memory").fail(Fault("status", status=500), times=9)
@@ -84,3 +84,53 @@ async def test_a_deleted_connection_is_not_told(house: House) -> None:
     await ask(house, connection, 1)
     await house.client.delete(f"/v1/connections/{connection}")
     assert (await house.client.get(BUSIEST)).json()["data"] == []
+
+
+# What is left of a provider's quota
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ({}, None),
+        ({"x-ratelimit-remaining": "41"}, 41),
+        ({"ratelimit-remaining": " 0 "}, 0),
+        ({"x-rate-limit-remaining": "400, 12"}, 12),
+        ({"ratelimit": '"minute";r=42;t=13, "day";r=4000'}, 42),
+        ({"ratelimit": '"burst"; r=7', "x-ratelimit-remaining": "9"}, 7),
+        ({"x-ratelimit-remaining": "unlimited"}, None),
+        ({"x-ratelimit-remaining": "-1"}, None),
+        ({"x-ratelimit-remaining": "9" * 5000}, None),
+        ({"ratelimit": '"day";r=;t=1'}, None),
+        ({"x-ratelimit-limit": "100"}, None),
+    ],
+)
+def test_a_quota_is_read_as_providers_tell_it(headers: dict[str, str], left: int | None) -> None:
+    assert Reply(200, headers, b"").quota_left == left
+
+
+async def test_the_quota_left_is_told_where_the_provider_tells_it(house: House) -> None:
+    connection, other = await house.connect("memory"), await house.connect("memory")
+
+    async def told(of: str = connection) -> object:
+        return (await house.client.get(f"/v1/connections/{of}")).json()["health"]["quota_left"]
+
+    assert await told() is None
+    house.emulator("memory").telling = {"X-RateLimit-Remaining": "41"}
+    await ask(house, connection, 1)
+    assert await told() == 41
+    [used] = (await house.client.get(BUSIEST)).json()["data"]
+    assert used["health"]["quota_left"] == 41
+    assert await told(other) is None
+    house.emulator("memory").telling = {"X-RateLimit-Remaining": "0", "Retry-After": "60"}
+    house.emulator("memory").fail(Fault("status", status=429))
+    await ask(house, connection, 1)
+    assert await told() == 0
+
+
+async def test_every_adapter_is_indifferent_to_being_told(house: House) -> None:
+    for name, emulator in house.emulators.items():
+        emulator.telling = {"RateLimit": '"default";r=42;t=13'}
+        connection = await house.connect(name)
+        await ask(house, connection, 1)
+        assert (await house.client.get(f"/v1/connections/{connection}")).json()["health"]["quota_left"] == 42

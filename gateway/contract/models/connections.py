@@ -51,6 +51,11 @@ class Health(Shape):
     reason: str | None = None
     since: Instant | None = None
     last_success_at: Instant | None = None
+    quota_left: int | None = Field(
+        default=None,
+        description="Requests that may still be sent before the accounting system refuses some, as its last answer to "
+        "the process that answers this told. Null where it does not tell.",
+    )
 
 
 class ConnectionScopes(Shape):

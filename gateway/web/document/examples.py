@@ -480,6 +480,7 @@ _RECORDS: Mapping[type[Shape] | type[RecordPart], Mapping[str, Any]] = {
             "reason": None,
             "since": "2026-03-01T07:00:00Z",
             "last_success_at": "2026-03-02T08:59:12Z",
+            "quota_left": None,
         },
     },
     models.Link: {"url": "https://polder.example/connect/8Qm2vT4yLr", "expires_at": "2026-03-02T10:00:00Z"},
