@@ -1,7 +1,7 @@
 """`./dev audit`: what is shipped, as a bill of materials, and whether anything in it is known to be vulnerable.
 
 The bill (CycloneDX JSON) is made from the lock file alone and needs no network. The audit asks the Python index for its
-list of vulnerabilities, by pip-audit; where that cannot be asked, nothing is called safe.
+list of vulnerabilities, by pip-audit; where that cannot be asked, nothing is called safe, and the exit code is 2.
 """
 
 import json
@@ -78,21 +78,33 @@ def verdict(done: subprocess.CompletedProcess[str], asked: int) -> tuple[int, st
     try:
         found: list[Mapping[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        reason = done.stderr.strip().splitlines()[-1:] or ["no answer"]
-        return NOT_AUDITED, f"Nothing was audited: the list of vulnerabilities cannot be asked ({reason[0]})."
+        reason = done.stderr.strip().splitlines()[-1:] or ["pip-audit gave no answer"]
+        return NOT_AUDITED, not_audited(asked, asked, reason[0])
     told = [
         f"{one['name']} {one['version']}: {vulnerability['id']}, mended in "
         f"{', '.join(vulnerability['fix_versions']) or 'no version yet'}"
         for one in found
         for vulnerability in one.get("vulns", ())
     ]
-    if told:
+    left_out = asked - sum(1 for one in found if "vulns" in one)
+    if left_out > 0:
+        reasons = [str(one["skip_reason"]) for one in found if "skip_reason" in one] or ["pip-audit left them out"]
+        told.append(not_audited(left_out, asked, reasons[0]))
+    if any("vulns" in one and one["vulns"] for one in found):
         return VULNERABLE, "\n".join(told)
-    audited = sum(1 for one in found if "vulns" in one)
-    if audited < asked:
-        message = f"Of {asked} packages only {audited} could be audited; this index has no list for the others."
-        return NOT_AUDITED, f"{message} Audit where the Python index itself can be reached."
-    return 0, f"{audited} packages audited, none is known to be vulnerable."
+    if told:
+        return NOT_AUDITED, told[0]
+    return 0, f"Audited: all {asked} packages that are installed here. None is known to be vulnerable."
+
+
+def not_audited(left_out: int, asked: int, reason: str) -> str:
+    """What was not done, why, and what to do about it."""
+    return (
+        f"NOT AUDITED: {left_out} of {asked} packages. This is no finding, and no all-clear.\n"
+        f"  Why: {reason}\n"
+        "  What to do: run `./dev audit` where the Python Package Index itself can be reached: a mirror has no list\n"
+        f"  of vulnerabilities. Or give the bill to a scanner that brings its own, such as `grype sbom:{shown(BILL)}`."
+    )
 
 
 def main(audit: Callable[[Path], subprocess.CompletedProcess[str]] = pip_audit, bill: Path = BILL) -> int:
@@ -100,10 +112,15 @@ def main(audit: Callable[[Path], subprocess.CompletedProcess[str]] = pip_audit, 
     packages = list(pins(LOCK.read_text()))
     bill.parent.mkdir(exist_ok=True)
     bill.write_text(bill_of(packages, installed_version()))
-    print(f"{len(packages)} packages are in {bill}", flush=True)
+    print(f"Bill of materials: all {len(packages)} packages of {LOCK.name}, in {shown(bill)}.", flush=True)
     code, message = verdict(audit(LOCK), applicable(packages))
     print(message, file=sys.stderr if code else sys.stdout)
     return code
+
+
+def shown(path: Path) -> Path:
+    """A path as a person in the checkout would give it."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def applicable(packages: Sequence[Pin]) -> int:

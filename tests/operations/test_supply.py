@@ -32,11 +32,15 @@ BAD = {"name": "c", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": 
 @pytest.mark.parametrize(
     ("done", "code", "message"),
     [
-        (said(json.dumps({"dependencies": [FINE, FINE]})), 0, "2 packages audited"),
-        (said(json.dumps({"dependencies": [FINE, SKIPPED]})), NOT_AUDITED, "Of 2 packages only 1 could be audited"),
+        (said(json.dumps({"dependencies": [FINE, FINE]})), 0, "Audited: all 2 packages"),
+        (said(json.dumps({"dependencies": [FINE, SKIPPED]})), NOT_AUDITED, "NOT AUDITED: 1 of 2 packages"),
+        (said(json.dumps({"dependencies": [FINE, SKIPPED]})), NOT_AUDITED, "Why: not found"),
+        (said(json.dumps({"dependencies": [FINE]})), NOT_AUDITED, "NOT AUDITED: 1 of 2 packages"),
+        (said(json.dumps({"dependencies": [BAD, FINE]}), code=1), VULNERABLE, "c 2: PYSEC-1, mended in 3"),
         (said(json.dumps({"dependencies": [BAD, SKIPPED]}), code=1), VULNERABLE, "c 2: PYSEC-1, mended in 3"),
-        (said("", "a lot\nno route to host", 1), NOT_AUDITED, "cannot be asked (no route to host)"),
-        (said("", "", 1), NOT_AUDITED, "Nothing was audited"),
+        (said(json.dumps({"dependencies": [BAD, SKIPPED]}), code=1), VULNERABLE, "NOT AUDITED: 1 of 2 packages"),
+        (said("", "a lot\nno route to host", 1), NOT_AUDITED, "Why: no route to host"),
+        (said("", "", 1), NOT_AUDITED, "NOT AUDITED: 2 of 2 packages"),
     ],
 )
 def test_what_could_not_be_audited_is_not_called_safe(
@@ -53,4 +57,5 @@ def test_the_bill_is_written_whatever_the_audit_says(tmp_path: Path, capsys: pyt
     assert json.loads(bill.read_text())["components"]
     told = capsys.readouterr()
     assert str(bill) in told.out
-    assert "Nothing was audited" in told.err
+    assert "NOT AUDITED" in told.err
+    assert "What to do" in told.err
