@@ -279,14 +279,21 @@ def generations_of(settings: Settings, clock: Clock) -> Generations:
 
 def tracer_of(settings: Settings, environment: Mapping[str, str], log: Log) -> Tracer:
     """What traces are told to, where OpenTelemetry's own variables name a collector. Raises ``Misconfigured``."""
-    wanted = next((name for name in COLLECTORS if environment.get(name)), None)
-    if wanted is None or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    wanted = collector_named(environment)
+    if wanted is None:
         return UNTRACED
     try:
         from gateway.web.tracing import traces  # noqa: PLC0415 - of an extra, and slow to import
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{wanted} is set, but traces need polder[otel]: install that, or unset it.") from error
     return traces(installed_version(), log, tells=settings.trace_upstream)
+
+
+def collector_named(environment: Mapping[str, str]) -> str | None:
+    """The variable that says where traces go; None where they go nowhere."""
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    return next((name for name in COLLECTORS if environment.get(name)), None)
 
 
 def installed_version() -> str:

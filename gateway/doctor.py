@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from gateway.app import ring_of, storage_of
+from gateway.app import collector_named, ring_of, storage_of
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
@@ -72,6 +73,7 @@ async def examine(clock: Clock | None = None, transport_for: TransportFor = netw
         for name in unknown_variables(environment, adapters.values())
     ]
     findings += _configuration(settings)
+    findings += _traces(environment)
     findings += await _store(settings)
     findings += _keys(settings)
     findings += _files(settings)
@@ -99,6 +101,13 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warning", "Whoever reaches the API can read the metrics.", "Give POLDER_METRICS_PORT another port."
         )
+
+
+def _traces(environment: Mapping[str, str]) -> Iterator[Finding]:
+    wanted = collector_named(environment)
+    if wanted is not None and find_spec("opentelemetry") is None:
+        what = f"{wanted} is set, but what sends traces is not installed: no gateway starts."
+        yield Finding("error", what, "Install polder[otel], or unset it.")
 
 
 async def _store(settings: Settings) -> list[Finding]:

@@ -168,3 +168,11 @@ async def test_production_is_not_migrated_by_looking_at_it(monkeypatch: pytest.M
     [found] = (await wrong()).values()
     assert "polder migrate" in found.what
     assert not (home / "polder.db").exists()
+
+
+async def test_a_collector_that_nothing_can_send_to_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    assert await wrong() == {}
+    monkeypatch.setattr("gateway.doctor.find_spec", lambda name: None)
+    [found] = (await wrong()).values()
+    assert (found.level, found.mend) == ("error", "Install polder[otel], or unset it.")
