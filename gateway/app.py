@@ -20,11 +20,10 @@ from gateway.engine.keys import Callers, mint
 from gateway.engine.network import network
 from gateway.engine.perform import Engine
 from gateway.engine.providers import Provider, Providers
-from gateway.engine.storage import Storage, StoredKey
+from gateway.engine.storage import Owner, Storage, StoredKey
 from gateway.registry import discover
 from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
-from gateway.store import migrate, open_generations, open_presence, open_storage, pending
-from gateway.store.owners import this_process
+from gateway.store import migrate, open_generations, open_owner, open_presence, open_storage, pending
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
@@ -50,8 +49,10 @@ class Polder:
         engine: Engine,
         metrics: Metrics,
         generations: Generations,
+        owner: Owner,
         presence: "Presence | None" = None,
     ) -> None:
+        self.owner = owner
         self._presence = presence
         self.settings = settings
         self.clock = clock
@@ -105,6 +106,7 @@ class Polder:
         await self.callers.close()
         if self._presence is not None:
             await self._presence.close()
+        await self.owner.close()
         await self.storage.close()
 
     @asynccontextmanager
@@ -205,6 +207,7 @@ async def build(
     }
     metrics = Metrics(installed_version(), providers)
     generations = generations_of(settings, clock)
+    owner = open_owner(settings.database, settings.home)
     engine = Engine(
         providers=Providers(providers),
         storage=storage,
@@ -216,11 +219,11 @@ async def build(
         public_url=settings.base_url,
         token=secrets.token_urlsafe,
         generations=generations,
-        owner=this_process(),
+        owner=owner,
         zombie=timedelta(seconds=settings.zombie_time),
     )
     presence = open_presence(settings.database, settings.redis_url, settings.home)
-    return Polder(settings, clock, storage, engine, metrics, generations, presence)
+    return Polder(settings, clock, storage, engine, metrics, generations, owner, presence)
 
 
 def ring_of(settings: Settings) -> KeyRing:

@@ -99,8 +99,9 @@ class Engine:
         self._cache = AnswerCache(clock)
         self._generations = generations
         self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
-        self._tokens = Tokens(storage, wire, clock, observer, owner=f"{rng.getrandbits(64):016x}")
-        self.sweeper = Sweeper(self._tokens, storage, providers, clock)
+        self._owner = owner
+        self._tokens = Tokens(storage, wire, clock, observer, owner)
+        self.sweeper = Sweeper(self._tokens, storage, providers, clock, owner)
         self._watch: asyncio.Task[None] | None = None
         self.connections = Connections(storage, providers, self._tokens, clock, self, generations)
         self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
@@ -165,6 +166,7 @@ class Engine:
 
         Raises ``storage_unavailable``.
         """
+        await self._owner.vouch()
         await self.sweeper.recover()
         self._watch = asyncio.ensure_future(self.sweeper.watch())
 

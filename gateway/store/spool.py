@@ -33,6 +33,8 @@ class Spooled:
     version: int
     received_at: datetime
     token: AccessToken
+    owner: str | None
+    """Who asked for it; None in a file of a version that did not say so."""
 
 
 class Spool:
@@ -42,8 +44,10 @@ class Spool:
         self._folder = folder
         self._ring = ring
 
-    def put(self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int) -> None:
-        """Keep a token. Raises ``storage_unavailable`` where the disk refuses that too."""
+    def put(
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int, owner: str
+    ) -> None:
+        """Keep a token, and who asked for it. Raises ``storage_unavailable`` where the disk refuses that too."""
         content = dumps(
             {
                 "value": token.value.reveal(),
@@ -52,6 +56,7 @@ class Spool:
                 "scopes": sorted(token.scopes),
                 "received_at": received_at.isoformat(),
                 "version": version,
+                "owner": owner,
             }
         )
         sealed = self._ring.seal(content, tenant=connection.tenant, connection=connection.id, field=_FIELD)
@@ -106,6 +111,6 @@ class Spool:
                 frozenset(inside["scopes"]),
             )
             received_at = datetime.fromisoformat(inside["received_at"])
-            return Spooled(file, tenant, connection_id, inside["version"], received_at, token)
+            return Spooled(file, tenant, connection_id, inside["version"], received_at, token, inside.get("owner"))
         except (OSError, MalformedJson, CannotOpen, LookupError, TypeError, ValueError):
             return None

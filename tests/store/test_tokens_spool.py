@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.errors import Problem
+from gateway.engine.storage import Intent
 from gateway.store.seal import KeyRing, generate_key
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, refused, secrets, token
@@ -29,7 +30,7 @@ def files(home: Path) -> list[Path]:
 
 async def test_a_spooled_token_is_the_newest_once_the_journal_is_read(kept: SqlStorage, home: Path) -> None:
     received = token("spooled", refresh="r", expires_at=later(60))
-    await kept.tokens.spool(connection(), received, later(1), 0)
+    await kept.tokens.spool(connection(), received, later(1), 0, owner="one")
     assert len(files(home)) == 1
     journal = await kept.tokens.journal(connection())
     assert [row.token for row in journal.tokens] == [received, token("old", refresh="old")]
@@ -39,7 +40,7 @@ async def test_a_spooled_token_is_the_newest_once_the_journal_is_read(kept: SqlS
 
 async def test_a_token_that_is_in_the_journal_already_is_not_put_in_again(kept: SqlStorage, home: Path) -> None:
     """A crash came between the commit and the end of the file: by now there may be a newer token."""
-    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
     (file,) = files(home)
     content = file.read_bytes()
     await kept.tokens.unspool()
@@ -55,7 +56,7 @@ async def test_a_start_reads_the_spool_of_all_connections(
 ) -> None:
     await kept.connections.add(connection("con_2"), None)
     for name in ("con_1", "con_2"):
-        await kept.tokens.spool(connection(name), token(f"of {name}"), later(1), 0)
+        await kept.tokens.spool(connection(name), token(f"of {name}"), later(1), 0, owner="one")
     await kept.close()
     again = opened(url)
     await again.tokens.unspool()
@@ -67,17 +68,19 @@ async def test_a_start_reads_the_spool_of_all_connections(
 
 
 async def test_it_ends_the_intent_and_the_suspicion_as_any_token_does(kept: SqlStorage) -> None:
-    await kept.tokens.suspect(connection(), NOON, since=NOON, version=0)
-    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    await kept.tokens.suspect(connection(), NOON, since=NOON, version=0, owner=None)
+    known = await kept.tokens.journal(connection())
+    await kept.tokens.intend(connection(), Intent("one", NOON, later(1)), known)
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
     journal = await kept.tokens.journal(connection())
     assert (journal.intent, journal.suspect_since, journal.refused_at) == (None, None, None)
 
 
 async def test_what_belongs_to_replaced_credentials_or_to_nobody_is_thrown_away(kept: SqlStorage, home: Path) -> None:
-    await kept.tokens.spool(connection(), token("too late"), later(1), 0)
+    await kept.tokens.spool(connection(), token("too late"), later(1), 0, owner="one")
     await kept.connections.replace_credentials(connection(), secrets(token="new"))
     await kept.connections.add(connection("con_2"), None)
-    await kept.tokens.spool(connection("con_2"), token("of nobody"), later(1), 0)
+    await kept.tokens.spool(connection("con_2"), token("of nobody"), later(1), 0, owner="one")
     await kept.connections.destroy(connection("con_2"))
     await kept.tokens.unspool()
     assert await kept.tokens.newest(connection()) is None
@@ -85,7 +88,7 @@ async def test_what_belongs_to_replaced_credentials_or_to_nobody_is_thrown_away(
 
 
 async def test_no_secret_is_in_the_file_and_only_its_owner_reads_it(kept: SqlStorage, home: Path) -> None:
-    await kept.tokens.spool(connection(), token(CANARY, refresh=CANARY), later(1), 0)
+    await kept.tokens.spool(connection(), token(CANARY, refresh=CANARY), later(1), 0, owner="one")
     (file,) = files(home)
     assert b"con_1" in file.read_bytes(), "the search itself must find what is there"
     assert CANARY.encode() not in file.read_bytes()
@@ -96,7 +99,7 @@ async def test_no_secret_is_in_the_file_and_only_its_owner_reads_it(kept: SqlSto
 async def test_a_file_that_does_not_open_is_left_for_whoever_has_the_key(
     kept: SqlStorage, opened: Callable[..., SqlStorage], url: str, home: Path, ring: KeyRing
 ) -> None:
-    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
     stranger = opened(url, KeyRing.parse(generate_key(), environment="test"))
     await stranger.tokens.unspool()
     assert len(files(home)) == 1
@@ -105,7 +108,7 @@ async def test_a_file_that_does_not_open_is_left_for_whoever_has_the_key(
 
 
 async def test_a_half_written_file_is_no_token(kept: SqlStorage, home: Path) -> None:
-    await kept.tokens.spool(connection(), token("spooled"), later(1), 0)
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
     (file,) = files(home)
     (home / "spool" / "con_1.cut.token").write_bytes(file.read_bytes()[:40])
     (home / "spool" / "con_1.never-renamed.draft").write_bytes(b"{")
@@ -119,12 +122,12 @@ async def test_a_disk_that_takes_no_file_is_told(kept: SqlStorage, home: Path) -
     home.mkdir()
     (home / "spool").write_text("a file where a folder should be")
     with refused("storage_unavailable"):
-        await kept.tokens.spool(connection(), token(), NOON, 0)
+        await kept.tokens.spool(connection(), token(), NOON, 0, owner="one")
 
 
 async def test_a_file_moved_to_another_connection_does_not_open_there(kept: SqlStorage, home: Path) -> None:
     await kept.connections.add(connection("con_2"), None)
-    await kept.tokens.spool(connection(), token("of con_1"), later(1), 0)
+    await kept.tokens.spool(connection(), token("of con_1"), later(1), 0, owner="one")
     (file,) = files(home)
     text = file.read_text().replace('"con_1"', '"con_2"')
     file.with_name("con_2.moved.token").write_text(text)
