@@ -1,6 +1,5 @@
 """The composition root: settings → store → engine → web. The only module that knows them all."""
 
-import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -86,14 +85,14 @@ class Polder:
             },
         )
 
-    async def start(self) -> None:
+    async def start(self, *, rounds: bool = True) -> None:
         """Prove that the store works, join the other nodes, and settle what a process that died left open.
 
-        Raises ``storage_unavailable``.
+        ``rounds`` as in ``Engine.start``. Raises ``storage_unavailable``.
         """
         await self.storage.check()
         await self.generations.start()
-        await self.engine.start()
+        await self.engine.start(rounds=rounds)
         warning = await self._health.warning()
         if warning is not None:
             self._log.write("warning", "start", {"detail": warning})
@@ -113,13 +112,10 @@ class Polder:
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
         del app
         await self.start()
-        sweep = asyncio.create_task(self.engine.reconciling.run())
         try:
             async with beating(self.metrics, self.engine.strain):
                 yield
         finally:
-            sweep.cancel()
-            await asyncio.gather(sweep, return_exceptions=True)
             await self.close()
 
     async def create_key(

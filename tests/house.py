@@ -173,7 +173,7 @@ async def open_house(
         transport_for=lambda origin: httpx2.ASGITransport(by_origin[origin]),
         environment=_environment(served, running),
     )
-    await polder.start()
+    await polder.start(rounds=False)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(polder.close)
         key = await polder.create_key(tenant="acme", name="test", scopes=["*"])
