@@ -59,7 +59,7 @@ class Polder:
         self.engine = engine
         self.metrics = metrics
         self.generations = generations
-        self.callers = Callers(storage.keys, clock)
+        self.callers = Callers(storage.keys, clock, generations)
         self._dice = secrets.SystemRandom()
         health = Health(storage, clock, metrics, None if presence is None else presence.strangers)
         self._health = health
@@ -157,13 +157,17 @@ async def new_key(
     return text, key
 
 
-async def revoke_key(storage: Storage, clock: Clock, id: str) -> bool:
-    """Revoke an API key; False where there is none of that id."""
+async def revoke_key(storage: Storage, generations: Generations, clock: Clock, id: str) -> bool:
+    """Revoke an API key; False where there is none of that id. When this returns, every gateway refuses it that shares
+    these generations; any other does within half a minute.
+    """
     key = next((one for one in await storage.keys.all(None) if one.id == id), None)
     if key is None:
         return False
     async with Auditor(storage.audit, clock).recording("keys.revoke", key.tenant, key.id):
-        return await storage.keys.revoke(id, clock.now())
+        revoked = await storage.keys.revoke(id, clock.now())
+        await generations.end(id, "keys")
+        return revoked
 
 
 async def rotate_keys(
