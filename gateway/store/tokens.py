@@ -20,6 +20,9 @@ from gateway.store.vault import Vault
 
 _KEPT = 4
 """Tokens of a connection that are kept."""
+_TRIES = 100
+_POLL_S = 0.01
+"""A spooled file is sealed anew in as long as it takes to write one."""
 _IN_USE = ("active", "pending")
 
 
@@ -179,7 +182,10 @@ class SqlTokens:
             row = (await transaction.execute(found)).one_or_none()
         if row is not None and row.tenant == spooled.tenant:
             await self._put_into(self._vault.connection(row), spooled)
-        await asyncio.to_thread(self._spool.done, spooled)
+        for _ in range(_TRIES):
+            if await asyncio.to_thread(self._spool.done, spooled):
+                return
+            await asyncio.sleep(_POLL_S)
 
     async def _put_into(self, connection: StoredConnection, spooled: Spooled) -> None:
         async with self._database.reading() as transaction:

@@ -9,6 +9,7 @@ import pytest
 from gateway.contract.errors import Problem
 from gateway.engine.storage import Intent
 from gateway.store.seal import KeyRing, generate_key
+from gateway.store.spool import Spool
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, refused, secrets, token
 
@@ -136,3 +137,94 @@ async def test_a_file_moved_to_another_connection_does_not_open_there(kept: SqlS
     with pytest.raises(Problem, match="not_found"):
         await kept.tokens.journal(connection("con_3"))
     assert await kept.tokens.newest(connection("con_2")) is None
+
+
+# Other keys
+
+
+NEW = generate_key()
+
+
+def ring_of(*keys: str) -> KeyRing:
+    return KeyRing.parse(",".join(keys), environment="test")
+
+
+async def test_a_rotation_seals_anew_what_waits_and_the_old_key_may_go(
+    kept: SqlStorage, opened: Callable[..., SqlStorage], url: str, home: Path, keys: str
+) -> None:
+    received = token("spooled", refresh="r", expires_at=later(60))
+    await kept.tokens.spool(connection(), received, later(1), 0, owner="one")
+    both, old = opened(url, ring_of(NEW, keys)), keys.partition(":")[0]
+    assert (await both.rotation.in_use())[old] == 2, "the connection's data key, and the spooled token"
+    assert (await both.rotation.run()).sealed == 1
+    assert (await both.rotation.in_use())[old] == 0
+    assert (await both.rotation.run()).sealed == 0
+    new_only = opened(url, ring_of(NEW))
+    await new_only.tokens.unspool()
+    newest = await new_only.tokens.newest(connection())
+    assert newest is not None
+    assert (newest.token, newest.received_at) == (received, later(1))
+    assert files(home) == []
+
+
+async def test_a_rotation_that_ends_in_the_middle_leaves_every_token_readable(
+    kept: SqlStorage,
+    opened: Callable[..., SqlStorage],
+    url: str,
+    home: Path,
+    keys: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(3):
+        await kept.tokens.spool(connection(), token(f"{number}"), later(number), 0, owner="one")
+    both = opened(url, ring_of(NEW, keys))
+    rename, fits = Path.rename, [True, False]
+
+    def filling_up(self: Path, target: Path) -> Path:
+        if not fits.pop(0):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", filling_up)
+        with refused("storage_unavailable"):
+            await both.rotation.run()
+    in_use = await both.rotation.in_use()
+    assert (in_use[keys.partition(":")[0]], in_use[NEW.partition(":")[0]]) == (2, 2), "one is done, two are not"
+    assert (await both.rotation.run()).sealed == 2
+    new_only = opened(url, ring_of(NEW))
+    journal = await new_only.tokens.journal(connection())
+    assert [row.token for row in journal.tokens][:3] == [token("2"), token("1"), token("0")]
+    assert [file for file in files(home) if file.suffix == ".token"] == []
+
+
+async def test_a_token_that_is_put_in_while_it_is_sealed_anew_does_not_come_back(
+    kept: SqlStorage, home: Path, keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
+    serving, rotating = Spool(home / "spool", ring_of(keys)), Spool(home / "spool", ring_of(NEW, keys))
+    (waiting,) = serving.waiting()
+    seal, removed = KeyRing.seal, []
+
+    def meanwhile(self: KeyRing, plaintext: bytes, **place: str) -> bytes:
+        removed.append(serving.done(waiting))
+        return seal(self, plaintext, **place)
+
+    monkeypatch.setattr(KeyRing, "seal", meanwhile)
+    assert rotating.reseal() == (1, 0)
+    assert removed == [False], "a file that is removed now would come back"
+    assert serving.done(waiting)
+    assert files(home) == []
+
+
+async def test_what_no_key_opens_is_told_and_left(
+    kept: SqlStorage, opened: Callable[..., SqlStorage], url: str, home: Path, keys: str
+) -> None:
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
+    (file,) = files(home)
+    before = file.read_bytes()
+    stranger = opened(url, ring_of(NEW))
+    assert (await stranger.rotation.run()).unopened == 2, "the data key, and the spooled token"
+    assert file.read_bytes() == before
+    await opened(url, ring_of(keys)).tokens.unspool()
+    assert files(home) == []
