@@ -1,6 +1,5 @@
 """The composition root: settings → store → engine → web. The only module that knows them all."""
 
-import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,15 +17,14 @@ from gateway.engine.generations import Generations
 from gateway.engine.http import TransportFor, Wire
 from gateway.engine.keys import Callers, mint
 from gateway.engine.network import network
-from gateway.engine.perform import Engine
+from gateway.engine.perform import Engine, Rounds
 from gateway.engine.providers import Provider, Providers
-from gateway.engine.storage import Storage, StoredKey
+from gateway.engine.storage import Owner, Storage, StoredKey
 from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.registry import discover
 from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
-from gateway.store import migrate, open_generations, open_presence, open_storage, pending
+from gateway.store import migrate, open_generations, open_owner, open_presence, open_storage, pending
 from gateway.store.measuring import UNMEASURED, Measuring
-from gateway.store.owners import this_process
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
@@ -55,13 +53,15 @@ class Polder:
         engine: Engine,
         metrics: Metrics,
         generations: Generations,
+        owner: Owner,
         log: Log,
         tracer: Tracer,
         presence: "Presence | None" = None,
         *,
         serves: bool = True,
     ) -> None:
-        self._background = settings.background or not serves
+        self.owner = owner
+        self._rounds: Rounds = "all" if settings.background or not serves else "own"
         self._presence = presence
         self.settings = settings
         self.clock = clock
@@ -69,7 +69,7 @@ class Polder:
         self.engine = engine
         self.metrics = metrics
         self.generations = generations
-        self.callers = Callers(storage.keys, clock)
+        self.callers = Callers(storage.keys, clock, generations)
         self._dice = secrets.SystemRandom()
         health = Health(storage, clock, metrics, None if presence is None else presence.strangers)
         self._health = health
@@ -98,15 +98,15 @@ class Polder:
             serves=serves,
         )
 
-    async def start(self) -> None:
+    async def start(self, *, rounds: Rounds | None = None) -> None:
         """Prove that the store works, join the other nodes, and settle what a process that died left open.
 
-        Raises ``storage_unavailable``.
+        ``rounds`` as in ``Engine.start``: what the settings say, unless given. Raises ``storage_unavailable``.
         """
         await self.storage.check()
         await self.generations.start()
-        await self.engine.start(background=self._background)
-        self.metrics.background.set(self._background)
+        await self.engine.start(rounds or self._rounds)
+        self.metrics.background.set(self._rounds == "all")
         warning = await self._health.warning()
         if warning is not None:
             self._log.write("warning", "start", {"detail": warning})
@@ -119,6 +119,7 @@ class Polder:
         await self.callers.close()
         if self._presence is not None:
             await self._presence.close()
+        await self.owner.close()
         await self.storage.close()
         await self._tracer.close()
 
@@ -126,14 +127,10 @@ class Polder:
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
         del app
         await self.start()
-        sweeps = [asyncio.create_task(self.engine.reconciling.run())] if self._background else []
         try:
             async with beating(self.metrics, self.engine.strain):
                 yield
         finally:
-            for sweep in sweeps:
-                sweep.cancel()
-            await asyncio.gather(*sweeps, return_exceptions=True)
             await self.close()
 
     async def create_key(
@@ -175,13 +172,17 @@ async def new_key(
     return text, key
 
 
-async def revoke_key(storage: Storage, clock: Clock, id: str) -> bool:
-    """Revoke an API key; False where there is none of that id."""
+async def revoke_key(storage: Storage, generations: Generations, clock: Clock, id: str) -> bool:
+    """Revoke an API key; False where there is none of that id. When this returns, every gateway refuses it that shares
+    these generations; any other does within half a minute.
+    """
     key = next((one for one in await storage.keys.all(None) if one.id == id), None)
     if key is None:
         return False
     async with Auditor(storage.audit, clock).recording("keys.revoke", key.tenant, key.id):
-        return await storage.keys.revoke(id, clock.now())
+        revoked = await storage.keys.revoke(id, clock.now())
+        await generations.end(id, "keys")
+        return revoked
 
 
 async def rotate_keys(
@@ -228,6 +229,7 @@ async def build(
     generations = generations_of(settings, clock)
     log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
     tracer = tracer or tracer_of(settings, given, log)
+    owner = open_owner(settings.database, settings.home)
     engine = Engine(
         providers=Providers(providers),
         storage=storage,
@@ -239,11 +241,11 @@ async def build(
         public_url=settings.base_url,
         token=secrets.token_urlsafe,
         generations=generations,
-        owner=this_process(),
+        owner=owner,
         zombie=timedelta(seconds=settings.zombie_time),
     )
     presence = open_presence(settings.database, settings.redis_url, settings.home)
-    return Polder(settings, clock, storage, engine, metrics, generations, log, tracer, presence, serves=serves)
+    return Polder(settings, clock, storage, engine, metrics, generations, owner, log, tracer, presence, serves=serves)
 
 
 def ring_of(settings: Settings) -> KeyRing:

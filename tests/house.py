@@ -176,7 +176,7 @@ async def open_house(
         environment=_environment(served, running),
         tracer=tracer,
     )
-    await polder.start()
+    await polder.start(rounds="none")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(polder.close)
         key = await polder.create_key(tenant="acme", name="test", scopes=["*"])

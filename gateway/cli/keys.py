@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.terminal import Json, fail, table, with_storage
+from gateway.cli.terminal import Json, fail, table, with_generations, with_storage
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
@@ -65,10 +65,10 @@ def list_(
 
 @app.command("revoke")
 def revoke(id: Annotated[str, typer.Argument(help="The key's id, from `polder keys list`.")]) -> None:
-    """Revoke an API key: it stops working within seconds, for ever."""
+    """Revoke an API key: it stops working at once, for ever."""
     from gateway.app import revoke_key
 
-    if not with_storage(lambda storage, clock: revoke_key(storage, clock, id)):
+    if not with_generations(lambda storage, generations, clock: revoke_key(storage, generations, clock, id)):
         fail(f"there is no key {id}")
     print(f"Key {id} is revoked.")
 

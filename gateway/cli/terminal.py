@@ -35,6 +35,21 @@ def with_storage(work: Callable[[Any, Any], Awaitable[T]]) -> T:
     return asyncio.run(go())
 
 
+def with_generations(work: Callable[[Any, Any, Any], Awaitable[T]]) -> T:
+    """The same for work that must be known to every gateway at once: it is given what those are told by, too."""
+    from gateway.app import generations_of
+    from gateway.settings import read_settings
+
+    async def go(storage: Any, clock: Any) -> T:
+        generations = generations_of(read_settings(), clock)
+        try:
+            return await work(storage, generations, clock)
+        finally:
+            await generations.close()
+
+    return with_storage(go)
+
+
 def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Print rows: a line each, without what is null, or as JSON."""
     if as_json:

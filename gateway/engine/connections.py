@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from cachetools import LRUCache, TTLCache
 
@@ -23,15 +23,15 @@ from gateway.contract.models import (
 )
 from gateway.contract.models.connections import ConnectionCompany, ConnectionScopes, HealthState
 from gateway.contract.secret import Secret
-from gateway.contract.upstream import Facts, Upstream
 from gateway.engine.call import Caller
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.given_settings import merged_settings
+from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_connection
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Storage, StoredConnection
 from gateway.engine.tokens import Tokens
-from gateway.engine.upstream import TokenSource, secrets_of
+from gateway.engine.upstream import secrets_of
 from gateway.engine.usage import Usage
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -56,7 +56,7 @@ class Connections:
         providers: Providers,
         tokens: Tokens,
         clock: Clock,
-        opener: "Opener",
+        opener: Opener,
         generations: Generations,
         quota_left: Callable[[str], int | None],
     ) -> None:
@@ -65,7 +65,7 @@ class Connections:
         self._providers = providers
         self._tokens = tokens
         self._clock = clock
-        self._open = opener
+        self._opener = opener
         self._generations = generations
         self._known: TTLCache[tuple[str, int], StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
         self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
@@ -241,7 +241,7 @@ class Connections:
 
     async def _reached(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
         provider = self._providers.of(connection)
-        return await provider.adapter.companies(self._open.outbound(connection, provider, "connections.companies"))
+        return await provider.adapter.companies(self._opener.open(connection, provider, "connections.companies"))
 
     async def recheck_scopes(self, connection: StoredConnection) -> StoredConnection:
         """What its owner allows now, unless that was asked within the last minute or cannot be asked."""
@@ -355,43 +355,13 @@ class Connections:
         try:
             endpoints = self._tokens.endpoints
             token = await endpoints.make(provider, kind, endpoints.grant(provider, fields, None))
-            up = self._open.on_trial(connection, provider, kind, token)
+            up = self._opener.on_trial(connection, provider, kind, token)
             companies = await provider.adapter.companies(up)
         except Problem as problem:
             if problem.code in ("connection_needs_reauth", "credentials_rejected"):
                 raise _rejected(provider, problem) from problem
             raise
         return Trial(token, companies)
-
-
-class Opener(Protocol):
-    """Opens ways out for connections: given by the engine, which knows all that takes."""
-
-    def outbound(self, connection: StoredConnection, provider: Provider, operation: str) -> Upstream:
-        """For a stored connection."""
-
-    def on_trial(
-        self, connection: StoredConnection, provider: Provider, kind: CredentialKind, token: AccessToken
-    ) -> Upstream:
-        """For credentials that are not stored yet."""
-
-
-def facts_of(connection: StoredConnection, kind: CredentialKind) -> Facts:
-    """What an adapter may know of a connection."""
-    return Facts(connection.id, connection.company_id, kind.type, connection.settings)
-
-
-def fixed(token: AccessToken) -> TokenSource:
-    """A token on trial: there is no other."""
-
-    async def current() -> AccessToken:
-        return token
-
-    async def another(rejected: AccessToken) -> AccessToken:
-        del rejected
-        raise Problem("credentials_rejected", "The accounting system refuses these credentials.")
-
-    return TokenSource(current, another)
 
 
 def _activated(

@@ -1,8 +1,8 @@
 """Generations: how every process knows at once that what it keeps in memory is out of date.
 
-Whatever is kept of a connection is kept under the number of its *generation*. Ending a generation gives it another
-number, at random, so that no number comes back: not when two end it at once, and not when one of them slept in between.
-Reading a number is a memory access and no I/O.
+Whatever is kept of a connection, or of an API key, is kept under the number of its *generation*. Ending a generation
+gives it another number, at random, so that no number comes back: not when two end it at once, and not when one of them
+slept in between. Reading a number is a memory access and no I/O.
 """
 
 import random
@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from zlib import crc32
 
-Matter = Literal["answers", "facts", "links", "connection", "credentials"]
+Matter = Literal["answers", "facts", "links", "connection", "credentials", "keys"]
 MATTERS: Mapping[Matter, int] = {
     "answers": 1,
     "facts": 2,
     "links": 3,
     "connection": 4,
     "credentials": 5,
+    "keys": 6,
 }
-"""What has generations of its own, and its column in a row of slots; the first column of all is the epoch's."""
+"""What has generations of its own, and its column in a row of slots; the first column of all is the epoch's.
+
+All are a connection's but ``keys``: those are of API keys, by the key's id.
+"""
 COLUMNS = 8
 _INTRUDED = 7
 """The column in which those leave a mark who end a generation while another does."""
@@ -38,16 +42,16 @@ class Ended:
 
 
 class Generations(Protocol):
-    """The generations of all connections."""
+    """The generations of all connections and API keys."""
 
     @property
     def vouched(self) -> bool:
         """Whether the numbers that ``of`` gives now are those of every process."""
 
-    def of(self, connection_id: str, matter: Matter) -> int:
+    def of(self, id: str, matter: Matter) -> int:
         """The generation that now is; where nobody can vouch for any, a number that nobody else gets."""
 
-    async def end(self, connection_id: str, *matters: Matter) -> Mapping[Matter, Ended]:
+    async def end(self, id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations. When this returns, no process anywhere answers from the ones before."""
 
     def forsake(self) -> None:
@@ -75,7 +79,7 @@ def _alone(slot: int) -> AbstractContextManager[bool]:
 class Slots:
     """Generations in memory: of this process, or shared by those of one host where the memory is a mapped file.
 
-    There is a slot for each matter of a row, and a connection has the row that its id hashes to. Two that share a row
+    There is a slot for each matter of a row, and an id has the row that it hashes to. Two that share a row
     share its endings, which costs one a miss and neither a stale answer. A slot is written in one piece, and even half
     a number would be one that nothing was kept under.
     """
@@ -90,29 +94,29 @@ class Slots:
         """Memory is always there."""
         return True
 
-    def of(self, connection_id: str, matter: Matter) -> int:
+    def of(self, id: str, matter: Matter) -> int:
         """The generation that now is."""
-        return self._slots[0] ^ self._slots[_slot(connection_id, matter)]
+        return self._slots[0] ^ self._slots[_slot(id, matter)]
 
-    async def end(self, connection_id: str, *matters: Matter) -> Mapping[Matter, Ended]:
+    async def end(self, id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations, for every process that shares the memory."""
-        return self.end_here(connection_id, matters)
+        return self.end_here(id, matters)
 
-    def end_here(self, connection_id: str, matters: Sequence[Matter]) -> dict[Matter, Ended]:
+    def end_here(self, id: str, matters: Sequence[Matter]) -> dict[Matter, Ended]:
         """End generations without waiting for anything."""
-        return {matter: self._end(connection_id, matter) for matter in matters}
+        return {matter: self._end(id, matter) for matter in matters}
 
-    def _end(self, connection_id: str, matter: Matter) -> Ended:
-        slot = _slot(connection_id, matter)
+    def _end(self, id: str, matter: Matter) -> Ended:
+        slot = _slot(id, matter)
         intruded = slot // COLUMNS * COLUMNS + _INTRUDED
         with self._turn(slot) as alone:
             if not alone:
                 self._slots[intruded] = self._dice.getrandbits(64)
-            before, intrusion = self.of(connection_id, matter), self._slots[intruded]
+            before, intrusion = self.of(id, matter), self._slots[intruded]
             self._slots[slot] = self._dice.getrandbits(64)
             # Whoever did not wait for its turn said so before it wrote: what it ended must not be taken for known.
             sure = alone and intrusion == self._slots[intruded]
-            return Ended(before if sure else None, self.of(connection_id, matter))
+            return Ended(before if sure else None, self.of(id, matter))
 
     def end_all(self) -> None:
         """End every generation there is."""
@@ -134,5 +138,5 @@ def in_memory(dice: random.Random) -> Slots:
     return Slots(bytearray(SIZE), dice)
 
 
-def _slot(connection_id: str, matter: Matter) -> int:
-    return crc32(connection_id.encode()) % ROWS * COLUMNS + MATTERS[matter]
+def _slot(id: str, matter: Matter) -> int:
+    return crc32(id.encode()) % ROWS * COLUMNS + MATTERS[matter]

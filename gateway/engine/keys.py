@@ -13,6 +13,7 @@ import re
 import string
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_network
 from random import Random
@@ -23,6 +24,7 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.operations import SCOPES
 from gateway.engine.call import EVERYTHING, Caller
+from gateway.engine.generations import Generations
 from gateway.engine.storage import Keys, StoredKey
 
 PREFIX = "polder_live_"
@@ -37,7 +39,7 @@ PATTERN = (
 """What a secret scanner looks for."""
 
 KNOWN_FOR = 30.0
-"""Seconds a key that was found good is believed: how long a revoked key may live on in another process."""
+"""Seconds a key that was found good is believed, if nobody says that it changed: there may be nobody who could."""
 REFUSED_FOR = 10.0
 USE_NOTED_EVERY = 60.0
 """Seconds within which further uses of a key are not noted."""
@@ -97,12 +99,15 @@ def digest(secret: str) -> bytes:
 
 
 class Callers:
-    """Who holds a key. Keys that were looked up lately are remembered by the digest of their text."""
+    """Who holds a key. Keys that were looked up lately are remembered by the digest of their text, each until its
+    generation ends: then some process revoked or changed it.
+    """
 
-    def __init__(self, keys: Keys, clock: Clock, *, size: int = 10_000) -> None:
+    def __init__(self, keys: Keys, clock: Clock, generations: Generations, *, size: int = 10_000) -> None:
         self._keys = keys
         self._clock = clock
-        self._known: TTLCache[bytes, tuple[Caller, datetime | None]] = TTLCache(size, KNOWN_FOR, clock.monotonic)
+        self._generations = generations
+        self._known: TTLCache[bytes, _Known] = TTLCache(size, KNOWN_FOR, clock.monotonic)
         self._refused: TTLCache[bytes, bool] = TTLCache(size, REFUSED_FOR, clock.monotonic)
         self._uses = _Uses(keys, clock, size)
 
@@ -112,30 +117,27 @@ class Callers:
         The refusal is the same for a key that is malformed, unknown, wrong, revoked or expired.
         """
         fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        known = self._known.get(fingerprint)
-        if known is None:
+        known: _Known | None = self._known.get(fingerprint)
+        if known is None or known.generation != self._generations.of(known.caller.key_id, "keys"):
+            self._known.pop(fingerprint, None)
             known = await self._look_up(text, fingerprint)
-        caller, expires_at = known
-        if expires_at is not None and self._clock.now() >= expires_at:
+        if known.expires_at is not None and self._clock.now() >= known.expires_at:
             self._known.pop(fingerprint, None)
             raise refusal()
-        self._uses.note(caller.key_id)
-        return caller
-
-    def forget(self) -> None:
-        """Look every key up again: one was revoked or changed."""
-        self._known.clear()
-        self._refused.clear()
+        self._uses.note(known.caller.key_id)
+        return known.caller
 
     async def close(self) -> None:
         """Keep what was noted of the use of keys."""
         await self._uses.close()
 
-    async def _look_up(self, text: str, fingerprint: bytes) -> tuple[Caller, datetime | None]:
+    async def _look_up(self, text: str, fingerprint: bytes) -> "_Known":
         parts = parse(text)
         if parts is None or fingerprint in self._refused:
             raise refusal()
         id, secret = parts
+        # Before it is read: what is revoked while it is read is of another generation.
+        generation = self._generations.of(id, "keys")
         stored = await self._keys.find(id)
         # An unknown id is compared too, so that the time taken does not tell it from a wrong secret.
         right = hmac.compare_digest(digest(secret), stored.digest if stored is not None else _NO_DIGEST)
@@ -149,8 +151,17 @@ class Callers:
             connections=None if stored.connections is None else frozenset(stored.connections),
             networks=None if stored.networks is None else tuple(map(ip_network, stored.networks)),
         )
-        self._known[fingerprint] = caller, stored.expires_at
-        return caller, stored.expires_at
+        known = self._known[fingerprint] = _Known(caller, stored.expires_at, generation)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A key that was found good, in that generation of it."""
+
+    caller: Caller
+    expires_at: datetime | None
+    generation: int
 
 
 class _Uses:

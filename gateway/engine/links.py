@@ -179,6 +179,8 @@ class LinkBooks:
         claim = Claim(self, connection_id, resource, unique, creation_key)
         self._claims |= claim.marks
         try:
+            if unique:
+                await self.owner.vouch()
             await claim.write()
         except BaseException:
             self._claims -= claim.marks

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from gateway.contract.adapter import Record, Resource, Sent
-from gateway.contract.auth import CredentialKind
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Part
 from gateway.contract.operations import BY_NAME, RESOURCE_OPERATIONS, Operation
@@ -14,32 +13,17 @@ from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence
 from gateway.engine.links import LinkBooks, kept_values
+from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_use, resource_for
-from gateway.engine.providers import Provider, Providers
+from gateway.engine.providers import Providers
 from gateway.engine.reconciling import Sight
 from gateway.engine.recording import CONTROLS, Recording, nonsense_told, refuse_unsupported
-from gateway.engine.storage import Attempt, Attempts, Connections, StoredConnection
+from gateway.engine.storage import Attempt, Attempts, Connections
 from gateway.engine.upstream import Outbound
 from gateway.engine.writing import Writer
 
 ABSENT = Sight("absent")
 BLIND = Sight("blind")
-
-
-class Opener(Protocol):
-    """Opens ways out for looks (``gateway.engine.perform.Engine``)."""
-
-    def looking(
-        self,
-        connection: StoredConnection,
-        provider: Provider,
-        kind: CredentialKind,
-        operation: str,
-        deadline: float,
-        *,
-        drop_unsupported: bool,
-    ) -> Outbound:
-        """A way out for one look."""
 
 
 class EndOfWrite(Protocol):
@@ -117,14 +101,7 @@ class Looking:
         provider = self._providers.of(connection)
         resource = resource_for(provider.adapter, operation)
         asked = read_query(operation, [(name, value) for name, value in evidence.said["query"]])
-        up = self._opener.looking(
-            connection,
-            provider,
-            provider.kind_of(connection),
-            operation.name,
-            deadline,
-            drop_unsupported=asked.drop_unsupported,
-        )
+        up = self._opener.open(connection, provider, operation.name, deadline, drop_unsupported=asked.drop_unsupported)
         up.creation_key = evidence.creation_key
         recording = Recording(self._books, connection.id)
         return _Look(operation, resource, up, recording, self._books, provider.name, asked, self._attempts)

@@ -10,11 +10,12 @@ from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.audit import Auditor
 from gateway.engine.call import Answer, Call
 from gateway.engine.capabilities import connection_capabilities, provider_facts
-from gateway.engine.connections import Connections, Opener
+from gateway.engine.connections import Connections
 from gateway.engine.cursors import Cursors
 from gateway.engine.idempotency import Idempotency, key_of
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
+from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_new_connection, permit_use, resource_for
 from gateway.engine.providers import Providers
 from gateway.engine.recording import nonsense_told
@@ -97,7 +98,7 @@ class Management:
         permit_use(connection)
         provider = self._providers.of(connection)
         resource = resource_for(provider.adapter, operation)
-        up = self._opener.outbound(connection, provider, operation.name)
+        up = self._opener.open(connection, provider, operation.name)
         with nonsense_told():
             demands = await resource.demands(up, verb)
 

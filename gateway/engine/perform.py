@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
 from gateway.contract.adapter import Resource
-from gateway.contract.auth import AccessToken, CredentialKind
+from gateway.contract.auth import CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Shape
@@ -25,7 +25,7 @@ from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.call import Answer, Call
-from gateway.engine.connections import Connections, facts_of, fixed
+from gateway.engine.connections import Connections
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told
@@ -38,6 +38,7 @@ from gateway.engine.links import LinkBooks
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
 from gateway.engine.observe import Observer, Strain
+from gateway.engine.opening import Opener, facts_of
 from gateway.engine.permit import (
     missing_scope,
     permit_caller,
@@ -53,10 +54,11 @@ from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
-from gateway.engine.upstream import BeforeWrite, Outbound, TokenSource, Way
+from gateway.engine.upstream import BeforeWrite, Outbound, Way
 from gateway.engine.writing import Writer
 
-TRIAL_WAIT = 30.0
+Rounds = Literal["all", "own", "none"]
+"""What a process looks after beside its requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,14 @@ class Engine:
         self._cache = AnswerCache(clock)
         self._generations = generations
         self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
-        self._tokens = Tokens(storage, wire, clock, observer, owner=f"{rng.getrandbits(64):016x}")
-        self.sweeper = Sweeper(self._tokens, storage, providers, clock)
+        self._owner = owner
+        self._tokens = Tokens(storage, wire, clock, observer, owner)
+        self.sweeper = Sweeper(self._tokens, storage, providers, clock, owner)
         self._watch: asyncio.Task[None] | None = None
+        self._reconciler: asyncio.Task[None] | None = None
+        self._opener = Opener(self._way, self._tokens, clock, rng)
         self.connections = Connections(
-            storage, providers, self._tokens, clock, self, generations, self._way.pace.quota_left
+            storage, providers, self._tokens, clock, self._opener, generations, self._way.pace.quota_left
         )
         self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
         self.authorizer = Authorizer(
@@ -111,7 +116,9 @@ class Engine:
         )
         self._books = LinkBooks(storage.links, generations, clock, owner)
         self._auditor = Auditor(storage.audit, clock)
-        looking = Looking(storage.attempts, storage.connections, providers, self._books, self, self._end_of_write)
+        looking = Looking(
+            storage.attempts, storage.connections, providers, self._books, self._opener, self._end_of_write
+        )
         self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
         self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng)
         self._cursors = Cursors(*signing_keys)
@@ -125,7 +132,7 @@ class Engine:
             self._auditor,
             self._idempotency,
             self._cursors,
-            self,
+            self._opener,
             to_the_end=self._to_the_end,
             perform=self._perform,
         )
@@ -162,13 +169,18 @@ class Engine:
             return await self._to_the_end(lambda: self._write(task))
         return await self._read(task)
 
-    async def start(self, *, background: bool = True) -> None:
-        """Take up what a process that died left behind, and look after the tokens from then on.
+    async def start(self, rounds: Rounds = "all") -> None:
+        """Take up what a process that died left behind, and look after tokens and writes in doubt from then on.
 
-        Without ``background`` only after what no other process can reach. Raises ``storage_unavailable``.
+        With ``own`` only after what no other process can reach; with ``none`` whoever starts it says when each round
+        is. Raises ``storage_unavailable``.
         """
+        await self._owner.vouch()
         await self.sweeper.recover()
-        self._watch = asyncio.ensure_future(self.sweeper.watch(own_only=not background))
+        if rounds != "none":
+            self._watch = asyncio.create_task(self.sweeper.watch(own_only=rounds == "own"))
+        if rounds == "all":
+            self._reconciler = asyncio.create_task(self.reconciling.watch())
 
     def strain(self) -> Mapping[str, Strain]:
         """How calling each provider goes."""
@@ -182,11 +194,13 @@ class Engine:
         """Finish what is under way, then let go of the network."""
         self.drain()
         self._idempotency.drain()
+        if self._reconciler is not None:
+            self._reconciler.cancel()
         await asyncio.gather(*self._writes, return_exceptions=True)
         await self._reads.settle()
         await self._tokens.settle()
-        if self._watch is not None:
-            await asyncio.gather(self._watch, return_exceptions=True)
+        watches = (watch for watch in (self._watch, self._reconciler) if watch is not None)
+        await asyncio.gather(*watches, return_exceptions=True)
         await self._wire.close()
 
     # --- reading
@@ -336,7 +350,7 @@ class Engine:
         request = raw_request(
             provider.adapter, facts, call.operation.method, call.path["path"], call.query, dict(call.headers), call.body
         )
-        up = self._open(connection, provider, kind, call.operation.name, call.deadline, before_write=before_write)
+        up = self._opener.open(connection, provider, call.operation.name, call.deadline, before_write=before_write)
         try:
             reply = await up.exchange(request)
         except Problem as problem:
@@ -364,73 +378,15 @@ class Engine:
     def _outbound_for(
         self, task: _Task, way: type[Outbound] = Outbound, *, before_write: BeforeWrite | None = None
     ) -> Outbound:
-        return self._open(
+        return self._opener.open(
             task.connection,
             task.provider,
-            task.kind,
             task.operation.name,
             task.call.deadline,
             drop_unsupported=task.asked.drop_unsupported,
             before_write=before_write,
             way=way,
         )
-
-    def looking(
-        self,
-        connection: StoredConnection,
-        provider: Provider,
-        kind: CredentialKind,
-        operation: str,
-        deadline: float,
-        *,
-        drop_unsupported: bool,
-    ) -> Outbound:
-        """For a look at what a write did."""
-        return self._open(connection, provider, kind, operation, deadline, drop_unsupported=drop_unsupported)
-
-    def _open(
-        self,
-        connection: StoredConnection,
-        provider: Provider,
-        kind: CredentialKind,
-        operation: str,
-        deadline: float,
-        *,
-        tokens: TokenSource | None = None,
-        drop_unsupported: bool = False,
-        before_write: BeforeWrite | None = None,
-        way: type[Outbound] = Outbound,
-    ) -> Outbound:
-        source = tokens or TokenSource(
-            lambda: self._tokens.current(connection, provider),
-            lambda rejected: self._tokens.replace(connection, provider, rejected),
-            lambda token: self._tokens.worked(connection, token),
-        )
-        return way(
-            self._way,
-            provider,
-            kind,
-            facts_of(connection, kind),
-            source,
-            operation=operation,
-            deadline=deadline,
-            creation_key=UUID(int=self._random.getrandbits(128), version=4),
-            drop_unsupported=drop_unsupported,
-            before_write=before_write,
-        )
-
-    def outbound(self, connection: StoredConnection, provider: Provider, operation: str) -> Outbound:
-        """For a stored connection, with the time one management call may take."""
-        return self._open(
-            connection, provider, provider.kind_of(connection), operation, self._clock.monotonic() + TRIAL_WAIT
-        )
-
-    def on_trial(
-        self, connection: StoredConnection, provider: Provider, kind: CredentialKind, token: AccessToken
-    ) -> Outbound:
-        """For credentials that are not stored yet."""
-        deadline = self._clock.monotonic() + TRIAL_WAIT
-        return self._open(connection, provider, kind, "connections.create", deadline, tokens=fixed(token))
 
 
 @lru_cache(1024)

@@ -111,15 +111,18 @@ class Reconciling:
         await asyncio.gather(*(self._looked_after(attempt) for attempt in due))
         return len(due)
 
-    async def run(self) -> None:
-        """Sweep for ever. A store that cannot be reached is tried again: what is due stays due."""
+    async def watch(self) -> None:
+        """Sweep every second, until this is cancelled: a look that is cut short is made again by whoever comes next.
+
+        A store that cannot be reached is tried again: what is due stays due.
+        """
         while True:
             try:
                 swept = await self.sweep()
             except Problem:
                 swept = 0
             if swept < AT_ONCE:
-                await self._clock.sleep(SWEEP_EVERY)
+                await asyncio.sleep(SWEEP_EVERY)
 
     async def _looked_after(self, attempt: Attempt) -> None:
         if attempt.state == "claimed":

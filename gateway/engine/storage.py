@@ -4,7 +4,7 @@ Every method may raise ``Problem("storage_unavailable")``. Secrets go in and com
 is the store's business, and they are never kept in clear.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -143,20 +143,33 @@ class LinkRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """A process, by a name that no other has or had; and whether another, by its name, surely is no more."""
-
-    name: str
-    is_gone: Callable[[str], bool]
-
-
-@dataclass(frozen=True, slots=True)
 class LinkState:
     """What a field of a record must hold for a change to be made; None: the record has no such field."""
 
     record_id: str
     field: str
     value: str | None
+
+
+class Owner(Protocol):
+    """This process, as the others know it: what it has under way bears its name, and is anybody's once it is dead."""
+
+    @property
+    def name(self) -> str:
+        """A name that no other process has or had."""
+
+    async def vouch(self) -> int:
+        """See to it that others can tell that this process lives; before anything is kept under its name.
+
+        Gives a number. While it stays the same, nobody can have taken this process for dead in between. Raises
+        ``storage_unavailable`` where others cannot be told.
+        """
+
+    def is_gone(self, name: str) -> bool:
+        """Whether the process of that name surely is no more. False proves nothing."""
+
+    async def close(self) -> None:
+        """This process has nothing under way any more."""
 
 
 class Connections(Protocol):
@@ -229,11 +242,11 @@ class Tokens(Protocol):
     Methods that write raise ``not_found`` where the connection is gone.
     """
 
-    def lock(self, connection_id: str, within: float) -> AbstractAsyncContextManager[bool]:
+    def lock(self, connection_id: str, within: float) -> AbstractAsyncContextManager[None]:
         """Be the only one, of all processes, that asks for this connection's token; let go by death too.
 
-        Waits ``within`` seconds at most, then raises ``storage_unavailable``. Gives True where holding it proves that
-        nobody else's request is under way; where it may have been lost by one who lives, False: then an intent counts.
+        Waits ``within`` seconds at most, then raises ``storage_unavailable``. One who lives may lose it, where it is
+        cut off from who gave it: so it proves nothing of others, whose intents count beside it.
         """
 
     async def newest(self, connection: StoredConnection) -> StoredToken | None:
@@ -242,22 +255,30 @@ class Tokens(Protocol):
     async def journal(self, connection: StoredConnection) -> Journal:
         """The last four tokens and all about them; what this host had to spool of them is put in first."""
 
-    async def intend(self, connection: StoredConnection, intent: Intent, *, alone: bool) -> bool:
-        """Keep an intent, in place of an older one of its owner or one that is overdue, or of any if ``alone``.
+    async def intend(self, connection: StoredConnection, intent: Intent, known: Journal) -> bool:
+        """Keep an intent, in place of the one that is known.
 
-        False, and nothing is kept, where another's may still be under way.
+        False, and nothing is kept, where there is another intent or another newest token than is ``known``, or where
+        the credentials were replaced: somebody else acted meanwhile.
         """
 
-    async def end_intent(self, connection: StoredConnection, at: datetime | None = None) -> None:
-        """Forget the intent: it came to nothing. With a time it stays, overdue since then: its fate is unknown."""
+    async def end_intent(self, connection: StoredConnection, owner: str, at: datetime | None = None) -> None:
+        """Forget that owner's intent: it came to nothing. With a time it stays, overdue then: its fate is unknown."""
 
     async def append(
-        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int | None = None
+        self,
+        connection: StoredConnection,
+        token: AccessToken,
+        received_at: datetime,
+        version: int | None = None,
+        *,
+        owner: str | None = None,
     ) -> StoredToken:
-        """Keep a token: when this returns, a crash cannot lose it. Ends the intent and any suspicion, and prunes.
+        """Keep a token: when this returns, a crash cannot lose it. Ends any suspicion, and prunes.
 
-        The connection is active again where it needed its owner. Raises ``conflict`` where the credentials were
-        replaced since that ``version``.
+        It ends the intent of the ``owner`` who asked for it, and nobody else's: that may be under way. The connection
+        is active again where it needed its owner. Raises ``conflict`` where the credentials were replaced since that
+        ``version``.
         """
 
     async def use(self, connection: StoredConnection, seq: int) -> None:
@@ -267,23 +288,24 @@ class Tokens(Protocol):
         """The provider refused its refresh token."""
 
     async def suspect(
-        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None
+        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None, owner: str | None
     ) -> Suspicion:
-        """The provider refused all there is; ends the intent. Counts those of the provider whom this befell ``since``.
+        """The provider refused all there is; ends the intent of the ``owner`` who asked. Counts those of the provider
+        whom this befell ``since``.
 
         Raises ``conflict`` where the credentials were replaced since that ``version``.
         """
 
     async def spool(
-        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int, *, owner: str
     ) -> None:
-        """Keep a token that cannot be appended now in a sealed file of this host."""
+        """Keep a token that cannot be appended now in a sealed file of this host, with whoever asked for it."""
 
     async def unspool(self) -> None:
         """Append every token that this host had to spool."""
 
-    async def unsettled(self, overdue_at: datetime | None, limit: int) -> Sequence[StoredConnection]:
-        """Connections whose intent is overdue (or, for None, that have one at all), the oldest first."""
+    async def unsettled(self, limit: int) -> Sequence[tuple[StoredConnection, Intent]]:
+        """Connections that have an intent, with it, the oldest first."""
 
     async def idle(self, received_before: datetime, limit: int) -> Sequence[StoredConnection]:
         """Connections in use whose newest token was received before that, and can be refreshed."""

@@ -15,10 +15,11 @@ from gateway.store.seal import KeyRing
 
 if TYPE_CHECKING:
     from gateway.engine.generations import Generations
+    from gateway.engine.storage import Owner
     from gateway.store.presence import Presence
     from gateway.store.sql import SqlStorage
 
-__all__ = ["KeyRing", "migrate", "open_generations", "open_presence", "open_storage", "pending"]
+__all__ = ["KeyRing", "migrate", "open_generations", "open_owner", "open_presence", "open_storage", "pending"]
 
 _SHARED = "generations"
 """The file through which processes of one host share generations."""
@@ -53,6 +54,14 @@ def open_generations(database_url: str, redis_url: str, home: Path, clock: Clock
     from gateway.store.generations import SharedSlots  # noqa: PLC0415 - where it is needed
 
     return SharedSlots(home / _SHARED if file is None else file.with_name(f"{file.name}-{_SHARED}"), dice)
+
+
+def open_owner(database_url: str, home: Path) -> "Owner":
+    """This process, as others on the same database know it; on SQLite by the files in ``home`` that they share."""
+    from gateway.store.database import sqlite_file  # noqa: PLC0415 - slow to import; see above
+    from gateway.store.owners import FileOwner, SessionOwner  # noqa: PLC0415 - where it is needed
+
+    return SessionOwner(database_url) if sqlite_file(database_url) is None else FileOwner(home / "owners")
 
 
 def open_presence(database_url: str, redis_url: str, home: Path) -> "Presence | None":

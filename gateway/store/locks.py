@@ -8,13 +8,14 @@ with a time to live was rejected: it can end under a holder who is merely slow.
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,21 +28,25 @@ _FILE_POLL_S = 0.01
 _SESSIONS = 8
 """Locks held on the server at a time by one process; who waits for one holds none."""
 _SESSION_POLL_S = 0.05
-_LIMITS = (
-    "SET LOCAL lock_timeout = '5s'",
-    # Longer than any holder takes: the server ends the session of one whose host is gone without a word.
-    "SET LOCAL idle_in_transaction_session_timeout = '60s'",
-)
+_LIMITS = {
+    "lock_timeout": "5s",
+    # Longer than any holder takes.
+    "idle_in_transaction_session_timeout": "60s",
+}
+_KEEPALIVES = {"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
+
+
+def settings(further: Mapping[str, str] = MappingProxyType({}), *, of_transaction: bool) -> TextClause:
+    """Sets these, and lets the server notice within five seconds that the host at the other end is gone."""
+    each = (f"set_config('{name}', '{value}', {of_transaction})" for name, value in {**_KEEPALIVES, **further}.items())
+    return text(f"SELECT {', '.join(each)}")
 
 
 class Locks(Protocol):
     """Locks by name."""
 
-    def hold(self, name: str, within: float) -> AbstractAsyncContextManager[bool]:
-        """Hold one, waiting that many seconds at most; True where holding it proves that all others let go of it.
-
-        Raises ``storage_unavailable``.
-        """
+    def hold(self, name: str, within: float) -> AbstractAsyncContextManager[None]:
+        """Hold one, waiting that many seconds at most. Raises ``storage_unavailable``."""
 
     async def close(self) -> None:
         """Let go of what they need."""
@@ -54,17 +59,17 @@ class FileLocks:
         self._folder = folder
 
     @asynccontextmanager
-    async def hold(self, name: str, within: float) -> AsyncIterator[bool]:
-        """Hold one: as only a dead or finished process lets go of it, that is proof."""
+    async def hold(self, name: str, within: float) -> AsyncIterator[None]:
+        """Hold one: only a dead or finished process lets go of it."""
         descriptor = self._opened(_number(name) % _FILES)
         try:
             try:
                 async with asyncio.timeout(within):
-                    while not _locked(descriptor):
+                    while not locked(descriptor):
                         await asyncio.sleep(_FILE_POLL_S)
             except TimeoutError:
                 raise _busy() from None
-            yield True
+            yield
         finally:
             os.close(descriptor)
 
@@ -86,15 +91,15 @@ class SessionLocks:
         self._engine = postgres_engine(database_url, pool_size=_SESSIONS, max_overflow=0)
 
     @asynccontextmanager
-    async def hold(self, name: str, within: float) -> AsyncIterator[bool]:
-        """Hold one. It is no proof: a session may have ended while its holder lives, cut off from the server."""
+    async def hold(self, name: str, within: float) -> AsyncIterator[None]:
+        """Hold one. It may be lost by one who lives: a session ends where its holder is cut off from the server."""
         try:
             async with asyncio.timeout(within):
                 connection = await self._taken(_number(name))
         except TimeoutError:
             raise _busy() from None
         try:
-            yield False
+            yield
         finally:
             await _let_go(connection)
 
@@ -105,8 +110,7 @@ class SessionLocks:
             try:
                 with told_as_problem():
                     await connection.start()
-                    for limit in _LIMITS:
-                        await connection.execute(text(limit))
+                    await connection.execute(settings(_LIMITS, of_transaction=True))
                     answer = await connection.scalar(
                         text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number}
                     )
@@ -123,7 +127,8 @@ class SessionLocks:
         await self._engine.dispose()
 
 
-def _locked(descriptor: int) -> bool:
+def locked(descriptor: int) -> bool:
+    """Lock an open file, unless another holds it; whether that was done."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -128,9 +128,9 @@ class NodeGenerations:
         """Whether this node has a lease."""
         return self._clock.monotonic() < self._until
 
-    def of(self, connection_id: str, matter: Matter) -> int:
+    def of(self, id: str, matter: Matter) -> int:
         """The generation that now is; without a lease a number that nobody else gets."""
-        return self._slots.of(connection_id, matter) if self.vouched else self._dice.getrandbits(64)
+        return self._slots.of(id, matter) if self.vouched else self._dice.getrandbits(64)
 
     async def start(self) -> None:
         """Join, if the server is there; otherwise as soon as it is."""
@@ -156,10 +156,10 @@ class NodeGenerations:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
 
-    async def end(self, connection_id: str, *matters: Matter) -> Mapping[Matter, Ended]:
+    async def end(self, id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations on every node; when this returns, none answers from those before."""
-        ended = self._slots.end_here(connection_id, matters)
-        await self._tell(f"{self._name} {connection_id} {','.join(matters)}")
+        ended = self._slots.end_here(id, matters)
+        await self._tell(f"{self._name} {id} {','.join(matters)}")
         return ended
 
     def forsake(self) -> None:
@@ -245,11 +245,11 @@ class NodeGenerations:
         return not entries
 
     def _apply(self, seq: int, entry: str) -> None:
-        origin, connection_id, matters = entry.split(" ")
-        if seq != self._applied + 1 or connection_id == _EVERYTHING:
+        origin, id, matters = entry.split(" ")
+        if seq != self._applied + 1 or id == _EVERYTHING:
             self._slots.end_all()
         elif origin != self._name:
-            self._slots.end_here(connection_id, [matter for matter in MATTERS if matter in matters.split(",")])
+            self._slots.end_here(id, [matter for matter in MATTERS if matter in matters.split(",")])
         self._applied = seq
 
     async def _bell(self) -> None:

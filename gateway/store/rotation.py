@@ -3,11 +3,13 @@
 Every data key is wrapped anew, and what a key of the ring still seals by itself, from before there were data keys, is
 sealed again under its connection's. It goes on while gateways serve: one transaction for a few connections at a time,
 each locked as any other writer locks it. What a transaction did stays done, so a rotation that was killed is begun
-again where it ended, and one that finds nothing to do writes nothing.
+again where it ended, and one that finds nothing to do writes nothing. Last come the tokens that this host had to spool;
+those of another host are put into the database, or sealed anew, there.
 
 Every gateway must have the new key in its ring before the first value is sealed under it.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from gateway.store.audit import HEAD
 from gateway.store.database import Database
 from gateway.store.keys import field_of_row
 from gateway.store.seal import BY_THE_RING, CannotOpen, head_of, key_id_of
+from gateway.store.spool import Spool
 from gateway.store.vault import Owner, Vault
 
 _LISTED = 200
@@ -79,8 +82,9 @@ class Rotated:
 class Rotation:
     """Brings what is sealed under the ring's primary key, and tells which keys are in use."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, spool: Spool) -> None:
         self._database = database
+        self._spool = spool
         self._vault = vault
         self._ring = vault.ring
 
@@ -103,13 +107,15 @@ class Rotation:
             last = ids[-1]
         for one in OF_NOBODY:
             found += await self._rotate_ownerless(one)
+        sealed, unopened = await asyncio.to_thread(self._spool.reseal)
+        found += Rotated(sealed=sealed, unopened=unopened)
         if found != Rotated():
             await self._database.sweep()
         return found
 
     async def in_use(self) -> Mapping[str, int]:
         """How many values each key of a ring still seals, by its id: also of keys that are in this ring no more."""
-        counted: Counter[str] = Counter()
+        counted = await asyncio.to_thread(self._spool.in_use)
         for column in (
             tables.connections.c.sealed_key,
             *dict.fromkeys(one.column for one in OF_CONNECTIONS + OF_NOBODY),

@@ -42,14 +42,15 @@ class SqlStorage:
         of_one_host = sqlite_file(database_url) is not None
         self._locks: Locks = FileLocks(home / "locks") if of_one_host else SessionLocks(database_url)
         vault = Vault(ring)
-        self._tokens = SqlTokens(self._database, vault, self._locks, Spool(home / "spool", ring))
+        spool = Spool(home / "spool", ring)
+        self._tokens = SqlTokens(self._database, vault, self._locks, spool)
         self._connections = SqlConnections(self._database, vault, self._tokens)
         self._keys = SqlKeys(self._database, ring)
         self._audit = SqlAudit(self._database, ring)
         self._links = SqlLinks(self._database)
         self._authorizations = SqlAuthorizations(self._database, vault)
         self._attempts = SqlAttempts(self._database, vault)
-        self._rotation = Rotation(self._database, vault)
+        self._rotation = Rotation(self._database, vault, spool)
 
     @property
     def connections(self) -> "SqlConnections":

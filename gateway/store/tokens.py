@@ -20,6 +20,9 @@ from gateway.store.vault import Vault
 
 _KEPT = 4
 """Tokens of a connection that are kept."""
+_TRIES = 100
+_POLL_S = 0.01
+"""A spooled file is sealed anew in as long as it takes to write one."""
 _IN_USE = ("active", "pending")
 
 
@@ -32,7 +35,7 @@ class SqlTokens:
         self._locks = locks
         self._spool = spool
 
-    def lock(self, connection_id: str, within: float) -> AbstractAsyncContextManager[bool]:
+    def lock(self, connection_id: str, within: float) -> AbstractAsyncContextManager[None]:
         """Be the only one, of all processes, that asks for this connection's token; let go by death too."""
         return self._locks.hold(connection_id, within)
 
@@ -63,34 +66,38 @@ class SqlTokens:
             about.refused_at,
         )
 
-    async def intend(self, connection: StoredConnection, intent: Intent, *, alone: bool) -> bool:
-        """Keep an intent, in place of an older one of its owner or one that is overdue, or of any if ``alone``."""
+    async def intend(self, connection: StoredConnection, intent: Intent, known: Journal) -> bool:
+        """Keep an intent, in place of the one that is known; False where anything is otherwise than is known."""
         table = tables.intents
-        mine = table.c.connection_id == connection.id
         async with self._database.writing() as transaction:
-            await _lock(transaction, connection)
-            other = mine & (table.c.owner != intent.owner) & (table.c.deadline > intent.started_at)
-            if not alone and await transaction.scalar(select(table.c.owner).where(other)) is not None:
+            if not await _is_as_known(transaction, connection, known):
                 return False
-            await transaction.execute(delete(table).where(mine))
+            await transaction.execute(delete(table).where(table.c.connection_id == connection.id))
             row = {"owner": intent.owner, "started_at": intent.started_at, "deadline": intent.deadline}
             await transaction.execute(insert(table).values(connection_id=connection.id, **row))
         return True
 
-    async def end_intent(self, connection: StoredConnection, at: datetime | None = None) -> None:
-        """Forget the intent, or with a time let it stay, overdue since then."""
-        table = tables.intents
-        mine = table.c.connection_id == connection.id
-        ended = delete(table).where(mine) if at is None else update(table).where(mine).values(deadline=at)
+    async def end_intent(self, connection: StoredConnection, owner: str, at: datetime | None = None) -> None:
+        """Forget that owner's intent, or with a time let it stay, overdue since then."""
+        table, which = tables.intents, _intent_of(connection, owner)
+        ended = delete(table).where(which) if at is None else update(table).where(which).values(deadline=at)
         async with self._database.writing() as transaction:
             await transaction.execute(ended)
 
     async def append(
-        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int | None = None
+        self,
+        connection: StoredConnection,
+        token: AccessToken,
+        received_at: datetime,
+        version: int | None = None,
+        *,
+        owner: str | None = None,
     ) -> StoredToken:
         """Keep a token, durably: when this returns, a crash cannot lose it. Prunes all but the last four."""
         async with self._database.writing() as transaction:
-            return await self.write(transaction, connection, token, received_at, version)
+            stored = await self.write(transaction, connection, token, received_at, version)
+            await _end_intent(transaction, connection, owner)
+        return stored
 
     async def write(
         self,
@@ -100,7 +107,7 @@ class SqlTokens:
         received_at: datetime,
         version: int | None = None,
     ) -> StoredToken:
-        """Keep a token once that transaction is committed; otherwise as ``append``."""
+        """Keep a token once that transaction is committed; otherwise as ``append``, but that it ends no intent."""
         columns = tables.connections.c
         trusted = {"token_seq": columns.token_seq + 1, "suspect_since": None, "refused_at": None}
         counted = update(tables.connections).where(is_(connection)).values(trusted)
@@ -118,7 +125,6 @@ class SqlTokens:
         await transaction.execute(
             delete(tables.tokens).where(_of(connection, tables.tokens.c.seq <= row.token_seq - _KEPT))
         )
-        await transaction.execute(delete(tables.intents).where(tables.intents.c.connection_id == connection.id))
         return StoredToken(row.token_seq, token, received_at)
 
     async def use(self, connection: StoredConnection, seq: int) -> None:
@@ -139,9 +145,9 @@ class SqlTokens:
             await transaction.execute(rejected)
 
     async def suspect(
-        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None
+        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None, owner: str | None
     ) -> Suspicion:
-        """The provider refused all there is; ends the intent. Counts those of its provider refused ``since``."""
+        """The provider refused all there is; ends the owner's intent. Counts its provider's refused ``since``."""
         columns = tables.connections.c
         async with self._database.writing() as transaction:
             refused = update(tables.connections).where(is_(connection)).values(refused_at=at)
@@ -155,14 +161,14 @@ class SqlTokens:
             of_provider = select(func.count()).where(columns.provider == connection.provider)
             suspects = await transaction.scalar(of_provider.where(columns.refused_at >= since))
             total = await transaction.scalar(of_provider)
-            await transaction.execute(delete(tables.intents).where(tables.intents.c.connection_id == connection.id))
+            await _end_intent(transaction, connection, owner)
         return Suspicion(began, suspects or 0, total or 0)
 
     async def spool(
-        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int, *, owner: str
     ) -> None:
-        """Keep a token that cannot be appended now in a sealed file of this host."""
-        await asyncio.to_thread(self._spool.put, connection, token, received_at, version)
+        """Keep a token that cannot be appended now in a sealed file of this host, with whoever asked for it."""
+        await asyncio.to_thread(self._spool.put, connection, token, received_at, version, owner)
 
     async def unspool(self) -> None:
         """Append every token that this host had to spool."""
@@ -176,7 +182,10 @@ class SqlTokens:
             row = (await transaction.execute(found)).one_or_none()
         if row is not None and row.tenant == spooled.tenant:
             await self._put_into(self._vault.connection(row), spooled)
-        await asyncio.to_thread(self._spool.done, spooled)
+        for _ in range(_TRIES):
+            if await asyncio.to_thread(self._spool.done, spooled):
+                return
+            await asyncio.sleep(_POLL_S)
 
     async def _put_into(self, connection: StoredConnection, spooled: Spooled) -> None:
         async with self._database.reading() as transaction:
@@ -184,18 +193,23 @@ class SqlTokens:
         if any(self._token(connection, row).token.value == spooled.token.value for row in rows):
             return
         try:
-            await self.append(connection, spooled.token, spooled.received_at, spooled.version)
+            await self.append(connection, spooled.token, spooled.received_at, spooled.version, owner=spooled.owner)
         except Problem as problem:
             if problem.code not in ("not_found", "conflict"):
                 raise
 
-    async def unsettled(self, overdue_at: datetime | None, limit: int) -> Sequence[StoredConnection]:
-        """Connections whose intent is overdue (or, for None, that have one at all), the oldest first."""
-        table = tables.intents
-        query = select(tables.connections).join(table).order_by(table.c.started_at)
-        if overdue_at is not None:
-            query = query.where(table.c.deadline <= overdue_at)
-        return await self._connections(query, limit)
+    async def unsettled(self, limit: int) -> Sequence[tuple[StoredConnection, Intent]]:
+        """Connections that have an intent, with it, the oldest first."""
+        intents = tables.intents
+        query = (
+            select(tables.connections, intents.c.owner, intents.c.started_at, intents.c.deadline)
+            .join(intents)
+            .order_by(intents.c.started_at)
+            .limit(limit)
+        )
+        async with self._database.reading() as transaction:
+            rows = (await transaction.execute(query)).all()
+        return [(self._vault.connection(row), Intent(row.owner, row.started_at, row.deadline)) for row in rows]
 
     async def idle(self, received_before: datetime, limit: int) -> Sequence[StoredConnection]:
         """Connections in use whose newest token was received before that, and can be refreshed."""
@@ -282,7 +296,26 @@ def _refuse_older(version: int | None, current: int) -> None:
         raise Problem("conflict", "The connection's credentials were replaced meanwhile.")
 
 
-async def _lock(transaction: AsyncConnection, connection: StoredConnection) -> None:
-    query = select(tables.connections.c.id).where(is_(connection)).with_for_update()
-    if await transaction.scalar(query) is None:
+def _intent_of(connection: StoredConnection, owner: str) -> ColumnElement[bool]:
+    return (tables.intents.c.connection_id == connection.id) & (tables.intents.c.owner == owner)
+
+
+async def _end_intent(transaction: AsyncConnection, connection: StoredConnection, owner: str | None) -> None:
+    if owner is not None:
+        await transaction.execute(delete(tables.intents).where(_intent_of(connection, owner)))
+
+
+async def _is_as_known(transaction: AsyncConnection, connection: StoredConnection, known: Journal) -> bool:
+    """Whether a journal still is what it was when it was read. The connection is locked from here on."""
+    columns, intents, seq = tables.connections.c, tables.intents, tables.tokens.c.seq
+    locked = select(columns.credentials_version).where(is_(connection)).with_for_update()
+    version = await transaction.scalar(locked)
+    if version is None:
         not_found("The connection is gone.")
+    newest = await transaction.scalar(select(func.max(seq)).where(tables.tokens.c.connection_id == connection.id))
+    found = (await transaction.execute(select(intents).where(intents.c.connection_id == connection.id))).one_or_none()
+    return (version, newest, None if found is None else (found.owner, found.started_at)) == (
+        known.version,
+        known.tokens[0].seq if known.tokens else None,
+        None if known.intent is None else (known.intent.owner, known.intent.started_at),
+    )

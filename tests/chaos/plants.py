@@ -32,11 +32,13 @@ def use_before_persist() -> None:
         token: AccessToken,
         received_at: datetime,
         version: int | None = None,
+        *,
+        owner: str | None = None,
     ) -> StoredToken:
         async def keep() -> None:
             await asyncio.sleep(LATE)
             with contextlib.suppress(Problem):  # its credentials may be replaced meanwhile
-                await append(self, connection, token, received_at, version)
+                await append(self, connection, token, received_at, version, owner=owner)
 
         task = asyncio.create_task(keep())
         behind.add(task)

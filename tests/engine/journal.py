@@ -1,7 +1,7 @@
 """The journal of tokens in memory, step by step: what is durable outlives a process, which may die after any step."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -56,15 +56,21 @@ class Kept:
     refused_at: datetime | None = None
     locked: bool = False
 
+    def end_intent_of(self, owner: str | None) -> None:
+        """Forget the intent, if it is that owner's."""
+        if self.intent is not None and self.intent.owner == owner:
+            self.intent = None
+
 
 @dataclass
 class Disk:
     """What outlives a process. ``full`` names the steps that fail, each so many times."""
 
     kept: dict[str, Kept] = field(default_factory=dict)
-    spooled: list[tuple[StoredConnection, AccessToken, datetime, int]] = field(default_factory=list)
+    spooled: list[tuple[StoredConnection, AccessToken, datetime, int, str]] = field(default_factory=list)
     full: dict[str, int] = field(default_factory=dict)
-    sure_locks: bool = True
+    living: set[str] = field(default_factory=set)
+    """Processes that nobody can take for dead; all others are."""
     credentials: dict[str, Secret] = field(default_factory=dict)
 
     def of(self, connection: StoredConnection) -> Kept:
@@ -82,6 +88,30 @@ class Disk:
             raise Problem("storage_unavailable", "The disk is full.")
 
 
+@dataclass
+class MemoryOwner:
+    """``gateway.engine.storage.Owner``: a process that can be told of others' deaths. It counts how often it was cut
+    off from them itself, and cannot vouch for itself as long as it ``is_cut_off``.
+    """
+
+    name: str = "one"
+    gone: Callable[[str], bool] = lambda name: False
+    cuts: int = 0
+    is_cut_off: bool = False
+
+    async def vouch(self) -> int:
+        await asyncio.sleep(0)
+        if self.is_cut_off:
+            raise Problem("storage_unavailable", "Nobody can be told that this process is there.")
+        return self.cuts
+
+    def is_gone(self, name: str) -> bool:
+        return name != self.name and self.gone(name)
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+
 class MemoryTokens:
     """``gateway.engine.storage.Tokens`` for one process."""
 
@@ -97,7 +127,7 @@ class MemoryTokens:
         self.disk.refuse_if_full(name)
 
     @asynccontextmanager
-    async def lock(self, connection_id: str, within: float) -> AsyncIterator[bool]:
+    async def lock(self, connection_id: str, within: float) -> AsyncIterator[None]:
         self._steps.alive()
         kept = self.disk.kept.setdefault(connection_id, Kept())
         async with asyncio.timeout(within):
@@ -106,7 +136,7 @@ class MemoryTokens:
         kept.locked = True
         try:
             self._steps.done("lock")
-            yield self.disk.sure_locks
+            yield
         finally:
             kept.locked = False
         self._steps.done("unlock")
@@ -126,39 +156,50 @@ class MemoryTokens:
         self._steps.done("read")
         return found
 
-    async def intend(self, connection: StoredConnection, intent: Intent, *, alone: bool) -> bool:
+    async def intend(self, connection: StoredConnection, intent: Intent, known: Journal) -> bool:
         await self._begin("intend")
         kept = self.disk.of(connection)
-        other = kept.intent
-        if not alone and other is not None and other.owner != intent.owner and other.deadline > intent.started_at:
+        if (kept.version, kept.rows[-1:], kept.intent) != (known.version, list(known.tokens[:1]), known.intent):
             return False
         kept.intent = intent
         self._steps.done("intend")
         return True
 
-    async def end_intent(self, connection: StoredConnection, at: datetime | None = None) -> None:
+    async def end_intent(self, connection: StoredConnection, owner: str, at: datetime | None = None) -> None:
         await self._begin("end")
         kept = self.disk.of(connection)
-        if kept.intent is not None:
+        if kept.intent is not None and kept.intent.owner == owner:
             kept.intent = None if at is None else replace(kept.intent, deadline=at)
 
     async def append(
-        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int | None = None
+        self,
+        connection: StoredConnection,
+        token: AccessToken,
+        received_at: datetime,
+        version: int | None = None,
+        *,
+        owner: str | None = None,
     ) -> StoredToken:
         await self._begin("append")
-        stored = self._append(connection, token, received_at, version)
+        stored = self._append(connection, token, received_at, version, owner)
         self._steps.done("append")
         return stored
 
     def _append(
-        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int | None
+        self,
+        connection: StoredConnection,
+        token: AccessToken,
+        received_at: datetime,
+        version: int | None,
+        owner: str | None,
     ) -> StoredToken:
         kept = self.disk.of(connection)
         if version not in (None, kept.version):
             raise Problem("conflict", "Replaced.")
         kept.seq += 1
         kept.rows = [*kept.rows, StoredToken(kept.seq, token, received_at)][-KEPT:]
-        kept.intent = kept.suspect_since = kept.refused_at = None
+        kept.suspect_since = kept.refused_at = None
+        kept.end_intent_of(owner)
         kept.status = "active"
         return kept.rows[-1]
 
@@ -174,23 +215,24 @@ class MemoryTokens:
         kept.rows = [replace(row, state="rejected") if row.seq == seq else row for row in kept.rows]
 
     async def suspect(
-        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None
+        self, connection: StoredConnection, at: datetime, *, since: datetime, version: int | None, owner: str | None
     ) -> Suspicion:
         await self._begin("suspect")
         kept = self.disk.of(connection)
         if version not in (None, kept.version):
             raise Problem("conflict", "Replaced.")
-        kept.suspect_since, kept.refused_at, kept.intent = kept.suspect_since or at, at, None
+        kept.suspect_since, kept.refused_at = kept.suspect_since or at, at
+        kept.end_intent_of(owner)
         same = [one for one in self.disk.kept.values() if one.provider == connection.provider]
         suspects = [one for one in same if one.refused_at is not None and one.refused_at >= since]
         self._steps.done("suspect")
         return Suspicion(kept.suspect_since, len(suspects), len(same))
 
     async def spool(
-        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int
+        self, connection: StoredConnection, token: AccessToken, received_at: datetime, version: int, *, owner: str
     ) -> None:
         await self._begin("spool")
-        self.disk.spooled.append((connection, token, received_at, version))
+        self.disk.spooled.append((connection, token, received_at, version, owner))
 
     async def unspool(self) -> None:
         while self.disk.spooled:

@@ -16,7 +16,7 @@ from gateway.engine.http import Wire
 from gateway.engine.observe import Unobserved
 from gateway.engine.storage import StoredConnection, StoredToken
 from gateway.engine.tokens import Tokens
-from tests.engine.journal import Disk, MemoryStorage, Steps
+from tests.engine.journal import Disk, MemoryOwner, MemoryStorage, Steps
 from tests.engine.staging import connection, provider, said
 from tests.house import START, ManualClock
 from tests.model.issuers import Issuer, Mode, refreshed, used
@@ -151,7 +151,8 @@ class Life:
         self.books.steps = self.steps
         self.storage = MemoryStorage(self.disk, self.steps)
         wire = Wire(self.clock, lambda origin: self.books)
-        self.tokens = Tokens(self.storage.as_storage(), wire, self.clock, self.observer, self.owner)
+        self.process = MemoryOwner(self.owner, lambda name: name not in self.disk.living)
+        self.tokens = Tokens(self.storage.as_storage(), wire, self.clock, self.observer, self.process)
 
     def begin(self, id: str = "con_1", *, lifetime: int = LIFETIME) -> StoredConnection:
         """A connection with its first pair, whose access token was used."""

@@ -13,7 +13,8 @@ from gateway.contract.errors import Problem
 from gateway.contract.models import Invoice, InvoiceContact, InvoiceDraft, Line, Totals
 from gateway.engine.generations import in_memory
 from gateway.engine.links import HELD, SYSTEM_ID, Book, LinkBooks, kept_values, translate
-from gateway.engine.storage import LinkRow, Owner
+from gateway.engine.storage import LinkRow
+from tests.engine.journal import MemoryOwner
 from tests.engine.shelf import Aisle
 from tests.engine.staging import MemoryLinks
 from tests.house import ManualClock
@@ -59,7 +60,7 @@ def links() -> MemoryLinks:
 
 def opened(links: MemoryLinks, owner: str = "me", gone: Collection[str] = ()) -> LinkBooks:
     """The books of one process."""
-    return LinkBooks(links, in_memory(random.Random(7)), ManualClock(), Owner(owner, gone.__contains__))
+    return LinkBooks(links, in_memory(random.Random(7)), ManualClock(), MemoryOwner(owner, gone.__contains__))
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ async def test_a_claim_sees_what_another_process_kept(links: MemoryLinks) -> Non
 
 async def test_a_book_is_read_again_when_its_generation_is_ended_elsewhere(links: MemoryLinks) -> None:
     shared = in_memory(random.Random(7))
-    one, two = (LinkBooks(links, shared, ManualClock(), Owner(name, [].__contains__)) for name in ("one", "two"))
+    one, two = (LinkBooks(links, shared, ManualClock(), MemoryOwner(name)) for name in ("one", "two"))
     assert (await two.of(*PLACE)).kept("7") == {}
     changes = one.changes("con_1")
     await one.put(*PLACE, "7", {"external_ref": "a"})

@@ -16,7 +16,7 @@ from gateway.engine.http import Wire
 from gateway.engine.observe import Unobserved
 from gateway.engine.storage import StoredToken
 from gateway.engine.tokens import Tokens
-from tests.engine.journal import Disk, MemoryStorage
+from tests.engine.journal import Disk, MemoryOwner, MemoryStorage
 from tests.engine.staging import Books, connection, provider, said
 from tests.house import START, ManualClock
 
@@ -36,7 +36,7 @@ class Desk:
         self.hold: asyncio.Event | None = None
         self.books = Books(self.log_in)
         wire = Wire(self.clock, lambda origin: self.books)
-        self.tokens = Tokens(self.storage.as_storage(), wire, self.clock, Unobserved(), "one")
+        self.tokens = Tokens(self.storage.as_storage(), wire, self.clock, Unobserved(), MemoryOwner())
 
     async def log_in(self, request: httpx2.Request) -> httpx2.Response:
         await asyncio.sleep(0)

@@ -72,9 +72,9 @@ async def test_four_processes_with_fifty_calls_each_cause_one_request(mode: Mode
     assert (first.refreshes(), first.books.most_in_flight) == (["r0"], 1)
 
 
-async def test_where_a_lock_proves_little_anothers_intent_is_waited_for() -> None:
-    """As on a server whose session may end while its holder lives: nobody asks before the intent's deadline."""
-    life, made, _ = a_life(disk=Disk(sure_locks=False))
+async def test_the_intent_of_another_who_may_live_is_waited_for() -> None:
+    """The lock may have been lost by one who was cut off, whose request is under way: nobody asks before its end."""
+    life, made, _ = a_life(disk=Disk(living={"cut off"}))
     deadline = life.clock.now() + timedelta(seconds=35)
     life.disk.of(made).intent = Intent("cut off", life.clock.now(), deadline)
     await life.tokens.current(made, PROVIDER)
@@ -84,7 +84,7 @@ async def test_where_a_lock_proves_little_anothers_intent_is_waited_for() -> Non
 
 async def test_who_waits_for_anothers_intent_takes_what_comes_of_it() -> None:
     clock = Timeline()
-    life, made, _ = a_life(disk=Disk(sure_locks=False), clock=clock)
+    life, made, _ = a_life(disk=Disk(living={"slow"}), clock=clock)
     kept = life.disk.of(made)
     kept.intent = Intent("slow", clock.now(), clock.now() + timedelta(seconds=35))
     waiting = asyncio.ensure_future(life.tokens.current(made, PROVIDER))
@@ -97,12 +97,89 @@ async def test_who_waits_for_anothers_intent_takes_what_comes_of_it() -> None:
     assert life.refreshes() == []
 
 
-async def test_a_dead_process_is_not_waited_for_where_the_lock_proves_its_death() -> None:
+async def test_who_is_dead_is_not_waited_for() -> None:
     life, made, _ = a_life()
     before = life.clock.monotonic()
     life.disk.of(made).intent = Intent("dead", life.clock.now(), life.clock.now() + timedelta(seconds=35))
     await life.tokens.current(made, PROVIDER)
     assert life.clock.monotonic() == before
+
+
+# Taken for dead, and alive
+
+
+async def cut_off(mode: Mode, then: list[str]) -> tuple[Life, Life, StoredConnection, asyncio.Future[Any]]:
+    """One whose request is under way, another who has taken it for dead and renewed the pair, and the first's flight.
+
+    The first's answer comes when ``hold`` is set; ``then`` is what comes of its request.
+    """
+    first, made, _ = a_life(mode)
+    first.books.hold, first.books.then = asyncio.Event(), [*then]
+    asking = asyncio.ensure_future(first.tokens.current(made, PROVIDER))
+    while not first.books.asked:
+        await asyncio.sleep(0)
+    held, first.books.hold = first.books.hold, None
+    first.disk.of(made).locked = False
+    second = Life(first.books, first.disk, first.clock, owner="two")
+    await second.call(made)
+    held.set()
+    return first, second, made, asking
+
+
+@pytest.mark.parametrize("mode", HEALING)
+async def test_the_token_of_one_who_was_taken_for_dead_is_kept_and_ends_nobody_elses_intent(mode: Mode) -> None:
+    first, second, made, asking = await cut_off(mode, [])
+    others = Intent("two", first.clock.now(), first.clock.now() + timedelta(seconds=35))
+    first.disk.of(made).intent = others
+    await asking
+    assert first.disk.of(made).intent == others
+    first.disk.of(made).intent = None
+    for life in (second, first, second):
+        first.clock.advance(LIFETIME)
+        await life.call(made)
+    assert first.disk.of(made).status == "active"
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_one_who_was_taken_for_dead_asks_with_no_token_that_another_spent(mode: Mode) -> None:
+    """Its answer is lost, and it would ask again with the same refresh token: of that, others know more by now."""
+    first, second, made, asking = await cut_off(mode, ["unheard"])
+    await asking
+    assert first.refreshes() == ["r0", "r0"], "one of the first's, one of the second's"
+    for life in (first, second):
+        first.clock.advance(LIFETIME)
+        await life.call(made)
+    assert first.disk.of(made).status == "active"
+
+
+async def test_who_was_cut_off_after_its_intent_looks_again_before_it_asks() -> None:
+    life, made, _ = a_life()
+    intend = life.storage.tokens.intend
+
+    async def overtaken(*arguments: Any) -> bool:
+        kept = await intend(*arguments)
+        life.process.cuts += 1
+        if life.process.cuts == 1:
+            await Life(life.books, life.disk, life.clock, owner="two").tokens.current(made, PROVIDER)
+        return kept
+
+    life.storage.tokens.intend = overtaken  # type: ignore[method-assign, assignment]  # the moment at which it happens
+    life.disk.of(made).locked = False
+    flight = asyncio.ensure_future(life.tokens.current(made, PROVIDER))
+    while not life.process.cuts:
+        await asyncio.sleep(0)
+        life.disk.of(made).locked = False
+    assert (await flight).value.reveal() == "con_1/a1"
+    assert life.refreshes() == ["r0"]
+
+
+async def test_who_cannot_vouch_for_itself_asks_for_nothing() -> None:
+    life, made, _ = a_life()
+    life.process.is_cut_off = True
+    assert (await problem_of(life.call(made))).code == "storage_unavailable"
+    assert (life.refreshes(), life.disk.of(made).intent) == ([], None)
+    life.process.is_cut_off = False
+    await life.call(made)
 
 
 # Answers that are lost
@@ -268,7 +345,7 @@ async def test_a_pair_that_never_worked_is_refused_at_once() -> None:
 
 
 async def test_a_process_that_died_in_the_pause_is_taken_over_from() -> None:
-    life, made, _ = a_life(Mode.ON_USE, steps=Steps(dies_after=5))
+    life, made, _ = a_life(Mode.ON_USE, steps=Steps(dies_after=6))
     life.books.then = [refusal()]
     with pytest.raises(Died):
         await life.call(made)

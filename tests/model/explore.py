@@ -78,12 +78,19 @@ def _plain(world: World) -> World:
 def _swapped(world: World) -> World:
     """The same with the processes' numbers exchanged, which are only names."""
     return world._replace(
-        processes=world.processes[::-1],
+        processes=tuple(one._replace(read=(one.read[0], _other(one.read[1]))) for one in world.processes[::-1]),
         holder=world.holder if world.holder < 0 else 1 - world.holder,
         requests=frozenset(one._replace(process=1 - one.process) for one in world.requests),
         answers=frozenset(one._replace(process=1 - one.process) for one in world.answers),
         owed=frozenset(1 - one for one in world.owed),
+        cut_off=frozenset(1 - one for one in world.cut_off),
+        intent=_other(world.intent),
     )
+
+
+def _other(number: int) -> int:
+    """The other process, where that is one; nobody, or a dead one, stays."""
+    return 1 - number if number in (0, 1) else number
 
 
 def _order(world: World) -> tuple[tuple[str, int, int, tuple[int, ...]], ...]:

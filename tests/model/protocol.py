@@ -40,17 +40,28 @@ class Protocol(NamedTuple):
     """After a request of unknown fate the same refresh token is tried again, and a refusal is confirmed."""
     rereads: bool = True
     """A refusal is no refusal where somebody else was faster."""
+    fenced: bool = False
+    """An intent is kept only in place of what was read, and ended only by who kept it; who was cut off begins anew."""
 
 
-OURS = Protocol("ours", "death", journal=True, keeps_first=True, repeats=True)
+OURS = Protocol("ours", "death", journal=True, keeps_first=True, repeats=True, fenced=True)
 NAIVE = Protocol("no lock, overwrite", "none", journal=False, keeps_first=True, repeats=False, rereads=False)
 LEASE = Protocol("a lease, overwrite, read again", "lease", journal=False, keeps_first=True, repeats=False)
 HASTY = Protocol("used before kept", "death", journal=True, keeps_first=False, repeats=True)
 OURS_ON_LEASE = Protocol("ours, with a lease for a lock", "lease", journal=True, keeps_first=True, repeats=True)
+UNFENCED = Protocol("ours, not fenced", "death", journal=True, keeps_first=True, repeats=True)
+
+NOBODY = -1
+THE_DEAD = 2
+"""Whose intent it is that a process left which died since."""
+OVERWRITTEN = 3
+"""Whose an intent was that has been kept anew since: it is another one, if of the same process."""
 
 
 class Process(NamedTuple):
     step: Step = "idle"
+    read: tuple[int, int] = (0, NOBODY)
+    """The newest refresh token, and whose intent there was, when it read the journal."""
     asking: int = -1
     """The refresh token it asks with."""
     got: Pair | None = None
@@ -76,7 +87,8 @@ class World(NamedTuple):
     issuer: Issuer = Issuer()
     rows: tuple[Pair, ...] = (Pair(0, 0),)
     """What is durable, the newest last."""
-    intent: bool = False
+    intent: int = NOBODY
+    """Whose request may be under way, by what is durable."""
     refused: bool = False
     """Whether the newest was refused once, so that a second refusal counts, and older ones are tried too."""
     given_up: bool = False
@@ -87,6 +99,8 @@ class World(NamedTuple):
     answers: frozenset[Answered] = frozenset()
     owed: frozenset[int] = frozenset()
     """Processes whose answer will never come: their timeout costs nothing more."""
+    cut_off: frozenset[int] = frozenset()
+    """Processes that live, and may be taken for dead."""
     faults: int = 0
     lives: int = 0
     befell: frozenset[str] = frozenset()
@@ -100,10 +114,12 @@ def moves(protocol: Protocol, mode: Mode, world: World) -> Iterator[Move]:
     for number, process in enumerate(world.processes):
         yield from _steps(protocol, mode, world, number, process)
         yield from _faults_of(protocol, world, number, process)
+        yield from _cut_off(protocol, world, number, process)
     yield from _provider(mode, world)
     yield from _network(world)
     yield from _lease(protocol, world)
-    if not world.expired and world.lives and not world.requests:
+    at_it = world.requests or any(process.step == "intended" for process in world.processes)
+    if not world.expired and world.lives and not at_it:
         yield "the token expires", world._replace(expired=True, lives=world.lives - 1)
 
 
@@ -132,21 +148,28 @@ def _steps(protocol: Protocol, mode: Mode, world: World, number: int, process: P
         case "locked":
             if not world.expired:
                 yield "read", _with(world, number, process._replace(step="kept", got=world.rows[-1]))
+            elif _is_anothers_turn(protocol, world, number):
+                yield "wait", _let_go(_with(world, number, Process(attempt=process.attempt + 1)), number)
             else:
                 asking = world.rows[-1].refresh
-                yield "read", _with(world, number, process._replace(step="read", asking=asking))
+                read = process._replace(step="read", asking=asking, read=(asking, world.intent))
+                yield "read", _with(world, number, read)
         case "read":
-            yield "intend", then("intended")._replace(intent=True)
+            if protocol.fenced and process.read != (world.rows[-1].refresh, world.intent):
+                yield "overtaken", _let_go(_with(world, number, Process(attempt=process.attempt + 1)), number)
+            else:
+                yield "intend", _intended(world, number, process)
         case "intended":
-            sent = Sent(number, process.attempt, process.asking)
-            yield "request", then("waiting")._replace(requests=world.requests | {sent})
+            if not (protocol.fenced and number in world.cut_off):
+                sent = Sent(number, process.attempt, process.asking)
+                yield "request", then("waiting")._replace(requests=world.requests | {sent})
         case "received":
             if protocol.keeps_first:
-                yield "append", _kept(protocol, then("kept"), process.got)
+                yield "append", _kept(protocol, then("kept"), number, process.got)
             else:
                 yield "use", _in_use(mode, then("used early"), process.got)
         case "used early":
-            yield "append", _kept(protocol, then("used"), process.got)
+            yield "append", _kept(protocol, then("used"), number, process.got)
         case "kept":
             yield "unlock", _let_go(then("unlocked"), number)
         case "unlocked":
@@ -158,21 +181,35 @@ def _steps(protocol: Protocol, mode: Mode, world: World, number: int, process: P
             yield from _after_refusal(protocol, world, number, process)
 
 
+def _is_anothers_turn(protocol: Protocol, world: World, number: int) -> bool:
+    """Whether another's request may be under way, by the intent or, where all was refused, by the time since then."""
+    if protocol.lock != "death":
+        return False
+    other = 1 - number
+    return other < len(world.processes) and (
+        (world.intent == other and other not in world.cut_off)
+        or (world.refused and world.processes[other].step in ("waiting", "received"))
+    )
+
+
 def _after_refusal(protocol: Protocol, world: World, number: int, process: Process) -> Iterator[Move]:
     done = _let_go(_with(world, number, Process(attempt=process.attempt + 1)), number)
+    ended = _without_intent(protocol, done, number)
     if protocol.rereads and world.rows[-1].refresh > process.asking:
-        yield "lost race", done._replace(intent=False)
+        yield "lost race", ended
     elif not protocol.journal:
         yield "give up", done._replace(given_up=True)
+    elif protocol.fenced and world.intent == 1 - number and 1 - number not in world.cut_off:
+        yield "overtaken", done
     elif protocol.repeats and not world.refused:
-        yield "suspect", done._replace(refused=True, intent=False)
+        yield "suspect", ended._replace(refused=True)
     else:
         older = [row.refresh for row in world.rows if row.refresh < process.asking]
         if older:
             again = process._replace(step="read", asking=older[-1], attempt=process.attempt + 1)
             yield "next older", _with(world, number, again)
         else:
-            yield "give up", done._replace(given_up=True, intent=False)
+            yield "give up", ended._replace(given_up=True)
 
 
 def _faults_of(protocol: Protocol, world: World, number: int, process: Process) -> Iterator[Move]:
@@ -186,8 +223,23 @@ def _faults_of(protocol: Protocol, world: World, number: int, process: Process) 
             yield "timeout", _let_go(_with(late, number, Process(attempt=process.attempt + 1)), number)
     if world.faults and process.step != "idle":
         dead = _with(_befallen(world, "crash"), number, Process(attempt=process.attempt + 1))
-        dead = dead._replace(owed=dead.owed - {number})
+        left = THE_DEAD if dead.intent == number else dead.intent
+        dead = dead._replace(owed=dead.owed - {number}, cut_off=dead.cut_off - {number}, intent=left)
         yield "crash", dead if protocol.lock == "lease" else _let_go(dead, number)
+
+
+def _cut_off(protocol: Protocol, world: World, number: int, process: Process) -> Iterator[Move]:
+    """Its sessions end while it lives: its lock is gone, and so is what says that it lives; both can be had again."""
+    if protocol.lock != "death":
+        return
+    if number in world.cut_off:
+        back = world._replace(cut_off=world.cut_off - {number})
+        if protocol.fenced and process.step == "intended":
+            # What it kept may be another's by now: it is kept anew, if all still is as it was.
+            back = _with(back, number, process._replace(step="read"))
+        yield "come back", back
+    elif world.faults and process.step != "idle":
+        yield "cut off", _let_go(_befallen(world, "cut off")._replace(cut_off=world.cut_off | {number}), number)
 
 
 def _provider(mode: Mode, world: World) -> Iterator[Move]:
@@ -229,10 +281,23 @@ def _lease(protocol: Protocol, world: World) -> Iterator[Move]:
 # --- parts of moves
 
 
-def _kept(protocol: Protocol, world: World, pair: Pair | None) -> World:
+def _intended(world: World, number: int, process: Process) -> World:
+    others = tuple(
+        one._replace(read=(one.read[0], OVERWRITTEN)) if one.read[1] == number else one for one in world.processes
+    )
+    kept = process._replace(step="intended", read=(process.read[0], number))
+    return _with(world._replace(processes=others, intent=number), number, kept)
+
+
+def _kept(protocol: Protocol, world: World, number: int, pair: Pair | None) -> World:
     assert pair is not None
     rows = (*world.rows, pair) if protocol.journal else (pair,)
-    return world._replace(rows=rows, expired=False, intent=False, refused=False)
+    return _without_intent(protocol, world, number)._replace(rows=rows, expired=False, refused=False)
+
+
+def _without_intent(protocol: Protocol, world: World, number: int) -> World:
+    """Its intent is ended; without fencing whosoever's it is."""
+    return world._replace(intent=NOBODY) if world.intent == number or not protocol.fenced else world
 
 
 def _in_use(mode: Mode, world: World, pair: Pair | None) -> World:

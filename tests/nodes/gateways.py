@@ -9,20 +9,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 from pydantic import SecretStr
 
-from gateway.app import new_key, storage_of
+from gateway.app import generations_of, new_key, revoke_key, storage_of
 from gateway.demo import pointed_at
 from gateway.engine.clock import SystemClock
+from gateway.engine.generations import Generations
+from gateway.engine.storage import StoredKey
 from gateway.registry import discover, emulator_of
 from gateway.settings import Settings
+from gateway.store.sql import SqlStorage
 from tests.house import ENCRYPTION_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +33,9 @@ PROVIDER = "thenextinvoice"
 """A system that has no room for references: they are among what only Polder knows."""
 STARTED_WITHIN = 180.0
 """Seconds; a machine that does much besides takes its time."""
+
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -63,6 +69,7 @@ class Gateways:
     nodes: Sequence[Node]
     connection: str
     contact: str
+    environment: Mapping[str, str]
     path: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +83,19 @@ class Gateways:
         """What another says the name is."""
         name: str = node.get(f"{self.path}/{self.contact}").json()["company_name"]
         return name
+
+    def create_key(self) -> tuple[str, str]:
+        """One more key, made by a process of its own; its id and its text."""
+        text, key = asyncio.run(_with_storage(self.environment, _created))
+        return key.id, text
+
+    def revoke_key(self, id: str) -> None:
+        """Revoke it, as an operator does on the command line."""
+
+        async def revoke(storage: SqlStorage, generations: Generations, clock: SystemClock) -> bool:
+            return await revoke_key(storage, generations, clock, id)
+
+        assert asyncio.run(_with_storage(self.environment, revoke))
 
 
 def company(name: str, **further: str) -> dict[str, Any]:
@@ -167,33 +187,43 @@ def gateways(folder: Path, system: System, environments: Sequence[Mapping[str, s
             arguments = ["serve", "--port", str(port)]
             process = stack.enter_context(running(arguments, {**system.environment, **environment}, log))
             starting.append((process, port, log))
-        key = asyncio.run(_key(environments[0]))
+        key, _ = asyncio.run(_with_storage(environments[0], _created))
         nodes = []
         for process, port, log in starting:
             url = f"http://127.0.0.1:{port}"
             await_answer(process, f"{url}/readyz", log)
             client = httpx2.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=40)
             nodes.append(Node(process, port, stack.enter_context(client)))
-        yield _connected(nodes, system)
+        yield _connected(nodes, system, environments[0])
         for process, _, _ in starting:
             asked_to_stop(process)
 
 
-async def _key(environment: Mapping[str, str]) -> str:
+async def _with_storage(
+    environment: Mapping[str, str], work: Callable[[SqlStorage, Generations, SystemClock], Awaitable[T]]
+) -> T:
+    """Work on what the nodes share, in this process."""
     settings = Settings(
         home=Path(environment["POLDER_HOME"]),
         database_url=environment.get("POLDER_DATABASE_URL", ""),
+        redis_url=environment.get("POLDER_REDIS_URL", ""),
         encryption_keys=SecretStr(ENCRYPTION_KEY),
     )
-    storage = storage_of(settings)
+    clock = SystemClock()
+    storage, generations = storage_of(settings), generations_of(settings, clock)
     try:
-        text, _ = await new_key(storage, SystemClock(), "acme", "test", ["*"])
+        return await work(storage, generations, clock)
     finally:
+        await generations.close()
         await storage.close()
-    return text
 
 
-def _connected(nodes: Sequence[Node], system: System) -> Gateways:
+async def _created(storage: SqlStorage, generations: Generations, clock: SystemClock) -> tuple[str, StoredKey]:
+    del generations
+    return await new_key(storage, clock, "acme", "test", ["*"])
+
+
+def _connected(nodes: Sequence[Node], system: System, environment: Mapping[str, str]) -> Gateways:
     body: dict[str, Any] = {"provider": PROVIDER, "name": "Shared", "credentials": system.credentials}
     made = nodes[0].client.post("/v1/connections", json=body)
     if made.status_code == 422:
@@ -202,4 +232,4 @@ def _connected(nodes: Sequence[Node], system: System) -> Gateways:
     connection = made.json()["id"]
     contact = nodes[0].client.post(f"/v1/connections/{connection}/contacts", json=company("Name 0"))
     assert contact.status_code == 201, contact.text
-    return Gateways(nodes, connection, contact.json()["id"])
+    return Gateways(nodes, connection, contact.json()["id"], environment)

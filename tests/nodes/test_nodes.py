@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
@@ -127,6 +128,19 @@ def test_a_connection_that_is_changed_or_ended_is_so_everywhere(on_one_file: Gat
         assert [node.client.get(gone).status_code for node in others] == [404] * len(others)
 
 
+def test_a_revoked_key_is_refused_by_every_process_at_once(on_one_file: Gateways, on_nodes: Gateways) -> None:
+    for opened in (on_one_file, on_nodes):
+        for _ in range(3):
+            id, text = opened.create_key()
+            headers = {"authorization": f"Bearer {text}"}
+            for node in [*opened.nodes] * 3:
+                assert node.client.get("/v1/providers", headers=headers).status_code == 200
+            opened.revoke_key(id)
+            assert {node.client.get("/v1/providers", headers=headers).status_code for node in [*opened.nodes] * 3} == {
+                401
+            }
+
+
 def test_of_all_who_give_a_reference_at_once_one_may(on_nodes: Gateways) -> None:
     with ThreadPoolExecutor(len(on_nodes.nodes)) as pool:
         for number in range(10):
@@ -184,4 +198,4 @@ def test_a_node_that_is_killed_holds_nobody_up_for_long(on_nodes: Gateways) -> N
     for number in range(20):
         on_nodes.rename(node, f"Killed {number}")
         assert on_nodes.name(other) == f"Killed {number}"
-    await_hits(Gateways([node, other], on_nodes.connection, on_nodes.contact))
+    await_hits(replace(on_nodes, nodes=[node, other]))

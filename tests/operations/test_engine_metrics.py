@@ -79,11 +79,12 @@ async def test_an_open_intent_is_told_with_its_age_until_it_ends(house: House) -
     assert found[f"polder_token_open_intents{OF_IT}"] == 0
     now = house.clock.now()
     tokens = house.polder.storage.tokens
-    assert await tokens.intend(connection, Intent("dead", now, now + timedelta(seconds=35)), alone=True)
+    intent = Intent("dead", now, now + timedelta(seconds=35))
+    assert await tokens.intend(connection, intent, await tokens.journal(connection))
     found = await looked_up(house)
     assert found[f"polder_token_open_intents{OF_IT}"] == 1
     assert found[f"polder_token_oldest_intent_age_seconds{OF_IT}"] == COUNTED_FOR + 1
-    await tokens.end_intent(connection)
+    await tokens.end_intent(connection, "dead")
     found = await looked_up(house)
     assert found[f"polder_token_open_intents{OF_IT}"] == 0
     assert found[f"polder_token_oldest_intent_age_seconds{OF_IT}"] == 0

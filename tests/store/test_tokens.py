@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.storage import Backlog, Intent, StoredToken, Suspicion
+from gateway.engine.storage import Backlog, Intent, Journal, StoredToken, Suspicion
 from gateway.store.sql import SqlStorage
-from tests.store.making import NOON, connection, later, look, refused, token
+from tests.store.making import NOON, connection, later, look, refused, secrets, token
 
 pytestmark = pytest.mark.anyio
 
@@ -62,23 +62,47 @@ def intent(owner: str = "one", *, minutes: int = 0) -> Intent:
     return Intent(owner, later(minutes), later(minutes + 1))
 
 
-async def test_an_intent_is_kept_until_a_token_ends_it(kept: SqlStorage) -> None:
-    assert await kept.tokens.intend(connection(), intent(), alone=True)
+async def intend(storage: SqlStorage, mine: Intent, id: str = "con_1") -> bool:
+    """Keep an intent, in the knowledge of everything there is."""
+    return await storage.tokens.intend(connection(id), mine, await storage.tokens.journal(connection(id)))
+
+
+async def test_an_intent_is_kept_until_its_owners_token_ends_it(kept: SqlStorage) -> None:
+    assert await intend(kept, intent())
     assert (await kept.tokens.journal(connection())).intent == intent()
     assert await kept.tokens.open_intents() == {connection().provider: Backlog(1, intent().started_at)}
-    await kept.tokens.append(connection(), token(), NOON)
+    await kept.tokens.append(connection(), token(), NOON, owner="one")
     assert (await kept.tokens.journal(connection())).intent is None
     assert await kept.tokens.open_intents() == {}
 
 
-async def test_anothers_intent_counts_until_its_deadline_unless_its_owner_let_go(kept: SqlStorage) -> None:
-    assert await kept.tokens.intend(connection(), intent("one"), alone=False)
-    assert not await kept.tokens.intend(connection(), intent("two"), alone=False)
-    assert (await kept.tokens.journal(connection())).intent == intent("one")
-    assert await kept.tokens.intend(connection(), intent("one"), alone=False)
-    assert await kept.tokens.intend(connection(), intent("two", minutes=1), alone=False)
-    assert await kept.tokens.intend(connection(), intent("three"), alone=True)
-    assert (await kept.tokens.journal(connection())).intent == intent("three")
+async def test_nobody_ends_the_intent_of_another(kept: SqlStorage) -> None:
+    await intend(kept, intent("two"))
+    await kept.tokens.append(connection(), token(), NOON, owner="one")
+    await kept.tokens.append(connection(), token(), NOON)
+    await kept.tokens.suspect(connection(), NOON, since=NOON, version=0, owner="one")
+    await kept.tokens.end_intent(connection(), "one")
+    await kept.tokens.end_intent(connection(), "one", NOON)
+    assert (await kept.tokens.journal(connection())).intent == intent("two")
+    await kept.tokens.suspect(connection(), NOON, since=NOON, version=0, owner="two")
+    assert (await kept.tokens.journal(connection())).intent is None
+
+
+async def test_an_intent_is_kept_in_place_of_what_is_known_and_of_nothing_else(kept: SqlStorage) -> None:
+    nothing = await kept.tokens.journal(connection())
+    assert await kept.tokens.intend(connection(), intent("one"), nothing)
+    assert not await kept.tokens.intend(connection(), intent("two"), nothing), "there is an intent by now"
+    first = await kept.tokens.journal(connection())
+    assert await kept.tokens.intend(connection(), intent("one", minutes=1), first)
+    assert not await kept.tokens.intend(connection(), intent("two"), first), "the same owner's, but not the same"
+    second = await kept.tokens.journal(connection())
+    await kept.tokens.end_intent(connection(), "one", NOON)
+    assert await kept.tokens.intend(connection(), intent("one", minutes=1), second), "given up, and still its own"
+    await kept.tokens.append(connection(), token(), NOON, owner="one")
+    assert not await kept.tokens.intend(connection(), intent("two"), nothing), "there is a newer token"
+    await kept.connections.replace_credentials(connection(), secrets(token="new"))
+    assert not await kept.tokens.intend(connection(), intent("two"), nothing), "there are other credentials"
+    assert await intend(kept, intent("two"))
 
 
 async def test_of_many_processes_that_may_hold_a_lost_lock_one_keeps_its_intent(
@@ -86,35 +110,36 @@ async def test_of_many_processes_that_may_hold_a_lost_lock_one_keeps_its_intent(
 ) -> None:
     storages = [opened(url), opened(url)]
     await storages[0].connections.add(connection(), None)
+    known = await storages[0].tokens.journal(connection())
     kept = await asyncio.gather(
-        *(storages[n % 2].tokens.intend(connection(), intent(str(n)), alone=False) for n in range(10))
+        *(storages[n % 2].tokens.intend(connection(), intent(str(n)), known) for n in range(10))
     )
     assert sum(kept) == 1
 
 
 async def test_an_intent_that_came_to_nothing_is_forgotten_and_one_of_unknown_fate_is_overdue(kept: SqlStorage) -> None:
-    await kept.tokens.intend(connection(), intent(), alone=True)
-    assert await kept.tokens.unsettled(NOON, 10) == []
-    await kept.tokens.end_intent(connection(), NOON)
-    assert await kept.tokens.unsettled(NOON, 10) == [connection()]
-    await kept.tokens.end_intent(connection())
-    assert await kept.tokens.unsettled(None, 10) == []
+    await intend(kept, intent())
+    await kept.tokens.end_intent(connection(), "one", NOON)
+    assert await kept.tokens.unsettled(10) == [(connection(), Intent("one", intent().started_at, NOON))]
+    await kept.tokens.end_intent(connection(), "one")
+    assert await kept.tokens.unsettled(10) == []
 
 
-async def test_for_a_start_every_intent_is_unsettled_the_oldest_first(kept: SqlStorage) -> None:
+async def test_the_oldest_intent_is_unsettled_first(kept: SqlStorage) -> None:
     await kept.connections.add(connection("con_2"), None)
-    await kept.tokens.intend(connection(), intent(minutes=5), alone=True)
-    await kept.tokens.intend(connection("con_2"), intent(minutes=1), alone=True)
-    assert await kept.tokens.unsettled(None, 10) == [connection("con_2"), connection()]
-    assert await kept.tokens.unsettled(None, 1) == [connection("con_2")]
+    await intend(kept, intent(minutes=5))
+    await intend(kept, intent(minutes=1), "con_2")
+    both = [(connection("con_2"), intent(minutes=1)), (connection(), intent(minutes=5))]
+    assert await kept.tokens.unsettled(10) == both
+    assert await kept.tokens.unsettled(1) == both[:1]
 
 
 async def test_nothing_is_kept_of_a_connection_that_is_gone(kept: SqlStorage) -> None:
     await kept.connections.destroy(connection())
     for work in (
-        kept.tokens.intend(connection(), intent(), alone=True),
+        kept.tokens.intend(connection(), intent(), Journal(0)),
         kept.tokens.journal(connection()),
-        kept.tokens.suspect(connection(), NOON, since=NOON, version=None),
+        kept.tokens.suspect(connection(), NOON, since=NOON, version=None, owner=None),
     ):
         with refused("not_found"):
             await work
@@ -147,10 +172,14 @@ async def test_a_refused_token_is_marked_and_stays(kept: SqlStorage) -> None:
 async def test_suspicion_counts_the_connections_of_one_provider_and_lasts_until_a_token_comes(kept: SqlStorage) -> None:
     await kept.connections.add(connection("con_2"), None)
     await kept.connections.add(connection("con_3", provider="another"), None)
-    await kept.tokens.suspect(connection("con_3"), NOON, since=NOON, version=0)
-    assert await kept.tokens.suspect(connection(), NOON, since=NOON, version=0) == Suspicion(NOON, 1, 2)
-    assert await kept.tokens.suspect(connection("con_2"), later(1), since=NOON, version=0) == Suspicion(later(1), 2, 2)
-    assert await kept.tokens.suspect(connection(), later(9), since=later(5), version=0) == Suspicion(NOON, 1, 2)
+    await kept.tokens.suspect(connection("con_3"), NOON, since=NOON, version=0, owner=None)
+    assert await kept.tokens.suspect(connection(), NOON, since=NOON, version=0, owner=None) == Suspicion(NOON, 1, 2)
+    assert await kept.tokens.suspect(connection("con_2"), later(1), since=NOON, version=0, owner=None) == Suspicion(
+        later(1), 2, 2
+    )
+    assert await kept.tokens.suspect(connection(), later(9), since=later(5), version=0, owner=None) == Suspicion(
+        NOON, 1, 2
+    )
     assert await kept.tokens.suspects(later(2), 10) == [connection("con_3", provider="another"), connection("con_2")]
     await kept.tokens.append(connection(), token(), later(10))
     journal = await kept.tokens.journal(connection())
@@ -166,7 +195,7 @@ async def test_who_needed_its_owner_is_active_with_its_next_token(kept: SqlStora
 
 
 async def test_who_is_active_again_is_no_suspect(kept: SqlStorage) -> None:
-    await kept.tokens.suspect(connection(), NOON, since=NOON, version=None)
+    await kept.tokens.suspect(connection(), NOON, since=NOON, version=None, owner=None)
     await kept.connections.amend("con_1", later(1), status="active")
     assert (await kept.tokens.journal(connection())).refused_at is None
 
@@ -179,7 +208,7 @@ async def test_a_token_that_older_credentials_bought_is_not_kept(kept: SqlStorag
     with refused("conflict"):
         await kept.tokens.append(connection(), token("late"), NOON, before)
     with refused("conflict"):
-        await kept.tokens.suspect(connection(), NOON, since=NOON, version=before)
+        await kept.tokens.suspect(connection(), NOON, since=NOON, version=before, owner=None)
     assert (await kept.tokens.journal(connection())).tokens == [first]
 
 

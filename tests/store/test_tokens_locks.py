@@ -112,13 +112,6 @@ async def test_the_dead_let_go(opened: Callable[[str], SqlStorage], url: str, ke
         pass
 
 
-async def test_a_lock_proves_that_others_let_go_only_where_no_session_can_end_under_its_holder(
-    storage: SqlStorage, url: str
-) -> None:
-    async with storage.tokens.lock("con_1", 5) as alone:
-        assert alone is url.startswith("sqlite")
-
-
 def test_names_are_spread_over_all_numbers() -> None:
     numbers = {_number(f"con_{number}") for number in range(10_000)}
     assert len(numbers) == 10_000

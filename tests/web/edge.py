@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.contract.errors import Problem
 from gateway.engine.call import Answer, Call, Network
+from gateway.engine.generations import in_memory
 from gateway.engine.keys import Callers, mint
 from gateway.engine.storage import Backlog, Storage, StoredKey
 from gateway.web.app import Application, Limits, create_app
@@ -136,7 +137,7 @@ async def build_edge(limits: Limits | None = None, proxies: Sequence[Network] = 
     await keys.add(stored)
     app = create_app(
         engine,
-        Callers(keys, clock),
+        Callers(keys, clock, in_memory(Random(3))),
         health,
         clock=clock,
         random=Random(2),

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.errors import Problem
+from gateway.engine.generations import in_memory
 from gateway.engine.keys import ALPHABET, KNOWN_FOR, PATTERN, REFUSED_FOR, USES_KEPT_EVERY, Callers, digest, mint, parse
+from gateway.engine.storage import StoredKey
 from tests.house import START, ManualClock
 from tests.web.edge import KeysInMemory
 
@@ -53,7 +55,7 @@ def test_every_mistyped_letter_is_noticed_without_a_look_up(seed: int, data: st.
 async def test_nonsense_is_refused_without_a_look_up(text: str) -> None:
     keys = KeysInMemory()
     with pytest.raises(Problem, match="unauthenticated"):
-        await Callers(keys, ManualClock()).resolve(text)
+        await Callers(keys, ManualClock(), in_memory(Random(3))).resolve(text)
     assert keys.looked_up == 0
 
 
@@ -63,7 +65,7 @@ async def test_a_key_stands_for_its_tenant_scopes_and_connections() -> None:
         tenant="acme", name="n", scopes=["raw:read"], connections=["con_a"], now=START, random=Random(1)
     )
     await keys.add(stored)
-    caller = await Callers(keys, ManualClock()).resolve(text)
+    caller = await Callers(keys, ManualClock(), in_memory(Random(3))).resolve(text)
     assert (caller.tenant, caller.key_id) == ("acme", stored.id)
     assert caller.may("raw:read")
     assert not caller.may("raw:write")
@@ -75,7 +77,7 @@ async def test_a_known_key_is_looked_up_once_in_its_time() -> None:
     keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(stored)
-    callers = Callers(keys, clock)
+    callers = Callers(keys, clock, in_memory(Random(3)))
     for _ in range(5):
         await callers.resolve(text)
     assert keys.looked_up == 1
@@ -84,21 +86,43 @@ async def test_a_known_key_is_looked_up_once_in_its_time() -> None:
     assert keys.looked_up == 2
 
 
-async def test_a_revoked_key_is_refused_at_once_here_and_soon_elsewhere() -> None:
-    keys, clock = KeysInMemory(), ManualClock()
+async def test_a_revoked_key_is_refused_at_once_by_all_who_are_told_and_soon_by_others() -> None:
+    keys, clock, shared = KeysInMemory(), ManualClock(), in_memory(Random(3))
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(stored)
-    here, elsewhere = Callers(keys, clock), Callers(keys, clock)
-    await here.resolve(text)
-    await elsewhere.resolve(text)
+    told = [Callers(keys, clock, shared), Callers(keys, clock, shared)]
+    apart = Callers(keys, clock, in_memory(Random(3)))
+    for each in (*told, apart):
+        await each.resolve(text)
     await keys.revoke(stored.id, clock.now())
-    here.forget()
-    with pytest.raises(Problem, match="unauthenticated"):
-        await here.resolve(text)
-    assert (await elsewhere.resolve(text)).tenant == "acme"
+    await shared.end(stored.id, "keys")
+    for each in told:
+        with pytest.raises(Problem, match="unauthenticated"):
+            await each.resolve(text)
+    assert (await apart.resolve(text)).tenant == "acme"
     clock.advance(KNOWN_FOR)
     with pytest.raises(Problem, match="unauthenticated"):
-        await elsewhere.resolve(text)
+        await apart.resolve(text)
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_looked_up_again() -> None:
+    keys, clock, shared = KeysInMemory(), ManualClock(), in_memory(Random(3))
+    text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
+    await keys.add(stored)
+    find = keys.find
+
+    async def overtaken(id: str) -> StoredKey | None:
+        found = await find(id)
+        await keys.revoke(id, clock.now())
+        await shared.end(id, "keys")
+        return found
+
+    callers = Callers(keys, clock, shared)
+    keys.find = overtaken  # type: ignore[method-assign]  # the moment at which it happens
+    await callers.resolve(text)
+    keys.find = find  # type: ignore[method-assign]  # from here on nothing happens
+    with pytest.raises(Problem, match="unauthenticated"):
+        await callers.resolve(text)
 
 
 async def test_a_key_ends_when_it_expires_though_it_is_known() -> None:
@@ -107,7 +131,7 @@ async def test_a_key_ends_when_it_expires_though_it_is_known() -> None:
         tenant="acme", name="n", scopes=["*"], now=START, random=Random(1), expires_at=START + timedelta(seconds=5)
     )
     await keys.add(stored)
-    callers = Callers(keys, clock)
+    callers = Callers(keys, clock, in_memory(Random(3)))
     await callers.resolve(text)
     clock.advance(5)
     with pytest.raises(Problem, match="unauthenticated"):
@@ -118,7 +142,7 @@ async def test_a_wrong_secret_of_a_known_id_is_refused_and_remembered_for_a_whil
     keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(replace(stored, digest=digest("another secret")))
-    callers = Callers(keys, clock)
+    callers = Callers(keys, clock, in_memory(Random(3)))
     for _ in range(3):
         with pytest.raises(Problem, match="unauthenticated"):
             await callers.resolve(text)
@@ -137,7 +161,7 @@ async def test_every_refusal_says_the_same() -> None:
     told = set()
     for text in (unknown, revoked, "nonsense"):
         with pytest.raises(Problem) as caught:
-            await Callers(keys, clock).resolve(text)
+            await Callers(keys, clock, in_memory(Random(3))).resolve(text)
         told.add((str(caught.value), tuple(caught.value.headers.items())))
     assert len(told) == 1
 
@@ -146,7 +170,7 @@ async def test_a_storage_that_is_away_refuses_nobody_for_good() -> None:
     keys, clock = KeysInMemory(), ManualClock()
     text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=Random(1))
     await keys.add(stored)
-    callers = Callers(keys, clock)
+    callers = Callers(keys, clock, in_memory(Random(3)))
     keys.broken = True
     with pytest.raises(Problem, match="storage_unavailable"):
         await callers.resolve(text)
@@ -156,7 +180,7 @@ async def test_a_storage_that_is_away_refuses_nobody_for_good() -> None:
 
 async def test_what_is_remembered_is_bounded() -> None:
     keys, clock, random = KeysInMemory(), ManualClock(), Random(1)
-    callers = Callers(keys, clock, size=10)
+    callers = Callers(keys, clock, in_memory(Random(3)), size=10)
     texts = []
     for _ in range(50):
         text, stored = mint(tenant="acme", name="n", scopes=["*"], now=START, random=random)
@@ -179,7 +203,13 @@ async def used_keys(count: int = 1) -> tuple[KeysInMemory, ManualClock, Callers,
     minted = [mint(tenant="acme", name="n", scopes=["*"], now=START, random=random) for _ in range(count)]
     for _, stored in minted:
         await keys.add(stored)
-    return keys, clock, Callers(keys, clock), [text for text, _ in minted], [stored.id for _, stored in minted]
+    return (
+        keys,
+        clock,
+        Callers(keys, clock, in_memory(Random(3))),
+        [text for text, _ in minted],
+        [stored.id for _, stored in minted],
+    )
 
 
 async def test_the_use_of_a_key_is_written_once_a_minute_by_nobody_who_waits() -> None:

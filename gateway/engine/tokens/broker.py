@@ -18,7 +18,7 @@ from gateway.engine.cache import Flights
 from gateway.engine.http import Wire
 from gateway.engine.observe import Observer
 from gateway.engine.providers import Provider
-from gateway.engine.storage import Journal, Storage, StoredConnection, StoredToken
+from gateway.engine.storage import Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
 from gateway.engine.tokens.patience import Patience
@@ -45,9 +45,9 @@ class _Known:
 
 
 class Tokens:
-    """Gives every connection its token. ``owner`` names this process among all that ever ran."""
+    """Gives every connection its token. ``owner`` is this process."""
 
-    def __init__(self, storage: Storage, wire: Wire, clock: Clock, observer: Observer, owner: str) -> None:
+    def __init__(self, storage: Storage, wire: Wire, clock: Clock, observer: Observer, owner: Owner) -> None:
         self.endpoints = Endpoints(wire, clock, observer)
         self._storage = storage
         self._clock = clock
@@ -201,7 +201,7 @@ class Tokens:
         token = AccessToken(fields[scheme.field])
         if rejected is not None and rejected.value == token.value:
             refusal = Problem("credentials_rejected", "The token is refused.")
-            raise await self._refusals.judge(connection, provider, None, refusal, final=True) or refusal
+            raise await self._refusals.judge(connection, provider, refusal, final=True) or refusal
         return self._published(connection, StoredToken(0, token, self._clock.now(), "used"), changes)
 
     def _published(self, connection: StoredConnection, stored: StoredToken, changes: int) -> AccessToken:

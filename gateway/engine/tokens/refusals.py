@@ -69,15 +69,25 @@ class Refusals:
             )
 
     async def judge(
-        self, connection: StoredConnection, provider: Provider, version: int | None, refusal: Problem, *, final: bool
+        self,
+        connection: StoredConnection,
+        provider: Provider,
+        refusal: Problem,
+        *,
+        final: bool,
+        version: int | None = None,
+        owner: str | None = None,
     ) -> Problem | None:
         """Everything there was to ask with has been refused: what to tell whoever waits.
 
         None where this is not ``final``: it will be asked again. Otherwise the connection is marked, unless too many of
-        its provider's are refused. Raises ``conflict`` where its credentials were replaced since that ``version``.
+        its provider's are refused. ``owner`` is whose intent it ends, where there was one. Raises ``conflict`` where
+        its credentials were replaced since that ``version``.
         """
         now, changes = self._clock.now(), self._changes
-        suspicion = await self._storage.tokens.suspect(connection, now, since=now - WINDOW, version=version)
+        suspicion = await self._storage.tokens.suspect(
+            connection, now, since=now - WINDOW, version=version, owner=owner
+        )
         self._observer.transition(provider.name, "suspect")
         if not final:
             return None

@@ -2,16 +2,20 @@
 
 lock → read the journal again → keep an intent → ask → keep the token, which ends the intent → let go of the lock; only
 then is the token used. Each step is durable before the next begins, so whoever comes after a crash knows what may have
-happened. An answer that was lost is asked for again with the same refresh token: a provider that revokes the old one
-only when the new one is used, or some time after, gives another pair, and with any other nothing is lost by trying.
-A provider's "no" is believed once it was said again after a pause. Only then are older refresh tokens tried: asking
-with one that is spent looks like a theft to some providers, who would end the new one for it.
+happened. Another process's intent is waited for until its deadline, unless that process is provably dead. It may still
+be alive, where it was cut off from the database for so long that the proof is wrong: so an intent is only kept in place
+of what is known, and only who still is who kept it asks. An answer that was lost is asked for again with the same
+refresh token: a provider that revokes the old one only when the new one is used, or some time after, gives another
+pair, and with any other nothing is lost by trying. A provider's "no" is believed once it was said again after a pause.
+Only then are older refresh tokens tried: asking with one that is spent looks like a theft to some providers, who would
+end the new one for it.
 
 ``tests/model`` proves the protocol, step by step, for every way in which providers rotate their tokens.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -23,7 +27,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
-from gateway.engine.storage import Intent, Journal, Storage, StoredConnection, StoredToken
+from gateway.engine.storage import Intent, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import ANSWER, Endpoints, outcome_of
 from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.refusals import Refusals
@@ -40,7 +44,7 @@ WAITS = (0.5, 2.0, 5.0)
 """Seconds between requests whose fate is unknown."""
 PAUSE = 30.0
 """Seconds until a refusal is asked for again: as long as a request of a moment ago may still be under way."""
-GLANCE = 1.0
+GLANCE = 0.5
 """Seconds between looks at another's intent."""
 KEEPING = (0.05, 0.2, 0.5, 1.0)
 """Seconds between attempts to keep a token that was received."""
@@ -52,7 +56,7 @@ Enough = Callable[[Journal], StoredToken | None]
 
 
 class Renewals:
-    """What the renewals of all connections share. ``owner`` names this process among all that ever ran."""
+    """What the renewals of all connections share. ``owner`` is this process."""
 
     def __init__(
         self,
@@ -62,7 +66,7 @@ class Renewals:
         patience: Patience,
         clock: Clock,
         observer: Observer,
-        owner: str,
+        owner: Owner,
     ) -> None:
         self.storage = storage
         self.endpoints = endpoints
@@ -90,21 +94,22 @@ class _Renewal:
         self._tokens = shared.storage.tokens
         self._clock = shared.clock
         self._scheme = provider.kind_of(connection).scheme
+        self._owner = shared.owner.name
 
     async def token(self) -> StoredToken:
         ends = self._clock.monotonic() + IN_ALL
         while self._clock.monotonic() < ends:
-            async with self._tokens.lock(self._connection.id, FLIGHT) as alone:
+            async with self._tokens.lock(self._connection.id, FLIGHT):
                 journal = await self._journal()
                 found = self._enough(journal)
                 if found is not None:
                     return found
-                wait = self._wait(journal, alone=alone)
+                wait = self._wait(journal)
                 if wait <= 0:
-                    renewed = await self._renew(journal, alone=alone)
-                    if renewed is not None:
-                        return renewed
-                    wait = PAUSE
+                    try:
+                        return await self._renew(journal)
+                    except _Again as again:
+                        wait = again.after
             await self._shared.patience.rest(wait)
         raise self._late()
 
@@ -115,40 +120,44 @@ class _Renewal:
         unkept = self._shared.unkept.get(self._connection.id)
         if unkept is not None:
             try:
-                await self._tokens.append(self._connection, *unkept)
+                await self._tokens.append(self._connection, *unkept, owner=self._owner)
             except Problem as problem:
                 if problem.code == "storage_unavailable":
                     raise
             del self._shared.unkept[self._connection.id]
         return await self._tokens.journal(self._connection)
 
-    def _wait(self, journal: Journal, *, alone: bool) -> float:
+    def _wait(self, journal: Journal) -> float:
         """Seconds until it is this process's turn; 0 for now."""
         now, intent = self._clock.now(), journal.intent
-        if intent is not None and not alone and intent.owner != self._shared.owner and intent.deadline > now:
+        if intent is not None and self._is_anothers(intent) and intent.deadline > now:
             return min(GLANCE, (intent.deadline - now).total_seconds())
         if isinstance(self._scheme, OAuth2) and journal.refused_at is not None:
             return (journal.refused_at + timedelta(seconds=PAUSE) - now).total_seconds()
         return 0.0
 
+    def _is_anothers(self, intent: Intent) -> bool:
+        """Whether it is of another process that may live."""
+        return intent.owner != self._owner and not self._shared.owner.is_gone(intent.owner)
+
     # --- asking
 
-    async def _renew(self, journal: Journal, *, alone: bool) -> StoredToken | None:
-        """A token for whatever the provider takes; None where it refused the newest for the first time."""
+    async def _renew(self, journal: Journal) -> StoredToken:
+        """A token for whatever the provider takes. Raises ``_Again`` where it refused the newest for the first time."""
         ends = self._clock.monotonic() + FLIGHT
         rows = _refreshable(journal)
         refusal = Problem("credentials_rejected", "There is nothing to ask with.")
         for seq, ask in await self._asks(rows if journal.refused_at is not None else rows[:1]):
             try:
-                token = await self._asked(ask, journal, ends, alone=alone)
+                token = await self._asked(ask, journal, ends)
             except _Refused as refused:
-                refusal = refused.problem
+                refusal, journal = refused.problem, refused.known
                 if seq is not None:
                     await self._tokens.reject(self._connection, seq)
                 continue
             return token if isinstance(token, StoredToken) else await self._keep(token, journal.version)
         await self._refused(journal, refusal)
-        return None
+        raise _Again(PAUSE)
 
     async def _asks(self, rows: Sequence[StoredToken]) -> Sequence[tuple[int | None, Ask]]:
         """What to ask with, the most promising first: these refresh tokens, or the credentials themselves."""
@@ -162,13 +171,16 @@ class _Renewal:
     def _grant(self, fields: Mapping[str, Secret]) -> Grant:
         return self._shared.endpoints.grant(self._provider, fields, self._connection.company_id)
 
-    async def _asked(self, ask: Ask, journal: Journal, ends: float, *, alone: bool) -> AccessToken | StoredToken:
-        """A token received now, or one that another process was faster to get. Raises ``_Refused`` or ``Problem``."""
+    async def _asked(self, ask: Ask, known: Journal, ends: float) -> AccessToken | StoredToken:
+        """A token received now, or one that another process was faster to get.
+
+        Raises ``_Refused``, ``_Again`` or ``Problem``.
+        """
         for wait in (*WAITS, None):
             within = min(ANSWER, ends - self._clock.monotonic())
             if within < LEAST:
                 raise self._late()
-            await self._intend(alone=alone)
+            known = await self._intend(known)
             started = self._clock.monotonic()
             outcome: TokenOutcome = "unknown"
             try:
@@ -178,9 +190,9 @@ class _Renewal:
             except Problem as problem:
                 outcome = outcome_of(problem)
                 if outcome == "rejected":
-                    newer = await self._overtaken(journal)
+                    newer = await self._overtaken(known)
                     if newer is None:
-                        raise _Refused(problem) from problem
+                        raise _Refused(problem, known) from problem
                     outcome = "lost_race"
                     return newer
                 patience = max(wait or 0.0, problem.retry_after or 0.0)
@@ -192,16 +204,29 @@ class _Renewal:
             await self._rest(patience)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _intend(self, *, alone: bool) -> None:
+    async def _intend(self, known: Journal) -> Journal:
         """Say durably that a request is about to leave: without that, none does. It proves that the store takes writes.
 
-        Raises ``upstream_unavailable`` where another's may be under way.
+        Gives what is known from then on. Raises ``_Again`` where another process acted since the journal was read, and
+        ``storage_unavailable`` where others could take this one for dead.
         """
+        owner = self._shared.owner
         self._shared.patience.refuse_if_over()
+        tenure = await owner.vouch()
         now = self._clock.now()
-        intent = Intent(self._shared.owner, now, now + timedelta(seconds=ANSWER + GRACE))
-        if not await self._tokens.intend(self._connection, intent, alone=alone):
-            raise Problem("upstream_unavailable", "Another Polder is asking for this token.", retry_after=5)
+        intent = Intent(owner.name, now, now + timedelta(seconds=ANSWER + GRACE))
+        if not await self._tokens.intend(self._connection, intent, known):
+            raise _Again(GLANCE)
+        try:
+            is_ours = await owner.vouch() == tenure
+        except Problem:
+            await self._leave(known=True)
+            raise
+        if not is_ours:
+            # Cut off for a moment: somebody may have taken the intent over, have finished, and have used the token.
+            await self._leave(known=True)
+            raise _Again(GLANCE)
+        return replace(known, intent=intent)
 
     async def _rest(self, seconds: float) -> None:
         try:
@@ -213,12 +238,21 @@ class _Renewal:
     async def _leave(self, *, known: bool) -> None:
         """Nothing is under way any more. What became of the last request is known, or left to the sweeper."""
         with suppress(Problem):  # the intent is overdue by itself in a while
-            await self._tokens.end_intent(self._connection, None if known else self._clock.now())
+            at = None if known else self._clock.now()
+            await self._tokens.end_intent(self._connection, self._owner, at)
 
-    async def _overtaken(self, journal: Journal) -> StoredToken | None:
-        """A refused refresh token may only mean that another process was faster: then its token is in the journal."""
-        newest = await self._tokens.newest(self._connection)
-        return newest if newest is not None and newest.seq > (journal.tokens[0].seq if journal.tokens else 0) else None
+    async def _overtaken(self, known: Journal) -> StoredToken | None:
+        """A refused refresh token may only mean that another process was faster: then its token is in the journal, or
+        about to be (``_Again``).
+        """
+        found = await self._tokens.journal(self._connection)
+        newest = found.tokens[0] if found.tokens else None
+        if newest is not None and newest.seq > (known.tokens[0].seq if known.tokens else 0):
+            await self._leave(known=True)
+            return newest
+        if found.intent is not None and self._is_anothers(found.intent):
+            raise _Again(GLANCE)
+        return None
 
     async def _refused(self, journal: Journal, refusal: Problem) -> None:
         """Everything was refused. Raises the verdict, unless this is the first time: then it is asked once more.
@@ -229,7 +263,7 @@ class _Renewal:
         final = not isinstance(self._scheme, OAuth2) or not proven or journal.refused_at is not None
         try:
             verdict = await self._shared.refusals.judge(
-                self._connection, self._provider, journal.version, refusal, final=final
+                self._connection, self._provider, refusal, final=final, version=journal.version, owner=self._owner
             )
         except Problem as problem:
             raise _told(problem) from problem
@@ -247,24 +281,32 @@ class _Renewal:
         received_at = self._clock.now()
         try:
             return await insisted(
-                self._clock, lambda: self._tokens.append(self._connection, token, received_at, version)
+                self._clock,
+                lambda: self._tokens.append(self._connection, token, received_at, version, owner=self._owner),
             )
         except Problem as problem:
             if problem.code != "storage_unavailable":
                 raise _told(problem) from problem
             try:
-                await self._tokens.spool(self._connection, token, received_at, version)
+                await self._tokens.spool(self._connection, token, received_at, version, owner=self._owner)
             except Problem:
                 self._shared.unkept[self._connection.id] = token, received_at, version
             raise
 
 
+@dataclass(eq=False)
 class _Refused(Exception):
-    """The provider takes it no more."""
+    """The provider takes it no more; what is known of the journal by then."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
+    problem: Problem
+    known: Journal
+
+
+@dataclass(eq=False)
+class _Again(Exception):
+    """Begin again by reading the journal, after so many seconds."""
+
+    after: float
 
 
 async def insisted(clock: Clock, write: Callable[[], Awaitable[T]]) -> T:

@@ -11,7 +11,7 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.engine.providers import Providers
-from gateway.engine.storage import Journal, Storage, StoredConnection, StoredToken
+from gateway.engine.storage import Intent, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.broker import Tokens, newest_if
 from gateway.engine.tokens.renewal import Enough
 
@@ -27,16 +27,19 @@ AT_ONCE = 20
 LOOKED_AT = 200
 TRIED = 60.0
 """Seconds until a connection has its next turn."""
+TOLD_WITHIN = 3.0
+"""Seconds after which it shows that a process is gone of which that was first asked."""
 
 
 class Sweeper:
     """Goes round in the background; each round is bounded, and so is what it asks of a provider."""
 
-    def __init__(self, tokens: Tokens, storage: Storage, providers: Providers, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, storage: Storage, providers: Providers, clock: Clock, owner: Owner) -> None:
         self._tokens = tokens
         self._storage = storage
         self._providers = providers
         self._clock = clock
+        self._owner = owner
         self._tried: TTLCache[str, bool] = TTLCache(10_000, ttl=TRIED, timer=clock.monotonic)
 
     async def recover(self) -> None:
@@ -48,7 +51,10 @@ class Sweeper:
         await tokens.unspool()
         left = RECOVERY
         ends = self._clock.monotonic() + RECOVERY
-        while left > 0 and await self._take_up(await tokens.unsettled(None, LOOKED_AT), _settled, left):
+        while left > 0:
+            found = [connection for connection, _ in await tokens.unsettled(LOOKED_AT)]
+            if not await self._take_up(found, _settled, left):
+                break
             left = ends - self._clock.monotonic()
 
     async def watch(self, *, own_only: bool = False) -> None:
@@ -64,10 +70,21 @@ class Sweeper:
         """One round. Raises ``storage_unavailable``."""
         tokens, now = self._storage.tokens, self._clock.now()
         await tokens.unspool()
-        await self._take_up(await tokens.unsettled(now, LOOKED_AT), _settled, EVERY)
+        await self._take_up(await self._left(), _settled, EVERY)
         await self._take_up(await tokens.suspects(now - SUSPECT_AGAIN, LOOKED_AT), _trusted, EVERY)
         used_since = newest_if(lambda row: row.received_at >= now - IDLE)
         await self._take_up(await tokens.idle(now - IDLE, LOOKED_AT), used_since, EVERY)
+
+    async def _left(self) -> Sequence[StoredConnection]:
+        """Connections whose intent is of a process that gave up, or is gone."""
+        found = await self._storage.tokens.unsettled(LOOKED_AT)
+        if not all(self._is_left(intent) for _, intent in found):
+            await self._tokens.patience.until_over(TOLD_WITHIN)
+            found = await self._storage.tokens.unsettled(LOOKED_AT)
+        return [connection for connection, intent in found if self._is_left(intent)]
+
+    def _is_left(self, intent: Intent) -> bool:
+        return intent.deadline <= self._clock.now() or self._owner.is_gone(intent.owner)
 
     async def _take_up(self, connections: Sequence[StoredConnection], enough: Enough, within: float) -> bool:
         """Begin a flight for each, as many as may be begun at once, and wait for them so long; whether any was."""

@@ -21,6 +21,8 @@ from gateway.settings import variable
 from tests.house import House, open_house
 
 PROVIDER = "rompslomp"
+DEAD = "host.1.0123456789abcdef"
+"""A process that has no lock any more."""
 
 
 @pytest.fixture(params=["immediate", "on_use"])
@@ -62,14 +64,15 @@ def refreshes(house: House) -> int:
     return sum(b"grant_type=refresh_token" in seen.body for seen in house.emulator(PROVIDER).journal)
 
 
-def intent(house: House) -> Intent:
-    now = house.clock.now()
-    return Intent("dead", now, now + timedelta(seconds=35))
+async def intend(house: House, connection: StoredConnection, owner: str = DEAD) -> None:
+    now, tokens = house.clock.now(), house.polder.storage.tokens
+    intent = Intent(owner, now, now + timedelta(seconds=35))
+    assert await tokens.intend(connection, intent, await tokens.journal(connection))
 
 
 async def test_a_start_settles_what_was_under_way_before_the_first_request(house: House) -> None:
     connection = await connected(house)
-    await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
+    await intend(house, connection)
     async with another_process(house) as polder:
         await polder.start()
         journal = await polder.storage.tokens.journal(connection)
@@ -82,7 +85,7 @@ async def test_a_start_settles_what_was_under_way_before_the_first_request(house
 async def test_a_start_settles_more_than_may_be_begun_at_once(house: House) -> None:
     connections = [await connected(house) for _ in range(AT_ONCE + 5)]
     for connection in connections:
-        await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
+        await intend(house, connection)
     async with another_process(house) as polder:
         await polder.start()
         assert await polder.storage.tokens.open_intents() == {}
@@ -95,7 +98,7 @@ async def test_a_start_reads_the_spool(house: House) -> None:
     newest = await tokens.newest(connection)
     assert newest is not None
     received = replace(newest.token, value=Secret("received"))
-    await tokens.spool(connection, received, house.clock.now(), (await tokens.journal(connection)).version)
+    await tokens.spool(connection, received, house.clock.now(), (await tokens.journal(connection)).version, owner=DEAD)
     async with another_process(house) as polder:
         await polder.start()
         after = await polder.storage.tokens.newest(connection)
@@ -105,7 +108,7 @@ async def test_a_start_reads_the_spool(house: House) -> None:
 
 async def test_a_start_in_front_of_a_dead_provider_is_a_start_all_the_same(house: House) -> None:
     connection = await connected(house)
-    await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
+    await intend(house, connection)
     house.emulator(PROVIDER).fail(Fault("status", status=503), times=100)
     async with another_process(house) as polder:
         await polder.start()
@@ -120,12 +123,22 @@ def sweeper(house: House) -> Sweeper:
     return house.polder.engine.sweeper
 
 
-async def test_a_round_settles_what_was_left_open(house: House) -> None:
+async def test_a_round_settles_what_was_left_open_by_one_who_lives(house: House) -> None:
     connection = await connected(house)
-    await house.polder.storage.tokens.intend(connection, intent(house), alone=True)
-    await sweeper(house).round()
-    assert refreshes(house) == 0, "until its deadline it may be somebody's who lives"
-    house.clock.advance(36)
+    async with another_process(house) as polder:
+        await polder.start()
+        await intend(house, connection, polder.owner.name)
+        await sweeper(house).round()
+        assert refreshes(house) == 0, "until its deadline its request may be under way"
+        house.clock.advance(36)
+        await sweeper(house).round()
+    assert refreshes(house) == 1
+    assert (await house.polder.storage.tokens.journal(connection)).intent is None
+
+
+async def test_a_round_settles_what_the_dead_left_at_once(house: House) -> None:
+    connection = await connected(house)
+    await intend(house, connection)
     await sweeper(house).round()
     assert refreshes(house) == 1
     assert (await house.polder.storage.tokens.journal(connection)).intent is None
@@ -176,7 +189,7 @@ async def test_the_whole_is_ready_until_it_is_about_to_stop(house: House) -> Non
 async def test_a_connection_that_was_refused_but_not_given_up_is_asked_for_again_after_a_while(house: House) -> None:
     connection = await connected(house)
     tokens, now = house.polder.storage.tokens, house.clock.now()
-    await tokens.suspect(connection, now, since=now, version=None)
+    await tokens.suspect(connection, now, since=now, version=None, owner=None)
     house.clock.advance(299)
     await sweeper(house).round()
     assert refreshes(house) == 0

@@ -1,0 +1,93 @@
+"""Ways out for connections: whose tokens, which facts, how much time."""
+
+import random
+from uuid import UUID
+
+from gateway.contract.auth import AccessToken, CredentialKind
+from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
+from gateway.contract.upstream import Facts
+from gateway.engine.providers import Provider
+from gateway.engine.storage import StoredConnection
+from gateway.engine.tokens import Tokens
+from gateway.engine.upstream import BeforeWrite, Outbound, TokenSource, Way
+
+MANAGEMENT_WAIT = 30.0
+"""Seconds that one call of management may take."""
+
+
+class Opener:
+    """Opens ways out for connections."""
+
+    def __init__(self, way: Way, tokens: Tokens, clock: Clock, rng: random.Random) -> None:
+        self._way = way
+        self._tokens = tokens
+        self._clock = clock
+        self._random = rng
+
+    def open(
+        self,
+        connection: StoredConnection,
+        provider: Provider,
+        operation: str,
+        deadline: float | None = None,
+        *,
+        drop_unsupported: bool = False,
+        before_write: BeforeWrite | None = None,
+        way: type[Outbound] = Outbound,
+    ) -> Outbound:
+        """For a stored connection, until a ``deadline`` (monotonic) or for the time that management may take."""
+        source = TokenSource(
+            lambda: self._tokens.current(connection, provider),
+            lambda rejected: self._tokens.replace(connection, provider, rejected),
+            lambda token: self._tokens.worked(connection, token),
+        )
+        return way(
+            self._way,
+            provider,
+            kind := provider.kind_of(connection),
+            facts_of(connection, kind),
+            source,
+            operation=operation,
+            deadline=self._management_ends() if deadline is None else deadline,
+            creation_key=self._creation_key(),
+            drop_unsupported=drop_unsupported,
+            before_write=before_write,
+        )
+
+    def on_trial(
+        self, connection: StoredConnection, provider: Provider, kind: CredentialKind, token: AccessToken
+    ) -> Outbound:
+        """For credentials that are not stored yet: the token is all there is."""
+        return Outbound(
+            self._way,
+            provider,
+            kind,
+            facts_of(connection, kind),
+            _fixed(token),
+            operation="connections.create",
+            deadline=self._management_ends(),
+            creation_key=self._creation_key(),
+        )
+
+    def _management_ends(self) -> float:
+        return self._clock.monotonic() + MANAGEMENT_WAIT
+
+    def _creation_key(self) -> UUID:
+        return UUID(int=self._random.getrandbits(128), version=4)
+
+
+def facts_of(connection: StoredConnection, kind: CredentialKind) -> Facts:
+    """What an adapter may know of a connection."""
+    return Facts(connection.id, connection.company_id, kind.type, connection.settings)
+
+
+def _fixed(token: AccessToken) -> TokenSource:
+    async def current() -> AccessToken:
+        return token
+
+    async def another(rejected: AccessToken) -> AccessToken:
+        del rejected
+        raise Problem("credentials_rejected", "The accounting system refuses these credentials.")
+
+    return TokenSource(current, another)
