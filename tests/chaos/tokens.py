@@ -18,7 +18,7 @@ from tests.chaos.report import HEADING, Report, Row
 from tests.chaos.scenarios import Ground, Setup
 from tests.services import running_postgres
 
-PARTS = ("flight", "controls", "refusals", "renewals", "rotation", "syscalls", "kills")
+PARTS = ("flight", "controls", "refusals", "renewals", "rotation", "syscalls", "kills", "node-kills")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Size:
     """How much of each."""
 
     kills: Mapping[Setup, Mapping[Mode, int]]
+    """On one host."""
+    node_kills: Mapping[Mode, int]
     control_kills: int
     rounds: Mapping[Setup, int]
     refused: int
@@ -37,9 +39,9 @@ QUICK = Size(
     kills={
         "1 process, SQLite": {"M0": 100, "M1": 200, "M2": 100, "M3": 10, "M4": 10},
         "4 processes, SQLite": {"M0": 50, "M1": 100, "M2": 50},
-        "3 nodes, PostgreSQL": {"M1": 3},
         "polder serve, SQLite": {"M1": 5},
     },
+    node_kills={"M1": 3},
     control_kills=10,
     rounds={"1 process, SQLite": 3, "4 processes, SQLite": 3, "3 nodes, PostgreSQL": 3, "3 nodes of 4, PostgreSQL": 3},
     refused=30,
@@ -50,9 +52,9 @@ FULL = Size(
     kills={
         "1 process, SQLite": {"M0": 1_000, "M1": 5_000, "M2": 1_750, "M3": 200, "M4": 200},
         "4 processes, SQLite": {"M0": 350, "M1": 1_500, "M2": 350, "M3": 100, "M4": 100},
-        "3 nodes, PostgreSQL": {"M0": 30, "M1": 100, "M2": 30},
         "polder serve, SQLite": {"M1": 50},
     },
+    node_kills={"M0": 30, "M1": 100, "M2": 30},
     control_kills=100,
     rounds={
         "1 process, SQLite": 25,
@@ -98,6 +100,7 @@ async def _run(report: Report, size: Size, parts: Sequence[str], ends: float) ->
             "renewals": _renewals,
             "rotation": _rotation,
             "kills": _kills,
+            "node-kills": _node_kills,
         }
         rows = [row for part, rows_of in tried.items() if part in parts for row in rows_of(ground, size)]
         if "syscalls" in parts:
@@ -152,6 +155,11 @@ def _kills(ground: Ground, size: Size) -> Rows:
     for setup, modes in size.kills.items():
         for mode, count in modes.items():
             yield scenarios.kills(ground, setup, mode, count)
+
+
+def _node_kills(ground: Ground, size: Size) -> Rows:
+    for mode, count in size.node_kills.items():
+        yield scenarios.kills(ground, "3 nodes, PostgreSQL", mode, count)
 
 
 def _syscalls(ground: Ground) -> Rows:
