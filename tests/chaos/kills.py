@@ -7,7 +7,7 @@ from typing import Literal
 
 from tests.chaos.sites import RECOVERY, RESIGNED, Loss, Site, until_first
 
-CHECKED_EVERY = 5
+CHECKED_EVERY = 10
 """Kills after which every connection is tried, where none is expected to be lost."""
 TRIES_PER_KILL = 4
 """A kill that comes after the last token was used hits nothing and does not count; this bounds how many may."""

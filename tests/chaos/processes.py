@@ -24,7 +24,7 @@ PATIENCE = 30.0
 """Seconds for a gateway to be ready, or to end. A tenth of one is enough on a machine that does nothing else."""
 
 GLANCE = 0.005
-"""Seconds between looks whether a gateway is ready."""
+"""Seconds between looks whether a gateway is ready, to begin with."""
 
 Answer = httpx2.Response
 
@@ -180,10 +180,9 @@ class Gateway:
 
     async def _until_ready(self) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not await self._listens():
-                await asyncio.sleep(GLANCE)
-            while await self.status("/readyz") != 200:
-                await asyncio.sleep(GLANCE)
+            began = time.monotonic()
+            while not (await self._listens() and await self.status("/readyz") == 200):
+                await asyncio.sleep(max(GLANCE, (time.monotonic() - began) / 10))
 
     async def _listens(self) -> bool:
         """Whether somebody is at its port: cheaper to ask than whether it is ready, which is asked some fifty times."""

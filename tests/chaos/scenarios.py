@@ -48,11 +48,11 @@ LAYOUTS: Mapping[Setup, Layout] = {
     "3 nodes of 4, PostgreSQL": Layout(12, nodes=3),
     "polder serve, SQLite": Layout(1),
 }
-PER_SITE = 250
+PER_SITE = 125
 """Kills before a site is left for a fresh one, so that neither books nor journals grow without end."""
 LANES = 4
 """Sites at a time: one waits while another computes."""
-SLOW_LANES = 12
+SLOW_LANES = 6
 """The same of those that spend their time waiting: where connections are lost, or nodes cannot tell who is dead."""
 CONNECTIONS = (1, 1, 1, 2)
 """Of one site after the other whose gateways are killed: few, for their refreshes are what takes longest at a kill."""

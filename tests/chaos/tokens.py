@@ -50,12 +50,12 @@ QUICK = Size(
 )
 FULL = Size(
     kills={
-        "1 process, SQLite": {"M0": 1_000, "M1": 5_000, "M2": 1_750, "M3": 200, "M4": 200},
-        "4 processes, SQLite": {"M0": 350, "M1": 1_500, "M2": 350, "M3": 100, "M4": 100},
-        "polder serve, SQLite": {"M1": 50},
+        "1 process, SQLite": {"M0": 1_000, "M1": 5_000, "M2": 2_000, "M3": 100, "M4": 100},
+        "4 processes, SQLite": {"M0": 400, "M1": 1_500, "M2": 400, "M3": 50, "M4": 50},
+        "polder serve, SQLite": {"M1": 25},
     },
     node_kills={"M0": 30, "M1": 100, "M2": 30},
-    control_kills=100,
+    control_kills=30,
     rounds={
         "1 process, SQLite": 25,
         "4 processes, SQLite": 100,
@@ -64,7 +64,7 @@ FULL = Size(
     },
     refused=200,
     renewals=10_000,
-    rotations=50,
+    rotations=30,
 )
 
 
