@@ -20,8 +20,8 @@ import httpx2
 
 ROOT = Path(__file__).parents[2]
 SERVE = ("serve",)
-PATIENCE = 30.0
-"""Seconds for a gateway to be ready, or to end. A tenth of one is enough on a machine that does nothing else."""
+PATIENCE = 120.0
+"""Seconds for a gateway to be ready, to answer, or to end. A tenth of one is enough where nothing else is done."""
 
 GLANCE = 0.005
 """Seconds between looks whether a gateway is ready, to begin with."""
@@ -225,7 +225,7 @@ class Gateway:
         return await self.client.request(method, url, headers=headers, json=body)
 
     async def status(self, path: str) -> int | None:
-        """The status of the answer to a GET with the gateway's key; None where it dies meanwhile.
+        """The status of the answer to a GET with the gateway's key; None where it dies meanwhile, or never answers.
 
         A whole client takes longer over a request than the gateway does, and these are made by the hundred thousand.
         """
@@ -238,7 +238,7 @@ class Gateway:
                     head, _, _ = (await reader.read()).partition(b"\r\n")
                 finally:
                     writer.close()
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             return None
         return int(head.split()[1]) if head else None
 
