@@ -48,7 +48,7 @@ LAYOUTS: Mapping[Setup, Layout] = {
     "3 nodes of 4, PostgreSQL": Layout(12, nodes=3),
     "polder serve, SQLite": Layout(1),
 }
-PER_SITE = 125
+PER_SITE = 100
 """Kills before a site is left for a fresh one, so that neither books nor journals grow without end."""
 LANES = 4
 """Sites at a time: one waits while another computes."""

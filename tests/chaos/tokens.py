@@ -50,8 +50,8 @@ QUICK = Size(
 )
 FULL = Size(
     kills={
-        "1 process, SQLite": {"M0": 1_000, "M1": 5_000, "M2": 2_000, "M3": 100, "M4": 100},
-        "4 processes, SQLite": {"M0": 400, "M1": 1_500, "M2": 400, "M3": 50, "M4": 50},
+        "1 process, SQLite": {"M1": 5_000, "M2": 2_000, "M0": 1_000, "M3": 100, "M4": 100},
+        "4 processes, SQLite": {"M1": 1_500, "M2": 400, "M0": 400, "M3": 50, "M4": 50},
         "polder serve, SQLite": {"M1": 25},
     },
     node_kills={"M0": 30, "M1": 100, "M2": 30},
