@@ -51,9 +51,9 @@ LAYOUTS: Mapping[Setup, Layout] = {
 PER_SITE = 100
 """Kills before a site is left for a fresh one, so that neither books nor journals grow without end."""
 LANES = 4
-"""Sites at a time: one waits while another computes."""
+"""Sites at a time whose gateways are killed: one waits while another computes."""
 SLOW_LANES = 6
-"""The same of those that spend their time waiting: where connections are lost, or nodes cannot tell who is dead."""
+"""The same of those that spend their time waiting: where connections are lost, or nodes must find out who is dead."""
 CONNECTIONS = (1, 1, 1, 2)
 """Of one site after the other whose gateways are killed: few, for their refreshes are what takes longest at a kill."""
 
@@ -75,6 +75,10 @@ class Ground:
         """Whether the time is up."""
         return time.monotonic() >= self.ends
 
+    def end(self) -> None:
+        """Let the time be up now."""
+        self.ends = time.monotonic()
+
     @asynccontextmanager
     async def site(
         self,
@@ -88,9 +92,7 @@ class Ground:
     ) -> AsyncIterator[Site]:
         """A site in a folder and, where it has nodes, a database of its own; its choices are its own too."""
         layout, random = LAYOUTS[setup], random or self.dice()
-        slow = layout.nodes or mode in LOSSY or plant is not None
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.slow_lanes if slow else self.lanes)
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="polder-chaos-")))
             addresses: Sequence[str] = ()
             if layout.nodes:
@@ -137,21 +139,24 @@ async def kills(
         progress(f"kills, {setup}, {mode}: {made:,} of {count:,}, {lost:,} lost")
 
     async def work() -> None:
-        while waiting and not ground.is_over():
-            number, (wanted, dice) = waiting.pop()
-            async with ground.site(
-                setup, mode, connections=CONNECTIONS[number % len(CONNECTIONS)], plant=plant, random=dice
-            ) as running:
-                done = await kill(
-                    running, wanted, aim=aim, lossy=lossy, is_over=ground.is_over, told=partial(tell, number)
-                )
-            under_way.pop(number, None)
-            nonlocal total
-            total += done
+        nonlocal total
+        number, (wanted, dice) = waiting.pop()
+        connections = CONNECTIONS[number % len(CONNECTIONS)]
+        async with ground.site(setup, mode, connections=connections, plant=plant, random=dice) as running:
+            done = await kill(running, wanted, aim=aim, lossy=lossy, is_over=ground.is_over, told=partial(tell, number))
+        under_way.pop(number, None)
+        total += done
+
+    async def take_turns() -> None:
+        while waiting:
+            async with ground.slow_lanes if lossy or LAYOUTS[setup].nodes else ground.lanes:
+                if ground.is_over() or not waiting:
+                    return
+                await work()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(LANES):
-            group.create_task(work())
+            group.create_task(take_turns())
     what = "kill -9 in a refresh" if aim == "refresh" else "kill -9 at first use"
     return Row(
         what if plant is None else f"{what}, {plant}",

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import math
 import secrets
+import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--full", action="store_true", help="the figures that are published; takes most of an hour")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too, as they come")
     parser.add_argument("--seed", type=int, help="repeat the choices of another run")
-    parser.add_argument("--minutes", type=float, help="end by then, and tell what was not tried")
+    parser.add_argument("--minutes", type=float, help="end by then (or at SIGTERM), and tell what was not tried")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be given more than once")
     given = parser.parse_args(arguments)
     report = Report(given.seed if given.seed is not None else secrets.randbits(32), given.full, path=given.json)
@@ -91,6 +92,7 @@ async def _run(report: Report, size: Size, parts: Sequence[str], ends: float) ->
     """First what takes the whole machine, one after the other; then everything else, side by side."""
     async with prepared(report.seed) as ground:
         ground.ends = ends
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ground.end)
         if "flight" in parts:
             for setup, rounds in size.rounds.items():
                 report.add(await scenarios.single_flight(ground, setup, rounds))
