@@ -1,15 +1,14 @@
 """A process that has imported all of Polder and forks a gateway at a word, so that a restart costs no imports.
 
-What it forks runs the command ``polder serve`` itself. It is spoken to in lines of JSON on its standard input and
+What it forks runs the command ``polder`` itself. It is spoken to in lines of JSON on its standard input and
 answers in lines of JSON on its standard output:
 
-- ``{"start": {"environment": {...}, "log": path, "plant": name or null}}`` → ``{"pid": 123}``
+- ``{"start": {"environment": {...}, "log": path, "plant": name or null, "arguments": ["serve"]}}`` → ``{"pid": 123}``
 - ``{"reap": 123}`` → ``{"status": -9}``, once that one has ended: what ``os.waitstatus_to_exitcode`` says of it.
 
 When its input ends it kills and reaps what it started and has not reaped yet, so nothing outlives whoever started it.
 """
 
-import asyncio
 import gc
 import json
 import os
@@ -18,21 +17,24 @@ import sys
 import tempfile
 import threading
 import traceback
+from contextlib import AsyncExitStack
 from pathlib import Path
+from random import Random
 from typing import Any, NoReturn
 
 import httpx2
 
 from gateway import cli
 from gateway.app import build
-from gateway.serve import listen, port_of, serving
+from gateway.serve import listen, port_of, run, serving
 from gateway.settings import Settings
 from tests.chaos import plants
+from tests.chaos.provider import Mode, provided
 
 
 def main() -> None:
     """Serve until the input ends."""
-    asyncio.run(_rehearse())
+    run(_rehearse())
     assert threading.active_count() == 1, "a thread would not be in the forks"
     gc.freeze()
     running: set[int] = set()
@@ -54,12 +56,32 @@ def main() -> None:
 
 
 async def _rehearse() -> None:
-    """Serve once, so that everything is imported that is imported late."""
-    with tempfile.TemporaryDirectory() as home:
-        polder = await build(Settings(home=Path(home), env="rehearsal"))
-        listener = listen("127.0.0.1", 0)
-        async with serving(polder.asgi, listener), httpx2.AsyncClient(verify=False, trust_env=False) as client:
-            await client.get(f"http://127.0.0.1:{port_of(listener)}/readyz")
+    """Serve, and refresh a token of each kind, so that everything is there that is made or imported when first used."""
+    rehearsed: tuple[Mode, ...] = ("M0", "M1")
+    for mode in rehearsed:
+        async with AsyncExitStack() as stack:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            provider = await stack.enter_async_context(provided(mode, Random(0)))
+            polder = await build(
+                Settings(home=home, env="rehearsal", log_level="warning"), environment=provider.environment()
+            )
+            listener = listen("127.0.0.1", 0)
+            await stack.enter_async_context(serving(polder.asgi, listener))
+            key = await polder.create_key(tenant="rehearsal", name="rehearsal", scopes=["*"])
+            client = await stack.enter_async_context(
+                httpx2.AsyncClient(
+                    base_url=f"http://127.0.0.1:{port_of(listener)}",
+                    headers={"authorization": f"Bearer {key}", "cache-control": "no-cache"},
+                    verify=False,
+                    trust_env=False,
+                )
+            )
+            (await client.get("/readyz")).raise_for_status()
+            body = {"provider": provider.kind.adapter, "name": mode, **provider.kind.connection(provider.emulator)}
+            made = (await client.post("/v1/connections", json=body)).raise_for_status().json()
+            for _ in range(2):
+                provider.expire()
+                (await client.get(f"/v1/connections/{made['id']}/{provider.kind.path}")).raise_for_status()
 
 
 def _reap(pid: int) -> int:
@@ -86,7 +108,7 @@ def _become_gateway(start: dict[str, Any]) -> NoReturn:
         os.environ.update(start["environment"])
         if start["plant"] is not None:
             plants.PLANTS[start["plant"]]()
-        sys.argv = ["polder", "serve"]
+        sys.argv = ["polder", *start["arguments"]]
         cli.main()
         status = 0
     except SystemExit as leaving:
@@ -94,6 +116,7 @@ def _become_gateway(start: dict[str, Any]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 

@@ -13,18 +13,21 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem
 from gateway.engine.call import Answer, Call
 from gateway.engine.perform import Engine
-from gateway.engine.storage import StoredConnection, StoredToken
+from gateway.engine.storage import Journal, StoredConnection, StoredToken
 from gateway.store.nodes import NodeGenerations
 from gateway.store.tokens import SqlTokens
 
-LATE = 0.05
+LATE = 0.1
 """Seconds that a token is used before it is kept."""
 
 
 def use_before_persist() -> None:
-    """A token is used at once and kept a moment later: what a crash in between does is what the protocol prevents."""
-    append = SqlTokens.append
-    behind: set[asyncio.Task[None]] = set()
+    """A token is used at once and kept a moment later: what a crash in between does is what the protocol prevents.
+
+    While it lives the process loses nothing by it: whoever reads the journal waits for what is about to be kept.
+    """
+    append, newest, journal = SqlTokens.append, SqlTokens.newest, SqlTokens.journal
+    behind: dict[str, asyncio.Task[None]] = {}
 
     async def append_later(
         self: SqlTokens,
@@ -40,12 +43,24 @@ def use_before_persist() -> None:
             with contextlib.suppress(Problem):  # its credentials may be replaced meanwhile
                 await append(self, connection, token, received_at, version, owner=owner)
 
-        task = asyncio.create_task(keep())
-        behind.add(task)
-        task.add_done_callback(behind.discard)
+        behind[connection.id] = asyncio.create_task(keep())
         return StoredToken(0, token, received_at)
 
+    async def kept(connection: StoredConnection) -> None:
+        if connection.id in behind:
+            await behind[connection.id]
+
+    async def newest_kept(self: SqlTokens, connection: StoredConnection) -> StoredToken | None:
+        await kept(connection)
+        return await newest(self, connection)
+
+    async def journal_kept(self: SqlTokens, connection: StoredConnection) -> Journal:
+        await kept(connection)
+        return await journal(self, connection)
+
     SqlTokens.append = append_later  # type: ignore[method-assign]  # that is what planting a fault is
+    SqlTokens.newest = newest_kept  # type: ignore[method-assign]  # likewise
+    SqlTokens.journal = journal_kept  # type: ignore[method-assign]  # likewise
 
 
 def break_on_demand() -> None:

@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,16 +19,22 @@ from typing import Any, Protocol
 import httpx2
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
-"""Seconds for a gateway to be ready, or to end. A tenth of one is enough on a machine that does nothing else."""
+SERVE = ("serve",)
+PATIENCE = 120.0
+"""Seconds for a gateway to be ready, to answer, or to end. A tenth of one is enough where nothing else is done."""
+
+GLANCE = 0.005
+"""Seconds between looks whether a gateway is ready, to begin with."""
 
 Answer = httpx2.Response
 
 
 class Starter(Protocol):
-    """What makes a process of ``polder serve``."""
+    """What makes a process of the command ``polder``."""
 
-    async def start(self, environment: Mapping[str, str], log: Path, plant: str | None) -> int:
+    async def start(
+        self, environment: Mapping[str, str], log: Path, plant: str | None, arguments: Sequence[str] = SERVE
+    ) -> int:
         """The process's id."""
 
     async def reap(self, pid: int) -> int:
@@ -42,11 +48,15 @@ class ForkServer:
         self._process = process
         self._turn = asyncio.Lock()
 
-    async def start(self, environment: Mapping[str, str], log: Path, plant: str | None) -> int:
-        told = await self._ask({"start": {"environment": dict(environment), "log": str(log), "plant": plant}})
-        return int(told["pid"])
+    async def start(
+        self, environment: Mapping[str, str], log: Path, plant: str | None, arguments: Sequence[str] = SERVE
+    ) -> int:
+        wanted = {"environment": dict(environment), "log": str(log), "plant": plant, "arguments": list(arguments)}
+        return int((await self._ask({"start": wanted}))["pid"])
 
     async def reap(self, pid: int) -> int:
+        # It reaps one at a time, so it is asked only once there is nothing left to wait for.
+        await _ended(pid)
         return int((await self._ask({"reap": pid}))["status"])
 
     async def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,11 +96,13 @@ class Command:
     def __init__(self) -> None:
         self._running: dict[int, asyncio.subprocess.Process] = {}
 
-    async def start(self, environment: Mapping[str, str], log: Path, plant: str | None) -> int:
+    async def start(
+        self, environment: Mapping[str, str], log: Path, plant: str | None, arguments: Sequence[str] = SERVE
+    ) -> int:
         assert plant is None
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", "from gateway.cli import main; main()", "serve"),
+                *(sys.executable, "-c", "from gateway.cli import main; main()", *arguments),
                 cwd=ROOT,
                 env={**bare_environment(), **environment},
                 stdin=asyncio.subprocess.DEVNULL,
@@ -103,6 +115,19 @@ class Command:
     async def reap(self, pid: int) -> int:
         async with asyncio.timeout(PATIENCE):
             return await self._running.pop(pid).wait()
+
+
+async def _ended(pid: int) -> None:
+    """Wait until a process has ended that nobody has reaped yet; whose child it is does not matter."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    descriptor = os.pidfd_open(pid)
+    loop.add_reader(descriptor, ended.set)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 def bare_environment() -> dict[str, str]:
@@ -155,11 +180,19 @@ class Gateway:
 
     async def _until_ready(self) -> None:
         async with asyncio.timeout(PATIENCE):
-            while True:
-                with suppress(httpx2.TransportError):
-                    if (await self.client.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.005)
+            began = time.monotonic()
+            while not (await self._listens() and await self.status("/readyz") == 200):
+                await asyncio.sleep(max(GLANCE, (time.monotonic() - began) / 10))
+
+    async def _listens(self) -> bool:
+        """Whether somebody is at its port: cheaper to ask than whether it is ready, which is asked some fifty times."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as knocking:
+            knocking.setblocking(False)
+            try:
+                await asyncio.get_running_loop().sock_connect(knocking, ("127.0.0.1", self.port))
+            except ConnectionRefusedError:
+                return False
+            return True
 
     def strike(self) -> None:
         """Kill it, this instant."""
@@ -190,6 +223,24 @@ class Gateway:
         headers = {"authorization": f"Bearer {self.key}", "cache-control": "no-cache"}
         url = f"http://127.0.0.1:{self.port}{path}"
         return await self.client.request(method, url, headers=headers, json=body)
+
+    async def status(self, path: str) -> int | None:
+        """The status of the answer to a GET with the gateway's key; None where it dies meanwhile, or never answers.
+
+        A whole client takes longer over a request than the gateway does, and these are made by the hundred thousand.
+        """
+        asked = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\nauthorization: Bearer {self.key}\r\n"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                try:
+                    writer.write(f"{asked}cache-control: no-cache\r\nconnection: close\r\n\r\n".encode())
+                    head, _, _ = (await reader.read()).partition(b"\r\n")
+                finally:
+                    writer.close()
+        except (ConnectionError, TimeoutError):
+            return None
+        return int(head.split()[1]) if head else None
 
     async def read(self, path: str) -> Answer:
         """The same, where an answer from memory will do."""

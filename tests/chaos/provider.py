@@ -5,6 +5,7 @@ done at the very instant of a kill, and no control protocol stands between them.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -99,6 +100,11 @@ class Provider:
     most_waiting: int = 0
     unused: set[str] = field(default_factory=set)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """The first token request since all tokens ran out."""
+    used: asyncio.Event = field(default_factory=asyncio.Event)
+    """The first use of a token that was given since then."""
+    calm_since: float = 0.0
+    """When the last token that was asked for was used, or refused: by the monotonic clock."""
     latency: float = LATENCY
     pause: float = 0.0
     """Seconds that any other answer takes at most to leave, once what was asked is done."""
@@ -108,10 +114,20 @@ class Provider:
         """How many there were, ever."""
         return self.counted["tokens"]
 
+    def _noted(self) -> None:
+        """Note when nothing is under way any more."""
+        if not self.refreshing:
+            self.calm_since = time.monotonic()
+
+    @property
+    def refreshes(self) -> int:
+        """How many tokens are asked for at this instant, or were given and not used yet."""
+        return self.waiting + len(self.unused)
+
     @property
     def refreshing(self) -> bool:
-        """Whether at this instant a token is asked for, or was given and not used yet."""
-        return bool(self.waiting or self.unused)
+        """Whether there is any such."""
+        return self.refreshes > 0
 
     def environment(self) -> dict[str, str]:
         """What takes a gateway here."""
@@ -123,6 +139,7 @@ class Provider:
         self.emulator.journal.clear()
         self.unused.clear()
         self.arrived.clear()
+        self.used.clear()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -132,8 +149,14 @@ class Provider:
             return
         for name, value in scope["headers"]:
             if name == b"authorization":
-                self.unused.discard(value.decode("latin-1").partition(" ")[2])
+                self._is_used(value.decode("latin-1").partition(" ")[2])
         await self.emulator(scope, receive, self._late(send))
+
+    def _is_used(self, token: str) -> None:
+        if token in self.unused:
+            self.unused.discard(token)
+            self.used.set()
+            self._noted()
 
     def _late(self, send: Send) -> Send:
         async def late(message: Message) -> None:
@@ -161,6 +184,7 @@ class Provider:
             await self.emulator(scope, receive, late)
         finally:
             self.waiting -= 1
+            self._noted()
 
 
 def _token_in(body: bytes) -> str | None:

@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from tests.chaos.processes import ROOT
 
+TOLD_EVERY = 30.0
+"""Seconds between two lines of progress of one thing, where they cannot be replaced."""
+
 Promise = Literal["none", "some", "told"]
 """How many may be lost: none; some, in a negative control, which proves nothing otherwise; or whatever is told."""
 
@@ -29,6 +32,8 @@ class Row:
     promise: Promise
     seconds: float
     particulars: Mapping[str, Any] = field(default_factory=dict)
+    cut: bool = False
+    """Whether the clock ended it before all was tried."""
 
     @property
     def kept(self) -> bool:
@@ -44,21 +49,48 @@ class Report:
     full: bool
     rows: list[Row] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    left_out: list[str] = field(default_factory=list)
+    """What could not be tried at all, and why."""
+    path: Path | None = None
+    """Where the figures are written to as they come, as JSON."""
 
     @property
     def kept(self) -> bool:
         """Whether everything is as promised."""
         return all(row.kept for row in self.rows)
 
+    @property
+    def verdict(self) -> str:
+        """One line for all of it."""
+        if not self.kept:
+            return "Not as promised: see BROKEN above."
+        if self.left_out or any(row.cut for row in self.rows):
+            return "As promised as far as it went; not all was tried."
+        return "All as promised."
+
     def add(self, row: Row) -> None:
-        """Note a figure, and say so."""
-        self.rows.append(row)
+        """Note a figure, and say so. One of nothing is none: then it is left out."""
         progress("")
+        if row.tried == 0 and row.cut:
+            self.leave_out(f"{row.what}, {row.setup}, {row.mode}: the time was up")
+            return
+        self.rows.append(row)
         print(line(row), flush=True)
+        self._keep()
+
+    def leave_out(self, why: str) -> None:
+        """Note what is not tried, and say so."""
+        self.left_out.append(why)
+        print(f"left out: {why}", flush=True)
+        self._keep()
 
     def write(self, path: Path) -> None:
         """As JSON."""
         path.write_text(json.dumps(self.facts(), indent=2) + "\n")
+
+    def _keep(self) -> None:
+        if self.path is not None:
+            self.write(self.path)
 
     def facts(self) -> dict[str, Any]:
         """Everything that somebody needs who doubts it."""
@@ -70,6 +102,7 @@ class Report:
             "python": platform.python_version(),
             "seconds": round(time.monotonic() - self.began, 1),
             "kept": self.kept,
+            "left_out": self.left_out,
             "counts": [
                 {
                     "what": row.what,
@@ -80,6 +113,7 @@ class Report:
                     "promise": row.promise,
                     "kept": row.kept,
                     "seconds": round(row.seconds, 1),
+                    "cut": row.cut,
                     **row.particulars,
                 }
                 for row in self.rows
@@ -93,15 +127,23 @@ _PROMISED: Mapping[Promise, str] = {"none": "0", "some": "> 0", "told": "-"}
 
 def line(row: Row) -> str:
     """A row of the table."""
-    verdict = "" if row.kept else "  BROKEN"
+    verdict = ("" if row.kept else "  BROKEN") + ("  cut short" if row.cut else "")
     figures = f"{row.tried:>8,} {row.bad:>6,}  {_PROMISED[row.promise]:9} {row.seconds:>8.1f}"
     return f"{row.what:34} {row.setup:24} {row.mode:5} {figures}{verdict}"
 
 
+_told: dict[str, float] = {}
+
+
 def progress(text: str) -> None:
-    """Replace the line of progress on a terminal; elsewhere nothing is said."""
+    """Replace the line of progress on a terminal; elsewhere what stands before the colon has a line twice a minute."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        return
+    title, now = text.partition(":")[0], time.monotonic()
+    if title and now - _told.setdefault(title, now) >= TOLD_EVERY:
+        _told[title] = now
+        print(f"  {text}", file=sys.stderr, flush=True)
 
 
 def commit() -> str:

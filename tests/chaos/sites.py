@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
+from typing import Any
 
 import httpx2
 from pydantic import SecretStr
@@ -28,6 +29,8 @@ RECOVERY = 45.0
 Processes of one host know at once that another is dead. On PostgreSQL nobody can: a node that is only cut off may still
 have its request under way, and the others wait for it, 35 seconds at most.
 """
+LEAST = 0.002
+"""Seconds that a refresh takes at the least."""
 RESIGNED = 2.0
 """The same, where many are lost for certain and each would take as long."""
 PASSING = frozenset({409, 429, 500, 502, 503, 504})
@@ -55,13 +58,16 @@ class Site:
     wronged: int = 0
     """How often it was said of a connection that its owner must act, and it served a moment later."""
     window: float = 0.01
-    """Seconds that a refresh takes, from its request's arrival to the new token's use."""
+    """Seconds that a refresh takes, from its request's arrival to the new token's use: kills come within these."""
+
+    def another(self) -> dict[str, Any]:
+        """What makes one more connection, with credentials of its own."""
+        asked = self.provider.kind.connection(self.provider.emulator)
+        return {"provider": self.provider.kind.adapter, "name": "chaos", **asked}
 
     async def connect(self) -> None:
         """One more connection."""
-        asked = self.provider.kind.connection(self.provider.emulator)
-        body = {"provider": self.provider.kind.adapter, "name": "chaos", **asked}
-        answer = await self.gateways[0].ask("POST", "/v1/connections", body)
+        answer = await self.gateways[0].ask("POST", "/v1/connections", self.another())
         assert answer.status_code == 201, answer.text
         self.connections.append(answer.json()["id"])
 
@@ -71,6 +77,10 @@ class Site:
             return await gateway.ask("GET", f"/v1/connections/{connection}/{self.provider.kind.path}")
         except httpx2.TransportError:
             return None
+
+    async def status(self, gateway: Gateway, connection: str) -> int | None:
+        """The same, where only the status matters."""
+        return await gateway.status(f"/v1/connections/{connection}/{self.provider.kind.path}")
 
     async def losses(self, patience: float = RECOVERY) -> list[Loss]:
         """The connections that can no longer get a token and call with it, whoever of the gateways tries."""
@@ -82,16 +92,19 @@ class Site:
     async def _loss(self, connection: str, until: float) -> Loss | None:
         refused = False
         while True:
-            answer = await self.call(self.random.choice(self.gateways), connection)
-            if answer is not None and answer.status_code == 200:
+            gateway = self.random.choice(self.gateways)
+            status = await self.status(gateway, connection)
+            if status == 200:
                 self.wronged += refused
                 return None
-            if answer is not None and time.monotonic() > until:
+            if time.monotonic() > until and (answer := await self.call(gateway, connection)) is not None:
+                if answer.status_code == 200:
+                    return None
                 told = answer.json()
                 return Loss(connection, answer.status_code, told["code"], told["detail"])
             if time.monotonic() > until + PATIENCE:
                 return Loss(connection, 0, "none", "The gateway does not answer.")
-            refused |= answer is not None and answer.status_code not in PASSING
+            refused |= status is not None and status not in PASSING
             await asyncio.sleep(0.1)
 
     async def replace(self, losses: Sequence[Loss]) -> None:
@@ -105,15 +118,15 @@ class Site:
         taken = []
         for _ in range(5):
             self.provider.expire()
-            calls = [asyncio.create_task(self.call(self.gateways[0], one)) for one in self.connections]
+            calls = [asyncio.create_task(self.status(self.gateways[0], one)) for one in self.connections]
             await until_first(self.provider.arrived, calls)
             began = time.monotonic()
             await asyncio.gather(*calls)
-            taken.append(time.monotonic() - began)
+            taken.append(max(self.provider.calm_since - began, LEAST))
         self.window = statistics.median(taken)
 
 
-async def until_first(event: asyncio.Event, calls: Sequence["asyncio.Task[httpx2.Response | None]"]) -> None:
+async def until_first(event: asyncio.Event, calls: Sequence["asyncio.Task[int | None]"]) -> None:
     """Wait until it happens, or until nobody is left who could make it happen."""
     happens = asyncio.create_task(event.wait())
     everybody = asyncio.create_task(asyncio.wait(calls))
@@ -137,11 +150,12 @@ async def site(
     database_urls: Sequence[str] = (),
     plant: str | None = None,
     configured: Mapping[str, str] = MappingProxyType({}),
+    processes: int = 1,
 ) -> AsyncIterator[Site]:
     """A site that runs while the block does, with gateways that have these variables besides.
 
-    Without ``database_urls`` the gateways are processes of one host, with one home and SQLite in it; otherwise each is
-    a node with a home of its own, at the database of that address.
+    Without ``database_urls`` the gateways are processes of one host, with one home and SQLite in it; otherwise every so
+    many ``processes`` are a node with a home of its own, at the database of that address.
     """
     keys = generate_key()
     async with AsyncExitStack() as stack:
@@ -157,7 +171,7 @@ async def site(
         for number in range(gateways):
             own, place = dict(environment), home
             if database_urls:
-                own["POLDER_DATABASE_URL"], place = database_urls[number], home / f"node-{number}"
+                own["POLDER_DATABASE_URL"], place = database_urls[number], home / f"node-{number // processes}"
             made.append(Gateway(starter, place, own, client, plant))
             stack.push_async_callback(made[-1].close)
         settings = Settings(

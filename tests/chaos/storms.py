@@ -32,21 +32,60 @@ class Storm:
 
 
 async def storm(
-    site: Site, rounds: int, *, callers: int = 200, told: Callable[[Storm], None] = lambda storm: None
+    site: Site,
+    rounds: int,
+    *,
+    callers: int = 200,
+    is_over: Callable[[], bool] = lambda: False,
+    told: Callable[[Storm], None] = lambda storm: None,
 ) -> Storm:
-    """In each round every gateway is asked by so many callers at once, for one connection whose token has run out."""
+    """In each round every gateway is asked by so many callers at once, for one connection whose token has run out.
+
+    Fewer rounds where it ``is_over`` before.
+    """
     site.provider.latency = UNDER_WAY
     done = Storm()
-    for _ in range(rounds):
+    while done.rounds < rounds and not is_over():
         site.provider.expire()
         before = site.provider.token_requests
-        calls = [site.call(gateway, site.connections[0]) for gateway in site.gateways for _ in range(callers)]
+        calls = [site.status(gateway, site.connections[0]) for gateway in site.gateways for _ in range(callers)]
         answers = await asyncio.gather(*calls)
-        done.answers.update(0 if answer is None else answer.status_code for answer in answers)
+        done.answers.update(answer or 0 for answer in answers)
         done.token_requests.append(site.provider.token_requests - before)
         done.rounds += 1
         done.calls += len(calls)
         told(done)
+    return done
+
+
+@dataclass
+class Succession:
+    """What came of renewing one connection's token again and again."""
+
+    renewals: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    token_requests: int = 0
+    losses: list[Loss] = field(default_factory=list)
+
+
+async def renew(
+    site: Site,
+    renewals: int,
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    told: Callable[[Succession], None] = lambda succession: None,
+) -> Succession:
+    """One connection's token runs out and is renewed, again and again, or fewer times where it ``is_over`` before."""
+    site.provider.latency = 0
+    done = Succession()
+    before = site.provider.token_requests
+    while done.renewals < renewals and not is_over():
+        site.provider.expire()
+        done.answers[await site.status(site.gateways[0], site.connections[0]) or 0] += 1
+        done.renewals += 1
+        told(done)
+    done.token_requests = site.provider.token_requests - before
+    done.losses = await site.losses()
     return done
 
 
@@ -76,8 +115,8 @@ async def refuse_everybody(site: Site, refusal: Refusal, *, rounds: int = 3) -> 
     answers: Counter[int] = Counter()
     for _ in range(rounds):
         site.provider.expire()
-        told = await asyncio.gather(*(site.call(site.gateways[0], one) for one in site.connections))
-        answers.update(0 if answer is None else answer.status_code for answer in told)
+        told = await asyncio.gather(*(site.status(site.gateways[0], one) for one in site.connections))
+        answers.update(answer or 0 for answer in told)
     marked = [one for one in await _statuses(site) if one != "active"]
     emulator.heal()
     for gateway in site.gateways:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from tests.chaos.processes import PATIENCE
@@ -30,8 +31,8 @@ class Swept:
     """Requests for a token that left though nothing could be written."""
 
 
-Sweep = Callable[[Site, int, Callable[[Swept], None]], Awaitable[Swept]]
-"""One kind of it: the site, how many points to leave out between two, whom to tell how far it is."""
+Sweep = Callable[[Site, int, Callable[[], bool], Callable[[Swept], None]], Awaitable[Swept]]
+"""One kind of it: the site, one of how many points to take, whether the time is up, whom to tell how far it is."""
 
 
 async def why_not() -> str | None:
@@ -49,12 +50,12 @@ async def why_not() -> str | None:
         await sleeper.wait()
 
 
-async def sweep_deaths(site: Site, step: int, told: Callable[[Swept], None]) -> Swept:
+async def sweep_deaths(site: Site, step: int, is_over: Callable[[], bool], told: Callable[[Swept], None]) -> Swept:
     """Kill the gateway at the first, second, third … call of each kind, until a refresh makes no more of them."""
     swept = Swept()
     for name in DEADLY:
         for number in range(1, MOST, step):
-            if not await _dies(site, f"inject={name}:signal=KILL:when={number}"):
+            if is_over() or not await _dies(site, f"inject={name}:signal=KILL:when={number}"):
                 break
             swept.points[name] = swept.points.get(name, 0) + 1
             await _look(site, swept, f"killed at {name} {number}")
@@ -62,23 +63,24 @@ async def sweep_deaths(site: Site, step: int, told: Callable[[Swept], None]) -> 
     return swept
 
 
-async def sweep_disk(site: Site, step: int, told: Callable[[Swept], None]) -> Swept:
+async def sweep_disk(site: Site, step: int, is_over: Callable[[], bool], told: Callable[[Swept], None]) -> Swept:
     """Let each write to disk fail, alone and with all that follow it; then look twice, before and after a restart."""
     swept = Swept()
+    for error, name in product(ERRORS, DISK):
+        calls = await _calls(site, name)
+        for number, lasting in product(range(1, calls + 1, step), ("", "+")):
+            if is_over():
+                return swept
+            await _fails(site, f"inject={name}:error={error}:when={number}{lasting}")
+            point = f"{error} at {name} {number}{lasting}"
+            swept.points[f"{name} {error}"] = swept.points.get(f"{name} {error}", 0) + 1
+            await _look(site, swept, point)
+            site.gateways[0].strike()
+            await site.gateways[0].bury()
+            await site.gateways[0].start()
+            await _look(site, swept, f"{point}, restarted")
+            told(swept)
     for error in ERRORS:
-        for name in DISK:
-            calls = await _calls(site, name)
-            for number in range(1, calls + 1, step):
-                for lasting in ("", "+"):
-                    await _fails(site, f"inject={name}:error={error}:when={number}{lasting}")
-                    point = f"{error} at {name} {number}{lasting}"
-                    swept.points[f"{name} {error}"] = swept.points.get(f"{name} {error}", 0) + 1
-                    await _look(site, swept, point)
-                    site.gateways[0].strike()
-                    await site.gateways[0].bury()
-                    await site.gateways[0].start()
-                    await _look(site, swept, f"{point}, restarted")
-                    told(swept)
         swept.asked_without_a_disk += await _asked_without_a_disk(site, error)
     return swept
 
@@ -122,7 +124,7 @@ async def _calls(site: Site, name: str) -> int:
 
 async def _refresh(site: Site) -> None:
     site.provider.expire()
-    await site.call(site.gateways[0], site.connections[0])
+    await site.status(site.gateways[0], site.connections[0])
 
 
 async def _look(site: Site, swept: Swept, point: str) -> None:
