@@ -40,7 +40,7 @@ Step = Request | Heard
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Grounds:
     """What a translation stood on beside the replies; all of it is compared, whether it was looked at or not.
 
     ``facts`` are the connection's, written out; ``links`` is the state of its books.
@@ -59,7 +59,7 @@ class Conversation:
     """
 
     steps: tuple[Step, ...]
-    standing: Standing
+    grounds: Grounds
     known: Mapping[str, int]
 
     @property

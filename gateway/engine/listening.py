@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gateway.contract.exact import dumps
 from gateway.contract.upstream import Reply, Request
-from gateway.engine.conversation import LONGEST, Conversation, Heard, Standing, digest_of
+from gateway.engine.conversation import LONGEST, Conversation, Grounds, Heard, digest_of
 from gateway.engine.upstream import Outbound
 
 T = TypeVar("T")
@@ -32,8 +32,8 @@ class Listening(Outbound):
         self._noted: list[Request | _Reply] = []
         self._asked = 0
         self._known: dict[str, int] = {}
-        self._under_way: list[tuple[_Said | None, asyncio.Task[Reply]]] = []
-        self._in_hand: dict[_Said | None, deque[asyncio.Task[Reply]]] = {}
+        self._under_way: list[tuple[_Said, asyncio.Task[Reply]]] = []
+        self._in_hand: dict[_Said, deque[asyncio.Task[Reply]]] = {}
 
     # --- the conversation before, once more
 
@@ -43,7 +43,7 @@ class Listening(Outbound):
         ``links`` is the state of the connection's books. Raises nothing: what goes wrong is told to the adapter, when
         it comes to ask the same.
         """
-        if before.standing != self._standing(links) or not self._knows(before.known):
+        if before.grounds != self._grounds(links) or not self._knows(before.known):
             return False
         for step in before.steps:
             if isinstance(step, Request):
@@ -62,10 +62,10 @@ class Listening(Outbound):
         if left:
             await asyncio.gather(*left, return_exceptions=True)
 
-    def _standing(self, links: tuple[int, int]) -> Standing:
+    def _grounds(self, links: tuple[int, int]) -> Grounds:
         facts = self._facts
         written = dumps([facts.company_id, facts.credential_type, facts.settings])
-        return Standing(written, self.today, links)
+        return Grounds(written, self.today, links)
 
     def _knows(self, known: Mapping[str, int]) -> bool:
         return all(self._stamp(name) == stamp for name, stamp in known.items())
@@ -84,20 +84,24 @@ class Listening(Outbound):
         if not self._is_repeatable or len(looked) < self._asked or any(one.at_all for one in looked):
             return None
         steps = tuple(noted if isinstance(noted, Request) else noted.heard() for noted in self._noted)
-        return Conversation(steps, self._standing(links), self._known)
+        return Conversation(steps, self._grounds(links), self._known)
 
     async def exchange(self, request: Request) -> Reply:
         """Send it, unless its reply is there or on its way."""
-        said, place = _said(request), self._asked
-        self._asked += 1
-        self._is_repeatable &= said is not None and place < LONGEST
-        self._noted.append(Request(request.method, request.target, headers=request.headers, origin=request.origin))
+        place, self._asked = self._asked, self._asked + 1
+        if request.is_write or request.json is not None or request.form is not None or request.body is not None:
+            self._is_repeatable = False
+            return await super().exchange(request)
+        asked = Request(request.method, request.target, headers=request.headers, origin=request.origin)
+        said = _said(asked)
+        self._is_repeatable &= place < LONGEST
+        self._noted.append(asked)
         in_hand = self._in_hand.get(said)
         try:
             if in_hand:
                 reply = await _taken(in_hand.popleft())
             else:
-                reply = await super().exchange(request)
+                reply = await super().exchange(asked)
         except BaseException:
             self._is_repeatable = False
             raise
@@ -165,12 +169,8 @@ class _Reply:
         return Heard(self.place, self.status, self.digest, said)
 
 
-def _said(request: Request) -> _Said | None:
-    """What tells a read from every other; null for what is none, or carries a body."""
-    has_body = request.json is not None or request.form is not None or request.body is not None
-    if request.is_write or has_body:
-        return None
-    return request.method, request.origin, request.target, frozenset(request.headers.items())
+def _said(request: Request) -> _Said:
+    return request.method, request.origin, request.path, frozenset(request.headers.items())
 
 
 async def _is_heard(heard: Heard, task: asyncio.Task[Reply]) -> bool:
