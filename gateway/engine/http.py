@@ -13,7 +13,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 try:
     import httpx2 as httpx
@@ -143,51 +143,47 @@ def _is_writable(text: str) -> bool:
     return text.isascii() and (text.isprintable() or text.replace("\t", " ").isprintable())
 
 
-async def read_whole(pieces: AsyncIterable[bytes], coding: str) -> bytes:
-    """A body from its pieces, unpacked if need be. Raises ``Unanswered`` for one that is too large or no such packing.
+class Unpacking:
+    """What takes the compression off an answer. None is asked for, and some servers pack all the same.
 
-    ``coding`` is its ``Content-Encoding``; one that is not known is left as it is, for nobody asked for any.
+    httpx's own decoders take an answer that was cut off for a whole one, and unpack without bound.
     """
-    packing = _Packing() if coding.strip().lower() in ("gzip", "x-gzip", "deflate") else None
+
+    _WINDOWS: ClassVar[Mapping[str, int]] = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+    def __init__(self, encoding: str) -> None:
+        """Raises ``Unanswered`` for what cannot be unpacked."""
+        name = encoding.strip().lower()
+        plain = name in ("", "identity")
+        if not plain and name not in self._WINDOWS:
+            raise Unanswered("the answer is packed in a way that nobody asked for")
+        self._rest = None if plain else zlib.decompressobj(self._WINDOWS[name])
+
+    def feed(self, chunk: bytes, most: int) -> bytes:
+        """What a piece holds; no more than so many bytes of it. Raises ``zlib.error``."""
+        return chunk if self._rest is None else self._rest.decompress(chunk, most)
+
+    def finish(self) -> None:
+        """Nothing more comes. Raises ``zlib.error`` where something should have."""
+        if self._rest is not None and (not self._rest.eof or self._rest.unused_data):
+            raise zlib.error("the end is missing, or something stands behind it")
+
+
+async def read_whole(pieces: AsyncIterable[bytes], encoding: str) -> bytes:
+    """A body from its pieces, unpacked. Raises ``Unanswered`` for one that is too large, or not packed as it says."""
+    unpacking = Unpacking(encoding)
     held: list[bytes] = []
     size = 0
-    async for piece in pieces:
-        held.append(piece if packing is None else packing.unpack(piece, ANSWER_LIMIT + 1 - size))
-        size += len(held[-1])
-        if size > ANSWER_LIMIT:
-            raise Unanswered("the answer is too large")
-    if packing is not None:
-        packing.end()
-    return held[0] if len(held) == 1 else b"".join(held)
-
-
-class _Packing:
-    """gzip or deflate, told apart by the first bytes: some servers send deflate without its head (RFC 9110 §8.4.1)."""
-
-    def __init__(self) -> None:
-        self._reader: zlib._Decompress | None = None
-
-    def unpack(self, piece: bytes, most: int) -> bytes:
-        """What a piece holds, no more than so many bytes of it."""
-        try:
-            if self._reader is None and piece:
-                self._reader = _reader_for(piece)
-            return b"" if self._reader is None else self._reader.decompress(piece, most)
-        except zlib.error as error:
-            raise Unanswered("the answer cannot be unpacked") from error
-
-    def end(self) -> None:
-        """Nothing follows. Raises ``Unanswered`` where something should."""
-        if self._reader is not None and not self._reader.eof:
-            raise Unanswered("the answer broke off")
-
-
-def _reader_for(start: bytes) -> "zlib._Decompress":
     try:
-        zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(start, 1)
-    except zlib.error:
-        return zlib.decompressobj(-zlib.MAX_WBITS)
-    return zlib.decompressobj(zlib.MAX_WBITS | 32)
+        async for piece in pieces:
+            held.append(unpacking.feed(piece, ANSWER_LIMIT + 1 - size))
+            size += len(held[-1])
+            if size > ANSWER_LIMIT:
+                raise Unanswered("the answer is too large")
+        unpacking.finish()
+    except zlib.error as error:
+        raise Unanswered("the answer is not packed as it says") from error
+    return held[0] if len(held) == 1 else b"".join(held)
 
 
 class Mounted:
