@@ -205,12 +205,12 @@ async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapp
             by_id[row.id] = Standing(states[0])
     disputed = {row.id for row in rows if any(row.id in found for found in claims.values())} - by_id.keys()
     left = [row for row in rows if row.id not in by_id and row.id not in disputed]
-    for states in _likely_first([row.meta.dueDate for row in left], up.today):
+    for likely in _likely_first([row.meta.dueDate for row in left], up.today):
         if not left:
             break
-        searched = dict(zip(states, await up.each([ids(state) for state in states]), strict=True))
+        searched = dict(zip(likely, await up.each([ids(state) for state in likely]), strict=True))
         for row in left:
-            state = next((state for state in states if row.id in searched[state]), None)
+            state = next((state for state in likely if row.id in searched[state]), None)
             if state is not None:
                 by_id[row.id] = Standing(state)
         left = [row for row in left if row.id not in by_id]
