@@ -8,6 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.processes import Elsewhere, Server, processor_seconds
+
+QUIET = 0.15
+"""Cores that may be busy with other work while a round counts as it is."""
+_PATIENCE = 60
+"""Seconds that wrk may take to end when its time is over: on a busy machine it waits for its own turn."""
 _SCRIPT = """
 local paths, count, at = {}, 0, 0
 for line in io.lines('%(paths)s') do count = count + 1; paths[count] = line end
@@ -29,7 +35,7 @@ end
 class Asked:
     """What is asked of one server, over and over: paths in turn, with these headers."""
 
-    origin: str
+    server: Server
     paths: Sequence[str]
     headers: Mapping[str, str]
     method: str = "GET"
@@ -38,11 +44,26 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One measurement: requests a second, and milliseconds at the median and the 99th percentile."""
+    """One measurement: requests a second, milliseconds at the median and the 99th percentile.
+
+    ``cost`` is the server's processor time for one request, in microseconds: other work on the machine changes that
+    least. ``elsewhere`` is how many cores were busy with such work.
+    """
 
     rate: float
     p50: float
     p99: float
+    cost: float
+    elsewhere: float
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the machine had next to nothing else to do."""
+        return self.elsewhere <= QUIET
+
+
+class Unmeasured(Exception):
+    """Something went wrong, or nothing was answered."""
 
 
 def require_wrk() -> None:
@@ -51,21 +72,35 @@ def require_wrk() -> None:
         sys.exit("The benchmark needs wrk to make load: apt-get install wrk (or brew install wrk).")
 
 
-def drive(asked: Asked, folder: Path, *, concurrency: int, seconds: int, core: int, may_be_idle: bool = False) -> Round:
-    """Ask for so many seconds. Raises ``RuntimeError`` where anything but a success came back, or nothing at all."""
+def drive(asked: Asked, folder: Path, *, concurrency: int, seconds: int, core: int) -> tuple[int, Round | None]:
+    """Ask for so many seconds: how many answers came, and what was measured, where any came.
+
+    Raises ``Unmeasured`` where anything but a success came back.
+    """
     paths, script = folder / "paths.txt", folder / "ask.lua"
     paths.write_text("\n".join(asked.paths))
     body = "nil" if asked.body is None else json.dumps(asked.body, ensure_ascii=False)
     script.write_text(_SCRIPT % {"paths": str(paths), "method": asked.method, "body": body})
-    argv = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{concurrency}", f"-d{seconds}s", "--timeout", "20s"]
+    argv = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{concurrency}", f"-d{seconds}s", "--timeout", "60s"]
     for name, value in asked.headers.items():
         argv += ["-H", f"{name}: {value}"]
-    done = subprocess.run(
-        [*argv, "-s", str(script), asked.origin], check=True, capture_output=True, text=True, timeout=seconds + 60
-    )
+    elsewhere, before = Elsewhere(), processor_seconds(asked.server.pid)
+    try:
+        done = subprocess.run(
+            [*argv, "-s", str(script), asked.server.origin],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=seconds + _PATIENCE,
+        )
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        raise Unmeasured(f"{asked.paths[0]}: {error}") from error
+    spent = processor_seconds(asked.server.pid) - before
     told = json.loads(done.stdout.strip().splitlines()[-1])
     if told["errors"]:
-        raise RuntimeError(f"{asked.paths[0]}: {told['errors']} of {told['requests']} requests went wrong")
-    if not told["requests"] and not may_be_idle:
-        raise RuntimeError(f"{asked.paths[0]}: nothing was answered in {seconds} s; is the machine busy?")
-    return Round(told["requests"] / told["duration_us"] * 1e6, told["p50_us"] / 1e3, told["p99_us"] / 1e3)
+        raise Unmeasured(f"{asked.paths[0]}: {told['errors']} of {told['requests']} requests went wrong")
+    count: int = told["requests"]
+    if not count:
+        return 0, None
+    rate, cost = count / told["duration_us"] * 1e6, spent / count * 1e6
+    return count, Round(rate, told["p50_us"] / 1e3, told["p99_us"] / 1e3, cost, elsewhere.cores())

@@ -3,35 +3,50 @@
 import json
 import os
 import re
+import resource
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 SERVER_CORE = 0
 OTHER_CORE = 1
 """The load generator and the stub share it, so that the server under test has its own to itself."""
 _PATIENCE = 30.0
+_START = 180.0
+"""Seconds in which a server must be ready."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A process that serves HTTP."""
+
+    origin: str
+    pid: int
 
 
 @contextmanager
 def started(
     arguments: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None, log: Path
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A Python module as a process, and its origin: it prints the port it listens on. It is ended with the block."""
+) -> Iterator[Server]:
+    """A Python module as a process: it prints the port it listens on. It is ended with the block."""
     argv = ["taskset", "-c", str(core), sys.executable, "-m", *arguments]
     env = {name: text for name, text in os.environ.items() if not name.startswith("POLDER_")} | dict(environment or {})
     with log.open("a") as written:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=written, text=True, env=env)
         try:
             assert process.stdout is not None
-            line = process.stdout.readline()
+            ready, _, _ = select.select([process.stdout], [], [], _START)
+            line = process.stdout.readline() if ready else ""
             found = re.search(r"(\d+)\s*$", line)
             if found is None:
                 raise RuntimeError(f"{' '.join(arguments)} did not start: {log.read_text()[-2000:]}")
-            yield process, f"http://127.0.0.1:{found[1]}"
+            yield Server(f"http://127.0.0.1:{found[1]}", process.pid)
         finally:
             process.terminate()
             try:
@@ -46,22 +61,41 @@ def reference(name: str, upstream: str, targets: Mapping[str, Sequence[str]]) ->
     return ["benchmarks.references", name, upstream, json.dumps(targets)]
 
 
-def resident_megabytes(process: subprocess.Popen[str]) -> float:
+def resident_megabytes(pid: int) -> float:
     """What a process holds in memory now, in MB."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None
     return int(found[1]) / 1024
 
 
-def busy_elsewhere(seconds: float) -> float:
-    """The share of all cores that is at work now, while this process waits: what a quiet machine has none of."""
-    before = _ticks()
-    time.sleep(seconds)
-    after = _ticks()
-    total = sum(after) - sum(before)
-    return 1 - (after[3] + after[4] - before[3] - before[4]) / max(1, total)
+def processor_seconds(pid: int) -> float:
+    """The time that a process has been at work on any core, in steps of a hundredth."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _ticks() -> list[int]:
-    return [int(text) for text in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+class Elsewhere:
+    """How many cores were busy with what is not ours since this was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._busy, self._ours = _busy_seconds(), _our_seconds()
+
+    def cores(self) -> float:
+        """As a number of cores."""
+        passed = max(0.01, time.monotonic() - self._began)
+        return max(0.0, _busy_seconds() - self._busy - (_our_seconds() - self._ours)) / passed
+
+
+def _busy_seconds() -> float:
+    ticks = [int(text) for text in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / _TICKS
+
+
+def _our_seconds() -> float:
+    """Of this process, of what it started and has ended, and of what it started and still runs."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    running = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    own = time.process_time() + ended.ru_utime + ended.ru_stime
+    return own + sum(processor_seconds(int(pid)) for pid in running)

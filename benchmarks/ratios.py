@@ -15,6 +15,8 @@ from benchmarks.load import Asked, Round
 RECORDED = Path(__file__).parent / "ratios.json"
 TOLERANCE = 0.8
 """A ratio that is worse than the recorded one by more than this is a regression: runs on a shared machine differ."""
+ENOUGH = 2
+"""Pairs of undisturbed rounds that are needed to go by rates."""
 LESS_IS_BETTER = frozenset({"added_latency_vs_passthrough", "translate_vs_json_floor"})
 TARGETS: Mapping[str, float] = {
     "cached_list_vs_hello": 0.65,
@@ -41,6 +43,8 @@ class Case:
     fresh: bool = False
     latency: bool = False
     system: str | None = None
+    warmth: int = 1
+    """How often every path is asked before anything is measured."""
     counts: bool = True
     """Whether it counts for the ratio of its name; a system whose lists carry no lines is shown all the same."""
 
@@ -55,12 +59,27 @@ class Result:
     theirs: Sequence[Round]
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether enough rounds were free of other work on the machine to count as they are."""
+        return len(self._quiet()) >= ENOUGH
+
+    @property
     def ratios(self) -> Sequence[float]:
-        """One for each pair of rounds."""
-        pairs = zip(self.ours, self.theirs, strict=True)
+        """One for each pair of rounds.
+
+        Of those without other work on the machine, if there are enough. Else all count: a rate then by the processor
+        time of a request, a latency as it is.
+        """
+        pairs = self._quiet() if self.is_quiet else list(zip(self.ours, self.theirs, strict=True))
         if self.case.latency:
             return [mine.p50 / other.p50 for mine, other in pairs]
-        return [mine.rate / other.rate for mine, other in pairs]
+        if self.is_quiet:
+            return [mine.rate / other.rate for mine, other in pairs]
+        return [other.cost / max(1.0, mine.cost) for mine, other in pairs]
+
+    def _quiet(self) -> list[tuple[Round, Round]]:
+        pairs = zip(self.ours, self.theirs, strict=True)
+        return [(mine, other) for mine, other in pairs if mine.is_quiet and other.is_quiet]
 
     @property
     def ratio(self) -> float:
@@ -71,8 +90,13 @@ class Result:
         """A line of the table."""
         name = self.case.name if self.case.system is None else f"{self.case.name} ({self.case.system})"
         mine, other = (statistics.median(one.rate for one in rounds) for rounds in (self.ours, self.theirs))
+        costs = [statistics.median(one.cost for one in rounds) for rounds in (self.ours, self.theirs)]
         spread = f"{min(self.ratios):.2f} to {max(self.ratios):.2f}"
-        return f"{name:<56} c={self.concurrency:<3} {self.ratio:6.2f}  ({spread})  {mine:7.0f}/s beside {other:7.0f}/s"
+        busy = "" if self.is_quiet else "  busy" if self.case.latency else "  busy: by processor time"
+        return (
+            f"{name:<56} c={self.concurrency:<3} {self.ratio:6.2f}  ({spread})  {mine:7.0f}/s beside {other:7.0f}/s,"
+            f" {costs[0]:7.0f} µs beside {costs[1]:7.0f} µs{busy}"
+        )
 
 
 def by_name(results: Iterable[Result]) -> dict[str, float]:
@@ -113,6 +137,7 @@ def told(results: Sequence[Result], ratios: Mapping[str, float], facts: Mapping[
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "ratios": dict(ratios),
+        "busy": sorted({one.case.name for one in results if not one.is_quiet}),
         "facts": dict(facts),
         "commit": commit or None,
         "python": sys.version.split()[0],
@@ -124,6 +149,8 @@ def told(results: Sequence[Result], ratios: Mapping[str, float], facts: Mapping[
                 "concurrency": one.concurrency,
                 "ratio": round(one.ratio, 3),
                 "ratios": [round(ratio, 3) for ratio in one.ratios],
+                "by": "rate" if one.is_quiet or one.case.latency else "processor time",
+                "quiet": one.is_quiet,
                 "ours": [vars_of(measured) for measured in one.ours],
                 "theirs": [vars_of(measured) for measured in one.theirs],
             }
@@ -133,5 +160,11 @@ def told(results: Sequence[Result], ratios: Mapping[str, float], facts: Mapping[
 
 
 def vars_of(measured: Round) -> dict[str, float]:
-    """A round as JSON: requests a second, milliseconds."""
-    return {"rate": round(measured.rate, 1), "p50_ms": measured.p50, "p99_ms": measured.p99}
+    """A round as JSON: requests a second, milliseconds, microseconds of processor time, cores busy elsewhere."""
+    return {
+        "rate": round(measured.rate, 1),
+        "p50_ms": measured.p50,
+        "p99_ms": measured.p99,
+        "cost_us": round(measured.cost, 1),
+        "elsewhere": round(measured.elsewhere, 2),
+    }

@@ -99,7 +99,7 @@ LAYERS = {
     "gateway.contract": Layer(("gateway.contract",), ("msgspec", "pydantic", "pydantic_core")),
     "gateway.engine": Layer(("gateway.contract", "gateway.engine"), ENGINE),
     "gateway.engine.http": Layer(("gateway.contract", "gateway.engine"), (*ENGINE, "httpx", "httpx2")),
-    "gateway.engine.network": Layer(("gateway.engine.http",), ("aiohttp", "httpx", "httpx2", "multidict", "yarl")),
+    "gateway.engine.network": Layer(("gateway.contract", "gateway.engine.http"), ("aiohttp", "yarl")),
     "gateway.store": Layer(
         (
             "gateway.contract",

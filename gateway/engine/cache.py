@@ -7,12 +7,13 @@ codes and the like) have a generation of their own, which only a raw write or a 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
 from gateway.contract.clock import Clock
+from gateway.engine.conversation import Conversation
 from gateway.engine.generations import Generations
 from gateway.engine.waiting import waiting
 
@@ -33,10 +34,18 @@ class Kept:
     stored_at: float
     fresh_until: float
     stale_until: float
+    conversation: Conversation | None = None
+    """How it came about, where the same words would bring it about again."""
+
+    def renewed(self, now: float, fresh_for: float, stale_for: float) -> "Kept":
+        """The same, as of now."""
+        fresh_until = now + fresh_for
+        return replace(self, stored_at=now, fresh_until=fresh_until, stale_until=fresh_until + stale_for)
 
 
 def _size(entry: Kept) -> int:
-    return len(entry.body) + _OVERHEAD
+    said = 0 if entry.conversation is None else entry.conversation.size
+    return len(entry.body) + said + _OVERHEAD
 
 
 class AnswerCache:
@@ -48,9 +57,14 @@ class AnswerCache:
 
     def get(self, key: tuple[str, ...]) -> Kept | None:
         """The entry, fresh or not; None where there is none or it is beyond use."""
-        entry: Kept | None = self._entries.get(key)
+        entry = self.last(key)
         if entry is None or self._clock.monotonic() >= max(entry.fresh_until, entry.stale_until):
             return None
+        return entry
+
+    def last(self, key: tuple[str, ...]) -> Kept | None:
+        """The entry, be it beyond use: what it was made of may be heard again."""
+        entry: Kept | None = self._entries.get(key)
         return entry
 
     def put(self, key: tuple[str, ...], entry: Kept) -> None:
@@ -106,15 +120,28 @@ class KnownFacts:
 
     def __init__(self, clock: Clock, generations: Generations) -> None:
         self._generations = generations
-        self._facts: TTLCache[tuple[str, ...], Any] = TTLCache(10_000, ttl=300, timer=clock.monotonic)
+        self._facts: TTLCache[tuple[str, ...], tuple[int, Any]] = TTLCache(10_000, ttl=300, timer=clock.monotonic)
+        self._loaded = 0
         self._flights: Flights[Any] = Flights()
 
     async def get(self, connection_id: str, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
         """The fact, loaded if it is not known, or if ``fresh``."""
-        key = (connection_id, str(self._generations.of(connection_id, "facts")), name)
-        known: T | None = None if fresh else self._facts.get(key)
+        key = self._key(connection_id, name)
+        known: tuple[int, T] | None = None if fresh else self._facts.get(key)
         if known is not None:
-            return known
+            return known[1]
         value: T = await self._flights.share(key, load)
-        self._facts[key] = value
+        if value is None:
+            self._facts.pop(key, None)
+        else:
+            self._loaded += 1
+            self._facts[key] = self._loaded, value
         return value
+
+    def stamp(self, connection_id: str, name: str) -> int | None:
+        """The number of the loading that the fact came with, which no other has; null where it must be loaded."""
+        known = self._facts.get(self._key(connection_id, name))
+        return None if known is None else known[0]
+
+    def _key(self, connection_id: str, name: str) -> tuple[str, ...]:
+        return connection_id, str(self._generations.of(connection_id, "facts")), name

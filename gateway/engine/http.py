@@ -1,18 +1,19 @@
-"""The seam to the HTTP client: the only module that names it, and the one that says what became of a request.
-
-The client is httpx2, the maintained continuation of httpx with the same API; where only httpx is there, that serves.
-Its transports are used without its ``Client``: that adds cookies, redirects and cost, and we want none of them.
+"""The seam to the network: what an exchange is, and what became of a request.
 
 Every failure is one of two kinds, because a write may be repeated after one and never after the other:
 
 - ``NotSent``: the provider surely did not get the whole request (no connection, no free slot, not writable).
 - ``Unanswered``: it may have; the answer was late, broken off, or no HTTP at all.
+
+``engine/network.py`` carries requests over the network. Any transport of httpx2 (or httpx, which has the same API) can
+take its place, such as one that calls an ASGI application: its errors are told as one of the two kinds here.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+import zlib
+from collections.abc import AsyncIterable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Protocol
 
 try:
     import httpx2 as httpx
@@ -23,8 +24,6 @@ from gateway.contract.clock import Clock
 from gateway.contract.upstream import Reply
 from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.engine.waiting import waiting
-
-Transport = httpx.AsyncBaseTransport
 
 ANSWER_LIMIT = 25 * 1024 * 1024
 """Bytes of an answer we are willing to hold."""
@@ -51,28 +50,33 @@ class Timeouts:
     write: float = 30.0
     read: float = 10.0
 
-    def within(self, seconds: float) -> dict[str, float]:
+    def within(self, seconds: float) -> "Timeouts":
         """These, none longer than what is left."""
         bound = max(0.001, seconds)
-        return {
-            "connect": min(self.connect, bound),
-            "pool": min(self.pool, bound),
-            "write": min(self.write, bound),
-            "read": min(self.read, bound),
-        }
+        return Timeouts(min(self.connect, bound), min(self.pool, bound), min(self.write, bound), min(self.read, bound))
 
 
 READING = Timeouts()
 WRITING = Timeouts(read=30.0)
 
-TransportFor = Callable[[str], Transport]
-"""The transport to use for an origin."""
+
+class Carrier(Protocol):
+    """Carries requests to one origin."""
+
+    async def carry(
+        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, patience: Timeouts
+    ) -> Reply:
+        """Send one request, once, and read its answer whole; header names become lower case.
+
+        The caller bounds the time in all. Raises ``NotSent`` or ``Unanswered``.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of every connection."""
 
 
-@cache
-def _parsed(origin: str) -> httpx.URL:
-    """An origin, read once: there are as many as the operator configured."""
-    return httpx.URL(origin)
+TransportFor = Callable[[str], Carrier | httpx.AsyncBaseTransport]
+"""What to use for an origin."""
 
 
 class Wire:
@@ -82,7 +86,7 @@ class Wire:
         self._clock = clock
         self._tracer = tracer
         self._transport_for = transport_for
-        self._transports: dict[str, Transport] = {}
+        self._carriers: dict[str, Carrier] = {}
 
     async def send(
         self,
@@ -101,9 +105,8 @@ class Wire:
         """
         with self._tracer.call(method, origin) as span:
             try:
-                reply = await self._answer(
-                    method, origin, target, {**headers, **span.headers}, body, within, timeouts.within(within)
-                )
+                sent = {**headers, **span.headers} if span.headers else headers
+                reply = await self._answer(method, origin, target, sent, body, within, timeouts)
             except (NotSent, Unanswered) as error:
                 late = isinstance(error, Unanswered) and error.late
                 span.failed("timeout" if late else type(error).__name__)
@@ -116,43 +119,115 @@ class Wire:
         method: str,
         origin: str,
         target: str,
-        headers: dict[str, str],
+        headers: Mapping[str, str],
         body: bytes,
         within: float,
-        timeouts: dict[str, float],
+        timeouts: Timeouts,
     ) -> Reply:
-        try:
-            request = self._request(method, origin, target, headers, body, timeouts)
-        except (httpx.InvalidURL, ValueError) as error:
-            raise NotSent("the request cannot be written") from error
+        _refuse_unwritable(target, headers)
         started = self._clock.monotonic()
         try:
             with waiting():
                 async with asyncio.timeout(max(0.001, within)):
-                    reply = await self._exchange(self._transport(origin), request)
+                    reply = await self._carrier(origin).carry(
+                        method, origin, target, headers, body, timeouts.within(within)
+                    )
         except TimeoutError as error:
             raise Unanswered("no answer in time", late=True) from error
         if self._clock.monotonic() - started > within:
             raise Unanswered("no answer in time", late=True)
         return reply
 
-    def _request(
-        self,
-        method: str,
-        origin: str,
-        target: str,
-        headers: dict[str, str],
-        body: bytes,
-        timeouts: dict[str, float],
-    ) -> httpx.Request:
-        base = _parsed(origin)
-        path = target.encode("ascii")
-        url = httpx.URL(scheme=base.scheme, host=base.host, port=base.port, raw_path=path)
-        return httpx.Request(method, url, headers=headers, content=body, extensions={"timeout": timeouts})
+    def _carrier(self, origin: str) -> Carrier:
+        carrier = self._carriers.get(origin)
+        if carrier is None:
+            given = self._transport_for(origin)
+            carrier = Mounted(given) if isinstance(given, httpx.AsyncBaseTransport) else given
+            self._carriers[origin] = carrier
+        return carrier
 
-    async def _exchange(self, transport: Transport, request: httpx.Request) -> Reply:
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for carrier in self._carriers.values():
+            await carrier.aclose()
+        self._carriers.clear()
+
+
+def _refuse_unwritable(target: str, headers: Mapping[str, str]) -> None:
+    """Raise ``NotSent`` for what would break out of its line, or is no ASCII."""
+    if not _is_writable(target) or " " in target or "#" in target:
+        raise NotSent("the address cannot be written")
+    for name, text in headers.items():
+        if not _is_writable(text):
+            raise NotSent(f"the header {name} cannot be written")
+
+
+def _is_writable(text: str) -> bool:
+    return text.isascii() and (text.isprintable() or text.replace("\t", " ").isprintable())
+
+
+class Unpacking:
+    """What takes the compression off an answer. None is asked for, and some servers pack all the same.
+
+    httpx's own decoders take an answer that was cut off for a whole one, and unpack without bound.
+    """
+
+    _WINDOWS: ClassVar[Mapping[str, int]] = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+    def __init__(self, encoding: str) -> None:
+        """Raises ``Unanswered`` for what cannot be unpacked."""
+        name = encoding.strip().lower()
+        plain = name in ("", "identity")
+        if not plain and name not in self._WINDOWS:
+            raise Unanswered("the answer is packed in a way that nobody asked for")
+        self._rest = None if plain else zlib.decompressobj(self._WINDOWS[name])
+
+    def feed(self, chunk: bytes, most: int) -> bytes:
+        """What a piece holds; no more than so many bytes of it. Raises ``zlib.error``."""
+        return chunk if self._rest is None else self._rest.decompress(chunk, most)
+
+    def finish(self) -> None:
+        """Nothing more comes. Raises ``zlib.error`` where something should have."""
+        if self._rest is not None and (not self._rest.eof or self._rest.unused_data):
+            raise zlib.error("the end is missing, or something stands behind it")
+
+
+async def read_whole(pieces: AsyncIterable[bytes], encoding: str) -> bytes:
+    """A body from its pieces, unpacked. Raises ``Unanswered`` for one that is too large, or not packed as it says."""
+    unpacking = Unpacking(encoding)
+    held: list[bytes] = []
+    size = 0
+    try:
+        async for piece in pieces:
+            held.append(unpacking.feed(piece, ANSWER_LIMIT + 1 - size))
+            size += len(held[-1])
+            if size > ANSWER_LIMIT:
+                raise Unanswered("the answer is too large")
+        unpacking.finish()
+    except zlib.error as error:
+        raise Unanswered("the answer is not packed as it says") from error
+    return held[0] if len(held) == 1 else b"".join(held)
+
+
+class Mounted:
+    """A transport of httpx as a carrier."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def carry(
+        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, patience: Timeouts
+    ) -> Reply:
+        """Send one request, and read its answer whole."""
         try:
-            response = await transport.handle_async_request(request)
+            base = httpx.URL(origin)
+            url = httpx.URL(scheme=base.scheme, host=base.host, port=base.port, raw_path=target.encode("ascii"))
+            extensions = {"timeout": asdict(patience)}
+            request = httpx.Request(method, url, headers=dict(headers), content=body, extensions=extensions)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NotSent("the request cannot be written") from error
+        try:
+            response = await self._transport.handle_async_request(request)
         except (
             httpx.ConnectError,
             httpx.ConnectTimeout,
@@ -161,39 +236,26 @@ class Wire:
             httpx.LocalProtocolError,
         ) as error:
             raise NotSent(type(error).__name__) from error
-        except (httpx.WriteError, httpx.WriteTimeout) as error:
-            raise Unanswered(type(error).__name__) from error
         except httpx.ReadTimeout as error:
             raise Unanswered("no answer in time", late=True) from error
         except (httpx.TransportError, OSError) as error:
             raise Unanswered(type(error).__name__) from error
+        said = {name.lower(): text for name, text in response.headers.items()}
         try:
-            return await self._read(response)
+            return Reply(response.status_code, said, await self._body_of(response))
         finally:
             await response.aclose()
 
-    async def _read(self, response: httpx.Response) -> Reply:
-        body = bytearray()
+    async def _body_of(self, response: httpx.Response) -> bytes:
+        if response.is_stream_consumed:
+            return response.content
         try:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > ANSWER_LIMIT:
-                    raise Unanswered("the answer is too large")
+            return await read_whole(response.aiter_raw(), response.headers.get("content-encoding", ""))
         except httpx.ReadTimeout as error:
             raise Unanswered("the answer stopped half-way", late=True) from error
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             raise Unanswered(f"the answer broke off ({type(error).__name__})") from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, bytes(body))
 
-    def _transport(self, origin: str) -> Transport:
-        transport = self._transports.get(origin)
-        if transport is None:
-            transport = self._transports[origin] = self._transport_for(origin)
-        return transport
-
-    async def close(self) -> None:
-        """Let go of every connection."""
-        for transport in self._transports.values():
-            await transport.aclose()
-        self._transports.clear()
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()

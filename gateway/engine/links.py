@@ -126,6 +126,10 @@ class LinkBooks:
         changes: int = self._changes.get(connection_id, 0)
         return changes
 
+    def state(self, connection_id: str) -> tuple[int, int]:
+        """Numbers that are the same again only while no book of the connection changed, here or elsewhere."""
+        return self._generations.of(connection_id, "links"), self.changes(connection_id)
+
     def _changed(self, connection_id: str, resource: str) -> Book:
         """The book to write a change in that was just kept."""
         self._counted += 1

@@ -1,23 +1,20 @@
-"""The way to the network: aiohttp behind httpx's transport interface.
+"""The way to the network: aiohttp.
 
 aiohttp carries several times what httpx2's own pool does at high concurrency (``benchmarks/README.md``), and what
-became of a request can be told as exactly: nothing is repeated by itself, and every failure is raised as the one of
-httpx's errors that ``gateway.engine.http`` reads it from. A write gets a connection of its own: on one that was kept, a
-server that had just closed it cannot be told from one that did the work and left.
+became of a request can be told exactly: nothing is repeated by itself. A write gets a connection of its own: on one
+that was kept, a server that had just closed it cannot be told from one that did the work and left.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
-try:
-    import httpx2 as httpx
-except ImportError:  # pragma: no cover - only where httpx2 is not installed
-    import httpx  # type: ignore[import-not-found,no-redef,unused-ignore]  # the same API under its old name
+from gateway.contract.upstream import Reply
+from gateway.engine.http import NotSent, Timeouts, Unanswered, read_whole
 
 _CONNECTIONS = 128
 _KEPT_SECONDS = 15.0
@@ -29,13 +26,13 @@ _ADDED_BY_NOBODY = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def network(origin: str) -> httpx.AsyncBaseTransport:
-    """A transport to the network: TLS verified; no proxy from the environment, redirect, cookie or retry."""
+def network(origin: str) -> "NetworkTransport":
+    """The network: TLS verified; no proxy from the environment, redirect, cookie or retry."""
     del origin
     return NetworkTransport()
 
 
-class NetworkTransport(httpx.AsyncBaseTransport):
+class NetworkTransport:
     """At most so many connections for reads, which are kept, and as many for writes, which are not."""
 
     def __init__(self, connections: int = _CONNECTIONS) -> None:
@@ -47,34 +44,73 @@ class NetworkTransport(httpx.AsyncBaseTransport):
         """How many connections a request holds now."""
         return self._reads.in_use + self._writes.in_use
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it, and answer as soon as the head of the response is there."""
-        pool = self._reads if request.method in _READS else self._writes
-        headers = _headers_of(request)
-        patience = request.extensions["timeout"]
-        await pool.take(patience["pool"])
+    async def carry(
+        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, patience: Timeouts
+    ) -> Reply:
+        """Send one request, once, and read its answer whole. Raises ``NotSent`` or ``Unanswered``."""
+        pool = self._reads if method in _READS else self._writes
         try:
-            response = await pool.session().request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=headers,
-                data=_body_of(request),
-                timeout=aiohttp.ClientTimeout(
-                    connect=patience["connect"], sock_connect=patience["connect"], sock_read=patience["read"]
-                ),
-                allow_redirects=False,
-            )
-        except BaseException as error:
+            url = URL(origin + target, encoded=True)
+        except ValueError as error:
+            raise NotSent("the address cannot be written") from error
+        await pool.take(patience.pool)
+        try:
+            return await _exchanged(pool.session(), method, url, headers, body, patience)
+        except (aiohttp.ClientError, ValueError, OSError) as error:
+            raise _told(error) from error
+        finally:
             pool.give_back()
-            if isinstance(error, (aiohttp.ClientError, ValueError)):
-                raise _as_httpx(error) from error
-            raise
-        return httpx.Response(response.status, headers=list(response.raw_headers), stream=_Body(response, pool))
 
     async def aclose(self) -> None:
         """Let go of every connection."""
         await self._reads.close()
         await self._writes.close()
+
+
+async def _exchanged(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: URL,
+    headers: Mapping[str, str],
+    body: bytes,
+    patience: Timeouts,
+) -> Reply:
+    response = await session.request(
+        method,
+        url,
+        headers=headers,
+        data=BytesIO(body) if len(body) > _WRITTEN_AT_ONCE else body or None,
+        timeout=_timeout(patience.connect, patience.read),
+        allow_redirects=False,
+    )
+    try:
+        said = _headers_of(response)
+        whole = await read_whole(response.content.iter_any(), said.get("content-encoding", ""))
+    finally:
+        # The connection is kept where the body was read to its end, and closed where it was not.
+        response.release()
+    return Reply(response.status, said, whole)
+
+
+def _headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Names in lower case; what is said more than once is joined by commas (RFC 9110 §5.3)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_text in response.raw_headers:
+        name, text = raw_name.decode("latin-1").lower(), _text_of(raw_text)
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
+def _text_of(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+@lru_cache(64)
+def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=connect, sock_connect=connect, sock_read=read)
 
 
 class _Pool:
@@ -91,12 +127,15 @@ class _Pool:
         self.in_use = 0
 
     async def take(self, seconds: float) -> None:
-        """Wait for a place. Raises ``PoolTimeout``."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise httpx.PoolTimeout(f"all {self._places} connections are in use") from error
+        """Wait for a place. Raises ``NotSent``."""
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._free.acquire()
+            except TimeoutError as error:
+                raise NotSent(f"all {self._places} connections are in use") from error
+        else:
+            await self._free.acquire()
         self.in_use += 1
 
     def give_back(self) -> None:
@@ -138,51 +177,10 @@ def _session(kept: bool) -> aiohttp.ClientSession:
     return session
 
 
-class _Body(httpx.AsyncByteStream):
-    """What follows the head, as it comes."""
-
-    def __init__(self, response: aiohttp.ClientResponse, pool: _Pool) -> None:
-        self._response = response
-        self._pool: _Pool | None = pool
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._response.content.iter_any():
-                yield piece
-        except (aiohttp.ClientError, ValueError) as error:
-            raise _as_httpx(error) from error
-
-    async def aclose(self) -> None:
-        """Keep the connection where the body was read to its end; close it where it was not."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            self._response.release()
-            pool.give_back()
-
-
-def _body_of(request: httpx.Request) -> bytes | BytesIO | None:
-    body: bytes = request.content
-    return BytesIO(body) if len(body) > _WRITTEN_AT_ONCE else body or None
-
-
-def _headers_of(request: httpx.Request) -> CIMultiDict[str]:
-    """The request's headers. Raises ``LocalProtocolError`` for one that would break out of its line."""
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, text in request.headers.raw:
-        if b"\r" in text or b"\n" in text or b"\0" in text:
-            raise httpx.LocalProtocolError(f"the header {name.decode('ascii', 'replace')} cannot be written")
-        headers.add(name.decode("ascii"), text.decode("latin-1"))
-    return headers
-
-
-def _as_httpx(error: Exception) -> httpx.TransportError:
-    """The error of httpx that means the same. What is not surely "no connection" is not called so."""
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return httpx.ConnectTimeout(str(error))
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return httpx.ConnectError(str(error))
-    if isinstance(error, aiohttp.InvalidURL):
-        return httpx.UnsupportedProtocol(str(error))
+def _told(error: Exception) -> NotSent | Unanswered:
+    """What a failure says of the request. What is not surely "no connection" is not called so."""
+    if isinstance(error, (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)):
+        return NotSent(type(error).__name__)
     if isinstance(error, aiohttp.SocketTimeoutError):
-        return httpx.ReadTimeout(str(error))
-    return httpx.ReadError(type(error).__name__)
+        return Unanswered("no answer in time", late=True)
+    return Unanswered(type(error).__name__)

@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -35,6 +35,7 @@ from gateway.engine.http import Wire
 from gateway.engine.idempotency import Idempotency, Run
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
+from gateway.engine.listening import Listening
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
 from gateway.engine.observe import Observer, Strain
@@ -232,19 +233,35 @@ class Engine:
         return id, generation, task.operation.name, task.call.path.get("id", ""), _canonical(tuple(task.call.query))
 
     async def _fetch(self, task: _Task, key: tuple[str, ...]) -> Kept:
-        up = self._outbound_for(task)
-        reader = Reader(task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name)
+        up = self._outbound_for(task, Listening)
+        assert isinstance(up, Listening)
         try:
-            with nonsense_told():
-                found = await self._found(reader, task)
+            kept = await self._said_again(task, key, up) or await self._translated(task, up)
         except Problem as problem:
             await self.connections.noted(task.connection, problem)
             raise
+        finally:
+            await up.let_go()
         await self.connections.noted(task.connection, None)
-        kept = self._keep(task.operation, found)
         if task.operation.fresh_for:
             self._cache.put(key, kept)
         return kept
+
+    async def _said_again(self, task: _Task, key: tuple[str, ...], up: Listening) -> Kept | None:
+        """The answer of before, fresh again, where the system says the same to the same questions."""
+        before = self._cache.last(key)
+        if before is None or before.conversation is None:
+            return None
+        if not await up.repeats(before.conversation, self._books.state(task.connection.id)):
+            return None
+        return before.renewed(self._clock.monotonic(), task.operation.fresh_for, task.operation.stale_for)
+
+    async def _translated(self, task: _Task, up: Listening) -> Kept:
+        books = self._books.state(task.connection.id)
+        reader = Reader(task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name)
+        with nonsense_told():
+            found = await self._found(reader, task)
+        return replace(self._keep(task.operation, found), conversation=up.conversation(books))
 
     async def _found(self, reader: Reader, task: _Task) -> Found:
         if task.operation.shape == "list":

@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -26,7 +25,7 @@ from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
-from gateway.engine.resilience.bulkhead import Bulkhead, Full
+from gateway.engine.resilience.bulkhead import Bulkhead, Full, Place
 from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
@@ -112,11 +111,17 @@ class Way:
 
     def budget(self, provider: str) -> RetryBudget:
         """How much of what a provider is asked may be asked again."""
-        return self._budgets.setdefault(provider, RetryBudget(self.clock))
+        found = self._budgets.get(provider)
+        if found is None:
+            found = self._budgets[provider] = RetryBudget(self.clock)
+        return found
 
     def breaker(self, provider: str, origin: str) -> Breaker:
         """Whether an origin of a provider is called at all."""
-        return self._breakers.setdefault((provider, origin), Breaker(self.clock, self.random))
+        found = self._breakers.get((provider, origin))
+        if found is None:
+            found = self._breakers[provider, origin] = Breaker(self.clock, self.random)
+        return found
 
     def strain(self, provider: str) -> Strain:
         """How calling a provider goes."""
@@ -318,9 +323,14 @@ class Outbound:
 
     async def _once(self, request: Request, token: AccessToken) -> Reply:
         """One try, in its place; what comes of it is counted for whoever comes next."""
-        async with self._slot():
-            await self._admitted(request)
-            breaker = self._breaker(request)
+        pace = self._provider.adapter.pace
+        place = self._way.bulkhead.place(
+            (self._facts.connection_id, pace.per_connection), (self._provider.name, pace.per_provider)
+        )
+        await (place.take() if place.is_free else self._queued(place))
+        try:
+            breaker = self._way.breaker(self._provider.name, request.origin)
+            await self._admitted(breaker)
             breaker.admit()
             try:
                 await self._announce(request)
@@ -328,6 +338,8 @@ class Outbound:
                 breaker.left()
                 raise
             return await self._counted(request, token, breaker)
+        finally:
+            place.give_back()
 
     async def _counted(self, request: Request, token: AccessToken, breaker: Breaker) -> Reply:
         started = self._way.clock.monotonic()
@@ -363,27 +375,16 @@ class Outbound:
             self._announced = asyncio.ensure_future(told)
         await asyncio.shield(self._announced)
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """A place among the calls under way, in time."""
-        pace = self._provider.adapter.pace
-        own = (self._facts.connection_id, pace.per_connection)
-        place = self._way.bulkhead.place(own, (self._provider.name, pace.per_provider))
+    async def _queued(self, place: Place) -> None:
+        """Wait for a place among the calls under way, as long as there is time."""
         try:
             with waiting():
                 async with asyncio.timeout(max(0.0, self._left())):
-                    await place.__aenter__()
+                    await place.take()
         except Full as error:
             raise self._held_back("queue", 1.0, CROWDED) from error
         except TimeoutError as error:
             raise Problem("upstream_timeout", CROWDED) from error
-        try:
-            yield
-        finally:
-            await place.__aexit__(None, None, None)
-
-    def _breaker(self, request: Request) -> Breaker:
-        return self._way.breaker(self._provider.name, request.origin)
 
     def _held_back(self, reason: HeldBack, wait: float, detail: str) -> Problem:
         """Nothing is sent, and the caller hears when to come back."""
@@ -408,7 +409,7 @@ class Outbound:
         operators = (self._provider.setting(setting) for setting in self._kind.operator_headers.values())
         return without_secrets(reply, (token.value, *operators))
 
-    async def _admitted(self, request: Request) -> None:
+    async def _admitted(self, breaker: Breaker) -> None:
         """Nobody calls while the provider asked to wait: a short wait is waited out, a longer one passed on.
 
         Nor while it fails: then its breaker is open.
@@ -422,7 +423,7 @@ class Outbound:
             )
         if self._left() <= 0:
             raise Problem("upstream_timeout", "The time for this request ran out before anything was sent.")
-        shut = self._breaker(request).wait()
+        shut = breaker.wait()
         if shut > 0:
             title = self._provider.adapter.title
             raise self._held_back("breaker", shut, f"{title} fails at the moment; nothing was sent.")

@@ -4,8 +4,7 @@ The edge begins a stopwatch for each request, and whoever waits says so. It trav
 tasks that work for it, so that nothing in between need hand it on.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 
 
@@ -51,15 +50,16 @@ def unmeasured() -> None:
     _CURRENT.set(None)
 
 
-@contextmanager
-def waiting() -> Iterator[None]:
+class waiting:  # noqa: N801  # read as a word at a ``with``, as ``suppress`` is
     """The block waits for an accounting system, for the request under way; outside of one nothing is counted."""
-    watch = _CURRENT.get()
-    if watch is None:
-        yield
-        return
-    watch.begin()
-    try:
-        yield
-    finally:
-        watch.end()
+
+    __slots__ = ("_watch",)
+
+    def __enter__(self) -> None:
+        self._watch = _CURRENT.get()
+        if self._watch is not None:
+            self._watch.begin()
+
+    def __exit__(self, *failure: object) -> None:
+        if self._watch is not None:
+            self._watch.end()

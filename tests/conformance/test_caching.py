@@ -101,6 +101,38 @@ async def test_an_answer_crosses_no_connection(subject: Subject) -> None:
     assert len(subject.emulator.journal) > before
 
 
+async def test_who_read_the_same_often_reads_what_a_newcomer_reads(subject: Subject) -> None:
+    """Others write to the same books: what is heard again is not translated, and shows in no answer and no call."""
+    subject.need("contacts.update")
+    invoice = await subject.final_invoice()
+    contact = f"contacts/{invoice['contact_id']}"
+    paths = ("contacts", contact, "invoices", "invoices?include=lines", f"invoices/{invoice['id']}")
+    other = await subject.house.connect(subject.name)
+
+    async def told(path: str, connection: str) -> tuple[object, int]:
+        before = len(subject.emulator.journal)
+        answer = await subject.ask("GET", path, connection=connection, headers={"cache-control": "no-cache"})
+        assert answer.status_code == 200, answer.text
+        calls = len(subject.emulator.journal) - before
+        return body_of(answer) | {"next_cursor": None}, calls
+
+    for path in paths:
+        await told(path, subject.connection)
+        translated = await told(path, subject.connection)
+        assert await told(path, subject.connection) == translated
+    for change in ("nobody writes", "a contact changes", "an invoice is paid"):
+        if change == "a contact changes":
+            await subject.ask("PATCH", contact, connection=other, body={"email": "elders@voorbeeld.example"})
+        elif change == "an invoice is paid":
+            subject.need("payments.create")
+            subject.connection, regular = other, subject.connection
+            assert (await subject.pay(invoice)).status_code == 201
+            subject.connection = regular
+        newcomer = await subject.house.connect(subject.name)
+        for path in paths:
+            assert (await told(path, subject.connection))[0] == (await told(path, newcomer))[0], change
+
+
 @pytest.mark.parametrize("resource", SLOW)
 async def test_settings_outlive_the_systems_trouble_and_say_so(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.{'get' if resource == 'company' else 'list'}")

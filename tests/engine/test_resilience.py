@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +19,7 @@ from gateway.engine.resilience import breaker as breaking
 from gateway.engine.resilience import budget as budgeting
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
-from gateway.engine.resilience.bulkhead import Bulkhead, Full, Lane
+from gateway.engine.resilience.bulkhead import Bulkhead, Full, Lane, Place
 from tests.engine.staging import Books, Stage, said
 from tests.house import ManualClock
 
@@ -154,21 +156,31 @@ def test_an_open_breaker_lets_nobody_through_before_its_time(events: list[str], 
 # The bulkhead
 
 
+@asynccontextmanager
+async def held(place: Place) -> AsyncIterator[None]:
+    await place.take()
+    try:
+        yield
+    finally:
+        place.give_back()
+
+
 async def test_a_full_queue_says_so_at_once() -> None:
     lane = Lane(1, 2)
-    async with lane.place():
-        waiting = [asyncio.ensure_future(_pass(lane)) for _ in range(2)]
-        await asyncio.sleep(0)
-        with pytest.raises(Full):
-            async with lane.place():
-                pass
+    await lane.enter()
+    waiting = [asyncio.ensure_future(_pass(lane)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Full):
+        await lane.enter()
+    lane.leave()
     await asyncio.gather(*waiting)
     assert lane.is_idle
 
 
 async def _pass(lane: Lane) -> None:
-    async with lane.place():
-        await asyncio.sleep(0)
+    await lane.enter()
+    await asyncio.sleep(0)
+    lane.leave()
 
 
 async def test_one_connection_cannot_keep_another_waiting() -> None:
@@ -177,7 +189,7 @@ async def test_one_connection_cannot_keep_another_waiting() -> None:
     order: list[str] = []
 
     async def call(connection: str) -> None:
-        async with bulkhead.place((connection, 4), ("books", 4)):
+        async with held(bulkhead.place((connection, 4), ("books", 4))):
             order.append(connection)
             await asyncio.sleep(0)
 
@@ -195,7 +207,7 @@ def test_nobody_is_ever_inside_beyond_the_places(calls: list[tuple[str, str, boo
         inside: list[str] = []
 
         async def call(connection: str, provider: str) -> None:
-            async with bulkhead.place((connection + provider, 2), (provider, 3)):
+            async with held(bulkhead.place((connection + provider, 2), (provider, 3))):
                 inside.append(provider)
                 assert len(inside) <= 5
                 try:

@@ -204,12 +204,29 @@ async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapp
         if len(states) == 1:
             by_id[row.id] = Standing(states[0])
     disputed = {row.id for row in rows if any(row.id in found for found in claims.values())} - by_id.keys()
-    if len(by_id) + len(disputed) < len(rows):
-        late, still_open = await up.gather(ids("pastdue"), ids("open"))
-        for row in rows:
-            if row.id not in by_id and row.id not in disputed and row.id in late | still_open:
-                by_id[row.id] = Standing("pastdue" if row.id in late else "open")
+    left = [row for row in rows if row.id not in by_id and row.id not in disputed]
+    for likely in _likely_first([row.meta.dueDate for row in left], up.today):
+        if not left:
+            break
+        searched = dict(zip(likely, await up.each([ids(state) for state in likely]), strict=True))
+        for row in left:
+            state = next((state for state in likely if row.id in searched[state]), None)
+            if state is not None:
+                by_id[row.id] = Standing(state)
+        left = [row for row in left if row.id not in by_id]
     return {**by_id, **await _one_by_one(up, [row.id for row in rows if row.id not in by_id])}
+
+
+def _likely_first(due: Sequence[date | None], today: date) -> Sequence[Sequence[str]]:
+    """The states of what is not settled, to be searched for at once: first those that due dates speak for.
+
+    Past due comes before open, which may hold it as well. What is due today, or on a day that is not said, may be both.
+    """
+    late = any(day is None or day <= today for day in due)
+    still_open = any(day is None or day >= today for day in due)
+    if late and still_open:
+        return [["pastdue", "open"]]
+    return [["pastdue"], ["open"]] if late else [["open"], ["pastdue"]]
 
 
 async def _one_by_one(up: Upstream, ids: Sequence[str]) -> Mapping[str, Standing]:

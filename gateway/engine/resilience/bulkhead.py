@@ -5,16 +5,12 @@ places itself: queues are first come, first served, and none of them can be fill
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 QUEUE_PER_PLACE = 64
 """How many wait for each place of a connection: one request of ours may fan out into hundreds of theirs."""
 PROCESS = 512
 """Calls under way in one process, whatever they are for; as many again may wait."""
-
-K = TypeVar("K")
 
 
 class Full(Exception):
@@ -35,22 +31,67 @@ class Lane:
         """Whether nobody is in it or waits for it."""
         return self.inside == 0 and self.waiting == 0
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold one place. Raises ``Full``."""
-        if self._places.locked() and self.waiting >= self._queue:
+    @property
+    def is_free(self) -> bool:
+        """Whether who enters now need not wait."""
+        return not self._places.locked()
+
+    async def enter(self) -> None:
+        """Take a place, at once where it is free. Raises ``Full``."""
+        if self.is_free:
+            await self._places.acquire()
+        else:
+            await self._wait()
+        self.inside += 1
+
+    async def _wait(self) -> None:
+        if self.waiting >= self._queue:
             raise Full
         self.waiting += 1
         try:
             await self._places.acquire()
         finally:
             self.waiting -= 1
-        self.inside += 1
+
+    def leave(self) -> None:
+        """Give the place to the next."""
+        self.inside -= 1
+        self._places.release()
+
+
+class Place:
+    """A place in several lanes, to be taken once: in all of them or in none."""
+
+    __slots__ = ("_gone", "_lanes")
+
+    def __init__(self, lanes: Sequence[Lane], gone: Callable[[], None]) -> None:
+        self._lanes = lanes
+        self._gone = gone
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be had without waiting."""
+        return all(lane.is_free for lane in self._lanes)
+
+    async def take(self) -> None:
+        """Have it. Raises ``Full`` where any of the queues is."""
+        entered = 0
         try:
-            yield
-        finally:
-            self.inside -= 1
-            self._places.release()
+            for lane in self._lanes:
+                await lane.enter()
+                entered += 1
+        except BaseException:
+            self._leave(entered)
+            raise
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        self._leave(len(self._lanes))
+
+    def _leave(self, entered: int) -> None:
+        for lane in reversed(self._lanes[:entered]):
+            lane.leave()
+        self._gone()
 
 
 class Bulkhead:
@@ -61,21 +102,23 @@ class Bulkhead:
         self._providers: dict[str, Lane] = {}
         self._process = Lane(process, process)
 
-    @asynccontextmanager
-    async def place(self, connection: tuple[str, int], provider: tuple[str, int]) -> AsyncIterator[None]:
+    def place(self, connection: tuple[str, int], provider: tuple[str, int]) -> Place:
         """One place of a connection, its provider and the process; each is a name and how many places it has.
 
-        Raises ``Full`` where any of the queues is.
+        It is to be taken, or asked for in vain, before anything else is waited for: an idle lane is let go of.
         """
         (id, own), (name, shared) = connection, provider
-        lane = _lane(self._connections, id, lambda: Lane(own, own * QUEUE_PER_PLACE))
-        try:
-            wide = _lane(self._providers, name, lambda: Lane(shared, PROCESS))
-            async with lane.place(), wide.place(), self._process.place():
-                yield
-        finally:
-            if lane.is_idle:
-                self._connections.pop(id, None)
+        lane = self._connections.get(id)
+        if lane is None:
+            lane = self._connections[id] = Lane(own, own * QUEUE_PER_PLACE)
+        wide = self._providers.get(name)
+        if wide is None:
+            wide = self._providers[name] = Lane(shared, PROCESS)
+        return Place((lane, wide, self._process), lambda: self._let_go(id, lane))
+
+    def _let_go(self, id: str, lane: Lane) -> None:
+        if lane.is_idle and self._connections.get(id) is lane:
+            del self._connections[id]
 
     def inside(self, provider: str) -> int:
         """How many calls to a provider are under way."""
@@ -86,10 +129,3 @@ class Bulkhead:
         """How many calls wait for one of a provider's places."""
         lane = self._providers.get(provider)
         return 0 if lane is None else lane.waiting
-
-
-def _lane(lanes: dict[K, Lane], key: K, make: Callable[[], Lane]) -> Lane:
-    found = lanes.get(key)
-    if found is None:
-        found = lanes[key] = make()
-    return found

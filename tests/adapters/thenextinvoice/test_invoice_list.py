@@ -145,10 +145,16 @@ async def test_a_page_costs_one_more_call_for_each_state_that_matters() -> None:
     async with connected() as books:
         customer = await books.contact()
         made = [await books.final(contact_id=customer.id) for _ in range(3)]
+        with books.calls(5):  # the page; paid, credited; open, as nothing is due yet; and the drafts
+            await books.listed()
+        made.append(await books.final(contact_id=customer.id, issued_on=TODAY - timedelta(days=60)))
         with books.calls(6):  # the page; paid, credited; past due, open; and the drafts
             await books.listed()
-        for one in made:
+        for one in made[:3]:
             await books.pay(one)
+        with books.calls(5):  # the page; paid, credited; past due, as the rest is; and the drafts
+            await books.listed()
+        await books.pay(made[3])
         with books.calls(4):  # the page; paid, credited; and the drafts
             await books.listed()
         with books.calls(1):

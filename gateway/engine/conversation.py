@@ -1,0 +1,73 @@
+"""What was said with an accounting system to make an answer: heard again, it makes the same answer.
+
+A translation is a function of the replies and of a few things beside them. So where the system says to the byte what
+it said before, and nothing else that counted is different, the answer of then is the answer of now. A conversation
+holds the requests, and of each reply a digest and the headers that were looked at: no customer's data but the targets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+
+from gateway.contract.upstream import Reply, Request
+
+LONGEST = 200
+"""Requests of a conversation that is worth keeping."""
+_STEP = 400
+"""Bytes that a step takes beside its texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A reply came: to the request of that place, with these bytes and, of its headers, these."""
+
+    place: int
+    status: int
+    digest: bytes
+    headers: tuple[tuple[str, str | None], ...]
+
+    def is_said_by(self, reply: Reply) -> bool:
+        """Whether a reply says the same, as far as anybody looked."""
+        return (
+            reply.status == self.status
+            and all(reply.headers.get(name) == text for name, text in self.headers)
+            and digest_of(reply) == self.digest
+        )
+
+
+Step = Request | Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a translation stood on beside the replies; all of it is compared, whether it was looked at or not.
+
+    ``facts`` are the connection's, written out; ``links`` is the state of its books.
+    """
+
+    facts: bytes
+    today: date
+    links: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Requests and replies in the order of then: what was asked before a reply was there is asked so again.
+
+    ``known`` names the slow facts that were used, each with the number of its loading.
+    """
+
+    steps: tuple[Step, ...]
+    grounds: Grounds
+    known: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes, about."""
+        return _STEP + sum(_STEP + len(step.path) if isinstance(step, Request) else _STEP for step in self.steps)
+
+
+def digest_of(reply: Reply) -> bytes:
+    """Of a reply's body."""
+    return sha256(reply.body).digest()
