@@ -29,7 +29,7 @@ from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
 from gateway.web.health import Health
-from gateway.web.logs import Log
+from gateway.web.logs import Line, Log
 from gateway.web.metrics import Metrics
 from gateway.web.vitals import PATH, Vitals, beating
 
@@ -95,7 +95,7 @@ class Polder:
         await self.engine.start()
         warning = await self._health.warning()
         if warning is not None:
-            self._log.write("warning", "start", {"detail": warning})
+            self._log.write(Line(level="warning", event="start", detail=warning))
 
     async def close(self) -> None:
         """Finish what is under way, then let go of everything."""
@@ -106,6 +106,8 @@ class Polder:
         if self._presence is not None:
             await self._presence.close()
         await self.storage.close()
+        self.asgi.close()
+        self.metrics.fold()
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:

@@ -108,6 +108,7 @@ LAYERS = {
         ("gateway.contract", "gateway.engine", "gateway.web"),
         ("prometheus_client", "pydantic", "starlette"),
     ),
+    "gateway.web.logs": Layer(("gateway.contract",), ("msgspec",)),
     "gateway.ingest": Layer(("gateway.contract", "gateway.engine", "gateway.ingest"), ("pydantic",)),
     # The composition root and what it is made with.
     "gateway.__main__": FREE,
