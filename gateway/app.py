@@ -29,7 +29,7 @@ from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
 from gateway.web.health import Health
-from gateway.web.logs import Log
+from gateway.web.logs import Line, Log
 from gateway.web.metrics import Metrics
 from gateway.web.vitals import PATH, Vitals, beating
 
@@ -109,7 +109,7 @@ class Polder:
         self.metrics.background.set(self._rounds == "all")
         warning = await self._health.warning()
         if warning is not None:
-            self._log.write("warning", "start", {"detail": warning})
+            self._log.write(Line(level="warning", event="start", detail=warning))
 
     async def close(self) -> None:
         """Finish what is under way, then let go of everything."""
@@ -122,6 +122,8 @@ class Polder:
         await self.owner.close()
         await self.storage.close()
         await self._tracer.close()
+        self.asgi.close()
+        self.metrics.fold()
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:

@@ -23,7 +23,7 @@ _OVERHEAD = 500
 """Bytes an entry costs beside its body."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Kept:
     """A body as it went out, its ETag, and until when (monotonic) it is fresh and may serve when stale."""
 
@@ -42,6 +42,14 @@ class Kept:
         fresh_until = now + fresh_for
         return replace(self, stored_at=now, fresh_until=fresh_until, stale_until=fresh_until + stale_for)
 
+    def age(self, now: float) -> int:
+        """Whole seconds since it was stored."""
+        return int(now - self.stored_at)
+
+    def left(self, now: float) -> int:
+        """Whole seconds for which it is still fresh."""
+        return int(self.fresh_until - now)
+
 
 def _size(entry: Kept) -> int:
     said = 0 if entry.conversation is None else entry.conversation.size
@@ -51,14 +59,13 @@ def _size(entry: Kept) -> int:
 class AnswerCache:
     """Answers by key, bounded in bytes, the least recently used forgotten first."""
 
-    def __init__(self, clock: Clock, max_bytes: int = 64 * 1024 * 1024) -> None:
-        self._clock = clock
+    def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
         self._entries: LRUCache[tuple[str, ...], Kept] = LRUCache(max_bytes, getsizeof=_size)
 
-    def get(self, key: tuple[str, ...]) -> Kept | None:
-        """The entry, fresh or not; None where there is none or it is beyond use."""
+    def get(self, key: tuple[str, ...], now: float) -> Kept | None:
+        """The entry, fresh or not at that moment (monotonic); None where there is none or it is beyond use."""
         entry = self.last(key)
-        if entry is None or self._clock.monotonic() >= max(entry.fresh_until, entry.stale_until):
+        if entry is None or (now >= entry.fresh_until and now >= entry.stale_until):
             return None
         return entry
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from gateway.contract.operations import Operation
+from gateway.engine.generations import Matter
 
 EVERYTHING = "*"
 
@@ -52,11 +53,31 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What an answer of the cache stands on: as long as all of it holds, the same question has the same answer.
+
+    The caller, who may ask that; generations of the connection, taken before it was looked at; how long what was seen
+    of the connection is believed (monotonic seconds); and where the cache keeps the answer.
+    """
+
+    caller: Caller
+    operation: Operation
+    connection_id: str
+    generations: tuple[tuple[Matter, int], ...]
+    until: float
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back. ``next_cursor`` is that of a list, so that the edge can write a Link header."""
+    """What goes back. ``next_cursor`` is that of a list, so that the edge can write a Link header.
+
+    ``standing`` is given where the cache answered.
+    """
 
     status: int
     body: bytes
     media_type: str | None = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     next_cursor: str | None = None
+    standing: Standing | None = None

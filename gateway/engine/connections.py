@@ -27,8 +27,9 @@ from gateway.engine.call import Caller
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.given_settings import merged_settings
 from gateway.engine.opening import Opener
-from gateway.engine.permit import permit_connection
+from gateway.engine.permit import permit_connection, unknown_connection
 from gateway.engine.providers import Provider, Providers
+from gateway.engine.sightings import Sighting, Sightings
 from gateway.engine.storage import Storage, StoredConnection
 from gateway.engine.tokens import Tokens
 from gateway.engine.upstream import secrets_of
@@ -67,7 +68,7 @@ class Connections:
         self._clock = clock
         self._opener = opener
         self._generations = generations
-        self._known: TTLCache[tuple[str, int], StoredConnection] = TTLCache(10_000, ttl=5, timer=clock.monotonic)
+        self._sightings = Sightings(storage, generations, clock)
         self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
         self._usage = Usage(storage, clock)
@@ -75,15 +76,15 @@ class Connections:
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
         """The caller's connection of that id. Raises ``not_found``."""
-        key = id, self._generations.of(id, "connection")
-        known: StoredConnection | None = self._known.get(key)
+        return (await self.sighted(caller, id)).connection
+
+    async def sighted(self, caller: Caller, id: str) -> Sighting:
+        """The caller's connection of that id, and how long that is believed. Raises ``not_found``."""
+        known = await self._sightings.of(id)
         if known is None:
-            known = await self._storage.connections.find(id)
-            if known is not None:
-                self._known[key] = known
-        found = permit_connection(caller, known)
-        self._heed(found)
-        return found
+            raise unknown_connection()
+        self._heed(permit_connection(caller, known.connection))
+        return known
 
     def _heed(self, connection: StoredConnection) -> None:
         """Let go of tokens that were obtained with credentials which another process replaced.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.contract.errors import Problem
 from gateway.engine.cache import Kept
+from gateway.engine.call import Answer, Standing
 
 _MAX_AGE = re.compile(r"max-age=([0-9]{1,9})")
 
@@ -26,15 +27,6 @@ class Directives:
         """Whether a kept answer will do."""
         return fresh and (self.max_age is None or age < self.max_age)
 
-    @staticmethod
-    def matches(headers: Mapping[str, str], etag: str) -> bool:
-        """Whether the caller has this body already (``If-None-Match``, weak comparison)."""
-        known = headers.get("if-none-match")
-        if known is None:
-            return False
-        tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
-        return "*" in tags or etag in tags
-
 
 def read_directives(headers: Mapping[str, str]) -> Directives:
     """Read ``Cache-Control``; what is not understood is ignored, as RFC 9111 §5.2 says."""
@@ -50,14 +42,34 @@ def read_directives(headers: Mapping[str, str]) -> Directives:
     return Directives()
 
 
-def answer_headers(kept: Kept, status: str, now: float) -> dict[str, str]:
-    """How old an answer is, how it was come by, and how to ask whether it changed."""
-    return {
+def is_known(if_none_match: str | None, etag: str) -> bool:
+    """Whether the caller has this body already (``If-None-Match``, weak comparison)."""
+    if if_none_match is None or if_none_match == etag:
+        return if_none_match is not None
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag in tags
+
+
+def hit(kept: Kept, now: float) -> str:
+    """``Cache-Status`` of an answer that was kept and is fresh."""
+    return f"polder; hit; ttl={kept.left(now)}"
+
+
+def answer_of(kept: Kept, status: str, now: float, *, known: bool, standing: Standing | None = None) -> Answer:
+    """What is kept, as an answer; without its body where that is ``known`` to the caller.
+
+    It tells how old it is, how it was come by (``status``), and how to ask whether it changed.
+    """
+    headers = {
         "ETag": kept.etag,
-        "Age": str(int(now - kept.stored_at)),
+        "Age": str(kept.age(now)),
         "Cache-Control": "private, no-cache",
         "Cache-Status": status,
+        **{name: value for name, value in kept.headers if name != "Content-Type"},
     }
+    if known:
+        return Answer(304, b"", None, headers, kept.next_cursor, standing)
+    return Answer(200, kept.body, dict(kept.headers)["Content-Type"], headers, kept.next_cursor, standing)
 
 
 def is_passing(problem: Problem) -> bool:

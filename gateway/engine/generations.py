@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 from zlib import crc32
 
@@ -138,5 +139,6 @@ def in_memory(dice: random.Random) -> Slots:
     return Slots(bytearray(SIZE), dice)
 
 
+@lru_cache(4096)
 def _slot(id: str, matter: Matter) -> int:
     return crc32(id.encode()) % ROWS * COLUMNS + MATTERS[matter]

@@ -98,6 +98,27 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def fingerprint_of(text: bytes) -> bytes:
+    """What a key's whole text is remembered by, so that it is kept nowhere itself."""
+    return hashlib.sha256(text).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A key that was found good: whose it is, when it expires, in which generation of it, and until when (monotonic)
+    that is believed.
+    """
+
+    caller: Caller
+    expires_at: datetime | None
+    generation: int
+    until: float
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether its own time is over."""
+        return self.expires_at is not None and now >= self.expires_at
+
+
 class Callers:
     """Who holds a key. Keys that were looked up lately are remembered by the digest of their text, each until its
     generation ends: then some process revoked or changed it.
@@ -107,7 +128,7 @@ class Callers:
         self._keys = keys
         self._clock = clock
         self._generations = generations
-        self._known: TTLCache[bytes, _Known] = TTLCache(size, KNOWN_FOR, clock.monotonic)
+        self._known: LRUCache[bytes, _Known] = LRUCache(size)
         self._refused: TTLCache[bytes, bool] = TTLCache(size, REFUSED_FOR, clock.monotonic)
         self._uses = _Uses(keys, clock, size)
 
@@ -116,22 +137,31 @@ class Callers:
 
         The refusal is the same for a key that is malformed, unknown, wrong, revoked or expired.
         """
-        fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        known: _Known | None = self._known.get(fingerprint)
-        if known is None or known.generation != self._generations.of(known.caller.key_id, "keys"):
-            self._known.pop(fingerprint, None)
-            known = await self._look_up(text, fingerprint)
-        if known.expires_at is not None and self._clock.now() >= known.expires_at:
-            self._known.pop(fingerprint, None)
+        fingerprint = fingerprint_of(text.encode("utf-8", "surrogatepass"))
+        caller = self.known(fingerprint, self._clock.monotonic())
+        if caller is not None:
+            return caller
+        known = await self._look_up(text, fingerprint)
+        if known.is_expired(self._clock.now()):
             raise refusal()
-        self._uses.note(known.caller.key_id)
+        self._uses.note(known.caller.key_id, self._clock.monotonic())
+        return known.caller
+
+    def known(self, fingerprint: bytes, now: float) -> Caller | None:
+        """The caller whose key has this fingerprint, if it was looked up lately and is good still ``now``."""
+        known: _Known | None = self._known.get(fingerprint)
+        if known is None or now >= known.until or known.is_expired(self._clock.now()):
+            return None
+        if known.generation != self._generations.of(known.caller.key_id, "keys"):
+            return None
+        self._uses.note(known.caller.key_id, now)
         return known.caller
 
     async def close(self) -> None:
         """Keep what was noted of the use of keys."""
         await self._uses.close()
 
-    async def _look_up(self, text: str, fingerprint: bytes) -> "_Known":
+    async def _look_up(self, text: str, fingerprint: bytes) -> _Known:
         parts = parse(text)
         if parts is None or fingerprint in self._refused:
             raise refusal()
@@ -151,17 +181,9 @@ class Callers:
             connections=None if stored.connections is None else frozenset(stored.connections),
             networks=None if stored.networks is None else tuple(map(ip_network, stored.networks)),
         )
-        known = self._known[fingerprint] = _Known(caller, stored.expires_at, generation)
+        until = self._clock.monotonic() + KNOWN_FOR
+        known = self._known[fingerprint] = _Known(caller, stored.expires_at, generation, until)
         return known
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A key that was found good, in that generation of it."""
-
-    caller: Caller
-    expires_at: datetime | None
-    generation: int
 
 
 class _Uses:
@@ -174,15 +196,18 @@ class _Uses:
     def __init__(self, keys: Keys, clock: Clock, size: int) -> None:
         self._keys = keys
         self._clock = clock
-        self._noted: LRUCache[str, float] = LRUCache(size)
+        self._size = size
+        self._noted: dict[str, float] = {}
         self._to_keep: dict[str, datetime] = {}
         self._next = clock.monotonic()
         self._keeping: asyncio.Task[None] | None = None
 
-    def note(self, id: str) -> None:
-        now = self._clock.monotonic()
-        last: float | None = self._noted.get(id)
+    def note(self, id: str, now: float) -> None:
+        last = self._noted.get(id)
         if last is None or now - last >= USE_NOTED_EVERY:
+            self._noted.pop(id, None)
+            if len(self._noted) >= self._size:
+                del self._noted[next(iter(self._noted))]
             self._noted[id] = now
             self._to_keep[id] = self._clock.now()
         if self._to_keep and now >= self._next and self._keeping is None:

@@ -24,12 +24,12 @@ from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
-from gateway.engine.call import Answer, Call
+from gateway.engine.call import Answer, Call, Standing
 from gateway.engine.connections import Connections
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told
-from gateway.engine.freshness import Directives, answer_headers, is_passing, read_directives
+from gateway.engine.freshness import answer_of, hit, is_known, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
 from gateway.engine.idempotency import Idempotency, Run
@@ -53,6 +53,7 @@ from gateway.engine.reading import Found, Reader
 from gateway.engine.reconciling import ZOMBIE, Reconciling
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of
+from gateway.engine.sightings import Sighting
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
 from gateway.engine.upstream import BeforeWrite, Outbound, Way
@@ -68,6 +69,7 @@ class _Task:
 
     call: Call
     operation: Operation
+    sighting: Sighting
     connection: StoredConnection
     provider: Provider
     kind: CredentialKind
@@ -99,7 +101,7 @@ class Engine:
         self._observer = observer
         self._random = rng
         self._wire = wire
-        self._cache = AnswerCache(clock)
+        self._cache = AnswerCache()
         self._generations = generations
         self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
         self._owner = owner
@@ -151,7 +153,8 @@ class Engine:
         permit_caller(call.caller, call.operation)
         if call.operation.resource in ("connections", "providers"):
             return await self._management.answer(call)
-        connection = await self.connections.of(call.caller, call.path["connection_id"])
+        sighting = await self.connections.sighted(call.caller, call.path["connection_id"])
+        connection = sighting.connection
         permit_use(connection)
         provider = self.providers.of(connection)
         if call.operation.resource == "raw":
@@ -159,6 +162,7 @@ class Engine:
         task = _Task(
             call,
             call.operation,
+            sighting,
             connection,
             provider,
             provider.kind_of(connection),
@@ -208,12 +212,13 @@ class Engine:
 
     async def _read(self, task: _Task) -> Answer:
         directives = read_directives(task.call.headers)
-        key = self._key(task)
+        generation = self._generations.of(task.connection.id, _matter(task.operation))
+        key = self._key(task, generation)
         now = self._clock.monotonic()
-        kept = self._cache.get(key) if task.operation.fresh_for else None
+        kept = self._cache.get(key, now) if task.operation.fresh_for else None
         if kept is not None and directives.accept(now - kept.stored_at, fresh=now < kept.fresh_until):
             self._observer.cache(task.operation.resource, "hit")
-            return self._answer(task, kept, f"polder; hit; ttl={int(kept.fresh_until - now)}")
+            return self._answer(task, kept, hit(kept, now), self._standing(task, key, generation))
         try:
             fetched = await self._reads.share((*key, directives.text), lambda: self._fetch(task, key))
         except Problem as problem:
@@ -227,10 +232,30 @@ class Engine:
         stored = "; stored" if task.operation.fresh_for else ""
         return self._answer(task, fetched, f"polder; fwd={directives.forwarding}{stored}")
 
-    def _key(self, task: _Task) -> tuple[str, ...]:
-        id = task.connection.id
-        generation = str(self._generations.of(id, "facts" if task.operation.stale_for else "answers"))
-        return id, generation, task.operation.name, task.call.path.get("id", ""), _canonical(tuple(task.call.query))
+    def recall(self, standing: Standing, now: float) -> Kept | None:
+        """An answer that the cache gave before, if all that it stands on still holds ``now``, and it is fresh."""
+        if now >= standing.until:
+            return None
+        for matter, generation in standing.generations:
+            if self._generations.of(standing.connection_id, matter) != generation:
+                return None
+        kept = self._cache.get(standing.key, now)
+        if kept is None or now >= kept.fresh_until:
+            return None
+        self._observer.cache(standing.operation.resource, "hit")
+        return kept
+
+    def _standing(self, task: _Task, key: tuple[str, ...], generation: int) -> Standing:
+        sighting = task.sighting
+        generations: tuple[tuple[Matter, int], ...] = (
+            ("connection", sighting.generation),
+            (_matter(task.operation), generation),
+        )
+        return Standing(task.call.caller, task.operation, task.connection.id, generations, sighting.until, key)
+
+    def _key(self, task: _Task, generation: int) -> tuple[str, ...]:
+        asked = task.call.path.get("id", ""), _canonical(tuple(task.call.query))
+        return task.connection.id, str(generation), task.operation.name, *asked
 
     async def _fetch(self, task: _Task, key: tuple[str, ...]) -> Kept:
         up = self._outbound_for(task, Listening)
@@ -283,12 +308,9 @@ class Engine:
             fresh_until + operation.stale_for,
         )
 
-    def _answer(self, task: _Task, kept: Kept, status: str) -> Answer:
-        headers = answer_headers(kept, status, self._clock.monotonic())
-        headers |= {name: value for name, value in kept.headers if name != "Content-Type"}
-        if Directives.matches(task.call.headers, kept.etag):
-            return Answer(304, b"", None, headers, kept.next_cursor)
-        return Answer(200, kept.body, dict(kept.headers)["Content-Type"], headers, kept.next_cursor)
+    def _answer(self, task: _Task, kept: Kept, status: str, standing: Standing | None = None) -> Answer:
+        known = is_known(task.call.headers.get("if-none-match"), kept.etag)
+        return answer_of(kept, status, self._clock.monotonic(), known=known, standing=standing)
 
     # --- writing
 
@@ -404,6 +426,11 @@ class Engine:
             before_write=before_write,
             way=way,
         )
+
+
+def _matter(operation: Operation) -> Matter:
+    """Of which generation its answers are: a write of records ends those of records only."""
+    return "facts" if operation.stale_for else "answers"
 
 
 @lru_cache(1024)

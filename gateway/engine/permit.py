@@ -22,11 +22,16 @@ def permit_caller(caller: Caller, operation: Operation) -> None:
         )
 
 
-def permit_connection(caller: Caller, connection: StoredConnection | None) -> StoredConnection:
+def permit_connection(caller: Caller, connection: StoredConnection) -> StoredConnection:
     """The connection, if it is the caller's. Raises ``not_found``: another tenant's is as good as none."""
-    if connection is None or connection.tenant != caller.tenant or not caller.reaches(connection.id):
-        raise Problem("not_found", CONNECTION_UNKNOWN)
+    if connection.tenant != caller.tenant or not caller.reaches(connection.id):
+        raise unknown_connection()
     return connection
+
+
+def unknown_connection() -> Problem:
+    """``not_found``, about a connection that is not there or not the caller's."""
+    return Problem("not_found", CONNECTION_UNKNOWN)
 
 
 def permit_new_connection(caller: Caller) -> None:

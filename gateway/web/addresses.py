@@ -1,6 +1,6 @@
 """Where a request comes from: the peer, or whom a proxy that is trusted says it speaks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
@@ -9,15 +9,15 @@ from starlette.types import Scope
 from gateway.engine.call import Address, Network
 
 
-def address_of(scope: Scope, headers: Mapping[str, str], proxies: Sequence[Network]) -> Address | None:
+def address_of(scope: Scope, forwarded: str | None, proxies: Sequence[Network]) -> Address | None:
     """The address of whoever asks; None where it cannot be told.
 
-    ``X-Forwarded-For`` is read from its end, and only as far as every hop is a trusted proxy: whatever stands before
-    that, anybody may have written.
+    ``forwarded``, the text of ``X-Forwarded-For``, is read from its end, and only as far as
+    every hop is a trusted proxy: whatever stands before that, anybody may have written.
     """
     client = scope.get("client")
     address = _parsed(client[0]) if client else None
-    hops = [hop for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    hops = [hop for hop in (forwarded or "").split(",") if hop.strip()]
     while hops and address is not None and any(address in proxy for proxy in proxies):
         address = _parsed(hops.pop())
     return address

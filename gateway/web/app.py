@@ -4,50 +4,45 @@ There is no stack of middlewares: each would cost more than all that happens her
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from gateway.contract.clock import Clock
-from gateway.contract.errors import Outcome, Problem
+from gateway.contract.errors import Problem
 from gateway.contract.operations import OPERATIONS, Operation
 from gateway.engine.audit import OWNER, Origin, asked_by
-from gateway.engine.call import Address, Answer, Call, Caller, Network
-from gateway.engine.observe import AttemptResult
+from gateway.engine.cache import Kept
+from gateway.engine.call import Address, Answer, Call, Caller, Network, Standing
 from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
-from gateway.engine.waiting import Waiting, measured
+from gateway.engine.waiting import measured
 from gateway.web import pages, problems
 from gateway.web.addresses import address_of
 from gateway.web.bodies import Disconnected, headers_of, query_of, read_body, require_json
 from gateway.web.health import Health
-from gateway.web.logs import Level, Log, broken
+from gateway.web.logs import Log
 from gateway.web.metrics import UNMATCHED, Metrics
 from gateway.web.problems import EdgeProblem
+from gateway.web.replay import Question, Replays, question_of
+from gateway.web.replies import OURS, Reply, encoded, replied, reply, send_reply
 from gateway.web.routes import Page, Route, Routes, ids_of
+from gateway.web.telling import Seen, Telling
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_IDS_AT_ONCE = 64
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
-_BODILESS = frozenset({204, 304})
-_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"vary", b"authorization"))
-_OURS = frozenset({b"content-length", *(name for name, _ in _ALWAYS)})
-"""Headers that are set for every answer alike."""
-_CLIENT_LEFT = 499
-"""How a request that nobody waits for any more is counted; nothing is sent."""
-
 _PROBES = frozenset(path.encode() for path in pages.QUIET)
 
 _INTERNAL = "Something went wrong that should not have. Tell the operator of this Polder the request_id."
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
-Headers = list[tuple[bytes, bytes]]
 
 
 class Engine(Protocol):
@@ -56,12 +51,18 @@ class Engine(Protocol):
     async def perform(self, call: Call) -> Answer:
         """The answer. Raises ``Problem``."""
 
+    def recall(self, standing: Standing, now: float) -> Kept | None:
+        """What is kept of an answer, if all that it stands on still holds."""
+
 
 class CallerDirectory(Protocol):
     """What knows whose a key is."""
 
     async def resolve(self, text: str) -> Caller:
         """The caller. Raises ``unauthenticated``."""
+
+    def known(self, fingerprint: bytes, now: float) -> Caller | None:
+        """The caller whose key has this fingerprint, if that is known without looking anything up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,35 +73,6 @@ class Limits:
     body: int = 1_000_000
     raw_body: int = 25_000_000
     body_patience: float = 10.0
-
-
-@dataclass(slots=True)
-class _Seen:
-    """One request, as its log line tells it."""
-
-    method: str
-    started: float
-    route: str = UNMATCHED
-    operation: Operation | None = None
-    key_id: str | None = None
-    watch: Waiting | None = None
-    named: bool = False
-    replayed: bool = False
-    outcome: Outcome | None = None
-    received: int = 0
-    sent: int = 0
-    trace_id: str | None = None
-    request_id: str = ""
-    status: int = _CLIENT_LEFT
-    code: str | None = None
-    error: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    headers: Headers
-    body: bytes
 
 
 @asynccontextmanager
@@ -133,9 +105,9 @@ class Application:
         self._engine = engine
         self._callers = callers
         self._clock = clock
-        self._random = random
+        self._request_ids = request_ids(random)
         self._metrics = metrics
-        self._log = log
+        self._telling = Telling(metrics, log, clock)
         self._tracer = tracer
         self._health = health
         self._routes = Routes(operations, page_table)
@@ -143,11 +115,16 @@ class Application:
         self._docs = f"{public_url}/docs/problems"
         self._limits = limits
         self._proxies = proxies
+        self._replays = Replays(engine, callers, public_url, proxies)
         self._lifespan = Router(lifespan=lifespan)
 
     def drain(self) -> None:
         """From now on ``/readyz`` says no, while requests are still answered."""
         self._health.drain()
+
+    def close(self) -> None:
+        """The event loop is about to end: nothing that is to be told may wait for it."""
+        self._telling.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event of a kind we know: a request, or the server's start and stop."""
@@ -159,40 +136,63 @@ class Application:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seen = _Seen(scope["method"], self._clock.monotonic())
+        seen = Seen(scope["method"], self._clock.monotonic())
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-        tracer = UNTRACED if raw_path in _PROBES else self._tracer
-        self._metrics.in_flight.inc()
-        with tracer.request(seen.method, scope["headers"]) as span:
+        if self._tracer is UNTRACED or raw_path in _PROBES:
+            await self._served(seen, raw_path, scope, receive, send)
+            return
+        with self._tracer.request(seen.method, scope["headers"]) as span:
             try:
                 seen.trace_id = span.trace_id
-                reply = await self._reply(seen, raw_path, scope, receive)
-                seen.status = reply.status
-                seen.sent = len(reply.body)
-                seen.replayed = any(name == b"idempotency-replayed" for name, _ in reply.headers)
-                await _send(send, reply, seen)
-            except Disconnected:
-                pass
+                await self._served(seen, raw_path, scope, receive, send)
             finally:
-                self._metrics.in_flight.dec()
-                self._tell(seen)
                 _trace(span, seen)
 
-    async def _reply(self, seen: _Seen, raw_path: bytes, scope: Scope, receive: Receive) -> _Reply:
+    async def _served(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        self._metrics.in_flight += 1
+        try:
+            question = question_of(scope, raw_path)
+            told = self._again(seen, question, scope) or await self._reply(seen, raw_path, scope, receive)
+            if question is not None and seen.standing is not None:
+                self._replays.remember(question, seen.route, seen.standing)
+            seen.status = told.status
+            seen.sent = len(told.body)
+            await send_reply(send, told, seen.request_id, head=seen.method == "HEAD")
+        except Disconnected:
+            pass
+        finally:
+            self._metrics.in_flight -= 1
+            self._telling.ended(seen)
+
+    def _again(self, seen: Seen, question: Question | None, scope: Scope) -> Reply | None:
+        """The reply to a question that the cache answered lately, if it still stands."""
+        replayed = None if question is None else self._replays.answer(question, scope, seen.started)
+        if question is None or replayed is None:
+            return None
+        seen.request_id = next(self._request_ids)
+        _name(seen, question.header(b"x-request-id"), question.header(b"traceparent"))
+        seen.route = replayed.route
+        seen.operation = replayed.standing.operation
+        seen.key_id = replayed.standing.caller.key_id
+        return replayed.reply
+
+    async def _reply(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive) -> Reply:
         """The answer of a route, or the problem it ended in."""
         try:
-            headers = self._read_headers(seen, scope)
+            seen.request_id = next(self._request_ids)
+            headers = headers_of(scope["headers"])
+            _name(seen, headers.get("x-request-id"), headers.get("traceparent"))
             matched = self._routes.match(raw_path)
             if matched is None:
                 raise Problem("not_found", "There is nothing at this address.")
             route, found = matched
             seen.route = route.template
             if seen.method == "OPTIONS":
-                return _Reply(204, [(b"allow", route.allow.encode())], b"")
+                return reply(204, [(b"allow", route.allow.encode())], b"")
             method = "GET" if seen.method == "HEAD" else seen.method
             if method not in route.methods:
                 raise _wrong_method(route)
-            address = address_of(scope, headers, self._proxies)
+            address = address_of(scope, headers.get("x-forwarded-for"), self._proxies)
             if route.page is not None:
                 with asked_by(Origin(OWNER, seen.request_id, _told(address))):
                     return await _show(route.page, scope, receive, ids_of(found))
@@ -218,7 +218,7 @@ class Application:
 
     async def _operate(
         self,
-        seen: _Seen,
+        seen: Seen,
         operation: Operation,
         caller: Caller,
         raw_path: bytes,
@@ -226,7 +226,7 @@ class Application:
         headers: dict[str, str],
         query_string: bytes,
         receive: Receive,
-    ) -> _Reply:
+    ) -> Reply:
         path = ids_of(found)
         query = query_of(query_string)
         body = b""
@@ -249,71 +249,21 @@ class Application:
                 deadline=seen.started + self._limits.deadline,
             )
         )
-        extra = _defaults(answer, operation)
-        if answer.next_cursor is not None:
-            pairs = [*(pair for pair in query if pair[0] != "cursor"), ("cursor", answer.next_cursor)]
-            address = f"{self._public_url}{raw_path.decode('ascii')}?{urlencode(pairs)}"
-            extra.append((b"link", f'<{address}>; rel="next"'.encode("ascii")))
-        return _Reply(answer.status, _encoded(answer.headers, answer.media_type) + extra, answer.body)
+        seen.replayed = any(name.lower() == "idempotency-replayed" for name in answer.headers)
+        seen.standing = answer.standing
+        return replied(answer, operation, self._public_url, raw_path, query)
 
-    def _read_headers(self, seen: _Seen, scope: Scope) -> dict[str, str]:
-        seen.request_id = f"req_{self._random.getrandbits(96):024x}"
-        headers = headers_of(scope["headers"])
-        given = headers.get("x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            seen.request_id = given
-        trace = headers.get("traceparent")
-        if seen.trace_id is None and trace is not None and (match := _TRACEPARENT.fullmatch(trace)):
-            seen.trace_id = match[1]
-        return headers
-
-    def _problem(self, seen: _Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> _Reply:
+    def _problem(self, seen: Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> Reply:
         seen.code = problem.code
         if isinstance(problem, Problem):
             seen.outcome = problem.outcome
         if problem.code == "upstream_malformed" and problem.__cause__ is not None:
             seen.error = problem.__cause__
         told = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=seen.request_id)
-        return _Reply(told.status, _encoded(told.headers, problems.MEDIA_TYPE), told.body)
-
-    def _tell(self, seen: _Seen) -> None:
-        """Count the request and write its line; probes and scrapes that went well are not worth one."""
-        seconds = self._clock.monotonic() - seen.started
-        self._metrics.answered(seen.route, seen.method, seen.status, seconds)
-        if seen.operation is not None and seen.watch is not None:
-            self._count(seen, seen.operation, seconds - seen.watch.seconds)
-        if seen.route in pages.QUIET and seen.status < 400:
-            return
-        level: Level = "info" if seen.status < 500 else "warning" if seen.error is None else "error"
-        fields: dict[str, Any] = {
-            "method": seen.method if seen.method.isascii() and len(seen.method) <= 20 else "OTHER",
-            "route": seen.route,
-            "status": seen.status,
-            "ms": round(seconds * 1000, 2),
-            "request_id": seen.request_id,
-            "trace_id": seen.trace_id,
-            "operation": None if seen.operation is None else seen.operation.name,
-            "key_id": seen.key_id,
-            "code": seen.code,
-        }
-        if seen.error is not None:
-            fields |= broken(seen.error)
-        self._log.write(level, "request", fields)
-
-    def _count(self, seen: _Seen, operation: Operation, overhead: float) -> None:
-        self._metrics.spent(operation.resource, overhead)
-        self._metrics.carried(seen.received, seen.sent)
-        if seen.code is not None:
-            self._metrics.problem(seen.code)
-        if not operation.is_write or seen.status == _CLIENT_LEFT:
-            return
-        if seen.named:
-            self._metrics.attempted(_attempt_of(seen))
-        if not seen.replayed:
-            self._metrics.wrote(seen.outcome or _outcome_of(seen.status))
+        return reply(told.status, encoded(told.headers, problems.MEDIA_TYPE), told.body)
 
 
-def _trace(span: RequestSpan, seen: _Seen) -> None:
+def _trace(span: RequestSpan, seen: Seen) -> None:
     span.ended(
         route=None if seen.route == UNMATCHED else seen.route,
         status=seen.status,
@@ -322,17 +272,20 @@ def _trace(span: RequestSpan, seen: _Seen) -> None:
     )
 
 
-def _attempt_of(seen: _Seen) -> AttemptResult:
-    if seen.code == "idempotency_in_progress":
-        return "in_progress"
-    if seen.code == "idempotency_mismatch":
-        return "mismatch"
-    return "replayed" if seen.replayed else "new"
+def _name(seen: Seen, request_id: str | None, traceparent: str | None) -> None:
+    """Note what the caller calls the request, and the trace it belongs to."""
+    if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+        seen.request_id = request_id
+    if seen.trace_id is None and traceparent is not None and (match := _TRACEPARENT.fullmatch(traceparent)):
+        seen.trace_id = match[1]
 
 
-def _outcome_of(status: int) -> Outcome:
-    """What became of a write that no problem tells of: a raw one may be refused in the system's own words."""
-    return "applied" if status < 400 else "rejected"
+def request_ids(random: Random) -> Iterator[str]:
+    """Ids for requests, without end. Dice are rolled for many at once: each roll is a call of the operating system."""
+    while True:
+        digits = f"{random.getrandbits(96 * _IDS_AT_ONCE):0{24 * _IDS_AT_ONCE}x}"
+        for start in range(0, len(digits), 24):
+            yield f"req_{digits[start : start + 24]}"
 
 
 def create_app(
@@ -384,10 +337,10 @@ def _told(address: Address | None) -> str | None:
     return None if address is None else str(address)
 
 
-async def _show(page: Page, scope: Scope, receive: Receive, path: Mapping[str, str]) -> _Reply:
+async def _show(page: Page, scope: Scope, receive: Receive, path: Mapping[str, str]) -> Reply:
     response = await page.show(Request({**scope, "path_params": path}, receive))
-    headers = [(name, value) for name, value in response.raw_headers if name not in _OURS]
-    return _Reply(response.status_code, headers, bytes(response.body))
+    headers = [(name, value) for name, value in response.raw_headers if name not in OURS]
+    return reply(response.status_code, headers, bytes(response.body))
 
 
 def _wrong_method(route: Route) -> Problem:
@@ -400,31 +353,3 @@ def _key_of(headers: Mapping[str, str]) -> str:
     if not key:
         raise Problem("unauthenticated", "Send an API key: `Authorization: Bearer polder_live_…`.")
     return key
-
-
-def _defaults(answer: Answer, operation: Operation) -> Headers:
-    """How an answer may be kept where the engine does not say: never by a shared cache, and a write's not at all."""
-    if any(name.lower() == "cache-control" for name in answer.headers):
-        return []
-    return [(b"cache-control", b"no-store" if operation.is_write else b"private, no-cache")]
-
-
-def _encoded(headers: Mapping[str, str], media_type: str | None) -> Headers:
-    """Headers as bytes. One that could break out of its line comes from a system's answer: ``upstream_malformed``."""
-    encoded: Headers = []
-    for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
-            raise Problem("upstream_malformed", f"The value of the header {name} cannot be passed on.")
-        encoded.append((name.lower().encode("ascii"), value.encode("ascii")))
-    if media_type is not None:
-        encoded.append((b"content-type", media_type.encode("ascii")))
-    return encoded
-
-
-async def _send(send: Send, reply: _Reply, seen: _Seen) -> None:
-    headers = [*reply.headers, *_ALWAYS, (b"x-request-id", seen.request_id.encode("ascii"))]
-    if reply.status not in _BODILESS:
-        headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    bodiless = seen.method == "HEAD" or reply.status in _BODILESS
-    await send({"type": "http.response.body", "body": b"" if bodiless else reply.body})

@@ -3,21 +3,44 @@
 A line holds nothing personal and no secret: the route's template instead of the path, no query, no header, no body. Of
 an exception it tells the types and the places in the code, never the message, which may quote a caller's data.
 
-Lines are written directly rather than through structlog, which takes 7 µs for what takes 2 µs here; a cached answer
-takes some 60 µs in all.
+Lines are written directly rather than through structlog, which takes several times as long as encoding a struct.
 """
 
 import contextlib
 import traceback
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import BinaryIO, Literal
+
+import msgspec
 
 from gateway.contract.clock import Clock
-from gateway.contract.exact import dumps
 
 Level = Literal["info", "warning", "error"]
 _LEVELS: tuple[Level, ...] = ("info", "warning", "error")
 _MARKS: Mapping[Level, str] = {"info": " ", "warning": "!", "error": "✗"}
+_SAID_FIRST = frozenset({"time", "level", "event"})
+_encode = msgspec.json.Encoder().encode
+
+
+class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One line, in the order it is written in: what is None is left out. ``time`` is given by the log."""
+
+    time: str = ""
+    level: Level
+    event: str
+    method: str | None = None
+    route: str | None = None
+    status: int | None = None
+    ms: float | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+    operation: str | None = None
+    key_id: str | None = None
+    code: str | None = None
+    exception: Sequence[str] | None = None
+    traceback: Sequence[str] | None = None
+    detail: str | None = None
 
 
 class Log:
@@ -32,30 +55,41 @@ class Log:
         self._human = human
         self._least = _LEVELS.index(least)
 
-    def write(self, level: Level, event: str, fields: Mapping[str, Any]) -> None:
-        """One line: the time in UTC, the level, what happened, and its particulars, less those that are None."""
-        if _LEVELS.index(level) < self._least:
-            return
+    def write(self, *lines: Line) -> None:
+        """Lines in one piece, with the time in UTC."""
         now = self._clock.now()
-        given = {name: value for name, value in fields.items() if value is not None}
+        told = [line for line in lines if _LEVELS.index(line.level) >= self._least]
+        if not told:
+            return
         if self._human:
-            told = " ".join(f"{name}={value}" for name, value in given.items())
-            line = f"{now:%H:%M:%S} {_MARKS[level]} {event} {told}".encode()
+            pieces = [_worded(line, now) for line in told]
         else:
-            line = dumps({"time": now.isoformat(timespec="milliseconds"), "level": level, "event": event, **given})
+            pieces = _encoded(told, now.isoformat(timespec="milliseconds"))
         # A log that nobody reads any more is no reason to fail a request.
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(line + b"\n")
+            self._stream.write(b"\n".join([*pieces, b""]))
             self._stream.flush()
 
 
-def broken(error: BaseException) -> dict[str, Any]:
+def _encoded(lines: Sequence[Line], time: str) -> list[bytes]:
+    for line in lines:
+        line.time = time
+    return [_encode(line) for line in lines]
+
+
+def _worded(line: Line, now: datetime) -> bytes:
+    told = msgspec.structs.asdict(line)
+    words = [f"{name}={told[name]}" for name in told if name not in _SAID_FIRST and told[name] is not None]
+    return " ".join([f"{now:%H:%M:%S}", _MARKS[line.level], line.event, *words]).encode()
+
+
+def broken(error: BaseException) -> tuple[Sequence[str], Sequence[str]]:
     """An exception for a log line: the types of it and of what led to it, and where in the code it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    return {
-        "exception": [f"{type(one).__module__}.{type(one).__qualname__}" for one in _chain(error)],
-        "traceback": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    }
+    return (
+        [f"{type(one).__module__}.{type(one).__qualname__}" for one in _chain(error)],
+        [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

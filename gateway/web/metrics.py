@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -31,6 +31,7 @@ from gateway.engine.observe import (
 )
 from gateway.engine.storage import Backlog
 from gateway.web.problems import ALL_KINDS
+from gateway.web.tallies import Count, Folding, Spread, Tally
 
 UNMATCHED = "unmatched"
 """The route of a path that is none of ours."""
@@ -56,15 +57,19 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves
 class Metrics:
     """One application's metrics, in a registry of its own; also the engine's ``Observer``.
 
-    The labelled children are looked up once and kept, because looking one up costs more than counting. ``providers``
-    are the accounting systems there are, by name.
+    What every request counts is tallied, and handed to the registry by ``fold``. The labelled children are looked up
+    once and kept, because looking one up costs more than counting. ``providers`` are the accounting systems there are,
+    by name. ``in_flight`` is how many requests are being answered.
     """
 
     def __init__(self, version: str, providers: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.in_flight = self._gauge("polder_http_requests_in_flight", "Requests being answered.", workers="livesum")
+        self.in_flight = 0
+        self._in_flight = self._gauge("polder_http_requests_in_flight", "Requests being answered.", workers="livesum")
+        self._tallies: list[Tally] = []
+        self._first: list[Tally] = []
         self.loop_lag = self._histogram(
             "polder_event_loop_lag_seconds", "How late the event loop comes to what is due.", _LAG_SECONDS
         )
@@ -99,8 +104,10 @@ class Metrics:
             _OVERHEAD_SECONDS,
             "resource",
         )
-        self._request_bytes = self._histogram("polder_http_request_body_bytes", "Bodies received.", _BYTES)
-        self._response_bytes = self._histogram("polder_http_response_body_bytes", "Bodies sent.", _BYTES)
+        self._request_bytes = self._spread(
+            self._histogram("polder_http_request_body_bytes", "Bodies received.", _BYTES)
+        )
+        self._response_bytes = self._spread(self._histogram("polder_http_response_body_bytes", "Bodies sent.", _BYTES))
         self._upstream = self._counter(
             "polder_upstream_requests", "Calls to accounting systems.", "provider", "resource", "outcome"
         )
@@ -163,10 +170,11 @@ class Metrics:
         self._counted: set[tuple[str, str]] = set()
         self._opened = set(self._providers)
         self._begin_at_zero()
-        self._answered: dict[tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
-        self._spent: dict[str, Callable[[float], None]] = {}
+        self._answered: dict[tuple[str, str, int], tuple[Count, Spread]] = {}
+        self._took: dict[str, Spread] = {}
+        self._spent: dict[str, Spread] = {}
         self._called: dict[tuple[str, str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
-        self._asked: dict[tuple[str, str], Callable[[], None]] = {}
+        self._asked: dict[tuple[str, str], Count] = {}
 
     def _begin_at_zero(self) -> None:
         for code in ALL_KINDS:
@@ -203,17 +211,19 @@ class Metrics:
         key = (route, method if method in METHODS else OTHER, status)
         bound = self._answered.get(key)
         if bound is None:
-            counter = self._requests.labels(key[0], key[1], str(status))
-            bound = self._answered[key] = counter.inc, self._request_seconds.labels(route).observe
-        bound[0]()
-        bound[1](seconds)
+            took = self._took.get(route)
+            if took is None:
+                took = self._took[route] = self._spread(self._request_seconds.labels(route))
+            bound = self._answered[key] = self._count(self._requests.labels(key[0], key[1], str(status))), took
+        bound[0].step()
+        bound[1].observe(seconds)
 
     def spent(self, resource: str, seconds: float) -> None:
         """An operation took this long, not counting what it waited for an accounting system."""
         bound = self._spent.get(resource)
         if bound is None:
-            bound = self._spent[resource] = self._overhead_seconds.labels(resource).observe
-        bound(seconds)
+            bound = self._spent[resource] = self._spread(self._overhead_seconds.labels(resource))
+        bound.observe(seconds)
 
     def carried(self, received: int, sent: int) -> None:
         """An operation's bodies had so many bytes."""
@@ -280,8 +290,8 @@ class Metrics:
         """The cache was asked."""
         bound = self._asked.get((resource, result))
         if bound is None:
-            bound = self._asked[resource, result] = self._cache.labels(resource, result).inc
-        bound()
+            bound = self._asked[resource, result] = self._count(self._cache.labels(resource, result))
+        bound.step()
 
     def reconciled(self, operation: str, result: WriteResult) -> None:
         """The fate of a write whose answer never came was found out, or given up."""
@@ -312,8 +322,21 @@ class Metrics:
 
     # --- the scrape
 
+    def also(self, tally: Tally) -> None:
+        """Fold this in too, and first: it counts here."""
+        self._first.append(tally)
+
+    def fold(self) -> None:
+        """Hand all that was tallied to the registry: before a scrape, now and then for another worker's, at the end."""
+        self._in_flight.set(self.in_flight)
+        for tally in self._first:
+            tally.fold()
+        for tally in self._tallies:
+            tally.fold()
+
     def exposition(self) -> bytes:
         """All of it, as Prometheus scrapes it: of all workers together where there are several."""
+        self.fold()
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()
@@ -333,5 +356,15 @@ class Metrics:
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(name, help, labels, registry=self.registry)
 
-    def _histogram(self, name: str, help: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(name, help, labels, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, help: str, buckets: tuple[float, ...], *labels: str) -> Folding:
+        return Folding(name, help, labels, buckets=buckets, registry=self.registry)
+
+    def _count(self, counter: Counter) -> Count:
+        tally = Count(counter)
+        self._tallies.append(tally)
+        return tally
+
+    def _spread(self, histogram: Folding) -> Spread:
+        tally = Spread(histogram)
+        self._tallies.append(tally)
+        return tally

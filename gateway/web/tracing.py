@@ -23,7 +23,7 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SE
 from opentelemetry.trace import Span, SpanKind, StatusCode, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from gateway.web.logs import Log
+from gateway.web.logs import Line, Log
 from gateway.web.metrics import METHODS, OTHER
 
 OPERATION = "polder.operation"
@@ -143,7 +143,7 @@ class _Failures(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.write("warning", "traces", {"detail": record.getMessage()})
+        self._log.write(Line(level="warning", event="traces", detail=record.getMessage()))
 
 
 def _tell_failures(log: Log) -> None:

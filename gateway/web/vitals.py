@@ -96,6 +96,7 @@ async def _beat(metrics: Metrics, strain: Callable[[], Mapping[str, Strain]]) ->
     loop = asyncio.get_running_loop()
     while True:
         metrics.strained(strain())
+        metrics.fold()
         due = loop.time() + BEAT
         await asyncio.sleep(BEAT)
         metrics.loop_lag.observe(max(0.0, loop.time() - due))

@@ -320,9 +320,9 @@ def questions_look_alike(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The cache tells questions apart by their text, unquoted."""
     honest = perform.Engine._key
 
-    def broken(self: perform.Engine, task: Any) -> tuple[str, ...]:
+    def broken(self: perform.Engine, task: Any, generation: int) -> tuple[str, ...]:
         text = "&".join(f"{name}={value}" for name, value in sorted(task.call.query))
-        return *honest(self, replace(task, call=replace(task.call, query=()))), text
+        return *honest(self, replace(task, call=replace(task.call, query=())), generation), text
 
     monkeypatch.setattr(perform.Engine, "_key", broken)
     return ADAPTER
@@ -429,9 +429,7 @@ def unknown_parameter_ignored(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def anyones_connection(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Nobody asks whose a connection is."""
 
-    def broken(caller: Caller, connection: StoredConnection | None) -> StoredConnection:
-        if connection is None:
-            raise Problem("not_found", "There is no such connection.")
+    def broken(caller: Caller, connection: StoredConnection) -> StoredConnection:
         return connection
 
     monkeypatch.setattr(connections, "permit_connection", broken)

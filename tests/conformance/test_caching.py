@@ -4,6 +4,7 @@ import pytest
 
 from gateway.contract.emulator import Fault
 from tests.conformance.subject import Subject, body_of, problem_of
+from tests.exchange import Listening
 
 SLOW = ("vat-codes", "ledger-accounts", "payment-methods", "company")
 
@@ -172,3 +173,40 @@ async def test_equal_questions_share_one_call(subject: Subject) -> None:
     answers = await asyncio.gather(*(subject.ask("GET", f"contacts/{made['id']}") for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
     assert len(subject.emulator.journal) == before + 1
+
+
+async def test_an_answer_given_again_unrouted_is_the_one_that_the_long_way_gives(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await subject.final_invoice()
+    key = await subject.house.polder.create_key(tenant="acme", name="law", scopes=["*"])
+    listening = Listening(subject.house, key, monkeypatch)
+    named = {"x-request-id": "law-1", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    for target in await _read_targets(subject):
+        subject.house.clock.advance(60)  # nothing that is known now, of key or connection, runs out meanwhile
+        await listening.get(target)
+        first = await listening.get(target)
+        tag = first.header("etag")
+        for seconds, known in ((0, None), (1.5, tag), (0, f'"x", W/{tag}'), (0, '"other"')):
+            subject.house.clock.advance(seconds)
+            sent = named if known is None else {**named, "if-none-match": known}
+            short, long = await listening.get(target, sent), await listening.get(target, {**sent, "pragma": "x"})
+            assert (short.performed, long.performed) == (0, 1), target
+            assert short == long
+            assert short.status == (200 if known in (None, '"other"') else 304)
+
+
+async def _read_targets(subject: Subject) -> list[str]:
+    """Every read that the cache answers, in several forms."""
+    targets = []
+    base = f"/v1/connections/{subject.connection}"
+    can_get = {operation.resource: operation.verb == "get" for operation in subject.offered("list", "get")}
+    for operation in subject.offered("list", "get"):
+        path = f"{base}/{operation.resource}"
+        if operation.shape == "list":
+            targets += [path, f"{path}?include=provider&limit=1"]
+            listed = (await subject.get(operation.resource, limit="1"))["data"]
+            targets += [f"{path}/{one['id']}" for one in listed if can_get[operation.resource]]
+        elif operation.resource == "company":
+            targets.append(f"{path}?include=raw")
+    return targets

@@ -6,13 +6,13 @@ import random
 import pytest
 
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
-from gateway.engine.freshness import Directives, answer_headers, read_directives
+from gateway.engine.freshness import answer_of, hit, is_known, read_directives
 from gateway.engine.generations import Slots, in_memory
 from tests.house import ManualClock
 
 
 def kept(body: bytes = b"x", *, at: float = 0.0, fresh: float = 30.0, stale: float = 0.0) -> Kept:
-    return Kept(body, '"e"', None, (), at, at + fresh, at + fresh + stale)
+    return Kept(body, '"e"', None, (("Content-Type", "application/json"),), at, at + fresh, at + fresh + stale)
 
 
 @pytest.fixture
@@ -21,40 +21,39 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def cache(clock: ManualClock) -> AnswerCache:
-    return AnswerCache(clock)
+def cache() -> AnswerCache:
+    return AnswerCache()
 
 
-def test_an_entry_is_given_while_it_may_serve(cache: AnswerCache, clock: ManualClock) -> None:
+def test_an_entry_is_given_while_it_may_serve(cache: AnswerCache) -> None:
     cache.put(("k",), kept(fresh=30, stale=60))
-    for seconds, there in ((0, True), (29, True), (60, True), (1, False)):
-        clock.advance(seconds)
-        assert (cache.get(("k",)) is not None) is there
-    assert cache.get(("other",)) is None
+    for now, there in ((0, True), (29, True), (89, True), (90, False)):
+        assert (cache.get(("k",), now) is not None) is there
+    assert cache.get(("other",), 0) is None
 
 
-def test_the_bytes_are_bounded_and_the_longest_unused_go_first(clock: ManualClock) -> None:
-    cache = AnswerCache(clock, max_bytes=10_000)
+def test_the_bytes_are_bounded_and_the_longest_unused_go_first() -> None:
+    cache = AnswerCache(max_bytes=10_000)
     for number in range(5):
         cache.put((str(number),), kept(b"x" * 1_400))
-    assert cache.get(("0",)) is not None
+    assert cache.get(("0",), 0) is not None
     cache.put(("5",), kept(b"x" * 1_400))
-    assert [number for number in range(6) if cache.get((str(number),)) is not None] == [0, 2, 3, 4, 5]
+    assert [number for number in range(6) if cache.get((str(number),), 0) is not None] == [0, 2, 3, 4, 5]
 
 
-def test_an_entry_that_alone_would_not_fit_is_not_kept_and_pushes_nothing_out(clock: ManualClock) -> None:
-    cache = AnswerCache(clock, max_bytes=10_000)
+def test_an_entry_that_alone_would_not_fit_is_not_kept_and_pushes_nothing_out() -> None:
+    cache = AnswerCache(max_bytes=10_000)
     cache.put(("small",), kept())
     cache.put(("large",), kept(b"x" * 10_000))
-    assert cache.get(("large",)) is None
-    assert cache.get(("small",)) is not None
+    assert cache.get(("large",), 0) is None
+    assert cache.get(("small",), 0) is not None
 
 
-def test_many_small_entries_are_bounded_too(clock: ManualClock) -> None:
-    cache = AnswerCache(clock, max_bytes=10_000)
+def test_many_small_entries_are_bounded_too() -> None:
+    cache = AnswerCache(max_bytes=10_000)
     for number in range(1_000):
         cache.put((str(number),), kept(b""))
-    assert sum(cache.get((str(number),)) is not None for number in range(1_000)) == 20
+    assert sum(cache.get((str(number),), 0) is not None for number in range(1_000)) == 20
 
 
 @pytest.fixture
@@ -220,11 +219,23 @@ def test_what_a_caller_accepts_of_what_is_kept(said: str | None, age: float, fre
     ],
 )
 def test_whether_a_caller_has_the_body_already(said: str | None, known: bool) -> None:
-    headers = {} if said is None else {"if-none-match": said}
-    assert Directives.matches(headers, '"abc"') is known
+    assert is_known(said, '"abc"') is known
 
 
 def test_an_answer_tells_its_age() -> None:
-    headers = answer_headers(kept(at=10.0), "polder; hit", 42.9)
-    assert (headers["Age"], headers["ETag"], headers["Cache-Status"]) == ("32", '"e"', "polder; hit")
-    assert "private" in headers["Cache-Control"]
+    entry = Kept(b"x", '"e"', None, (("Content-Type", "text/plain"), ("X-More", "1")), 10.0, 50.0, 50.0)
+    answer = answer_of(entry, hit(entry, 42.9), 42.9, known=False)
+    assert (answer.status, answer.body, answer.media_type) == (200, b"x", "text/plain")
+    assert dict(answer.headers) == {
+        "ETag": '"e"',
+        "Age": "32",
+        "Cache-Control": "private, no-cache",
+        "Cache-Status": "polder; hit; ttl=7",
+        "X-More": "1",
+    }
+
+
+def test_an_answer_that_is_known_has_the_same_headers_and_no_body() -> None:
+    entry = kept()
+    whole, known = (answer_of(kept(), hit(entry, 0.0), 0.0, known=known) for known in (False, True))
+    assert (known.status, known.body, known.media_type, known.headers) == (304, b"", None, whole.headers)

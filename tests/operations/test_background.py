@@ -115,7 +115,7 @@ async def test_a_token_that_only_this_process_can_reach_is_read_back_by_it() -> 
     clock = ManualClock()
     tokens: Any = AskedTokens(Hurried(clock))
     nothing: Any = None
-    await Sweeper(tokens, cast(Any, Standing(tokens)), nothing, clock).watch(own_only=True)
+    await Sweeper(tokens, cast(Any, Standing(tokens)), nothing, clock, nothing).watch(own_only=True)
     assert tokens.asked == ["spooled"] * 3
 
 

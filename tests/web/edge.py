@@ -12,7 +12,8 @@ import httpx2
 import msgspec
 
 from gateway.contract.errors import Problem
-from gateway.engine.call import Answer, Call, Network
+from gateway.engine.cache import Kept
+from gateway.engine.call import Answer, Call, Network, Standing
 from gateway.engine.generations import in_memory
 from gateway.engine.keys import Callers, mint
 from gateway.engine.storage import Backlog, Storage, StoredKey
@@ -96,6 +97,9 @@ class RememberingEngine:
         self.calls.append(call)
         return self.next(call)
 
+    def recall(self, standing: Standing, now: float) -> Kept | None:
+        raise AssertionError("nothing was answered from a cache")
+
     def raises(self, error: Exception) -> None:
         def fail(call: Call) -> Answer:
             raise error
@@ -121,8 +125,13 @@ class Edge:
     client: httpx2.AsyncClient
     anonymous: httpx2.AsyncClient
 
+    def told(self) -> bytes:
+        """All that was logged."""
+        self.metrics.fold()
+        return self.written.getvalue()
+
     def lines(self) -> list[dict[str, Any]]:
-        return [msgspec.json.decode(line) for line in self.written.getvalue().splitlines()]
+        return [msgspec.json.decode(line) for line in self.told().splitlines()]
 
 
 def client_of(app: Application, headers: dict[str, str]) -> httpx2.AsyncClient:

@@ -170,7 +170,7 @@ async def test_an_unexpected_error_tells_its_request_id_and_nothing_else(edge: E
     assert (line["level"], line["request_id"]) == ("error", told["request_id"])
     assert line["exception"] == ["builtins.RuntimeError"]
     assert any("edge.py" in place for place in line["traceback"])
-    assert b"canary" not in edge.written.getvalue()
+    assert b"canary" not in edge.told()
 
 
 async def test_an_edge_goes_on_after_an_error(edge: Edge) -> None:

@@ -1,19 +1,28 @@
 """What the edge tells of itself: metrics with bounded labels, log lines without anything personal."""
 
+import asyncio
 import io
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from gateway.contract.errors import Problem
 from gateway.engine.call import Answer
-from gateway.web.logs import Log
+from gateway.web.logs import Line, Log
 from gateway.web.metrics import Metrics
+from gateway.web.tallies import Count, Folding, Spread
+from gateway.web.telling import Seen, Telling
 from tests.house import ManualClock
 from tests.web.edge import Edge, send_raw
 
 pytestmark = pytest.mark.anyio
 
 CONTACT = "/v1/connections/con_1/contacts/48213377"
+BOUNDS = (0.5, 1.0, 2.5, 10.0)
 TEMPLATE = "/v1/connections/{connection_id}/contacts/{id}"
 
 
@@ -97,7 +106,78 @@ def test_the_engine_is_observed() -> None:
     assert not any("_created" in name for name in counted)
 
 
+@given(st.lists(st.one_of(st.sampled_from(BOUNDS), st.floats(0, 100)), max_size=30), st.integers(0, 5))
+def test_what_is_tallied_is_what_the_library_would_have_counted(amounts: list[float], steps: int) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    folding = Folding("seconds", "Seconds.", buckets=BOUNDS, registry=ours)
+    spread, count = Spread(folding), Count(Counter("steps", "Steps.", registry=ours))
+    histogram = Histogram("seconds", "Seconds.", buckets=BOUNDS, registry=theirs)
+    counter = Counter("steps", "Steps.", registry=theirs)
+    for amount in amounts:
+        spread.observe(amount)
+        histogram.observe(amount)
+    for _ in range(steps):
+        count.step()
+        counter.inc()
+    for _ in range(2):  # what was handed over is not handed over again
+        spread.fold()
+        count.fold()
+    total = theirs.get_sample_value("seconds_sum")
+    assert ours.get_sample_value("seconds_sum") == pytest.approx(total)
+    without_sum = [
+        [line for line in generate_latest(one).splitlines() if b"_sum" not in line] for one in (ours, theirs)
+    ]
+    assert without_sum[0] == without_sum[1]
+
+
 # Log lines
+
+
+class Pieces(io.BytesIO):
+    """A stream that counts what is written to it in one piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    def write(self, text: Any, /) -> int:
+        self.pieces.append(bytes(text))
+        return super().write(text)
+
+
+def telling_into(stream: io.BytesIO) -> Telling:
+    return Telling(Metrics("1.2.3"), Log(stream, ManualClock()), ManualClock())
+
+
+async def test_all_that_ends_in_one_turn_is_written_in_one_piece() -> None:
+    stream = Pieces()
+    telling = telling_into(stream)
+    for number in range(3):
+        telling.ended(Seen("GET", 0.0, route=f"/{number}", status=200))
+    assert stream.pieces == []
+    await asyncio.sleep(0)
+    (piece,) = stream.pieces
+    assert [msgspec.json.decode(line)["route"] for line in piece.splitlines()] == ["/0", "/1", "/2"]
+    telling.ended(Seen("GET", 0.0, route="/3", status=200))
+    await asyncio.sleep(0)
+    assert len(stream.pieces) == 2
+
+
+async def test_nothing_is_lost_when_the_event_loop_ends() -> None:
+    stream = Pieces()
+    telling = telling_into(stream)
+    telling.ended(Seen("GET", 0.0, route="/before", status=200))
+    telling.close()
+    telling.ended(Seen("GET", 0.0, route="/after", status=200))
+    assert [msgspec.json.decode(line)["route"] for line in stream.getvalue().splitlines()] == ["/before", "/after"]
+
+
+async def test_what_waits_to_be_told_is_bounded() -> None:
+    stream = Pieces()
+    telling = telling_into(stream)
+    for _ in range(2_500):
+        telling.ended(Seen("GET", 0.0, route="/", status=200))
+    assert [len(piece.splitlines()) for piece in stream.pieces] == [1_000, 1_000]
 
 
 async def test_a_line_tells_what_an_operator_needs(edge: Edge) -> None:
@@ -130,7 +210,7 @@ async def test_a_line_holds_nothing_personal_and_no_secret(edge: Edge) -> None:
     await edge.client.get(CONTACT)
     await edge.client.get("/jan@example.nl")
     await send_raw(edge, "jan@example.nl " * 3, b"/v1/connections")
-    written = edge.written.getvalue().decode()
+    written = edge.told().decode()
     assert len(edge.lines()) == 4
     assert [canary for canary in canaries if canary in written] == []
     assert "con_1" not in written
@@ -157,11 +237,11 @@ async def test_probes_and_scrapes_that_go_well_are_not_logged(edge: Edge) -> Non
 
 def test_a_terminal_is_told_in_words() -> None:
     stream = io.BytesIO()
-    Log(stream, ManualClock(), human=True).write("warning", "request", {"status": 504, "code": None, "ms": 1.5})
+    Log(stream, ManualClock(), human=True).write(Line(level="warning", event="request", status=504, ms=1.5))
     assert stream.getvalue().decode() == "09:00:00 ! request status=504 ms=1.5\n"
 
 
 def test_a_log_that_nobody_reads_fails_nothing() -> None:
     stream = io.BytesIO()
     stream.close()
-    Log(stream, ManualClock()).write("info", "request", {})
+    Log(stream, ManualClock()).write(Line(level="info", event="request"))
