@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeInt, ValidationError
 
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Json
@@ -283,4 +283,4 @@ class Listed(Wire):
     """One page of a list."""
 
     items: list[dict[str, Any]]
-    total: int
+    total: NonNegativeInt

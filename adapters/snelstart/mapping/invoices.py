@@ -142,8 +142,9 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     invoice.lines = [
         _line(line, text, way, amount) for line, text, way, amount in zip(taxed, texts, ways, nets, strict=True)
     ]
-    invoice.tax_breakdown = groups
     gross = sign * said.factuurbedrag
+    # VAT of a kind that no line is of has no place among them: to tell the rest alone would be another amount of VAT.
+    invoice.tax_breakdown = groups if sum((group.tax for group in groups), ZERO) == gross - net else None
     invoice.totals.net, invoice.totals.tax = net, gross - net
     invoice.description = said.omschrijving
 
