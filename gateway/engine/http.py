@@ -10,9 +10,11 @@ Every failure is one of two kinds, because a write may be repeated after one and
 """
 
 import asyncio
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 try:
     import httpx2 as httpx
@@ -63,6 +65,33 @@ class Timeouts:
 
 READING = Timeouts()
 WRITING = Timeouts(read=30.0)
+
+
+class Unpacking:
+    """What takes the compression off an answer. None is asked for, and some servers pack all the same.
+
+    httpx's own decoders take an answer that was cut off for a whole one, and unpack without bound.
+    """
+
+    _WINDOWS: ClassVar[Mapping[str, int]] = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+    def __init__(self, encoding: str) -> None:
+        """Raises ``Unanswered`` for what cannot be unpacked."""
+        name = encoding.strip().lower()
+        plain = name in ("", "identity")
+        if not plain and name not in self._WINDOWS:
+            raise Unanswered("the answer is packed in a way that nobody asked for")
+        self._rest = None if plain else zlib.decompressobj(self._WINDOWS[name])
+
+    def feed(self, chunk: bytes, most: int) -> bytes:
+        """What a piece holds; no more than so many bytes of it. Raises ``zlib.error``."""
+        return chunk if self._rest is None else self._rest.decompress(chunk, most)
+
+    def finish(self) -> None:
+        """Nothing more comes. Raises ``zlib.error`` where something should have."""
+        if self._rest is not None and (not self._rest.eof or self._rest.unused_data):
+            raise zlib.error("the end is missing, or something stands behind it")
+
 
 TransportFor = Callable[[str], Transport]
 """The transport to use for an origin."""
@@ -149,14 +178,19 @@ class Wire:
             await response.aclose()
 
     async def _read(self, response: httpx.Response) -> Reply:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
         body = bytearray()
+        unpacking = Unpacking(response.headers.get("content-encoding", ""))
         try:
-            async for chunk in response.aiter_bytes():
-                body += chunk
+            async for chunk in response.stream:
+                body += unpacking.feed(chunk, ANSWER_LIMIT + 1 - len(body))
                 if len(body) > ANSWER_LIMIT:
                     raise Unanswered("the answer is too large")
+            unpacking.finish()
         except httpx.ReadTimeout as error:
             raise Unanswered("the answer stopped half-way", late=True) from error
+        except zlib.error as error:
+            raise Unanswered("the answer is not packed as it says") from error
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             raise Unanswered(f"the answer broke off ({type(error).__name__})") from error
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -5,15 +5,18 @@ spoiled. What differs must follow from that place. What follows from a place is 
 learned, by putting other *sensible* values there and looking what changes.
 """
 
+import asyncio
 import re
 import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from io import BytesIO, TextIOWrapper
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -22,7 +25,9 @@ import httpx2
 
 from gateway.contract.emulator import Emulator, Message, Receive, Seen, Send
 from gateway.contract.exact import dumps, loads
+from tests.chaos.broken_wire import exchanged
 from tests.chaos.mutations import Json, Mutation, Place, mutated, places, probes, value_at, with_value
+from tests.chaos.report import Asked, Report, Row, cores
 from tests.conformance.subject import Subject, open_subject
 from tests.house import emulated
 
@@ -32,7 +37,7 @@ BATCH = 500
 EXAMPLES = 20
 CHANGES = 0.2
 """The share of houses in which records are changed, and not only read."""
-NOTHING = (None, "unknown", "", [], {})
+NOTHING: tuple[Json, ...] = (None, "unknown", "", [], {})
 """What may be answered where a system says nothing that makes sense."""
 MOST_PROBED = 40
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -361,3 +366,33 @@ async def examine(provider: str, cases: int, seed: int, only: str = "") -> Findi
                 await examiner.examine()
     findings.seconds = time.monotonic() - began
     return findings
+
+
+def _examined(provider: str, cases: int, seed: int) -> Findings:
+    return asyncio.run(examine(provider, cases, seed))
+
+
+async def measured(asked: Asked, report: Report) -> None:
+    """All systems, in as many processes as there are processors; then what is broken as HTTP."""
+    cases, exchanges = (12_500, 5_000) if asked.full else (500, 500)
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
+        for work in asyncio.as_completed(
+            loop.run_in_executor(pool, _examined, provider, cases, asked.seed) for provider in SYSTEMS
+        ):
+            found = await work
+            particulars = {
+                "broken": dict(found.broken),
+                "statuses": {str(status): count for status, count in sorted(found.statuses.items())},
+                "mutations": dict(found.kinds),
+                "operations": dict(found.operations),
+                "examples": found.examples,
+            }
+            bad = found.broken.total()
+            what = "answers that make no sense"
+            report.add(Row(what, found.provider, "", found.cases, bad, "none", found.seconds, particulars))
+    began = time.monotonic()
+    seen = await exchanged(exchanges, asked.seed)
+    particulars = {"shapes": dict(seen.shapes), "answered": dict(seen.answered), "examples": seen.wrong[:EXAMPLES]}
+    what, seconds = "answers broken as HTTP", time.monotonic() - began
+    report.add(Row(what, "raw socket", "", exchanges, len(seen.wrong), "none", seconds, particulars))

@@ -10,6 +10,7 @@ from adapters.memory.mapping import products
 from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
 from gateway.contract.models import Product
+from tests.chaos.broken_wire import exchanged
 from tests.chaos.malformed import SYSTEMS, examine
 from tests.chaos.mutations import mutated
 
@@ -39,3 +40,9 @@ def test_a_seed_gives_the_same_mutations() -> None:
     once, again = ([mutated(body, dice) for _ in range(200)] for dice in (Random(4), Random(4)))
     assert once == again
     assert {one.body for one in once} != {body}
+
+
+async def test_an_answer_that_is_broken_as_http_is_whole_and_right_or_none() -> None:
+    seen = await exchanged(100, seed=6)
+    assert seen.wrong == []
+    assert seen.answered.keys() == {"answered", "Unanswered"}
