@@ -40,6 +40,10 @@ UNWELL = frozenset({502, 503, 504})
 CROWDED = "Too much is under way for this connection; nothing was sent."
 ANSWER_TIME = 0.2
 """Seconds of the caller's time that are kept to answer in."""
+PATIENT = 1.5
+"""How many times as long as usual a call may take that is begun late."""
+LATEST_COUNTS = 0.1
+"""The weight of one more answer in what is usual."""
 REPLACEMENTS = 2
 """How often a rejected token is replaced: what another process kept meanwhile may be dead as well by now."""
 SHORT_WAIT = 1.0
@@ -99,6 +103,7 @@ class Way:
         self.random = rng
         self._budgets: dict[str, RetryBudget] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._usual: dict[str, float] = {}
 
     def budget(self, provider: str) -> RetryBudget:
         """How much of what a provider is asked may be asked again."""
@@ -107,6 +112,15 @@ class Way:
     def breaker(self, provider: str, origin: str) -> Breaker:
         """Whether an origin of a provider is called at all."""
         return self._breakers.setdefault((provider, origin), Breaker(self.clock, self.random))
+
+    def took(self, provider: str, seconds: float) -> None:
+        """A call was answered after so long."""
+        before = self._usual.get(provider, seconds)
+        self._usual[provider] = before + LATEST_COUNTS * (seconds - before)
+
+    def usual(self, provider: str) -> float:
+        """Seconds that a provider takes for an answer these days; 0 where nothing is known yet."""
+        return self._usual.get(provider, 0.0)
 
     def strain(self, provider: str) -> Strain:
         """How calling a provider goes."""
@@ -305,7 +319,9 @@ class Outbound:
 
     async def _once(self, request: Request, token: AccessToken) -> Reply:
         """One try, in its place; what comes of it is counted for whoever comes next."""
+        came = self._way.clock.monotonic()
         async with self._slot():
+            self._not_in_vain(came)
             await self._admitted(request)
             breaker = self._breaker(request)
             breaker.admit()
@@ -335,6 +351,7 @@ class Outbound:
                 breaker.failed(unreachable=outcome == "connect")
             else:
                 breaker.succeeded()
+                self._way.took(self._provider.name, self._way.clock.monotonic() - started)
                 self._way.budget(self._provider.name).succeeded()
             self._way.observer.upstream(
                 self._provider.name, self._operation, outcome, self._way.clock.monotonic() - started
@@ -368,6 +385,15 @@ class Outbound:
             yield
         finally:
             await place.__aexit__(None, None, None)
+
+    def _not_in_vain(self, came: float) -> None:
+        """Leave the place to others where the queue took so much time that this call would not be answered in the rest.
+
+        Else, where there is always more to do than can be done, only those are called who can no longer be answered.
+        """
+        usual = ANSWER_TIME + PATIENT * self._way.usual(self._provider.name)
+        if self._left() < usual <= self._deadline - came:
+            raise self._held_back("queue", 1.0, CROWDED)
 
     def _breaker(self, request: Request) -> Breaker:
         return self._way.breaker(self._provider.name, request.origin)

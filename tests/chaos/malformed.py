@@ -233,7 +233,9 @@ class Examiner:
         return None
 
     def _is_meant(self, mutation: Mutation) -> bool:
-        return mutation.value is None and any(name in (mutation.place or ()) for name in MEANT[self.findings.provider])
+        return not str(mutation.value or "").strip() and any(
+            name in (mutation.place or ()) for name in MEANT[self.findings.provider]
+        )
 
     async def _what_follows(self, case: Case, place: Place) -> frozenset[str]:
         """The places of Polder's answer that change with a place of the system's, and the statuses, for other values
@@ -286,7 +288,8 @@ def _is_explained(now: Json, mutation: Mutation) -> bool:
         return True
     if mutation.value in NOTHING:
         return False
-    return str(mutation.value) in str(now) or str(now) in str(mutation.value) or _number(now) == _number(mutation.value)
+    said, value = str(now).lower(), str(mutation.value).lower()
+    return value in said or said in value or _number(now) == _number(mutation.value)
 
 
 def _is_sensible(said: bytes, mutation: Mutation) -> bool:
@@ -377,9 +380,8 @@ async def measured(asked: Asked, report: Report) -> None:
     cases, exchanges = (12_500, 5_000) if asked.full else (500, 500)
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
-        for work in asyncio.as_completed(
-            loop.run_in_executor(pool, _examined, provider, cases, asked.seed) for provider in SYSTEMS
-        ):
+        examined = [loop.run_in_executor(pool, _examined, provider, cases, asked.seed) for provider in SYSTEMS]
+        for work in asyncio.as_completed(examined):
             found = await work
             particulars = {
                 "broken": dict(found.broken),

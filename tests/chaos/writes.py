@@ -6,13 +6,21 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.chaos import ambiguous, malformed
+from tests.chaos import ambiguous, hangups, malformed, nodes, overload
 from tests.chaos.report import HEADING, Asked, Report
 
 Part = Callable[[Asked, Report], Awaitable[None]]
 """Does its worst, and adds its rows to the report as soon as it has them."""
 
-PARTS: Mapping[str, Part] = {"ambiguous": ambiguous.measured, "malformed": malformed.measured}
+PARTS: Mapping[str, Part] = {
+    "ambiguous": ambiguous.measured,
+    "failing": overload.failing,
+    "hanging": overload.hanging,
+    "overload": overload.overloaded,
+    "restarts": nodes.restarted,
+    "hangups": hangups.measured,
+    "malformed": malformed.measured,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
