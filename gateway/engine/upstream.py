@@ -27,6 +27,7 @@ from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
 from gateway.engine.resilience.bulkhead import Bulkhead, Full
+from gateway.engine.resilience.usual import Usual
 from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
@@ -40,16 +41,10 @@ UNWELL = frozenset({502, 503, 504})
 CROWDED = "Too much is under way for this connection; nothing was sent."
 ANSWER_TIME = 0.2
 """Seconds of the caller's time that are kept to answer in."""
-PATIENT = 1.5
-"""How many times as long as usual a call may take that is begun late."""
-LATEST_COUNTS = 0.1
-"""The weight of one more answer in what is usual."""
 REPLACEMENTS = 2
 """How often a rejected token is replaced: what another process kept meanwhile may be dead as well by now."""
 SHORT_WAIT = 1.0
 """Seconds of ``Retry-After`` that are waited out rather than passed on."""
-
-
 _NEVER_DROPPED = frozenset(
     {"currency", "exchange_rate", "prices_include_tax", "price_includes_tax", "document_type", "direction", "amount"}
 )
@@ -103,7 +98,7 @@ class Way:
         self.random = rng
         self._budgets: dict[str, RetryBudget] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._usual: dict[str, float] = {}
+        self._usual: dict[str, Usual] = {}
 
     def budget(self, provider: str) -> RetryBudget:
         """How much of what a provider is asked may be asked again."""
@@ -113,14 +108,9 @@ class Way:
         """Whether an origin of a provider is called at all."""
         return self._breakers.setdefault((provider, origin), Breaker(self.clock, self.random))
 
-    def took(self, provider: str, seconds: float) -> None:
-        """A call was answered after so long."""
-        before = self._usual.get(provider, seconds)
-        self._usual[provider] = before + LATEST_COUNTS * (seconds - before)
-
-    def usual(self, provider: str) -> float:
-        """Seconds that a provider takes for an answer these days; 0 where nothing is known yet."""
-        return self._usual.get(provider, 0.0)
+    def usual(self, provider: str) -> Usual:
+        """How long a provider takes for an answer."""
+        return self._usual.setdefault(provider, Usual())
 
     def strain(self, provider: str) -> Strain:
         """How calling a provider goes."""
@@ -351,7 +341,7 @@ class Outbound:
                 breaker.failed(unreachable=outcome == "connect")
             else:
                 breaker.succeeded()
-                self._way.took(self._provider.name, self._way.clock.monotonic() - started)
+                self._way.usual(self._provider.name).took(self._way.clock.monotonic() - started)
                 self._way.budget(self._provider.name).succeeded()
             self._way.observer.upstream(
                 self._provider.name, self._operation, outcome, self._way.clock.monotonic() - started
@@ -387,12 +377,9 @@ class Outbound:
             await place.__aexit__(None, None, None)
 
     def _not_in_vain(self, came: float) -> None:
-        """Leave the place to others where the queue took so much time that this call would not be answered in the rest.
-
-        Else, where there is always more to do than can be done, only those are called who can no longer be answered.
-        """
-        usual = ANSWER_TIME + PATIENT * self._way.usual(self._provider.name)
-        if self._left() < usual <= self._deadline - came:
+        """Leave the place to others where the queue left too little time: else only those whose time is up are called."""
+        needed = ANSWER_TIME + self._way.usual(self._provider.name).needed
+        if self._left() < needed <= self._deadline - came:
             raise self._held_back("queue", 1.0, CROWDED)
 
     def _breaker(self, request: Request) -> Breaker:

@@ -18,7 +18,7 @@ from tests.engine.sockets import RawServer, Talk, serving
 
 OK = b"HTTP/1.1 200 OK\r\n"
 KIND = b"content-type: application/json\r\n"
-PATIENCE = Timeouts(connect=1.0, pool=1.0, write=1.0, read=0.2)
+PATIENCE = Timeouts(connect=10.0, pool=10.0, write=10.0, read=2.0)
 AT_ONCE = 16
 METHODS = ("GET", "GET", "POST")
 SHAPES = (
@@ -148,7 +148,7 @@ async def exchanged(count: int, seed: int) -> Seen:
 async def _one(wire: Wire, server: RawServer, shape: str, number: int, method: str, seen: Seen) -> None:
     target = f"/{shape.replace(' ', '%20')}/{number}"
     try:
-        reply = await wire.send(method, server.origin, target, {}, b"", within=2.0, timeouts=PATIENCE)
+        reply = await wire.send(method, server.origin, target, {}, b"", within=20.0, timeouts=PATIENCE)
     except (NotSent, Unanswered) as error:
         seen.answered[type(error).__name__] += 1
         return

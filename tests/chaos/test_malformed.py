@@ -17,8 +17,8 @@ from tests.chaos.mutations import mutated
 
 @pytest.mark.parametrize("provider", SYSTEMS)
 async def test_an_answer_that_makes_no_sense_is_told_or_harms_nothing(provider: str) -> None:
-    findings = await examine(provider, 60, seed=11)
-    assert (findings.cases, findings.examples) == (60, [])
+    findings = await examine(provider, 40, seed=11)
+    assert (findings.cases, findings.examples) == (40, [])
 
 
 async def test_a_price_that_is_made_up_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,4 +45,4 @@ def test_a_seed_gives_the_same_mutations() -> None:
 async def test_an_answer_that_is_broken_as_http_is_whole_and_right_or_none() -> None:
     seen = await exchanged(100, seed=6)
     assert seen.wrong == []
-    assert seen.answered.keys() == {"answered", "Unanswered"}
+    assert min(seen.answered["answered"], seen.answered["Unanswered"]) > 0

@@ -299,7 +299,7 @@ async def test_whom_the_queue_leaves_too_little_time_is_not_sent_in_vain() -> No
         return said({})
 
     stage = Stage(Books(handle), pace=Pace(per_connection=1))
-    stage.way.took("books", 1.0)
+    stage.way.usual("books").took(1.0)
     ups = [stage.outbound(seconds=10.5) for _ in range(60)]
     results = await asyncio.gather(*(up.data(READ) for up in ups), return_exceptions=True)
     answered = [one for one in results if not isinstance(one, BaseException)]
@@ -311,7 +311,7 @@ async def test_whom_the_queue_leaves_too_little_time_is_not_sent_in_vain() -> No
 
 async def test_a_slow_system_is_called_however_little_time_there_is() -> None:
     stage = Stage(Books())
-    stage.way.took("books", 100.0)
+    stage.way.usual("books").took(100.0)
     assert await stage.outbound(seconds=5.0).data(READ) == {"ok": True}
 
 
