@@ -377,7 +377,7 @@ class Outbound:
             await place.__aexit__(None, None, None)
 
     def _not_in_vain(self, came: float) -> None:
-        """Leave the place to others where the queue left too little time: else only those whose time is up are called."""
+        """Leave the place to others where the queue left too little time: else only who is late already is called."""
         needed = ANSWER_TIME + self._way.usual(self._provider.name).needed
         if self._left() < needed <= self._deadline - came:
             raise self._held_back("queue", 1.0, CROWDED)

@@ -43,8 +43,10 @@ class Hangups:
     wrong: list[str] = field(default_factory=list)
 
 
-async def hung_up(stand: Stand, count: int, dice: Random, writes: float = WRITES) -> Hangups:
-    """So many callers, such a share of whom write, and then what became of all that they asked."""
+async def hung_up(
+    stand: Stand, count: int, dice: Random, writes: float = WRITES, until: float | None = None
+) -> Hangups:
+    """So many callers (or as many as there is time for), such a share of whom write, and what became of it all."""
     seen = Hangups()
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -55,6 +57,8 @@ async def hung_up(stand: Stand, count: int, dice: Random, writes: float = WRITES
                 progress(f"hang-ups: {seen.asked} of {count}")
 
     for at in range(0, count, 1_000):
+        if until is not None and time.monotonic() > until:
+            break
         await asyncio.gather(*(in_turn() for _ in range(min(1_000, count - at))))
     await _settled(stand)
     made = _made(stand)
@@ -137,7 +141,7 @@ async def measured(asked: Asked, report: Report) -> None:
     """The part of ``./dev chaos writes``."""
     count = 100_000 if asked.full else 2_000
     async with strained((SYSTEM,)) as stand:
-        report.add(await row(stand, count, Random(asked.seed)))
+        report.add(await row(stand, count, Random(asked.seed), asked.until))
 
 
 async def _sockets_more(stand: Stand, before: int) -> int:
@@ -148,14 +152,14 @@ async def _sockets_more(stand: Stand, before: int) -> int:
     return stand.sockets() - before
 
 
-async def row(stand: Stand, count: int, dice: Random) -> Row:
+async def row(stand: Stand, count: int, dice: Random, until: float | None = None) -> Row:
     """All of it, as a row."""
     began = time.monotonic()
     stand.systems[SYSTEM].latency = LATENCY
     sockets = stand.sockets()
     await hung_up(stand, min(count, 2_000), dice, writes=0)  # caches fill, connections are made
     megabytes = stand.megabytes()
-    seen = await hung_up(stand, count, dice)
+    seen = await hung_up(stand, count, dice, until=until)
     leaked = {name: number for name, number in (await left(stand)).items() if number}
     if (more := await _sockets_more(stand, sockets)) > SPARE:
         leaked["sockets"] = more
@@ -174,4 +178,4 @@ async def row(stand: Stand, count: int, dice: Random) -> Row:
     }
     bad = len(leaked) + len(seen.wrong) + refused
     seconds = time.monotonic() - began
-    return Row("callers who hang up: leaks", "1 process, SQLite", "", count, bad, "none", seconds, particulars)
+    return Row("callers who hang up: leaks", "1 process, SQLite", "", seen.asked, bad, "none", seconds, particulars)

@@ -6,6 +6,7 @@ learned, by putting other *sensible* values there and looking what changes.
 """
 
 import asyncio
+import math
 import re
 import tempfile
 import time
@@ -27,7 +28,7 @@ from gateway.contract.emulator import Emulator, Message, Receive, Seen, Send
 from gateway.contract.exact import dumps, loads
 from tests.chaos.broken_wire import exchanged
 from tests.chaos.mutations import Json, Mutation, Place, mutated, places, probes, value_at, with_value
-from tests.chaos.report import Asked, Report, Row, cores
+from tests.chaos.report import Asked, Report, Row
 from tests.conformance.subject import Subject, open_subject
 from tests.house import emulated
 
@@ -358,29 +359,33 @@ async def examining(provider: str, seed: int, findings: Findings) -> AsyncIterat
         yield Examiner(subject, spoilers[0], dice, findings, asked)
 
 
-async def examine(provider: str, cases: int, seed: int, only: str = "") -> Findings:
-    """So many cases of one system; ``only`` of questions whose name begins so."""
+async def examine(provider: str, cases: int, seed: int, only: str = "", minutes: float | None = None) -> Findings:
+    """So many cases of one system, or as many as there is time for; ``only`` of questions whose name begins so."""
     began = time.monotonic()
     findings = Findings(provider)
-    while findings.cases < cases:
+    until = math.inf if minutes is None else began + 60 * minutes
+    while findings.cases < cases and time.monotonic() < until:
         async with examining(provider, seed + findings.cases, findings) as examiner:
             examiner.questions = [one for one in examiner.questions if one.name.startswith(only)]
             for _ in range(min(BATCH, cases - findings.cases)):
-                await examiner.examine()
+                if time.monotonic() < until:
+                    await examiner.examine()
     findings.seconds = time.monotonic() - began
     return findings
 
 
-def _examined(provider: str, cases: int, seed: int) -> Findings:
-    return asyncio.run(examine(provider, cases, seed))
+def _examined(provider: str, cases: int, seed: int, minutes: float | None) -> Findings:
+    return asyncio.run(examine(provider, cases, seed, minutes=minutes))
 
 
 async def measured(asked: Asked, report: Report) -> None:
-    """All systems, in as many processes as there are processors; then what is broken as HTTP."""
+    """All systems, each in a process of its own; then what is broken as HTTP."""
     cases, exchanges = (12_500, 5_000) if asked.full else (500, 500)
     loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
-        examined = [loop.run_in_executor(pool, _examined, provider, cases, asked.seed) for provider in SYSTEMS]
+    with ProcessPoolExecutor(len(SYSTEMS), get_context("spawn")) as pool:
+        examined = [
+            loop.run_in_executor(pool, _examined, provider, cases, asked.seed, asked.minutes) for provider in SYSTEMS
+        ]
         for work in asyncio.as_completed(examined):
             found = await work
             particulars = {
