@@ -27,7 +27,7 @@ from gateway import registry
 from gateway.app import Polder, build
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
-from gateway.contract.emulator import Emulator, Message, Receive, Send
+from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
 from gateway.engine.tracing import Tracer
 from gateway.settings import Settings, variable
 from gateway.store import migrate
@@ -156,18 +156,19 @@ async def open_house(
     adapters: Mapping[str, Adapter] | None = None,
     emulators: Mapping[str, EmulatorFactory] | None = None,
     tracer: Tracer | None = None,
+    between: Callable[[Emulator], ASGIApp] | None = None,
 ) -> AsyncIterator[House]:
     """Open a house with some adapters (all that can be emulated, unless said otherwise) and close it again.
 
-    ``emulators`` says how the emulator of a provider is made where its defaults will not do, to set its switches.
+    ``emulators`` says how the emulator of a provider is made where its defaults will not do, to set its switches, and
+    ``between`` what stands between it and the gateway.
     """
     clock = ManualClock()
     (home / "polder.db").write_bytes(_empty_database())
     served = emulated() if adapters is None else dict(adapters)
     running = {name: _make(name, clock, emulators or {}) for name in served}
-    by_origin = {
-        origin.default: running[name] for name, adapter in served.items() for origin in adapter.origins.values()
-    }
+    apps: dict[str, ASGIApp] = {name: one if between is None else between(one) for name, one in running.items()}
+    by_origin = {origin.default: apps[name] for name, adapter in served.items() for origin in adapter.origins.values()}
     polder = await build(
         Settings(home=home, env="test", encryption_keys=SecretStr(ENCRYPTION_KEY), public_url=PUBLIC_URL),
         clock=clock,

@@ -155,6 +155,9 @@ class Resource(Generic[ItemT, DraftT]):
     """
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Verbs that happen once however often they are sent, because the system refuses or recognises a repeat."""
+    moves: ClassVar[bool] = False
+    """Whether this system may give a record a new id when it changes. Elsewhere an answer with another id than was
+    asked for is about another record, and taken for nothing."""
     calls: ClassVar[Mapping[str, str]] = {}
     """What a verb costs upstream, in words, where it is not one call."""
     limits: ClassVar[Mapping[str, str]] = {}
@@ -177,7 +180,7 @@ class Resource(Generic[ItemT, DraftT]):
 
     @absent
     async def update(self, up: Upstream, id: str, change: Change) -> Record[ItemT]:
-        """Change what ``change.given()`` names and nothing else. The answer's id may be new: Polder keeps the old."""
+        """Change what ``change.given()`` names and nothing else. Where ``moves``, the answer's id may be new."""
         raise NotImplementedError
 
     @absent

@@ -5,6 +5,7 @@ as that number again: ``12345678901.123456789`` in, ``12345678901.123456789`` ou
 ``Decimal`` as a number, and most fast parsers read one through a float; msgspec does both exactly.
 """
 
+import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -30,6 +31,7 @@ def _fraction(text: str) -> Decimal:
 Unread = msgspec.Raw
 """The text of one JSON value, found but not read yet: ``bytes`` for all purposes."""
 
+_SHOWN = 50
 _decoder = msgspec.json.Decoder(float_hook=_fraction)
 _members = msgspec.json.Decoder(dict[str, Unread])
 _items = msgspec.json.Decoder(list[Unread])
@@ -62,6 +64,28 @@ def loads(text: bytes | str | Unread) -> Any:
         return _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise MalformedJson(str(error)) from error
+
+
+def loads_once(text: bytes) -> Any:
+    """Read one JSON value in which no object names a member twice: of two amounts nobody knows which one is meant.
+
+    Raises ``MalformedJson``. It reads twice, the second time with the standard library, which tells of every member.
+    """
+    value = loads(text)
+    try:
+        json.loads(text, object_pairs_hook=_once, parse_int=str, parse_float=str)
+    except (RecursionError, ValueError) as error:
+        raise MalformedJson(str(error)) from error
+    return value
+
+
+def _once(members: list[tuple[str, object]]) -> None:
+    names = set()
+    for name, _ in members:
+        if name in names:
+            shown = name if name.isprintable() and len(name) <= _SHOWN else "a member"
+            raise ValueError(f"`{shown}` is given twice")
+        names.add(name)
 
 
 def dumps(value: object) -> bytes:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from gateway.contract.adapter import FilterValue
 from gateway.contract.errors import FieldError, Problem
-from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.exact import MalformedJson, loads_once
 from gateway.contract.models.base import PRINTABLE, Shape
 from gateway.contract.operations import RESOURCE_OPERATIONS, Filter, Operation
 from gateway.contract.upstream import is_id
@@ -98,7 +98,7 @@ def read_body(operation: Operation, body: bytes) -> Shape | None:
     if not body and not operation.body_required:
         return model.model_validate({})
     try:
-        value: Any = loads(body)
+        value: Any = loads_once(body)
     except MalformedJson as error:
         raise Problem("malformed_json", f"The body is not one JSON value: {error}.") from error
     try:

@@ -12,7 +12,7 @@ from gateway.contract.paging import Window
 from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
 from gateway.engine.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
-from gateway.engine.recording import Recording
+from gateway.engine.recording import Recording, identified
 from gateway.engine.render import list_json, record_json, records_json
 from gateway.engine.upstream import Outbound
 
@@ -58,7 +58,7 @@ class Reader:
     async def one(self, id: str, asked: Asked) -> Found:
         """One record, by our id."""
         theirs = await self._recording.theirs(self._operation.resource, id)
-        record = await self._resource.get(self._up, theirs)
+        record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
         await self._recording.incoming(self._operation, self._resource, [record])
         return Found(record_json(record, self._provider, asked.include))
 
@@ -122,7 +122,7 @@ class Reader:
 
     async def _present(self, theirs: str) -> Record[Any] | None:
         try:
-            record = await self._resource.get(self._up, theirs)
+            record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
         except Problem as problem:
             if problem.code == "not_found":
                 return None  # deleted in the system itself

@@ -8,6 +8,7 @@ from gateway.contract.adapter import Record, Resource
 from gateway.contract.errors import malformed
 from gateway.contract.models.base import Part, Shape
 from gateway.contract.operations import Operation
+from gateway.contract.upstream import is_id
 from gateway.engine.links import Book, LinkBooks, translate
 from gateway.engine.upstream import Outbound
 
@@ -25,6 +26,17 @@ def nonsense_told() -> Iterator[None]:
         yield
     except _TRIPPED as error:
         raise malformed("The accounting system's answer is not what its documentation promises.") from error
+
+
+def identified(record: Record[Any], resource: Resource[Any, Any], asked: str | None = None) -> Record[Any]:
+    """The record, if it can be told from others and is the one of that id that was asked for.
+
+    Raises ``upstream_malformed``: to go on with another one's would answer, change or remember a stranger's books.
+    """
+    id = record.item.id
+    if not is_id(id) or (asked and id != asked and not resource.moves):
+        raise malformed("The accounting system answers another record than the one that was asked for.")
+    return record
 
 
 def referred_by(operation: Operation) -> Mapping[str, str]:
@@ -63,7 +75,7 @@ class Recording:
                     translate(record.item, place, book.ours)
         book = await self.book(operation.resource)
         for record in records:
-            item = record.item
+            item = identified(record, resource).item
             item.id = book.ours(item.id)
             kept = book.kept(item.id)
             for name in resource.kept if kept else ():

@@ -26,6 +26,7 @@ from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
 from gateway.engine.resilience.bulkhead import Bulkhead, Full, Place
+from gateway.engine.resilience.usual import Usual
 from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
@@ -43,8 +44,6 @@ REPLACEMENTS = 2
 """How often a rejected token is replaced: what another process kept meanwhile may be dead as well by now."""
 SHORT_WAIT = 1.0
 """Seconds of ``Retry-After`` that are waited out rather than passed on."""
-
-
 _NEVER_DROPPED = frozenset(
     {"currency", "exchange_rate", "prices_include_tax", "price_includes_tax", "document_type", "direction", "amount"}
 )
@@ -108,6 +107,7 @@ class Way:
         self.random = rng
         self._budgets: dict[str, RetryBudget] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._usual: dict[str, Usual] = {}
 
     def budget(self, provider: str) -> RetryBudget:
         """How much of what a provider is asked may be asked again."""
@@ -122,6 +122,10 @@ class Way:
         if found is None:
             found = self._breakers[provider, origin] = Breaker(self.clock, self.random)
         return found
+
+    def usual(self, provider: str) -> Usual:
+        """How long a provider takes for an answer."""
+        return self._usual.setdefault(provider, Usual())
 
     def strain(self, provider: str) -> Strain:
         """How calling a provider goes."""
@@ -323,12 +327,14 @@ class Outbound:
 
     async def _once(self, request: Request, token: AccessToken) -> Reply:
         """One try, in its place; what comes of it is counted for whoever comes next."""
+        came = self._way.clock.monotonic()
         pace = self._provider.adapter.pace
         place = self._way.bulkhead.place(
             (self._facts.connection_id, pace.per_connection), (self._provider.name, pace.per_provider)
         )
         await (place.take() if place.is_free else self._queued(place))
         try:
+            self._not_in_vain(came)
             breaker = self._way.breaker(self._provider.name, request.origin)
             await self._admitted(breaker)
             breaker.admit()
@@ -360,6 +366,7 @@ class Outbound:
                 breaker.failed(unreachable=outcome == "connect")
             else:
                 breaker.succeeded()
+                self._way.usual(self._provider.name).took(self._way.clock.monotonic() - started)
                 self._way.budget(self._provider.name).succeeded()
             self._way.observer.upstream(
                 self._provider.name, self._operation, outcome, self._way.clock.monotonic() - started
@@ -385,6 +392,12 @@ class Outbound:
             raise self._held_back("queue", 1.0, CROWDED) from error
         except TimeoutError as error:
             raise Problem("upstream_timeout", CROWDED) from error
+
+    def _not_in_vain(self, came: float) -> None:
+        """Leave the place to others where the queue left too little time: else only who is late already is called."""
+        needed = ANSWER_TIME + self._way.usual(self._provider.name).needed
+        if self._left() < needed <= self._deadline - came:
+            raise self._held_back("queue", 1.0, CROWDED)
 
     def _held_back(self, reason: HeldBack, wait: float, detail: str) -> Problem:
         """Nothing is sent, and the caller hears when to come back."""

@@ -16,7 +16,7 @@ from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
 from gateway.engine.dry_run import UntouchedBooks, UntouchedClaim
 from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, LinkBooks, kept_values
-from gateway.engine.recording import Recording, nonsense_told, referred_by, refuse_unsupported
+from gateway.engine.recording import Recording, identified, nonsense_told, referred_by, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
 
@@ -81,6 +81,7 @@ class Writer:
             else:
                 theirs = await self._recording.theirs(self._operation.resource, origin)
                 record = await getattr(self._resource, self._operation.verb)(self._up, theirs, draft)
+            identified(record, self._resource)
         except BaseException:
             if self._up.fate in ("not_sent", "rejected"):
                 await claim.release()
@@ -130,7 +131,7 @@ class Writer:
 
     async def _changed_to(self, id: str, theirs: str, given: Mapping[str, Any], record: Record[Any]) -> Record[Any]:
         """A record after its change: what Polder keeps of it changes too."""
-        await self._follow(id, theirs, record.item.id)
+        await self._follow(id, theirs, identified(record, self._resource, theirs).item.id)
         kept = {name: given[name] for name in self._resource.kept if name in given}
         await self._keep(id, await self._in_our_words(kept))
         return await self._told(record)
@@ -149,7 +150,7 @@ class Writer:
     async def _acted(self, id: str) -> Record[Any]:
         theirs = await self._recording.theirs(self._operation.resource, id)
         record: Record[Any] = await getattr(self._resource, self._operation.verb)(self._up, theirs)
-        await self._follow(id, theirs, record.item.id)
+        await self._follow(id, theirs, identified(record, self._resource, theirs).item.id)
         return await self._told(record)
 
     async def _deleted(self, id: str) -> None:
@@ -158,7 +159,7 @@ class Writer:
         await self._books.forget(self._connection_id, self._operation.resource, id)
 
     async def _follow(self, id: str, before: str, after: str) -> None:
-        """The system gave the record a new id: keep answering to the first one."""
+        """Where the system gave the record a new id, keep answering to the first one."""
         if after != before:
             await self._keep(id, {SYSTEM_ID: after})
 

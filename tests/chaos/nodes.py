@@ -22,12 +22,12 @@ from gateway.store import migrate
 from tests.chaos import balancer
 from tests.chaos.balancer import Balancer, balancing
 from tests.chaos.provider import LONG, Mode
-from tests.chaos.report import HEADING, Report, Row, progress
+from tests.chaos.report import HEADING, Asked, Report, Row, progress
 from tests.chaos.scenarios import Ground
 from tests.chaos.sites import Loss, Site, site
 from tests.chaos.tokens import prepared
 from tests.chaos.traffic import PATIENCE, Stretch, Tally, Traffic
-from tests.chaos.writes import contact
+from tests.chaos.wishes import contact
 from tests.services import Valkey, postgres_database
 
 SETUP = "3 nodes, haproxy"
@@ -134,6 +134,20 @@ async def rows(ground: Ground, size: Size) -> list[Row]:
             await _kill(found, size)
         found.losses = await found.traffic.site.losses()
         return _told(found)
+
+
+async def restarted(asked: Asked, report: Report) -> None:
+    """The part of ``./dev chaos writes``: rolling restarts under load, and what is told of them."""
+    if reason := why_not():
+        print(f"no rolling restarts: {reason}")
+        return
+    size = Size(restarts=50 if asked.full else 3, kills=0, storms=False)
+    async with prepared(report.seed) as ground, _nodes(ground) as found:
+        async with _loaded(found.traffic):
+            await _restart(found, size)
+        found.losses = await found.traffic.site.losses()
+        for row in (*_told_of_restarts(found), *_told_of_all(found)):
+            report.add(row)
 
 
 async def controls(ground: Ground, size: Size) -> list[Row]:
@@ -277,16 +291,23 @@ async def _stretch(found: Found, name: str, stretch: Stretch) -> AsyncIterator[N
 
 def _told(found: Found) -> list[Row]:
     """The rows of the report."""
-    rows = []
-    for name, stretch in (("restarts", found.restarts), ("valkey", found.valkey)):
-        done = {"restarts": "rolling SIGTERM", "valkey": "Valkey killed"}[name]
-        retried = {"retried_by_the_balancer": found.retried[name]}
-        for kind, tally in (("reads", stretch.reads), ("writes", stretch.writes)):
-            rows.append(_row(f"{done}: failed {kind}", found, name, tally.asked, tally.failed, _facts(tally) | retried))
+    valkey = _told_of_stretch(found, "valkey", "Valkey killed", found.valkey)
+    return [*_told_of_restarts(found), *valkey, *_told_of_kills(found), *_told_of_all(found)]
+
+
+def _told_of_restarts(found: Found) -> list[Row]:
     codes = {"exit_codes": dict(found.exit_codes)}
     stops = found.exit_codes.total()
-    rows.append(_row("stopped in good order", found, "restarts", stops, stops - found.exit_codes[0], codes))
-    return [*rows, *_told_of_kills(found), *_told_of_all(found)]
+    stopped = _row("stopped in good order", found, "restarts", stops, stops - found.exit_codes[0], codes)
+    return [*_told_of_stretch(found, "restarts", "rolling SIGTERM", found.restarts), stopped]
+
+
+def _told_of_stretch(found: Found, name: str, done: str, stretch: Stretch) -> list[Row]:
+    retried = {"retried_by_the_balancer": found.retried[name]}
+    return [
+        _row(f"{done}: failed {kind}", found, name, tally.asked, tally.failed, _facts(tally) | retried)
+        for kind, tally in (("reads", stretch.reads), ("writes", stretch.writes))
+    ]
 
 
 def _told_of_kills(found: Found) -> list[Row]:

@@ -5,7 +5,7 @@ and journal. Where the adapter does not offer what a law needs, ``Subject.need``
 give: the skip report is the list of what a system lacks.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from gateway.contract.adapter import Adapter
-from gateway.contract.emulator import Emulator
+from gateway.contract.emulator import ASGIApp, Emulator
 from gateway.contract.exact import Json as Value
 from gateway.contract.exact import dumps, loads
 from gateway.contract.operations import BY_NAME, Operation
@@ -295,11 +295,13 @@ def examples(strategy: SearchStrategy[T], count: int) -> list[T]:
 
 
 @asynccontextmanager
-async def open_subject(adapter: Adapter, home: Path, mode: str | None = None) -> AsyncIterator[Subject]:
+async def open_subject(
+    adapter: Adapter, home: Path, mode: str | None = None, between: Callable[[Emulator], ASGIApp] | None = None
+) -> AsyncIterator[Subject]:
     """A house with this adapter alone, in one of its modes, and one connection."""
     facts = facts_of(adapter.name)
     emulators = {} if mode is None else {adapter.name: facts.modes[mode]}
-    async with open_house(home, adapters={adapter.name: adapter}, emulators=emulators) as house:
+    async with open_house(home, adapters={adapter.name: adapter}, emulators=emulators, between=between) as house:
         credentials = None if mode is None or facts.exchange is None else facts.exchange(house.emulator(adapter.name))
         connection = await house.connect(adapter.name, credentials=credentials)
         answer = await house.client.get(f"/v1/connections/{connection}/capabilities")

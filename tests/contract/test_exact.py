@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.contract.exact import MalformedJson, dumps, loads
+from gateway.contract.exact import MalformedJson, dumps, loads, loads_once
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,30 @@ def test_reasonable_nesting_is_read() -> None:
 def test_what_is_no_json_value_is_not_written(value: object) -> None:
     with pytest.raises(TypeError):
         dumps(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a":1,"\\u0061":2}',
+        b'[{"b":{"a":null,"c":1,"a":0}}]',
+        b'{"' + b"x" * 99 + b'":1,"' + b"x" * 99 + b'":2}',
+    ],
+)
+def test_a_member_given_twice_is_refused(text: bytes) -> None:
+    assert loads(text)
+    with pytest.raises(MalformedJson, match="is given twice"):
+        loads_once(text)
+
+
+@given(JSON)
+def test_what_is_given_once_is_read_as_ever(value: Any) -> None:
+    assert loads_once(dumps(value)) == loads(dumps(value))
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"NaN", b'{"a":1', b"\xff", b'[{"a":1}, {"a":2}]x'])
+def test_what_is_no_json_is_refused_by_both(text: bytes) -> None:
+    for read in (loads, loads_once):
+        with pytest.raises(MalformedJson):
+            read(text)

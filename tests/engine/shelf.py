@@ -59,6 +59,7 @@ class ShelfProducts(Products):
 
     holds = frozenset({"name", "unit"})
     kept = frozenset({"external_ref", "code"})
+    moves = True
     calls: ClassVar[Mapping[str, str]] = {}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:

@@ -134,6 +134,11 @@ def test_a_body_that_is_no_json_is_malformed(body: bytes) -> None:
     assert refused_body(CREATE, body).code == "malformed_json"
 
 
+def test_a_body_that_says_a_thing_twice_is_malformed() -> None:
+    problem = refused_body(CREATE, b'{"company_name":"Bakkerij","address":{"city":"Utrecht","city":"Urk"}}')
+    assert (problem.code, "`city` is given twice" in problem.detail) == ("malformed_json", True)
+
+
 @pytest.mark.parametrize(
     ("body", "code", "pointers"),
     [

@@ -10,12 +10,13 @@ import pytest
 
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps
 from gateway.contract.models import Invoice, InvoiceContact, InvoiceDraft, Line, Totals
 from gateway.engine.generations import in_memory
 from gateway.engine.links import HELD, SYSTEM_ID, Book, LinkBooks, kept_values, translate
 from gateway.engine.storage import LinkRow
 from tests.engine.journal import MemoryOwner
-from tests.engine.shelf import Aisle
+from tests.engine.shelf import Aisle, ShelfProducts
 from tests.engine.staging import MemoryLinks
 from tests.house import ManualClock
 
@@ -313,6 +314,23 @@ async def test_an_id_survives_every_update(aisle: Aisle) -> None:
     assert (await aisle.ask("DELETE", f"products/{first}")).status_code == 204
     assert aisle.shelf.rows == {}
     assert (await aisle.ask("GET", f"products/{first}")).status_code == 404
+
+
+async def test_an_answer_about_another_record_is_taken_for_nothing(
+    aisle: Aisle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ShelfProducts, "moves", False)
+    mine, other = [(await aisle.make(external_ref=ref)).json()["id"] for ref in ("order-1", "order-2")]
+    strangers = Fault("status", 200, body=dumps(aisle.shelf.rows[other]))
+    for method, body in (("GET", None), ("PATCH", {"name": "Koek"})):
+        aisle.shelf.fail(strangers)
+        answer = await aisle.ask(method, f"products/{mine}", body)
+        assert (answer.status_code, answer.json()["code"]) == (502, "upstream_malformed")
+        aisle.shelf.heal()
+    told = (await aisle.ask("GET", f"products/{mine}")).json()
+    assert (told["id"], told["name"], told["external_ref"]) == (mine, "Brood", "order-1")
+    aisle.shelf.fail(Fault("status", 200, body=dumps([{**aisle.shelf.rows[mine], "id": "../1"}])))
+    assert (await aisle.ask("GET", "products")).json()["code"] == "upstream_malformed"
 
 
 async def test_a_kept_field_is_changed_and_cleared_without_a_write_upstream(aisle: Aisle) -> None:

@@ -302,6 +302,31 @@ async def test_a_system_that_hangs_leaves_the_others_alone() -> None:
     assert stage.way.bulkhead.inside("books") == 0
 
 
+async def test_whom_the_queue_leaves_too_little_time_is_not_sent_in_vain() -> None:
+    """One place, calls of a second each, and ten times as many of them as there is time for."""
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(0)  # everybody is in the queue before the first one is done
+        stage.clock.advance(1.0)
+        return said({})
+
+    stage = Stage(Books(handle), pace=Pace(per_connection=1))
+    stage.way.usual("books").took(1.0)
+    ups = [stage.outbound(seconds=10.5) for _ in range(60)]
+    results = await asyncio.gather(*(up.data(READ) for up in ups), return_exceptions=True)
+    answered = [one for one in results if not isinstance(one, BaseException)]
+    refused = [one for one in results if isinstance(one, Problem)]
+    assert 8 <= len(answered) == len(stage.books.heard)
+    assert {(one.code, one.kind.status) for one in refused} == {("upstream_unavailable", 503)}
+    assert len(answered) + len(refused) == 60
+
+
+async def test_a_slow_system_is_called_however_little_time_there_is() -> None:
+    stage = Stage(Books())
+    stage.way.usual("books").took(100.0)
+    assert await stage.outbound(seconds=5.0).data(READ) == {"ok": True}
+
+
 async def test_what_cannot_wait_any_more_is_told_when_to_come_back() -> None:
     async def handle(request: httpx2.Request) -> httpx2.Response:
         await asyncio.sleep(60)

@@ -34,8 +34,8 @@ class ContactRow(Wire, frozen=True, kw_only=True):
     """A contact as it is read."""
 
     id: PositiveId
-    is_individual: bool | None = None
-    is_supplier: bool | None = None
+    is_individual: bool | None
+    is_supplier: bool | None
     name: str | None = None
     company_name: str | None = None
     contact_person_name: str | None = None

@@ -58,6 +58,10 @@ class LineRow(Wire, frozen=True, kw_only=True):
     product_id: PositiveId | None = None
     account_id: PositiveId | None = None
 
+    def __post_init__(self) -> None:
+        if self.vat_rate is None and self.vat_amount != 0:
+            raise ValueError("there is VAT, and no rate")
+
 
 class CachedContactRow(Wire, frozen=True, kw_only=True):
     """The customer as the invoice has it printed."""

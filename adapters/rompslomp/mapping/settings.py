@@ -11,6 +11,8 @@ from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccou
 from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
 from gateway.contract.wire import PositiveId, RawRecord
 
+CUSTOM = "vat_custom"
+"""The VAT type whose lines bring their own rate."""
 TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "vat_high": ("domestic_high", "S"),
     "vat_low": ("domestic_low", "S"),
@@ -18,7 +20,7 @@ TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "vat_zero": ("zero", "Z"),
     "vat_none": ("exempt", "E"),
     "vat_reverse_charged": ("reverse_charge", "AE"),
-    "vat_custom": ("unknown", "S"),
+    CUSTOM: ("unknown", "S"),
 }
 """The kinds of Dutch VAT types as our treatment and EN 16931's category (UNCL 5305); ``vat_none`` is "vrijgesteld"."""
 
@@ -68,12 +70,16 @@ _PAYMENT_KINDS: Mapping[str, str] = {"bank": "bank", "cash": "cash", "cross_entr
 
 
 class VatTypeRow(Wire, frozen=True, kw_only=True):
-    """A VAT type; ``value`` is a fraction, null where every line brings its own."""
+    """A VAT type; ``value`` is a fraction, null where every line brings its own, and only there."""
 
     id: PositiveId
     name: str
     friendly_name: str | None = None
     value: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is None and self.name != CUSTOM:
+            raise ValueError("a VAT type has a rate")
 
 
 class AccountRow(Wire, frozen=True, kw_only=True):
@@ -132,7 +138,7 @@ def vat_code_of(raw: RawRecord) -> Record[VatCode]:
 
 def brings_own_rate(code: VatCode) -> bool:
     """Whether a line of this VAT code must say its rate."""
-    return code.code == "vat_custom" and code.treatment == "unknown"
+    return code.code == CUSTOM and code.treatment == "unknown"
 
 
 def _country_of(row: VatTypeRow) -> str:

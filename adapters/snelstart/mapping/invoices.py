@@ -139,11 +139,17 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     groups = _groups(ways, nets, _taxes(said, reading.setup, sign))
     net = Decimal(sum(nets, ZERO))
     invoice.prices_include_tax = included
+    invoice.tax_breakdown = groups
     invoice.lines = [
         _line(line, text, way, amount) for line, text, way, amount in zip(taxed, texts, ways, nets, strict=True)
     ]
-    invoice.tax_breakdown = groups
     gross = sign * said.factuurbedrag
+    if sum((group.tax for group in groups), ZERO) != gross - net:
+        # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
+        invoice.tax_breakdown = None
+        for line, way in zip(invoice.lines, ways, strict=True):
+            if way is None:
+                line.tax = line.gross = None
     invoice.totals.net, invoice.totals.tax = net, gross - net
     invoice.description = said.omschrijving
 

@@ -7,9 +7,9 @@ id of a payment says which of the two it is: ``bank-`` or ``kas-`` and the entry
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adapters.snelstart.mapping.values import (
     Day,
@@ -53,6 +53,12 @@ class SalesLine(Wire):
     boekingId: Reference = None
     debet: NumberOrZero = ZERO
     credit: NumberOrZero = ZERO
+
+    @model_validator(mode="after")
+    def _settles_something(self) -> Self:
+        if self.debet == self.credit:
+            raise ValueError("a line settles an amount")
+        return self
 
 
 class LedgerLine(Wire):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -52,6 +52,9 @@ PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
 """By TheNextInvoice's own state. A credit note is in the state ``credit``: it has no balance to settle."""
 
 DOCUMENT_STATUS: Mapping[int, DocumentStatus] = {0: "draft", 1: "final"}
+
+TYPES = frozenset({None, "I", "C"})
+"""What an invoice may be: ``C`` is a credit note, ``I`` and nothing an invoice."""
 
 NO_INVOICE = frozenset({"quotation", "approved", "archived", "recurring"})
 """States of what ``/invoice/{id}`` would give away as an invoice, and is none: quotations and recurring templates."""
@@ -156,7 +159,7 @@ class InvoiceRow(Wire):
     id: RecordId
     number: Said = None
     status: Whole
-    type: Said = None
+    type: Said
     discount: NumberOrZero = ZERO
     includesVat: Flag = False
     lines: list[LineRow]
@@ -190,7 +193,7 @@ class InvoiceRow(Wire):
 class State(Wire):
     """The part of an invoice's status that says how it stands."""
 
-    state: Said = None
+    state: Annotated[str, Field(min_length=1)]
 
 
 class Settled(Wire):
@@ -268,6 +271,8 @@ def invoice_of(
 ) -> Record[Invoice]:
     """An invoice as we say it. ``codes`` are needed for lines, and for the amounts of a draft."""
     row = sheet.row
+    if row.type not in TYPES:
+        raise malformed("TheNextInvoice's invoice is neither an invoice nor a credit note.")
     party = row.party
     sum = settled_sum(row, row.reckoned(codes), rounding) if with_lines or row.calculated is None else None
     status = standing.payment_status

@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from gateway.contract import old_wire as wire
 from gateway.contract.errors import malformed
@@ -20,10 +20,9 @@ _FALSE = (False, 0, "0", "false", "", None)
 
 def _id(value: object) -> str:
     """``1`` and ``"1"`` are one id."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        return str(int(value))
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and _DIGITS.fullmatch(text):
+        return str(int(text))
     raise ValueError("an id is a whole number")
 
 
@@ -87,7 +86,7 @@ class Found(Wire):
     """One page of a search. Its numbers are text for customers (documentation, "Paginated Customers")."""
 
     items: list[dict[str, Any]]
-    total_items: Whole
+    total_items: Annotated[Whole, Field(ge=0)]
 
 
 def rows(data: object) -> list[Any]:

@@ -3,6 +3,7 @@
 from adapters.thenextinvoice.mapping.invoices import (
     DRAFT,
     NO_INVOICE,
+    TYPES,
     Sheet,
     Standing,
     invoice_of,
@@ -31,7 +32,7 @@ async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
         up.data(ask("GET", "invoice", number)), up.data(ask("GET", "invoice", number, "status"))
     )
     sheet, standing = Sheet.of(raw), standing_of(status)
-    if standing.state in NO_INVOICE or sheet.row.type not in (None, "C", "I"):
+    if standing.state in NO_INVOICE or sheet.row.type not in TYPES:
         not_found()
     return sheet, DRAFT if sheet.row.draft else standing
 

@@ -36,6 +36,7 @@ class SalesInvoices(Invoices):
     holds = invoices.HOLDS
     kept = frozenset({"external_ref", "contact_id", "credits_invoice_id"})
     repeatable = frozenset({"create"})
+    moves = True  # PUT /invoice answers another id (README, 19)
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 to 6 for each 100 final invoices (the page, and its numbers once for each state), 1 for each 100 "
         "drafts; 1 more for an invoice whose state no search tells",

@@ -1,0 +1,181 @@
+"""Callers who hang up at a random moment: nothing of theirs is left behind, and no write half done."""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+
+from gateway.contract.exact import dumps, loads
+from tests.chaos.report import Asked, Report, Row, progress
+from tests.chaos.strained import Stand, strained
+from tests.chaos.wishes import contact, mark_of
+
+SYSTEM = "memory"
+AT_ONCE = 48
+LATENCY = 0.01
+"""Seconds that the system takes, so that there is a moment to hang up in."""
+LONGEST = 0.04
+"""Seconds after which a caller has hung up at the latest; some are answered by then."""
+WRITES = 0.05
+"""The share of those who write: each leaves a record in the books."""
+SETTLED_WITHIN = 90.0
+SPARE = 3
+"""Sockets more than before that prove nothing: of the storage, or of who asks how many there are."""
+GROWTH = 40.0
+"""Megabytes that a process may grow by while it is asked so much: caches fill, and what is allocated is not all given
+back."""
+AFTERWARDS = 64
+_MARK = re.compile(r"W\d{6}X")
+UNHEARD = "never heard of"
+
+
+@dataclass
+class Hangups:
+    """What callers did, and what became of their writes."""
+
+    asked: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    """Where each write can be asked after, by the mark of its record."""
+    states: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+
+async def hung_up(
+    stand: Stand, count: int, dice: Random, writes: float = WRITES, until: float | None = None
+) -> Hangups:
+    """So many callers (or as many as there is time for), such a share of whom write, and what became of it all."""
+    seen = Hangups()
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn() -> None:
+        async with turns:
+            await _call(stand, seen, dice, writes)
+            if seen.asked % 500 == 0:
+                progress(f"hang-ups: {seen.asked} of {count}")
+
+    for at in range(0, count, 1_000):
+        if until is not None and time.monotonic() > until:
+            break
+        await asyncio.gather(*(in_turn() for _ in range(min(1_000, count - at))))
+    await _settled(stand)
+    made = _made(stand)
+    for mark, place in seen.names.items():
+        await _judge(stand, seen, mark, place, made[mark])
+    return seen
+
+
+async def _call(stand: Stand, seen: Hangups, dice: Random, writes: float) -> None:
+    """Ask, and hang up: politely or not, with the request whole or cut off."""
+    seen.asked += 1
+    request = _write(stand, seen, dice) if dice.random() < writes else _read(stand)
+    if dice.random() < 0.1:
+        request = request[: dice.randrange(1, len(request))]
+    _, writer = await asyncio.open_connection("127.0.0.1", stand.gateway.port)
+    with contextlib.suppress(OSError):
+        writer.write(request)
+        await writer.drain()
+        await asyncio.sleep(dice.uniform(0, LONGEST))
+    if dice.random() < 0.5:
+        writer.transport.abort()
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def _read(stand: Stand) -> bytes:
+    return _head("GET", stand.read(SYSTEM), stand) + b"\r\n"
+
+
+def _write(stand: Stand, seen: Hangups, dice: Random) -> bytes:
+    mark = mark_of(len(seen.names))
+    key, connection = f"hang-up-{mark}", f"/v1/connections/{dice.choice(stand.connections[SYSTEM])}"
+    seen.names[mark] = f"{connection}/operations/{key}"
+    body = dumps(contact(mark))
+    further = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nidempotency-key: {key}\r\n\r\n"
+    return _head("POST", f"{connection}/contacts", stand) + further.encode() + body
+
+
+def _head(method: str, path: str, stand: Stand) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "host: polder", *(f"{name}: {text}" for name, text in stand.headers.items())]
+    return "\r\n".join([*lines, ""]).encode()
+
+
+async def _settled(stand: Stand) -> None:
+    """Wait until nothing is under way."""
+    until = time.monotonic() + SETTLED_WITHIN
+    while time.monotonic() < until:
+        if not any((await left(stand)).values()):
+            return
+        await asyncio.sleep(0.25)
+
+
+async def left(stand: Stand) -> dict[str, int]:
+    """What is still under way: requests (but for this one), calls upstream, and who waits for a place."""
+    counted = await stand.metrics()
+    return {
+        "requests": int(counted["polder_http_requests_in_flight"]) - 1,
+        "calls": int(counted["polder_bulkhead_in_flight"]),
+        "queue": int(counted["polder_bulkhead_queue_depth"]),
+    }
+
+
+async def _judge(stand: Stand, seen: Hangups, mark: str, place: str, made: int) -> None:
+    """A write that began is done, once; one that the gateway never heard of is not."""
+    told = await stand.ask("GET", place)
+    state = str(loads(told.body)["state"]) if told.status == 200 else UNHEARD
+    seen.states[state] += 1
+    if state not in ("applied", UNHEARD) or made != (state == "applied"):
+        seen.wrong.append(f"{mark}: {state} ({told.status}), made {made}")
+
+
+def _made(stand: Stand) -> Counter[str]:
+    """How many records bear each mark: it stands in their names, and in small letters in their addresses."""
+    rows = stand.systems[SYSTEM].emulator.books()["contacts"]
+    return Counter(found[0] for row in rows if (found := _MARK.search(dumps(row).decode())))
+
+
+async def measured(asked: Asked, report: Report) -> None:
+    """The part of ``./dev chaos writes``."""
+    count = 100_000 if asked.full else 2_000
+    async with strained((SYSTEM,)) as stand:
+        report.add(await row(stand, count, Random(asked.seed), asked.until))
+
+
+async def _sockets_more(stand: Stand, before: int) -> int:
+    """Sockets more than before, once those that are kept for a while are closed."""
+    until = time.monotonic() + SETTLED_WITHIN
+    while stand.sockets() > before + SPARE and time.monotonic() < until:
+        await asyncio.sleep(1)
+    return stand.sockets() - before
+
+
+async def row(stand: Stand, count: int, dice: Random, until: float | None = None) -> Row:
+    """All of it, as a row."""
+    began = time.monotonic()
+    stand.systems[SYSTEM].latency = LATENCY
+    sockets = stand.sockets()
+    await hung_up(stand, min(count, 2_000), dice, writes=0)  # caches fill, connections are made
+    megabytes = stand.megabytes()
+    seen = await hung_up(stand, count, dice, until=until)
+    leaked = {name: number for name, number in (await left(stand)).items() if number}
+    if (more := await _sockets_more(stand, sockets)) > SPARE:
+        leaked["sockets"] = more
+    grown = stand.megabytes() - megabytes
+    if grown > GROWTH:
+        leaked["megabytes"] = round(grown)
+    later = await asyncio.gather(*(stand.ask("GET", stand.read(SYSTEM)) for _ in range(AFTERWARDS)))
+    refused = sum(one.status != 200 for one in later)
+    particulars = {
+        "leaked": leaked,
+        "sockets": {"before": sockets, "after": stand.sockets()},
+        "megabytes": {"before": round(megabytes, 1), "after": round(megabytes + grown, 1)},
+        "writes": dict(seen.states),
+        "wrong": seen.wrong[:10],
+        "refused_afterwards": refused,
+    }
+    bad = len(leaked) + len(seen.wrong) + refused
+    seconds = time.monotonic() - began
+    return Row("callers who hang up: leaks", "1 process, SQLite", "", seen.asked, bad, "none", seconds, particulars)

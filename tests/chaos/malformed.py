@@ -1,0 +1,405 @@
+"""Answers that make no sense: each must end in a 502, or in an answer that is right in all that was not touched.
+
+One answer of an emulator is spoiled in one place, and Polder's answer is laid beside the one it gives when nothing is
+spoiled. What differs must follow from that place. What follows from a place is not written down anywhere: it is
+learned, by putting other *sensible* values there and looking what changes.
+"""
+
+import asyncio
+import math
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, redirect_stderr
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from io import BytesIO, TextIOWrapper
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+import httpx2
+
+from gateway.contract.emulator import Emulator, Message, Receive, Seen, Send
+from gateway.contract.exact import dumps, loads
+from tests.chaos.broken_wire import exchanged
+from tests.chaos.mutations import Json, Mutation, Place, mutated, places, probes, value_at, with_value
+from tests.chaos.report import Asked, Report, Row
+from tests.conformance.subject import Subject, open_subject
+from tests.house import emulated
+
+SYSTEMS = ("memory", "rompslomp", "snelstart", "thenextinvoice")
+BATCH = 500
+"""Cases that share a house. Whoever is asked again and again learns, keeps and forgets things."""
+EXAMPLES = 20
+CHANGES = 0.2
+"""The share of houses in which records are changed, and not only read."""
+NOTHING: tuple[Json, ...] = (None, "unknown", "", [], {})
+"""What may be answered where a system says nothing that makes sense."""
+MOST_PROBED = 40
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+MEANT: Mapping[str, frozenset[str]] = {
+    "memory": frozenset(),
+    "rompslomp": frozenset(),
+    # An entry without sales lines is no payment, and a journal without a name is called by its number.
+    "snelstart": frozenset({"verkoopboekingBoekingsRegels", "omschrijving"}),
+    # A line without a price is a text.
+    "thenextinvoice": frozenset({"price"}),
+}
+"""Members whose absence means something of its own, by system."""
+COUNTS = ("/total_count", "/next_cursor")
+"""What follows where a record is none any more: a journal of another kind is no way to pay."""
+REFUSED = 502
+UNSURE = 504
+"""How a write may end whose answer broke off: nobody knows what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that Polder is asked."""
+
+    name: str
+    method: str
+    path: str
+    body: Json = None
+
+
+@dataclass(slots=True)
+class Spoiler:
+    """Stands before an emulator, keeps what it answers, and puts another answer in the place of one of them."""
+
+    emulator: Emulator
+    answers: list[tuple[Seen, bytes]] = field(default_factory=list)
+    at: int | None = None
+    instead: Mutation | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        start: Message = {}
+        body = bytearray()
+
+        async def kept(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            else:
+                body.extend(message.get("body", b""))
+
+        await self.emulator(scope, receive, kept)
+        seen = self.emulator.journal[-1]
+        said, headers = bytes(body), list(start["headers"])
+        if not self.emulator.is_token_request(seen):
+            self.answers.append((seen, said))
+            if self.instead is not None and len(self.answers) - 1 == self.at:
+                said, headers = self.instead.body, _headers(headers, self.instead)
+        await send({**start, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
+
+    def prepare(self, at: int | None = None, instead: Mutation | None = None) -> None:
+        """From now on count answers anew."""
+        self.answers, self.at, self.instead = [], at, instead
+
+
+def _headers(headers: Iterable[tuple[bytes, bytes]], mutation: Mutation) -> list[tuple[bytes, bytes]]:
+    said = {name.lower(): value for name, value in headers}
+    said |= {name.encode(): value.encode() for name, value in mutation.headers.items()}
+    return [*(said | {b"content-length": str(len(mutation.body)).encode()}).items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question, which of the system's answers is spoiled and what it says, and what Polder answers otherwise."""
+
+    question: Question
+    at: int
+    said: bytes
+    told: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong with an answer."""
+
+    kind: Literal["crashes", "altered", "other"]
+    why: str
+
+
+@dataclass
+class Findings:
+    """What came of the cases of one system. ``other`` is what was neither right nor a 502."""
+
+    provider: str
+    cases: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def note(self, case: Case, mutation: Mutation, status: int, verdict: Verdict | None) -> None:
+        """One more."""
+        self.cases += 1
+        self.statuses[status] += 1
+        self.kinds[mutation.what] += 1
+        self.operations[case.question.name] += 1
+        if verdict is not None:
+            self.broken[verdict.kind] += 1
+            if len(self.examples) < EXAMPLES:
+                self.examples.append(
+                    f"{case.question.name}, answer {case.at}, {mutation.what} at {mutation.place} "
+                    f"({mutation.value!r:.60}): {verdict.why}"
+                )
+
+
+@dataclass
+class Examiner:
+    """Puts one question after another to one house."""
+
+    subject: Subject
+    spoiler: Spoiler
+    dice: Random
+    findings: Findings
+    questions: list[Question]
+    _follows: dict[tuple[str, int, Place], frozenset[str]] = field(default_factory=dict)
+    _asked: int = 0
+
+    async def ask(self, question: Question) -> httpx2.Response:
+        """The answer, with nothing remembered; a write has a key of its own."""
+        await self.subject.house.polder.generations.end(self.subject.connection, "answers", "facts")
+        self._asked += 1
+        headers = {"cache-control": "no-cache"} | (
+            {} if question.method == "GET" else {"idempotency-key": f"malformed-{self._asked}"}
+        )
+        return await self.subject.ask(question.method, question.path, body=question.body, headers=headers)
+
+    async def examine(self) -> None:
+        """One case."""
+        question = self.dice.choice(self.questions)
+        if question.method != "GET":
+            question = await self._with_its_own_record(question)
+        self.spoiler.prepare()
+        told = await self.ask(question)
+        assert told.status_code == 200, f"{question}: {told.status_code} {told.text}"
+        at = self.dice.randrange(len(self.spoiler.answers))
+        case = Case(question, at, self.spoiler.answers[at][1], loads(told.content))
+        mutation = mutated(case.said, self.dice)
+        self.spoiler.prepare(at, mutation)
+        answer = await self.ask(question)
+        wrong = await self._judged(case, mutation, answer)
+        self.spoiler.prepare()
+        self.findings.note(case, mutation, answer.status_code, wrong)
+
+    async def _with_its_own_record(self, question: Question) -> Question:
+        """A change of a record that no other case has changed: one that was read as nonsense is written as nonsense."""
+        resource = question.path
+        made = await self.subject.make(resource)
+        question = replace(question, path=f"{resource}/{made['id']}")
+        await self.ask(question)
+        return question
+
+    async def _judged(self, case: Case, mutation: Mutation, answer: httpx2.Response) -> Verdict | None:
+        """What is wrong with an answer; None where it is as promised."""
+        if answer.status_code == 500:
+            return Verdict("crashes", answer.text)
+        if answer.status_code == 200:
+            return await self._altered(case, mutation, loads(answer.content))
+        if answer.status_code == REFUSED or (case.question.method != "GET" and answer.status_code == UNSURE):
+            return None
+        # A system that does not know an id any more, or refuses what it said itself, may say so.
+        if self._is_meant(mutation):
+            return None
+        if mutation.place is not None and str(answer.status_code) in await self._what_follows(case, mutation.place):
+            return None
+        if case.question.method != "GET" and answer.json().get("upstream") is not None:
+            return None
+        return Verdict("other", f"{answer.status_code} {answer.text[:300]}")
+
+    async def _altered(self, case: Case, mutation: Mutation, answer: Json) -> Verdict | None:
+        compared = differences(*_aligned(case.told, answer, mutation.place))
+        different = [one for one in compared if not _is_explained(one[2], mutation)]
+        if not different or self._is_meant(mutation):
+            return None
+        if mutation.place is None:
+            return Verdict("altered", f"{mutation.what} is taken for data: {different}")
+        follows = await self._what_follows(case, mutation.place)
+        for place, was, now in different:
+            told = f"{place} was {was!r:.60} and is {now!r:.60}"
+            if not any(place == one or place.startswith(f"{one}/") or one.startswith(f"{place}/") for one in follows):
+                return Verdict("altered", f"{told}, though it does not follow")
+            if not (place in COUNTS or _is_sensible(case.said, mutation) or _is_said(now, case.said)):
+                return Verdict("altered", told)
+        return None
+
+    def _is_meant(self, mutation: Mutation) -> bool:
+        return not str(mutation.value or "").strip() and any(
+            name in (mutation.place or ()) for name in MEANT[self.findings.provider]
+        )
+
+    async def _what_follows(self, case: Case, place: Place) -> frozenset[str]:
+        """The places of Polder's answer that change with a place of the system's, and the statuses, for other values
+        that make sense there.
+        """
+        key = (case.question.name, case.at, place)
+        if key not in self._follows:
+            value = loads(case.said)
+            inside = [place, *(place + deeper for deeper in places(value_at(value, place)))]
+            found: set[str] = set()
+            for one in inside[:MOST_PROBED]:
+                for probe in probes(value_at(value, one)):
+                    self.spoiler.prepare(case.at, Mutation("a probe", dumps(with_value(value, one, probe))))
+                    answer = await self.ask(case.question)
+                    if answer.status_code == 200:
+                        compared = differences(*_aligned(case.told, loads(answer.content), one))
+                        found.update(where for where, _, _ in compared)
+                    else:
+                        found.add(str(answer.status_code))
+            self._follows[key] = frozenset(found)
+        return self._follows[key]
+
+
+def differences(was: Json, now: Json, at: str = "") -> Iterator[tuple[str, Json, Json]]:
+    """The places where two JSON values differ, and what stands there in each."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name in was.keys() | now.keys():
+            yield from differences(was.get(name), now.get(name), f"{at}/{name}")
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for position, (one, other) in enumerate(zip(was, now, strict=True)):
+            yield from differences(one, other, f"{at}/{position}")
+    elif was != now:
+        yield at, was, now
+
+
+def _aligned(told: Json, answer: Json, place: Place | None) -> tuple[Json, Json]:
+    """Two answers, the records of a list by their ids: another id may move a record, and that alters no other."""
+    if not (isinstance(told, dict) and isinstance(told.get("data"), list)):
+        return told, answer
+    was, now = ({record["id"]: record for record in one["data"]} for one in (told, answer))
+    if place is not None and "id" in place:
+        both = was.keys() & now.keys()
+        was, now = ({id: records[id] for id in both} for records in (was, now))
+    return {**told, "data": was}, {**answer, "data": now}
+
+
+def _is_explained(now: Json, mutation: Mutation) -> bool:
+    """Whether an answer says nothing, or what stands in the mutated place: as it is, in part, or as the same number."""
+    if now in NOTHING or now == mutation.value:
+        return True
+    if mutation.value in NOTHING:
+        return False
+    said, value = str(now).lower(), str(mutation.value).lower()
+    return value in said or said in value or _number(now) == _number(mutation.value)
+
+
+def _is_sensible(said: bytes, mutation: Mutation) -> bool:
+    """Whether a number stands where a number stood, or a date: what depends on it must change."""
+    was = value_at(loads(said), mutation.place or ())
+    if isinstance(was, str) and isinstance(mutation.value, str) and _DAY.match(was):
+        return _DAY.match(mutation.value) is not None
+    return _number(was) is not None and _number(mutation.value) is not None
+
+
+def _is_said(now: Json, said: bytes) -> bool:
+    """Whether an answer is a text that the system said elsewhere: a name for want of a better one."""
+    return isinstance(now, str) and _number(now) is None and dumps(now)[1:-1] in said
+
+
+def _number(value: Json) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return None
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        return None
+
+
+async def questions_of(subject: Subject) -> list[Question]:
+    """Every read that the system offers, and every write that can be done again and again."""
+    subject.emulator.populate()
+    found = []
+    for operation in subject.offered("list", "get"):
+        if operation.resource == "company":
+            found.append(Question(operation.name, "GET", "company"))
+        elif operation.verb == "list":
+            further = "&include=lines" if "lines" in operation.includes else ""
+            found.append(Question(operation.name, "GET", f"{operation.resource}?limit=3{further}"))
+        elif not subject.capabilities.get(f"{operation.resource}.list", {"requires": True})["requires"]:
+            listed = (await subject.get(operation.resource, limit="1"))["data"]
+            found.append(Question(operation.name, "GET", f"{operation.resource}/{listed[0]['id']}"))
+    return found
+
+
+def changes_of(subject: Subject) -> list[Question]:
+    """Every change that can be made again and again; ``path`` is the resource's."""
+    return [
+        Question(f"{resource}.update", "PATCH", resource, subject.news(resource))
+        for resource in ("contacts", "products", "invoices")
+        if subject.capabilities[f"{resource}.update"]["support"] == "native"
+    ]
+
+
+@asynccontextmanager
+async def examining(provider: str, seed: int, findings: Findings) -> AsyncIterator[Examiner]:
+    """An examiner of a system, in a house of its own: most ask for reads, and some for changes."""
+    spoilers: list[Spoiler] = []
+
+    def between(emulator: Emulator) -> Spoiler:
+        spoilers.append(Spoiler(emulator))
+        return spoilers[-1]
+
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        # Every case has its line in the log, and most of them an error's.
+        stack.enter_context(redirect_stderr(TextIOWrapper(BytesIO())))
+        subject = await stack.enter_async_context(open_subject(emulated()[provider], folder, between=between))
+        dice = Random(seed)
+        asked = changes_of(subject) if dice.random() < CHANGES else await questions_of(subject)
+        yield Examiner(subject, spoilers[0], dice, findings, asked)
+
+
+async def examine(provider: str, cases: int, seed: int, only: str = "", minutes: float | None = None) -> Findings:
+    """So many cases of one system, or as many as there is time for; ``only`` of questions whose name begins so."""
+    began = time.monotonic()
+    findings = Findings(provider)
+    until = math.inf if minutes is None else began + 60 * minutes
+    while findings.cases < cases and time.monotonic() < until:
+        async with examining(provider, seed + findings.cases, findings) as examiner:
+            examiner.questions = [one for one in examiner.questions if one.name.startswith(only)]
+            for _ in range(min(BATCH, cases - findings.cases)):
+                if time.monotonic() < until:
+                    await examiner.examine()
+    findings.seconds = time.monotonic() - began
+    return findings
+
+
+def _examined(provider: str, cases: int, seed: int, minutes: float | None) -> Findings:
+    return asyncio.run(examine(provider, cases, seed, minutes=minutes))
+
+
+async def measured(asked: Asked, report: Report) -> None:
+    """All systems, each in a process of its own; then what is broken as HTTP."""
+    cases, exchanges = (12_500, 5_000) if asked.full else (500, 500)
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(len(SYSTEMS), get_context("spawn")) as pool:
+        examined = [
+            loop.run_in_executor(pool, _examined, provider, cases, asked.seed, asked.minutes) for provider in SYSTEMS
+        ]
+        for work in asyncio.as_completed(examined):
+            found = await work
+            particulars = {
+                "broken": dict(found.broken),
+                "statuses": {str(status): count for status, count in sorted(found.statuses.items())},
+                "mutations": dict(found.kinds),
+                "operations": dict(found.operations),
+                "examples": found.examples,
+            }
+            bad = found.broken.total()
+            what = "answers that make no sense"
+            report.add(Row(what, found.provider, "", found.cases, bad, "none", found.seconds, particulars))
+    began = time.monotonic()
+    seen = await exchanged(exchanges, asked.seed)
+    particulars = {"shapes": dict(seen.shapes), "answered": dict(seen.answered), "examples": seen.wrong[:EXAMPLES]}
+    what, seconds = "answers broken as HTTP", time.monotonic() - began
+    report.add(Row(what, "raw socket", "", exchanges, len(seen.wrong), "none", seconds, particulars))
