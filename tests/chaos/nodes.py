@@ -27,7 +27,7 @@ from tests.chaos.scenarios import Ground
 from tests.chaos.sites import Loss, Site, site
 from tests.chaos.tokens import prepared
 from tests.chaos.traffic import PATIENCE, Stretch, Tally, Traffic
-from tests.chaos.writes import contact
+from tests.chaos.wishes import contact
 from tests.services import Valkey, postgres_database
 
 SETUP = "3 nodes, haproxy"

@@ -18,6 +18,20 @@ Promise = Literal["none", "some", "told"]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a part of a run is asked for: the published figures or a quick look, by which choices, for how long."""
+
+    full: bool
+    seed: int
+    minutes: float | None = None
+
+    @property
+    def until(self) -> float | None:
+        """The monotonic time at which a part that begins now ends with what it has; None for when it is done."""
+        return None if self.minutes is None else time.monotonic() + 60 * self.minutes
+
+
+@dataclass(frozen=True)
 class Row:
     """One figure: ``bad`` of ``tried`` went wrong."""
 

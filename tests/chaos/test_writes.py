@@ -1,6 +1,7 @@
-"""A short run of `tests.chaos.writes`: real sockets, real processes, one kill."""
+"""A short run of `tests.chaos.ambiguous`: real sockets, real processes, one kill."""
 
-from tests.chaos.writes import SHAPES, run
+from tests.chaos.ambiguous import run
+from tests.chaos.spoiling import SHAPES
 
 
 async def test_ambiguous_writes_are_done_once_and_told_truly() -> None:

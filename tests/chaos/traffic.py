@@ -18,7 +18,7 @@ import httpx2
 from gateway.contract.exact import dumps
 from tests.chaos.processes import Gateway
 from tests.chaos.sites import Site
-from tests.chaos.writes import contact, mark_of, told_by
+from tests.chaos.wishes import contact, mark_of, told_by
 
 READERS = 6
 WRITERS = 6
