@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import httpx2
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds for a gateway to be ready, or to end. A tenth of one is enough on a machine that does nothing else."""
 
 Answer = httpx2.Response

@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.chaos import ambiguous
+from tests.chaos import rounds, twins
 from tests.chaos.report import HEADING, Asked, Report
 
 Part = Callable[[Asked, Report], Awaitable[None]]
 """Does its worst, and adds its rows to the report as soon as it has them."""
 
-PARTS: Mapping[str, Part] = {"ambiguous": ambiguous.measured}
+PARTS: Mapping[str, Part] = {"ambiguous": rounds.measured, "twins": twins.measured}
 
 
 def main(arguments: Sequence[str]) -> int:
