@@ -40,3 +40,25 @@ async def test_a_product_is_known_by_its_code_or_as_the_new_one_of_its_name(tmp_
         made = await books.ask("POST", "products", {**body, **code})
         assert {str(row["id"]) for row in books.emulator.books()["products"]} == {older["id"], made["id"]}
         assert (made["id"] != older["id"], made["name"]) == (True, "Roggebrood")
+
+
+async def test_the_refusal_of_a_repeat_is_not_told_as_that_of_the_invoice(tmp_path: Path) -> None:
+    """The answer is lost, Rompslomp refuses the repeat because it has the invoice, and it cannot be searched meanwhile."""
+    async with connected(tmp_path) as books:
+        body, key = await books.draft(finalize=True), {"idempotency-key": "k-1"}
+        path = f"/v1/connections/{books.connection}/invoices"
+        lose(books)
+        books.emulator.fail(
+            Fault("status", status=503), times=100, when=lambda seen: "search%5Bapi_reference%5D" in seen.query
+        )
+        for _ in range(2):
+            doubted = await books.house.client.post(path, json=body, headers=key)
+            assert doubted.json()["outcome"] == "unknown", doubted.text
+        assert [seen.method for seen in books.emulator.journal if seen.path.endswith("/sales_invoices")].count(
+            "POST"
+        ) == 2
+        books.emulator.heal()
+        books.house.clock.advance(60)
+        told = await books.house.client.post(path, json=body, headers=key)
+        assert told.status_code == 201, told.text
+        assert [str(row["id"]) for row in books.emulator.books()["invoices"]] == [told.json()["id"]]
