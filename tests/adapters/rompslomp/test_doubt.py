@@ -43,7 +43,7 @@ async def test_a_product_is_known_by_its_code_or_as_the_new_one_of_its_name(tmp_
 
 
 async def test_the_refusal_of_a_repeat_is_not_told_as_that_of_the_invoice(tmp_path: Path) -> None:
-    """The answer is lost, Rompslomp refuses the repeat because it has the invoice, and it cannot be searched meanwhile."""
+    """The answer is lost, Rompslomp refuses the repeat as it has the invoice, and it cannot be searched meanwhile."""
     async with connected(tmp_path) as books:
         body, key = await books.draft(finalize=True), {"idempotency-key": "k-1"}
         path = f"/v1/connections/{books.connection}/invoices"
