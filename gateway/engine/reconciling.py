@@ -2,10 +2,10 @@
 
 An attempt of unknown fate is looked for after half a second, two, five, and so on; the times are kept with it, so a
 schedule survives whoever began it. Who looks first moves the next check ahead, so that one node looks at a time; were
-two to look all the same, no harm is done: looking changes nothing, and only one of them can write down what it saw.
+two to look all the same, no harm is done: looking changes nothing, and whoever first sees the end writes it down.
 
 - one trace of it: ``applied``, with the answer that the first request would have had
-- no trace, ``zombie`` after it was sent: ``not_executed``; a request that is still on its way then would be a marvel
+- no trace, in a look begun ``zombie`` after it was sent: ``not_executed``; a request still on its way would be a marvel
 - several traces, or nothing that could tell: ``manual``, with what was seen. Sending it again is never tried blindly.
 """
 
@@ -34,6 +34,8 @@ RARELY = 3600.0
 ZOMBIE = timedelta(minutes=5)
 """How long after it was sent a request may still be carried out, unless configured otherwise."""
 LOOK_DEADLINE = 20.0
+WRITINGS = 5
+"""How often an end that was seen is written over the looks that others begin meanwhile."""
 LEASE_OVER = 2.0
 """Seconds beyond the end of a look for which it keeps others from looking."""
 SWEEP_EVERY = 1.0
@@ -72,6 +74,7 @@ class Reconciling:
         self._observer = observer
         self._looker = looker
         self._zombie = zombie
+        self._looked_for: set[bytes] = set()
 
     def doubted(self, attempt: Attempt, problem: Problem | None) -> Attempt:
         """The attempt from the moment on that nobody knows its fate; the first look is soon."""
@@ -86,9 +89,19 @@ class Reconciling:
         )
 
     async def look(self, attempt: Attempt, deadline: float) -> Attempt | None:
-        """Look once, and give the attempt as it now is; None where somebody else looks already."""
+        """Look once, and give the attempt as it now is; None where somebody else looks already, or carries it out."""
+        if attempt.id in self._looked_for:
+            return None
+        self._looked_for.add(attempt.id)
+        try:
+            return await self._look(attempt, deadline)
+        finally:
+            self._looked_for.discard(attempt.id)
+
+    async def _look(self, attempt: Attempt, deadline: float) -> Attempt | None:
+        began = self._clock.now()
         allowed = min(deadline - self._clock.monotonic(), LOOK_DEADLINE)
-        over = self._clock.now() + timedelta(seconds=max(0.0, allowed) + LEASE_OVER)
+        over = began + timedelta(seconds=max(0.0, allowed) + LEASE_OVER)
         leased = replace(attempt, state="unknown", next_check_at=over)
         if not await self._attempts.replace(attempt, leased):
             return None
@@ -97,12 +110,28 @@ class Reconciling:
         except Exception:
             # A system that cannot be seen now, or an adapter that trips: it stays unknown, and is looked at again.
             sight = None
-        after = self._concluded(leased, sight)
+        after = self._concluded(leased, sight, began)
         if after.state == "not_executed":
             await self._looker.let_go(leased)
-        if not await self._attempts.replace(leased, after):
-            return None
-        return after
+        return await self._written_down(leased, after)
+
+    async def _written_down(self, leased: Attempt, after: Attempt) -> Attempt | None:
+        """Keep what was seen; the attempt as it now is, None where it is carried out again or known no more.
+
+        Where another look began meanwhile, an end that was seen is an end all the same: were it thrown away, looks that
+        take longer than a caller's patience could undo each other for as long as somebody asks.
+        """
+        before = leased
+        for _ in range(WRITINGS):
+            if await self._attempts.replace(before, after):
+                return after
+            found = await self._attempts.find(leased.id)
+            if found is None or found.run != leased.run:
+                return None
+            if found.state != "unknown" or after.state not in ("applied", "not_executed"):
+                return found
+            before = found
+        return before
 
     async def sweep(self) -> int:
         """Look after everything that is due, a bounded number at a time; how many that were."""
@@ -132,7 +161,7 @@ class Reconciling:
             return
         await self.look(attempt, self._clock.monotonic() + LOOK_DEADLINE)
 
-    def _concluded(self, attempt: Attempt, sight: Sight | None) -> Attempt:
+    def _concluded(self, attempt: Attempt, sight: Sight | None, began: datetime) -> Attempt:
         now = self._clock.now()
         looked = replace(attempt, checks=attempt.checks + 1)
         if sight is None:
@@ -150,7 +179,7 @@ class Reconciling:
                 resolved_at=now,
             )
         known = _kept_problem(attempt).outcome == "applied"
-        over = sight.kind != "absent" or now >= self._dead_at(attempt)
+        over = sight.kind != "absent" or began >= self._dead_at(attempt)
         if over and known and sight.kind != "ambiguous":
             # The system said that it was done; only what came after went wrong, and that is what is told.
             return replace(looked, state="applied", evidence=None, next_check_at=None, resolved_at=now)

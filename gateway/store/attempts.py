@@ -19,6 +19,9 @@ from gateway.store import tables
 from gateway.store.database import Database
 from gateway.store.vault import Vault
 
+CLAIMS = 5
+"""How often a key that is taken, and free again when one looks whose it is, is tried before its connection is thought
+gone."""
 _SEALED = ("evidence", "answer")
 _UNSETTLED = ("claimed", "sending", "unknown")
 
@@ -32,17 +35,24 @@ class SqlAttempts:
 
     async def claim(self, attempt: Attempt, *, forget_before: datetime) -> Attempt | None:
         """Keep a new one, if there is none of its id that began since ``forget_before``: None, or the one there is."""
+        for _ in range(CLAIMS):
+            if await self._insert(attempt, forget_before):
+                return None
+            # The one there is may be given back before it is read: then it is this one's turn again.
+            found = await self.find(attempt.id)
+            if found is not None:
+                return found
+        raise Problem("not_found", "The connection is gone.")
+
+    async def _insert(self, attempt: Attempt, forget_before: datetime) -> bool:
         table = tables.attempts
         try:
             async with self._database.writing() as transaction:
                 await transaction.execute(delete(table).where(table.c.created_at < forget_before))
                 await transaction.execute(insert(table).values(await self._row(transaction, attempt)))
         except IntegrityError:
-            found = await self.find(attempt.id)
-            if found is None:
-                raise Problem("not_found", "The connection is gone.") from None
-            return found
-        return None
+            return False
+        return True
 
     async def replace(self, before: Attempt, after: Attempt) -> bool:
         """Keep ``after`` if run, state and next check are still those of ``before``; False where they are not."""

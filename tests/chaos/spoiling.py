@@ -1,88 +1,107 @@
 """A system some of whose answers to writes never arrive, and some of whose requests."""
 
 import asyncio
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from gateway.contract.emulator import Emulator, Fault, Message, Receive, Seen, Send
-from gateway.contract.exact import dumps
+from gateway.contract.emulator import Emulator, Message, Receive, Send
 
 Shape = Literal["no reply", "reset", "502", "truncated", "late", "lost"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
-LATEST = 1.0
+LATEST = 2.0
 """Seconds after which a late request is carried out at the latest."""
+PAUSE = 0.02
+"""Seconds that a write takes at most before it is done, and again before its answer leaves: room for a kill."""
 
 
 class Spoiled:
-    """An emulator some of whose answers to writes never arrive, and some of whose requests."""
+    """An emulator that answers some writes so that nobody can know at once whether they were done.
+
+    ``doubted`` are the writes that were so, each counted once however often it was sent: those whose answer was
+    spoiled, and those in the emulator's hands when the gateway that had sent them was killed (``struck``).
+    """
 
     def __init__(self, emulator: Emulator, random: Random) -> None:
         self.emulator = emulator
         self.shapes: Counter[str] = Counter()
+        self.doubted: set[bytes] = set()
+        self.writes: Counter[bytes] = Counter()
         self.share = 0.0
         self._random = random
         self._late: set[asyncio.Task[None]] = set()
+        self._inside: Counter[bytes] = Counter()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        shape = self._shape(scope)
-        if shape is None:
+        if scope["method"] in ("GET", "HEAD") or any(word in scope["path"] for word in ("token", "session", "login")):
             await self.emulator(scope, receive, send)
             return
-        self.shapes[shape] += 1
         body = await _whole(receive)
+        write = hashlib.sha256(f"{scope['method']} {scope['path']}\n".encode() + body).digest()
+        self.writes[write] += 1
+        shape = self._random.choice(SHAPES) if self._random.random() < self.share else None
+        if shape is not None:
+            self.shapes[shape] += 1
+            self.doubted.add(write)
+        self._inside[write] += 1
+        try:
+            await self._write(shape, scope, body, receive, send)
+        finally:
+            self._inside -= Counter([write])
+
+    @property
+    def has_write_in_hand(self) -> bool:
+        """Whether at this instant a write is being carried out whose answer would arrive."""
+        return bool(self._inside.keys() - self.doubted)
+
+    def struck(self) -> None:
+        """The gateway that sent what is in hand was killed at this instant."""
+        self.shapes["killed"] += len(self._inside.keys() - self.doubted)
+        self.doubted |= self._inside.keys()
+
+    async def _write(self, shape: Shape | None, scope: Message, body: bytes, receive: Receive, send: Send) -> None:
+        if shape is None:
+            await self._pause()
+            await self.emulator(scope, _replay(body), self._slowly(send))
+            return
         if shape == "late":
             task = asyncio.create_task(self._carried_out_late(scope, body))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
-        elif shape in ("no reply", "reset"):
-            await self.emulator(scope, _replay(body), _nowhere)
-        elif shape in ("502", "truncated"):
-            fault = Fault("html", status=502) if shape == "502" else Fault("truncated", status=201)
-            self.emulator.fail(fault, when=_this(scope))
-            await self.emulator(scope, _replay(body), send)
-            return
-        if shape in ("no reply", "late"):
+        answer = bytearray()
+        if shape in ("no reply", "reset", "502", "truncated"):
+            await self.emulator(scope, _replay(body), _kept(answer))
+        if shape == "502":
+            await _answer(send, 502, b"text/html", b"<!doctype html><title>502 Bad Gateway</title>")
+        elif shape == "truncated":
+            await _answer(send, 201, b"application/json", bytes(answer[: max(1, len(answer) // 2)]))
+        elif shape in ("no reply", "late"):
             await _until_gone(receive)
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4096")]})
-        raise ConnectionResetError("the connection breaks, as it was asked to")
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4096")]})
+            raise ConnectionResetError("the connection breaks, as it was asked to")
 
-    def _shape(self, scope: Message) -> Shape | None:
-        if scope["method"] in ("GET", "HEAD") or self._random.random() >= self.share:
-            return None
-        path = scope["path"]
-        if any(word in path for word in ("token", "session", "login")):
-            return None
-        return self._random.choice(SHAPES)
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._random.uniform(0, PAUSE))
+
+    def _slowly(self, send: Send) -> Send:
+        async def slowly(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self._pause()
+            await send(message)
+
+        return slowly
 
     async def _carried_out_late(self, scope: Message, body: bytes) -> None:
         await asyncio.sleep(self._random.uniform(0, LATEST))
-        await self.emulator(scope, _replay(body), _nowhere)
+        await self.emulator(scope, _replay(body), _kept(bytearray()))
 
     async def settle(self) -> None:
         """Wait for what is late."""
         await asyncio.gather(*self._late, return_exceptions=True)
-
-    def made(self, resource: str, marks: Sequence[str]) -> Counter[str]:
-        """How many records in the books bear each mark."""
-        found: Counter[str] = Counter()
-        for row in self.emulator.books()[resource]:
-            text = dumps(row).decode()
-            found.update(mark for mark in marks if mark in text)
-        return found
-
-
-def _this(scope: Message) -> Any:
-    path, method = scope["path"], scope["method"]
-
-    def when(seen: Seen) -> bool:
-        return (seen.method, seen.path) == (method, path)
-
-    return when
 
 
 async def _whole(receive: Receive) -> bytes:
@@ -101,8 +120,17 @@ def _replay(body: bytes) -> Receive:
     return receive
 
 
-async def _nowhere(message: Message) -> None:
-    del message
+def _kept(answer: bytearray) -> Send:
+    async def keep(message: Message) -> None:
+        answer.extend(message.get("body", b""))
+
+    return keep
+
+
+async def _answer(send: Send, status: int, media_type: bytes, body: bytes) -> None:
+    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -6,14 +6,15 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.chaos import ambiguous, hangups, malformed, nodes, overload
+from tests.chaos import hangups, malformed, nodes, overload, rounds, twins
 from tests.chaos.report import HEADING, Asked, Report
 
 Part = Callable[[Asked, Report], Awaitable[None]]
 """Does its worst, and adds its rows to the report as soon as it has them."""
 
 PARTS: Mapping[str, Part] = {
-    "ambiguous": ambiguous.measured,
+    "ambiguous": rounds.measured,
+    "twins": twins.measured,
     "failing": overload.failing,
     "hanging": overload.hanging,
     "overload": overload.overloaded,

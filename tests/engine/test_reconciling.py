@@ -163,19 +163,74 @@ async def test_one_looks_at_a_time(watch: Watch) -> None:
     assert watch.eyes.looks == 1
 
 
-async def test_whoever_looked_too_long_writes_nothing_down(watch: Watch) -> None:
+@pytest.mark.parametrize(("sight", "state"), [(APPLIED, "applied"), (ABSENT, "not_executed")])
+async def test_an_end_that_was_seen_outlasts_a_look_that_began_meanwhile(
+    watch: Watch, sight: Sight, state: str
+) -> None:
+    """Another node took over because this one was slow: what it saw is true, whoever looks next."""
     attempt = await watch.doubt()
+    watch.clock.advance(ZOMBIE.total_seconds())
+    watch.eyes.sights = [sight]
     watch.eyes.gate.clear()
-    first = asyncio.ensure_future(watch.reconciling.look(attempt, 60))
+    slow = asyncio.ensure_future(watch.reconciling.look(attempt, watch.clock.monotonic() + 20))
     while not watch.eyes.looks:
         await asyncio.sleep(0.001)
-    watch.clock.advance(23)
+    blinded = Eyes(None)
+    blinded.gate.clear()
+    other = Reconciling(watch.attempts, watch.clock, Unobserved(), blinded)
+    hasty = asyncio.ensure_future(other.look(await watch.now(), watch.clock.monotonic() + 1))
+    while not blinded.looks:
+        await asyncio.sleep(0.001)
     watch.eyes.gate.set()
+    seen = await slow
+    assert seen is not None
+    assert seen.state == (await watch.now()).state == state
+    blinded.gate.set()
+    told = await hasty
+    assert told is not None
+    assert told.state == state, "who saw nothing tells what the other saw"
+
+
+async def test_what_is_carried_out_again_is_not_overwritten_by_a_look_for_the_first(watch: Watch) -> None:
+    attempt = await watch.doubt()
     watch.eyes.sights = [APPLIED]
-    second = asyncio.ensure_future(watch.reconciling.sweep())
-    results = [await first, await second]
-    assert results.count(None) <= 1
-    assert (await watch.now()).state == "applied"
+    watch.eyes.gate.clear()
+    slow = asyncio.ensure_future(watch.reconciling.look(attempt, watch.clock.monotonic() + 20))
+    while not watch.eyes.looks:
+        await asyncio.sleep(0.001)
+    now = await watch.now()
+    assert await watch.attempts.replace(now, replace(now, run="r-2", state="claimed"))
+    watch.eyes.gate.set()
+    assert await slow is None
+    assert (await watch.now()).state == "claimed"
+
+
+async def test_a_look_in_this_process_is_left_to_end(watch: Watch) -> None:
+    attempt = await watch.doubt()
+    watch.eyes.sights = [APPLIED]
+    watch.eyes.gate.clear()
+    first = asyncio.ensure_future(watch.reconciling.look(attempt, watch.clock.monotonic() + 20))
+    while not watch.eyes.looks:
+        await asyncio.sleep(0.001)
+    assert await watch.reconciling.look(await watch.now(), watch.clock.monotonic() + 1) is None
+    watch.eyes.gate.set()
+    assert (await first) is not None
+    assert watch.eyes.looks == 1
+
+
+async def test_a_look_that_began_too_early_proves_nothing(watch: Watch) -> None:
+    """What is not there when a look begins may be there when it ends, as long as it can still be on its way."""
+    attempt = await watch.doubt()
+    watch.clock.advance(ZOMBIE.total_seconds() - 1)
+    watch.eyes.gate.clear()
+    look = asyncio.ensure_future(watch.reconciling.look(attempt, watch.clock.monotonic() + 20))
+    while not watch.eyes.looks:
+        await asyncio.sleep(0.001)
+    watch.clock.advance(2)
+    watch.eyes.gate.set()
+    seen = await look
+    assert seen is not None
+    assert seen.state == "unknown"
 
 
 # What it concludes

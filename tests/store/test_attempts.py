@@ -46,6 +46,20 @@ async def test_one_of_many_claims_it(kept: SqlStorage) -> None:
     assert runs[found.index(None)].run == winner
 
 
+async def test_a_key_given_back_while_one_looks_whose_it_is_is_claimed(
+    kept: SqlStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, find = attempt(), kept.attempts.find
+    assert await kept.attempts.claim(first, forget_before=LONG_AGO) is None
+
+    async def too_late(id: bytes) -> Attempt | None:
+        await kept.attempts.release(first)
+        return await find(id)
+
+    monkeypatch.setattr(kept.attempts, "find", too_late)
+    assert await kept.attempts.claim(attempt(run="r-2"), forget_before=LONG_AGO) is None
+
+
 async def test_everything_of_it_comes_back(kept: SqlStorage) -> None:
     whole = attempt(
         state="applied",

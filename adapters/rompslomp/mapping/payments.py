@@ -1,9 +1,9 @@
 """Payments (dossier §4, "payment"): signed mutations of a bank or cash account. None says which invoice it settles.
 
-So a payment that Polder books on an invoice carries a mark at the end of its description, such as
-``[polder:573784502-1f0c9a7e]``: the invoice's id, and the beginning of the write's creation key. The mark tells the
-invoice when the payment is read, finds the payment that a PATCH of the invoice made (its answer names none), and shows
-a repeat that it was done already.
+So a payment that Polder books carries a mark at the end of its description, such as ``[polder:573784502-1f0c9a7e]``:
+the id of the invoice that it settles, if it does, and the beginning of the write's creation key. The mark tells the
+invoice when the payment is read, finds the payment that a PATCH of the invoice made (its answer names none) or whose
+answer was lost, and shows a repeat that it was done already.
 """
 
 import re
@@ -35,7 +35,7 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 """Rompslomp keeps moments here; a day is its midnight."""
 LONGEST = 255
 """Characters of a description (dossier §4 says so of lines; a text column of Rails holds as many)."""
-_MARKED = re.compile(r"(?P<said>.*?)\s?\[polder:(?P<invoice>[1-9][0-9]{0,17})-[0-9a-f]{8}\]", re.DOTALL)
+_MARKED = re.compile(r"(?P<said>.*?)\s?\[polder:(?:(?P<invoice>[1-9][0-9]{0,17})-)?[0-9a-f]{8}\]", re.DOTALL)
 
 
 class PaymentRow(Wire, frozen=True, kw_only=True):
@@ -53,7 +53,8 @@ def payment_of(raw: RawRecord) -> Record[Payment]:
     row = PaymentRow.of(raw)
     amount = abs(row.amount)
     marked = _MARKED.fullmatch(row.description or "")
-    allocations = [Allocation(invoice_id=marked["invoice"], amount=amount)] if marked else []
+    invoice_id = marked["invoice"] if marked else None
+    allocations = [] if invoice_id is None else [Allocation(invoice_id=invoice_id, amount=amount)]
     payment = Payment(
         id=str(row.id),
         paid_on=day_of(row.paid_at),
@@ -64,15 +65,16 @@ def payment_of(raw: RawRecord) -> Record[Payment]:
         ledger_account_id=id_of(row.account_id),
         description=(marked["said"] if marked else row.description) or None,
         allocations=allocations,
-        unallocated=ZERO if marked else amount,
+        unallocated=amount if invoice_id is None else ZERO,
         status="booked",
     )
     return Record(payment, raw, frozenset({"id", "amount", "description", "account_id", "paid_at"}))
 
 
-def mark_of(invoice_id: str, creation_key: UUID) -> str:
-    """The mark of one write of a payment on an invoice."""
-    return f"[polder:{invoice_id}-{creation_key.hex[:8]}]"
+def mark_of(invoice_id: str | None, creation_key: UUID) -> str:
+    """The mark of one write of a payment, on an invoice or on none."""
+    on_invoice = "" if invoice_id is None else f"{invoice_id}-"
+    return f"[polder:{on_invoice}{creation_key.hex[:8]}]"
 
 
 def bears(raw: RawRecord, mark: str) -> bool:
@@ -96,7 +98,7 @@ def settled_invoice(draft: PaymentDraft) -> str | None:
     return draft.allocations[0].invoice_id
 
 
-def payment_body(draft: PaymentDraft, today: date, mark: str | None = None) -> Json:
+def payment_body(draft: PaymentDraft, today: date, mark: str) -> Json:
     """A payment to write. Raises ``validation_failed``."""
     if draft.amount <= 0:
         raise invalid("/amount", "An amount is above zero; `direction` says which way the money went.", "out_of_range")
@@ -107,10 +109,9 @@ def payment_body(draft: PaymentDraft, today: date, mark: str | None = None) -> J
     body: Json = {"amount": plain(sign * draft.amount), "paid_at": midnight.isoformat(timespec="milliseconds")}
     description = " ".join(text for text in (draft.description, mark) if text)
     if len(description) > LONGEST:
-        room = LONGEST - (len(mark) + 1 if mark else 0)
+        room = LONGEST - len(mark) - 1
         raise invalid("/description", f"Rompslomp has room for {room} characters here.", "too_long")
-    if description:
-        body["description"] = description
+    body["description"] = description
     account = _account(draft)
     if account is not None:
         body["account_id"] = account

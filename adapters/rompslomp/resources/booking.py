@@ -42,14 +42,19 @@ async def with_reference(up: Upstream, reference: str) -> calls.Raw | None:
 async def found_after(up: Upstream, problem: Problem, reference: str) -> calls.Raw | None:
     """After a create that ended in a problem: the invoice that is there under its api reference; null for none.
 
-    A refusal may mean that the reference is taken; an end that leaves the fate open, that the invoice was made.
+    A refusal may mean that the reference is taken; an end that leaves the fate open, that the invoice was made. Raises
+    ``upstream_timeout`` with an unknown outcome where it was refused and nobody can look why: to tell the refusal of a
+    repeat as that of the invoice would lose the invoice that the first request made.
     """
     if problem.code not in REFUSED | UNKNOWN:
         return None
     try:
         return await with_reference(up, reference)
-    except Problem:
-        return None  # what went wrong first is what is told
+    except Problem as blind:
+        if problem.code in UNKNOWN:
+            return None  # what went wrong first is what is told
+        detail = "Rompslomp refused this, and then did not say whether it had made it already."
+        raise Problem("upstream_timeout", detail, upstream=problem.upstream, outcome="unknown") from blind
 
 
 async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:

@@ -30,7 +30,7 @@ ALL = [("selection", "all")]
 
 
 class RompslompPayments(Payments):
-    """Bank and cash mutations. One that settles an invoice is booked with the invoice and found by its mark."""
+    """Bank and cash mutations, found by their marks. One that settles an invoice is booked with the invoice."""
 
     holds = HOLDS
     calls: ClassVar[Mapping[str, str]] = {
@@ -51,7 +51,7 @@ class RompslompPayments(Payments):
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
         invoice_id = settled_invoice(draft)
         if invoice_id is None:
-            body = payment_body(draft, up.today)
+            body = payment_body(draft, up.today, mark_of(None, up.creation_key))
             return payment_of(await calls.record(up, "POST", "payment", "payments", body=body))
         id_in_body(invoice_id, "/allocations/0/invoice_id")
         mark = mark_of(invoice_id, up.creation_key)
@@ -72,13 +72,10 @@ class RompslompPayments(Payments):
             )
         return payment_of(made)
 
-    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment] | None:
-        """By its mark. A payment that settles no invoice bears none, and there may be another just like it."""
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
+        """By its mark, which no other payment has."""
         assert isinstance(sent.draft, PaymentDraft)
-        invoice_id = settled_invoice(sent.draft)
-        if invoice_id is None:
-            return None
-        made = await _marked(up, mark_of(invoice_id, up.creation_key))
+        made = await _marked(up, mark_of(settled_invoice(sent.draft), up.creation_key))
         return Traces([] if made is None else [payment_of(made)], certain=True)
 
     async def delete(self, up: Upstream, id: str) -> None:

@@ -20,7 +20,10 @@ class RompslompProducts(Products):
 
     filters = frozenset({"code"})
     holds = HOLDS
-    calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS}
+    calls: ClassVar[Mapping[str, str]] = {
+        "list": calls.LIST_CALLS,
+        "create": "1; without a code 1 more before it, to know the new product from others of its name",
+    }
 
     async def demands(self, up: Upstream, verb: str) -> Demands:
         del verb
@@ -39,15 +42,18 @@ class RompslompProducts(Products):
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
         body = product_body(draft.given())
+        if not draft.code:
+            up.note("there", " ".join(record.item.id for record in await _called(up, draft)))
         return product_of(await calls.record(up, "POST", "product", "products", body=body))
 
-    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product] | None:
-        """By its code. Without one nothing tells a new product from one that was there."""
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
+        """By its code; without one by its name, among those that were not there before."""
         assert isinstance(sent.draft, ProductDraft)
-        if not sent.draft.code:
-            return None
-        rows = await _with_code(up, sent.draft.code)
-        return Traces([one for one in map(product_of, rows) if is_product(one.item, sent.draft)])
+        if sent.draft.code:
+            rows = await _with_code(up, sent.draft.code)
+            return Traces([one for one in map(product_of, rows) if is_product(one.item, sent.draft)])
+        there = sent.notes["there"].split()
+        return Traces([one for one in await _called(up, sent.draft) if one.item.id not in there])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         body = product_body(change.given())
@@ -57,6 +63,12 @@ class RompslompProducts(Products):
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "products", id)
+
+
+async def _called(up: Upstream, draft: ProductDraft) -> list[Record[Product]]:
+    """The products that have a draft's name: a search looks in names too (dossier §3)."""
+    rows = await calls.whole(up, "products", [("selection", "all"), ("search[q]", draft.name)])
+    return [one for one in map(product_of, rows) if is_product(one.item, draft)]
 
 
 async def _with_code(up: Upstream, code: str) -> list[Unread]:

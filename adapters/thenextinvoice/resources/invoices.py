@@ -201,7 +201,7 @@ class SalesInvoices(Invoices):
         _compare(up, record, _known_totals(original))
         return record
 
-    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice] | None:
         """A create is sent once more: its ``creationToken`` answers the invoice it made, and nothing can tell besides.
 
         Where it never arrived it is carried out now, as its caller wished. A credit shows in the invoice's own state.
@@ -218,7 +218,9 @@ class SalesInvoices(Invoices):
         notes = [note for note in [await self.get(up, id) for id in alike] if note.item.document_type == "credit_note"]
         for note in notes:
             note.item.credits_invoice_id = original.item.id
-        return Traces(notes)
+        if not notes:
+            return None  # it was credited all the same: its note cannot be told
+        return Traces([note for note in notes if note.item.lines == original.item.lines] or notes)
 
     async def pdf(self, up: Upstream, id: str) -> File:
         return await _file(up, id, "view", "application/pdf", b"%PDF-")

@@ -1,7 +1,4 @@
-"""What the laws must know of Rompslomp: it rotates refresh tokens in one of two ways, and both must do.
-
-The laws give a product no code, and without one nothing tells a new product from one that was there.
-"""
+"""What the laws must know of Rompslomp: it rotates refresh tokens in one of two ways, and both must do."""
 
 from operator import methodcaller
 from typing import Literal
@@ -20,6 +17,5 @@ FACTS = Facts(
     moving=frozenset({"price_with_vat", "price_without_vat", "vat_amount"}),
     exchange=methodcaller("oauth_credentials"),
     modes={"immediate": _rotating("immediate"), "on_use": _rotating("on_use")},
-    untraceable=frozenset({"products"}),
     inspect=check_bodies,
 )

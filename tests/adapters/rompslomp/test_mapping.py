@@ -112,19 +112,29 @@ def test_a_payment_tells_its_invoice_and_hides_the_mark(amount: Decimal, out: bo
     assert read.unallocated == 0
 
 
+@given(description=st.none() | words)
+def test_a_payment_of_no_invoice_hides_its_mark_too(description: str | None) -> None:
+    draft = PaymentDraft.model_validate({"amount": "9.99", "description": description, "payment_method_id": "5"})
+    body = payments.payment_body(draft, TODAY, payments.mark_of(None, KEY))
+    assert body["description"].endswith("[polder:1f0c9a7e]")
+    read = payments.payment_of({"id": 7, **body}).item
+    assert (read.description, read.allocations, read.unallocated) == (description, [], draft.amount)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"amount": "0"},
-        {"amount": "1", "description": "x" * 256},
+        {"amount": "1", "description": "x" * 239},
         {"amount": "1", "description": "sly [polder:1-00000000]"},
+        {"amount": "1", "description": "sly [polder:00000000]"},
         {"amount": "1", "payment_method_id": "1", "ledger_account_id": "2"},
         {"amount": "1", "payment_method_id": "bank"},
     ],
 )
 def test_a_payment_that_cannot_be_is_refused(wrong: Json) -> None:
     with pytest.raises(Problem):
-        payments.payment_body(PaymentDraft.model_validate(wrong), TODAY)
+        payments.payment_body(PaymentDraft.model_validate(wrong), TODAY, payments.mark_of(None, KEY))
 
 
 @pytest.mark.parametrize(

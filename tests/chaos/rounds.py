@@ -1,0 +1,71 @@
+"""The rounds of ambiguous writes that make a figure: every system at once, each round in a process of its own."""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tests.chaos.ambiguous import GATEWAYS, Result, play
+from tests.chaos.report import Asked, Report, Row, progress
+
+SYSTEMS = ("rompslomp", "snelstart", "thenextinvoice")
+SETUP = f"{GATEWAYS} processes, SQLite"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many writes must be doubted in each system, and how many wishes a round has."""
+
+    doubts: int
+    wishes: int
+    control: int
+
+
+QUICK = Size(doubts=100, wishes=200, control=60)
+FULL = Size(doubts=10_000, wishes=1_500, control=200)
+"""A round's books stay small, as a round that looks through them is no quicker for their being large."""
+
+
+async def measured(asked: Asked, report: Report) -> None:
+    """The part of ``./dev chaos writes``: every system, and a gateway that forgets keys, which must do things twice."""
+    size, until = FULL if asked.full else QUICK, asked.until
+    with ProcessPoolExecutor(len(SYSTEMS), get_context("spawn")) as pool:
+        figures = [_system(pool, name, asked.seed, size, until, report) for name in SYSTEMS]
+        await asyncio.gather(*figures)
+        began = time.monotonic()
+        forgetful = await _round(pool, SYSTEMS[1], asked.seed, size.control, None, size.control, "forget_keys")
+    report.add(_row("keys are forgotten", SYSTEMS[1], forgetful, began, control=True))
+
+
+async def _system(
+    pool: ProcessPoolExecutor, name: str, seed: int, size: Size, until: float | None, report: Report
+) -> None:
+    """Rounds of one system until enough was doubted, or the time is over."""
+    began, number, result = time.monotonic(), 0, Result()
+    while result.doubted < size.doubts and (until is None or time.monotonic() < until):
+        left = size.doubts - result.doubted
+        result += await _round(pool, name, seed + number, size.wishes, until, left, None)
+        number += 1
+        progress(f"{name}: {result.doubted:,} of {size.doubts:,} doubted, {result.bad} bad")
+    report.add(_row("ambiguous writes", name, result, began))
+
+
+async def _round(
+    pool: ProcessPoolExecutor, name: str, seed: int, wishes: int, until: float | None, doubts: int, plant: str | None
+) -> Result:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool, _played, name, seed, wishes, until, doubts, plant)
+
+
+def _played(name: str, seed: int, wishes: int, until: float | None, doubts: int, plant: str | None) -> Result:
+    logging.disable(logging.CRITICAL)  # connections that break are what this is about
+    return asyncio.run(play(name, seed, wishes, until=until, doubts=doubts, plant=plant))
+
+
+def _row(what: str, name: str, result: Result, began: float, *, control: bool = False) -> Row:
+    bad = result.duplicates if control else result.bad
+    facts = {"system": name, **result.facts()}
+    seconds = time.monotonic() - began
+    return Row(f"{what}, {name}", SETUP, "", result.doubted, bad, "some" if control else "none", seconds, facts)
