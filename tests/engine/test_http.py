@@ -102,6 +102,16 @@ async def test_a_compressed_answer_is_unpacked() -> None:
         assert (await send(server.origin)).body == b'{"a":1}'
 
 
+async def test_a_header_is_read_in_whatever_it_was_written_in() -> None:
+    async def script(talk: Talk) -> None:
+        await talk.hear()
+        await talk.say(answer(b"", "x-utf: één".encode(), "x-latin: één".encode("latin-1")))
+
+    async with serving(script) as server:
+        reply = await send(server.origin)
+    assert (reply.headers["x-utf"], reply.headers["x-latin"]) == ("één", "één")
+
+
 async def test_a_chunked_answer_is_put_together() -> None:
     async def script(talk: Talk) -> None:
         await talk.hear()
@@ -223,10 +233,11 @@ async def test_a_connection_reset_after_the_request_is_unanswered() -> None:
         b"\x00\x01\x02\xff" * 10,
         b"HTTP/1.1 200 OK\r\nx: " + b"y" * 300_000,
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\nabcde",
+        answer(gzip.compress(b'{"a":1}')[:-4], b"content-encoding: gzip"),
     ],
     ids=[
         *("half a head", "half a body", "half a chunk", "no last chunk", "garbage", "another protocol", "no length"),
-        *("no chunk", "binary", "endless header", "no gzip"),
+        *("no chunk", "binary", "endless header", "no gzip", "half a gzip"),
     ],
 )
 async def test_half_an_answer_or_none_at_all_is_unanswered(half: bytes) -> None:
