@@ -9,12 +9,14 @@ import asyncio
 import json
 import pickle
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ class Bench:
         self._concurrencies = (64,) if quick else (16, 64)
         self._only = only
         self.stub = ""
+        self._processes: dict[str, subprocess.Popen[str]] = {}
         self.facts: dict[str, Any] = {}
         self.translated: dict[str, float] = {}
 
@@ -97,7 +100,9 @@ class Bench:
         self, stack: ExitStack, arguments: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None
     ) -> str:
         log = self._folder / "servers.log"
-        return stack.enter_context(processes.started(arguments, core=core, environment=environment, log=log))[1]
+        process, origin = stack.enter_context(processes.started(arguments, core=core, environment=environment, log=log))
+        self._processes[origin] = process
+        return origin
 
     def _measured_start(self, stack: ExitStack, environment: Mapping[str, str]) -> str:
         """The gateway, once to warm the disk's cache and once for good, timed until it is ready."""
@@ -109,6 +114,7 @@ class Bench:
         process, origin = stack.enter_context(
             processes.started(arguments, core=processes.SERVER_CORE, environment=environment, log=log)
         )
+        self._processes[origin] = process
         with urllib.request.urlopen(f"{origin}/readyz", timeout=10) as answer:
             assert answer.status == 200
         self.facts["ready_seconds"] = round(time.monotonic() - began, 2)
@@ -174,19 +180,17 @@ class Bench:
                 self._warm(asked, concurrency)
             for _ in range(self._rounds):
                 for asked, rounds in ((case.ours, mine), (case.theirs, other)):
-                    rounds.append(
-                        drive(
-                            asked,
-                            self._folder,
-                            concurrency=concurrency,
-                            seconds=self._seconds,
-                            core=processes.OTHER_CORE,
-                        )
-                    )
+                    rounds.append(self._round(asked, concurrency))
             result = Result(case, concurrency, mine, other)
             found.append(result)
             self._say(result.row())
         return found
+
+    def _round(self, asked: Asked, concurrency: int) -> Round:
+        server = self._processes[asked.origin]
+        before = processes.processor_seconds(server)
+        driven = drive(asked, self._folder, concurrency=concurrency, seconds=self._seconds, core=processes.OTHER_CORE)
+        return replace(driven, cpu=(processes.processor_seconds(server) - before) * 1e6 / driven.requests)
 
     def _warm(self, asked: Asked, concurrency: int) -> None:
         """Ask until every path was asked once, for a minute at most."""

@@ -38,11 +38,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One measurement: requests a second, and milliseconds at the median and the 99th percentile."""
+    """One measurement: requests answered, and a second; milliseconds at the median and the 99th percentile."""
 
+    requests: int
     rate: float
     p50: float
     p99: float
+    cpu: float = 0.0
+    """Microseconds of processor time that the server took for a request: what a busy machine distorts least."""
 
 
 def require_wrk() -> None:
@@ -68,4 +71,5 @@ def drive(asked: Asked, folder: Path, *, concurrency: int, seconds: int, core: i
         raise RuntimeError(f"{asked.paths[0]}: {told['errors']} of {told['requests']} requests went wrong")
     if not told["requests"] and not may_be_idle:
         raise RuntimeError(f"{asked.paths[0]}: nothing was answered in {seconds} s; is the machine busy?")
-    return Round(told["requests"] / told["duration_us"] * 1e6, told["p50_us"] / 1e3, told["p99_us"] / 1e3)
+    rate = told["requests"] / told["duration_us"] * 1e6
+    return Round(told["requests"], rate, told["p50_us"] / 1e3, told["p99_us"] / 1e3)

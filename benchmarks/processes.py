@@ -46,6 +46,12 @@ def reference(name: str, upstream: str, targets: Mapping[str, Sequence[str]]) ->
     return ["benchmarks.references", name, upstream, json.dumps(targets)]
 
 
+def processor_seconds(process: subprocess.Popen[str]) -> float:
+    """The processor time that a process has taken so far."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_megabytes(process: subprocess.Popen[str]) -> float:
     """What a process holds in memory now, in MB."""
     status = Path(f"/proc/{process.pid}/status").read_text()

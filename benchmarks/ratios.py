@@ -67,12 +67,18 @@ class Result:
         """The median of the rounds."""
         return statistics.median(self.ratios)
 
+    @property
+    def cpu_ratio(self) -> float:
+        """Their processor time for a request over ours, by medians."""
+        return statistics.median(one.cpu for one in self.theirs) / statistics.median(one.cpu for one in self.ours)
+
     def row(self) -> str:
         """A line of the table."""
         name = self.case.name if self.case.system is None else f"{self.case.name} ({self.case.system})"
         mine, other = (statistics.median(one.rate for one in rounds) for rounds in (self.ours, self.theirs))
         spread = f"{min(self.ratios):.2f} to {max(self.ratios):.2f}"
-        return f"{name:<56} c={self.concurrency:<3} {self.ratio:6.2f}  ({spread})  {mine:7.0f}/s beside {other:7.0f}/s"
+        rates = f"{mine:7.0f}/s beside {other:7.0f}/s"
+        return f"{name:<56} c={self.concurrency:<3} {self.ratio:6.2f}  ({spread})  {rates}, by cpu {self.cpu_ratio:.2f}"
 
 
 def by_name(results: Iterable[Result]) -> dict[str, float]:
@@ -123,6 +129,7 @@ def told(results: Sequence[Result], ratios: Mapping[str, float], facts: Mapping[
                 "system": one.case.system,
                 "concurrency": one.concurrency,
                 "ratio": round(one.ratio, 3),
+                "cpu_ratio": round(one.cpu_ratio, 3),
                 "ratios": [round(ratio, 3) for ratio in one.ratios],
                 "ours": [vars_of(measured) for measured in one.ours],
                 "theirs": [vars_of(measured) for measured in one.theirs],
@@ -133,5 +140,10 @@ def told(results: Sequence[Result], ratios: Mapping[str, float], facts: Mapping[
 
 
 def vars_of(measured: Round) -> dict[str, float]:
-    """A round as JSON: requests a second, milliseconds."""
-    return {"rate": round(measured.rate, 1), "p50_ms": measured.p50, "p99_ms": measured.p99}
+    """A round as JSON: requests a second, milliseconds, and microseconds of processor time for a request."""
+    return {
+        "rate": round(measured.rate, 1),
+        "p50_ms": measured.p50,
+        "p99_ms": measured.p99,
+        "cpu_us": round(measured.cpu, 1),
+    }
