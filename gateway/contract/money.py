@@ -6,7 +6,7 @@ percentage: ``"21"``, never ``0.21``.
 
 import re
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -103,7 +103,7 @@ Percentage = Annotated[
 """A percentage, as a decimal string: ``"21"`` is twenty-one per cent."""
 
 
-class Priced(msgspec.Struct, frozen=True):
+class Priced(msgspec.Struct, frozen=True, gc=False):
     """What one line charges. ``unit_price`` is before discount, with or without tax as the document says."""
 
     quantity: Decimal
@@ -114,7 +114,7 @@ class Priced(msgspec.Struct, frozen=True):
     """Lines of one group are taxed together: the VAT code's id, or the rate."""
 
 
-class Amounts(msgspec.Struct, frozen=True):
+class Amounts(msgspec.Struct, frozen=True, gc=False):
     """Net, tax and gross, each exact to the cent; net + tax = gross."""
 
     net: Decimal
@@ -131,7 +131,7 @@ NOTHING = Amounts(Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
 TaxRounding = Literal["per_rate", "per_line"]
 
 
-class Sum(msgspec.Struct, frozen=True):
+class Sum(msgspec.Struct, frozen=True, gc=False):
     """A document added up: every line, every tax group in order of first appearance, and the whole."""
 
     lines: tuple[Amounts, ...]
@@ -141,25 +141,14 @@ class Sum(msgspec.Struct, frozen=True):
 
 def charged(line: Priced) -> Decimal:
     """Quantity × unit price, less the discount: exact, not rounded."""
-    whole = _EXACT.multiply(line.quantity, line.unit_price)
-    if not line.discount_percent:
-        return whole
-    return _percent(whole, _EXACT.subtract(_HUNDRED, line.discount_percent))
+    with localcontext(_EXACT):
+        return _charged(line)
 
 
 def split(charge: Decimal, rate: Decimal, *, prices_include_tax: bool) -> Amounts:
     """Round a charge to cents, then take the tax at a percentage out of it or put it on top, rounded to cents too."""
-    rounded = round_to_cents(charge)
-    if prices_include_tax:
-        tax = round_to_cents(_EXACT.divide(_EXACT.multiply(rounded, rate), _EXACT.add(_HUNDRED, rate)))
-        return Amounts(_EXACT.subtract(rounded, tax), tax, rounded)
-    tax = round_to_cents(_percent(rounded, rate))
-    return Amounts(rounded, tax, _EXACT.add(rounded, tax))
-
-
-def _percent(value: Decimal, rate: Decimal) -> Decimal:
-    """So many per cent of a value, exact: moving the point costs less than dividing."""
-    return _EXACT.multiply(value, rate).scaleb(-2, _EXACT)
+    with localcontext(_EXACT):
+        return _split(charge, rate, prices_include_tax)
 
 
 def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRounding) -> Sum:
@@ -169,24 +158,55 @@ def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRo
     rounds every line and adds the cents. A line's own amounts are rounded on their own either way, so with
     ``per_rate`` the lines may differ from the total by a cent or two: the total is what is owed.
     """
-    charges = [charged(line) for line in lines]
-    each = tuple(
-        split(charge, line.rate, prices_include_tax=prices_include_tax)
-        for charge, line in zip(charges, lines, strict=True)
-    )
-    groups: dict[str, Amounts] = {}
-    if rounding == "per_line":
-        for line, amounts in zip(lines, each, strict=True):
-            groups[line.group] = groups.get(line.group, NOTHING) + amounts
-    else:
-        whole: dict[str, Decimal] = {}
-        rates: dict[str, Decimal] = {}
-        for charge, line in zip(charges, lines, strict=True):
-            whole[line.group] = _EXACT.add(whole.get(line.group, ZERO), charge)
-            rates[line.group] = line.rate
-        for group, charge in whole.items():
-            groups[group] = split(charge, rates[group], prices_include_tax=prices_include_tax)
-    total = NOTHING
-    for amounts in groups.values():
-        total = total + amounts
-    return Sum(each, groups, total)
+    with localcontext(_EXACT):
+        charges = [_charged(line) for line in lines]
+        each = [_split(charge, line.rate, prices_include_tax) for charge, line in zip(charges, lines, strict=True)]
+        if rounding == "per_line":
+            groups = _gathered(lines, each)
+        else:
+            groups = _taxed_together(lines, charges, prices_include_tax)
+        return Sum(tuple(each), groups, _total(list(groups.values())))
+
+
+# Below, the exact context is the current one: operators take a quarter of the time of a context's own methods.
+
+
+def _charged(line: Priced) -> Decimal:
+    charge = line.quantity * line.unit_price
+    return charge * (100 - line.discount_percent) * CENT if line.discount_percent else charge
+
+
+def _split(charge: Decimal, rate: Decimal, prices_include_tax: bool) -> Amounts:
+    rounded = charge.quantize(CENT, ROUND_HALF_UP)
+    if prices_include_tax:
+        tax = (rounded * rate / (100 + rate)).quantize(CENT, ROUND_HALF_UP)
+        return Amounts(rounded - tax, tax, rounded)
+    tax = (rounded * rate * CENT).quantize(CENT, ROUND_HALF_UP)
+    return Amounts(rounded, tax, rounded + tax)
+
+
+def _gathered(lines: Sequence[Priced], each: Sequence[Amounts]) -> dict[str, Amounts]:
+    """The lines of every group, added up as they are rounded."""
+    groups: dict[str, list[Amounts]] = {}
+    for line, amounts in zip(lines, each, strict=True):
+        groups.setdefault(line.group, []).append(amounts)
+    return {group: _total(found) for group, found in groups.items()}
+
+
+def _taxed_together(
+    lines: Sequence[Priced], charges: Sequence[Decimal], prices_include_tax: bool
+) -> dict[str, Amounts]:
+    """The lines of every group, taxed as one."""
+    groups: dict[str, Decimal] = {}
+    rates: dict[str, Decimal] = {}
+    for line, charge in zip(lines, charges, strict=True):
+        groups[line.group] = groups.get(line.group, ZERO) + charge
+        rates[line.group] = line.rate
+    return {group: _split(charge, rates[group], prices_include_tax) for group, charge in groups.items()}
+
+
+def _total(each: Sequence[Amounts]) -> Amounts:
+    first, *others = each or [NOTHING]
+    for amounts in others:
+        first = first + amounts
+    return first

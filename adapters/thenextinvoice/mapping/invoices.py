@@ -140,10 +140,14 @@ class Calculated(Wire, frozen=True):
         """Whether a sum of the lines is what was booked, in all and under every percentage."""
         if sum.total != self.amounts:
             return False
-        said = self.vatTotals or {}
-        taxes = {Decimal(rate): tax for rate, tax in said.items()} if isinstance(said, dict) else {}
-        groups = {Decimal(rate): amounts.tax for rate, amounts in sum.groups.items()}
-        return taxes == groups or all(taxes.get(rate, ZERO) == groups.get(rate, ZERO) for rate in taxes | groups)
+        said = self.vatTotals if isinstance(self.vatTotals, dict) else {}
+        added = {group: amounts.tax for group, amounts in sum.groups.items()}
+        return said == added or _by_rate(said) == _by_rate(added)
+
+
+def _by_rate(taxes: Mapping[str, Decimal]) -> dict[Decimal, Decimal]:
+    """Taxes by percentage, however it is spelled; those that come to nothing may be left out or not."""
+    return {Decimal(rate): tax for rate, tax in taxes.items() if tax}
 
 
 class Party(Named, frozen=True):
