@@ -68,10 +68,7 @@ def read_whole(text: Unread) -> Any:
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that.
-
-    A member that a system writes in capitals or hyphens is declared with ``named``.
-    """
+    """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that."""
 
     system: ClassVar[str]
 
