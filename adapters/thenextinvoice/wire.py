@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from adapters.thenextinvoice.mapping.values import Wire
 from gateway.contract.auth import AccessToken, Grant
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, not_found
-from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 
@@ -71,12 +72,25 @@ def raw_prefix(facts: Facts) -> str:
     return f"/{'/'.join(ROOT)}/"
 
 
-def read_envelope(reply: Reply) -> Any:
-    """The ``data`` of a success; null where there is none. Raises ``upstream_malformed``."""
-    said = reply.json()
-    if not isinstance(said, dict) or said.get("success") is not True:
+class Envelope(Wire, frozen=True):
+    """What every answer comes in."""
+
+    success: bool
+    data: Unread = Unread(b"null")
+
+
+class LogIn(Wire, frozen=True):
+    """The answer to a log-in."""
+
+    token: str
+
+
+def read_envelope(reply: Reply) -> Unread:
+    """The ``data`` of a success, not read yet; null where there is none. Raises ``upstream_malformed``."""
+    envelope = Envelope.of(Unread(reply.body))
+    if not envelope.success:
         raise malformed("TheNextInvoice's answer is not in its envelope.")
-    return said.get("data")
+    return envelope.data
 
 
 def read_error(reply: Reply) -> Problem | None:
@@ -186,9 +200,8 @@ def read_log_in(reply: Reply, grant: Grant) -> AccessToken:
             what = "e-mail address and password" if grant.company_id is None else "e-mail address, password and company"
             raise Problem("credentials_rejected", f"TheNextInvoice knows no such {what}.", upstream=problem.upstream)
         raise problem
-    data = read_envelope(reply)
-    token = data.get("token") if isinstance(data, dict) else None
-    if not isinstance(token, str) or not token:
+    token = LogIn.of(read_envelope(reply)).token
+    if not token:
         raise malformed("TheNextInvoice's log-in answers no token.")
     return AccessToken(Secret(token), expires_at=expiry(token, grant.now))
 

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from gateway.contract.auth import CredentialKind
-from gateway.contract.errors import Problem, malformed
-from gateway.contract.exact import MalformedJson, Unread, loads
+from gateway.contract.errors import Problem
 from gateway.contract.models import (
     Change,
     Company,
@@ -37,7 +36,7 @@ from gateway.contract.models.base import Resource as Model
 from gateway.contract.paging import Page, Window
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Facts, Reply, Request, Upstream
-from gateway.contract.wire import RawRecord
+from gateway.contract.wire import RawRecord, said_in
 
 ItemT = TypeVar("ItemT", bound=Model)
 DraftT = TypeVar("DraftT", bound=Draft)
@@ -59,13 +58,7 @@ class Record(msgspec.Struct, Generic[ItemT], frozen=True, gc=False):
     @property
     def said(self) -> Mapping[str, Any]:
         """``raw``, read: most callers never ask for it. Raises ``upstream_malformed``."""
-        if not isinstance(self.raw, Unread):
-            return self.raw
-        try:
-            said: Mapping[str, Any] = loads(self.raw)
-        except MalformedJson as error:
-            raise malformed(f"The accounting system's answer is not JSON: {error}.") from error
-        return said
+        return said_in(self.raw)
 
 
 FilterValue = str | date
@@ -345,7 +338,7 @@ class Adapter:
     read_error: Callable[[Reply], Problem | None]
     """What a reply that is no success says; None for a success. Never raises."""
     read_envelope: Callable[[Reply], Any]
-    """The data of a successful reply. Raises ``upstream_malformed``."""
+    """The data of a successful reply, read or unread. Raises ``upstream_malformed``."""
     raw: Raw
     operator_settings: tuple[OperatorSetting, ...] = ()
     settings: tuple[Setting, ...] = ()

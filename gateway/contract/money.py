@@ -6,7 +6,6 @@ percentage: ``"21"``, never ``0.21``.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ INTEGER_DIGITS = 15
 FRACTION_DIGITS = 12
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
+_HUNDRED = Decimal(100)
 _EXACT = Context(prec=120)
 """Room for the product of any three decimals that are let in; the default 28 digits would round them unasked."""
 _TEXT = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGITS}}})?")
@@ -103,8 +103,7 @@ Percentage = Annotated[
 """A percentage, as a decimal string: ``"21"`` is twenty-one per cent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
+class Priced(msgspec.Struct, frozen=True, gc=False):
     """What one line charges. ``unit_price`` is before discount, with or without tax as the document says."""
 
     quantity: Decimal
@@ -115,7 +114,7 @@ class Priced:
     """Lines of one group are taxed together: the VAT code's id, or the rate."""
 
 
-class Amounts(msgspec.Struct, frozen=True):
+class Amounts(msgspec.Struct, frozen=True, gc=False):
     """Net, tax and gross, each exact to the cent; net + tax = gross."""
 
     net: Decimal
@@ -132,8 +131,7 @@ NOTHING = Amounts(Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
 TaxRounding = Literal["per_rate", "per_line"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(msgspec.Struct, frozen=True, gc=False):
     """A document added up: every line, every tax group in order of first appearance, and the whole."""
 
     lines: tuple[Amounts, ...]
@@ -144,18 +142,13 @@ class Sum:
 def charged(line: Priced) -> Decimal:
     """Quantity × unit price, less the discount: exact, not rounded."""
     with localcontext(_EXACT):
-        return line.quantity * line.unit_price * (100 - line.discount_percent) / 100
+        return _charged(line)
 
 
 def split(charge: Decimal, rate: Decimal, *, prices_include_tax: bool) -> Amounts:
     """Round a charge to cents, then take the tax at a percentage out of it or put it on top, rounded to cents too."""
     with localcontext(_EXACT):
-        rounded = round_to_cents(charge)
-        if prices_include_tax:
-            tax = round_to_cents(rounded * rate / (100 + rate))
-            return Amounts(rounded - tax, tax, rounded)
-        tax = round_to_cents(rounded * rate / 100)
-        return Amounts(rounded, tax, rounded + tax)
+        return _split(charge, rate, prices_include_tax)
 
 
 def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRounding) -> Sum:
@@ -165,21 +158,55 @@ def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRo
     rounds every line and adds the cents. A line's own amounts are rounded on their own either way, so with
     ``per_rate`` the lines may differ from the total by a cent or two: the total is what is owed.
     """
-    each = tuple(split(charged(line), line.rate, prices_include_tax=prices_include_tax) for line in lines)
-    groups: dict[str, Amounts] = {}
-    if rounding == "per_line":
-        for line, amounts in zip(lines, each, strict=True):
-            groups[line.group] = groups.get(line.group, NOTHING) + amounts
-    else:
-        charges: dict[str, Decimal] = {}
-        rates: dict[str, Decimal] = {}
-        for line in lines:
-            with localcontext(_EXACT):
-                charges[line.group] = charges.get(line.group, ZERO) + charged(line)
-            rates[line.group] = line.rate
-        for group, charge in charges.items():
-            groups[group] = split(charge, rates[group], prices_include_tax=prices_include_tax)
-    total = NOTHING
-    for amounts in groups.values():
-        total = total + amounts
-    return Sum(each, groups, total)
+    with localcontext(_EXACT):
+        charges = [_charged(line) for line in lines]
+        each = [_split(charge, line.rate, prices_include_tax) for charge, line in zip(charges, lines, strict=True)]
+        if rounding == "per_line":
+            groups = _gathered(lines, each)
+        else:
+            groups = _taxed_together(lines, charges, prices_include_tax)
+        return Sum(tuple(each), groups, _total(list(groups.values())))
+
+
+# Below, the exact context is the current one: operators take a quarter of the time of a context's own methods.
+
+
+def _charged(line: Priced) -> Decimal:
+    charge = line.quantity * line.unit_price
+    return charge * (100 - line.discount_percent) * CENT if line.discount_percent else charge
+
+
+def _split(charge: Decimal, rate: Decimal, prices_include_tax: bool) -> Amounts:
+    rounded = charge.quantize(CENT, ROUND_HALF_UP)
+    if prices_include_tax:
+        tax = (rounded * rate / (100 + rate)).quantize(CENT, ROUND_HALF_UP)
+        return Amounts(rounded - tax, tax, rounded)
+    tax = (rounded * rate * CENT).quantize(CENT, ROUND_HALF_UP)
+    return Amounts(rounded, tax, rounded + tax)
+
+
+def _gathered(lines: Sequence[Priced], each: Sequence[Amounts]) -> dict[str, Amounts]:
+    """The lines of every group, added up as they are rounded."""
+    groups: dict[str, list[Amounts]] = {}
+    for line, amounts in zip(lines, each, strict=True):
+        groups.setdefault(line.group, []).append(amounts)
+    return {group: _total(found) for group, found in groups.items()}
+
+
+def _taxed_together(
+    lines: Sequence[Priced], charges: Sequence[Decimal], prices_include_tax: bool
+) -> dict[str, Amounts]:
+    """The lines of every group, taxed as one."""
+    groups: dict[str, Decimal] = {}
+    rates: dict[str, Decimal] = {}
+    for line, charge in zip(lines, charges, strict=True):
+        groups[line.group] = groups.get(line.group, ZERO) + charge
+        rates[line.group] = line.rate
+    return {group: _split(charge, rates[group], prices_include_tax) for group, charge in groups.items()}
+
+
+def _total(each: Sequence[Amounts]) -> Amounts:
+    first, *others = each or [NOTHING]
+    for amounts in others:
+        first = first + amounts
+    return first

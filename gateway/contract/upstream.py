@@ -150,7 +150,7 @@ class Upstream(Protocol):
         """Send it, and give the reply if it is a success; for answers that are not JSON."""
 
     async def data(self, request: Request) -> Any:
-        """Send it, and give what the adapter's envelope holds, as exact JSON."""
+        """Send it, and give what the adapter's envelope holds: exact JSON, read or unread."""
 
     async def gather(self, first: Awaitable[T1], second: Awaitable[T2]) -> tuple[T1, T2]:
         """Wait for both at once."""

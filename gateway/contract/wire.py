@@ -6,13 +6,14 @@ digits that were sent, as a number or as text.
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
 
 from gateway.contract.errors import malformed
-from gateway.contract.exact import Unread
+from gateway.contract.exact import MalformedJson, Unread, items, loads
 
 RawRecord = Mapping[str, Any] | Unread
 """A record as a system gave it: its members, or its text, not read yet."""
@@ -20,17 +21,56 @@ RawRecord = Mapping[str, Any] | Unread
 PositiveId = Annotated[int, msgspec.Meta(gt=0)]
 """An id that is a whole number above zero, and no boolean."""
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Filled = Annotated[str, msgspec.Meta(min_length=1)]
+"""Text that says something."""
 Day = date
 """A plain date, ``2026-03-02``."""
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment that says how far it is from UTC."""
 
+NoItems = Annotated[list[Unread], msgspec.Meta(max_length=0)]
+"""A list of nothing: an empty map as PHP writes it."""
+
+LARGEST_EXPONENT = 30
+"""No amount of a real administration is written with more digits before or after the point."""
+
+
+def amount_of(number: Decimal) -> Decimal:
+    """A number that was read, if it can be an amount. Raises ``upstream_malformed`` for NaN and the like.
+
+    For what is to be spelled out or made whole: an amount that is only passed on is checked as it goes out.
+    """
+    if not number.is_finite() or abs(number.adjusted()) > LARGEST_EXPONENT:
+        raise malformed("The accounting system gives a number that is no amount.")
+    return number
+
+
+def said_in(raw: RawRecord) -> Mapping[str, Any]:
+    """A record's members, read where they were not yet. Raises ``upstream_malformed`` for what is no record."""
+    said = read_whole(raw) if isinstance(raw, Unread) else raw
+    if not isinstance(said, Mapping):
+        raise malformed("The accounting system's answer is no record.")
+    return said
+
+
+def rows_in(text: Unread) -> list[Unread]:
+    """The records of a list, not read yet. Raises ``upstream_malformed`` for what is no list."""
+    try:
+        return items(text)
+    except MalformedJson as error:
+        raise malformed(f"The accounting system's answer is not a list: {error}.") from error
+
+
+def read_whole(text: Unread) -> Any:
+    """What a text says, numbers exact. Raises ``upstream_malformed``."""
+    try:
+        return loads(text)
+    except MalformedJson as error:
+        raise malformed(f"The accounting system's answer is not JSON: {error}.") from error
+
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that.
-
-    A member that a system writes in capitals or hyphens is declared with ``named``.
-    """
+    """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that."""
 
     system: ClassVar[str]
 

@@ -4,10 +4,10 @@ Klant is a customer, Leverancier a supplier. A PUT replaces the whole, so a body
 Neither persons nor their names have a place of their own: a person is a relation that is called as its contact person.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from adapters.snelstart.mapping.values import Flag, Guid, MaybeNone, Moment, Reference, Said, Wire, refer
+from adapters.snelstart.mapping.values import Identified, Reference, Wire, moment_or_none, refer, reference_of, said_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
@@ -47,55 +47,58 @@ MAPPED = frozenset(
 Refuse = Callable[[str, str], None]
 
 
-class Adres(Wire):
+class Adres(Wire, frozen=True):
     """A postal address; ``straat`` includes the house number."""
 
-    contactpersoon: Said = None
-    straat: Said = None
-    postcode: Said = None
-    plaats: Said = None
+    contactpersoon: str | None = None
+    straat: str | None = None
+    postcode: str | None = None
+    plaats: str | None = None
     land: Reference = None
 
 
-class Mailing(Wire):
+class Mailing(Wire, frozen=True):
     """Where one kind of mail goes."""
 
-    email: Said = None
+    email: str | None = None
 
 
-class Relatie(Wire):
+class Relatie(Identified, frozen=True):
     """A relation."""
 
-    id: Guid
-    relatiesoort: Annotated[list[str], MaybeNone]
+    relatiesoort: list[str] | None
     relatiecode: int | None = None
-    naam: Said = None
-    modifiedOn: Moment | None = None
+    naam: str | None = None
+    modifiedOn: str | None = None
     vestigingsAdres: Adres | None = None
-    telefoon: Said = None
-    mobieleTelefoon: Said = None
-    email: Said = None
-    btwNummer: Said = None
+    telefoon: str | None = None
+    mobieleTelefoon: str | None = None
+    email: str | None = None
+    btwNummer: str | None = None
     krediettermijn: int | None = None
-    nonactief: Flag = False
-    kvkNummer: Said = None
-    websiteUrl: Said = None
-    iban: Said = None
-    bic: Said = None
+    nonactief: bool | None = False
+    kvkNummer: str | None = None
+    websiteUrl: str | None = None
+    iban: str | None = None
+    bic: str | None = None
     factuurEmailVersturen: Mailing | None = None
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What it is to the administration."""
+        return self.relatiesoort or ()
 
     @property
     def hidden(self) -> bool:
         """The administration's own relation, and the unknown customer and supplier it ships (dossier 2.4)."""
-        return "Eigen" in self.relatiesoort or (self.relatiecode or 0) < 0
+        return "Eigen" in self.kinds or (self.relatiecode or 0) < 0
 
 
-class Land(Wire):
+class Land(Identified, frozen=True):
     """A country: ``landcode`` has two letters, ``landcodeISO`` three (dossier 2.4)."""
 
-    id: Guid
     landcode: str
-    landcodeISO: Said = None
+    landcodeISO: str | None = None
 
 
 Countries = Mapping[str, Land]
@@ -106,35 +109,42 @@ def contact_of(raw: Mapping[str, Any], countries: Countries) -> Record[Contact]:
     """A relation as a contact."""
     said = Relatie.of(raw)
     place = said.vestigingsAdres or Adres()
-    person = said.naam is not None and place.contactpersoon == said.naam
+    name, contact_person = said_of(said.naam), said_of(place.contactpersoon)
+    person = name is not None and contact_person == name
     address = _address_of(place, countries)
+    mailing = said.factuurEmailVersturen
     contact = Contact(
-        id=said.id,
+        id=said.key,
         kind="person" if person else "company",
-        roles=[ROLES[kind] for kind in said.relatiesoort if kind in ROLES],
-        name=said.naam or "",
-        company_name=None if person else said.naam,
-        contact_person=place.contactpersoon,
-        invoice_email=said.factuurEmailVersturen.email if said.factuurEmailVersturen is not None else None,
+        roles=[ROLES[kind] for kind in said.kinds if kind in ROLES],
+        name=name or "",
+        company_name=None if person else name,
+        contact_person=contact_person,
+        email=said_of(said.email),
+        invoice_email=None if mailing is None else said_of(mailing.email),
+        phone=said_of(said.telefoon),
+        mobile=said_of(said.mobieleTelefoon),
+        website=said_of(said.websiteUrl),
         address=address,
-        vat_number=_vat_number(said.btwNummer, address),
+        vat_number=_vat_number(said_of(said.btwNummer), address),
+        coc_number=said_of(said.kvkNummer),
+        iban=said_of(said.iban),
+        bic=said_of(said.bic),
         number=None if said.relatiecode is None else str(said.relatiecode),
-        archived=said.nonactief,
-        updated_at=said.modifiedOn,
-        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+        payment_term_days=said.krediettermijn,
+        archived=bool(said.nonactief),
+        updated_at=moment_or_none(said.modifiedOn),
     )
     return Record(contact, raw, mapped=MAPPED)
 
 
 def _address_of(place: Adres, countries: Countries) -> Address | None:
-    if not (place.straat or place.postcode or place.plaats):
+    line1, postal_code, city = said_of(place.straat), said_of(place.postcode), said_of(place.plaats)
+    if not (line1 or postal_code or city):
         return None
-    country = countries.get(place.land or "")
+    country = countries.get(reference_of(place.land) or "")
     return Address(
-        line1=place.straat,
-        postal_code=place.postcode,
-        city=place.plaats,
-        country=None if country is None else country.landcode,
+        line1=line1, postal_code=postal_code, city=city, country=None if country is None else country.landcode
     )
 
 

@@ -107,7 +107,7 @@ def product_demands(shelf: Shelf, *, create: bool) -> Demands:
         code["pattern"] = "^[0-9]+$"
     codes: dict[str, set[str]] = {}
     for group in shelf.groups:
-        way, account = shelf.way_of(group), group.verkoopGrootboekNederlandIdentifier
+        way, account = shelf.way_of(group), group.ledger
         if way is not None and account is not None:
             codes.setdefault(account, set()).add(way.code.id)
     by_code = _unbooked(one_of_these("vat_code_id", sorted({code for some in codes.values() for code in some})))
@@ -130,7 +130,7 @@ def invoice_demands(setup: Setup, default_account: str | None, today: date) -> D
     by_ways: dict[tuple[str, ...], list[str]] = {}
     for account in accounts:
         allowed = tuple(way.code.id for way in ways if allows(account, way))
-        by_ways.setdefault(allowed, []).append(account.id)
+        by_ways.setdefault(allowed, []).append(account.key)
     booked = [_booked(some, allowed, _treatments(allowed, ways)) for allowed, some in by_ways.items()]
     alone = [way.code.id for way in ways if way.functions and any(allows(account, way) for account in accounts)]
     treatments = _treatments(alone, ways)
@@ -150,7 +150,7 @@ def invoice_demands(setup: Setup, default_account: str | None, today: date) -> D
         "lines.quantity": Demand(says=NOT_ZERO),
         "lines.unit_price": Demand(says=NOT_ZERO, why="No line comes to 0.00."),
         "lines.discount_percent": Demand(says={"pattern": r"^(?!0*100(\.|$))", "exclusiveMaximum": 100}),
-        "lines.ledger_account_id": Demand(says={"enum": [account.id for account in accounts]}),
+        "lines.ledger_account_id": Demand(says={"enum": [account.key for account in accounts]}),
     }
 
 

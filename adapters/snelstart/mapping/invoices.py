@@ -9,16 +9,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from adapters.snelstart.mapping.lines import BtwRegels, Regel, Setup, Told, told
-from adapters.snelstart.mapping.values import Day, Guid, MaybeNone, Moment, Reference, Said, Wire, json_number
+from adapters.snelstart.mapping.lines import BtwRegel, Regel, Setup, Told, told
+from adapters.snelstart.mapping.values import (
+    Identified,
+    Reference,
+    day_of,
+    json_number,
+    moment_or_none,
+    reference_of,
+    said_of,
+)
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Way
 from gateway.contract.adapter import Record
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.invoices import InvoicePaymentStatus
 from gateway.contract.money import ZERO, Amounts, round_to_cents
-from gateway.contract.old_wire import Number, NumberOrZero
 
 HOLDS = frozenset(
     {
@@ -41,31 +48,79 @@ MAPPED = frozenset(
 )
 
 
-class Boeking(Wire):
+class Boeking(Identified, frozen=True, kw_only=True):
     """A sales entry."""
 
-    id: Guid
     factuurnummer: str
-    factuurdatum: Day
+    factuurdatum: str
     klant: Reference
-    omschrijving: Said = None
-    factuurbedrag: Number
-    boekingsregels: Annotated[list[Regel], MaybeNone]
-    btw: BtwRegels
+    omschrijving: str | None = None
+    factuurbedrag: Decimal
+    boekingsregels: list[Regel] | None
+    btw: list[BtwRegel] | None = None
+
+    @property
+    def issued_on(self) -> date:
+        """The day on it."""
+        return day_of(self.factuurdatum)
+
+    @property
+    def customer(self) -> str | None:
+        """The id of the relation it is for."""
+        return reference_of(self.klant)
+
+    @property
+    def text(self) -> str | None:
+        """What it says of itself."""
+        return said_of(self.omschrijving)
+
+    @property
+    def lines(self) -> Sequence[Regel]:
+        """Its lines."""
+        return self.boekingsregels or ()
+
+    @property
+    def taxes(self) -> Sequence[BtwRegel]:
+        """Its VAT rows."""
+        return self.btw or ()
 
 
-class Factuur(Wire):
+class Factuur(Identified, frozen=True, kw_only=True):
     """A sales invoice. Its names differ from the entry's in their capitals (dossier 3.4)."""
 
-    id: Guid
     verkoopBoeking: Reference
     factuurnummer: str
-    factuurDatum: Day
-    vervalDatum: Day | None = None
+    factuurDatum: str
+    vervalDatum: str | None = None
     relatie: Reference
-    factuurBedrag: Number
-    openstaandSaldo: NumberOrZero
-    modifiedOn: Moment | None = None
+    factuurBedrag: Decimal
+    openstaandSaldo: Decimal | None
+    modifiedOn: str | None = None
+
+    @property
+    def entry(self) -> str | None:
+        """The id of its sales entry."""
+        return reference_of(self.verkoopBoeking)
+
+    @property
+    def customer(self) -> str | None:
+        """The id of the relation it is for."""
+        return reference_of(self.relatie)
+
+    @property
+    def issued_on(self) -> date:
+        """The day on it."""
+        return day_of(self.factuurDatum)
+
+    @property
+    def due_on(self) -> date | None:
+        """The day by which it is to be paid."""
+        return None if self.vervalDatum is None else day_of(self.vervalDatum)
+
+    @property
+    def open(self) -> Decimal:
+        """What is not paid yet, in its own sign."""
+        return self.openstaandSaldo or ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +143,25 @@ def invoice_of(
 
     ``credited``: a credit note undoes it in full.
     """
-    said = Factuur.of(raw if reading is None else raw.get(JOINED))
+    said = Factuur.of(raw if reading is None else raw[JOINED])
     sign = -1 if said.factuurBedrag < 0 else 1
-    gross, open_ = sign * said.factuurBedrag, sign * said.openstaandSaldo
+    gross, open_ = sign * said.factuurBedrag, sign * said.open
+    customer, due_on = said.customer, said.due_on
     invoice = Invoice(
-        id=said.verkoopBoeking or said.id,
+        id=said.entry or said.key,
         document_type="credit_note" if sign < 0 else "invoice",
         document_status="final",
         payment_status=_status(gross, open_, credited),
         number=said.factuurnummer,
-        contact_id=said.relatie,
-        contact=InvoiceContact(id=said.relatie, name=None),
-        issued_on=said.factuurDatum,
-        due_on=said.vervalDatum,
+        contact_id=customer,
+        contact=InvoiceContact(id=customer, name=None),
+        issued_on=said.issued_on,
+        due_on=due_on,
         currency="EUR",
         prices_include_tax=False,
         totals=Totals(gross=gross, paid=gross - open_, open=open_),
-        is_overdue=open_ > 0 and said.vervalDatum is not None and said.vervalDatum < today,
-        updated_at=said.modifiedOn,
+        is_overdue=open_ > 0 and due_on is not None and due_on < today,
+        updated_at=moment_or_none(said.modifiedOn),
     )
     if reading is not None:
         _fill(invoice, Boeking.of(raw), reading, sign)
@@ -124,18 +180,16 @@ def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentSta
 
 def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     """Lines, VAT and the other things that only the entry says."""
-    taxed = [line for line in said.boekingsregels if not _is_foreign_tax(line, said, reading.setup)]
+    taxed = [line for line in said.lines if not _is_foreign_tax(line, said, reading.setup)]
     ways = [_way(line, said, reading) for line in taxed]
     nets = [sign * line.bedrag for line in taxed]
     texts = [
-        told(line.omschrijving, net, way.code.rate if way is not None else ZERO)
+        told(line.text, net, way.code.rate if way is not None else ZERO)
         for line, way, net in zip(taxed, ways, nets, strict=True)
     ]
     included = bool(texts) and all(text.included for text in texts)
     if not included:
-        texts = [
-            Told(line.omschrijving or "") if text.included else text for line, text in zip(taxed, texts, strict=True)
-        ]
+        texts = [Told(line.text or "") if text.included else text for line, text in zip(taxed, texts, strict=True)]
     groups = _groups(ways, nets, _taxes(said, reading.setup, sign))
     net = Decimal(sum(nets, ZERO))
     invoice.prices_include_tax = included
@@ -151,37 +205,37 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
             if way is None:
                 line.tax = line.gross = None
     invoice.totals.net, invoice.totals.tax = net, gross - net
-    invoice.description = said.omschrijving
+    invoice.description = said.text
 
 
 def _is_foreign_tax(line: Regel, said: Boeking, setup: Setup) -> bool:
-    if setup.foreign_ledger is None or line.grootboek != setup.foreign_ledger:
+    if setup.foreign_ledger is None or line.ledger != setup.foreign_ledger:
         return False
     return is_foreign(said, setup)
 
 
 def is_foreign(said: Boeking, setup: Setup) -> bool:
     """Whether an entry has lines with foreign VAT."""
-    ledgers = (setup.ledgers.get(line.grootboek or "") for line in said.boekingsregels)
+    ledgers = (setup.ledgers.get(line.ledger or "") for line in said.lines)
     return any(ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION for ledger in ledgers)
 
 
 def _way(line: Regel, said: Boeking, reading: Reading) -> Way | None:
-    ledger = reading.setup.ledgers.get(line.grootboek or "")
+    ledger = reading.setup.ledgers.get(line.ledger or "")
     ways = reading.setup.ways
     if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
-        return ways.foreign(reading.country, ledger.vatRateCode, said.factuurdatum)
-    if ledger is not None and line.btwSoort is None:
-        return ways.of_ledger(ledger, said.factuurdatum)
-    return ways.of_line(ledger, line.btwSoort, {row.btwSoort for row in said.btw}, said.factuurdatum)
+        return ways.foreign(reading.country, ledger.rate_code, said.issued_on)
+    if ledger is not None and line.kind is None:
+        return ways.of_ledger(ledger, said.issued_on)
+    return ways.of_line(ledger, line.kind, {row.btwSoort for row in said.taxes}, said.issued_on)
 
 
 def _taxes(said: Boeking, setup: Setup, sign: int) -> dict[str | None, Decimal]:
     """The VAT of each kind of row; foreign VAT under null."""
     taxes: dict[str | None, Decimal] = {}
-    for row in said.btw:
-        taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + sign * row.btwBedrag
-    foreign = [line.bedrag for line in said.boekingsregels if _is_foreign_tax(line, said, setup)]
+    for row in said.taxes:
+        taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + sign * row.tax
+    foreign = [line.bedrag for line in said.lines if _is_foreign_tax(line, said, setup)]
     if foreign:
         taxes[None] = sign * Decimal(sum(foreign, ZERO))
     return taxes
@@ -228,7 +282,7 @@ def _line(line: Regel, text: Told, way: Way | None, net: Decimal) -> Line:
         vat_treatment=None if code is None else code.treatment,
         vat_rate=None if code is None else code.rate,
         vat_country=None if code is None else code.country,
-        ledger_account_id=line.grootboek,
+        ledger_account_id=line.ledger,
         net=amounts.net,
         tax=amounts.tax,
         gross=amounts.gross,
@@ -250,7 +304,7 @@ def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> di
     return {
         "factuurnummer": number,
         "factuurdatum": f"{issued_on.isoformat()}T00:00:00",
-        "klant": {"id": said.klant},
+        "klant": {"id": said.customer},
         "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
         "factuurbedrag": json_number(-said.factuurbedrag),
         "betalingstermijn": 0,
@@ -261,10 +315,10 @@ def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> di
             }
             for line in lines
         ],
-        "btw": [{"btwSoort": row.btwSoort, "btwBedrag": json_number(-row.btwBedrag)} for row in said.btw],
+        "btw": [{"btwSoort": row.btwSoort, "btwBedrag": json_number(-row.tax)} for row in said.taxes],
     }
 
 
 def credits(note: Mapping[str, Any], number: str) -> bool:
     """Whether an entry is Polder's credit note of the invoice with that number."""
-    return Boeking.of(note).omschrijving == f"{CREDIT_TEXT}{number}"
+    return Boeking.of(note).text == f"{CREDIT_TEXT}{number}"

@@ -14,14 +14,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from adapters.snelstart.mapping.values import MaybeNone, Reference, Said, Wire, json_number, refer
+from adapters.snelstart.mapping.values import Reference, Wire, json_number, refer, reference_of, said_of
 from adapters.snelstart.mapping.vat import Grootboek, Way, Ways
 from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
-from gateway.contract.old_wire import Number, NumberOrZero
 from gateway.contract.totals import MOST_ROUNDING
 
 TEXT_LIMIT = 250
@@ -34,23 +31,40 @@ _SUFFIX = re.compile(
 )
 
 
-class Regel(Wire):
+class Regel(Wire, frozen=True):
     """A line of a sales entry."""
 
-    omschrijving: Said = None
+    bedrag: Decimal
+    omschrijving: str | None = None
     grootboek: Reference = None
-    bedrag: Number
-    btwSoort: Said = None
+    btwSoort: str | None = None
+
+    @property
+    def text(self) -> str | None:
+        """What it is for."""
+        return said_of(self.omschrijving)
+
+    @property
+    def ledger(self) -> str | None:
+        """The id of its ledger account."""
+        return reference_of(self.grootboek)
+
+    @property
+    def kind(self) -> str | None:
+        """Its VAT kind."""
+        return said_of(self.btwSoort)
 
 
-class BtwRegel(Wire):
+class BtwRegel(Wire, frozen=True):
     """The VAT of one kind, in the other vocabulary."""
 
     btwSoort: str
-    btwBedrag: NumberOrZero
+    btwBedrag: Decimal | None
 
-
-BtwRegels = Annotated[list[BtwRegel], MaybeNone, Field(default_factory=list)]
+    @property
+    def tax(self) -> Decimal:
+        """How much it is."""
+        return self.btwBedrag or ZERO
 
 
 @dataclass(frozen=True, slots=True)

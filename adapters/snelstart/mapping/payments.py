@@ -5,29 +5,26 @@ id of a payment says which of the two it is: ``bank-`` or ``kas-`` and the entry
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
-
-from pydantic import Field, model_validator
+from typing import Any
 
 from adapters.snelstart.mapping.values import (
-    Day,
-    Guid,
-    MaybeNone,
-    Moment,
+    Identified,
     Reference,
-    Said,
     Wire,
+    day_of,
     is_guid,
     json_number,
+    moment_or_none,
     refer,
+    reference_of,
+    said_of,
 )
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO
-from gateway.contract.old_wire import NumberOrZero
 
 PLACES: Mapping[str, str] = {"bank": "bankboekingen", "kas": "kasboekingen"}
 """Where the entries of each kind are, by the beginning of our ids."""
@@ -47,39 +44,62 @@ MAPPED = frozenset(
 )
 
 
-class SalesLine(Wire):
+class SalesLine(Wire, frozen=True):
     """What of an entry settles a sales entry; ``boekingId`` is the name of a reference (dossier 2.5)."""
 
     boekingId: Reference = None
-    debet: NumberOrZero = ZERO
-    credit: NumberOrZero = ZERO
+    debet: Decimal | None = None
+    credit: Decimal | None = None
 
-    @model_validator(mode="after")
-    def _settles_something(self) -> Self:
-        if self.debet == self.credit:
+    @property
+    def entry(self) -> str | None:
+        """The id of the sales entry."""
+        return reference_of(self.boekingId)
+
+    @property
+    def received(self) -> Decimal:
+        """What came in of it."""
+        return (self.credit or ZERO) - (self.debet or ZERO)
+
+    def __post_init__(self) -> None:
+        if not self.received:
             raise ValueError("a line settles an amount")
-        return self
 
 
-class LedgerLine(Wire):
+class LedgerLine(Wire, frozen=True):
     """What of an entry goes to a ledger account."""
 
     grootboek: Reference = None
 
 
-class Entry(Wire):
+class Entry(Identified, frozen=True):
     """A bank or cash entry."""
 
-    id: Guid
-    datum: Day
-    boekstuk: Said = None
-    omschrijving: Said = None
-    modifiedOn: Moment | None = None
-    bedragUitgegeven: NumberOrZero
-    bedragOntvangen: NumberOrZero
+    datum: str
+    bedragUitgegeven: Decimal | None
+    bedragOntvangen: Decimal | None
     dagboek: Reference
-    grootboekBoekingsRegels: Annotated[list[LedgerLine], MaybeNone] = Field(default_factory=list)
-    verkoopboekingBoekingsRegels: Annotated[list[SalesLine], MaybeNone] = Field(default_factory=list)
+    boekstuk: str | None = None
+    omschrijving: str | None = None
+    modifiedOn: str | None = None
+    grootboekBoekingsRegels: list[LedgerLine] | None = None
+    verkoopboekingBoekingsRegels: list[SalesLine] | None = None
+
+    @property
+    def settling(self) -> list[tuple[str, SalesLine]]:
+        """The lines that settle a sales entry, by its id."""
+        lines = self.verkoopboekingBoekingsRegels or ()
+        return [(id, line) for line in lines if (id := line.entry) is not None]
+
+    @property
+    def received(self) -> Decimal:
+        """What came in by it."""
+        return (self.bedragOntvangen or ZERO) - (self.bedragUitgegeven or ZERO)
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When it was last changed."""
+        return moment_or_none(self.modifiedOn)
 
 
 def place_of(id: str) -> tuple[str, str]:
@@ -92,30 +112,26 @@ def place_of(id: str) -> tuple[str, str]:
 
 def settles_sales(raw: Mapping[str, Any]) -> bool:
     """Whether an entry settles a sales invoice, and so is a payment."""
-    return any(line.boekingId is not None for line in Entry.of(raw).verkoopboekingBoekingsRegels)
+    return bool(Entry.of(raw).settling)
 
 
 def payment_of(raw: Mapping[str, Any], kind: str) -> Record[Payment]:
     """An entry as a payment; ``kind`` is ``bank`` or ``kas``."""
     said = Entry.of(raw)
-    received = said.bedragOntvangen - said.bedragUitgegeven
+    received = said.received
     sign = -1 if received < 0 else 1
-    allocations = [
-        Allocation(invoice_id=line.boekingId, amount=sign * (line.credit - line.debet))
-        for line in said.verkoopboekingBoekingsRegels
-        if line.boekingId is not None
-    ]
-    accounts = {line.grootboek for line in said.grootboekBoekingsRegels}
+    allocations = [Allocation(invoice_id=id, amount=sign * line.received) for id, line in said.settling]
+    accounts = {reference_of(line.grootboek) for line in said.grootboekBoekingsRegels or ()}
     payment = Payment(
-        id=f"{kind}-{said.id}",
-        paid_on=said.datum,
+        id=f"{kind}-{said.key}",
+        paid_on=day_of(said.datum),
         amount=sign * received,
         currency="EUR",
         direction="out" if sign < 0 else "in",
-        payment_method_id=said.dagboek,
+        payment_method_id=reference_of(said.dagboek),
         ledger_account_id=accounts.pop() if len(accounts) == 1 else None,
-        reference=said.boekstuk,
-        description=said.omschrijving,
+        reference=said_of(said.boekstuk),
+        description=said_of(said.omschrijving),
         allocations=allocations,
         unallocated=sign * received - Decimal(sum((part.amount for part in allocations), ZERO)),
         status="booked",

@@ -3,16 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from adapters.snelstart.mapping.lines import Setup
-from adapters.snelstart.mapping.values import Flag, Guid, Moment, Reference, Said, Wire, json_number, refer
+from adapters.snelstart.mapping.values import (
+    Identified,
+    Reference,
+    json_number,
+    moment_or_none,
+    refer,
+    reference_of,
+    said_of,
+)
 from adapters.snelstart.mapping.vat import CompanyInfo, Way
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Product
-from gateway.contract.old_wire import NumberOrZero
+from gateway.contract.money import ZERO
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
 HOLDS = frozenset({*SAME, "price", "price_includes_tax", "vat_code_id", "ledger_account_id"})
@@ -25,27 +34,30 @@ CODE_LENGTH = 25
 """The length of a code that is made here, where the administration names no other."""
 
 
-class Artikel(Wire):
+class Artikel(Identified, frozen=True):
     """An article."""
 
-    id: Guid
-    artikelcode: Said = None
-    omschrijving: Said = None
+    verkoopprijs: Decimal | None
+    artikelcode: str | None = None
+    omschrijving: str | None = None
     artikelOmzetgroep: Reference = None
-    verkoopprijs: NumberOrZero
-    eenheid: Said = None
-    modifiedOn: Moment | None = None
-    isNonActief: Flag = False
+    eenheid: str | None = None
+    modifiedOn: str | None = None
+    isNonActief: bool | None = False
 
 
-class Omzetgroep(Wire):
+class Omzetgroep(Identified, frozen=True):
     """A revenue group: the account and the VAT kind that its articles are sold with."""
 
-    id: Guid
     nummer: int
-    omschrijving: Said = None
+    omschrijving: str | None = None
     verkoopGrootboekNederlandIdentifier: Reference = None
-    verkoopNederlandBtwSoort: Said = None
+    verkoopNederlandBtwSoort: str | None = None
+
+    @property
+    def ledger(self) -> str | None:
+        """The id of the account."""
+        return reference_of(self.verkoopGrootboekNederlandIdentifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +76,31 @@ class Shelf:
 
     def group(self, id: str | None) -> Omzetgroep | None:
         """A revenue group by its id."""
-        return next((group for group in self.groups if group.id == id), None)
+        return next((group for group in self.groups if group.key == id), None)
 
     def way_of(self, group: Omzetgroep) -> Way | None:
         """How the articles of a group are taxed today."""
-        ledger = self.setup.ledgers.get(group.verkoopGrootboekNederlandIdentifier or "")
-        return self.setup.ways.of_line(ledger, group.verkoopNederlandBtwSoort, (), self.today)
+        ledger = self.setup.ledgers.get(group.ledger or "")
+        return self.setup.ways.of_line(ledger, said_of(group.verkoopNederlandBtwSoort), (), self.today)
 
 
 def product_of(raw: Mapping[str, Any], shelf: Shelf) -> Record[Product]:
     """An article as a product."""
     said = Artikel.of(raw)
-    group = shelf.group(said.artikelOmzetgroep)
+    group = shelf.group(reference_of(said.artikelOmzetgroep))
     way = shelf.way_of(group) if group is not None else None
     product = Product(
-        id=said.id,
-        code=said.artikelcode,
-        name=said.omschrijving or "",
-        unit=said.eenheid,
+        id=said.key,
+        code=said_of(said.artikelcode),
+        name=said_of(said.omschrijving) or "",
+        unit=said_of(said.eenheid),
         type="unknown",
-        price=said.verkoopprijs,
+        price=said.verkoopprijs or ZERO,
         price_includes_tax=shelf.price_includes_tax,
         vat_code_id=None if way is None else way.code.id,
-        ledger_account_id=None if group is None else group.verkoopGrootboekNederlandIdentifier,
-        archived=said.isNonActief,
-        updated_at=said.modifiedOn,
+        ledger_account_id=None if group is None else group.ledger,
+        archived=bool(said.isNonActief),
+        updated_at=moment_or_none(said.modifiedOn),
     )
     return Record(product, raw, mapped=MAPPED)
 
@@ -103,14 +115,14 @@ def product_body(given: Mapping[str, Any], before: Mapping[str, Any], shelf: She
     if "price" in given:
         body["verkoopprijs"] = 0 if given["price"] is None else json_number(given["price"])
     if not before or given.keys() & {"vat_code_id", "ledger_account_id"}:
-        body["artikelOmzetgroep"] = refer(_group_for(given, before, shelf).id)
+        body["artikelOmzetgroep"] = refer(_group_for(given, before, shelf).key)
     return body
 
 
 def _group_for(given: Mapping[str, Any], before: Mapping[str, Any], shelf: Shelf) -> Omzetgroep:
     """The first revenue group, by its number, with the account and the VAT that are wanted."""
     code, account = given.get("vat_code_id"), given.get("ledger_account_id")
-    held = shelf.group(Artikel.of(before).artikelOmzetgroep) if before else None
+    held = shelf.group(reference_of(Artikel.of(before).artikelOmzetgroep)) if before else None
     if code is not None and code not in shelf.setup.ways.by_id:
         raise invalid("/vat_code_id", "The administration has no such VAT code.", "not_found")
     if held is not None and "ledger_account_id" not in given and _fits(held, code, account, shelf):
@@ -128,9 +140,7 @@ def _group_for(given: Mapping[str, Any], before: Mapping[str, Any], shelf: Shelf
 
 def _fits(group: Omzetgroep, code: str | None, account: str | None, shelf: Shelf) -> bool:
     way = shelf.way_of(group)
-    return (code is None or (way is not None and way.code.id == code)) and (
-        account is None or group.verkoopGrootboekNederlandIdentifier == account
-    )
+    return (code is None or (way is not None and way.code.id == code)) and (account is None or group.ledger == account)
 
 
 def made_up_code(key: UUID, company: CompanyInfo) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.snelstart.mapping.values import Flag, Guid, Said, Wire
+from adapters.snelstart.mapping.values import Identified, guid_of, said_of
 from adapters.snelstart.mapping.vat import REVENUE, CompanyInfo, Grootboek
 from gateway.contract.adapter import Record
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod
 from gateway.contract.models.ledger import AccountType
+from gateway.contract.wire import RawRecord
 
 PAID_WITH: Mapping[str, str] = {"Bank": "bank", "Kas": "cash"}
 """The kinds of journal that money goes through."""
@@ -26,25 +27,24 @@ CLAIMED_FUNCTIONS = frozenset(
 )
 
 
-class Dagboek(Wire):
+class Dagboek(Identified, frozen=True):
     """A journal. A bank journal's number is that of its ledger account (dossier 2.4)."""
 
-    id: Guid
     soort: str
     nummer: int | None = None
-    omschrijving: Said = None
-    nonactief: Flag = False
+    omschrijving: str | None = None
+    nonactief: bool | None = False
 
 
 def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
     """A ledger account as ours."""
     said = Grootboek.of(raw)
     account = LedgerAccount(
-        id=said.id,
+        id=said.key,
         code=str(said.nummer),
-        name=said.omschrijving or str(said.nummer),
+        name=said_of(said.omschrijving) or str(said.nummer),
         type=_type(said),
-        archived=said.nonactief,
+        archived=bool(said.nonactief),
     )
     return Record(account, raw, mapped=frozenset({"id", "nummer", "omschrijving", "rekeningCode", "nonactief"}))
 
@@ -65,8 +65,8 @@ def payment_method_of(raw: Mapping[str, Any], accounts: Mapping[int, str]) -> Re
     """A bank or cash journal as a payment method. ``accounts`` are ids of ledger accounts by number."""
     said = Dagboek.of(raw)
     method = PaymentMethod(
-        id=said.id,
-        name=said.omschrijving or str(said.nummer or said.soort),
+        id=said.key,
+        name=said_of(said.omschrijving) or str(said.nummer or said.soort),
         kind=PAID_WITH.get(said.soort),
         ledger_account_id=accounts.get(said.nummer or 0),
     )
@@ -76,16 +76,14 @@ def payment_method_of(raw: Mapping[str, Any], accounts: Mapping[int, str]) -> Re
 def company_of(raw: Mapping[str, Any]) -> Record[Company]:
     """The administration as ours. It says no country; its books are in euros."""
     said = CompanyInfo.of(raw)
-    address = None
-    if said.adres or said.postcode or said.plaats:
-        address = Address(line1=said.adres, postal_code=said.postcode, city=said.plaats)
+    address = Address(line1=said_of(said.adres), postal_code=said_of(said.postcode), city=said_of(said.plaats))
     company = Company(
-        id=said.administratieIdentifier,
+        id=guid_of(said.administratieIdentifier),
         name=_name(said),
-        vat_number=said.btwIdentificatieNummer or said.btwNummer,
-        coc_number=said.kvKNummer,
-        email=said.email,
-        address=address,
+        vat_number=said_of(said.btwIdentificatieNummer) or said_of(said.btwNummer),
+        coc_number=said_of(said.kvKNummer),
+        email=said_of(said.email),
+        address=address if address != Address() else None,
         currency="EUR",
         accessible=True,
         allowed_scopes=[],
@@ -96,11 +94,11 @@ def company_of(raw: Mapping[str, Any]) -> Record[Company]:
     )
 
 
-def company_access_of(raw: object) -> CompanyAccess:
+def company_access_of(raw: RawRecord) -> CompanyAccess:
     """The one administration that a connection key opens."""
     said = CompanyInfo.of(raw)
-    return CompanyAccess(id=said.administratieIdentifier, name=_name(said), accessible=True, allowed_scopes=[])
+    return CompanyAccess(id=guid_of(said.administratieIdentifier), name=_name(said), accessible=True, allowed_scopes=[])
 
 
 def _name(said: CompanyInfo) -> str:
-    return said.administratieNaam or said.bedrijfsnaam or said.administratieIdentifier
+    return said_of(said.administratieNaam) or said_of(said.bedrijfsnaam) or guid_of(said.administratieIdentifier)

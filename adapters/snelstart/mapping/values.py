@@ -3,15 +3,15 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from functools import cache, lru_cache
+from typing import Any, ClassVar
 
-from pydantic import BeforeValidator
-
-from gateway.contract import old_wire as wire
+from gateway.contract import wire
 from gateway.contract.errors import malformed
+from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(?:\.\d+)?)?Z?", re.ASCII)
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?)?Z?", re.ASCII)
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 """Counts as none, both ways (dossier 2.3)."""
 
@@ -21,52 +21,7 @@ def is_guid(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
-def _guid(value: object) -> str:
-    if isinstance(value, str) and is_guid(value):
-        return value.lower()
-    raise ValueError("an id is a GUID")
-
-
-def _reference(value: object) -> str | None:
-    id = value.get("id") if isinstance(value, dict) else value
-    if id is None or id == NO_GUID:
-        return None
-    return _guid(id)
-
-
-def _said(value: object) -> object:
-    """Null for nothing: missing text is null or empty (dossier 2.3)."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _parts(value: object) -> tuple[str, str | None]:
-    found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("a date-time is written yyyy-MM-ddTHH:mm:ss")
-    return found[1], found[2]
-
-
-def _day(value: object) -> date:
-    return date.fromisoformat(_parts(value)[0])
-
-
-def _moment(value: object) -> datetime:
-    day, clock = _parts(value)
-    return in_utc(datetime.fromisoformat(f"{day}T{clock or '00:00:00'}"))
-
-
-def _flag(value: object) -> bool:
-    if value is None:
-        return False
-    if isinstance(value, bool):
-        return value
-    raise ValueError("neither true nor false")
-
-
-def _list(value: object) -> object:
-    return [] if value is None else value
-
-
+@cache
 def _clock_changes(year: int) -> tuple[datetime, datetime]:
     """Summer time begins and ends at 01:00 UTC on the last Sundays of March and October."""
     march, october = (datetime(year, month, 31, 1) for month in (3, 10))
@@ -94,20 +49,79 @@ def on_the_wall(moment: datetime) -> datetime:
     return bare + timedelta(hours=2 if start <= bare < end else 1)
 
 
-Guid = Annotated[str, BeforeValidator(_guid)]
-Reference = Annotated[str | None, BeforeValidator(_reference)]
-Said = Annotated[str | None, BeforeValidator(_said)]
-Day = Annotated[date, BeforeValidator(_day)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-MaybeNone = BeforeValidator(_list)
-"""A list that is null where it is empty."""
-
-
-class Wire(wire.Wire):
+class Wire(wire.Wire, frozen=True):
     """A record as SnelStart writes it. New members arrive without a new version (dossier 5.4), and are left alone."""
 
-    system = "SnelStart"
+    system: ClassVar[str] = "SnelStart"
+
+
+class Identified(Wire, frozen=True):
+    """A record with an id: everything has a GUID."""
+
+    id: str
+
+    @property
+    def key(self) -> str:
+        """Its id in the one form it has with us. Raises ``upstream_malformed``."""
+        return guid_of(self.id)
+
+
+class Named(Wire, frozen=True):
+    """A reference as it is written: ``{id, uri}``."""
+
+    id: str | None = None
+
+
+Reference = str | Named | None
+"""What names another record."""
+
+
+# A page names the same few accounts, customers and days over and again: what is remembered is not read again.
+
+
+@lru_cache(maxsize=10_000)
+def guid_of(text: str) -> str:
+    """An id in small letters. Raises ``upstream_malformed`` for what is none."""
+    if not is_guid(text):
+        raise malformed("SnelStart gives an id that is no GUID.")
+    return text.lower()
+
+
+@lru_cache(maxsize=10_000)
+def reference_of(reference: Reference) -> str | None:
+    """The id of the record that is named; null where none is. Raises ``upstream_malformed``."""
+    id = reference.id if isinstance(reference, Named) else reference
+    return None if id is None or id == NO_GUID else guid_of(id)
+
+
+def said_of(text: str | None) -> str | None:
+    """Null for nothing: missing text is null or empty (dossier 2.3)."""
+    return text if text and not text.isspace() else None
+
+
+@lru_cache(maxsize=10_000)
+def moment_of(text: str) -> datetime:
+    """A moment, in UTC. Raises ``upstream_malformed``."""
+    found = _MOMENT.fullmatch(text)
+    try:
+        return in_utc(datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00:00'}" if found else ""))
+    except ValueError as error:
+        raise malformed("SnelStart gives a date-time that is not written yyyy-MM-ddTHH:mm:ss.") from error
+
+
+@lru_cache(maxsize=10_000)
+def day_of(text: str) -> date:
+    """The day of a date-time, as it stands there. Raises ``upstream_malformed``."""
+    found = _MOMENT.fullmatch(text)
+    try:
+        return date.fromisoformat(found[1] if found else "")
+    except ValueError as error:
+        raise malformed("SnelStart gives a date-time that is not written yyyy-MM-ddTHH:mm:ss.") from error
+
+
+def moment_or_none(text: str | None) -> datetime | None:
+    """A moment, where there is one. Raises ``upstream_malformed``."""
+    return None if text is None else moment_of(text)
 
 
 def rows(data: object) -> list[dict[str, Any]]:
@@ -153,5 +167,5 @@ def midnight(day: date) -> str:
 
 def json_number(value: Decimal) -> int | Decimal:
     """A number as it is written on the wire: no exponent, no needless zeros, and never minus nothing."""
-    whole = value.to_integral_value()
+    whole = amount_of(value).to_integral_value()
     return int(whole) if value == whole else Decimal(format(value, "f").rstrip("0"))

@@ -13,77 +13,98 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from adapters.snelstart.mapping.contacts import Countries
-from adapters.snelstart.mapping.values import Day, Flag, Guid, MaybeNone, Reference, Said, Wire
+from adapters.snelstart.mapping.values import Identified, Reference, Wire, day_of, said_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
-from gateway.contract.old_wire import Number
 
 ENDLESS = 2400
 """The year of the last day of a rate without an end; 1900 is that of the first of one without a beginning."""
 BEGINNINGLESS = 1900
 
 
-class Grootboek(Wire):
-    """A ledger account. ``btwSoort`` are the VAT kinds that a line on it may have."""
+class Grootboek(Identified, frozen=True):
+    """A ledger account."""
 
-    id: Guid
     nummer: int
-    omschrijving: Said = None
-    rekeningCode: Said = None
-    nonactief: Flag = False
     grootboekfunctie: str
-    btwSoort: Annotated[list[str], MaybeNone] = Field(default_factory=list)
-    vatRateCode: Said = None
+    omschrijving: str | None = None
+    rekeningCode: str | None = None
+    nonactief: bool | None = False
+    btwSoort: list[str] | None = None
+    vatRateCode: str | None = None
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The VAT kinds that a line on it may have."""
+        return self.btwSoort or ()
+
+    @property
+    def rate_code(self) -> str | None:
+        """The rate of foreign VAT it is for."""
+        return said_of(self.vatRateCode)
 
 
-class Btwtarief(Wire):
+class Btwtarief(Wire, frozen=True):
     """A rate of a VAT kind, from a day to a day, both inclusive."""
 
     btwSoort: str
-    btwPercentage: Number
-    datumVanaf: Day
-    datumTotEnMet: Day
+    btwPercentage: Decimal
+    datumVanaf: str
+    datumTotEnMet: str
+
+    @property
+    def first_day(self) -> date:
+        """The first day of it."""
+        return day_of(self.datumVanaf)
+
+    @property
+    def last_day(self) -> date:
+        """The last day of it."""
+        return day_of(self.datumTotEnMet)
 
 
-class CompanyInfo(Wire):
+class CompanyInfo(Wire, frozen=True):
     """The administration."""
 
-    administratieIdentifier: Guid
-    administratieNaam: Said = None
-    bedrijfsnaam: Said = None
-    adres: Said = None
-    postcode: Said = None
-    plaats: Said = None
-    btwNummer: Said = None
-    btwIdentificatieNummer: Said = None
-    kvKNummer: Said = None
-    email: Said = None
+    administratieIdentifier: str
+    administratieNaam: str | None = None
+    bedrijfsnaam: str | None = None
+    adres: str | None = None
+    postcode: str | None = None
+    plaats: str | None = None
+    btwNummer: str | None = None
+    btwIdentificatieNummer: str | None = None
+    kvKNummer: str | None = None
+    email: str | None = None
     verkoopprijsArtikelbestandExclusiefBtw: bool | None = None
-    artikelcodeSoort: Said = None
+    artikelcodeSoort: str | None = None
     artikelcodeMaxLengte: int | None = None
     buitenlandseBtwGrootboek: Reference = None
-    factureerBuitenlandsBtw: Flag = False
+    factureerBuitenlandsBtw: bool | None = False
 
 
-class ForeignRate(Wire):
+class ForeignRate(Wire, frozen=True):
     """A rate of a member state, from a day on."""
 
     rateCode: str
-    rate: Number
-    validFrom: Day
+    rate: Decimal
+    validFrom: str
+
+    @property
+    def first_day(self) -> date:
+        """The first day of it."""
+        return day_of(self.validFrom)
 
 
-class ForeignRates(Wire):
+class ForeignRates(Wire, frozen=True):
     """The rates of one member state, by its three letters."""
 
     countryCode: str
-    vatRates: Annotated[list[ForeignRate], MaybeNone]
+    vatRates: list[ForeignRate] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +171,7 @@ class Ways:
 
     def __init__(self, ways: Sequence[Way]) -> None:
         self.by_id: Mapping[str, Way] = {way.code.id: way for way in ways}
+        self._by_kind = {kind: [way for way in self.by_id.values() if way.kind == kind] for kind in RATED}
 
     def of_line(self, ledger: Grootboek | None, kind: str | None, rows: Container[str], on: date) -> Way | None:
         """How a booked line is taxed; null where nothing tells, as its ledger account may be hidden (dossier 2.3).
@@ -170,12 +192,12 @@ class Ways:
         return next((way for way in fitting if way.kind == "Geen"), OUTSIDE)
 
     def _rated(self, kind: str, on: date) -> Way | None:
-        return next((way for way in self.by_id.values() if way.kind == kind and in_force(way.code, on)), None)
+        return next((way for way in self._by_kind[kind] if in_force(way.code, on)), None)
 
     def of_ledger(self, ledger: Grootboek, on: date) -> Way:
         """How a line on an account is taxed by itself."""
-        taxed = next((kind for kind in ledger.btwSoort if kind in RATED), None)
-        kind = "Geen" if "Geen" in ledger.btwSoort else taxed
+        taxed = next((kind for kind in ledger.kinds if kind in RATED), None)
+        kind = "Geen" if "Geen" in ledger.kinds else taxed
         return self.of_line(ledger, kind, (), on) or OUTSIDE
 
     def foreign(self, country: str | None, rate_code: str | None, on: date) -> Way | None:
@@ -207,9 +229,9 @@ class Ways:
 def allows(account: Grootboek, way: Way) -> bool:
     """Whether lines on an account may be taxed so (dossier 4.9)."""
     if way.rate_code is not None:
-        return account.grootboekfunctie == OSS_FUNCTION and account.vatRateCode == way.rate_code
+        return account.grootboekfunctie == OSS_FUNCTION and account.rate_code == way.rate_code
     if way.functions is None:
-        return "Geen" in account.btwSoort
+        return "Geen" in account.kinds
     return account.grootboekfunctie in way.functions
 
 
@@ -222,12 +244,12 @@ def ways_of(
     rates: Sequence[Btwtarief], foreign: Sequence[ForeignRates], ledgers: Sequence[Grootboek], countries: Countries
 ) -> Ways:
     """All ways: the newest rate of a kind first. Foreign VAT where the administration has an account for its rate."""
-    ways = [_rated(rate) for rate in sorted(rates, key=lambda rate: rate.datumVanaf, reverse=True) if _has_code(rate)]
+    ways = [_rated(rate) for rate in sorted(rates, key=lambda rate: rate.first_day, reverse=True) if _has_code(rate)]
     ways.sort(key=lambda way: list(RATED).index(way.kind))
     ways += [_unrated(family) for family in UNRATED]
     ways.append(OUTSIDE)
-    accounts = {ledger.vatRateCode for ledger in ledgers if ledger.grootboekfunctie == OSS_FUNCTION}
-    two_letters = {country.landcodeISO: country.landcode for country in countries.values()}
+    accounts = {ledger.rate_code for ledger in ledgers if ledger.grootboekfunctie == OSS_FUNCTION}
+    two_letters = {said_of(country.landcodeISO): country.landcode for country in countries.values()}
     for state in sorted(foreign, key=lambda one: one.countryCode):
         country = two_letters.get(state.countryCode)
         if country is not None and country != "NL":
@@ -241,10 +263,10 @@ def _has_code(rate: Btwtarief) -> bool:
 
 def _rated(rate: Btwtarief) -> Way:
     function, treatment = RATED[rate.btwSoort]
-    endless = rate.datumTotEnMet.year >= ENDLESS
+    endless = rate.last_day.year >= ENDLESS
     return Way(
         VatCode(
-            id=f"{rate.btwSoort.lower()}-{rate.datumVanaf.isoformat()}",
+            id=f"{rate.btwSoort.lower()}-{rate.first_day.isoformat()}",
             name=f"Btw {rate.btwSoort.lower()}",
             code=rate.btwSoort,
             rate=rate.btwPercentage,
@@ -252,8 +274,8 @@ def _rated(rate: Btwtarief) -> Way:
             treatment=treatment,
             direction="sale",
             country="NL",
-            valid_from=None if rate.datumVanaf.year <= BEGINNINGLESS else rate.datumVanaf,
-            valid_to=None if endless else rate.datumTotEnMet,
+            valid_from=None if rate.first_day.year <= BEGINNINGLESS else rate.first_day,
+            valid_to=None if endless else rate.last_day,
         ),
         frozenset({function}),
         rate.btwSoort,
@@ -281,11 +303,11 @@ def _unrated(family: _Family) -> Way:
 def _foreign(country: str, state: ForeignRates) -> list[Way]:
     """The rates of a member state, each until the day before the next of its kind."""
     ways = []
-    newest = sorted(state.vatRates, key=lambda rate: rate.validFrom)
+    newest = sorted(state.vatRates or (), key=lambda rate: rate.first_day)
     for rate in newest:
-        of_kind = [other.validFrom for other in newest if other.rateCode == rate.rateCode]
-        later = [day for day in of_kind if day > rate.validFrom]
-        suffix = f"-{rate.validFrom.isoformat()}" if later else ""
+        of_kind = [other.first_day for other in newest if other.rateCode == rate.rateCode]
+        later = [day for day in of_kind if day > rate.first_day]
+        suffix = f"-{rate.first_day.isoformat()}" if later else ""
         code = VatCode(
             id=f"oss-{country.lower()}-{rate.rateCode.lower()}{suffix}",
             name=f"Btw {country} {rate.rateCode}",
@@ -295,7 +317,7 @@ def _foreign(country: str, state: ForeignRates) -> list[Way]:
             treatment="oss",
             direction="sale",
             country=country,
-            valid_from=rate.validFrom,
+            valid_from=rate.first_day,
             valid_to=None if not later else date.fromordinal(min(later).toordinal() - 1),
         )
         ways.append(Way(code, frozenset({OSS_FUNCTION}), "Geen", None, rate.rateCode))

@@ -7,7 +7,7 @@ from adapters.snelstart.mapping.contacts import Countries, Land
 from adapters.snelstart.mapping.lines import Setup
 from adapters.snelstart.mapping.products import Omzetgroep, Shelf
 from adapters.snelstart.mapping.settings import Dagboek, company_access_of
-from adapters.snelstart.mapping.values import rows
+from adapters.snelstart.mapping.values import reference_of, rows
 from adapters.snelstart.mapping.vat import Btwtarief, CompanyInfo, ForeignRates, Grootboek, Ways, ways_of
 from adapters.snelstart.wire import ask
 from gateway.contract.models import CompanyAccess
@@ -77,7 +77,7 @@ async def countries(up: Upstream) -> Countries:
     """All countries, by id."""
 
     async def load() -> Countries:
-        return {land.id: land for land in map(Land.of, rows(await up.data(ask("GET", "landen"))))}
+        return {land.key: land for land in map(Land.of, rows(await up.data(ask("GET", "landen"))))}
 
     return await up.known("countries", load)
 
@@ -105,8 +105,8 @@ async def setup(up: Upstream, *, fresh: bool = False) -> Setup:
             ways = ways_of(rates, foreign, ledgers, await countries(up))
         else:
             ways = ways_of(rates, (), ledgers, {})
-        foreign_ledger = info.buitenlandseBtwGrootboek if info.factureerBuitenlandsBtw else None
-        return Setup(ways, {ledger.id: ledger for ledger in ledgers}, foreign_ledger)
+        foreign_ledger = reference_of(info.buitenlandseBtwGrootboek) if info.factureerBuitenlandsBtw else None
+        return Setup(ways, {ledger.key: ledger for ledger in ledgers}, foreign_ledger)
 
     return await up.known("setup", load, fresh=fresh)
 

@@ -23,7 +23,7 @@ async def factuur_of(up: Upstream, boeking: str) -> Mapping[str, Any]:
     """The invoice that an entry shows up as. Raises ``upstream_malformed`` where there is none."""
     found = await every(up, "verkoopfacturen", f"VerkoopBoeking/Id eq {guid(boeking)}")
     for raw in found:
-        if Factuur.of(raw).verkoopBoeking == boeking.lower():
+        if Factuur.of(raw).entry == boeking.lower():
             return raw
     raise malformed("SnelStart shows no invoice for a sales entry.")
 
@@ -35,24 +35,22 @@ async def credited_among(up: Upstream, facturen: Sequence[Mapping[str, Any]]) ->
     credit note of one of them: only its text tells.
     """
     invoices = [said for said in map(Factuur.of, facturen) if said.factuurBedrag > 0]
-    customers = sorted({said.relatie for said in invoices if said.relatie is not None})
+    customers = sorted({said.customer for said in invoices if said.customer is not None})
     if not customers:
         return frozenset()
     condition = "FactuurBedrag lt 0"
     if len(customers) <= MOST_NAMED:
         condition += f" and ({' or '.join(f'Relatie/Id eq {guid(one)}' for one in customers)})"
     notes = [Factuur.of(raw) for raw in await every(up, "verkoopfacturen", condition)]
-    sought = {(said.relatie, -said.factuurBedrag) for said in invoices}
+    sought = {(said.customer, -said.factuurBedrag) for said in invoices}
     candidates = [
-        note.verkoopBoeking
-        for note in notes
-        if note.verkoopBoeking is not None and (note.relatie, note.factuurBedrag) in sought
+        note.entry for note in notes if note.entry is not None and (note.customer, note.factuurBedrag) in sought
     ]
     entries = await up.each([up.data(ask("GET", "verkoopboekingen", id)) for id in candidates])
     return frozenset(
-        said.verkoopBoeking
+        said.entry
         for said in invoices
-        if said.verkoopBoeking is not None and any(credits(entry, said.factuurnummer) for entry in entries)
+        if said.entry is not None and any(credits(entry, said.factuurnummer) for entry in entries)
     )
 
 
@@ -64,7 +62,7 @@ async def is_credited(up: Upstream, factuur: Mapping[str, Any]) -> bool:
 async def settle(up: Upstream, factuur: Mapping[str, Any], note: Mapping[str, Any]) -> None:
     """Settle an invoice with its credit note, as far as it is open. Says so where that cannot be done."""
     said, credit = Factuur.of(factuur), Boeking.of(note)
-    if said.openstaandSaldo <= 0 or said.verkoopBoeking is None:
+    if said.open <= 0 or said.entry is None:
         return
     try:
         await _settled(up, said, credit)
@@ -78,22 +76,22 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
     if not journals:
         up.warn("not_settled", "There is no memorial journal: invoice and credit note both stay open.")
         return
-    assert said.verkoopBoeking is not None
+    assert said.entry is not None
     for sign in (1, -1):
         # What the sign of ``bedrag`` means is not recorded (dossier 2.5): the balance tells, and a wrong guess is
         # undone.
         lines = [
-            _line(said.verkoopBoeking, sign * said.openstaandSaldo, said.factuurnummer),
-            _line(credit.id, -sign * said.openstaandSaldo, said.factuurnummer),
+            _line(said.entry, sign * said.open, said.factuurnummer),
+            _line(credit.key, -sign * said.open, said.factuurnummer),
         ]
         body = {
-            "datum": f"{max(credit.factuurdatum, said.factuurDatum).isoformat()}T00:00:00",
-            "dagboek": refer(journals[0].id),
+            "datum": f"{max(credit.issued_on, said.issued_on).isoformat()}T00:00:00",
+            "dagboek": refer(journals[0].key),
             "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
             "verkoopboekingBoekingsRegels": lines,
         }
         entry = new_id(await up.data(ask("POST", "memoriaalboekingen", json=body)))
-        if not Factuur.of(await factuur_of(up, said.verkoopBoeking)).openstaandSaldo:
+        if not Factuur.of(await factuur_of(up, said.entry)).open:
             return
         await up.call(ask("DELETE", "memoriaalboekingen", entry))
     up.warn("not_settled", "A memorial entry did not settle invoice and credit note: both stay open.")

@@ -76,7 +76,7 @@ def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None
     way = _way(line, pointer, product, document)
     ledger, chosen = _ledger(up, line, pointer, product, way, document)
     if chosen is not None:
-        up.plan.defaulted(f"{pointer}/ledger_account_id", ledger.id, chosen)
+        up.plan.defaulted(f"{pointer}/ledger_account_id", ledger.key, chosen)
     if way is None:
         way = document.setup.ways.of_ledger(ledger, document.issued_on)
     why = reason_of(
@@ -94,7 +94,7 @@ def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None
         discount=line.discount_percent or ZERO,
         unit=line.unit or None,
         way=way,
-        ledger=ledger.id,
+        ledger=ledger.key,
     )
 
 
@@ -222,4 +222,4 @@ def _rounding(up: Upstream, gap: Decimal, document: Document) -> Charge:
         raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "missing")
     account = _known(id, "/on_rounding", document.setup)
     way = document.setup.ways.of_ledger(account, document.issued_on)
-    return Charge("Afronding", Decimal(1), gap, ZERO, None, way, account.id)
+    return Charge("Afronding", Decimal(1), gap, ZERO, None, way, account.key)

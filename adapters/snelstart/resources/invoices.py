@@ -11,7 +11,7 @@ from adapters.snelstart.mapping.contacts import Relatie
 from adapters.snelstart.mapping.demands import credit_demands, invoice_demands
 from adapters.snelstart.mapping.invoices import Boeking, Factuur, Reading, credit_body, invoice_of, is_foreign, joined
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
-from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, rows
+from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, reference_of, rows
 from adapters.snelstart.resources.administration import countries, every, page_of, setting, setup
 from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, settle
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
@@ -78,7 +78,7 @@ class SalesEntries(Invoices):
         credited = await credited_among(up, [raw for raw in raws if _is_settled(raw)])
         if "lines" in listing.include:
             return Page(await _with_lines(up, raws, credited), more=page.more)
-        told = [invoice_of(raw, up.today, credited=Factuur.of(raw).verkoopBoeking in credited) for raw in raws]
+        told = [invoice_of(raw, up.today, credited=Factuur.of(raw).entry in credited) for raw in raws]
         return Page(told, more=page.more)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
@@ -132,7 +132,7 @@ class SalesEntries(Invoices):
             raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
         if await is_credited(up, factuur):
             raise Problem("conflict", "The invoice was credited already.")
-        if any(line.grootboek is None for line in Boeking.of(boeking).boekingsregels):
+        if any(line.ledger is None for line in Boeking.of(boeking).lines):
             # Some lines come back without their ledger account, and a line without one is refused (dossier 2.3).
             hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
             raise Problem("conflict", hidden, outcome="not_sent")
@@ -153,7 +153,7 @@ class SalesEntries(Invoices):
         """By the number it was sent with, which is unique (BOE-0021), to the same customer and of the same amount."""
         body = sent.request.json
         found = await every(up, "verkoopfacturen", f"Factuurnummer eq {quoted(body['factuurnummer'])}")
-        ids = [said.verkoopBoeking for said in map(Factuur.of, found) if said.verkoopBoeking and _is_sent(said, body)]
+        ids = [said.entry for said in map(Factuur.of, found) if said.entry and _is_sent(said, body)]
         records = [await self.get(up, id) for id in ids]
         for record in records:
             record.item.credits_invoice_id = sent.id
@@ -166,12 +166,12 @@ class SalesEntries(Invoices):
             not_found()
         _, factuur = await _read(up, id)
         said = Factuur.of(factuur)
-        reply = await up.call(ask("GET", "verkoopfacturen", said.id, "ubl"))
+        reply = await up.call(ask("GET", "verkoopfacturen", said.key, "ubl"))
         return File(_xml(reply), "application/xml", f"{_file_name(said)}.xml")
 
 
 def _is_sent(said: Factuur, body: Mapping[str, Any]) -> bool:
-    same_customer = said.relatie == str(body["klant"]["id"]).lower()
+    same_customer = said.customer == str(body["klant"]["id"]).lower()
     return same_customer and (said.factuurnummer, said.factuurBedrag) == (body["factuurnummer"], body["factuurbedrag"])
 
 
@@ -198,7 +198,7 @@ def _term(issued_on: date, due_on: date) -> int:
 
 def _is_settled(factuur: Mapping[str, Any]) -> bool:
     """Whether nothing is open: paid, or credited."""
-    return Factuur.of(factuur).openstaandSaldo <= 0
+    return Factuur.of(factuur).open <= 0
 
 
 def _condition(listing: Listing) -> str | None:
@@ -233,7 +233,7 @@ async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Mapping[str, 
         up.data(ask("GET", "verkoopboekingen", id)), page_of(up, "verkoopfacturen", 0, 2, condition)
     )
     for raw in found:
-        if Factuur.of(raw).verkoopBoeking == id.lower():
+        if Factuur.of(raw).entry == id.lower():
             return entry, raw
     raise malformed("SnelStart shows no invoice for a sales entry.")
 
@@ -243,7 +243,7 @@ async def _told(
 ) -> Record[Invoice]:
     known = await setup(up)
     said = Boeking.of(boeking)
-    country = await _country(up, said.klant) if said.klant is not None and is_foreign(said, known) else None
+    country = await _country(up, said.customer) if said.customer is not None and is_foreign(said, known) else None
     return invoice_of(joined(boeking, factuur), up.today, Reading(known, country), credited=credited)
 
 
@@ -256,7 +256,7 @@ async def _country(up: Upstream, contact: str) -> str | None:
             raise
         return None
     place = Relatie.of(relation).vestigingsAdres
-    land = known.get(place.land or "") if place is not None else None
+    land = known.get(reference_of(place.land) or "") if place is not None else None
     return None if land is None else land.landcode
 
 
@@ -267,15 +267,15 @@ async def _with_lines(
     said = [Factuur.of(raw) for raw in raws]
     by_customer: dict[str, list[str]] = {}
     for one in said:
-        if one.verkoopBoeking is not None:
-            by_customer.setdefault(one.relatie or "", []).append(one.verkoopBoeking)
+        if one.entry is not None:
+            by_customer.setdefault(one.customer or "", []).append(one.entry)
     found = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
     entries = {id: entry for part in found for id, entry in part.items()}
     await setup(up)
     told = []
     for one, raw in zip(said, raws, strict=True):
-        entry = entries[one.verkoopBoeking or ""]
-        told.append(_told(up, entry, raw, credited=one.verkoopBoeking in credited))
+        entry = entries[one.entry or ""]
+        told.append(_told(up, entry, raw, credited=one.entry in credited))
     return await up.each(told)
 
 
@@ -316,4 +316,4 @@ def _in_array(body: bytes) -> bytes:
 def _file_name(said: Factuur) -> str:
     """The invoice's number in letters that a header can hold."""
     number = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in said.factuurnummer)
-    return number or f"invoice-{said.id}"
+    return number or f"invoice-{said.key}"

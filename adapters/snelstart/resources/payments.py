@@ -72,9 +72,9 @@ class MoneyEntries(Payments):
         journal = await _journal(up, draft.payment_method_id)
         if draft.payment_method_id is None:
             by_setting = setting(up, "default_payment_method_id") is not None
-            up.plan.defaulted("/payment_method_id", journal.id, "setting" if by_setting else "only_one")
+            up.plan.defaulted("/payment_method_id", journal.key, "setting" if by_setting else "only_one")
         kind = KINDS[journal.soort]
-        body = payment_body(draft, journal.id, up.today)
+        body = payment_body(draft, journal.key, up.today)
         raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
         new_id(raw)
         return payment_of(raw, kind)
@@ -85,7 +85,7 @@ class MoneyEntries(Payments):
         day = date.fromisoformat(str(sent.request.json["datum"])[:10])
         condition = _condition(Listing(Window(0, 1), {"paid_from": day, "paid_to": day}))
         kind = next(kind for kind, noun in PLACES.items() if sent.request.path.endswith(f"/{noun}"))
-        found = [raw for raw in await every(up, PLACES[kind], condition) if is_new(Entry.of(raw).modifiedOn, sent.at)]
+        found = [raw for raw in await every(up, PLACES[kind], condition) if is_new(Entry.of(raw).changed_at, sent.at)]
         records = [payment_of(raw, kind) for raw in found if settles_sales(raw)]
         return Traces([record for record in records if is_payment(record.item, sent.draft)])
 
@@ -137,7 +137,7 @@ async def _journal(up: Upstream, id: str | None) -> Dagboek:
     wanted = id or setting(up, "default_payment_method_id")
     if wanted is not None:
         for journal in journals:
-            if journal.id == wanted.lower():
+            if journal.key == wanted.lower():
                 return journal
         raise invalid("/payment_method_id", "There is no such bank or cash journal in SnelStart.", "not_found")
     banks = [journal for journal in journals if journal.soort == "Bank"]

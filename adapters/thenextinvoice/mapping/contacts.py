@@ -7,18 +7,17 @@ from typing import Any
 
 from adapters.thenextinvoice.mapping.values import (
     Flag,
-    RecordId,
-    Said,
-    Wire,
+    Numbered,
     country_of,
     currency_of,
+    flag_of,
     json_number,
     language_of,
 )
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
-from gateway.contract.old_wire import Number
+from gateway.contract.wire import RawRecord, said_in
 
 TEXTS: Mapping[str, str] = {
     "email": "email",
@@ -89,77 +88,91 @@ HOLDS = frozenset(
 Refuse = Callable[[str, str], None]
 """``Upstream.unsupported``: raises, or lets the value be left out."""
 
+_MAPPED = frozenset({"id", *POINTERS})
+_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,12})?", re.ASCII)
 _TWO_LETTERS = re.compile(r"[A-Za-z]{2}")
 
 
-class Customer(Wire):
+class Customer(Numbered, frozen=True):
     """A customer as it is read: ids, booleans and numbers in text."""
 
-    id: RecordId
-    companyname: Said = None
-    companycontact: Said = None
-    address: Said = None
-    postalcode: Said = None
-    city: Said = None
-    country: Said = None
-    email: Said = None
-    ccaddress: Said = None
-    debnumber: Said = None
-    vatnumber: Said = None
-    phone: Said = None
-    iban: Said = None
+    companyname: str | None = None
+    companycontact: str | None = None
+    address: str | None = None
+    postalcode: str | None = None
+    city: str | None = None
+    country: str | None = None
+    email: str | None = None
+    ccaddress: str | None = None
+    debnumber: str | None = None
+    vatnumber: str | None = None
+    phone: str | None = None
+    iban: str | None = None
     person: Flag = False
-    option_expiration: Number | Said = None
-    option_language: Said = None
-    option_currency: Said = None
+    option_expiration: int | str | None = None
+    option_language: str | None = None
+    option_currency: str | None = None
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is a person, not a company."""
+        return flag_of(self.person)
+
+    @property
+    def term(self) -> Decimal | None:
+        """How many days an invoice may stay open, however many there are; null where no number is said."""
+        said = "" if self.option_expiration is None else str(self.option_expiration)
+        return Decimal(said) if _NUMBER.fullmatch(said) else None
 
     @property
     def term_days(self) -> int | None:
         """Days an invoice may stay open; null where that is not a whole number of days."""
-        days = self.option_expiration
-        return int(days) if isinstance(days, Decimal) and days == days.to_integral_value() and days >= 0 else None
+        days = self.term
+        return int(days) if days is not None and days == days.to_integral_value() and days >= 0 else None
 
 
-def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
+def contact_of(raw: RawRecord) -> Record[Contact]:
     """A customer as a contact. A person's name stands in ``companyname`` (documentation, "Listing Customers")."""
     customer = Customer.of(raw)
+    person, name, other_name = customer.is_person, customer.companyname or None, customer.companycontact or None
+    country, language = country_of(customer.country), language_of(customer.option_language)
+    currency, term_days = currency_of(customer.option_currency), customer.term_days
     unheld = {
-        "country": customer.country and not country_of(customer.country),
-        "option_expiration": customer.option_expiration is not None and customer.term_days is None,
-        "option_language": customer.option_language and not language_of(customer.option_language),
-        "option_currency": customer.option_currency and not currency_of(customer.option_currency),
-        "companycontact": customer.person and customer.companycontact,
+        "country": customer.country and not country,
+        "option_expiration": customer.option_expiration not in (None, "") and term_days is None,
+        "option_language": customer.option_language and not language,
+        "option_currency": customer.option_currency and not currency,
+        "companycontact": person and other_name,
     }
     item = Contact(
-        id=customer.id,
-        kind="person" if customer.person else "company",
+        id=customer.key,
+        kind="person" if person else "company",
         roles=["customer"],
-        name=customer.companyname or "",
-        company_name=None if customer.person else customer.companyname,
-        contact_person=customer.companyname if customer.person else customer.companycontact,
-        email=customer.email,
-        invoice_email=customer.ccaddress,
-        phone=customer.phone,
+        name=name or "",
+        company_name=None if person else name,
+        contact_person=name if person else other_name,
+        email=customer.email or None,
+        invoice_email=customer.ccaddress or None,
+        phone=customer.phone or None,
         address=_address_of(customer),
-        vat_number=customer.vatnumber,
-        iban=customer.iban,
-        number=customer.debnumber,
-        language=language_of(customer.option_language),
-        currency=currency_of(customer.option_currency),
-        payment_term_days=customer.term_days,
+        vat_number=customer.vatnumber or None,
+        iban=customer.iban or None,
+        number=customer.debnumber or None,
+        language=language,
+        currency=currency,
+        payment_term_days=term_days,
         archived=False,
     )
-    mapped = {"id", *POINTERS} - {name for name, lost in unheld.items() if lost}
-    return Record(item, raw, frozenset(mapped))
+    return Record(item, raw, _MAPPED - {name for name, lost in unheld.items() if lost})
 
 
 def _address_of(customer: Customer) -> Address | None:
     if not (customer.address or customer.postalcode or customer.city or customer.country):
         return None
     return Address(
-        line1=customer.address,
-        postal_code=customer.postalcode,
-        city=customer.city,
+        line1=customer.address or None,
+        postal_code=customer.postalcode or None,
+        city=customer.city or None,
         country=country_of(customer.country),
     )
 
@@ -169,13 +182,12 @@ def blank() -> dict[str, Any]:
     return {**dict.fromkeys(REQUIRED, ""), "person": False}
 
 
-def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
+def as_written(raw: RawRecord) -> dict[str, Any]:
     """A customer as it was read, in the types it is written in, with everything a PUT would otherwise reset."""
-    customer = Customer.of(raw)
-    body = {name: raw[name] for name in WRITABLE if name in raw}
-    days = customer.option_expiration
-    body["person"] = customer.person
-    body["option_expiration"] = json_number(days) if isinstance(days, Decimal) else None
+    customer, said = Customer.of(raw), said_in(raw)
+    body = {name: said[name] for name in WRITABLE if name in said}
+    body["person"] = customer.is_person
+    body["option_expiration"] = None if customer.term is None else json_number(customer.term)
     return body | {name: body.get(name) or "" for name in REQUIRED}
 
 

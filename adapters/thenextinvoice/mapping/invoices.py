@@ -4,13 +4,12 @@ A draft hides its parties and amounts (``receiver``, ``sender`` and ``calculated
 its lines, and whom it is for only Polder knows. Whether an invoice is paid stands in another place, its *status*.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
-
-from pydantic import Field
+from functools import cache
+from typing import Any
 
 from adapters.thenextinvoice.mapping.lines import (
     Codes,
@@ -21,25 +20,25 @@ from adapters.thenextinvoice.mapping.lines import (
     lines_of,
     positive,
     reckoned,
+    sums_of,
 )
 from adapters.thenextinvoice.mapping.values import (
-    Day,
     Flag,
-    NumberMap,
-    RecordId,
-    Reference,
-    Said,
-    Whole,
+    Named,
+    Numbered,
     Wire,
     currency_of,
+    day_of,
+    flag_of,
     json_number,
+    reference_of,
 )
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import ZERO, Amounts, Sum, TaxRounding
-from gateway.contract.old_wire import Number, NumberOrZero
+from gateway.contract.wire import Filled, NoItems, RawRecord, said_in
 
 PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
     "draft": "not_applicable",
@@ -53,7 +52,7 @@ PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
 
 DOCUMENT_STATUS: Mapping[int, DocumentStatus] = {0: "draft", 1: "final"}
 
-TYPES = frozenset({None, "I", "C"})
+TYPES = frozenset({None, "", "I", "C"})
 """What an invoice may be: ``C`` is a credit note, ``I`` and nothing an invoice."""
 
 NO_INVOICE = frozenset({"quotation", "approved", "archived", "recurring"})
@@ -108,29 +107,32 @@ HOLDS = frozenset(
 )
 
 
-class Meta(Wire):
+class Meta(Wire, frozen=True):
     """Dates, currency and language."""
 
     currency: str
-    dueDate: Day = None
-    sendDate: Day = None
+    dueDate: str | None = None
+    sendDate: str | None = None
 
 
-class Texts(Wire):
+class Texts(Wire, frozen=True):
     """What is printed above, below and at the foot."""
 
-    top: Said = None
-    bottom: Said = None
-    footer: Said = None
+    top: str | None = None
+    bottom: str | None = None
+    footer: str | None = None
 
 
-class Calculated(Wire):
+NO_TEXTS = Texts()
+
+
+class Calculated(Wire, frozen=True):
     """The amounts as booked. ``vatTotals`` is keyed by percentage."""
 
-    totalExclVat: Number
-    totalInclVat: Number
-    vatApplied: Number
-    vatTotals: NumberMap = Field(default_factory=dict)
+    totalExclVat: Decimal
+    totalInclVat: Decimal
+    vatApplied: Decimal
+    vatTotals: dict[str, Decimal] | NoItems | None = None
 
     @property
     def amounts(self) -> Amounts:
@@ -139,31 +141,35 @@ class Calculated(Wire):
 
     def agrees(self, sum: Sum) -> bool:
         """Whether a sum of the lines is what was booked, in all and under every percentage."""
-        taxes = {Decimal(rate): tax for rate, tax in self.vatTotals.items()}
-        groups = {Decimal(rate): amounts.tax for rate, amounts in sum.groups.items()}
-        return sum.total == self.amounts and all(
-            taxes.get(rate, ZERO) == groups.get(rate, ZERO) for rate in taxes | groups
-        )
+        if sum.total != self.amounts:
+            return False
+        said = self.vatTotals if isinstance(self.vatTotals, dict) else {}
+        added = {group: amounts.tax for group, amounts in sum.groups.items()}
+        return said == added or _by_rate(said) == _by_rate(added)
 
 
-class Party(Wire):
+def _by_rate(taxes: Mapping[str, Decimal]) -> dict[Decimal, Decimal]:
+    """Taxes by percentage, however it is spelled; those that come to nothing may be left out or not."""
+    return {Decimal(rate): tax for rate, tax in taxes.items() if tax}
+
+
+class Party(Named, frozen=True):
     """Whom an invoice is for, where it is given whole."""
 
-    id: Reference = None
-    companyname: Said = None
+    companyname: str | None = None
 
 
-class InvoiceRow(Wire):
+class InvoiceRow(Numbered, frozen=True, kw_only=True):
     """An invoice as it is read."""
 
-    id: RecordId
-    number: Said = None
-    status: Whole
-    type: Said
-    discount: NumberOrZero = ZERO
+    number: str | None = None
+    status: int
+    type: str | None
+    discount: Decimal | None = None
     includesVat: Flag = False
     lines: list[LineRow]
-    receiver: Any = None
+    receiver: int | str | Party | None = None
+    """Its id or the whole customer; null on a draft."""
     meta: Meta
     text: Texts | None = None
     calculated: Calculated | None = None
@@ -178,33 +184,35 @@ class InvoiceRow(Wire):
         """Whether it is a credit note."""
         return self.type == "C"
 
-    @property
-    def party(self) -> Party | None:
-        """Whom it is for: an id or a whole object; null on a draft. Raises ``upstream_malformed``."""
-        if self.receiver is None:
-            return None
-        return Party.of(self.receiver if isinstance(self.receiver, dict) else {"id": self.receiver})
+    def sums(self, codes: Codes) -> Iterator[tuple[TaxRounding, Sum]]:
+        """What its lines come to, by each way to round, one at a time."""
+        return sums_of(self.lines, codes, discount=self.discount or ZERO, includes_vat=flag_of(self.includesVat))
 
     def reckoned(self, codes: Codes) -> Reckoning:
-        """What its lines come to."""
-        return reckoned(self.lines, codes, discount=self.discount, includes_vat=self.includesVat)
+        """What its lines come to, by every way to round."""
+        return Reckoning(dict(self.sums(codes)))
 
 
-class State(Wire):
+class State(Wire, frozen=True):
     """The part of an invoice's status that says how it stands."""
 
-    state: Annotated[str, Field(min_length=1)]
+    state: Filled
 
 
-class Settled(Wire):
+class Settled(Wire, frozen=True):
     """The part of an invoice's status that says whether, how and when it was paid."""
 
     status: Flag = False
-    message: Said = None
-    time: Day = None
+    message: str | None = None
+    time: str | None = None
+
+    @property
+    def paid(self) -> bool:
+        """Whether a payment is registered."""
+        return flag_of(self.status)
 
 
-class StatusRow(Wire):
+class StatusRow(Wire, frozen=True):
     """An invoice's status (documentation, "Status of an invoice")."""
 
     invoice: State
@@ -215,11 +223,11 @@ class StatusRow(Wire):
 class Sheet:
     """An invoice as it was read, and as it was said."""
 
-    raw: Mapping[str, Any]
+    raw: RawRecord
     row: InvoiceRow
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> "Sheet":
+    def of(cls, raw: RawRecord) -> "Sheet":
         """Read one. Raises ``upstream_malformed``."""
         return cls(raw, InvoiceRow.of(raw))
 
@@ -243,19 +251,20 @@ class Standing:
 DRAFT = Standing("draft")
 
 
-def standing_of(data: object) -> Standing:
+def standing_of(data: RawRecord) -> Standing:
     """How an invoice stands, by its status."""
     row = StatusRow.of(data)
-    return Standing(row.invoice.state, row.payment.status)
+    return Standing(row.invoice.state or None, row.payment.paid)
 
 
-def settled_sum(row: InvoiceRow, reckoning: Reckoning, rounding: TaxRounding | None) -> Sum | None:
+def settled_sum(row: InvoiceRow, codes: Codes, rounding: TaxRounding | None) -> Sum | None:
     """The sum of its lines that counts: the one that was booked; on a draft the one that finalizing will book.
 
     Null where that cannot be told: a VAT code is gone or was changed since, or nobody knows how VAT is rounded.
     """
     if row.calculated is not None:
-        return next((sum for sum in reckoning.sums.values() if row.calculated.agrees(sum)), None)
+        return next((sum for _, sum in row.sums(codes) if row.calculated.agrees(sum)), None)
+    reckoning = row.reckoned(codes)
     certain = reckoning.certain
     return certain if certain is not None or rounding is None else reckoning.sums.get(rounding)
 
@@ -270,38 +279,46 @@ def invoice_of(
     with_lines: bool = True,
 ) -> Record[Invoice]:
     """An invoice as we say it. ``codes`` are needed for lines, and for the amounts of a draft."""
-    row = sheet.row
+    row, meta = sheet.row, sheet.row.meta
     if row.type not in TYPES:
         raise malformed("TheNextInvoice's invoice is neither an invoice nor a credit note.")
-    party = row.party
-    sum = settled_sum(row, row.reckoned(codes), rounding) if with_lines or row.calculated is None else None
-    status = standing.payment_status
-    due_on = row.meta.dueDate
-    text = row.text or Texts()
-    currency = currency_of(row.meta.currency)
+    sum = settled_sum(row, codes, rounding) if with_lines or row.calculated is None else None
+    status, credit = standing.payment_status, row.credit
+    text, due_on = row.text or NO_TEXTS, day_of(meta.dueDate)
+    contact, currency = contact_of(row), currency_of(meta.currency)
     if currency is None:
         raise malformed("TheNextInvoice's invoice names no currency.")
     item = Invoice(
-        id=row.id,
-        document_type="credit_note" if row.credit else "invoice",
+        id=row.key,
+        document_type="credit_note" if credit else "invoice",
         document_status=DOCUMENT_STATUS.get(row.status, "unknown"),
         payment_status=status,
-        number=row.number,
-        contact_id=None if party is None else party.id,
-        contact=None if party is None else InvoiceContact(id=party.id, name=party.companyname),
-        issued_on=row.meta.sendDate,
+        number=row.number or None,
+        contact_id=None if contact is None else contact.id,
+        contact=contact,
+        issued_on=day_of(meta.sendDate),
         due_on=due_on,
         currency=currency,
-        prices_include_tax=row.includesVat,
-        lines=lines_of(row.lines, sum, codes, discount=row.discount, credit=row.credit) if with_lines else None,
+        prices_include_tax=flag_of(row.includesVat),
         totals=_totals(row, sum, status),
-        tax_breakdown=None if sum is None or not with_lines else breakdown_of(row.lines, sum, codes, credit=row.credit),
-        description=text.top,
-        notes=text.bottom,
+        description=text.top or None,
+        notes=text.bottom or None,
         is_overdue=status == "unpaid" and due_on is not None and due_on < today,
         provider_status=standing.state,
     )
+    if with_lines:
+        item.lines = lines_of(row.lines, sum, codes, discount=row.discount or ZERO, credit=credit)
+        item.tax_breakdown = None if sum is None else breakdown_of(row.lines, sum, codes, credit=credit)
     return Record(item, sheet.raw, _mapped(row), standing.state)
+
+
+def contact_of(row: InvoiceRow) -> InvoiceContact | None:
+    """Whom an invoice is for; null on a draft."""
+    receiver = row.receiver
+    if receiver is None:
+        return None
+    name = receiver.companyname or None if isinstance(receiver, Party) else None
+    return InvoiceContact(id=reference_of(receiver), name=name)
 
 
 def _totals(row: InvoiceRow, sum: Sum | None, status: InvoicePaymentStatus) -> Totals:
@@ -317,21 +334,25 @@ def _balance(row: InvoiceRow, gross: Decimal, status: InvoicePaymentStatus) -> t
     """Paid and open. An invoice is paid whole or not at all; what was paid of a credited one is not said in lists."""
     if row.draft or status == "unknown":
         return None, None
-    return {
-        "paid": (gross, ZERO),
-        "unpaid": (ZERO, gross),
-        "credited": (None, ZERO),
-    }.get(status, (ZERO, ZERO))
+    if status == "unpaid":
+        return ZERO, gross
+    if status == "credited":
+        return None, ZERO
+    return (gross if status == "paid" else ZERO), ZERO
+
+
+_MAPPED = frozenset({"id", "number", "status", "discount", "includesVat", "lines", "receiver", "calculated"})
 
 
 def _mapped(row: InvoiceRow) -> frozenset[str]:
     """All but what our model lacks: an automatic collection, a footer, the language and the sender."""
-    mapped = {"id", "number", "status", "discount", "includesVat", "lines", "receiver", "calculated"}
-    if row.type in (None, "C"):
-        mapped.add("type")
-    if row.text is None or row.text.footer is None:
-        mapped.add("text")
-    return frozenset(mapped)
+    footed = row.text is not None and bool(row.text.footer)
+    return _mapped_of(typed=row.type not in (None, "", "C"), footed=footed)
+
+
+@cache
+def _mapped_of(*, typed: bool, footed: bool) -> frozenset[str]:
+    return _MAPPED | (set() if typed else {"type"}) | (set() if footed else {"text"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,12 +397,12 @@ def new_body(heading: Heading, lines: Sequence[Mapping[str, Any]]) -> dict[str, 
 def as_written(sheet: Sheet) -> dict[str, Any]:
     """A draft as it was read, whole but for its parties, which it hides: a PUT replaces everything."""
     row = sheet.row
-    text = row.text or Texts()
+    text = row.text or NO_TEXTS
     return {
-        "discount": json_number(row.discount),
-        "includesVat": row.includesVat,
+        "discount": json_number(row.discount or ZERO),
+        "includesVat": flag_of(row.includesVat),
         "lines": [_line_as_written(line) for line in row.lines],
-        "meta": {name: value for name, value in sheet.raw["meta"].items() if value is not None},
+        "meta": {name: value for name, value in said_in(sheet.raw)["meta"].items() if value is not None},
         "status": 0,
         "text": {"top": text.top or "", "bottom": text.bottom or "", "footer": text.footer or ""},
         "type": row.type or "",
@@ -389,12 +410,13 @@ def as_written(sheet: Sheet) -> dict[str, Any]:
 
 
 def _line_as_written(line: LineRow) -> dict[str, Any]:
+    ledger, vat = reference_of(line.ledger), reference_of(line.vat)
     return {
         "description": line.description,
-        "ledger": None if line.ledger is None else int(line.ledger),
+        "ledger": None if ledger is None else int(ledger),
         "price": None if line.price is None else json_number(line.price),
         "quantity": None if line.quantity is None else json_number(line.quantity),
-        "vat": None if line.vat is None else int(line.vat),
+        "vat": None if vat is None else int(vat),
     }
 
 

@@ -5,18 +5,17 @@ credit note are negative there: crediting converts "all amounts to the opposite 
 invoice"), and whether a price or a quantity bears the sign is not said. Ours are positive.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from adapters.thenextinvoice.mapping.values import Reference, Wire, json_number
+from adapters.thenextinvoice.mapping.values import Reference, Wire, json_number, reference_of
 from gateway.contract.errors import invalid
 from gateway.contract.models import Line, TaxBreakdown, VatCode
 from gateway.contract.models.ledger import VatTreatment
-from gateway.contract.money import ZERO, Amounts, Priced, Sum, TaxRounding, add_up, plain
-from gateway.contract.old_wire import Number
+from gateway.contract.money import ZERO, Amounts, Priced, Sum, TaxRounding, add_up
 
 ROUNDINGS: tuple[TaxRounding, ...] = ("per_rate", "per_line")
 """Both ways to round VAT: which one TheNextInvoice uses is not said (dossier, "Not said")."""
@@ -30,12 +29,12 @@ IN_FORCE: Mapping[str, tuple[tuple[date, Decimal], ...]] = {
 Codes = Mapping[str, VatCode]
 
 
-class LineRow(Wire):
+class LineRow(Wire, frozen=True):
     """A line as it is read. One that is a description only has null for all the rest."""
 
     description: str
-    quantity: Number | None = None
-    price: Number | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
     ledger: Reference = None
     vat: Reference = None
 
@@ -62,17 +61,33 @@ def _alike(one: Sum, other: Sum) -> bool:
     return one.total == other.total and one.groups == other.groups
 
 
-def reckoned(lines: Sequence[LineRow], codes: Codes, *, discount: Decimal, includes_vat: bool) -> Reckoning:
-    """Add up lines. Tax is grouped by percentage, as ``calculated.vatTotals`` is."""
+def sums_of(
+    lines: Sequence[LineRow], codes: Codes, *, discount: Decimal, includes_vat: bool
+) -> Iterator[tuple[TaxRounding, Sum]]:
+    """Add up lines by each way to round, one at a time: most documents need the first only.
+
+    Tax is grouped by percentage, as ``calculated.vatTotals`` is. There is nothing where a VAT code is not known.
+    """
     priced = []
     for line in lines:
         if line.price is None or line.quantity is None:
             continue
-        code = codes.get(line.vat or "")
+        code = codes.get(reference_of(line.vat) or "")
         if code is None:
-            return Reckoning({})
-        priced.append(Priced(line.quantity, line.price, discount, code.rate, plain(code.rate)))
-    return Reckoning({way: add_up(priced, prices_include_tax=includes_vat, rounding=way) for way in ROUNDINGS})
+            return
+        priced.append(Priced(line.quantity, line.price, discount, code.rate, tax_group(code)))
+    for way in ROUNDINGS:
+        yield way, add_up(priced, prices_include_tax=includes_vat, rounding=way)
+
+
+def reckoned(lines: Sequence[LineRow], codes: Codes, *, discount: Decimal, includes_vat: bool) -> Reckoning:
+    """Add up lines by every way to round."""
+    return Reckoning(dict(sums_of(lines, codes, discount=discount, includes_vat=includes_vat)))
+
+
+def tax_group(code: VatCode) -> str:
+    """The tax group of a VAT code: its percentage, which is written without needless zeros."""
+    return str(code.rate)
 
 
 def positive(amounts: Amounts, *, credit: bool) -> Amounts:
@@ -83,60 +98,63 @@ def positive(amounts: Amounts, *, credit: bool) -> Amounts:
 def lines_of(rows: Sequence[LineRow], sum: Sum | None, codes: Codes, *, discount: Decimal, credit: bool) -> list[Line]:
     """Lines as we say them; without ``sum`` the amounts cannot be told."""
     each = iter(sum.lines) if sum is not None else iter(())
+    percentage = discount or None
     said = []
     for row in rows:
-        if not row.charges:
+        quantity, price = row.quantity, row.price
+        if quantity is None or price is None:
             said.append(Line(type="text", description=row.description))
             continue
-        amounts = next(each, None)
-        told = None if amounts is None else positive(amounts, credit=credit)
-        quantity, price = _signed(row, credit)
-        code = codes.get(row.vat or "")
-        said.append(
-            Line(
-                type="item",
-                description=row.description,
-                quantity=quantity,
-                unit_price=price,
-                discount_percent=discount or None,
-                vat_code_id=row.vat,
-                vat_treatment=None if code is None else code.treatment,
-                vat_rate=None if code is None else code.rate,
-                ledger_account_id=row.ledger,
-                net=None if told is None else told.net,
-                tax=None if told is None else told.tax,
-                gross=None if told is None else told.gross,
-            )
+        if credit:
+            quantity, price = _turned(quantity, price)
+        vat = reference_of(row.vat)
+        line = Line(
+            type="item",
+            description=row.description,
+            quantity=quantity,
+            unit_price=price,
+            discount_percent=percentage,
+            vat_code_id=vat,
+            ledger_account_id=reference_of(row.ledger),
         )
+        _fill(line, codes.get(vat or ""), next(each, None), credit)
+        said.append(line)
     return said
 
 
-def _signed(row: LineRow, credit: bool) -> tuple[Decimal, Decimal]:
-    """Quantity and price; on a credit note the one that bears the sign loses it."""
-    quantity, price = row.quantity or ZERO, row.price or ZERO
-    if not credit:
-        return quantity, price
+def _fill(line: Line, code: VatCode | None, amounts: Amounts | None, credit: bool) -> None:
+    if code is not None:
+        line.vat_treatment, line.vat_rate = code.treatment, code.rate
+    if amounts is not None:
+        told = positive(amounts, credit=credit)
+        line.net, line.tax, line.gross = told.net, told.tax, told.gross
+
+
+def _turned(quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
+    """Quantity and price of a line of a credit note: the one that bears the sign loses it."""
     return (ZERO - quantity, price) if quantity < 0 else (quantity, ZERO - price)
 
 
 def breakdown_of(rows: Sequence[LineRow], sum: Sum, codes: Codes, *, credit: bool) -> list[TaxBreakdown]:
     """The tax groups. Where several codes of one percentage share a group, it has no code of its own."""
-    groups = []
-    for group, amounts in sum.groups.items():
-        charged = (codes[row.vat] for row in rows if row.charges and row.vat is not None)
-        used = {code.id: code for code in charged if plain(code.rate) == group}
-        categories = {code.category for code in used.values()}
-        said = positive(amounts, credit=credit)
-        groups.append(
-            TaxBreakdown(
-                vat_code_id=next(iter(used)) if len(used) == 1 else None,
-                rate=Decimal(group),
-                category=categories.pop() if len(categories) == 1 else None,
-                base=said.net,
-                tax=said.tax,
-            )
-        )
-    return groups
+    used: dict[str, dict[str, VatCode]] = {}
+    for row in rows:
+        if row.charges:
+            code = codes[reference_of(row.vat) or ""]
+            used.setdefault(tax_group(code), {})[code.id] = code
+    return [_group_of(amounts, [*used[group].values()], credit) for group, amounts in sum.groups.items()]
+
+
+def _group_of(amounts: Amounts, codes: Sequence[VatCode], credit: bool) -> TaxBreakdown:
+    code, *others = codes
+    said = positive(amounts, credit=credit)
+    return TaxBreakdown(
+        vat_code_id=None if others else code.id,
+        rate=code.rate,
+        category=code.category if all(other.category == code.category for other in others) else None,
+        base=said.net,
+        tax=said.tax,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,16 @@
 """Payments: an invoice is marked as paid, whole, on a day and by a method. There is no amount and no list of them."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from adapters.thenextinvoice.mapping.invoices import InvoiceRow, StatusRow
 from adapters.thenextinvoice.mapping.lines import positive
-from adapters.thenextinvoice.mapping.values import currency_of
+from adapters.thenextinvoice.mapping.values import currency_of, day_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Allocation, Payment, PaymentMethod
 from gateway.contract.models.payments import Direction
 from gateway.contract.money import ZERO
+from gateway.contract.wire import RawRecord, said_in
 
 HOLDS = frozenset(
     {
@@ -27,32 +27,32 @@ HOLDS = frozenset(
 POINTERS: Mapping[str, str] = {"method": "/payment_method_id", "date": "/paid_on"}
 
 
-def payment_of(
-    invoice: Mapping[str, Any], status: Mapping[str, Any], methods: Mapping[str, PaymentMethod]
-) -> Record[Payment] | None:
+def payment_of(invoice: RawRecord, status: RawRecord, methods: Mapping[str, PaymentMethod]) -> Record[Payment] | None:
     """The payment that settled an invoice; null where there is none. It goes by the invoice's id.
 
     The status names the method by its name only, so the method is known where one of today's has that name alone.
     """
     row, said = InvoiceRow.of(invoice), StatusRow.of(status)
-    if row.draft or not said.payment.status:
+    if row.draft or not said.payment.paid:
         return None
-    if row.calculated is None or said.payment.time is None:
+    paid_on = day_of(said.payment.time)
+    if row.calculated is None or paid_on is None:
         raise malformed("TheNextInvoice's paid invoice has no amounts, or no day it was paid on.")
     gross = positive(row.calculated.amounts, credit=row.credit).gross
     named = [method.id for method in methods.values() if method.name == said.payment.message]
     item = Payment(
-        id=row.id,
-        paid_on=said.payment.time,
+        id=row.key,
+        paid_on=paid_on,
         amount=gross,
         currency=currency_of(row.meta.currency) or "",
         direction=direction_of(row),
         payment_method_id=named[0] if len(named) == 1 else None,
-        allocations=[Allocation(invoice_id=row.id, amount=gross)],
+        allocations=[Allocation(invoice_id=row.key, amount=gross)],
         unallocated=ZERO,
         status="booked",
     )
-    return Record(item, {"id": row.id, **status["payment"]}, frozenset({"id", "status", "time"}), said.invoice.state)
+    raw = {"id": row.key, **said_in(status)["payment"]}
+    return Record(item, raw, frozenset({"id", "status", "time"}), said.invoice.state or None)
 
 
 def direction_of(row: InvoiceRow) -> Direction:

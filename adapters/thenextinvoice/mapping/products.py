@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from adapters.thenextinvoice.mapping.values import RecordId, Reference, Wire, json_number
+from adapters.thenextinvoice.mapping.values import Numbered, Reference, json_number, reference_of
 from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Product
-from gateway.contract.old_wire import Number
+from gateway.contract.wire import RawRecord
 
 FIELDS: Mapping[str, str] = {
     "name": "description",
@@ -24,27 +24,26 @@ HOLDS = frozenset({*FIELDS, "price_includes_tax"})
 _MAPPED = frozenset({"id", *FIELDS.values()})
 
 
-class ProductRow(Wire):
+class ProductRow(Numbered, frozen=True):
     """A product as it is read."""
 
-    id: RecordId
     description: str
-    price: Number
+    price: Decimal
     vat_id: Reference = None
     ledgernumber_id: Reference = None
 
 
-def product_of(raw: Mapping[str, Any]) -> Record[Product]:
+def product_of(raw: RawRecord) -> Record[Product]:
     """A product as we say it. That its price is without VAT is not said; invoices default to it."""
     row = ProductRow.of(raw)
     item = Product(
-        id=row.id,
+        id=row.key,
         name=row.description,
         type="unknown",
         price=row.price,
         price_includes_tax=False,
-        vat_code_id=row.vat_id,
-        ledger_account_id=row.ledgernumber_id,
+        vat_code_id=reference_of(row.vat_id),
+        ledger_account_id=reference_of(row.ledgernumber_id),
         archived=False,
     )
     return Record(item, raw, _MAPPED)
@@ -55,7 +54,7 @@ def blank() -> dict[str, Any]:
     return {"vat_id": None, "ledgernumber_id": None}
 
 
-def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
+def as_written(raw: RawRecord) -> dict[str, Any]:
     """A product as it was read, whole: a PUT may clear what it is not given (dossier, "Not said")."""
     row = ProductRow.of(raw)
     return {
@@ -66,7 +65,8 @@ def as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _whole(id: str | None) -> int | None:
+def _whole(reference: Reference) -> int | None:
+    id = reference_of(reference)
     return None if id is None else int(id)
 
 
@@ -98,11 +98,11 @@ def _written(name: str, value: object) -> object:
     return value
 
 
-def alike(raw: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+def alike(raw: RawRecord, body: Mapping[str, Any]) -> bool:
     """Whether a product is, to the letter and the cent, the one that was sent."""
     return as_written(raw) == body
 
 
-def made_since(newest_first: Sequence[Mapping[str, Any]], highest: int) -> list[Mapping[str, Any]]:
+def made_since(newest_first: Sequence[RawRecord], highest: int) -> list[RawRecord]:
     """The products with an id above one."""
-    return [raw for raw in newest_first if int(ProductRow.of(raw).id) > highest]
+    return [raw for raw in newest_first if int(ProductRow.of(raw).key) > highest]

@@ -1,15 +1,15 @@
 """What an administration is set up with: VAT codes, ledgers, payment methods, invoice profiles, the company."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
-from adapters.thenextinvoice.mapping.values import Flag, RecordId, Said, Wire, country_of, language_of, rows
+from adapters.thenextinvoice.mapping.values import Flag, Numbered, Wire, country_of, flag_of, language_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
-from gateway.contract.old_wire import Number
+from gateway.contract.wire import RawRecord, amount_of
 
 Form = Literal["factor", "percentage"]
 """``/settings/vatcodes`` gives 1.21 and ``/vatcodes`` gives 21, under the one name ``factor``."""
@@ -35,46 +35,47 @@ BY_RATE: Mapping[Decimal, tuple[VatTreatment, VatCategory]] = {
 """What a code without a type is, by its percentage: the Dutch rates in force, and the low rate until 2018."""
 
 
-class VatCodeRow(Wire):
+class VatCodeRow(Numbered, frozen=True):
     """A VAT code as it is read."""
 
-    id: RecordId
     name: str
-    code: Said = None
-    factor: Number
-    type: Said = None
+    factor: Decimal
+    code: str | None = None
+    type: str | None = None
 
 
-class LedgerRow(Wire):
+class LedgerRow(Numbered, frozen=True):
     """A ledger number as it is read. Its name for bookkeepers, ``ledgernumber``, may be empty."""
 
-    id: RecordId
     name: str
-    ledgernumber: Said = None
+    ledgernumber: str | None = None
 
 
-class PaymentMethodRow(Wire):
+class PaymentMethodRow(Numbered, frozen=True):
     """A payment method as it is read."""
 
-    id: RecordId
     name: str
 
 
-class Profile(Wire):
+class Profile(Numbered, frozen=True):
     """An invoice profile, as far as it decides what an invoice is made with."""
 
-    id: RecordId
     default: Flag = False
-    language: Said = None
-    expiration: Number | None = None
-    vatNumber: Said = None
-    email: Said = None
-    footer: Said = None
+    language: str | None = None
+    expiration: Decimal | None = None
+    vatNumber: str | None = None
+    email: str | None = None
+    footer: str | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it sends unless another is named."""
+        return flag_of(self.default)
 
     @property
     def term_days(self) -> int:
         """Days an invoice may stay open, unless its customer has days of his own. The default is the documented one."""
-        return 14 if self.expiration is None else int(self.expiration)
+        return 14 if self.expiration is None else int(amount_of(self.expiration))
 
     @property
     def invoice_language(self) -> str:
@@ -82,27 +83,32 @@ class Profile(Wire):
         return (language_of(self.language) or "nl")[:2]
 
 
-class CompanyRow(Wire):
+class CompanyRow(Numbered, frozen=True):
     """A company as it is listed."""
 
-    id: RecordId
     name: str
-    address: Said = None
-    postalcode: Said = None
-    city: Said = None
-    coc: Said = None
-    country: Said = None
+    address: str | None = None
+    postalcode: str | None = None
+    city: str | None = None
+    coc: str | None = None
+    country: str | None = None
 
 
-def vat_code_of(raw: Mapping[str, Any], form: Form = "factor") -> Record[VatCode]:
+class Preferences(Wire, frozen=True):
+    """A user's preferences, as far as they say which company he works in."""
+
+    company_name: str | None = None
+
+
+def vat_code_of(raw: RawRecord, form: Form = "factor") -> Record[VatCode]:
     """A VAT code. TheNextInvoice makes sales documents only, so every code is one to sell with."""
     row = VatCodeRow.of(raw)
     rate = _percentage(row.factor if form == "percentage" else (row.factor - 1) * 100)
-    treatment, category = _meaning(row.type, rate)
+    treatment, category = _meaning(row.type or None, rate)
     item = VatCode(
-        id=row.id,
+        id=row.key,
         name=row.name,
-        code=row.code,
+        code=row.code or None,
         rate=rate,
         category=category,
         treatment=treatment,
@@ -113,7 +119,7 @@ def vat_code_of(raw: Mapping[str, Any], form: Form = "factor") -> Record[VatCode
 
 def _percentage(value: Decimal) -> Decimal:
     """Without needless zeros, so that equal rates are written alike."""
-    return Decimal(format(value.normalize(), "f"))
+    return Decimal(format(amount_of(value).normalize(), "f"))
 
 
 def _meaning(type: str | None, rate: Decimal) -> tuple[VatTreatment, VatCategory]:
@@ -126,49 +132,54 @@ def _meaning(type: str | None, rate: Decimal) -> tuple[VatTreatment, VatCategory
     return "unknown", "S" if rate > 0 else "Z"
 
 
-def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
+def ledger_account_of(raw: RawRecord) -> Record[LedgerAccount]:
     """A ledger account. Which type it is of, TheNextInvoice does not know."""
     row = LedgerRow.of(raw)
-    item = LedgerAccount(id=row.id, code=row.ledgernumber, name=row.name, type="unknown", archived=False)
+    item = LedgerAccount(id=row.key, code=row.ledgernumber or None, name=row.name, type="unknown", archived=False)
     return Record(item, raw, frozenset({"id", "name", "ledgernumber"}))
 
 
-def payment_method_of(raw: Mapping[str, Any]) -> Record[PaymentMethod]:
+def payment_method_of(raw: RawRecord) -> Record[PaymentMethod]:
     """A payment method: a name."""
     row = PaymentMethodRow.of(raw)
-    return Record(PaymentMethod(id=row.id, name=row.name), raw, frozenset({"id", "name"}))
+    return Record(PaymentMethod(id=row.key, name=row.name), raw, frozenset({"id", "name"}))
 
 
-def profiles_of(data: object) -> list[Profile]:
+def profiles_of(listed: Sequence[RawRecord]) -> list[Profile]:
     """The invoice profiles, and there is always one. Raises ``upstream_malformed``."""
-    found = [Profile.of(raw) for raw in rows(data)]
+    found = [Profile.of(raw) for raw in listed]
     if not found:
         raise malformed("TheNextInvoice lists no invoice profile.")
     return found
 
 
-def company_of(raw: Mapping[str, Any], profile: Profile) -> Record[Company]:
+def company_of(raw: RawRecord, profile: Profile) -> Record[Company]:
     """The company. Its VAT number and e-mail address are those its default invoice profile prints."""
     row = CompanyRow.of(raw)
     address = None
     if row.address or row.postalcode or row.city or row.country:
-        address = Address(line1=row.address, postal_code=row.postalcode, city=row.city, country=country_of(row.country))
+        address = Address(
+            line1=row.address or None,
+            postal_code=row.postalcode or None,
+            city=row.city or None,
+            country=country_of(row.country),
+        )
     item = Company(
-        id=row.id,
+        id=row.key,
         name=row.name,
-        vat_number=profile.vatNumber,
-        coc_number=row.coc,
-        email=profile.email,
+        vat_number=profile.vatNumber or None,
+        coc_number=row.coc or None,
+        email=profile.email or None,
         address=address,
         accessible=True,
         allowed_scopes=[],
     )
     mapped = {"id", "name", "address", "postalcode", "city", "coc"}
-    if row.country is None or country_of(row.country) is not None:
+    if not row.country or country_of(row.country) is not None:
         mapped.add("country")
     return Record(item, raw, frozenset(mapped))
 
 
 def access_of(row: CompanyRow, *, accessible: bool) -> CompanyAccess:
     """A company among those that credentials reach. TheNextInvoice knows no scopes."""
-    return CompanyAccess(id=row.id, name=row.name, accessible=accessible, allowed_scopes=[])
+    return CompanyAccess(id=row.key, name=row.name, accessible=accessible, allowed_scopes=[])

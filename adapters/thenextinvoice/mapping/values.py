@@ -1,110 +1,120 @@
 """Values as TheNextInvoice writes them, where customers speak in text and everything else in numbers."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import ClassVar
 
-from pydantic import BeforeValidator, Field
-
-from gateway.contract import old_wire as wire
+from gateway.contract import wire
 from gateway.contract.errors import malformed
-from gateway.contract.old_wire import Number, number_of
+from gateway.contract.exact import Unread
+from gateway.contract.wire import amount_of, read_whole
 
 _DIGITS = re.compile(r"0*([0-9]{1,18})")
-_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T].*)?")
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T].{0,30})?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
-_TRUE = (True, 1, "1", "true")
-_FALSE = (False, 0, "0", "false", "", None)
 
 
-def _id(value: object) -> str:
-    """``1`` and ``"1"`` are one id."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if isinstance(text, str) and _DIGITS.fullmatch(text):
-        return str(int(text))
-    raise ValueError("an id is a whole number")
-
-
-def _reference(value: object) -> str | None:
-    """The id of what may be named by its id or given whole (documentation, "Invoice Line object")."""
-    if isinstance(value, dict):
-        value = value.get("id")
-    return None if value is None or value == "" else _id(value)
-
-
-def _whole(value: object) -> int:
-    number = number_of(value)
-    if number != number.to_integral_value():
-        raise ValueError("not a whole number")
-    return int(number)
-
-
-def _flag(value: object) -> bool:
-    if value in _TRUE:
-        return True
-    if value in _FALSE:
-        return False
-    raise ValueError("neither true nor false")
-
-
-def _said(value: object) -> object:
-    """Null for nothing, however it is written."""
-    return None if value == "" else value
-
-
-def _day(value: object) -> date | None:
-    if value is None or value == "":
-        return None
-    found = _DAY.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("a date is written YYYY-MM-DD")
-    return date.fromisoformat(found[1])
-
-
-def _empty_map(value: object) -> object:
-    """An empty map may be written as an empty list, as PHP does."""
-    return {} if value is None or value == [] else value
-
-
-RecordId = Annotated[str, BeforeValidator(_id)]
-Reference = Annotated[str | None, BeforeValidator(_reference)]
-Whole = Annotated[int, BeforeValidator(_whole)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Said = Annotated[str | None, BeforeValidator(_said)]
-Day = Annotated[date | None, BeforeValidator(_day)]
-NumberMap = Annotated[dict[str, Number], BeforeValidator(_empty_map)]
-
-
-class Wire(wire.Wire):
+class Wire(wire.Wire, frozen=True):
     """A record as TheNextInvoice writes it. What we do not know of it is left alone."""
 
-    system = "TheNextInvoice"
+    system: ClassVar[str] = "TheNextInvoice"
 
 
-class Found(Wire):
-    """One page of a search. Its numbers are text for customers (documentation, "Paginated Customers")."""
+class Numbered(Wire, frozen=True):
+    """A record with an id, which is a number, or text for customers."""
 
-    items: list[dict[str, Any]]
-    total_items: Annotated[Whole, Field(ge=0)]
+    id: int | str
 
-
-def rows(data: object) -> list[Any]:
-    """A list of records. Raises ``upstream_malformed``."""
-    if not isinstance(data, list):
-        raise malformed("TheNextInvoice's answer is not a list.")
-    return data
+    @property
+    def key(self) -> str:
+        """Its id in the one form it has with us. Raises ``upstream_malformed``."""
+        return id_of(self.id)
 
 
-def new_id(data: object) -> str:
-    """The id that a write answers: bare, or as ``{id}``. Raises ``upstream_malformed``."""
+class Named(Wire, frozen=True):
+    """A record given whole where its id would do."""
+
+    id: int | str | None = None
+
+
+Reference = int | str | Named | None
+"""What names another record: its id, or the record (documentation, "Invoice Line object")."""
+Flag = bool | int | str | None
+"""True or false: bare for most, in text for customers."""
+
+_FLAGS: Mapping[Flag, bool] = {
+    **dict.fromkeys((True, "1", "true"), True),
+    **dict.fromkeys((False, "0", "false", "", None), False),
+}
+"""What is written for true and for false. 1 and 0 are equal to them."""
+
+
+class Found(Wire, frozen=True):
+    """One page of a search, its records not read yet."""
+
+    items: list[Unread]
+    total_items: int | str
+
+    @property
+    def total(self) -> int:
+        """How many there are in all: in text for customers (documentation, "Paginated Customers")."""
+        return int(id_of(self.total_items))
+
+
+class FoundIds(Wire, frozen=True):
+    """One page of a search, of which nothing but the ids is of use."""
+
+    items: list[Numbered]
+
+
+# A page names the same few accounts, VAT codes and days in line after line: what is remembered is not read again.
+
+
+@lru_cache(maxsize=10_000)
+def id_of(value: int | str) -> str:
+    """``1`` and ``"1"`` are one id. Raises ``upstream_malformed`` for what is no number."""
+    if found := _DIGITS.fullmatch(str(value)):
+        return str(int(found[1]))
+    raise malformed("TheNextInvoice gives an id that is no whole number.")
+
+
+@lru_cache(maxsize=10_000)
+def reference_of(value: Reference) -> str | None:
+    """The id of the record that is named; null where none is. Raises ``upstream_malformed``."""
+    id = value.id if isinstance(value, Named) else value
+    return None if id is None or id == "" else id_of(id)
+
+
+@lru_cache(maxsize=10_000)
+def day_of(text: str | None) -> date | None:
+    """A date, with or without a time behind it. Raises ``upstream_malformed``."""
+    if not text:
+        return None
+    found = _DAY.fullmatch(text)
     try:
-        id = _reference(data)
-    except ValueError:
-        id = None
-    if id is None:
+        return date.fromisoformat(found[1] if found else "")
+    except ValueError as error:
+        raise malformed("TheNextInvoice gives a date that is not written YYYY-MM-DD.") from error
+
+
+def flag_of(value: Flag) -> bool:
+    """True or false. Raises ``upstream_malformed`` for what is neither."""
+    flag = _FLAGS.get(value)
+    if flag is None:
+        raise malformed("TheNextInvoice gives something that is neither true nor false.")
+    return flag
+
+
+def new_id(data: Unread) -> str:
+    """The id that a write answers: bare, or as ``{id}``. Raises ``upstream_malformed``."""
+    said = read_whole(data)
+    id = said.get("id") if isinstance(said, dict) else said
+    if isinstance(id, bool) or not isinstance(id, int | str):
         raise malformed("TheNextInvoice's answer names no record.")
-    return id
+    return id_of(id)
 
 
 def language_of(text: str | None) -> str | None:
@@ -124,7 +134,7 @@ def country_of(text: str | None) -> str | None:
 
 def json_number(value: Decimal) -> int | Decimal:
     """A number as it is written on the wire: no exponent, no needless zeros, and never minus nothing."""
-    whole = value.to_integral_value()
+    whole = amount_of(value).to_integral_value()
     if value == whole:
         return int(whole)
     return Decimal(format(value, "f").rstrip("0"))

@@ -1,26 +1,27 @@
 """Facts of an administration that the verbs work with: its companies, VAT codes, profiles and payment methods."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from adapters.thenextinvoice.mapping.settings import (
     CompanyRow,
+    Preferences,
     Profile,
     access_of,
     payment_method_of,
     profiles_of,
     vat_code_of,
 )
-from adapters.thenextinvoice.mapping.values import rows
 from adapters.thenextinvoice.wire import ask
-from gateway.contract.errors import FieldError, Problem, malformed
+from gateway.contract.adapter import Record
+from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models import CompanyAccess, PaymentMethod, VatCode
 from gateway.contract.upstream import Upstream
+from gateway.contract.wire import rows_in
 
 
 async def companies(up: Upstream) -> list[CompanyAccess]:
     """The companies behind the credentials. A log-in reaches all of them, an API token only the one it was made in."""
-    found = [CompanyRow.of(raw) for raw in rows(await up.data(ask("GET", "company")))]
+    found = [CompanyRow.of(raw) for raw in rows_in(await up.data(ask("GET", "company")))]
     if up.facts.credential_type != "api_token" or len(found) < 2:
         return [access_of(row, accessible=True) for row in found]
     own = await _own_company(up, found)
@@ -32,27 +33,25 @@ async def _own_company(up: Upstream, found: Sequence[CompanyRow]) -> CompanyRow:
 
     Only the name is said there (documentation, "User preferences"). Without a match it is the first of all.
     """
-    preferences = await up.data(ask("GET", "preferences"))
-    if not isinstance(preferences, dict):
-        raise malformed("TheNextInvoice's preferences make no sense.")
-    return next((row for row in found if row.name == preferences.get("company_name")), found[0])
+    preferences = Preferences.of(await up.data(ask("GET", "preferences")))
+    return next((row for row in found if row.name == preferences.company_name), found[0])
 
 
-async def raw_vat_codes(up: Upstream) -> list[dict[str, Any]]:
+async def all_vat_codes(up: Upstream) -> list[Record[VatCode]]:
     """The VAT codes as factors, oldest first.
 
     ``/vatcodes`` gives percentages, but a percentage that was computed from the factor in binary arithmetic is not
     exact (1.09 makes 9.000000000000007), and the factor is what was entered.
     """
-    found = rows(await up.data(ask("GET", "settings", "vatcodes")))
-    return sorted(found, key=lambda raw: int(vat_code_of(raw).item.id))
+    found = map(vat_code_of, rows_in(await up.data(ask("GET", "settings", "vatcodes"))))
+    return sorted(found, key=lambda record: int(record.item.id))
 
 
 async def vat_codes(up: Upstream, needed: Iterable[str | None] = ()) -> Mapping[str, VatCode]:
     """The VAT codes by id; asked for anew where one that is needed is not among them."""
 
     async def load() -> Mapping[str, VatCode]:
-        return {(code := vat_code_of(raw).item).id: code for raw in await raw_vat_codes(up)}
+        return {record.item.id: record.item for record in await all_vat_codes(up)}
 
     known = await up.known("vat_codes", load)
     if any(id is not None and id not in known for id in needed):
@@ -60,22 +59,22 @@ async def vat_codes(up: Upstream, needed: Iterable[str | None] = ()) -> Mapping[
     return known
 
 
-async def raw_payment_methods(up: Upstream) -> list[dict[str, Any]]:
+async def all_payment_methods(up: Upstream) -> list[Record[PaymentMethod]]:
     """The payment methods, oldest first. Where there are none the answer is 404 (documentation, "Payment methods")."""
     try:
-        found = rows(await up.data(ask("GET", "settings", "paymentmethods")))
+        listed = rows_in(await up.data(ask("GET", "settings", "paymentmethods")))
     except Problem as problem:
         if problem.code != "not_found":
             raise
         return []
-    return sorted(found, key=lambda raw: int(payment_method_of(raw).item.id))
+    return sorted(map(payment_method_of, listed), key=lambda record: int(record.item.id))
 
 
 async def payment_methods(up: Upstream, needed: str | None = None) -> Mapping[str, PaymentMethod]:
     """The payment methods by id; asked for anew where the one that is needed is not among them."""
 
     async def load() -> Mapping[str, PaymentMethod]:
-        return {(method := payment_method_of(raw).item).id: method for raw in await raw_payment_methods(up)}
+        return {record.item.id: record.item for record in await all_payment_methods(up)}
 
     known = await up.known("payment_methods", load)
     if needed is not None and needed not in known:
@@ -91,17 +90,17 @@ async def profiles(up: Upstream, needed: str | None = None) -> Sequence[Profile]
     """
 
     async def load() -> Sequence[Profile]:
-        return profiles_of(await up.data(ask("GET", "settings", "profile")))
+        return profiles_of(rows_in(await up.data(ask("GET", "settings", "profile"))))
 
     known = await up.known("profiles", load)
-    if needed is not None and all(profile.id != needed for profile in known):
+    if needed is not None and all(profile.key != needed for profile in known):
         return await up.known("profiles", load, fresh=True)
     return known
 
 
 def default_profile(found: Sequence[Profile]) -> Profile:
     """The one that sends unless another is named."""
-    return next((profile for profile in found if profile.default), found[0])
+    return next((profile for profile in found if profile.is_default), found[0])
 
 
 async def sender(up: Upstream) -> Profile:
@@ -109,7 +108,7 @@ async def sender(up: Upstream) -> Profile:
     wanted = up.facts.settings.get("sender_id")
     if wanted is None:
         return default_profile(await profiles(up))
-    found = next((profile for profile in await profiles(up, str(wanted)) if profile.id == str(wanted)), None)
+    found = next((profile for profile in await profiles(up, str(wanted)) if profile.key == str(wanted)), None)
     if found is None:
         message = "The setting sender_id names no invoice profile of this company."
         raise Problem("validation_failed", message, errors=[FieldError("settings.sender_id", "not_found", message)])

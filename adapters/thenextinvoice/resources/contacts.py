@@ -1,13 +1,14 @@
 """Customers as contacts."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from adapters.thenextinvoice.mapping import contacts
 from adapters.thenextinvoice.mapping.demands import contact_demands
 from adapters.thenextinvoice.mapping.values import Found, new_id
 from adapters.thenextinvoice.wire import ask, number_in_path, pointing
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
+from gateway.contract.exact import Unread
 from gateway.contract.likeness import is_contact, name_of
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
@@ -77,15 +78,15 @@ class CustomerContacts(Contacts):
         await up.data(ask("DELETE", "customer", number_in_path(id)))
 
 
-async def _read(up: Upstream, id: str) -> Mapping[str, Any]:
-    raw: Mapping[str, Any] = await up.data(ask("GET", "customer", number_in_path(id)))
+async def _read(up: Upstream, id: str) -> Unread:
+    raw: Unread = await up.data(ask("GET", "customer", number_in_path(id)))
     return raw
 
 
 async def _search(up: Upstream, page: int, size: int, term: str | None = None) -> Slice[Record[Contact]]:
     query = [*([("term", term)] if term else []), ("limit", str(size)), ("page", str(page))]
     found = Found.of(await up.data(ask("GET", "customer", "search", query=query)))
-    return Slice([contacts.contact_of(raw) for raw in found.items], found.total_items)
+    return Slice([contacts.contact_of(raw) for raw in found.items], found.total)
 
 
 async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:

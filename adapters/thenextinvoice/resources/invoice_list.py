@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from adapters.thenextinvoice.mapping.invoices import DRAFT, Sheet, Standing, standing_of
-from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, PAGE_CAP, search, told
+from adapters.thenextinvoice.mapping.values import day_of
+from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, PAGE_CAP, found_ids, search, told_all
 from adapters.thenextinvoice.wire import ask, is_number
 from gateway.contract.adapter import Listing, Record
 from gateway.contract.models import Invoice
@@ -84,7 +85,7 @@ class Searches:
     async def _drafts(self, window: Window) -> Page[Record[Invoice]]:
         query = self._query(*self._due(), ("type", "draft"), ("order", "id"), ("reverse", "true"))
         page = await self._found(query, window)
-        return Page([await self._told(sheet, DRAFT) for sheet in page.items], page.more, page.total)
+        return await self._told(page, [DRAFT] * len(page.items))
 
     def _paged(self, state: str | None) -> Source:
         """Final invoices, of one state or of all."""
@@ -92,12 +93,10 @@ class Searches:
 
         async def read(window: Window) -> Page[Record[Invoice]]:
             page = await self._found(query if state is None else [*query, ("status", state)], window)
-            known = await standings(self.up, page.items, query) if state is None else {}
-            records = [
-                await self._told(sheet, Standing(state) if state is not None else known[sheet.row.id])
-                for sheet in page.items
-            ]
-            return Page(records, page.more, page.total)
+            if state is not None:
+                return await self._told(page, [Standing(state)] * len(page.items))
+            known = await standings(self.up, page.items, query)
+            return await self._told(page, [known[sheet.row.key] for sheet in page.items])
 
         return read
 
@@ -122,7 +121,7 @@ class Searches:
             if query is None:
                 return Page([], more=False, total=0)
             page = await self._found(query, window)
-            return Page([await self._told(sheet, Standing(state)) for sheet in page.items], page.more, page.total)
+            return await self._told(page, [Standing(state)] * len(page.items))
 
         return read
 
@@ -132,9 +131,9 @@ class Searches:
             for state in ("open", "pastdue"):
                 query = self._state_query(state, first, last)
                 for sheet in await self._all(query) if query is not None else ():
-                    found[sheet.row.id] = sheet, Standing(state)
-            page = cut(list(found.values()), window)
-            return Page([await self._told(sheet, standing) for sheet, standing in page.items], page.more, page.total)
+                    found[sheet.row.key] = sheet, Standing(state)
+            page = cut([sheet for sheet, _ in found.values()], window)
+            return await self._told(page, [found[sheet.row.key][1] for sheet in page.items])
 
         return read
 
@@ -171,12 +170,15 @@ class Searches:
                 return found
             page += 1
 
-    async def _told(self, sheet: Sheet, standing: Standing) -> Record[Invoice]:
-        """One record. A draft hides its customer, but a search by customer tells whose it is."""
-        record = await told(self.up, sheet, standing, with_lines="lines" in self.listing.include)
-        if record.item.contact_id is None:
-            record.item.contact_id = self.listing.text("contact_id")
-        return record
+    async def _told(self, page: Page[Sheet], standings: Sequence[Standing]) -> Page[Record[Invoice]]:
+        """A page of records. A draft hides its customer, but a search by customer tells whose it is."""
+        found = list(zip(page.items, standings, strict=True))
+        records = await told_all(self.up, found, with_lines="lines" in self.listing.include)
+        contact_id = self.listing.text("contact_id")
+        for record in records if contact_id is not None else ():
+            if record.item.contact_id is None:
+                record.item.contact_id = contact_id
+        return Page(records, page.more, page.total)
 
 
 async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapping[str, Standing]:
@@ -185,36 +187,37 @@ async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapp
     ``query`` is the search that found them, so that a search of one state within their numbers finds no more than them.
     What no search, or more than one, claims is asked for by itself.
     """
-    rows = [sheet.row for sheet in sheets]
-    numbers = [row.number for row in rows]
-    if not rows or None in numbers:
-        return await _one_by_one(up, [row.id for row in rows])
+    rows = {sheet.row.key: sheet.row for sheet in sheets}
+    numbers = [row.number for row in rows.values()]
+    if not rows or not all(numbers):
+        return await _one_by_one(up, list(rows))
     span = {"minnumber": numbers[-1] or "", "maxnumber": numbers[0] or ""}
     within = [*((name, value) for name, value in query if name not in span), *span.items()]
 
     async def ids(state: str) -> frozenset[str]:
-        found = await search(up, [*within, ("status", state)], 1, PAGE_CAP)
-        return frozenset(sheet.row.id for sheet in found.items)
+        return await found_ids(up, [*within, ("status", state)])
 
-    closed = ["paid", "credited", *(["credit"] if any(row.credit for row in rows) else [])]
+    closed = ["paid", "credited", *(["credit"] if any(row.credit for row in rows.values()) else [])]
     claims = dict(zip(closed, await up.each([ids(state) for state in closed]), strict=True))
     by_id: dict[str, Standing] = {}
-    for row in rows:
-        states = [state for state, found in claims.items() if row.id in found]
+    disputed: set[str] = set()
+    for id in rows:
+        states = [state for state, found in claims.items() if id in found]
         if len(states) == 1:
-            by_id[row.id] = Standing(states[0])
-    disputed = {row.id for row in rows if any(row.id in found for found in claims.values())} - by_id.keys()
-    left = [row for row in rows if row.id not in by_id and row.id not in disputed]
-    for likely in _likely_first([row.meta.dueDate for row in left], up.today):
+            by_id[id] = Standing(states[0])
+        elif states:
+            disputed.add(id)
+    left = [id for id in rows if id not in by_id and id not in disputed]
+    for likely in _likely_first([day_of(rows[id].meta.dueDate) for id in left], up.today):
         if not left:
             break
         searched = dict(zip(likely, await up.each([ids(state) for state in likely]), strict=True))
-        for row in left:
-            state = next((state for state in likely if row.id in searched[state]), None)
+        for id in left:
+            state = next((state for state in likely if id in searched[state]), None)
             if state is not None:
-                by_id[row.id] = Standing(state)
-        left = [row for row in left if row.id not in by_id]
-    return {**by_id, **await _one_by_one(up, [row.id for row in rows if row.id not in by_id])}
+                by_id[id] = Standing(state)
+        left = [id for id in left if id not in by_id]
+    return {**by_id, **await _one_by_one(up, [id for id in rows if id not in by_id])}
 
 
 def _likely_first(due: Sequence[date | None], today: date) -> Sequence[Sequence[str]]:

@@ -1,5 +1,7 @@
 """Reading one invoice, and telling any: with its standing, its VAT codes, and the way VAT is rounded."""
 
+from collections.abc import Sequence
+
 from adapters.thenextinvoice.mapping.invoices import (
     DRAFT,
     NO_INVOICE,
@@ -9,8 +11,8 @@ from adapters.thenextinvoice.mapping.invoices import (
     invoice_of,
     standing_of,
 )
-from adapters.thenextinvoice.mapping.lines import Codes, Reckoning
-from adapters.thenextinvoice.mapping.values import Found
+from adapters.thenextinvoice.mapping.lines import Reckoning
+from adapters.thenextinvoice.mapping.values import Found, FoundIds, reference_of
 from adapters.thenextinvoice.resources.administration import vat_codes
 from adapters.thenextinvoice.wire import ask, number_in_path
 from gateway.contract.adapter import Record
@@ -41,19 +43,35 @@ async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[Shee
     """One page of an invoice search. ``query`` must hold an order: without one nothing is promised."""
     asked = [*query, ("limit", str(size)), ("page", str(page))]
     found = Found.of(await up.data(ask("GET", "invoice", "search", query=asked)))
-    return Slice([Sheet.of(raw) for raw in found.items], found.total_items)
+    return Slice([Sheet.of(raw) for raw in found.items], found.total)
 
 
-async def told(up: Upstream, sheet: Sheet, standing: Standing, *, with_lines: bool = True) -> Record[Invoice]:
+async def found_ids(up: Upstream, query: Query) -> frozenset[str]:
+    """The ids on the first page of an invoice search."""
+    asked = [*query, ("limit", str(PAGE_CAP)), ("page", "1")]
+    found = FoundIds.of(await up.data(ask("GET", "invoice", "search", query=asked)))
+    return frozenset([one.key for one in found.items])
+
+
+async def told(up: Upstream, sheet: Sheet, standing: Standing) -> Record[Invoice]:
     """An invoice as we say it."""
-    row = sheet.row
-    codes: Codes = {}
-    rounding: RoundingOrNone = None
-    if with_lines or row.calculated is None:
-        codes = await vat_codes(up, (line.vat for line in row.lines))
-        if row.calculated is None:
-            rounding = await _rounding_for(up, row.reckoned(codes))
-    return invoice_of(sheet, standing, codes, today=up.today, rounding=rounding, with_lines=with_lines)
+    (record,) = await told_all(up, [(sheet, standing)])
+    return record
+
+
+async def told_all(
+    up: Upstream, found: Sequence[tuple[Sheet, Standing]], *, with_lines: bool = True
+) -> list[Record[Invoice]]:
+    """Invoices as we say them, with the VAT codes that they need fetched once."""
+    used = {line.vat for sheet, _ in found if with_lines or sheet.row.calculated is None for line in sheet.row.lines}
+    codes = await vat_codes(up, map(reference_of, used)) if used else {}
+    records = []
+    for sheet, standing in found:
+        # What is booked shows how VAT was rounded.
+        rounding = None if sheet.row.calculated is not None else await _rounding_for(up, sheet.row.reckoned(codes))
+        record = invoice_of(sheet, standing, codes, today=up.today, rounding=rounding, with_lines=with_lines)
+        records.append(record)
+    return records
 
 
 async def possible_sums(up: Upstream, reckoning: Reckoning) -> list[Sum]:
@@ -85,8 +103,9 @@ async def _learned_rounding(up: Upstream) -> RoundingOrNone:
     codes = await vat_codes(up)
     for sheet in found.items:
         booked = sheet.row.calculated
-        sums = sheet.row.reckoned(codes).sums
-        agreeing = [way for way, sum in sums.items() if booked is not None and booked.agrees(sum)]
+        if booked is None:
+            continue
+        agreeing = [way for way, sum in sheet.row.sums(codes) if booked.agrees(sum)]
         if len(agreeing) == 1:
             return agreeing[0]
     return None

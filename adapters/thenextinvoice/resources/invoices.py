@@ -10,7 +10,7 @@ from adapters.thenextinvoice.mapping.contacts import Customer
 from adapters.thenextinvoice.mapping.demands import credit_demands, invoice_demands
 from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
 from adapters.thenextinvoice.mapping.settings import Profile
-from adapters.thenextinvoice.mapping.values import json_number, language_of, new_id
+from adapters.thenextinvoice.mapping.values import day_of, json_number, language_of, new_id, reference_of
 from adapters.thenextinvoice.resources.administration import profiles, sender, setting
 from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
@@ -74,8 +74,8 @@ class SalesInvoices(Invoices):
         document = Document(draft.prices_include_tax, issued_on, credit)
         lines, discount = await settled_lines(up, draft.lines, document)
         heading = Heading(
-            receiver=customer.id,
-            sender=profile.id,
+            receiver=customer.key,
+            sender=profile.key,
             credit=credit,
             includes_vat=draft.prices_include_tax,
             discount=discount,
@@ -85,7 +85,7 @@ class SalesInvoices(Invoices):
             due_on=draft.due_on or _due_on(issued_on, customer, profile),
             description=draft.description,
             notes=draft.notes,
-            footer=profile.footer,
+            footer=profile.footer or None,
             final=draft.finalize,
         )
         body = invoices.new_body(heading, lines)
@@ -134,7 +134,7 @@ class SalesInvoices(Invoices):
         expected, on_rounding = given.get("expected_totals"), given.get("on_rounding") or "reject"
         body, _ = await as_expected(up, body, expected, on_rounding)
         with pointing(invoices.POINTERS):
-            written = new_id(await up.data(ask("PUT", "invoice", row.id, json=body)))
+            written = new_id(await up.data(ask("PUT", "invoice", row.key, json=body)))
         return await self.get(up, written)
 
     async def _parties(self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any]) -> dict[str, int]:
@@ -142,7 +142,7 @@ class SalesInvoices(Invoices):
 
         Polder knows whom its own drafts are for (``kept``) and says so with the change.
         """
-        shown = row.party.id if row.party is not None else None
+        shown = reference_of(row.receiver)
         receiver: str | None = given.get("contact_id") or shown
         if receiver is None:
             raise invalid(
@@ -154,7 +154,7 @@ class SalesInvoices(Invoices):
             raise _no_customer()
         if len(await profiles(up)) > 1:
             up.warn("sender_assumed", "A draft hides its sender; this connection's invoice profile was written.")
-        return {"receiver": int(receiver), "sender": int((await sender(up)).id)}
+        return {"receiver": int(receiver), "sender": int((await sender(up)).key)}
 
     async def _dated(
         self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any], parties: Mapping[str, int]
@@ -162,13 +162,13 @@ class SalesInvoices(Invoices):
         """The change, with the usual due date in the place of one that is cleared."""
         if "due_on" not in given or given["due_on"] is not None:
             return given
-        issued_on = given.get("issued_on") or row.meta.sendDate or up.today
+        issued_on = given.get("issued_on") or day_of(row.meta.sendDate) or up.today
         customer, profile = await up.gather(_customer(up, str(parties["receiver"])), sender(up))
         return {**given, "due_on": _due_on(issued_on, customer, profile)}
 
     async def delete(self, up: Upstream, id: str) -> None:
         sheet, _ = await read(up, id)
-        await up.data(ask("DELETE", "invoice", sheet.row.id))
+        await up.data(ask("DELETE", "invoice", sheet.row.key))
 
     async def finalize(self, up: Upstream, id: str) -> Record[Invoice]:
         sheet, standing = await read(up, id)
@@ -288,7 +288,7 @@ async def _file(up: Upstream, id: str, place: str, media_type: str, start: bytes
     row = sheet.row
     if row.draft:
         raise Problem("conflict", "A draft has no document yet: finalize it first.")
-    reply = await up.call(ask("GET", "invoice", row.id, place))
+    reply = await up.call(ask("GET", "invoice", row.key, place))
     body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not body.startswith(start) or "html" in reply.media_type or body[:9].lower() == b"<!doctype":
         raise malformed(f"TheNextInvoice's answer is no {media_type}.")
@@ -299,4 +299,4 @@ async def _file(up: Upstream, id: str, place: str, media_type: str, start: bytes
 def _file_name(row: InvoiceRow) -> str:
     """The invoice's number in letters that a header can hold."""
     number = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in row.number or "")
-    return number or f"invoice-{row.id}"
+    return number or f"invoice-{row.key}"

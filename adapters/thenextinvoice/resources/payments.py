@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from adapters.thenextinvoice.mapping import payments
 from adapters.thenextinvoice.mapping.demands import payment_demands
@@ -13,13 +13,12 @@ from adapters.thenextinvoice.resources.administration import payment_methods, se
 from adapters.thenextinvoice.wire import ask, is_number, number_in_path, pointing
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
+from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
-
-Raw = Mapping[str, Any]
 
 
 class InvoicePayments(Payments):
@@ -90,7 +89,7 @@ class InvoicePayments(Payments):
             raise Problem("not_found", "This invoice has no payment.", upstream=problem.upstream) from problem
 
 
-async def _read(up: Upstream, id: str) -> tuple[Raw, Raw]:
+async def _read(up: Upstream, id: str) -> tuple[Unread, Unread]:
     return await up.gather(up.data(ask("GET", "invoice", id)), up.data(ask("GET", "invoice", id, "status")))
 
 
@@ -102,7 +101,7 @@ async def _payment(up: Upstream, id: str) -> Record[Payment] | None:
         if problem.code == "not_found":
             return None
         raise
-    methods = await payment_methods(up) if StatusRow.of(status).payment.status else {}
+    methods = await payment_methods(up) if StatusRow.of(status).payment.paid else {}
     return payments.payment_of(invoice, status, methods)
 
 
@@ -129,7 +128,7 @@ def _check(draft: PaymentDraft, row: InvoiceRow, status: StatusRow) -> None:
         raise _no_invoice()
     if row.draft:
         raise Problem("conflict", "A draft cannot be paid: finalize it first.")
-    if status.payment.status:
+    if status.payment.paid:
         raise Problem("conflict", "The invoice is paid already.")
     if status.invoice.state in ("credited", "credit") or row.credit:
         raise Problem("conflict", "A credited invoice and a credit note have nothing open in TheNextInvoice.")

@@ -9,10 +9,12 @@ from adapters.thenextinvoice.mapping.values import Found
 from adapters.thenextinvoice.wire import ask, number_in_path, pointing
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import malformed
+from gateway.contract.exact import Unread
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
+from gateway.contract.wire import RawRecord
 
 PAGE_CAP = 100
 
@@ -39,7 +41,7 @@ class PlainProducts(Products):
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
         async def fetch(page: int, size: int) -> Slice[Record[Product]]:
             found = await _search(up, page, size)
-            return Slice([products.product_of(raw) for raw in found.items], found.total_items)
+            return Slice([products.product_of(raw) for raw in found.items], found.total)
 
         return await PageNumber(fetch, PAGE_CAP).read(listing.window)
 
@@ -69,8 +71,8 @@ class PlainProducts(Products):
         await up.data(ask("DELETE", "product", number_in_path(id)))
 
 
-async def _read(up: Upstream, id: str) -> Mapping[str, Any]:
-    raw: Mapping[str, Any] = await up.data(ask("GET", "product", number_in_path(id)))
+async def _read(up: Upstream, id: str) -> Unread:
+    raw: Unread = await up.data(ask("GET", "product", number_in_path(id)))
     return raw
 
 
@@ -83,10 +85,10 @@ async def _search(up: Upstream, page: int, size: int, *, newest_first: bool = Fa
 async def _highest_id(up: Upstream) -> int:
     """The highest id there is, 0 where there are no products."""
     newest = (await _search(up, 1, 1, newest_first=True)).items
-    return int(products.ProductRow.of(newest[0]).id) if newest else 0
+    return int(products.ProductRow.of(newest[0]).key) if newest else 0
 
 
-async def _just_made(up: Upstream, body: Mapping[str, Any], highest: int) -> Mapping[str, Any]:
+async def _just_made(up: Upstream, body: Mapping[str, Any], highest: int) -> RawRecord:
     """The product that was just made: creating answers a sentence and no id (documentation, "Create Product").
 
     It is among those with an id above the highest one there was before, so no older product is ever taken for it. Where
@@ -105,14 +107,14 @@ async def _just_made(up: Upstream, body: Mapping[str, Any], highest: int) -> Map
     raise malformed("TheNextInvoice says it made the product, but it is not to be found.")
 
 
-async def _made_since(up: Upstream, highest: int) -> Sequence[Mapping[str, Any]]:
+async def _made_since(up: Upstream, highest: int) -> Sequence[RawRecord]:
     """All products with an id above one, newest first."""
-    new: list[Mapping[str, Any]] = []
+    new: list[RawRecord] = []
     page = 1
     while True:
         found = await _search(up, page, PAGE_CAP, newest_first=True)
         above = products.made_since(found.items, highest)
         new += above
-        if len(above) < PAGE_CAP or page * PAGE_CAP >= found.total_items:
+        if len(above) < PAGE_CAP or page * PAGE_CAP >= found.total:
             return new
         page += 1

@@ -1,21 +1,18 @@
 """VAT codes, ledger accounts, payment methods and the company: lists that are given whole."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from adapters.thenextinvoice.mapping.settings import (
     CompanyRow,
     company_of,
     ledger_account_of,
-    payment_method_of,
-    vat_code_of,
 )
-from adapters.thenextinvoice.mapping.values import rows
 from adapters.thenextinvoice.resources.administration import (
+    all_payment_methods,
+    all_vat_codes,
     default_profile,
     profiles,
-    raw_payment_methods,
-    raw_vat_codes,
 )
 from adapters.thenextinvoice.wire import ask
 from gateway.contract.adapter import (
@@ -31,11 +28,12 @@ from gateway.contract.errors import not_found
 from gateway.contract.models import Company, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.paging import Page, cut
 from gateway.contract.upstream import Upstream
+from gateway.contract.wire import rows_in
 
 
 def _of_id(records: Iterable[Record[ItemT]], id: str) -> Record[ItemT]:
     """The record of that id. Raises ``not_found``."""
-    found = next((record for record in records if str(record.said["id"]) == id), None)
+    found = next((record for record in records if record.item.id == id), None)
     return found if found is not None else not_found()
 
 
@@ -47,35 +45,35 @@ class SettingsVatCodes(VatCodes):
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[VatCode]]:
         if listing.text("direction") not in (None, "sale"):
             return Page([], more=False, total=0)
-        return cut([vat_code_of(raw) for raw in await raw_vat_codes(up)], listing.window)
+        return cut(await all_vat_codes(up), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[VatCode]:
-        return _of_id(map(vat_code_of, await raw_vat_codes(up)), id)
+        return _of_id(await all_vat_codes(up), id)
 
 
 class LedgerNumbers(LedgerAccounts):
     """``/settings/ledgernumbers``."""
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[LedgerAccount]]:
-        return cut([ledger_account_of(raw) for raw in await _ledgers(up)], listing.window)
+        return cut(await _ledgers(up), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
-        return _of_id(map(ledger_account_of, await _ledgers(up)), id)
+        return _of_id(await _ledgers(up), id)
 
 
-async def _ledgers(up: Upstream) -> list[dict[str, Any]]:
-    found = rows(await up.data(ask("GET", "settings", "ledgernumbers")))
-    return sorted(found, key=lambda raw: int(ledger_account_of(raw).item.id))
+async def _ledgers(up: Upstream) -> list[Record[LedgerAccount]]:
+    found = map(ledger_account_of, rows_in(await up.data(ask("GET", "settings", "ledgernumbers"))))
+    return sorted(found, key=lambda record: int(record.item.id))
 
 
 class SettingsPaymentMethods(PaymentMethods):
     """``/settings/paymentmethods``."""
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[PaymentMethod]]:
-        return cut([payment_method_of(raw) for raw in await raw_payment_methods(up)], listing.window)
+        return cut(await all_payment_methods(up), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
-        return _of_id(map(payment_method_of, await raw_payment_methods(up)), id)
+        return _of_id(await all_payment_methods(up), id)
 
 
 class OwnCompany(Companies):
@@ -85,5 +83,5 @@ class OwnCompany(Companies):
 
     async def get(self, up: Upstream, id: str) -> Record[Company]:
         listed, found = await up.gather(up.data(ask("GET", "company")), profiles(up))
-        own = next((raw for raw in rows(listed) if CompanyRow.of(raw).id == id), None)
+        own = next((raw for raw in rows_in(listed) if CompanyRow.of(raw).key == id), None)
         return company_of(own, default_profile(found)) if own is not None else not_found()
