@@ -17,7 +17,7 @@ from gateway.engine.storage import Journal, StoredConnection, StoredToken
 from gateway.store.nodes import NodeGenerations
 from gateway.store.tokens import SqlTokens
 
-LATE = 0.1
+LATE = 0.5
 """Seconds that a token is used before it is kept."""
 
 

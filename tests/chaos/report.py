@@ -55,6 +55,21 @@ class Row:
         return self.promise == "told" or (self.bad > 0) == (self.promise == "some")
 
 
+def commit() -> str:
+    """The commit that was tried, and whether the files differ from it."""
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            check=False,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        return "unknown"
+    return told.stdout.strip() or "unknown"
+
+
 @dataclass
 class Report:
     """All figures of one run."""
@@ -65,6 +80,8 @@ class Report:
     began: float = field(default_factory=time.monotonic)
     left_out: list[str] = field(default_factory=list)
     """What could not be tried at all, and why."""
+    commit: str = field(default_factory=commit)
+    """At the beginning: the files may change while they are tried."""
     path: Path | None = None
     """Where the figures are written to as they come, as JSON."""
 
@@ -111,7 +128,7 @@ class Report:
         return {
             "seed": self.seed,
             "full": self.full,
-            "commit": commit(),
+            "commit": self.commit,
             "machine": f"{platform.system()} {platform.release()} {platform.machine()}, {cores()} cores",
             "python": platform.python_version(),
             "seconds": round(time.monotonic() - self.began, 1),
@@ -158,21 +175,6 @@ def progress(text: str) -> None:
     if title and now - _told.setdefault(title, now) >= TOLD_EVERY:
         _told[title] = now
         print(f"  {text}", file=sys.stderr, flush=True)
-
-
-def commit() -> str:
-    """The commit that was tried, and whether the files differ from it."""
-    try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            check=False,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
-    except FileNotFoundError:
-        return "unknown"
-    return told.stdout.strip() or "unknown"
 
 
 def cores() -> int:

@@ -59,8 +59,13 @@ async def test_no_kill_of_the_command_itself_loses_a_connection(ground: Ground) 
 
 
 async def test_who_uses_a_token_before_it_is_kept_loses_connections(ground: Ground) -> None:
-    """The control: a harness that finds no loss here would find none anywhere."""
-    holds(await scenarios.kills(ground, ONE, "M1", 3, plant="use_before_persist", aim="use"))
+    """The control: a harness that finds no loss here would find none anywhere. A busy machine may kill too late."""
+    rows = []
+    for _ in range(3):
+        rows.append(await scenarios.kills(ground, ONE, "M1", 1, plant="use_before_persist", aim="use"))
+        if rows[-1].bad:
+            break
+    holds(rows[-1])
 
 
 async def test_many_callers_at_four_processes_cause_one_request(ground: Ground) -> None:
