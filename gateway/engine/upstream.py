@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from cachetools import LRUCache
-
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Outcome, Problem
@@ -26,6 +24,7 @@ from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
 from gateway.engine.resilience.bulkhead import Bulkhead, Full, Place
+from gateway.engine.resilience.pace import Pace
 from gateway.engine.resilience.usual import Usual
 from gateway.engine.waiting import waiting
 
@@ -64,34 +63,6 @@ def encode(request: Request) -> tuple[dict[str, str], bytes]:
         headers.setdefault("content-type", "application/x-www-form-urlencoded")
         return headers, urlencode(request.form).encode()
     return headers, request.body or b""
-
-
-class Pace:
-    """Who may call now: nobody while their provider asks them to wait. And how much more, where it says so."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._quotas_left: LRUCache[str, int] = LRUCache(10_000)
-        self._closed_until: LRUCache[str, float] = LRUCache(10_000)
-
-    def close(self, connection_id: str, seconds: float) -> None:
-        """The provider asked this connection to wait."""
-        until = self._clock.monotonic() + seconds
-        self._closed_until[connection_id] = max(until, self._closed_until.get(connection_id, 0.0))
-
-    def note_quota(self, connection_id: str, left: int) -> None:
-        """The provider said how many calls of this connection it will still take."""
-        self._quotas_left[connection_id] = left
-
-    def quota_left(self, connection_id: str) -> int | None:
-        """How many that were when it last said so; None where it never did."""
-        found: int | None = self._quotas_left.get(connection_id)
-        return found
-
-    def wait(self, connection_id: str) -> float:
-        """Seconds until the connection may call; 0 for now."""
-        until = self._closed_until.get(connection_id, 0.0)
-        return max(0.0, until - self._clock.monotonic())
 
 
 class Way:
@@ -383,7 +354,10 @@ class Outbound:
         await asyncio.shield(self._announced)
 
     async def _queued(self, place: Place) -> None:
-        """Wait for a place among the calls under way, as long as there is time."""
+        """Wait for a place among the calls under way, as long as there is time; not at all where none comes in time."""
+        turn = self._way.usual(self._provider.name).until_turn(place.before, self._provider.adapter.pace.per_connection)
+        if turn > self._left():
+            raise self._held_back("queue", turn - self._left(), CROWDED)
         try:
             with waiting():
                 async with asyncio.timeout(max(0.0, self._left())):

@@ -321,6 +321,27 @@ async def test_whom_the_queue_leaves_too_little_time_is_not_sent_in_vain() -> No
     assert len(answered) + len(refused) == 60
 
 
+async def test_who_cannot_get_a_turn_in_time_hears_so_at_once() -> None:
+    """Ten seconds, calls of a second, one place: the eleventh in the queue need not wait to be told."""
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(60)
+        return said({})
+
+    stage = Stage(Books(handle), pace=Pace(per_connection=1))
+    stage.way.usual("books").took(1.0)
+    tasks = [asyncio.ensure_future(stage.outbound(seconds=10.0).data(READ)) for _ in range(60)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    told = [task.exception() for task in tasks if task.done()]
+    assert len(told) == 60 - 1 - 11, "one is called, and eleven wait ten seconds at the most"
+    assert {one.code for one in told if isinstance(one, Problem)} == {"upstream_unavailable"}
+    assert stage.clock.monotonic() == 0
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_a_slow_system_is_called_however_little_time_there_is() -> None:
     stage = Stage(Books())
     stage.way.usual("books").took(100.0)

@@ -10,7 +10,7 @@ import pytest
 from gateway.contract.adapter import Pace
 from gateway.contract.errors import Problem
 from gateway.contract.upstream import Request
-from gateway.engine import upstream
+from gateway.engine.resilience import pace as pacing
 from gateway.engine.upstream import encode
 from tests.engine.staging import Books, Stage, said
 from tests.house import ManualClock
@@ -269,7 +269,7 @@ async def test_a_wait_of_unknown_length_is_a_second_at_least(stage: Stage, books
 
 def test_a_shorter_wait_does_not_shorten_a_longer_one() -> None:
     clock = ManualClock()
-    pace = upstream.Pace(clock)
+    pace = pacing.Pace(clock)
     pace.close("con", 60)
     pace.close("con", 2)
     clock.advance(10)

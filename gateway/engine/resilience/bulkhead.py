@@ -73,6 +73,11 @@ class Place:
         """Whether it can be had without waiting."""
         return all(lane.is_free for lane in self._lanes)
 
+    @property
+    def before(self) -> int:
+        """How many wait for the first of its lanes."""
+        return self._lanes[0].waiting
+
     async def take(self) -> None:
         """Have it. Raises ``Full`` where any of the queues is."""
         entered = 0

@@ -17,6 +17,10 @@ class Usual:
         before = seconds if self._seconds is None else self._seconds
         self._seconds = before + LATEST_COUNTS * (seconds - before)
 
+    def until_turn(self, before: int, places: int) -> float:
+        """Seconds until a place is free for who has so many before him; 0 where nobody waits, or nothing is known."""
+        return (self._seconds or 0.0) * before / places
+
     @property
     def needed(self) -> float:
         """Seconds to have left for a call; 0 where nothing is known."""
