@@ -168,15 +168,20 @@ class Examiner:
 
     async def ask(self, question: Question) -> httpx2.Response:
         """The answer, with nothing remembered; a write has a key of its own."""
-        await self.subject.house.polder.generations.end(self.subject.connection, "answers", "facts")
+        await self._forget()
         self._asked += 1
         headers = {"cache-control": "no-cache"} | (
             {} if question.method == "GET" else {"idempotency-key": f"malformed-{self._asked}"}
         )
         return await self.subject.ask(question.method, question.path, body=question.body, headers=headers)
 
+    async def _forget(self) -> None:
+        """Ask for everything anew: a fact that was read as nonsense is believed for five minutes like any other."""
+        await self.subject.house.polder.generations.end(self.subject.connection, "answers", "facts")
+
     async def examine(self) -> None:
         """One case."""
+        await self._forget()
         question = self.dice.choice(self.questions)
         if question.method != "GET":
             question = await self._with_its_own_record(question)

@@ -194,7 +194,7 @@ async def overloaded(asked: Asked, report: Report) -> None:
     particulars = {
         "peak_per_second": round(peak, 1),
         "asked_per_second": round(len(load.told) / load.seconds, 1),
-        "kept": round(kept, 3),
+        "goodput_kept": round(kept, 3),
         "statuses": load.statuses,
         "broken": load.broken,
         "shed_ms": {"p50": milliseconds(percentile(shed, 0.5)), "p99": milliseconds(percentile(shed, 0.99))},
