@@ -145,7 +145,7 @@ def layer_of(module: str) -> Layer:
         own = ".".join(parts[:2])
         if parts[2:3] == ["emulator"]:
             return Layer(("gateway.contract", own), ("pydantic", "starlette"), IMPURE, given_chance=True)
-        return Layer(("gateway.contract", own), ("pydantic",), IMPURE, barred=(f"{own}.emulator",))
+        return Layer(("gateway.contract", own), (), IMPURE, barred=(f"{own}.emulator",))
     while ".".join(parts) not in LAYERS:
         parts.pop()
     return LAYERS[".".join(parts)]

@@ -48,6 +48,7 @@ class Running:
 
     def answered(self) -> Answered:
         """How often each operation has answered with which status."""
+        self.house.polder.metrics.fold()
         return Counter(
             {
                 (sample.labels["route"], sample.labels["method"], int(sample.labels["code"])): int(sample.value)

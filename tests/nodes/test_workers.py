@@ -59,16 +59,22 @@ def test_a_dead_worker_is_started_again_and_all_count_together(
     process, url = supervisor
     until(lambda: len(workers(process.pid)) == 2)
     first = workers(process.pid)
+
+    def counted(requests: int) -> bool:
+        line = f'polder_http_requests_total{{code="401",method="GET",route="/v1/providers"}} {requests}.0'
+        return line in httpx2.get(f"{url}/metrics").text
+
     for _ in range(20):
         assert httpx2.get(f"{url}/v1/providers").status_code == 401
+    # What a worker counted in its last quarter of a second dies with it.
+    until(lambda: counted(20))
     os.kill(min(first), signal.SIGKILL)
     until(lambda: len(workers(process.pid)) == 2 and min(first) not in workers(process.pid))
     for _ in range(20):
         assert httpx2.get(f"{url}/v1/providers").status_code == 401
+    until(lambda: counted(40))
     # Every scrape is a connection of its own, so that either worker may answer.
-    for _ in range(5):
-        told = httpx2.get(f"{url}/metrics").text
-        assert 'polder_http_requests_total{code="401",method="GET",route="/v1/providers"} 40.0' in told
+    assert all(counted(40) for _ in range(5))
     process.terminate()
     assert process.wait(WITHIN) == 0
     assert not any(is_there(worker) for worker in first)
