@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,6 +17,7 @@ from gateway.contract.operations import BY_NAME
 from gateway.contract.plan import Plan
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.asked import read_query
+from gateway.engine.clock import SystemClock, dutch_date
 from gateway.engine.cursors import Cursors
 from gateway.engine.links import Book
 from gateway.engine.reading import Reader
@@ -38,8 +38,9 @@ class Recorded:
         self.facts = facts
         self.creation_key = UUID(int=0)
         self.plan = Plan()
-        self.now = datetime(2026, 3, 2, 9, tzinfo=UTC)
-        self.today = date(2026, 3, 2)
+        # The conversation was recorded just now, and some systems are asked by what is due today.
+        self.now = SystemClock().now()
+        self.today = dutch_date(self.now)
         self._adapter = adapter
         self._replies = {
             target: Reply(status, {name.lower(): value for name, value in headers.items()}, body)
