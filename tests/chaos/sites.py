@@ -26,8 +26,8 @@ TENANT = "acme"
 RECOVERY = 45.0
 """Seconds that a connection is given to serve again after a crash, before it counts as lost.
 
-Processes of one host know at once that another is dead. On PostgreSQL nobody can: a node that is only cut off may still
-have its request under way, and the others wait for it, 35 seconds at most.
+Whoever was refused is asked for again after 30 seconds; a dead node is known to be dead after some three, and one that
+is only cut off has given up its request after 35.
 """
 LEAST = 0.002
 """Seconds that a refresh takes at the least."""

@@ -344,6 +344,16 @@ async def test_a_token_that_is_refused_as_soon_as_it_was_given_is_not_replaced_w
     assert await desk.replace("t2") == "t3"
 
 
+async def test_a_rejected_replacement_is_no_matter_where_another_process_has_a_newer_one(desk: Desk) -> None:
+    await desk.current()
+    assert await desk.replace("t1") == "t2"
+    newer = AccessToken(Secret("from-elsewhere"), START + timedelta(hours=1))
+    await desk.storage.tokens.append(CONNECTION, newer, START)
+    assert await desk.replace("t2") == "from-elsewhere"
+    assert await desk.current() == "from-elsewhere"
+    assert len(desk.books.heard) == 2
+
+
 async def test_a_token_that_worked_is_replaced_again_however_young(desk: Desk) -> None:
     assert await desk.current() == "t1"
     assert await desk.replace("t1") == "t2"

@@ -78,7 +78,6 @@ class Tokens:
         another = known is not None and known.stored.token.value != rejected.value
         if known is not None and another and self._clock.monotonic() < known.valid_until:
             return known.stored.token
-        self._refusals.refuse_endless(connection.id, rejected.value)
         self._known.pop(connection.id, None)
         found = rejected
         for _ in range(2):
@@ -181,6 +180,8 @@ class Tokens:
         newest = await self._storage.tokens.newest(connection)
         if newest is not None and serves(newest):
             return self._published(connection, newest, changes)
+        if rejected is not None:
+            self._refusals.refuse_endless(connection.id, rejected.value)
         return await self._renewed(connection, provider, rejected, newest_if(serves))
 
     async def _renewed(

@@ -23,6 +23,8 @@ IDLE = timedelta(days=7)
 """Refresh tokens that nobody uses expire: after 60 days at some providers."""
 SUSPECT_AGAIN = timedelta(minutes=5)
 """Time between two questions about a connection that is refused, but not given up."""
+LOOK = 0.5
+"""Seconds until a start looks again at what is still open."""
 AT_ONCE = 20
 LOOKED_AT = 200
 TRIED = 60.0
@@ -47,15 +49,19 @@ class Sweeper:
 
         Raises ``storage_unavailable``.
         """
-        tokens = self._storage.tokens
-        await tokens.unspool()
-        left = RECOVERY
+        await self._storage.tokens.unspool()
         ends = self._clock.monotonic() + RECOVERY
-        while left > 0:
-            found = [connection for connection, _ in await tokens.unsettled(LOOKED_AT)]
-            if not await self._take_up(found, _settled, left):
+        flights: dict[str, asyncio.Task[AccessToken]] = {}
+        while (left := ends - self._clock.monotonic()) > 0:
+            found = [connection for connection, _ in await self._storage.tokens.unsettled(LOOKED_AT)]
+            # A refusal is an answer: what was open is settled, and a start waits for no second question.
+            awaited = {flights[one.id] for one in found if one.id in flights and not flights[one.id].done()}
+            begun = self._begin(found, _settled, AT_ONCE - len(awaited))
+            flights |= begun
+            awaited |= set(begun.values())
+            if not awaited:
                 break
-            left = ends - self._clock.monotonic()
+            await asyncio.wait(awaited, timeout=min(left, LOOK))
 
     async def watch(self, *, own_only: bool = False) -> None:
         """Go round until the process is about to stop. A storage that fails is tried again in the next round.
@@ -86,13 +92,18 @@ class Sweeper:
     def _is_left(self, intent: Intent) -> bool:
         return intent.deadline <= self._clock.now() or self._owner.is_gone(intent.owner)
 
-    async def _take_up(self, connections: Sequence[StoredConnection], enough: Enough, within: float) -> bool:
-        """Begin a flight for each, as many as may be begun at once, and wait for them so long; whether any was."""
-        turn = [one for one in connections if one.id not in self._tried][:AT_ONCE]
-        flights = [flight for one in turn if (flight := self._begun(one, enough)) is not None]
-        if flights:
-            await asyncio.wait(flights, timeout=within)
-        return bool(flights)
+    async def _take_up(self, connections: Sequence[StoredConnection], enough: Enough, within: float) -> None:
+        """Begin a flight for each, as many as may be begun at once, and wait for them so long."""
+        if flights := self._begin(connections, enough, AT_ONCE):
+            await asyncio.wait(flights.values(), timeout=within)
+
+    def _begin(
+        self, connections: Sequence[StoredConnection], enough: Enough, at_most: int
+    ) -> dict[str, asyncio.Task[AccessToken]]:
+        """A flight for each that had no turn lately, by their connections' ids."""
+        turn = [one for one in connections if one.id not in self._tried][:at_most]
+        begun = ((one.id, self._begun(one, enough)) for one in turn)
+        return {id: flight for id, flight in begun if flight is not None}
 
     def _begun(self, connection: StoredConnection, enough: Enough) -> asyncio.Task[AccessToken] | None:
         self._tried[connection.id] = True

@@ -1,5 +1,6 @@
 """What a process that died left behind is settled by the next one, before its first request; and what nobody uses."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -117,6 +118,25 @@ async def test_a_start_in_front_of_a_dead_provider_is_a_start_all_the_same(house
         ) as any_:
             assert (await any_.get("/readyz")).status_code == 200
     assert (await house.polder.storage.tokens.journal(connection)).intent is not None, "it is left for the next round"
+
+
+async def test_a_start_waits_for_an_answer_but_not_until_a_refusal_is_asked_about_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await connected(house)
+    await house.client.get(f"/v1/connections/{connection.id}/contacts")
+    await intend(house, connection)
+    refusal = Fault(
+        "status", status=400, headers={"content-type": "application/json"}, body=b'{"error":"invalid_grant"}'
+    )
+    house.emulator(PROVIDER).fail(refusal, times=1)
+    monkeypatch.setattr(house.clock, "sleep", asyncio.sleep)
+    async with another_process(house) as polder:
+        async with asyncio.timeout(10):
+            await polder.start()
+        journal = await polder.storage.tokens.journal(connection)
+    assert (journal.intent, journal.refused_at) == (None, house.clock.now())
+    assert refreshes(house) == 1
 
 
 def sweeper(house: House) -> Sweeper:
