@@ -123,9 +123,8 @@ class Access:
             calls.popleft()
         for name, seconds in _WINDOWS:
             most: int | None = getattr(self.limits, name)
-            recent = [moment for moment in calls if moment > now - seconds]
-            if most is not None and len(recent) >= most:
-                wait = max(1, math.ceil(recent[-most] + seconds - now))
+            if most is not None and len(calls) >= most and calls[-most] > now - seconds:
+                wait = max(1, math.ceil(calls[-most] + seconds - now))
                 if name == "per_week":
                     left = f"{wait // 3600:02d}:{wait // 60 % 60:02d}:{wait % 60:02d}"
                     raise errors.gateway(403, f"Out of call volume quota. Quota will be replenished in {left}.")
