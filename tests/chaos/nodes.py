@@ -2,10 +2,8 @@
 anything by it. See README.md for what it does, and for what counts as lost.
 """
 
-import argparse
 import asyncio
 import importlib.util
-import secrets
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +20,7 @@ from gateway.store import migrate
 from tests.chaos import balancer
 from tests.chaos.balancer import Balancer, balancing
 from tests.chaos.provider import LONG, Mode
-from tests.chaos.report import HEADING, Asked, Report, Row, progress
+from tests.chaos.report import Asked, Report, Row, begun, concluded, progress
 from tests.chaos.scenarios import Ground
 from tests.chaos.sites import Loss, Site, site
 from tests.chaos.tokens import prepared
@@ -98,23 +96,12 @@ def why_not() -> str | None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run it; 0 where everything is as promised."""
-    parser = argparse.ArgumentParser(prog="./dev chaos nodes", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the figures that are published; takes ten minutes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--seed", type=int, help="repeat the choices of another run")
-    given = parser.parse_args(arguments)
     if reason := why_not():
         print(f"It cannot be done here: {reason}.")
         return 2
-    report = Report(given.seed if given.seed is not None else secrets.randbits(32), given.full)
-    print(f"seed {report.seed}\n\n{HEADING}", flush=True)
-    try:
-        asyncio.run(_run(report, FULL if given.full else QUICK))
-    finally:
-        if given.json is not None:
-            report.write(given.json)
-    print("\nAll as promised." if report.kept else "\nNot as promised: see BROKEN above.")
-    return 0 if report.kept else 1
+    asked, report = begun("nodes", __doc__, arguments)
+    asyncio.run(_run(report, FULL if asked.full else QUICK))
+    return concluded(report)
 
 
 async def _run(report: Report, size: Size) -> None:

@@ -9,10 +9,12 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +29,18 @@ GLANCE = 0.005
 """Seconds between looks whether a gateway is ready, to begin with."""
 
 Answer = httpx2.Response
+
+
+def end_with_parent() -> None:
+    """Let this worker of a pool end as soon as whoever started it is gone, even by a signal; and so all it started."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class Starter(Protocol):

@@ -1,12 +1,14 @@
 """What a run found: a table to read, JSON to publish, and a line of progress while it lasts."""
 
+import argparse
 import json
 import os
 import platform
+import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,8 @@ class Asked:
     full: bool
     seed: int
     minutes: float | None = None
+    only: Sequence[str] = ()
+    """The parts that are asked for; all where none is named."""
 
     @property
     def until(self) -> float | None:
@@ -115,13 +119,9 @@ class Report:
         print(f"left out: {why}", flush=True)
         self._keep()
 
-    def write(self, path: Path) -> None:
-        """As JSON."""
-        path.write_text(json.dumps(self.facts(), indent=2) + "\n")
-
     def _keep(self) -> None:
         if self.path is not None:
-            self.write(self.path)
+            self.path.write_text(json.dumps(self.facts(), indent=2) + "\n")
 
     def facts(self) -> dict[str, Any]:
         """Everything that somebody needs who doubts it."""
@@ -152,6 +152,27 @@ class Report:
         }
 
 
+def begun(subject: str, about: str | None, arguments: Sequence[str], parts: Sequence[str] = ()) -> tuple[Asked, Report]:
+    """What the command's arguments ask for, and the report of it, whose heading is printed."""
+    parser = argparse.ArgumentParser(prog=f"./dev chaos {subject}", description=about)
+    parser.add_argument("--full", action="store_true", help="the figures that are published")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too, as they come")
+    parser.add_argument("--seed", type=int, help="repeat the choices of another run")
+    if parts:
+        parser.add_argument("--minutes", type=float, help="end after so long with what there is by then (README.md)")
+        parser.add_argument("--only", choices=parts, action="append", help="this part; may be given more than once")
+    given = parser.parse_args(arguments, argparse.Namespace(minutes=None, only=None))
+    seed = given.seed if given.seed is not None else secrets.randbits(32)
+    print(f"seed {seed}\n\n{HEADING}", flush=True)
+    return Asked(given.full, seed, given.minutes, given.only or parts), Report(seed, given.full, path=given.json)
+
+
+def concluded(report: Report) -> int:
+    """Say whether all is as promised; the command's exit status."""
+    print(f"\n{report.verdict}")
+    return 0 if report.kept else 1
+
+
 HEADING = f"{'what':34} {'setup':24} {'mode':5} {'tried':>8} {'bad':>6}  {'promised':9} {'seconds':>8}"
 _PROMISED: Mapping[Promise, str] = {"none": "0", "some": "> 0", "told": "-"}
 
@@ -172,7 +193,7 @@ def progress(text: str) -> None:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
         return
     title, now = text.partition(":")[0], time.monotonic()
-    if title and now - _told.setdefault(title, now) >= TOLD_EVERY:
+    if title and now - _told.get(title, -TOLD_EVERY) >= TOLD_EVERY:
         _told[title] = now
         print(f"  {text}", file=sys.stderr, flush=True)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from tests.chaos.ambiguous import GATEWAYS, Result, play
+from tests.chaos.processes import end_with_parent
 from tests.chaos.report import Asked, Report, Row, progress
 
 SYSTEMS = ("rompslomp", "snelstart", "thenextinvoice")
@@ -31,7 +32,7 @@ FULL = Size(doubts=10_000, wishes=1_500, control=200)
 async def measured(asked: Asked, report: Report) -> None:
     """The part of ``./dev chaos writes``: every system, and a gateway that forgets keys, which must do things twice."""
     size, until = FULL if asked.full else QUICK, asked.until
-    with ProcessPoolExecutor(len(SYSTEMS), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(len(SYSTEMS), get_context("spawn"), end_with_parent) as pool:
         figures = [_system(pool, name, asked.seed, size, until, report) for name in SYSTEMS]
         await asyncio.gather(*figures)
         began = time.monotonic()

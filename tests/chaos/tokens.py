@@ -1,21 +1,18 @@
 """``./dev chaos tokens``: no connection is lost, whatever dies, whenever it dies. See README.md for what it does."""
 
-import argparse
 import asyncio
 import math
-import secrets
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from tests.chaos import scenarios, sweep
 from tests.chaos.processes import fork_server, http_client
 from tests.chaos.provider import MEANING, Mode
-from tests.chaos.report import HEADING, Report, Row
+from tests.chaos.report import Report, Row, begun, concluded
 from tests.chaos.scenarios import Ground, Setup
 from tests.services import running_postgres
 
@@ -71,21 +68,11 @@ FULL = Size(
 
 def main(arguments: Sequence[str]) -> int:
     """Run it; 0 where everything is as promised."""
-    parser = argparse.ArgumentParser(prog="./dev chaos tokens", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the figures that are published; takes most of an hour")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too, as they come")
-    parser.add_argument("--seed", type=int, help="repeat the choices of another run")
-    parser.add_argument("--minutes", type=float, help="end by then (or at SIGTERM), and tell what was not tried")
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be given more than once")
-    given = parser.parse_args(arguments)
-    report = Report(given.seed if given.seed is not None else secrets.randbits(32), given.full, path=given.json)
-    print(f"seed {report.seed}\n\n{HEADING}", flush=True)
-    ends = math.inf if given.minutes is None else report.began + given.minutes * 60
-    asyncio.run(_run(report, FULL if given.full else QUICK, given.only or PARTS, ends))
+    asked, report = begun("tokens", __doc__, arguments, PARTS)
+    asyncio.run(_run(report, FULL if asked.full else QUICK, asked.only, asked.until or math.inf))
     for mode, meaning in MEANING.items():
         print(f"{mode}: {meaning}")
-    print(f"\n{report.verdict}")
-    return 0 if report.kept else 1
+    return concluded(report)
 
 
 async def _run(report: Report, size: Size, parts: Sequence[str], ends: float) -> None:
