@@ -6,7 +6,7 @@ answers in lines of JSON on its standard output:
 - ``{"start": {"environment": {...}, "log": path, "plant": name or null, "arguments": ["serve"]}}`` → ``{"pid": 123}``
 - ``{"reap": 123}`` → ``{"status": -9}``, once that one has ended: what ``os.waitstatus_to_exitcode`` says of it.
 
-When its input ends it kills and reaps what it started and has not reaped yet, so nothing outlives whoever started it.
+When its input ends, or at SIGTERM, it kills and reaps what it started and has not reaped yet, so nothing outlives whoever started it.
 """
 
 import gc
@@ -38,6 +38,7 @@ def main() -> None:
     assert threading.active_count() == 1, "a thread would not be in the forks"
     gc.freeze()
     running: set[int] = set()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         for line in sys.stdin:
             asked = json.loads(line)
@@ -98,6 +99,7 @@ def _fork(start: dict[str, Any]) -> int:
 
 def _become_gateway(start: dict[str, Any]) -> NoReturn:
     """Run the command in this process, with nothing of the fork server's in reach, and never return."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     status = 1
     try:
         log = os.open(start["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
