@@ -38,9 +38,9 @@ from tests.conformance.subjects import facts_of
 ENVIRONMENT = "chaos"
 SPOILED = 0.7
 """The share of writes whose answer is spoiled; with many more the breakers would open, and nothing be tried."""
-AT_ONCE = 64
+AT_ONCE = 96
 """How many wishes are open at the same time."""
-IN_FLIGHT = 24
+IN_FLIGHT = 36
 """Requests at the same time: more would only wait for each other, and their deadlines pass."""
 GATEWAYS = 2
 CONNECTIONS = 8

@@ -47,8 +47,10 @@ async def _system(
     began, number, result = time.monotonic(), 0, Result()
     while result.doubted < size.doubts and (until is None or time.monotonic() < until):
         left = size.doubts - result.doubted
-        result += await _round(pool, name, seed + number, size.wishes, until, left, None)
-        number += 1
+        found = await _round(pool, name, seed + number, size.wishes, until, left, None)
+        for example in found.examples if found.bad else ():
+            print(f"  seed {seed + number}: {example}", flush=True)
+        result, number = result + found, number + 1
         progress(f"{name}: {result.doubted:,} of {size.doubts:,} doubted, {result.bad} bad")
     report.add(_row("ambiguous writes", name, result, began))
 
