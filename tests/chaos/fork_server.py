@@ -6,7 +6,8 @@ answers in lines of JSON on its standard output:
 - ``{"start": {"environment": {...}, "log": path, "plant": name or null, "arguments": ["serve"]}}`` → ``{"pid": 123}``
 - ``{"reap": 123}`` → ``{"status": -9}``, once that one has ended: what ``os.waitstatus_to_exitcode`` says of it.
 
-When its input ends, or at SIGTERM, it kills and reaps what it started and has not reaped yet, so nothing outlives whoever started it.
+When its input ends, or at SIGTERM, it kills and reaps what it started and has not reaped yet, so nothing outlives
+whoever started it.
 """
 
 import gc
