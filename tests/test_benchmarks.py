@@ -1,0 +1,46 @@
+"""The benchmark's guard: what is held against what is recorded, in which direction, and what is not held at all."""
+
+import pytest
+
+from benchmarks.load import Asked
+from benchmarks.memory import soak
+from benchmarks.processes import Server
+from benchmarks.ratios import LESS_IS_BETTER, TARGETS, reached, recorded, regressions, unrecorded, worst
+
+
+def test_what_is_recorded_is_what_can_be_measured() -> None:
+    assert recorded().keys() <= TARGETS.keys()
+    assert TARGETS.keys() >= LESS_IS_BETTER
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio", "is_worse"),
+    [
+        ("cached_list_vs_hello", 0.79, True),
+        ("cached_list_vs_hello", 0.81, False),
+        ("memory_of_a_soak", 1.26, True),
+        ("memory_of_a_soak", 1.24, False),
+    ],
+)
+def test_a_ratio_that_is_a_fifth_worse_is_a_regression(name: str, ratio: float, is_worse: bool) -> None:
+    assert bool(regressions({name: ratio}, {name: 1.0})) is is_worse
+
+
+def test_a_case_that_is_new_is_no_regression_and_is_told() -> None:
+    now = {"memory_of_a_soak": 1.0, "create_vs_httpx2_passthrough": 0.1}
+    assert regressions(now, {"memory_of_a_soak": 1.0}) == []
+    assert unrecorded(now, {"memory_of_a_soak": 1.0}) == ["create_vs_httpx2_passthrough"]
+
+
+def test_of_several_systems_the_worst_counts() -> None:
+    assert worst("cached_list_vs_hello", [0.7, 0.6]) == 0.6
+    assert worst("growth_with_page_size", [1.1, 1.3]) == 1.3
+    assert not reached("growth_with_page_size", 1.3)
+    assert reached("create_vs_httpx2_passthrough", 0.1), "nothing was set"
+
+
+def test_a_soak_sees_memory_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = iter([100.0, 100.0, 101.0, 102.0, 102.0, 110.0, 110.0, 110.0])
+    monkeypatch.setattr("benchmarks.memory.resident_megabytes", lambda pid: next(held))
+    several = [Asked(Server("http://127.0.0.1:1", 1), ["/"], {}) for _ in range(4)]
+    assert soak(several, 0, lambda asked, seconds: None) == pytest.approx(110 / 101.5)
