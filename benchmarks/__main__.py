@@ -127,18 +127,26 @@ class Bench:
         self.facts["ready_seconds_among_many"] = round(time.monotonic() - began, 2)
         results = []
         if self._is_wanted("memory_of_1000_connections") or self._is_wanted("memory_of_100000_connections"):
-            asked = Asked(crowded, [f"/v1/connections/{id}/invoices/{one.invoice_id}" for id in more], ours.headers)
-            held = with_connections(asked, self._used, self._ask, _PATIENCE)
-            for count, megabytes in zip(self._used[1:], held[1:], strict=True):
-                self._tell(f"memory_of_{count}_connections", {name: megabytes / held[0]})
-            each = (held[-1] - held[0]) / (self._used[-1] - self._used[0])
-            self.facts["bytes_of_a_connection_in_use"] = round(each * 2**20)
-            self.facts["resident_megabytes_by_connections"] = dict(zip(self._used, map(round, held), strict=True))
+            self._fill(Asked(crowded, [f"/v1/connections/{id}/invoices/{one.invoice_id}" for id in more], ours.headers))
         if self._is_wanted("hundred_thousand_connections"):
             got = [f"/v1/connections/{ours.connections[name][0]}"]
             few = Asked(ours.server, got, ours.headers)
             results += self._measure(Case("hundred_thousand_connections", replace(few, server=crowded), few))
         return results
+
+    def _fill(self, asked: Asked) -> None:
+        """Use ever more connections, and see what that takes."""
+        try:
+            held = with_connections(asked, self._used, self._ask, _PATIENCE)
+        except Unmeasured as reason:
+            self.missing.append(f"memory of connections: {reason}")
+            self._say(self.missing[-1])
+            return
+        for count, megabytes in zip(self._used[1:], held[1:], strict=True):
+            self._tell(f"memory_of_{count}_connections", {"in use": megabytes / held[0]})
+        each = (held[-1] - held[0]) / (self._used[-1] - self._used[0])
+        self.facts["bytes_of_a_connection_in_use"] = round(each * 2**20)
+        self.facts["resident_megabytes_by_connections"] = dict(zip(self._used, map(round, held), strict=True))
 
     async def _record(self) -> dict[str, Conversation]:
         found = {}
@@ -224,8 +232,8 @@ class Bench:
         load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
         raise Unmeasured(f"nothing was answered in {seconds // 3} s; the machine is busy (load {load})")
 
-    def _ask(self, asked: Asked, seconds: int) -> None:
-        self._drive(asked, _FEW, seconds)
+    def _ask(self, asked: Asked, seconds: int) -> int:
+        return self._drive(asked, _FEW, seconds)[0]
 
     def _drive(self, asked: Asked, concurrency: int, seconds: int) -> tuple[int, Round | None]:
         return drive(asked, self._folder, concurrency=concurrency, seconds=seconds, core=processes.OTHER_CORE)

@@ -21,13 +21,6 @@ request = function()
   at = at %% count + 1
   return wrk.format('%(method)s', paths[at], nil, %(body)s)
 end
-if %(once)s then
-  local answered = 0
-  response = function()
-    answered = answered + 1
-    if answered >= count then wrk.thread:stop() end
-  end
-end
 done = function(summary, latency, requests)
   local wrong = summary.errors
   io.write(string.format(
@@ -47,8 +40,6 @@ class Asked:
     headers: Mapping[str, str]
     method: str = "GET"
     body: str | None = None
-    once: bool = False
-    """Whether to stop when there were as many answers as there are paths; else the list begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +80,7 @@ def drive(asked: Asked, folder: Path, *, concurrency: int, seconds: int, core: i
     paths, script = folder / "paths.txt", folder / "ask.lua"
     paths.write_text("\n".join(asked.paths))
     body = "nil" if asked.body is None else json.dumps(asked.body, ensure_ascii=False)
-    once = "true" if asked.once else "false"
-    script.write_text(_SCRIPT % {"paths": str(paths), "method": asked.method, "body": body, "once": once})
+    script.write_text(_SCRIPT % {"paths": str(paths), "method": asked.method, "body": body})
     argv = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{concurrency}", f"-d{seconds}s", "--timeout", "60s"]
     for name, value in asked.headers.items():
         argv += ["-H", f"{name}: {value}"]

@@ -8,25 +8,31 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from benchmarks.load import Asked
+from benchmarks.load import Asked, Unmeasured
 from benchmarks.processes import resident_megabytes
 
 _CALM = 0.25
 """What part of a soak passes before its first figure counts: caches fill, and pools reach their size."""
-Drive = Callable[[Asked, int], object]
-"""Asks for at most so many seconds."""
+_AT_ONCE = 20_000
+Drive = Callable[[Asked, int], int]
+"""Asks for so many seconds; how many answers came."""
 
 
-def with_connections(asked: Asked, counts: Sequence[int], drive: Drive, patience: int) -> list[float]:
-    """MB resident when so many of the connections have been used, each once; one path of ``asked`` is one connection.
+def with_connections(asked: Asked, counts: Sequence[int], drive: Drive, patience: float) -> list[float]:
+    """MB resident when so many of the connections have been used; one path of ``asked`` is one connection.
 
-    ``patience`` is in seconds, for each of the counts.
+    Raises ``Unmeasured`` where that takes longer than ``patience``, in seconds.
     """
+    over = time.monotonic() + patience
     found = []
     used = 0
     for count in counts:
-        drive(replace(asked, paths=asked.paths[used:count], once=True), patience)
-        used = count
+        while used < count:
+            if time.monotonic() > over:
+                raise Unmeasured(f"only {used} connections were used in {patience:.0f} s")
+            ahead = asked.paths[used : min(count, used + _AT_ONCE)]
+            # Those under way when the time is over are asked again; a list that is through begins anew.
+            used += min(len(ahead), drive(replace(asked, paths=ahead), 1 if used + len(ahead) <= 1_000 else 5))
         found.append(resident_megabytes(asked.server.pid))
     return found
 

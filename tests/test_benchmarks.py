@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.load import Asked
-from benchmarks.memory import soak
+from benchmarks.load import Asked, Unmeasured
+from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
 from benchmarks.ratios import LESS_IS_BETTER, TARGETS, reached, recorded, regressions, unrecorded, worst
 
@@ -43,4 +43,19 @@ def test_a_soak_sees_memory_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     held = iter([100.0, 100.0, 101.0, 102.0, 102.0, 110.0, 110.0, 110.0])
     monkeypatch.setattr("benchmarks.memory.resident_megabytes", lambda pid: next(held))
     several = [Asked(Server("http://127.0.0.1:1", 1), ["/"], {}) for _ in range(4)]
-    assert soak(several, 0, lambda asked, seconds: None) == pytest.approx(110 / 101.5)
+    assert soak(several, 0, lambda asked, seconds: 1) == pytest.approx(110 / 101.5)
+
+
+def test_every_connection_is_used_and_one_that_was_not_answered_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.memory.resident_megabytes", lambda pid: 100.0)
+    several = Asked(Server("http://127.0.0.1:1", 1), [f"/{number}" for number in range(10)], {})
+    asked: list[tuple[str, str]] = []
+
+    def drive(some: Asked, seconds: int) -> int:
+        asked.append((some.paths[0], some.paths[-1]))
+        return 6
+
+    assert with_connections(several, [1, 10], drive, 60) == [100.0, 100.0]
+    assert asked == [("/0", "/0"), ("/1", "/9"), ("/7", "/9")]
+    with pytest.raises(Unmeasured, match="only 0 connections"):
+        with_connections(several, [1], lambda some, seconds: 0, 0)
