@@ -102,7 +102,9 @@ class Bench:
                 soaked = ours.soaked()
                 for asked in soaked:
                     self._warm(asked, _FEW, 1, self._limit / 4)
-                self._tell("memory_of_a_soak", {"all systems": soak(soaked, self._soak, self._ask)})
+                early, late = soak(soaked, self._soak, self._ask)
+                self._tell("memory_of_a_soak", {"all systems": late / early})
+                self.facts["resident_megabytes_of_a_soak"] = (round(early, 1), round(late, 1))
             if among_many:
                 results += self._among_many(stack, home, environment, ours)
             return results

@@ -37,8 +37,8 @@ def with_connections(asked: Asked, counts: Sequence[int], drive: Drive, patience
     return found
 
 
-def soak(asked: Sequence[Asked], seconds: float, drive: Drive) -> float:
-    """MB resident in the last third of that time over those in the first, all being asked in turn."""
+def soak(asked: Sequence[Asked], seconds: float, drive: Drive) -> tuple[float, float]:
+    """MB resident in the first third of that time and in the last, all being asked in turn."""
     began = time.monotonic()
     seen: list[float] = []
     while len(seen) < 2 * len(asked) or time.monotonic() < began + seconds:
@@ -47,4 +47,4 @@ def soak(asked: Sequence[Asked], seconds: float, drive: Drive) -> float:
             seen.append(resident_megabytes(one.server.pid))
     kept = seen[int(len(seen) * _CALM) :]
     third = max(1, len(kept) // 3)
-    return statistics.median(kept[-third:]) / statistics.median(kept[:third])
+    return statistics.median(kept[:third]), statistics.median(kept[-third:])
