@@ -51,7 +51,7 @@ _FEW = 16
 """Requests under way where memory is what is looked at."""
 _PATIENCE = 240
 """Seconds in which 100,000 connections are to be used."""
-_QUICK, _WHOLE = 400, 1_400
+_QUICK, _WHOLE = 360, 1_350
 """Seconds from the start in which the cases beside a reference are to be over; what comes after takes minutes."""
 _IN_PROCESS = frozenset({"translate_vs_json_floor", "growth_with_page_size"})
 _AMONG_MANY = ("memory_of_1000_connections", "memory_of_100000_connections", "hundred_thousand_connections")
@@ -99,10 +99,7 @@ class Bench:
             self._ahead = sum(len(self._at(one)) for one in cases) + len(_AMONG_MANY) * among_many
             results = [result for one in cases for result in self._measure(one)]
             if self._is_wanted("memory_of_a_soak"):
-                soaked = ours.soaked()
-                for asked in soaked:
-                    self._warm(asked, _FEW, 1, self._limit / 4)
-                early, late = soak(soaked, self._soak, self._ask)
+                early, late = soak(ours.soaked(), self._soak, self._ask)
                 self._tell("memory_of_a_soak", {"all systems": late / early})
                 self.facts["resident_megabytes_of_a_soak"] = (round(early, 1), round(late, 1))
             if among_many:

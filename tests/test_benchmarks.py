@@ -40,7 +40,7 @@ def test_of_several_systems_the_worst_counts() -> None:
 
 
 def test_a_soak_sees_memory_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = iter([100.0, 100.0, 101.0, 102.0, 102.0, 110.0, 110.0, 110.0])
+    held = iter([101.0, 102.0, 102.0, 103.0, 110.0, 110.0, 110.0, 110.0])
     monkeypatch.setattr("benchmarks.memory.resident_megabytes", lambda pid: next(held))
     several = [Asked(Server("http://127.0.0.1:1", 1), ["/"], {}) for _ in range(4)]
     assert soak(several, 0, lambda asked, seconds: 1) == (101.5, 110)
