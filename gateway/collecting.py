@@ -1,7 +1,7 @@
 """Garbage collection, put off while a process starts.
 
-A start makes a hundred thousand things that stay. To look at them again and again while they are made costs a tenth of
-the start and finds next to nothing; and later, each full look at them is a pause of every request under way.
+A start makes a hundred thousand things that stay. To look at them again and again while they are made costs a seventh
+of the start and finds next to nothing; and later, each full look at them is a pause of every request under way.
 """
 
 import gc
