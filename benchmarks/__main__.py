@@ -16,15 +16,30 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import books, processes
-from benchmarks.conversation import INVOICES, Conversation, record
+from benchmarks.cases import Ours
+from benchmarks.conversation import Conversation, Sent, record
 from benchmarks.load import Asked, Round, Unmeasured, drive, require_wrk
+from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
-from benchmarks.ratios import RECORDED, TARGETS, Case, Result, by_name, reached, recorded, regressions, told
-from benchmarks.translation import beside_the_floor
+from benchmarks.ratios import (
+    RECORDED,
+    TARGETS,
+    Case,
+    Result,
+    by_name,
+    reached,
+    recorded,
+    regressions,
+    told,
+    unrecorded,
+    worst,
+)
+from benchmarks.translation import beside_the_floor, growth
 from gateway.registry import discover, emulator_of
 
 CONNECTIONS = 128
@@ -32,66 +47,105 @@ CONNECTIONS = 128
 MANY = 100_000
 _WAIT = 60
 """Seconds for a single request: on a busy machine even that waits for its turn."""
+_FEW = 16
+"""Requests under way where memory is what is looked at."""
+_PATIENCE = 240
+"""Seconds in which 100,000 connections are to be used."""
+_QUICK, _WHOLE = 360, 1_350
+"""Seconds from the start in which the cases beside a reference are to be over; what comes after takes minutes."""
+_IN_PROCESS = frozenset({"translate_vs_json_floor", "growth_with_page_size"})
+_AMONG_MANY = ("memory_of_1000_connections", "memory_of_100000_connections", "hundred_thousand_connections")
 
 
 class Bench:
-    """One run: the servers that are up, and how long each round is."""
+    """One run: the servers that are up, how long each round is, and when all must be over."""
 
     def __init__(self, folder: Path, *, quick: bool, only: Sequence[str]) -> None:
         self._folder = folder
-        self._rounds, self._seconds = (3, 2) if quick else (5, 4)
+        self._log = folder / "servers.log"
+        self._rounds, self._seconds = (3, 2) if quick else (5, 3)
         self._limit = 60.0 if quick else 180.0
+        self._over = time.monotonic() + (_QUICK if quick else _WHOLE)
         self._concurrencies = (64,) if quick else (16, 64)
+        self._used = (1, 1_000) if quick else (1, 1_000, MANY)
+        self._soak = 20 if quick else 60
         self._only = only
+        self._ahead = 1
         self.missing: list[str] = []
         self.stub = ""
         self.facts: dict[str, Any] = {}
-        self.translated: dict[str, float] = {}
+        self.plain: dict[str, dict[str, float]] = {}
+        """Ratios that are no comparison of two servers: by name, then by system or circumstance."""
 
     def run(self) -> list[Result]:
         """Start everything, measure, and end everything."""
         conversations = asyncio.run(self._record())
-        if self._is_wanted("translate_vs_json_floor"):
-            self.translated = {name: round(beside_the_floor(one), 2) for name, one in conversations.items()}
-            self._say(f"translate_vs_json_floor: {self.translated}")
-        if not any(self._is_wanted(name) for name in TARGETS if name != "translate_vs_json_floor"):
+        for name, measured in (("translate_vs_json_floor", beside_the_floor), ("growth_with_page_size", growth)):
+            if self._is_wanted(name):
+                self._tell(name, {system: measured(one) for system, one in conversations.items()})
+        if not any(self._is_wanted(name) for name in TARGETS if name not in _IN_PROCESS):
             return []
         with ExitStack() as stack:
-            recorded = self._folder / "recorded"
             replies = {name: reply for one in conversations.values() for name, reply in one.replies.items()}
+            recorded = self._folder / "recorded"
             recorded.write_bytes(pickle.dumps(replies))
             self.stub = self._up(stack, ["benchmarks.stub", str(recorded)], core=processes.OTHER_CORE).origin
             home = self._folder / "home"
             key, connections = asyncio.run(books.make_home(home, conversations, CONNECTIONS))
             environment = books.environment_of(home, conversations, self.stub)
-            polder = self._measured_start(stack, environment)
-            results: list[Result] = []
-            for case in self._cases(stack, conversations, polder, key, connections):
-                if self._is_wanted(case.name):
-                    results += self._measure(case)
-            if self._is_wanted("hundred_thousand_connections"):
-                got = f"/v1/connections/{next(iter(connections.values()))[0]}"
-                results += self._among_many(stack, home, environment, Asked(polder, [got], _authorized(key)))
+            ours = Ours(self._measured_start(stack, environment), conversations, connections, _authorized(key))
+            cases = [one for one in self._cases(stack, ours) if self._is_wanted(one.name)]
+            among_many = any(self._is_wanted(name) for name in _AMONG_MANY)
+            self._ahead = sum(len(self._at(one)) for one in cases) + len(_AMONG_MANY) * among_many
+            results = [result for one in cases for result in self._measure(one)]
+            if self._is_wanted("memory_of_a_soak"):
+                early, late = soak(ours.soaked(), self._soak, self._ask)
+                self._tell("memory_of_a_soak", {"all systems": late / early})
+                self.facts["resident_megabytes_of_a_soak"] = (round(early, 1), round(late, 1))
+            if among_many:
+                results += self._among_many(stack, home, environment, ours)
             return results
 
     def _is_wanted(self, name: str) -> bool:
         return not self._only or any(word in name for word in self._only)
 
-    def _among_many(self, stack: ExitStack, home: Path, environment: Mapping[str, str], few: Asked) -> list[Result]:
-        """The same question to a second gateway, whose database holds 100,000 connections more."""
+    def _tell(self, name: str, ratios: Mapping[str, float]) -> None:
+        self.plain[name] = {label: round(ratio, 3) for label, ratio in ratios.items()}
+        self._say(f"{name}: {self.plain[name]}")
+
+    def _among_many(self, stack: ExitStack, home: Path, environment: Mapping[str, str], ours: Ours) -> list[Result]:
+        """A second gateway, whose database holds 100,000 connections more: a question to it, and what it keeps."""
+        self._say(f"making {MANY} connections")
         other = home.with_name("many")
         shutil.copytree(home, other)
-        books.add_idle(other, MANY)
+        name, one = next(iter(ours.conversations.items()))
+        more = asyncio.run(books.add_more(other, ours.connections[name][0], one, MANY))
         began = time.monotonic()
-        crowded = self._up(
-            stack,
-            ["benchmarks.gateway"],
-            core=processes.SERVER_CORE,
-            environment={**environment, "POLDER_HOME": str(other)},
-        )
+        environment = {**environment, "POLDER_HOME": str(other)}
+        crowded = stack.enter_context(processes.polder(environment, core=processes.SERVER_CORE, log=self._log))
         self.facts["ready_seconds_among_many"] = round(time.monotonic() - began, 2)
-        many = Asked(crowded, few.paths, few.headers)
-        return self._measure(Case("hundred_thousand_connections", many, few))
+        results = []
+        if self._is_wanted("memory_of_1000_connections") or self._is_wanted("memory_of_100000_connections"):
+            self._fill(Asked(crowded, [f"/v1/connections/{id}/invoices/{one.invoice_id}" for id in more], ours.headers))
+        if self._is_wanted("hundred_thousand_connections"):
+            got = [f"/v1/connections/{ours.connections[name][0]}"]
+            few = Asked(ours.server, got, ours.headers)
+            results += self._measure(Case("hundred_thousand_connections", replace(few, server=crowded), few))
+        return results
+
+    def _fill(self, asked: Asked) -> None:
+        """Use ever more connections, and see what that takes."""
+        try:
+            held = with_connections(asked, self._used, self._ask, _PATIENCE)
+        except Unmeasured as reason:
+            self.missing.append(f"memory of connections: {reason}")
+            self._say(self.missing[-1])
+            return
+        for count, megabytes in zip(self._used[1:], held[1:], strict=True):
+            self._tell(f"memory_of_{count}_connections", {"in use": megabytes / held[0]})
+        each = (held[-1] - held[0]) / (self._used[-1] - self._used[0])
+        self.facts["bytes_of_a_connection_in_use"] = round(each * 2**20)
+        self.facts["resident_megabytes_by_connections"] = dict(zip(self._used, map(round, held), strict=True))
 
     async def _record(self) -> dict[str, Conversation]:
         found = {}
@@ -101,86 +155,51 @@ class Bench:
                 found[name] = await record(name, self._folder / f"recording-{name}")
         return found
 
-    def _up(
-        self, stack: ExitStack, arguments: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None
-    ) -> Server:
-        log = self._folder / "servers.log"
-        return stack.enter_context(processes.started(arguments, core=core, environment=environment, log=log))
+    def _up(self, stack: ExitStack, arguments: Sequence[str], *, core: int) -> Server:
+        return stack.enter_context(processes.started(arguments, core=core, log=self._log))
 
     def _measured_start(self, stack: ExitStack, environment: Mapping[str, str]) -> Server:
         """The gateway, once to warm the disk's cache and once for good, timed until it is ready."""
-        log = self._folder / "servers.log"
-        arguments = ["benchmarks.gateway"]
-        with processes.started(arguments, core=processes.SERVER_CORE, environment=environment, log=log):
+        with processes.polder(environment, core=processes.SERVER_CORE, log=self._log):
             pass
         began = time.monotonic()
-        server = stack.enter_context(
-            processes.started(arguments, core=processes.SERVER_CORE, environment=environment, log=log)
-        )
-        with urllib.request.urlopen(f"{server.origin}/readyz", timeout=_WAIT) as answer:
-            assert answer.status == 200
+        server = stack.enter_context(processes.polder(environment, core=processes.SERVER_CORE, log=self._log))
         self.facts["ready_seconds"] = round(time.monotonic() - began, 2)
+        self.facts["ready_processor_seconds"] = round(processes.processor_seconds(server.pid), 2)
         self.facts["resident_megabytes"] = round(processes.resident_megabytes(server.pid), 1)
         return server
 
-    def _cases(
-        self,
-        stack: ExitStack,
-        conversations: Mapping[str, Conversation],
-        polder: Server,
-        key: str,
-        connections: Mapping[str, Sequence[str]],
-    ) -> Sequence[Case]:
-        headers = _authorized(key)
-        uncached = headers | {"cache-control": "no-cache"}
-        targets = {f"{name}-list": list(one.list_targets) for name, one in conversations.items()}
-        targets |= {f"{name}-get": list(one.get_targets) for name, one in conversations.items()}
+    def _cases(self, stack: ExitStack, ours: Ours) -> list[Case]:
+        calls: dict[str, Sequence[Sent]] = {}
+        for name, one in ours.conversations.items():
+            calls[f"{name}-create"] = one.create_calls
+            for verb, targets in (("list", one.list_targets), ("get", one.get_targets), ("scan", one.scan_targets)):
+                calls[f"{name}-{verb}"] = [("GET", target, "") for target in targets]
         core = processes.SERVER_CORE
         bare = self._up(stack, processes.reference("hello", self.stub, {}), core=core)
         passing = {
-            name: self._up(stack, processes.reference(name, self.stub, targets), core=core)
+            name: self._up(stack, processes.reference(name, self.stub, calls), core=core)
             for name in ("httpx", "httpx2")
         }
-        hello = Asked(bare, ["/hello"], {})
-        first = next(iter(conversations))
-
-        def ours(provider: str, path: str, sent: Mapping[str, str], among: int = CONNECTIONS) -> Asked:
-            return Asked(polder, [f"/v1/connections/{id}/{path}" for id in connections[provider][:among]], sent)
-
-        page = f"invoices?limit={INVOICES}&include=lines"
-        got = f"invoices/{conversations[first].invoice_id}"
-        tag = _etag(polder.origin + ours(first, page, headers, 1).paths[0], headers)
-        cases = [
-            Case("cached_list_vs_hello", ours(first, page, headers, 1), hello),
-            Case("cached_get_vs_hello", ours(first, got, headers, 1), hello),
-            Case("not_modified_vs_hello", ours(first, page, headers | {"if-none-match": tag}, 1), hello),
-        ]
-        for name, one in conversations.items():
-            got = f"invoices/{one.invoice_id}"
-            listing, getting = ours(name, page, uncached), ours(name, got, uncached)
-            counts = one.carries_lines
-            for library, place in passing.items():
-                passed = Asked(place, [f"/{name}-list"], {})
-                cases.append(
-                    Case(f"list_vs_{library}_passthrough", listing, passed, fresh=True, system=name, counts=counts)
-                )
-            passed = Asked(passing["httpx"], [f"/{name}-list"], {})
-            # The first question loads slow facts, the second is the first whose conversation is kept.
-            cases.append(
-                Case("unchanged_list_vs_httpx_passthrough", listing, passed, system=name, counts=counts, warmth=2)
-            )
-            passed = Asked(passing["httpx2"], [f"/{name}-get"], {})
-            cases.append(Case("get_vs_httpx2_passthrough", getting, passed, fresh=True, system=name))
-            cases.append(Case("added_latency_vs_passthrough", getting, passed, fresh=True, latency=True, system=name))
+        cases = ours.cached(Asked(bare, ["/hello"], {}))
+        for name in ours.conversations:
+            cases += ours.uncached(name, passing)
         return cases
+
+    def _at(self, case: Case) -> Sequence[int]:
+        """The concurrencies at which a case is measured."""
+        return (1,) if case.latency or case.alone else self._concurrencies
 
     def _measure(self, case: Case) -> list[Result]:
         with urllib.request.urlopen(f"{self.stub}/={'fresh' if case.fresh else 'same'}", timeout=_WAIT):
             pass
         found = []
-        for concurrency in (1,) if case.latency else self._concurrencies:
+        for concurrency in self._at(case):
+            # What is left of the time is shared out, so that a slow case shortens the others and not the last ones.
+            limit = min(self._limit, max(4.0 * self._seconds, (self._over - time.monotonic()) / max(1, self._ahead)))
+            self._ahead -= 1
             try:
-                result = self._alternated(case, concurrency)
+                result = self._alternated(case, concurrency, limit)
             except Unmeasured as reason:
                 self.missing.append(f"{case.name} at {concurrency}: {reason}")
                 self._say(self.missing[-1])
@@ -189,11 +208,11 @@ class Bench:
                 self._say(result.row())
         return found
 
-    def _alternated(self, case: Case, concurrency: int) -> Result:
+    def _alternated(self, case: Case, concurrency: int, limit: float) -> Result:
         """Round by round, until there are enough, or the time for one case is over. Raises ``Unmeasured``."""
-        over = time.monotonic() + self._limit
+        over = time.monotonic() + limit
         for asked, times in ((case.ours, case.warmth), (case.theirs, 1)):
-            self._warm(asked, concurrency, times)
+            self._warm(asked, concurrency, times, limit / 4)
         mine: list[Round] = []
         other: list[Round] = []
         result = Result(case, concurrency, mine, other)
@@ -212,25 +231,21 @@ class Bench:
         load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
         raise Unmeasured(f"nothing was answered in {seconds // 3} s; the machine is busy (load {load})")
 
+    def _ask(self, asked: Asked, seconds: int) -> int:
+        return self._drive(asked, _FEW, seconds)[0]
+
     def _drive(self, asked: Asked, concurrency: int, seconds: int) -> tuple[int, Round | None]:
         return drive(asked, self._folder, concurrency=concurrency, seconds=seconds, core=processes.OTHER_CORE)
 
-    def _warm(self, asked: Asked, concurrency: int, times: int) -> None:
-        """Ask until every path was asked so often, for a third of a case's time at most."""
+    def _warm(self, asked: Asked, concurrency: int, times: int, limit: float) -> None:
+        """Ask until every path was asked so often, or the time is over."""
         missing = times * len(asked.paths)
-        over = time.monotonic() + self._limit / 3
+        over = time.monotonic() + limit
         while missing > 0 and time.monotonic() < over:
             missing -= self._drive(asked, concurrency, 2)[0]
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
-
-
-def _etag(url: str, headers: Mapping[str, str]) -> str:
-    request = urllib.request.Request(url, headers=dict(headers))
-    with urllib.request.urlopen(request, timeout=_WAIT) as answer:
-        tag: str = answer.headers["etag"]
-        return tag
 
 
 def _authorized(key: str) -> dict[str, str]:
@@ -252,11 +267,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="polder-bench-") as folder:
         bench = Bench(Path(folder), quick=given.quick, only=given.only)
         results = bench.run()
-    ratios = by_name(results)
-    if bench.translated:
-        ratios["translate_vs_json_floor"] = max(bench.translated.values())
+    ratios = by_name(results) | {name: worst(name, several.values()) for name, several in bench.plain.items()}
     _summarize(ratios, bench.facts)
-    whole = told(results, ratios, bench.facts | {"translate_by_system": bench.translated})
+    whole = told(results, ratios, bench.facts | {"by_system": bench.plain})
     if given.json is not None:
         given.json.write_text(json.dumps(whole, indent=2) + "\n")
     worse = regressions(ratios, recorded())
@@ -264,7 +277,9 @@ def main() -> None:
         kept = {name: whole[name] for name in ("ratios", "busy", "facts", "commit", "python", "machine")}
         kept["ratios"] = recorded() | ratios  # what was not measured stays as it was
         RECORDED.write_text(json.dumps(kept, indent=2) + "\n")
-    elif worse:
+    elif new := unrecorded(ratios, recorded()):
+        print(f"\nNothing is recorded of {', '.join(new)}: no later run is held against these until --accept is given.")
+    if worse and not given.accept:
         sys.exit("Slower than what is recorded:\n  " + "\n  ".join(worse) + "\nOn a quiet machine? Then mend it.")
     if bench.missing:
         sys.exit("Not measured:\n  " + "\n  ".join(bench.missing))
@@ -274,9 +289,14 @@ def _summarize(ratios: Mapping[str, float], facts: Mapping[str, Any]) -> None:
     before = recorded()
     print(f"\n{'ratio':<40} {'now':>7} {'recorded':>9} {'wanted':>7}")
     for name, ratio in ratios.items():
+        known, wanted = _spelled(before.get(name), "nothing"), _spelled(TARGETS[name], "–")
         mark = "" if reached(name, ratio) else "  not reached"
-        print(f"{name:<40} {ratio:7.2f} {before.get(name, float('nan')):9.2f} {TARGETS[name]:7.2f}{mark}")
+        print(f"{name:<40} {ratio:7.2f} {known:>9} {wanted:>7}{mark}")
     print(f"\n{facts}")
+
+
+def _spelled(ratio: float | None, otherwise: str) -> str:
+    return otherwise if ratio is None else f"{ratio:.2f}"
 
 
 if __name__ == "__main__":

@@ -3,16 +3,18 @@
 import secrets
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
 from benchmarks.conversation import Conversation, key_ring, settings_of
-from gateway.app import new_key, storage_of
+from gateway.app import new_key, ring_of, storage_of
 from gateway.contract.secret import Secret
 from gateway.engine.clock import SystemClock
 from gateway.engine.storage import StoredConnection
 from gateway.registry import discover
 from gateway.settings import variable
+from gateway.store.vault import Owned, Vault
 
 TENANT = "bench"
 
@@ -23,7 +25,6 @@ def environment_of(home: Path, conversations: Mapping[str, Conversation], stub: 
         "POLDER_HOME": str(home),
         "POLDER_ENV": "bench",
         "POLDER_ENCRYPTION_KEYS": key_ring(),
-        "POLDER_PORT": "0",
     }
     adapters = discover()
     for name, conversation in conversations.items():
@@ -67,14 +68,29 @@ async def make_home(
         await storage.close()
 
 
-def add_idle(home: Path, count: int) -> None:
-    """Add so many connections that nobody uses, copies of one that is there."""
-    with sqlite3.connect(home / "polder.db") as database:
+async def add_more(home: Path, like: str, conversation: Conversation, count: int) -> list[str]:
+    """Add so many connections like that one, which can be used as it can: their ids."""
+    settings = settings_of(home)
+    storage = storage_of(settings)
+    try:
+        found = await storage.connections.find(like)
+    finally:
+        await storage.close()
+    assert found is not None
+    vault = Vault(ring_of(settings))
+    secret = {name: Secret(text) for name, text in conversation.credentials.items() if name != "type"}
+    owners = [Owned(f"con_more{number:012d}", TENANT, found.data_key) for number in range(count)]
+    sealed = [
+        (owner.id, name, vault.seal(owner, f"credentials.{name}", text))
+        for owner in owners
+        for name, text in secret.items()
+    ]
+    with closing(sqlite3.connect(home / "polder.db")) as database, database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(connections)")]
-        chosen = ", ".join("'con_idle' || printf('%012d', value)" if one == "id" else one for one in columns)
-        database.execute(
-            "WITH RECURSIVE numbers(value) AS "
-            f"(SELECT 1 UNION ALL SELECT value + 1 FROM numbers WHERE value < {count}) "
-            f"INSERT INTO connections ({', '.join(columns)}) SELECT {chosen} FROM numbers, "
-            "(SELECT * FROM connections ORDER BY id LIMIT 1)"
-        )
+        chosen = ", ".join("?" if one in ("id", "sealed_key") else one for one in columns)
+        own = [one for one in columns if one in ("id", "sealed_key")]
+        statement = f"INSERT INTO connections ({', '.join(columns)}) SELECT {chosen} FROM connections WHERE id = ?"
+        values = [{"id": owner.id, "sealed_key": vault.wrapped(owner)} for owner in owners]
+        database.executemany(statement, [(*(one[name] for name in own), like) for one in values])
+        database.executemany("INSERT INTO credentials (connection_id, field, sealed) VALUES (?, ?, ?)", sealed)
+    return [owner.id for owner in owners]

@@ -3,11 +3,14 @@
 Each provider's emulator is filled through Polder's own API, then the questions of the benchmark are asked once and
 every exchange with the emulator is kept: method and target, and the reply. A description in every invoice holds
 ``MARK``, which the stub replaces with another number in every reply where no two replies shall be the same.
+
+Then the books are made larger: 200 invoices for a longer page, and 5,000 contacts for a filter that Polder applies.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +21,16 @@ from gateway.app import Polder, build
 from gateway.contract.emulator import Emulator
 from gateway.contract.exact import dumps, loads
 from gateway.engine.clock import SystemClock
+from gateway.engine.filters import SCAN_STEP
 from gateway.registry import discover, emulator_of
 from gateway.settings import Settings, variable
 
 MARK = "BENCH-00000000"
 INVOICES = 50
+MANY_INVOICES = 200
+CONTACTS = 5_000
+SCAN = "contacts?email=nobody@depaal.example"
+"""A filter that looks at every contact and finds none, where the system does not apply it itself."""
 _LINES = (
     ("Verhuur steiger, per dag", "3", "148.50"),
     ("Transport en opbouw", "1", "385.00"),
@@ -33,6 +41,8 @@ _LINES = (
 _JSON = {"content-type": "application/json"}
 Said = tuple[int, Mapping[str, str], bytes]
 """A reply: status, headers and body."""
+Sent = tuple[str, str, str]
+"""A request: method, target and body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +65,40 @@ class Conversation:
     carries_lines: bool
     """Whether the system's lists carry lines, so that asking for them costs no further call."""
     draft: Mapping[str, Any]
+    """An invoice that can be made."""
+    create_calls: Sequence[Sent]
+    """What making it costs, in that order."""
+    larger: Mapping[str, Said]
+    """The replies, by ``METHOD target``, when there are 200 invoices."""
+    scan_targets: Sequence[str]
+    """The upstream targets that ``SCAN`` costs; none where the system applies that filter itself."""
 
 
-class _Recording(httpx2.ASGITransport):
-    def __init__(self, emulator: Emulator, heard: dict[str, Said], asked: list[str]) -> None:
+class _Recorder(httpx2.ASGITransport):
+    """Carries requests to the emulator, and keeps what was asked and what was heard."""
+
+    def __init__(self, emulator: Emulator) -> None:
         super().__init__(emulator)
-        self._heard = heard
-        self._asked = asked
+        self.heard: dict[str, Said] = {}
+        self.asked: list[httpx2.Request] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await super().handle_async_request(request)
         body = await response.aread()
-        name = f"{request.method} {request.url.raw_path.decode()}"
-        self._asked.append(name)
+        self.asked.append(request)
         said = {name: text for name, text in response.headers.items() if name != "content-length"}
-        self._heard[name] = (response.status_code, said, body)
+        self.heard[f"{request.method} {_target(request)}"] = (response.status_code, said, body)
         return httpx2.Response(response.status_code, headers=response.headers, content=body, request=request)
+
+    async def again(self, request: httpx2.Request) -> None:
+        """Send a request once more, and keep nothing."""
+        copy = httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
+        response = await super().handle_async_request(copy)
+        assert response.status_code < 300, await response.aread()
+
+
+def _target(request: httpx2.Request) -> str:
+    return request.url.raw_path.decode()
 
 
 async def record(provider: str, home: Path) -> Conversation:
@@ -81,28 +109,31 @@ async def record(provider: str, home: Path) -> Conversation:
     clock = SystemClock()
     emulator = make(clock)
     environment = {variable(adapter, name): text for name, text in emulator.operator_settings().items()}
-    heard: dict[str, Said] = {}
-    asked: list[str] = []
+    recorder = _Recorder(emulator)
     polder = await build(
-        Settings(
-            home=home, env="bench", encryption_keys=SecretStr(key_ring()), public_url="http://bench", log_level="error"
-        ),
+        settings_of(home, "error"),
         clock=clock,
         adapters={provider: adapter},
-        transport_for=lambda _: _Recording(emulator, heard, asked),
+        transport_for=lambda _: recorder,
         environment=environment,
     )
     await polder.start()
     try:
-        return await _recorded(polder, emulator, provider, environment, heard, asked)
+        return await _recorded(polder, emulator, provider, environment, recorder)
     finally:
         await polder.close()
 
 
 def settings_of(home: Path, log_level: Literal["info", "error"] = "info") -> Settings:
     """The settings of a Polder of the benchmark."""
-    keys = SecretStr(key_ring())
-    return Settings(home=home, env="bench", encryption_keys=keys, public_url="http://bench", log_level=log_level)
+    return Settings(
+        home=home,
+        env="bench",
+        encryption_keys=SecretStr(key_ring()),
+        public_url="http://bench",
+        log_level=log_level,
+        deadline=300,  # an emulator takes its time to list thousands of contacts
+    )
 
 
 def key_ring() -> str:
@@ -115,26 +146,36 @@ async def _recorded(
     emulator: Emulator,
     provider: str,
     environment: Mapping[str, str],
-    heard: dict[str, Said],
-    asked: list[str],
+    recorder: _Recorder,
 ) -> Conversation:
     key = await polder.create_key(tenant="bench", name="recording", scopes=["*"])
     transport = httpx2.ASGITransport(polder.asgi)
     headers = {"authorization": f"Bearer {key}", "cache-control": "no-cache"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://bench", headers=headers) as client:
         connection = await _connected(client, provider, emulator)
-        draft = await _filled(client, connection["id"], polder)
-        page = f"/v1/connections/{connection['id']}/invoices"
+        base = f"/v1/connections/{connection['id']}"
+        draft = await _filled(client, base, polder)
+        page = f"{base}/invoices"
         listed = await _told(client, "GET", f"{page}?limit={INVOICES}&include=lines")  # slow facts are known after this
         invoice = listed["data"][0]["id"]
-        list_targets = await _asked(client, f"{page}?limit={INVOICES}&include=lines", asked)
-        plain_targets = await _asked(client, f"{page}?limit={INVOICES}", asked)
-        get_targets = await _asked(client, f"{page}/{invoice}", asked)
-        await _told(client, "GET", f"/v1/connections/{connection['id']}/companies")
+        list_targets = await _asked(client, f"{page}?limit={INVOICES}&include=lines", recorder)
+        plain_targets = await _asked(client, f"{page}?limit={INVOICES}", recorder)
+        get_targets = await _asked(client, f"{page}/{invoice}", recorder)
+        await _told(client, "GET", f"{base}/companies")
         await _connected(client, provider, emulator)
+        recorder.asked.clear()
+        await _told(client, "POST", page, draft(INVOICES))
+        create_calls = [(one.method, _target(one), one.content.decode()) for one in recorder.asked]
+        replies = dict(recorder.heard)
+        for count in range(INVOICES + 1, MANY_INVOICES):
+            await _told(client, "POST", page, draft(count))
+        await _told(client, "GET", f"{page}?limit={MANY_INVOICES}&include=lines")
+        larger = dict(recorder.heard)
+        scan_targets = await _scanned(client, base, recorder)
+        replies |= {f"GET {target}": recorder.heard[f"GET {target}"] for target in scan_targets}
         return Conversation(
             provider=provider,
-            replies=dict(heard),
+            replies=replies,
             environment=environment,
             credentials=emulator.credentials(),
             company_id=connection["company"]["id"],
@@ -144,15 +185,34 @@ async def _recorded(
             list_targets=list_targets,
             get_targets=get_targets,
             carries_lines=len(list_targets) <= len(plain_targets),
-            draft=draft,
+            draft=draft(INVOICES),
+            create_calls=create_calls,
+            larger=larger,
+            scan_targets=scan_targets,
         )
 
 
-async def _asked(client: httpx2.AsyncClient, path: str, asked: list[str]) -> Sequence[str]:
+async def _scanned(client: httpx2.AsyncClient, base: str, recorder: _Recorder) -> Sequence[str]:
+    """Fill the books with contacts, and record what it costs to look at all of them."""
+    await _told(client, "POST", f"{base}/contacts", _contact(f"{MARK} B.V."), on_unsupported="drop")
+    make = next(one for one in reversed(recorder.asked) if one.method == "POST")
+    for _ in range(CONTACTS - 2):  # there are two by now
+        await recorder.again(make)
+    recorder.asked.clear()
+    answer = await client.get(f"{base}/{SCAN}")
+    assert answer.status_code == 200, answer.text
+    assert loads(answer.content)["data"] == []
+    if "polder-emulated" not in answer.headers:
+        return []
+    assert len(recorder.asked) >= CONTACTS // SCAN_STEP, "every contact is looked at"
+    return [_target(one) for one in recorder.asked]
+
+
+async def _asked(client: httpx2.AsyncClient, path: str, recorder: _Recorder) -> Sequence[str]:
     """What one read of ours asks of the system."""
-    asked.clear()
+    recorder.asked.clear()
     await _told(client, "GET", path)
-    return [name.partition(" ")[2] for name in asked]
+    return [_target(one) for one in recorder.asked]
 
 
 async def _connected(client: httpx2.AsyncClient, provider: str, emulator: Emulator) -> Any:
@@ -165,41 +225,37 @@ async def _connected(client: httpx2.AsyncClient, provider: str, emulator: Emulat
     return loads(answer.content)
 
 
-async def _filled(client: httpx2.AsyncClient, connection: str, polder: Polder) -> Mapping[str, Any]:
-    base = f"/v1/connections/{connection}"
+async def _filled(client: httpx2.AsyncClient, base: str, polder: Polder) -> Callable[[int], dict[str, Any]]:
+    """Make a contact and the invoices: what makes the draft of one more, by its number."""
     contact = await _told(
-        client,
-        "POST",
-        f"{base}/contacts",
-        {
-            "kind": "company",
-            "roles": ["customer"],
-            "company_name": "Bouwbedrijf De Paal B.V.",
-            "contact_person": "Anna de Boer",
-            "email": "administratie@depaal.example",
-            "address": {
-                "street": "Kade",
-                "house_number": "1",
-                "postal_code": "2611 AB",
-                "city": "Delft",
-                "country": "NL",
-            },
-        },
-        on_unsupported="drop",
+        client, "POST", f"{base}/contacts", _contact("Bouwbedrijf De Paal B.V."), on_unsupported="drop"
     )
     accounts = (await _told(client, "GET", f"{base}/ledger-accounts?limit=200"))["data"]
     revenue = [one["id"] for one in accounts if one["type"] in ("revenue", "unknown")]
     provider = next(iter(polder.engine.providers))
     numbered = "number" in provider.adapter.resources["invoices"].holds
-    account = revenue[0]
-    draft: dict[str, Any] = {}
-    for count in range(INVOICES):
-        draft = _draft(contact["id"], account, count, numbered=numbered)
-        if count == 0:
-            account = await _fitting(client, base, draft, revenue)
-            continue
-        await _told(client, "POST", f"{base}/invoices", draft)
+    account = await _fitting(client, base, _draft(contact["id"], revenue[0], 0, numbered=numbered), revenue)
+    draft = partial(_draft, contact["id"], account, numbered=numbered)
+    for count in range(1, INVOICES):
+        await _told(client, "POST", f"{base}/invoices", draft(count))
     return draft
+
+
+def _contact(name: str) -> dict[str, Any]:
+    return {
+        "kind": "company",
+        "roles": ["customer"],
+        "company_name": name,
+        "contact_person": "Anna de Boer",
+        "email": "administratie@depaal.example",
+        "address": {
+            "street": "Kade",
+            "house_number": "1",
+            "postal_code": "2611 AB",
+            "city": "Delft",
+            "country": "NL",
+        },
+    }
 
 
 def _draft(contact_id: str, account: str, count: int, *, numbered: bool) -> dict[str, Any]:

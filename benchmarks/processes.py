@@ -5,13 +5,18 @@ import os
 import re
 import resource
 import select
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+
+from benchmarks.conversation import Sent
 
 SERVER_CORE = 0
 OTHER_CORE = 1
@@ -31,22 +36,54 @@ class Server:
 
 
 @contextmanager
-def started(
-    arguments: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None, log: Path
-) -> Iterator[Server]:
+def started(arguments: Sequence[str], *, core: int, log: Path) -> Iterator[Server]:
     """A Python module as a process: it prints the port it listens on. It is ended with the block."""
+    with _running(arguments, {}, core=core, log=log) as process:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], _START)
+        line = process.stdout.readline() if ready else ""
+        found = re.search(r"(\d+)\s*$", line)
+        if found is None:
+            raise RuntimeError(f"{' '.join(arguments)} did not start: {log.read_text()[-2000:]}")
+        yield Server(f"http://127.0.0.1:{found[1]}", process.pid)
+
+
+@contextmanager
+def polder(environment: Mapping[str, str], *, core: int, log: Path) -> Iterator[Server]:
+    """``polder serve``, once it is ready. It is ended with the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    with _running(["gateway", "serve", "--port", str(port)], environment, core=core, log=log) as process:
+        server = Server(f"http://127.0.0.1:{port}", process.pid)
+        over = time.monotonic() + _START
+        while not _is_ready(server):
+            if process.poll() is not None or time.monotonic() > over:
+                raise RuntimeError(f"polder serve did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.01)
+        yield server
+
+
+def _is_ready(server: Server) -> bool:
+    try:
+        with urllib.request.urlopen(f"{server.origin}/readyz", timeout=_START) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _running(
+    arguments: Sequence[str], environment: Mapping[str, str], *, core: int, log: Path
+) -> Iterator[subprocess.Popen[str]]:
     argv = ["taskset", "-c", str(core), sys.executable, "-m", *arguments]
-    env = {name: text for name, text in os.environ.items() if not name.startswith("POLDER_")} | dict(environment or {})
+    # What is installed has its bytecode: a start that has to compile every module first is nobody's.
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env = {name: text for name, text in kept.items() if not name.startswith("POLDER_")} | dict(environment)
     with log.open("a") as written:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=written, text=True, env=env)
         try:
-            assert process.stdout is not None
-            ready, _, _ = select.select([process.stdout], [], [], _START)
-            line = process.stdout.readline() if ready else ""
-            found = re.search(r"(\d+)\s*$", line)
-            if found is None:
-                raise RuntimeError(f"{' '.join(arguments)} did not start: {log.read_text()[-2000:]}")
-            yield Server(f"http://127.0.0.1:{found[1]}", process.pid)
+            yield process
         finally:
             process.terminate()
             try:
@@ -56,9 +93,9 @@ def started(
                 process.wait()
 
 
-def reference(name: str, upstream: str, targets: Mapping[str, Sequence[str]]) -> list[str]:
+def reference(name: str, upstream: str, calls: Mapping[str, Sequence[Sent]]) -> list[str]:
     """The arguments that start a server of ``references``."""
-    return ["benchmarks.references", name, upstream, json.dumps(targets)]
+    return ["benchmarks.references", name, upstream, json.dumps(calls)]
 
 
 def resident_megabytes(pid: int) -> float:

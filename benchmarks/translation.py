@@ -1,15 +1,19 @@
-"""How long it takes to make our 50 invoices of a system's, beside reading and writing the same bytes and no more."""
+"""How long it takes to make our 50 invoices of a system's: beside reading and writing the same bytes and no more, and
+beside making 200.
+"""
 
 import asyncio
+import statistics
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 
-from benchmarks.conversation import INVOICES, Conversation
+from benchmarks.conversation import INVOICES, MANY_INVOICES, Conversation, Said
 from gateway import registry
 from gateway.contract.adapter import Adapter
 from gateway.contract.exact import loads
@@ -25,7 +29,7 @@ from gateway.engine.recording import Recording
 
 _TIMES = 60
 _OPERATION = BY_NAME["invoices.list"]
-_ASKED = read_query(_OPERATION, (("limit", str(INVOICES)), ("include", "lines")))
+Work = Callable[[], Coroutine[Any, Any, object]]
 T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
@@ -34,7 +38,7 @@ T2 = TypeVar("T2")
 class Recorded:
     """A way out that answers what was recorded, at no cost: what is left is translation."""
 
-    def __init__(self, conversation: Conversation, adapter: Adapter, facts: Facts) -> None:
+    def __init__(self, replies: Mapping[str, Said], adapter: Adapter, facts: Facts) -> None:
         self.facts = facts
         self.creation_key = UUID(int=0)
         self.plan = Plan()
@@ -44,7 +48,7 @@ class Recorded:
         self._adapter = adapter
         self._replies = {
             target: Reply(status, {name.lower(): value for name, value in headers.items()}, body)
-            for target, (status, headers, body) in conversation.replies.items()
+            for target, (status, headers, body) in replies.items()
         }
         self._known: dict[str, Any] = {}
 
@@ -78,40 +82,52 @@ class _NoBooks:
 
 def beside_the_floor(conversation: Conversation) -> float:
     """Seconds of a list of 50 invoices from bytes to bytes, over those of orjson reading and writing the same bytes."""
-    read = _reader(conversation)
-    listed = loads(asyncio.run(read()))["data"]
-    assert len(listed) == INVOICES
-    assert all(len(one["lines"]) and Decimal(one["totals"]["gross"]) for one in listed)
     bodies = [conversation.replies[f"GET {target}"][2] for target in conversation.list_targets]
-    return asyncio.run(_measured(read, bodies))
+    return asyncio.run(_ratio(_reader(conversation, conversation.replies, INVOICES), partial(_floor, bodies)))
 
 
-async def _measured(read: Callable[[], Coroutine[Any, Any, bytes]], bodies: Sequence[bytes]) -> float:
-    ours, floor = [], []
+def growth(conversation: Conversation) -> float:
+    """Seconds of an invoice in a page of 200, over those of one in a page of 50."""
+    longer = _reader(conversation, conversation.larger, MANY_INVOICES)
+    ratio = asyncio.run(_ratio(longer, _reader(conversation, conversation.replies, INVOICES)))
+    return ratio * INVOICES / MANY_INVOICES
+
+
+async def _ratio(ours: Work, theirs: Work) -> float:
+    mine, other = [], []
     for _ in range(_TIMES):
-        began = time.process_time()
-        await read()
-        ours.append(time.process_time() - began)
-        floor.append(_floor(bodies))
-    return sorted(ours)[_TIMES // 2] / sorted(floor)[_TIMES // 2]
+        mine.append(await _timed(ours))
+        other.append(await _timed(theirs))
+    return statistics.median(mine) / statistics.median(other)
 
 
-def _reader(conversation: Conversation) -> Callable[[], Coroutine[Any, Any, bytes]]:
+async def _timed(work: Work) -> float:
+    began = time.process_time()
+    await work()
+    return time.process_time() - began
+
+
+def _reader(
+    conversation: Conversation, replies: Mapping[str, Said], count: int
+) -> Callable[[], Coroutine[Any, Any, bytes]]:
+    """What makes a page of so many invoices, once it was seen to make a right one."""
     adapter = registry.discover()[conversation.provider]
     facts = Facts("con_bench", conversation.company_id, next(iter(adapter.credentials)).type, {})
-    up: Any = Recorded(conversation, adapter, facts)
+    up: Any = Recorded(replies, adapter, facts)
     books: Any = _NoBooks()
+    asked = read_query(_OPERATION, (("limit", str(count)), ("include", "lines")))
 
     async def read() -> bytes:
         recording = Recording(books, facts.connection_id)
         reader = Reader(_OPERATION, adapter.resources["invoices"], up, recording, Cursors(bytes(32)), adapter.name)
-        return (await reader.list(_ASKED)).body
+        return (await reader.list(asked)).body
 
+    listed = loads(asyncio.run(read()))["data"]
+    assert len(listed) == count
+    assert all(len(one["lines"]) and Decimal(one["totals"]["gross"]) for one in listed)
     return read
 
 
-def _floor(bodies: Sequence[bytes]) -> float:
-    began = time.process_time()
+async def _floor(bodies: Sequence[bytes]) -> None:
     for body in bodies:
         orjson.dumps(orjson.loads(body))
-    return time.process_time() - began

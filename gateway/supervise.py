@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from gateway.backup import serving_from
+from gateway.collecting import put_off
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
 from gateway.engine.tokens.broker import DRAIN_WAIT
@@ -129,14 +130,15 @@ def counting_together() -> Iterator[None]:
 
 
 def _run_workers(settings: Settings) -> None:
-    # What counts is imported last; see counting_together.
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+    with put_off():  # collecting would also write to memory that workers share with this process
+        # What counts is imported last; see counting_together.
+        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
-    from gateway.app import generations_of, storage_of  # noqa: PLC0415
+        from gateway.app import generations_of, storage_of  # noqa: PLC0415
 
-    clock = SystemClock()
-    storage_of(settings)  # what is misconfigured is told once, and the tables are made once
-    generations = generations_of(settings, clock)
+        clock = SystemClock()
+        storage_of(settings)  # what is misconfigured is told once, and the tables are made once
+        generations = generations_of(settings, clock)
     listener = listen(settings.host, settings.port)
     metrics = listen(settings.host, settings.metrics_at) if settings.has_metrics_apart else None
     reading, writing = os.pipe()

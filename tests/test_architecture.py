@@ -122,6 +122,7 @@ LAYERS = {
     "gateway.app": FREE,
     "gateway.backup": FREE,
     "gateway.cli": FREE,
+    "gateway.collecting": Layer(),
     "gateway.demo": FREE,
     "gateway.doctor": FREE,
     "gateway.registry": FREE,

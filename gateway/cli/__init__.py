@@ -11,6 +11,7 @@ import typer
 
 from gateway.cli import audit, keys
 from gateway.cli.terminal import Json, fail, table, with_storage
+from gateway.collecting import put_off
 from gateway.contract.errors import Problem
 
 app = typer.Typer(
@@ -44,9 +45,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (POLDER_PORT).")] = None,
 ) -> None:
     """Run the gateway until it is told to stop."""
-    from gateway.serve import run
+    with put_off():
+        from gateway.serve import run
 
-    settings = _settings_with(host, port)
+        settings = _settings_with(host, port)
     if settings.workers == 1:
         run(_serve(settings))
         return
@@ -64,9 +66,11 @@ def work(
     port: Annotated[int | None, typer.Option(help="Port to listen on (POLDER_PORT).")] = None,
 ) -> None:
     """Do what nobody waits for, beside gateways with POLDER_BACKGROUND=false; only probes and metrics are answered."""
-    from gateway.serve import run
+    with put_off():
+        from gateway.serve import run
 
-    run(_serve(_settings_with(host, port), serves=False))
+        settings = _settings_with(host, port)
+    run(_serve(settings, serves=False))
 
 
 def _settings_with(host: str | None, port: int | None) -> Any:
@@ -77,11 +81,12 @@ def _settings_with(host: str | None, port: int | None) -> Any:
 
 
 async def _serve(settings: Any, *, serves: bool = True) -> None:
-    from gateway.app import build
-    from gateway.backup import serving_from
-    from gateway.serve import answering, port_of, stop_signals
+    with put_off():
+        from gateway.app import build
+        from gateway.backup import serving_from
+        from gateway.serve import answering, port_of, stop_signals
 
-    polder = await build(settings, serves=serves)
+        polder = await build(settings, serves=serves)
     listener = _listening(settings.host, settings.port, "--port")
     metrics = None
     if settings.has_metrics_apart:

@@ -92,6 +92,6 @@ def migrate(database_url: str, ring: KeyRing | None = None) -> None:
 
 def pending(database_url: str) -> bool:
     """Whether ``migrate`` has something to do."""
-    from gateway.store import migrations  # noqa: PLC0415 - slow to import; see above
+    from gateway.store import revisions  # noqa: PLC0415 - slow to import; see above
 
-    return migrations.pending(database_url)
+    return revisions.pending(database_url)

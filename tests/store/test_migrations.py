@@ -11,6 +11,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from gateway.contract.errors import Problem
@@ -18,6 +19,7 @@ from gateway.contract.secret import Secret
 from gateway.store import KeyRing, migrate, pending
 from gateway.store.database import migrating, parsed
 from gateway.store.migrations import _config
+from gateway.store.revisions import revisions
 from gateway.store.sql import SqlStorage
 from gateway.store.tables import metadata
 from tests.store.making import look, path_of
@@ -48,6 +50,20 @@ def test_migrating_again_changes_nothing(sqlite_url: str) -> None:
     look(sqlite_url, "UPDATE probe SET writes = 7")
     migrate(sqlite_url)
     assert look(sqlite_url, "SELECT id, writes FROM probe") == [(1, 7)]
+
+
+def test_revisions_are_what_alembic_takes_them_for() -> None:
+    script = ScriptDirectory.from_config(_config())
+    assert revisions() == [one.revision for one in script.walk_revisions()][::-1]
+    assert revisions()[-1] == script.get_current_head()
+
+
+def test_to_ask_whether_tables_are_up_to_date_does_not_take_what_changes_them(sqlite_url: str) -> None:
+    ask = "import sys; from gateway.store import pending; print(pending(sys.argv[1]), 'alembic' in sys.modules)"
+    argv = [sys.executable, "-c", ask, sqlite_url]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(argv, check=True, env=environment, capture_output=True, text=True)
+    assert told.stdout == "False False\n"
 
 
 def test_a_database_of_a_newer_version_is_left_alone(sqlite_url: str) -> None:

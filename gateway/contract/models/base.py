@@ -66,7 +66,8 @@ Instant = Annotated[datetime, PlainSerializer(instant_text, return_type=str), Fi
 class Shape(BaseModel):
     """Every JSON object of the contract: strict, closed."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # A start builds no validator: most processes are asked about few of the resources, and each is built when it is.
+    model_config = ConfigDict(defer_build=True, extra="forbid", strict=True)
 
 
 class Draft(Shape):

@@ -1,0 +1,39 @@
+"""Which tables a database has: asked at every start, so it is told without alembic, which takes long to import.
+
+A revision is a module in ``migrations/versions``, and the first four characters of the module's name are its id.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from gateway.contract.errors import Problem
+from gateway.store.database import looking
+
+_TABLE = "alembic_version"
+
+
+def pending(database_url: str) -> bool:
+    """Whether ``migrate`` has something to do. Raises as it does; changes nothing."""
+    with looking(database_url) as connection:
+        revision = None if connection is None else revision_of(connection)
+    refuse_newer(revision)
+    return revision != revisions()[-1]
+
+
+def revisions() -> list[str]:
+    """The ids of all there are, oldest first."""
+    return sorted(file.name.partition("_")[0] for file in Path(__file__).parent.glob("migrations/versions/[0-9]*.py"))
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The id of the tables that are there; None where there are none."""
+    if not inspect(connection).has_table(_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()  # noqa: S608 - a constant
+
+
+def refuse_newer(revision: str | None) -> None:
+    """Raises ``storage_unavailable`` for a revision that is not among ours."""
+    if revision is not None and revision not in revisions():
+        raise Problem("storage_unavailable", "Polder's storage was written by a newer version of Polder than this one.")
