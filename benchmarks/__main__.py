@@ -7,6 +7,7 @@ What counts are the ratios of medians; absolute figures carry over to no other m
 import argparse
 import asyncio
 import json
+import math
 import os
 import pickle
 import shutil
@@ -23,7 +24,7 @@ from typing import Any
 from benchmarks import books, processes
 from benchmarks.cases import Ours
 from benchmarks.conversation import Conversation, Sent, record
-from benchmarks.load import Asked, Round, Unmeasured, drive, require_wrk
+from benchmarks.load import Asked, Round, Unmeasured, drive, require
 from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
 from benchmarks.ratios import (
@@ -51,6 +52,8 @@ _FEW = 16
 """Requests under way where memory is what is looked at."""
 _PATIENCE = 240
 """Seconds in which 100,000 connections are to be used."""
+_TURNS, _LONGEST = 10, 12
+"""Answers that each of those who ask at once is to get within a round, if so many seconds are enough."""
 _QUICK, _WHOLE = 360, 1_350
 """Seconds from the start in which the cases beside a reference are to be over; what comes after takes minutes."""
 _IN_PROCESS = frozenset({"translate_vs_json_floor", "growth_with_page_size"})
@@ -60,7 +63,7 @@ _AMONG_MANY = ("memory_of_1000_connections", "memory_of_100000_connections", "hu
 class Bench:
     """One run: the servers that are up, how long each round is, and when all must be over."""
 
-    def __init__(self, folder: Path, *, quick: bool, only: Sequence[str]) -> None:
+    def __init__(self, folder: Path, *, quick: bool, only: Sequence[str], profiles: Path | None) -> None:
         self._folder = folder
         self._log = folder / "servers.log"
         self._rounds, self._seconds = (3, 2) if quick else (5, 3)
@@ -70,6 +73,7 @@ class Bench:
         self._used = (1, 1_000) if quick else (1, 1_000, MANY)
         self._soak = 20 if quick else 60
         self._only = only
+        self._profiles = profiles
         self._ahead = 1
         self.missing: list[str] = []
         self.stub = ""
@@ -182,6 +186,11 @@ class Bench:
             for name in ("httpx", "httpx2")
         }
         cases = ours.cached(Asked(bare, ["/hello"], {}))
+        if shutil.which("nginx"):
+            proxy = processes.nginx(self.stub, self._folder / "nginx", core=core, log=self._log)
+            cases += ours.beside_nginx(stack.enter_context(proxy))
+        else:
+            self._say("left out: nginx is not installed")
         for name in ours.conversations:
             cases += ours.uncached(name, passing)
         return cases
@@ -219,17 +228,25 @@ class Bench:
         while not mine or (time.monotonic() < over and len(mine) < (1 if result.is_quiet else 2) * self._rounds):
             for asked, rounds in ((case.ours, mine), (case.theirs, other)):
                 rounds.append(self._round(asked, concurrency))
+        if self._profiles is not None:
+            name = "-".join(filter(None, (case.name, case.system, str(concurrency))))
+            with processes.profiled(case.ours.server, self._profiles / f"{name}.svg"):
+                self._round(case.ours, concurrency)
         return result
 
     def _round(self, asked: Asked, concurrency: int) -> Round:
-        seconds = self._seconds
+        """One round, long enough for some turns of each that asks: who is under way at its end is not counted."""
+        seconds, measured = self._seconds, None
         for _ in range(3):
             _, measured = self._drive(asked, concurrency, seconds)
-            if measured is not None:
-                return measured
-            seconds *= 3
+            needed = 3 * seconds if measured is None else min(_LONGEST, math.ceil(_TURNS * measured.p50 / 1_000))
+            if needed <= seconds:
+                break
+            seconds = needed
+        if measured is not None:
+            return measured
         load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-        raise Unmeasured(f"nothing was answered in {seconds // 3} s; the machine is busy (load {load})")
+        raise Unmeasured(f"nothing was answered in {seconds} s; the machine is busy (load {load})")
 
     def _ask(self, asked: Asked, seconds: int) -> int:
         return self._drive(asked, _FEW, seconds)[0]
@@ -259,13 +276,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="only cases whose name holds it")
     parser.add_argument("--accept", action="store_true", help="record these ratios in the repository")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="draw there where our time goes, for each case")
     given = parser.parse_args()
     for word in given.only:
         if not any(word in name for name in TARGETS):
             parser.error(f"no case is called {word!r}; there are {', '.join(TARGETS)}")
-    require_wrk()
+    require("wrk", "make load")
+    if given.profile is not None:
+        require("py-spy", "look at a process")
+        given.profile.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="polder-bench-") as folder:
-        bench = Bench(Path(folder), quick=given.quick, only=given.only)
+        bench = Bench(Path(folder), quick=given.quick, only=given.only, profiles=given.profile)
         results = bench.run()
     ratios = by_name(results) | {name: worst(name, several.values()) for name, several in bench.plain.items()}
     _summarize(ratios, bench.facts)

@@ -35,6 +35,12 @@ class Ours:
             Case("not_modified_vs_hello", known, hello),
         ]
 
+    def beside_nginx(self, proxy: Server) -> list[Case]:
+        """A page from memory, beside nginx that passes on what one system says to that."""
+        name, one = next(iter(self.conversations.items()))
+        page = self._reading(name, _PAGE, {}, among=1)
+        return [Case("cached_list_vs_nginx_proxy", page, Asked(proxy, [one.list_targets[0]], {}))]
+
     def uncached(self, name: str, passing: Mapping[str, Server]) -> list[Case]:
         """Answers of one system, beside those of whoever passes the same bytes through."""
         one = self.conversations[name]

@@ -66,10 +66,10 @@ class Unmeasured(Exception):
     """Something went wrong, or nothing was answered."""
 
 
-def require_wrk() -> None:
-    """Leave, with a word on how to get it, where it is not installed."""
-    if shutil.which("wrk") is None:
-        sys.exit("The benchmark needs wrk to make load: apt-get install wrk (or brew install wrk).")
+def require(program: str, purpose: str) -> None:
+    """Leave, with a word on what it is for, where it is not installed."""
+    if shutil.which(program) is None:
+        sys.exit(f"The benchmark needs {program} to {purpose}, and it is not on the PATH (benchmarks/README.md).")
 
 
 def drive(asked: Asked, folder: Path, *, concurrency: int, seconds: int, core: int) -> tuple[int, Round | None]:

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -38,7 +39,7 @@ class Server:
 @contextmanager
 def started(arguments: Sequence[str], *, core: int, log: Path) -> Iterator[Server]:
     """A Python module as a process: it prints the port it listens on. It is ended with the block."""
-    with _running(arguments, {}, core=core, log=log) as process:
+    with _running([sys.executable, "-m", *arguments], {}, core=core, log=log) as process:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], _START)
         line = process.stdout.readline() if ready else ""
@@ -51,10 +52,9 @@ def started(arguments: Sequence[str], *, core: int, log: Path) -> Iterator[Serve
 @contextmanager
 def polder(environment: Mapping[str, str], *, core: int, log: Path) -> Iterator[Server]:
     """``polder serve``, once it is ready. It is ended with the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    with _running(["gateway", "serve", "--port", str(port)], environment, core=core, log=log) as process:
+    port = _free_port()
+    serve = [sys.executable, "-m", "gateway", "serve", "--port", str(port)]
+    with _running(serve, environment, core=core, log=log) as process:
         server = Server(f"http://127.0.0.1:{port}", process.pid)
         over = time.monotonic() + _START
         while not _is_ready(server):
@@ -62,6 +62,13 @@ def polder(environment: Mapping[str, str], *, core: int, log: Path) -> Iterator[
                 raise RuntimeError(f"polder serve did not start: {log.read_text()[-2000:]}")
             time.sleep(0.01)
         yield server
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _is_ready(server: Server) -> bool:
@@ -76,7 +83,7 @@ def _is_ready(server: Server) -> bool:
 def _running(
     arguments: Sequence[str], environment: Mapping[str, str], *, core: int, log: Path
 ) -> Iterator[subprocess.Popen[str]]:
-    argv = ["taskset", "-c", str(core), sys.executable, "-m", *arguments]
+    argv = ["taskset", "-c", str(core), *arguments]
     # What is installed has its bytecode: a start that has to compile every module first is nobody's.
     kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env = {name: text for name, text in kept.items() if not name.startswith("POLDER_")} | dict(environment)
@@ -91,6 +98,45 @@ def _running(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+_NGINX = """
+daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  upstream system {{ server {upstream}; keepalive 128; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass http://system; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+  }}
+}}
+"""
+
+
+@contextmanager
+def nginx(upstream: str, folder: Path, *, core: int, log: Path) -> Iterator[Server]:
+    """nginx as a reverse proxy, in one process. It is ended with the block."""
+    port = _free_port()
+    folder.mkdir()
+    written = folder / "nginx.conf"
+    written.write_text(_NGINX.format(folder=folder, upstream=upstream.removeprefix("http://"), port=port))
+    with _running(["nginx", "-c", str(written), "-e", str(log)], {}, core=core, log=log) as process:
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
+
+
+@contextmanager
+def profiled(server: Server, file: Path) -> Iterator[None]:
+    """py-spy looks at a server while the block runs, and draws where its time goes."""
+    argv = ["py-spy", "record", "--pid", str(server.pid), "--output", str(file)]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(_START)
 
 
 def reference(name: str, upstream: str, calls: Mapping[str, Sequence[Sent]]) -> list[str]:

@@ -31,6 +31,7 @@ TARGETS: Mapping[str, float | None] = {
     "cached_list_vs_hello": 0.65,
     "cached_get_vs_hello": 0.65,
     "not_modified_vs_hello": 0.85,
+    "cached_list_vs_nginx_proxy": None,
     "list_vs_httpx_passthrough": 2.5,
     "list_vs_httpx2_passthrough": 1.0,
     "unchanged_list_vs_httpx_passthrough": 6.0,
