@@ -331,7 +331,7 @@ def _amounts(terms: Terms, rate: Decimal, net: Decimal) -> tuple[Decimal, Decima
     net = net if net.same_quantum(CENT) else round_to_cents(net)
     if terms.included:
         return net, terms.amount - net, terms.amount
-    tax = round_to_cents(net * rate / 100)
+    tax = round_to_cents(net * rate * CENT)
     return net, tax, net + tax
 
 

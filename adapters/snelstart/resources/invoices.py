@@ -288,18 +288,18 @@ async def _with_lines(
 ) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
     by_customer: dict[str, list[str]] = {}
-    for said, _ in found:
-        if said.entry is not None:
-            by_customer.setdefault(said.customer or "", []).append(said.entry)
+    ids = [said.entry or "" for said, _ in found]
+    for id, (said, _) in zip(ids, found, strict=True):
+        if id:
+            by_customer.setdefault(said.customer or "", []).append(id)
     parts = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
     entries = {id: entry for part in parts for id, entry in part.items()}
     readings = await _readings(up, [entry for entry, _ in entries.values()])
     told = []
-    for said, raw in found:
-        entry, text = entries[said.entry or ""]
+    for id, (said, raw) in zip(ids, found, strict=True):
+        entry, text = entries[id]
         reading = readings.get(entry.customer) or readings[None]
-        credit = said.entry in credited
-        told.append(whole(said, entry, joined_unread(text, raw), up.today, reading, credited=credit))
+        told.append(whole(said, entry, joined_unread(text, raw), up.today, reading, credited=id in credited))
     return told
 
 
