@@ -9,9 +9,10 @@ from typing import Any
 from adapters.snelstart.mapping.complaints import COMPLAINTS
 from gateway.contract.auth import AccessToken, Grant
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed
-from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
+from gateway.contract.wire import rows_in
 
 PROVIDER = "snelstart"
 ASSUMED_LIFETIME = timedelta(minutes=30)
@@ -42,9 +43,11 @@ def raw_prefix(facts: Facts) -> str:
 
 
 def read_envelope(reply: Reply) -> Any:
-    """A success is bare JSON: a record, or a list of them. Raises ``upstream_malformed``."""
+    """A success is bare JSON: a record, or a list of them, not read yet. Raises ``upstream_malformed``."""
+    if reply.body.lstrip().startswith(b"["):
+        return rows_in(Unread(reply.body))
     said = reply.json()
-    if not isinstance(said, dict | list):
+    if not isinstance(said, dict):
         raise malformed("SnelStart's answer is neither a record nor a list.")
     return said
 

@@ -12,6 +12,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.models.contacts import Role
+from gateway.contract.wire import RawRecord
 
 SAME: Mapping[str, str] = {
     "email": "email",
@@ -105,7 +106,7 @@ Countries = Mapping[str, Land]
 """Countries by their id."""
 
 
-def contact_of(raw: Mapping[str, Any], countries: Countries) -> Record[Contact]:
+def contact_of(raw: RawRecord, countries: Countries) -> Record[Contact]:
     """A relation as a contact."""
     said = Relatie.of(raw)
     place = said.vestigingsAdres or Adres()

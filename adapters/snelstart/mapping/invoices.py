@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from adapters.snelstart.mapping.lines import BtwRegel, Regel, Setup, Told, told
+from adapters.snelstart.mapping.lines import Booked, BtwRegel, Regel, Setup, Terms, Told, only_text, told
 from adapters.snelstart.mapping.values import (
     Identified,
     Reference,
@@ -21,11 +21,13 @@ from adapters.snelstart.mapping.values import (
     reference_of,
     said_of,
 )
-from adapters.snelstart.mapping.vat import OSS_FUNCTION, Way
+from adapters.snelstart.mapping.vat import REVERSED, Way
 from gateway.contract.adapter import Record
+from gateway.contract.exact import Unread
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.invoices import InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, round_to_cents
+from gateway.contract.money import CENT, ZERO, round_to_cents
+from gateway.contract.wire import RawRecord, said_in
 
 HOLDS = frozenset(
     {
@@ -39,6 +41,7 @@ CREDIT_TEXT = "Creditfactuur bij "
 """How the text of a credit note that Polder makes begins; the number of the invoice follows."""
 JOINED = "verkoopfactuur"
 """Where the invoice stands in an entry that was joined to it."""
+_JOINING = f',"{JOINED}":'.encode()
 MAPPED = frozenset(
     {
         *("id", "verkoopBoeking", "modifiedOn", "openstaandSaldo", "factuurnummer", "vervalDatum", "relatie"),
@@ -118,9 +121,19 @@ class Factuur(Identified, frozen=True, kw_only=True):
         return None if self.vervalDatum is None else day_of(self.vervalDatum)
 
     @property
+    def sign(self) -> int:
+        """What its amounts are multiplied by to be ours."""
+        return -1 if self.factuurBedrag < 0 else 1
+
+    @property
     def open(self) -> Decimal:
         """What is not paid yet, in its own sign."""
         return self.openstaandSaldo or ZERO
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is open: paid, or credited."""
+        return self.open <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +144,14 @@ class Reading:
     country: str | None = None
 
 
-def joined(boeking: Mapping[str, Any], factuur: Mapping[str, Any]) -> dict[str, Any]:
+def joined(boeking: Mapping[str, Any], factuur: RawRecord) -> dict[str, Any]:
     """An entry with the invoice it shows up as."""
-    return {**boeking, JOINED: factuur}
+    return {**boeking, JOINED: said_in(factuur)}
+
+
+def joined_unread(boeking: Unread, factuur: Unread) -> Unread:
+    """The same of an entry and an invoice of which only the rows were read: most callers never ask for the rest."""
+    return Unread(b"".join((memoryview(boeking)[:-1], _JOINING, factuur, b"}")))
 
 
 def invoice_of(
@@ -143,8 +161,14 @@ def invoice_of(
 
     ``credited``: a credit note undoes it in full.
     """
-    said = Factuur.of(raw if reading is None else raw[JOINED])
-    sign = -1 if said.factuurBedrag < 0 else 1
+    if reading is None:
+        return listed(Factuur.of(raw), raw, today, credited=credited)
+    return whole(Factuur.of(raw[JOINED]), Boeking.of(raw), raw, today, reading, credited=credited)
+
+
+def listed(said: Factuur, raw: RawRecord, today: date, *, credited: bool = False) -> Record[Invoice]:
+    """A sales invoice as it is listed."""
+    sign = said.sign
     gross, open_ = sign * said.factuurBedrag, sign * said.open
     customer, due_on = said.customer, said.due_on
     invoice = Invoice(
@@ -163,9 +187,16 @@ def invoice_of(
         is_overdue=open_ > 0 and due_on is not None and due_on < today,
         updated_at=moment_or_none(said.modifiedOn),
     )
-    if reading is not None:
-        _fill(invoice, Boeking.of(raw), reading, sign)
     return Record(invoice, raw, mapped=MAPPED)
+
+
+def whole(
+    said: Factuur, entry: Boeking, raw: RawRecord, today: date, reading: Reading, *, credited: bool = False
+) -> Record[Invoice]:
+    """A sales invoice with what only its entry says."""
+    record = listed(said, raw, today, credited=credited)
+    _fill(record.item, entry, reading, said.sign)
+    return record
 
 
 def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentStatus:
@@ -180,75 +211,80 @@ def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentSta
 
 def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     """Lines, VAT and the other things that only the entry says."""
-    taxed = [line for line in said.lines if not _is_foreign_tax(line, said, reading.setup)]
-    ways = [_way(line, said, reading) for line in taxed]
+    taxed, foreign = _divided(said, reading.setup)
+    ways = _ways(taxed, said, reading)
     nets = [sign * line.bedrag for line in taxed]
     texts = [
-        told(line.text, net, way.code.rate if way is not None else ZERO)
-        for line, way, net in zip(taxed, ways, nets, strict=True)
+        told(line.omschrijving, net, ZERO if way is None else way.code.rate)
+        for line, (_, way), net in zip(taxed, ways, nets, strict=True)
     ]
-    included = bool(texts) and all(text.included for text in texts)
-    if not included:
-        texts = [Told(line.text or "") if text.included else text for line, text in zip(taxed, texts, strict=True)]
-    groups = _groups(ways, nets, _taxes(said, reading.setup, sign))
+    with_tax = [text.terms.included for text in texts]
+    included = bool(with_tax) and all(with_tax)
+    if any(with_tax) and not included:
+        pairs = zip(taxed, texts, strict=True)
+        texts = [only_text(line.omschrijving) if text.terms.included else text for line, text in pairs]
+    groups = _groups(ways, nets, _taxes(said, foreign, sign))
     net = Decimal(sum(nets, ZERO))
+    tax = sign * said.factuurbedrag - net
     invoice.prices_include_tax = included
     invoice.tax_breakdown = groups
     invoice.lines = [
-        _line(line, text, way, amount) for line, text, way, amount in zip(taxed, texts, ways, nets, strict=True)
+        _line(text, ledger, way, amount) for text, (ledger, way), amount in zip(texts, ways, nets, strict=True)
     ]
-    gross = sign * said.factuurbedrag
-    if sum((group.tax for group in groups), ZERO) != gross - net:
+    if sum([group.tax for group in groups], ZERO) != tax:
         # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
         invoice.tax_breakdown = None
-        for line, way in zip(invoice.lines, ways, strict=True):
+        for line, (_, way) in zip(invoice.lines, ways, strict=True):
             if way is None:
                 line.tax = line.gross = None
-    invoice.totals.net, invoice.totals.tax = net, gross - net
+    invoice.totals.net, invoice.totals.tax = net, tax
     invoice.description = said.text
-
-
-def _is_foreign_tax(line: Regel, said: Boeking, setup: Setup) -> bool:
-    if setup.foreign_ledger is None or line.ledger != setup.foreign_ledger:
-        return False
-    return is_foreign(said, setup)
 
 
 def is_foreign(said: Boeking, setup: Setup) -> bool:
     """Whether an entry has lines with foreign VAT."""
-    ledgers = (setup.ledgers.get(line.ledger or "") for line in said.lines)
-    return any(ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION for ledger in ledgers)
+    return bool(setup.abroad) and any(line.ledger in setup.abroad for line in said.lines)
 
 
-def _way(line: Regel, said: Boeking, reading: Reading) -> Way | None:
-    ledger = reading.setup.ledgers.get(line.ledger or "")
-    ways = reading.setup.ways
-    if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
-        return ways.foreign(reading.country, ledger.rate_code, said.issued_on)
-    if ledger is not None and line.kind is None:
-        return ways.of_ledger(ledger, said.issued_on)
-    return ways.of_line(ledger, line.kind, {row.btwSoort for row in said.taxes}, said.issued_on)
+def _divided(said: Boeking, setup: Setup) -> tuple[Sequence[Regel], Sequence[Regel]]:
+    """The lines that charge something, and those that are foreign VAT."""
+    if setup.foreign_ledger is None or not is_foreign(said, setup):
+        return said.lines, ()
+    taxed = [line for line in said.lines if line.ledger != setup.foreign_ledger]
+    return taxed, [line for line in said.lines if line.ledger == setup.foreign_ledger]
 
 
-def _taxes(said: Boeking, setup: Setup, sign: int) -> dict[str | None, Decimal]:
+def _ways(lines: Sequence[Regel], said: Boeking, reading: Reading) -> list[Booked]:
+    """The ledger account of each line, and how it is taxed."""
+    on, setup = said.issued_on, reading.setup
+    reversed_charge = REVERSED in [row.btwSoort for row in said.taxes]
+    ways = [setup.way_of(line.grootboek, line.btwSoort, reversed_charge, on) for line in lines]
+    if not is_foreign(said, setup):
+        return ways
+    return [
+        (ledger, setup.ways.foreign(reading.country, setup.ledgers[ledger].rate_code, on))
+        if ledger in setup.abroad
+        else (ledger, way)
+        for ledger, way in ways
+    ]
+
+
+def _taxes(said: Boeking, foreign: Sequence[Regel], sign: int) -> dict[str | None, Decimal]:
     """The VAT of each kind of row; foreign VAT under null."""
     taxes: dict[str | None, Decimal] = {}
     for row in said.taxes:
         taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + sign * row.tax
-    foreign = [line.bedrag for line in said.lines if _is_foreign_tax(line, said, setup)]
     if foreign:
-        taxes[None] = sign * Decimal(sum(foreign, ZERO))
+        taxes[None] = sign * Decimal(sum([line.bedrag for line in foreign], ZERO))
     return taxes
 
 
-def _groups(
-    ways: Sequence[Way | None], nets: Sequence[Decimal], taxes: Mapping[str | None, Decimal]
-) -> list[TaxBreakdown]:
+def _groups(ways: Sequence[Booked], nets: Sequence[Decimal], taxes: Mapping[str | None, Decimal]) -> list[TaxBreakdown]:
     """The VAT codes of an entry with their bases; the VAT is that of the rows, to the cent."""
     bases: dict[str | None, Decimal] = {}
     used: dict[str | None, Way | None] = {}
-    for way, net in zip(ways, nets, strict=True):
-        id = way.code.id if way is not None else None
+    for (_, way), net in zip(ways, nets, strict=True):
+        id = None if way is None else way.code.id
         bases[id] = bases.get(id, ZERO) + net
         used[id] = way
     groups = []
@@ -268,32 +304,35 @@ def _groups(
     return groups
 
 
-def _line(line: Regel, text: Told, way: Way | None, net: Decimal) -> Line:
-    code = way.code if way is not None else None
-    amounts = _amounts(text, code.rate if code is not None else ZERO, net)
-    return Line(
+def _line(text: Told, ledger: str | None, way: Way | None, net: Decimal) -> Line:
+    description, terms = text
+    cents, tax, gross = _amounts(terms, ZERO if way is None else way.code.rate, net)
+    said = Line(
         type="item",
-        description=text.description,
-        quantity=text.quantity,
-        unit=text.unit,
-        unit_price=net if text.price is None else text.price,
-        discount_percent=text.discount,
-        vat_code_id=None if code is None else code.id,
-        vat_treatment=None if code is None else code.treatment,
-        vat_rate=None if code is None else code.rate,
-        vat_country=None if code is None else code.country,
-        ledger_account_id=line.ledger,
-        net=amounts.net,
-        tax=amounts.tax,
-        gross=amounts.gross,
+        description=description,
+        quantity=terms.quantity,
+        unit=terms.unit,
+        unit_price=net if terms.price is None else terms.price,
+        discount_percent=terms.discount,
+        ledger_account_id=ledger,
+        net=cents,
+        tax=tax,
+        gross=gross,
     )
+    if way is not None:
+        code = way.code
+        said.vat_code_id, said.vat_treatment = code.id, code.treatment
+        said.vat_rate, said.vat_country = code.rate, code.country
+    return said
 
 
-def _amounts(text: Told, rate: Decimal, net: Decimal) -> Amounts:
-    """A line's own amounts. With prices that include VAT its gross is what it charges."""
-    net = round_to_cents(net)
-    gross = text.amount() if text.included else net + round_to_cents(net * rate / 100)
-    return Amounts(net, gross - net, gross)
+def _amounts(terms: Terms, rate: Decimal, net: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+    """A line's own net, tax and gross. With prices that include VAT its gross is what it charges."""
+    net = net if net.same_quantum(CENT) else round_to_cents(net)
+    if terms.included:
+        return net, terms.amount - net, terms.amount
+    tax = round_to_cents(net * rate * CENT)
+    return net, tax, net + tax
 
 
 def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> dict[str, Any]:

@@ -11,23 +11,24 @@ and it is believed only where it comes to the line's amount, so that people may 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 from adapters.snelstart.mapping.values import Reference, Wire, json_number, refer, reference_of, said_of
-from adapters.snelstart.mapping.vat import Grootboek, Way, Ways
+from adapters.snelstart.mapping.vat import OSS_FUNCTION, REVERSED, Grootboek, Way, Ways
 from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
 from gateway.contract.totals import MOST_ROUNDING
 
 TEXT_LIMIT = 250
 """The longest text of a line (BOE-0071)."""
 _NUMBER = r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?"
-_SUFFIX = re.compile(
-    rf"(?P<text>.*) \((?P<quantity>{_NUMBER})(?: (?P<unit>[^()]*?))? x (?P<price>{_NUMBER})"
-    rf"(?: -(?P<discount>{_NUMBER})%)?(?P<included> incl\. btw)?\)",
-    re.DOTALL,
+_TERMS = re.compile(
+    rf"(?P<quantity>{_NUMBER})(?: (?P<unit>[^()]*?))? x (?P<price>{_NUMBER})"
+    rf"(?: -(?P<discount>{_NUMBER})%)?(?P<included> incl\. btw)?\)"
 )
 
 
@@ -40,19 +41,9 @@ class Regel(Wire, frozen=True):
     btwSoort: str | None = None
 
     @property
-    def text(self) -> str | None:
-        """What it is for."""
-        return said_of(self.omschrijving)
-
-    @property
     def ledger(self) -> str | None:
         """The id of its ledger account."""
         return reference_of(self.grootboek)
-
-    @property
-    def kind(self) -> str | None:
-        """Its VAT kind."""
-        return said_of(self.btwSoort)
 
 
 class BtwRegel(Wire, frozen=True):
@@ -67,7 +58,11 @@ class BtwRegel(Wire, frozen=True):
         return self.btwBedrag or ZERO
 
 
-@dataclass(frozen=True, slots=True)
+Booked = tuple[str | None, Way | None]
+"""Where a line is booked: the id of its ledger account, and how it is taxed; null where nothing tells."""
+
+
+@dataclass(frozen=True)
 class Setup:
     """What lines need to know of an administration."""
 
@@ -75,6 +70,30 @@ class Setup:
     ledgers: Mapping[str, Grootboek]
     foreign_ledger: str | None = None
     """The account for foreign VAT, while it is invoiced (dossier 4.9, OSS)."""
+
+    @cached_property
+    def abroad(self) -> frozenset[str]:
+        """The ids of the accounts for what is sold with foreign VAT; none while it is not invoiced."""
+        if self.foreign_ledger is None and not self.ways.any_foreign:
+            return frozenset()
+        return frozenset(id for id, ledger in self.ledgers.items() if ledger.grootboekfunctie == OSS_FUNCTION)
+
+    @cached_property
+    def way_of(self) -> Callable[[Reference, str | None, bool, date], Booked]:
+        """How a line is taxed by its account, VAT kind, reverse charge and day: few of them make a page of invoices.
+
+        Null for foreign VAT, which the customer's country tells.
+        """
+        return lru_cache(maxsize=1_000)(self._way_of)
+
+    def _way_of(self, reference: Reference, said: str | None, reversed_charge: bool, on: date) -> Booked:
+        id, kind = reference_of(reference), said_of(said)
+        ledger = self.ledgers.get(id or "")
+        if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
+            return id, None
+        if ledger is not None and kind is None:
+            return id, self.ways.of_ledger(ledger, on)
+        return id, self.ways.of_line(ledger, kind, (REVERSED,) if reversed_charge else (), on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +179,7 @@ def _line(text: str, ledger: str, amount: Decimal, kind: str) -> dict[str, Any]:
 def text_of(charge: Charge, *, includes_tax: bool) -> str:
     """The text of a booked line, with what its amount does not say."""
     bare = charge.quantity == 1 and charge.unit is None and not charge.discount and not includes_tax
-    if bare and charge.price == charge.amount() and _SUFFIX.fullmatch(charge.description) is None:
+    if bare and charge.price == charge.amount() and _divided(charge.description) is None:
         return charge.description
     unit = f" {charge.unit}" if charge.unit is not None else ""
     discount = f" -{plain(charge.discount)}%" if charge.discount else ""
@@ -168,47 +187,75 @@ def text_of(charge: Charge, *, includes_tax: bool) -> str:
     return f"{charge.description} ({plain(charge.quantity)}{unit} x {plain(charge.price, 2)}{discount}{included})"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a line's text says of it."""
+class Terms(NamedTuple):
+    """What a line's text says besides what it is for."""
 
-    description: str
     quantity: Decimal = Decimal(1)
     unit: str | None = None
     price: Decimal | None = None
     discount: Decimal | None = None
     included: bool = False
+    amount: Decimal = ZERO
+    """What the line charges by its text, to the cent."""
 
-    def amount(self) -> Decimal:
-        """What the line charges by its text, to the cent."""
-        return round_to_cents(charged(Priced(self.quantity, self.price or ZERO, self.discount or ZERO, ZERO, "")))
+
+BARE = Terms()
+"""A text that says nothing else."""
+
+
+class Told(NamedTuple):
+    """What a line's text says of it."""
+
+    description: str
+    terms: Terms = BARE
+
+    @property
+    def quantity(self) -> Decimal:
+        """How many there are."""
+        return self.terms.quantity
 
 
 def told(text: str | None, net: Decimal, rate: Decimal) -> Told:
     """What a text says, where that comes to the line's amount; else it is only a text."""
-    whole = Told(text or "")
-    found = _SUFFIX.fullmatch(whole.description)
+    said = _divided(said_of(text) or "")
+    if said is None:
+        return only_text(text)
+    terms = said.terms
+    if terms.included:
+        off = abs(split(terms.amount, rate, prices_include_tax=True).net - net)
+        return said if off <= MOST_ROUNDING else only_text(text)
+    return said if terms.amount == net else only_text(text)
+
+
+def only_text(text: str | None) -> Told:
+    """A text that says nothing but what a line is for."""
+    return Told(said_of(text) or "")
+
+
+def _divided(text: str) -> Told | None:
+    """What a text says, believed or not; null where it is only a text. What stands at its end holds no parenthesis."""
+    if not text.endswith(")"):
+        return None
+    description, found, end = text.rpartition(" (")
+    terms = _terms_of(end) if found else None
+    return None if terms is None else Told(description, terms)
+
+
+@lru_cache(maxsize=10_000)
+def _terms_of(end: str) -> Terms | None:
+    """The terms at the end of a text: books are full of the same quantities and prices."""
+    found = _TERMS.fullmatch(end)
     if found is None:
-        return whole
-    discount = found["discount"]
-    said = Told(
-        description=found["text"],
-        quantity=Decimal(found["quantity"]),
-        unit=found["unit"],
-        price=Decimal(found["price"]),
-        discount=None if discount is None else Decimal(discount),
-        included=found["included"] is not None,
-    )
-    if said.included:
-        off = abs(split(said.amount(), rate, prices_include_tax=True).net - net)
-        return said if off <= MOST_ROUNDING else whole
-    return said if said.amount() == net else whole
+        return None
+    quantity, price = Decimal(found["quantity"]), Decimal(found["price"])
+    discount = None if found["discount"] is None else Decimal(found["discount"])
+    amount = round_to_cents(charged(Priced(quantity, price, discount or ZERO, ZERO, "")))
+    return Terms(quantity, found["unit"], price, discount, found["included"] is not None, amount)
 
 
 def survives(charge: Charge, *, includes_tax: bool) -> bool:
     """Whether a line is read back as it was given."""
-    text = text_of(charge, includes_tax=includes_tax)
-    found = _SUFFIX.fullmatch(text)
-    if found is None:
+    said = _divided(text_of(charge, includes_tax=includes_tax))
+    if said is None:
         return charge.unit is None
-    return (found["text"], found["unit"]) == (charge.description, charge.unit)
+    return (said.description, said.terms.unit) == (charge.description, charge.unit)

@@ -25,6 +25,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO
+from gateway.contract.wire import RawRecord
 
 PLACES: Mapping[str, str] = {"bank": "bankboekingen", "kas": "kasboekingen"}
 """Where the entries of each kind are, by the beginning of our ids."""
@@ -110,12 +111,12 @@ def place_of(id: str) -> tuple[str, str]:
     return PLACES[kind], entry
 
 
-def settles_sales(raw: Mapping[str, Any]) -> bool:
+def settles_sales(raw: RawRecord) -> bool:
     """Whether an entry settles a sales invoice, and so is a payment."""
     return bool(Entry.of(raw).settling)
 
 
-def payment_of(raw: Mapping[str, Any], kind: str) -> Record[Payment]:
+def payment_of(raw: RawRecord, kind: str) -> Record[Payment]:
     """An entry as a payment; ``kind`` is ``bank`` or ``kas``."""
     said = Entry.of(raw)
     received = said.received

@@ -22,6 +22,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Product
 from gateway.contract.money import ZERO
+from gateway.contract.wire import RawRecord
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
 HOLDS = frozenset({*SAME, "price", "price_includes_tax", "vat_code_id", "ledger_account_id"})
@@ -84,7 +85,7 @@ class Shelf:
         return self.setup.ways.of_line(ledger, said_of(group.verkoopNederlandBtwSoort), (), self.today)
 
 
-def product_of(raw: Mapping[str, Any], shelf: Shelf) -> Record[Product]:
+def product_of(raw: RawRecord, shelf: Shelf) -> Record[Product]:
     """An article as a product."""
     said = Artikel.of(raw)
     group = shelf.group(reference_of(said.artikelOmzetgroep))

@@ -1,7 +1,6 @@
 """What an administration is set up with: ledger accounts, payment methods, the company itself."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from adapters.snelstart.mapping.values import Identified, guid_of, said_of
 from adapters.snelstart.mapping.vat import REVENUE, CompanyInfo, Grootboek
@@ -36,7 +35,7 @@ class Dagboek(Identified, frozen=True):
     nonactief: bool | None = False
 
 
-def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
+def ledger_account_of(raw: RawRecord) -> Record[LedgerAccount]:
     """A ledger account as ours."""
     said = Grootboek.of(raw)
     account = LedgerAccount(
@@ -61,7 +60,7 @@ def _type(said: Grootboek) -> AccountType:
     return "equity" if function == "Winstboeking" else "unknown"
 
 
-def payment_method_of(raw: Mapping[str, Any], accounts: Mapping[int, str]) -> Record[PaymentMethod]:
+def payment_method_of(raw: RawRecord, accounts: Mapping[int, str]) -> Record[PaymentMethod]:
     """A bank or cash journal as a payment method. ``accounts`` are ids of ledger accounts by number."""
     said = Dagboek.of(raw)
     method = PaymentMethod(
@@ -73,7 +72,7 @@ def payment_method_of(raw: Mapping[str, Any], accounts: Mapping[int, str]) -> Re
     return Record(method, raw, mapped=frozenset({"id", "soort", "nummer", "omschrijving"}))
 
 
-def company_of(raw: Mapping[str, Any]) -> Record[Company]:
+def company_of(raw: RawRecord) -> Record[Company]:
     """The administration as ours. It says no country; its books are in euros."""
     said = CompanyInfo.of(raw)
     address = Address(line1=said_of(said.adres), postal_code=said_of(said.postcode), city=said_of(said.plaats))

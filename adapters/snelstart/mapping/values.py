@@ -4,10 +4,11 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gateway.contract import wire
 from gateway.contract.errors import malformed
+from gateway.contract.exact import Unread
 from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -124,9 +125,9 @@ def moment_or_none(text: str | None) -> datetime | None:
     return None if text is None else moment_of(text)
 
 
-def rows(data: object) -> list[dict[str, Any]]:
-    """A list of records. Raises ``upstream_malformed``."""
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+def rows(data: object) -> list[Unread]:
+    """A list of records, not read yet. Raises ``upstream_malformed``."""
+    if not isinstance(data, list):
         raise malformed("SnelStart's answer is not a list of records.")
     return data
 

@@ -135,9 +135,11 @@ RATED: Mapping[str, tuple[str, VatTreatment]] = {
     "Overig": ("VerkopenOmzetOverig", "unknown"),
 }
 """The taxed kinds: the ledger function of each and its treatment. What Overig is the user decides (dossier 4.9)."""
+REVERSED = "VerkopenVerlegd"
+"""The kind of VAT row that tells reverse charge."""
 UNRATED = (
     _Family("onbelast", "Onbelast (0%)", "VerkopenOmzetOnbelastVerlegd", "zero", "Z"),
-    _Family("verlegd", "Btw verlegd", "VerkopenOmzetOnbelastVerlegd", "reverse_charge", "AE", "VerkopenVerlegd"),
+    _Family("verlegd", "Btw verlegd", "VerkopenOmzetOnbelastVerlegd", "reverse_charge", "AE", REVERSED),
     _Family("vrijgesteld", "Btw-vrij", "VerkopenBtwVrij", "exempt", "E"),
     _Family("icp-goederen", "Goederen binnen de EU", "VerkopenExportBinnenEU", "intra_eu_goods", "K"),
     _Family("icp-diensten", "Diensten binnen de EU", "DienstverleningBinnenEU", "intra_eu_services", "AE"),
@@ -171,6 +173,7 @@ class Ways:
 
     def __init__(self, ways: Sequence[Way]) -> None:
         self.by_id: Mapping[str, Way] = {way.code.id: way for way in ways}
+        self.any_foreign = any(way.rate_code is not None for way in ways)
         self._by_kind = {kind: [way for way in self.by_id.values() if way.kind == kind] for kind in RATED}
 
     def of_line(self, ledger: Grootboek | None, kind: str | None, rows: Container[str], on: date) -> Way | None:
@@ -181,7 +184,7 @@ class Ways:
         """
         if kind is not None and kind in RATED:
             return self._rated(kind, on)
-        reversed_charge = "VerkopenVerlegd" in rows
+        reversed_charge = REVERSED in rows
         if ledger is None:
             return self.by_id["verlegd"] if reversed_charge else None
         if ledger.grootboekfunctie == OSS_FUNCTION:

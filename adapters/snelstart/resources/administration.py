@@ -10,6 +10,7 @@ from adapters.snelstart.mapping.settings import Dagboek, company_access_of
 from adapters.snelstart.mapping.values import reference_of, rows
 from adapters.snelstart.mapping.vat import Btwtarief, CompanyInfo, ForeignRates, Grootboek, Ways, ways_of
 from adapters.snelstart.wire import ask
+from gateway.contract.exact import Unread
 from gateway.contract.models import CompanyAccess
 from gateway.contract.upstream import Upstream
 
@@ -22,9 +23,9 @@ async def companies(up: Upstream) -> list[CompanyAccess]:
     return [company_access_of(await up.data(ask("GET", "companyInfo")))]
 
 
-async def every(up: Upstream, noun: str, condition: str | None = None) -> list[dict[str, Any]]:
+async def every(up: Upstream, noun: str, condition: str | None = None) -> list[Unread]:
     """All records of a list that knows ``$skip`` and ``$top``."""
-    found: list[dict[str, Any]] = []
+    found: list[Unread] = []
     while True:
         page = await page_of(up, noun, len(found), TOP, condition)
         found += page
@@ -32,7 +33,7 @@ async def every(up: Upstream, noun: str, condition: str | None = None) -> list[d
             return found
 
 
-async def page_of(up: Upstream, noun: str, skip: int, top: int, condition: str | None = None) -> list[dict[str, Any]]:
+async def page_of(up: Upstream, noun: str, skip: int, top: int, condition: str | None = None) -> list[Unread]:
     """Records of a list from the ``skip``-th on, ``top`` at most, that meet an OData condition."""
     query = [("$skip", str(skip)), ("$top", str(top))]
     if condition is not None:
@@ -49,19 +50,19 @@ async def company(up: Upstream, *, fresh: bool = False) -> CompanyInfo:
     return await up.known("company", load, fresh=fresh)
 
 
-async def ledger_rows(up: Upstream, *, fresh: bool = False) -> Sequence[dict[str, Any]]:
+async def ledger_rows(up: Upstream, *, fresh: bool = False) -> Sequence[Unread]:
     """All ledger accounts: a few hundred (dossier 2.4)."""
 
-    async def load() -> Sequence[dict[str, Any]]:
+    async def load() -> Sequence[Unread]:
         return await every(up, "grootboeken")
 
     return await up.known("ledgers", load, fresh=fresh)
 
 
-async def journals(up: Upstream, *, fresh: bool = False) -> Sequence[dict[str, Any]]:
+async def journals(up: Upstream, *, fresh: bool = False) -> Sequence[Unread]:
     """All journals; the list knows neither filters nor pages (dossier 2.2)."""
 
-    async def load() -> Sequence[dict[str, Any]]:
+    async def load() -> Sequence[Unread]:
         return rows(await up.data(ask("GET", "dagboeken")))
 
     return await up.known("journals", load, fresh=fresh)

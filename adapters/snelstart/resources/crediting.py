@@ -4,7 +4,7 @@ Polder names the invoice in the credit note's text, and settles the two with eac
 bookkeeper would: otherwise both stay open for ever.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,13 +13,14 @@ from adapters.snelstart.mapping.values import guid, json_number, new_id, refer
 from adapters.snelstart.resources.administration import every, journals_of
 from adapters.snelstart.wire import ask
 from gateway.contract.errors import Problem, malformed
+from gateway.contract.exact import Unread
 from gateway.contract.upstream import Upstream
 
 MOST_NAMED = 20
 """Customers that a condition names at once; for more than these, all entries below zero are read."""
 
 
-async def factuur_of(up: Upstream, boeking: str) -> Mapping[str, Any]:
+async def factuur_of(up: Upstream, boeking: str) -> Unread:
     """The invoice that an entry shows up as. Raises ``upstream_malformed`` where there is none."""
     found = await every(up, "verkoopfacturen", f"VerkoopBoeking/Id eq {guid(boeking)}")
     for raw in found:
@@ -28,13 +29,13 @@ async def factuur_of(up: Upstream, boeking: str) -> Mapping[str, Any]:
     raise malformed("SnelStart shows no invoice for a sales entry.")
 
 
-async def credited_among(up: Upstream, facturen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+async def credited_among(up: Upstream, facturen: Sequence[Factuur]) -> frozenset[str]:
     """Which of some invoices a credit note undoes, by the ids of their entries.
 
     Nothing is asked about credit notes. Else it is one call, and one more for each entry below zero that may be the
     credit note of one of them: only its text tells.
     """
-    invoices = [said for said in map(Factuur.of, facturen) if said.factuurBedrag > 0]
+    invoices = [said for said in facturen if said.factuurBedrag > 0]
     customers = sorted({said.customer for said in invoices if said.customer is not None})
     if not customers:
         return frozenset()
@@ -54,14 +55,13 @@ async def credited_among(up: Upstream, facturen: Sequence[Mapping[str, Any]]) ->
     )
 
 
-async def is_credited(up: Upstream, factuur: Mapping[str, Any]) -> bool:
+async def is_credited(up: Upstream, factuur: Factuur) -> bool:
     """Whether a credit note undoes an invoice."""
     return bool(await credited_among(up, [factuur]))
 
 
-async def settle(up: Upstream, factuur: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+async def settle(up: Upstream, said: Factuur, credit: Boeking) -> None:
     """Settle an invoice with its credit note, as far as it is open. Says so where that cannot be done."""
-    said, credit = Factuur.of(factuur), Boeking.of(note)
     if said.open <= 0 or said.entry is None:
         return
     try:

@@ -9,16 +9,37 @@ from typing import Any, ClassVar
 from adapters.snelstart.mapping import invoices
 from adapters.snelstart.mapping.contacts import Relatie
 from adapters.snelstart.mapping.demands import credit_demands, invoice_demands
-from adapters.snelstart.mapping.invoices import Boeking, Factuur, Reading, credit_body, invoice_of, is_foreign, joined
+from adapters.snelstart.mapping.invoices import (
+    Boeking,
+    Factuur,
+    Reading,
+    credit_body,
+    invoice_of,
+    is_foreign,
+    joined,
+    joined_unread,
+    listed,
+    whole,
+)
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
-from adapters.snelstart.mapping.values import guid, is_guid, midnight, new_id, quoted, refer, reference_of, rows
+from adapters.snelstart.mapping.values import (
+    Identified,
+    guid,
+    is_guid,
+    midnight,
+    new_id,
+    quoted,
+    refer,
+    reference_of,
+    rows,
+)
 from adapters.snelstart.resources.administration import countries, every, page_of, setting, setup
 from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, settle
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
-from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Demands
@@ -68,22 +89,24 @@ class SalesEntries(Invoices):
         if condition is None:
             return Page([], more=False, total=0)
 
-        async def fetch(skip: int, top: int) -> list[dict[str, Any]]:
+        async def fetch(skip: int, top: int) -> list[Unread]:
             return await page_of(up, "verkoopfacturen", skip, top, condition or None)
 
         page = await SkipTop(fetch).read(listing.window)
         number = listing.text("number")
         # Numbers are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
-        raws = [raw for raw in page.items if number is None or raw.get("factuurnummer") == number]
-        credited = await credited_among(up, [raw for raw in raws if _is_settled(raw)])
+        read = [(Factuur.of(raw), raw) for raw in page.items]
+        found = [(said, raw) for said, raw in read if number in (None, said.factuurnummer)]
+        credited = await credited_among(up, [said for said, _ in found if said.is_settled])
         if "lines" in listing.include:
-            return Page(await _with_lines(up, raws, credited), more=page.more)
-        told = [invoice_of(raw, up.today, credited=Factuur.of(raw).entry in credited) for raw in raws]
+            return Page(await _with_lines(up, found, credited), more=page.more)
+        told = [listed(said, raw, up.today, credited=said.entry in credited) for said, raw in found]
         return Page(told, more=page.more)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         boeking, factuur = await _read(up, id)
-        credited = _is_settled(factuur) and await is_credited(up, factuur)
+        said = Factuur.of(factuur)
+        credited = said.is_settled and await is_credited(up, said)
         return await _told(up, boeking, factuur, credited=credited)
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
@@ -128,23 +151,24 @@ class SalesEntries(Invoices):
         if draft.number is None:
             raise invalid("/number", NUMBER_REQUIRED, "required")
         boeking, factuur = await _read(up, id)
-        if Boeking.of(boeking).factuurbedrag <= 0:
+        entry, invoice = Boeking.of(boeking), Factuur.of(factuur)
+        if entry.factuurbedrag <= 0:
             raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
-        if await is_credited(up, factuur):
+        if await is_credited(up, invoice):
             raise Problem("conflict", "The invoice was credited already.")
-        if any(line.ledger is None for line in Boeking.of(boeking).lines):
+        if any(line.ledger is None for line in entry.lines):
             # Some lines come back without their ledger account, and a line without one is refused (dossier 2.3).
             hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
             raise Problem("conflict", hidden, outcome="not_sent")
         body = credit_body(boeking, draft.number, draft.issued_on or up.today)
-        if not _is_settled(factuur):
+        if not invoice.is_settled:
             up.plan.goes_on(
                 en="A memorial entry then settles the invoice with its credit note, whose id it needs.",
                 nl="Daarna verrekent een memoriaalboeking de factuur met de creditfactuur; die heeft haar id nodig.",
             )
         note = await up.data(ask("POST", "verkoopboekingen", json=body))
         made = new_id(note)
-        await settle(up, factuur, note)
+        await settle(up, invoice, Boeking.of(note))
         record = await _told(up, note, await factuur_of(up, made))
         record.item.credits_invoice_id = id
         return record
@@ -196,11 +220,6 @@ def _term(issued_on: date, due_on: date) -> int:
     return days
 
 
-def _is_settled(factuur: Mapping[str, Any]) -> bool:
-    """Whether nothing is open: paid, or credited."""
-    return Factuur.of(factuur).open <= 0
-
-
 def _condition(listing: Listing) -> str | None:
     """The list's condition in OData, empty for none; null where nothing can meet it."""
     status, kind, contact = (listing.text(name) for name in ("document_status", "document_type", "contact_id"))
@@ -222,12 +241,12 @@ def _condition(listing: Listing) -> str | None:
     return " and ".join(parts)
 
 
-async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Unread]:
     """An entry and its invoice, at once."""
     if not is_guid(id):
         not_found()
     entry: Mapping[str, Any]
-    found: Sequence[Mapping[str, Any]]
+    found: Sequence[Unread]
     condition = f"VerkoopBoeking/Id eq {guid(id)}"
     entry, found = await up.gather(
         up.data(ask("GET", "verkoopboekingen", id)), page_of(up, "verkoopfacturen", 0, 2, condition)
@@ -239,7 +258,7 @@ async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Mapping[str, 
 
 
 async def _told(
-    up: Upstream, boeking: Mapping[str, Any], factuur: Mapping[str, Any], *, credited: bool = False
+    up: Upstream, boeking: Mapping[str, Any], factuur: Unread, *, credited: bool = False
 ) -> Record[Invoice]:
     known = await setup(up)
     said = Boeking.of(boeking)
@@ -260,39 +279,60 @@ async def _country(up: Upstream, contact: str) -> str | None:
     return None if land is None else land.landcode
 
 
+Entry = tuple[Boeking, Unread]
+"""An entry as it was read, and as it was said."""
+
+
 async def _with_lines(
-    up: Upstream, raws: Sequence[Mapping[str, Any]], credited: Container[str | None]
+    up: Upstream, found: Sequence[tuple[Factuur, Unread]], credited: Container[str | None]
 ) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
-    said = [Factuur.of(raw) for raw in raws]
     by_customer: dict[str, list[str]] = {}
-    for one in said:
-        if one.entry is not None:
-            by_customer.setdefault(one.customer or "", []).append(one.entry)
-    found = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
-    entries = {id: entry for part in found for id, entry in part.items()}
-    await setup(up)
+    ids = [said.entry or "" for said, _ in found]
+    for id, (said, _) in zip(ids, found, strict=True):
+        if id:
+            by_customer.setdefault(said.customer or "", []).append(id)
+    parts = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
+    entries = {id: entry for part in parts for id, entry in part.items()}
+    readings = await _readings(up, [entry for entry, _ in entries.values()])
     told = []
-    for one, raw in zip(said, raws, strict=True):
-        entry = entries[one.entry or ""]
-        told.append(_told(up, entry, raw, credited=one.entry in credited))
-    return await up.each(told)
+    for id, (said, raw) in zip(ids, found, strict=True):
+        entry, text = entries[id]
+        reading = readings.get(entry.customer) or readings[None]
+        told.append(whole(said, entry, joined_unread(text, raw), up.today, reading, credited=id in credited))
+    return told
 
 
-async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+async def _readings(up: Upstream, entries: Sequence[Boeking]) -> Mapping[str | None, Reading]:
+    """What entries are read with: by customer where there is foreign VAT, else under null."""
+    known = await setup(up)
+    abroad = sorted({one.customer for one in entries if one.customer is not None and is_foreign(one, known)})
+    places = await up.each([_country(up, customer) for customer in abroad])
+    readings: dict[str | None, Reading] = {None: Reading(known)}
+    readings |= {customer: Reading(known, country) for customer, country in zip(abroad, places, strict=True)}
+    return readings
+
+
+async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[str, Entry]:
     """Entries of one customer. The list of all of them has no pages, and none for a customer who is inactive."""
-    entries: dict[str, Mapping[str, Any]] = {}
+    entries: dict[str, Entry] = {}
     if len(wanted) > 1 and customer:
         try:
-            listed = rows(await up.data(ask("GET", "relaties", customer, "verkoopboekingen")))
+            all_of_them = rows(await up.data(ask("GET", "relaties", customer, "verkoopboekingen")))
         except Problem as problem:
             if problem.code != "not_found":
                 raise
-            listed = []
-        entries = {str(raw.get("id")).lower(): raw for raw in listed}
+            all_of_them = []
+        by_id = {Identified.of(raw).key: raw for raw in all_of_them}
+        entries = {id: _entry_of(by_id[id]) for id in wanted if id in by_id}
     missing = [id for id in wanted if id not in entries]
-    read = await up.each([up.data(ask("GET", "verkoopboekingen", id)) for id in missing])
+    replies = await up.each([up.call(ask("GET", "verkoopboekingen", id)) for id in missing])
+    read = [_entry_of(Unread(reply.body.strip())) for reply in replies]
     return {**entries, **dict(zip(missing, read, strict=True))}
+
+
+def _entry_of(raw: Unread) -> Entry:
+    return Boeking.of(raw), raw
 
 
 def _xml(reply: Reply) -> bytes:

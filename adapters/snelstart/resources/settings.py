@@ -5,7 +5,7 @@ from datetime import date
 from typing import ClassVar
 
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek, company_of, ledger_account_of, payment_method_of
-from adapters.snelstart.mapping.vat import in_force, vat_code_of
+from adapters.snelstart.mapping.vat import Grootboek, in_force, vat_code_of
 from adapters.snelstart.resources.administration import journals, ledger_rows, setup
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import (
@@ -68,9 +68,9 @@ class GeneralLedger(LedgerAccounts):
         return cut(asked, listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
-        for raw in await ledger_rows(up, fresh=True):
-            if str(raw.get("id")).lower() == id.lower():
-                return ledger_account_of(raw)
+        for account in map(ledger_account_of, await ledger_rows(up, fresh=True)):
+            if account.item.id == id.lower():
+                return account
         raise Problem("not_found", "There is no such ledger account.")
 
 
@@ -91,7 +91,7 @@ class Journals(PaymentMethods):
 
 async def _methods(up: Upstream) -> list[Record[PaymentMethod]]:
     found, accounts = await up.gather(journals(up, fresh=True), ledger_rows(up))
-    numbers = {raw["nummer"]: str(raw["id"]) for raw in accounts if isinstance(raw.get("nummer"), int)}
+    numbers = {account.nummer: account.key for account in map(Grootboek.of, accounts)}
     methods = []
     for raw in found:
         said = Dagboek.of(raw)

@@ -68,14 +68,18 @@ def sums_of(
 
     Tax is grouped by percentage, as ``calculated.vatTotals`` is. There is nothing where a VAT code is not known.
     """
+    taxed: dict[Reference, tuple[Decimal, str]] = {}
     priced = []
     for line in lines:
         if line.price is None or line.quantity is None:
             continue
-        code = codes.get(reference_of(line.vat) or "")
-        if code is None:
-            return
-        priced.append(Priced(line.quantity, line.price, discount, code.rate, tax_group(code)))
+        if line.vat not in taxed:
+            code = codes.get(reference_of(line.vat) or "")
+            if code is None:
+                return
+            taxed[line.vat] = code.rate, tax_group(code)
+        rate, group = taxed[line.vat]
+        priced.append(Priced(line.quantity, line.price, discount, rate, group))
     for way in ROUNDINGS:
         yield way, add_up(priced, prices_include_tax=includes_vat, rounding=way)
 
@@ -138,10 +142,9 @@ def _turned(quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
 def breakdown_of(rows: Sequence[LineRow], sum: Sum, codes: Codes, *, credit: bool) -> list[TaxBreakdown]:
     """The tax groups. Where several codes of one percentage share a group, it has no code of its own."""
     used: dict[str, dict[str, VatCode]] = {}
-    for row in rows:
-        if row.charges:
-            code = codes[reference_of(row.vat) or ""]
-            used.setdefault(tax_group(code), {})[code.id] = code
+    for vat in dict.fromkeys([row.vat for row in rows if row.charges]):
+        code = codes[reference_of(vat) or ""]
+        used.setdefault(tax_group(code), {})[code.id] = code
     return [_group_of(amounts, [*used[group].values()], credit) for group, amounts in sum.groups.items()]
 
 

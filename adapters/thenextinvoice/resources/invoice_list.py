@@ -201,21 +201,18 @@ async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapp
     claims = dict(zip(closed, await up.each([ids(state) for state in closed]), strict=True))
     by_id: dict[str, Standing] = {}
     disputed: set[str] = set()
-    for id in rows:
-        states = [state for state, found in claims.items() if id in found]
-        if len(states) == 1:
-            by_id[id] = Standing(states[0])
-        elif states:
-            disputed.add(id)
-    left = [id for id in rows if id not in by_id and id not in disputed]
+    for state, found in claims.items():
+        claimed = found & rows.keys()
+        disputed |= claimed & by_id.keys()
+        by_id |= dict.fromkeys(claimed, Standing(state))
+    left = [id for id in rows if id not in by_id]
+    by_id = {id: standing for id, standing in by_id.items() if id not in disputed}
     for likely in _likely_first([day_of(rows[id].meta.dueDate) for id in left], up.today):
         if not left:
             break
         searched = dict(zip(likely, await up.each([ids(state) for state in likely]), strict=True))
-        for id in left:
-            state = next((state for state in likely if id in searched[state]), None)
-            if state is not None:
-                by_id[id] = Standing(state)
+        for state in reversed(likely):
+            by_id |= dict.fromkeys(searched[state].intersection(left), Standing(state))
         left = [id for id in left if id not in by_id]
     return {**by_id, **await _one_by_one(up, [id for id in rows if id not in by_id])}
 

@@ -154,6 +154,22 @@ async def test_lines_of_a_page_cost_a_call_for_each_customer_at_most(tmp_path: P
         assert len(heard) - len(settings) == 1 + len(customers)
 
 
+async def test_a_listed_invoice_is_what_a_get_says_to_the_letter(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        await books.ask("PUT", "raw/companyInfo", {"factureerBuitenlandsBtw": True})
+        often, once = await books.contact(), await books.contact(company_name="Eenmalig bv")
+        abroad = await books.contact(company_name="Ausland GmbH", address={**ADDRESS, "country": "DE"})
+        for _ in range(2):
+            await books.invoice(often["id"])
+            await books.invoice(abroad["id"], line("oss", vat_country="DE", vat_rate="19"))
+        await books.invoice(once["id"])
+        listed = (await books.ask("GET", "invoices", include="lines,provider,raw"))["data"]
+        assert len(listed) == 5
+        for one in listed:
+            assert await books.ask("GET", f"invoices/{one['id']}", include="provider,raw") == one
+            assert one["raw"]["verkoopfactuur"]["verkoopBoeking"]["id"] == one["raw"]["id"] == one["id"]
+
+
 async def test_620_invoices_are_met_once_each(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         books.emulator.add_invoices(620)
