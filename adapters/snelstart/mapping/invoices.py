@@ -328,7 +328,7 @@ def _line(text: Told, ledger: str | None, way: Way | None, net: Decimal) -> Line
 
 def _amounts(terms: Terms, rate: Decimal, net: Decimal) -> tuple[Decimal, Decimal, Decimal]:
     """A line's own net, tax and gross. With prices that include VAT its gross is what it charges."""
-    net = net if net.same_quantum(CENT) else round_to_cents(net)
+    net = round_to_cents(net)
     if terms.included:
         return net, terms.amount - net, terms.amount
     tax = round_to_cents(net * rate * CENT)
