@@ -30,6 +30,7 @@ from gateway.app import build
 from gateway.serve import listen, port_of, run, serving
 from gateway.settings import Settings
 from tests.chaos import plants
+from tests.chaos.processes import PATIENCE
 from tests.chaos.provider import Mode, provided
 
 
@@ -74,6 +75,7 @@ async def _rehearse() -> None:
                 httpx2.AsyncClient(
                     base_url=f"http://127.0.0.1:{port_of(listener)}",
                     headers={"authorization": f"Bearer {key}", "cache-control": "no-cache"},
+                    timeout=PATIENCE,
                     verify=False,
                     trust_env=False,
                 )
