@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from gateway.contract.errors import malformed, not_found
-from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.exact import MalformedJson, Unread, is_text, loads
 from gateway.contract.plan import Plan
 
 T = TypeVar("T")
@@ -107,6 +107,12 @@ class Reply:
             return loads(self.body)
         except MalformedJson as error:
             raise malformed(f"The accounting system's answer is not JSON: {error}.") from error
+
+    def unread(self) -> Unread:
+        """The body as JSON, not read yet. Raises ``upstream_malformed`` for what is no UTF-8, wherever it is not."""
+        if not is_text(self.body):
+            raise malformed("The accounting system's answer is not UTF-8.")
+        return Unread(self.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class Outbound:
         self._before_write = before_write
         self._announced: asyncio.Future[None] | None = None
         self._notes: dict[str, str] = {}
+        self._facts_used: set[str] = set()
         self._now = way.clock.now()
         self.warnings: list[dict[str, str | None]] = []
         self.plan = Plan()
@@ -193,7 +194,12 @@ class Outbound:
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """A slow-changing fact of this connection."""
+        self._facts_used.add(name)
         return await self._way.facts.get(self._facts.connection_id, name, load, fresh=fresh)
+
+    def doubt_facts(self) -> None:
+        """This request ended in nonsense: what it took for known may be it, and is asked for anew before long."""
+        self._way.facts.doubt(self._facts.connection_id, self._facts_used)
 
     async def gather(self, first: Awaitable[T1], second: Awaitable[T2]) -> tuple[T1, T2]:
         """Wait for both at once."""

@@ -239,3 +239,23 @@ def test_an_answer_that_is_known_has_the_same_headers_and_no_body() -> None:
     entry = kept()
     whole, known = (answer_of(kept(), hit(entry, 0.0), 0.0, known=known) for known in (False, True))
     assert (known.status, known.body, known.media_type, known.headers) == (304, b"", None, whole.headers)
+
+
+async def test_a_fact_in_doubt_is_believed_for_as_long_as_a_breaker_rests(
+    clock: ManualClock, generations: Slots
+) -> None:
+    facts = KnownFacts(clock, generations)
+    loaded = 0
+
+    async def load() -> int:
+        nonlocal loaded
+        loaded += 1
+        return loaded
+
+    for passed, value in ((0, 1), (200, 1)):
+        clock.advance(passed)
+        assert await facts.get("c1", "vat", load, fresh=False) == value
+    for passed, value in ((0, 1), (3, 1), (3, 2)):  # to doubt it again does not keep it
+        facts.doubt("c1", ["vat", "never asked for"])
+        clock.advance(passed)
+        assert await facts.get("c1", "vat", load, fresh=False) == value

@@ -21,7 +21,7 @@ from adapters.snelstart.mapping.values import (
     reference_of,
     said_of,
 )
-from adapters.snelstart.mapping.vat import OSS_FUNCTION, Way
+from adapters.snelstart.mapping.vat import OSS_FUNCTION, Way, is_documented
 from gateway.contract.adapter import Record
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.invoices import InvoicePaymentStatus
@@ -198,7 +198,8 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
         _line(line, text, way, amount) for line, text, way, amount in zip(taxed, texts, ways, nets, strict=True)
     ]
     gross = sign * said.factuurbedrag
-    if sum((group.tax for group in groups), ZERO) != gross - net:
+    undocumented = not all(is_documented(line.kind) for line in taxed)
+    if undocumented or sum((group.tax for group in groups), ZERO) != gross - net:
         # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
         invoice.tax_breakdown = None
         for line, way in zip(invoice.lines, ways, strict=True):
