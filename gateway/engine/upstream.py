@@ -361,9 +361,12 @@ class Outbound:
 
     async def _queued(self, place: Place) -> None:
         """Wait for a place among the calls under way, as long as there is time; not at all where none comes in time."""
-        turn = self._way.usual(self._provider.name).until_turn(place.before, self._provider.adapter.pace.per_connection)
-        if turn > self._left():
-            raise self._held_back("queue", turn - self._left(), CROWDED)
+        left, needed = self._left(), self._needed()
+        late = (
+            self._way.usual(self._provider.name).until_turn(place.rounds) + (needed if needed <= left else 0.0) - left
+        )
+        if late > 0:
+            raise self._held_back("queue", late, CROWDED)
         try:
             with waiting():
                 async with asyncio.timeout(max(0.0, self._left())):
@@ -375,9 +378,12 @@ class Outbound:
 
     def _not_in_vain(self, came: float) -> None:
         """Leave the place to others where the queue left too little time: else only who is late already is called."""
-        needed = ANSWER_TIME + self._way.usual(self._provider.name).needed
-        if self._left() < needed <= self._deadline - came:
+        if self._left() < self._needed() <= self._deadline - came:
             raise self._held_back("queue", 1.0, CROWDED)
+
+    def _needed(self) -> float:
+        """Seconds to have left for a call, where there ever were so many."""
+        return ANSWER_TIME + self._way.usual(self._provider.name).needed
 
     def _held_back(self, reason: HeldBack, wait: float, detail: str) -> Problem:
         """Nothing is sent, and the caller hears when to come back."""

@@ -264,7 +264,7 @@ class Examiner:
         if isinstance(mutation.value, str) and any(name in LEFT_OPEN.get(provider, ()) for name in place):
             return True
         nothing = not str(mutation.value or "").strip()
-        return nothing and any(name in MEANT[provider] for name in place)
+        return nothing and not MEANT[provider].isdisjoint(place)
 
     async def _what_follows(self, case: Case, place: Place) -> frozenset[str]:
         """The places of Polder's answer that change with a place of the system's, and the statuses, for other values
@@ -325,7 +325,7 @@ def _is_sensible(said: bytes, mutation: Mutation) -> bool:
     """Whether a number stands where a number stood, or a date, a currency, a list: what depends on it must change."""
     was, now = value_at(loads(said), mutation.place or ()), mutation.value
     if isinstance(was, list):
-        return now == []
+        return isinstance(now, list) and not now
     if isinstance(was, str) and isinstance(now, str):
         for kind in (_DAY, _CURRENCY):
             if kind.fullmatch(was):
