@@ -19,8 +19,10 @@ from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
 
-_OVERHEAD = 500
-"""Bytes an entry costs beside its body."""
+MAX_BYTES = 64 * 1024 * 1024
+"""What answers may take in all."""
+_OVERHEAD = 1_400
+"""Bytes an entry costs beside its body and its conversation: key, ETag, headers, its place (as tracemalloc counts)."""
 BELIEVED = 300.0
 """Seconds for which a slow-changing fact is believed."""
 DOUBTED = 5.0
@@ -63,7 +65,7 @@ def _size(entry: Kept) -> int:
 class AnswerCache:
     """Answers by key, bounded in bytes, the least recently used forgotten first."""
 
-    def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._entries: LRUCache[tuple[str, ...], Kept] = LRUCache(max_bytes, getsizeof=_size)
 
     def get(self, key: tuple[str, ...], now: float) -> Kept | None:

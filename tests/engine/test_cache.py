@@ -33,7 +33,7 @@ def test_an_entry_is_given_while_it_may_serve(cache: AnswerCache) -> None:
 
 
 def test_the_bytes_are_bounded_and_the_longest_unused_go_first() -> None:
-    cache = AnswerCache(max_bytes=10_000)
+    cache = AnswerCache(max_bytes=15_000)
     for number in range(5):
         cache.put((str(number),), kept(b"x" * 1_400))
     assert cache.get(("0",), 0) is not None
@@ -50,7 +50,7 @@ def test_an_entry_that_alone_would_not_fit_is_not_kept_and_pushes_nothing_out() 
 
 
 def test_many_small_entries_are_bounded_too() -> None:
-    cache = AnswerCache(max_bytes=10_000)
+    cache = AnswerCache(max_bytes=28_000)
     for number in range(1_000):
         cache.put((str(number),), kept(b""))
     assert sum(cache.get((str(number),), 0) is not None for number in range(1_000)) == 20
