@@ -125,6 +125,13 @@ class Facts:
     settings: Mapping[str, Any]
 
 
+class Refuse(Protocol):
+    """``Upstream.unsupported``, for who is handed nothing else of it."""
+
+    def __call__(self, pointer: str, *, en: str, nl: str) -> None:
+        """Raise, or let the value be left out."""
+
+
 class Upstream(Protocol):
     """The only way out, bound to one connection and one request of ours.
 
@@ -173,11 +180,11 @@ class Upstream(Protocol):
         It is kept durably before the write leaves, and handed to ``Resource.find_written`` where its fate is unknown.
         """
 
-    def unsupported(self, pointer: str, reason: str) -> None:
-        """Say that the system cannot hold what stands at a pointer.
+    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
+        """Say in two languages that the system cannot hold what stands at a pointer.
 
         Raises ``field_unsupported``; with ``on_unsupported=drop`` it warns and returns, and the adapter leaves it out.
         """
 
-    def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
-        """Tell the caller something with the answer."""
+    def warn(self, code: str, pointer: str | None = None, *, en: str, nl: str) -> None:
+        """Tell the caller something with the answer, and with a dry run in the language he asks for."""

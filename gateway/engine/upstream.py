@@ -13,7 +13,7 @@ from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Outcome, Problem
 from gateway.contract.exact import dumps
-from gateway.contract.plan import Plan
+from gateway.contract.plan import Plan, Warned
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
@@ -157,7 +157,7 @@ class Outbound:
         self._notes: dict[str, str] = {}
         self._facts_used: set[str] = set()
         self._now = way.clock.now()
-        self.warnings: list[dict[str, str | None]] = []
+        self.warnings: list[Warned] = []
         self.plan = Plan()
         self.fate: Outcome = "not_sent"
         """What became of the writes of this request so far."""
@@ -177,20 +177,20 @@ class Outbound:
         """The date in the Netherlands."""
         return dutch_date(self._now)
 
-    def unsupported(self, pointer: str, reason: str) -> None:
+    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
         """Refuse what the system cannot hold, or warn that it is dropped."""
         of_amount = not self._operation.startswith("contacts.") and pointer.rpartition("/")[2] in _NEVER_DROPPED
         if of_amount or not self._drop_unsupported:
-            raise Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
-        self.warn("field_dropped", reason, pointer)
+            raise Problem("field_unsupported", en, errors=[FieldError(pointer, "field_unsupported", en)])
+        self.warn("field_dropped", pointer, en=en, nl=nl)
 
     def note(self, name: str, value: str) -> None:
         """Remember something beside the write that comes next."""
         self._notes[name] = value
 
-    def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
+    def warn(self, code: str, pointer: str | None = None, *, en: str, nl: str) -> None:
         """Tell the caller something with the answer."""
-        self.warnings.append({"code": code, "detail": detail, "pointer": pointer})
+        self.warnings.append(Warned(code, pointer, {"en": en, "nl": nl}))
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """A slow-changing fact of this connection."""

@@ -53,7 +53,9 @@ class Writer:
 
     def written(self, record: Record[Any], asked: Asked) -> bytes:
         """The answer that tells of a record as it now is."""
-        return with_warnings(record_json(record, self._provider, asked.include), self._up.warnings)
+        return with_warnings(
+            record_json(record, self._provider, asked.include), [one.json for one in self._up.warnings]
+        )
 
     async def _done(self, id: str | None, body: Shape | None, creation_key: UUID) -> Record[Any] | None:
         if body is not None:

@@ -51,8 +51,8 @@ CODES = {
 SETUP = lines.Setup(vat_codes=CODES, products={}, rounding_ledger_account_id="77")
 
 
-def refuse(pointer: str, reason: str) -> None:
-    raise Problem("field_unsupported", f"{pointer}: {reason}")
+def refuse(pointer: str, *, en: str, nl: str) -> None:
+    raise Problem("field_unsupported", f"{pointer}: {en} {nl}")
 
 
 @given(name=words, person=words, street=words, city=words, is_person=st.booleans())

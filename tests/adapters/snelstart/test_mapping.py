@@ -232,8 +232,8 @@ def test_a_rate_is_that_of_the_day() -> None:
 # --- contacts and payments
 
 
-def refused(pointer: str, reason: str) -> None:
-    raise Problem("field_unsupported", f"{pointer}: {reason}")
+def refused(pointer: str, *, en: str, nl: str) -> None:
+    raise Problem("field_unsupported", f"{pointer}: {en} {nl}")
 
 
 @given(
