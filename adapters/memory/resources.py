@@ -367,7 +367,12 @@ async def _warn_of_differences(up: Upstream, body: Mapping[str, Any], record: Re
     ours = lines.sum_of(body, await _vat_codes(up)).total
     theirs = record.item.totals
     if (ours.net, ours.tax, ours.gross) != (theirs.net, theirs.tax, theirs.gross):
-        up.warn("totals_differ", f"Memory Books makes {theirs.gross} where {ours.gross} was foreseen.", "/totals")
+        up.warn(
+            "totals_differ",
+            "/totals",
+            en=f"Memory Books makes {theirs.gross} where {ours.gross} was foreseen.",
+            nl=f"Memory Books komt op {theirs.gross} waar {ours.gross} was voorzien.",
+        )
 
 
 class MemoryPayments(Payments):

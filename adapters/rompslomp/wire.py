@@ -83,7 +83,7 @@ def record_in(said: object, root: str) -> dict[str, Any]:
 def records_in(reply: Reply, root: str) -> list[Unread]:
     """The records under a list's root key, not read yet. Raises ``upstream_malformed``."""
     try:
-        return items(members(reply.body)[root])
+        return items(members(reply.unread())[root])
     except (KeyError, MalformedJson) as error:
         raise malformed(f"Rompslomp's answer holds no {root}.") from error
 

@@ -9,7 +9,7 @@ from typing import Any
 from adapters.snelstart.mapping.complaints import COMPLAINTS
 from gateway.contract.auth import AccessToken, Grant
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed
-from gateway.contract.exact import MalformedJson, Unread, loads
+from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 from gateway.contract.wire import rows_in
@@ -45,7 +45,7 @@ def raw_prefix(facts: Facts) -> str:
 def read_envelope(reply: Reply) -> Any:
     """A success is bare JSON: a record, or a list of them, not read yet. Raises ``upstream_malformed``."""
     if reply.body.lstrip().startswith(b"["):
-        return rows_in(Unread(reply.body))
+        return rows_in(reply.unread())
     said = reply.json()
     if not isinstance(said, dict):
         raise malformed("SnelStart's answer is neither a record nor a list.")

@@ -87,7 +87,7 @@ class LogIn(Wire, frozen=True):
 
 def read_envelope(reply: Reply) -> Unread:
     """The ``data`` of a success, not read yet; null where there is none. Raises ``upstream_malformed``."""
-    envelope = Envelope.of(Unread(reply.body))
+    envelope = Envelope.of(reply.unread())
     if not envelope.success:
         raise malformed("TheNextInvoice's answer is not in its envelope.")
     return envelope.data

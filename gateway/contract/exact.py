@@ -7,10 +7,11 @@ as that number again: ``12345678901.123456789`` in, ``12345678901.123456789`` ou
 
 import json
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+T = TypeVar("T")
 Json = Any
 """Any JSON value; a number is an ``int`` where its text is whole, else a ``Decimal``."""
 
@@ -44,26 +45,35 @@ class MalformedJson(ValueError):
 
 def members(text: bytes | Unread) -> dict[str, Unread]:
     """The members of a JSON object, not read yet. Raises ``MalformedJson`` for anything else."""
-    try:
-        return _members.decode(text)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise MalformedJson(str(error)) from error
+    return _read(_members, text)
 
 
 def items(text: bytes | Unread) -> list[Unread]:
     """The items of a JSON array, not read yet. Raises ``MalformedJson`` for anything else."""
-    try:
-        return _items.decode(text)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise MalformedJson(str(error)) from error
+    return _read(_items, text)
 
 
 def loads(text: bytes | str | Unread) -> Any:
     """Read one JSON value. Raises ``MalformedJson``."""
+    return _read(_decoder, text)
+
+
+def _read(decoder: msgspec.json.Decoder[T], text: bytes | str | Unread) -> T:
     try:
-        return _decoder.decode(text)
+        return decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise MalformedJson(str(error)) from error
+
+
+def is_text(text: bytes) -> bool:
+    """Whether it is UTF-8, all of it: who reads into a record does not look at the names of members he skips."""
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def loads_once(text: bytes) -> Any:

@@ -3,6 +3,7 @@
 Why it decided so is one of a closed set of reasons, so that it can be told in more than one language.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -45,6 +46,20 @@ class Taxed:
     code: VatCode
     reason: Reason
     rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the caller is told with the answer, by language (``en``, ``nl``)."""
+
+    code: str
+    pointer: str | None
+    details: Mapping[str, str]
+
+    @property
+    def json(self) -> dict[str, str | None]:
+        """As it is told with an answer: in English, because an answer that is given again is the same to everybody."""
+        return {"code": self.code, "detail": self.details["en"], "pointer": self.pointer}
 
 
 @dataclass(slots=True)

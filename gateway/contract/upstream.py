@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from gateway.contract.errors import malformed, not_found
-from gateway.contract.exact import MalformedJson, loads
+from gateway.contract.exact import MalformedJson, Unread, is_text, loads
 from gateway.contract.plan import Plan
 
 T = TypeVar("T")
@@ -108,6 +108,15 @@ class Reply:
         except MalformedJson as error:
             raise malformed(f"The accounting system's answer is not JSON: {error}.") from error
 
+    def unread(self) -> Unread:
+        """The body as JSON, not read yet and with nothing around it.
+
+        Raises ``upstream_malformed`` for what is no UTF-8, wherever it is not.
+        """
+        if not is_text(self.body):
+            raise malformed("The accounting system's answer is not UTF-8.")
+        return Unread(self.body.strip())
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -117,6 +126,13 @@ class Facts:
     company_id: str | None
     credential_type: str
     settings: Mapping[str, Any]
+
+
+class Refuse(Protocol):
+    """``Upstream.unsupported``, for who is handed nothing else of it."""
+
+    def __call__(self, pointer: str, *, en: str, nl: str) -> None:
+        """Raise, or let the value be left out."""
 
 
 class Upstream(Protocol):
@@ -167,11 +183,11 @@ class Upstream(Protocol):
         It is kept durably before the write leaves, and handed to ``Resource.find_written`` where its fate is unknown.
         """
 
-    def unsupported(self, pointer: str, reason: str) -> None:
-        """Say that the system cannot hold what stands at a pointer.
+    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
+        """Say in two languages that the system cannot hold what stands at a pointer.
 
         Raises ``field_unsupported``; with ``on_unsupported=drop`` it warns and returns, and the adapter leaves it out.
         """
 
-    def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
-        """Tell the caller something with the answer."""
+    def warn(self, code: str, pointer: str | None = None, *, en: str, nl: str) -> None:
+        """Tell the caller something with the answer, and with a dry run in the language he asks for."""

@@ -6,11 +6,11 @@ codes and the like) have a generation of their own, which only a raw write or a 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache, TLRUCache
 
 from gateway.contract.clock import Clock
 from gateway.engine.conversation import Conversation
@@ -19,8 +19,14 @@ from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
 
-_OVERHEAD = 500
-"""Bytes an entry costs beside its body."""
+MAX_BYTES = 64 * 1024 * 1024
+"""What answers may take in all."""
+_OVERHEAD = 1_400
+"""Bytes an entry costs beside its body and its conversation: key, ETag, headers, its place (as tracemalloc counts)."""
+BELIEVED = 300.0
+"""Seconds for which a slow-changing fact is believed."""
+DOUBTED = 5.0
+"""Seconds for which one is believed that came with nonsense: as long as a breaker first stays open."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -59,7 +65,7 @@ def _size(entry: Kept) -> int:
 class AnswerCache:
     """Answers by key, bounded in bytes, the least recently used forgotten first."""
 
-    def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._entries: LRUCache[tuple[str, ...], Kept] = LRUCache(max_bytes, getsizeof=_size)
 
     def get(self, key: tuple[str, ...], now: float) -> Kept | None:
@@ -122,33 +128,54 @@ async def _run(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    number: int
+    value: Any
+    believed_for: float = BELIEVED
+
+
+def _believed_until(key: tuple[str, ...], fact: _Fact, now: float) -> float:
+    del key
+    return now + fact.believed_for
+
+
 class KnownFacts:
     """Slow-changing facts of connections that adapters translate with, for five minutes."""
 
     def __init__(self, clock: Clock, generations: Generations) -> None:
         self._generations = generations
-        self._facts: TTLCache[tuple[str, ...], tuple[int, Any]] = TTLCache(10_000, ttl=300, timer=clock.monotonic)
+        self._facts: TLRUCache[tuple[str, ...], _Fact] = TLRUCache(10_000, _believed_until, timer=clock.monotonic)
         self._loaded = 0
         self._flights: Flights[Any] = Flights()
 
     async def get(self, connection_id: str, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
         """The fact, loaded if it is not known, or if ``fresh``."""
         key = self._key(connection_id, name)
-        known: tuple[int, T] | None = None if fresh else self._facts.get(key)
+        known: _Fact | None = None if fresh else self._facts.get(key)
         if known is not None:
-            return known[1]
+            found: T = known.value
+            return found
         value: T = await self._flights.share(key, load)
         if value is None:
             self._facts.pop(key, None)
         else:
             self._loaded += 1
-            self._facts[key] = self._loaded, value
+            self._facts[key] = _Fact(self._loaded, value)
         return value
+
+    def doubt(self, connection_id: str, names: Iterable[str]) -> None:
+        """An answer that made no sense stood on these: one of them may be the nonsense."""
+        for name in names:
+            key = self._key(connection_id, name)
+            known: _Fact | None = self._facts.get(key)
+            if known is not None and known.believed_for == BELIEVED:
+                self._facts[key] = replace(known, believed_for=DOUBTED)
 
     def stamp(self, connection_id: str, name: str) -> int | None:
         """The number of the loading that the fact came with, which no other has; null where it must be loaded."""
-        known = self._facts.get(self._key(connection_id, name))
-        return None if known is None else known[0]
+        known: _Fact | None = self._facts.get(self._key(connection_id, name))
+        return None if known is None else known.number
 
     def _key(self, connection_id: str, name: str) -> tuple[str, ...]:
         return connection_id, str(self._generations.of(connection_id, "facts")), name

@@ -30,7 +30,7 @@ MEDIA_TYPE = "application/vnd.polder.dry-run+json"
 """Of the answer: so that nobody takes it for the record."""
 DROPPED = "field_dropped"
 
-_SENTENCES: Mapping[Reason, Mapping[str, str]] = {
+SENTENCES: Mapping[Reason, Mapping[str, str]] = {
     "said": {"en": "The line names this VAT code.", "nl": "De regel noemt deze btw-code."},
     "treatment": {
         "en": "It is the administration's code for the treatment the line names.",
@@ -51,7 +51,6 @@ _SENTENCES: Mapping[Reason, Mapping[str, str]] = {
         "nl": "Dit volgt uit de betaaltermijn van de klant of de afzender.",
     },
 }
-_NO_PLACE = {"en": "{reason}", "nl": "Het boekhoudpakket kan dit veld niet bewaren. ({reason})"}
 
 
 class Captured(Exception):
@@ -132,7 +131,7 @@ def language_of(headers: Mapping[str, str]) -> str:
 def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language: str) -> DryRun:
     """What a rehearsal came to."""
     plan = up.plan
-    warnings = [PlannedWarning(code=str(w["code"]), detail=str(w["detail"]), pointer=w["pointer"]) for w in up.warnings]
+    warnings = [PlannedWarning(code=w.code, detail=w.details[language], pointer=w.pointer) for w in up.warnings]
     totals = plan.totals
     follows = None if plan.continues is None or up.captured is None else plan.continues[language]
     return DryRun(
@@ -140,7 +139,7 @@ def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language
         complete=follows is None,
         incomplete_reason=follows,
         requests=[] if up.captured is None else [_shown(up.captured, origins)],
-        dropped=[_dropped(one, language) for one in warnings if one.code == DROPPED],
+        dropped=[DroppedField(pointer=one.pointer, reason=one.detail) for one in warnings if one.code == DROPPED],
         defaulted=[*_contract_defaults(body, up, language), *_chosen(plan, language)],
         vat=[
             LineVat(
@@ -148,7 +147,7 @@ def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language
                 vat_code_id=one.code.id,
                 treatment=one.code.treatment,
                 rate=one.rate,
-                reason=_SENTENCES[one.reason][language],
+                reason=SENTENCES[one.reason][language],
             )
             for one in plan.taxes
         ],
@@ -171,13 +170,9 @@ def _shown(request: Request, origins: Mapping[str, str]) -> PlannedRequest:
     return PlannedRequest(method=request.method, url=f"{origins[request.origin]}{request.target}", body=value)
 
 
-def _dropped(warning: PlannedWarning, language: str) -> DroppedField:
-    return DroppedField(pointer=warning.pointer, reason=_NO_PLACE[language].format(reason=warning.detail))
-
-
 def _chosen(plan: Plan, language: str) -> list[DefaultedField]:
     return [
-        DefaultedField(pointer=one.pointer, value=one.value, reason=_SENTENCES[one.reason][language])
+        DefaultedField(pointer=one.pointer, value=one.value, reason=SENTENCES[one.reason][language])
         for one in plan.defaults
     ]
 
@@ -192,8 +187,8 @@ def _contract_defaults(body: Shape | None, up: Rehearsal, language: str) -> list
         if name in body.model_fields_set or name in CONTROLS:
             continue
         if value is not None and value != [] and not info.is_required():
-            found.append(DefaultedField(pointer=f"/{name}", value=value, reason=_SENTENCES["default"][language]))
+            found.append(DefaultedField(pointer=f"/{name}", value=value, reason=SENTENCES["default"][language]))
         elif value is None and name in ("issued_on", "paid_on"):
             today = up.today.isoformat()
-            found.append(DefaultedField(pointer=f"/{name}", value=today, reason=_SENTENCES["today"][language]))
+            found.append(DefaultedField(pointer=f"/{name}", value=today, reason=SENTENCES["today"][language]))
     return found

@@ -199,8 +199,12 @@ class _Look(Writer):
 
     def _say_what_is_lacking(self, draft: Draft, record: Record[Any]) -> None:
         if getattr(draft, "finalize", False) and getattr(record.item, "document_status", None) == "draft":
-            detail = "The connection broke before the invoice was finalized: it is a draft. Finalize it."
-            self._up.warn("not_finalized", detail, "/document_status")
+            self._up.warn(
+                "not_finalized",
+                "/document_status",
+                en="The connection broke before the invoice was finalized: it is a draft. Finalize it.",
+                nl="De verbinding viel weg voordat de factuur definitief was: het is een concept. Maak het definitief.",
+            )
 
     async def _applied(self, record: Record[Any]) -> Sight:
         return Sight("applied", Answer(self._operation.status, self.written(record, self._asked)))

@@ -263,7 +263,7 @@ class Engine:
         try:
             kept = await self._said_again(task, key, up) or await self._translated(task, up)
         except Problem as problem:
-            await self.connections.noted(task.connection, problem)
+            await self._failed(task, up, problem)
             raise
         finally:
             await up.let_go()
@@ -354,7 +354,7 @@ class Engine:
         try:
             written = await writer.write(task.call.path.get("id"), body, task.asked, run.creation_key)
         except Problem as problem:
-            await self.connections.noted(task.connection, problem)
+            await self._failed(task, up, problem)
             raise
         finally:
             await self._end_of_write(task.connection.id, changes, sent=up.fate != "not_sent")
@@ -362,6 +362,11 @@ class Engine:
         if task.operation.shape == "nothing":
             return Answer(task.operation.status, b"", None)
         return Answer(task.operation.status, written)
+
+    async def _failed(self, task: _Task, up: Outbound, problem: Problem) -> None:
+        if problem.code == "upstream_malformed":
+            up.doubt_facts()
+        await self.connections.noted(task.connection, problem)
 
     async def _end_of_write(self, connection_id: str, changes: int, *, sent: bool) -> None:
         """Nobody answers any more from what was known before a write: not this process, and no other."""

@@ -13,7 +13,7 @@ from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Outcome, Problem
 from gateway.contract.exact import dumps
-from gateway.contract.plan import Plan
+from gateway.contract.plan import Plan, Warned
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
@@ -155,8 +155,9 @@ class Outbound:
         self._before_write = before_write
         self._announced: asyncio.Future[None] | None = None
         self._notes: dict[str, str] = {}
+        self._facts_used: set[str] = set()
         self._now = way.clock.now()
-        self.warnings: list[dict[str, str | None]] = []
+        self.warnings: list[Warned] = []
         self.plan = Plan()
         self.fate: Outcome = "not_sent"
         """What became of the writes of this request so far."""
@@ -176,24 +177,29 @@ class Outbound:
         """The date in the Netherlands."""
         return dutch_date(self._now)
 
-    def unsupported(self, pointer: str, reason: str) -> None:
+    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
         """Refuse what the system cannot hold, or warn that it is dropped."""
         of_amount = not self._operation.startswith("contacts.") and pointer.rpartition("/")[2] in _NEVER_DROPPED
         if of_amount or not self._drop_unsupported:
-            raise Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
-        self.warn("field_dropped", reason, pointer)
+            raise Problem("field_unsupported", en, errors=[FieldError(pointer, "field_unsupported", en)])
+        self.warn("field_dropped", pointer, en=en, nl=nl)
 
     def note(self, name: str, value: str) -> None:
         """Remember something beside the write that comes next."""
         self._notes[name] = value
 
-    def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
+    def warn(self, code: str, pointer: str | None = None, *, en: str, nl: str) -> None:
         """Tell the caller something with the answer."""
-        self.warnings.append({"code": code, "detail": detail, "pointer": pointer})
+        self.warnings.append(Warned(code, pointer, {"en": en, "nl": nl}))
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """A slow-changing fact of this connection."""
+        self._facts_used.add(name)
         return await self._way.facts.get(self._facts.connection_id, name, load, fresh=fresh)
+
+    def doubt_facts(self) -> None:
+        """This request ended in nonsense: what it took for known may be it, and is asked for anew before long."""
+        self._way.facts.doubt(self._facts.connection_id, self._facts_used)
 
     async def gather(self, first: Awaitable[T1], second: Awaitable[T2]) -> tuple[T1, T2]:
         """Wait for both at once."""
@@ -355,9 +361,12 @@ class Outbound:
 
     async def _queued(self, place: Place) -> None:
         """Wait for a place among the calls under way, as long as there is time; not at all where none comes in time."""
-        turn = self._way.usual(self._provider.name).until_turn(place.before, self._provider.adapter.pace.per_connection)
-        if turn > self._left():
-            raise self._held_back("queue", turn - self._left(), CROWDED)
+        left, needed = self._left(), self._needed()
+        late = (
+            self._way.usual(self._provider.name).until_turn(place.rounds) + (needed if needed <= left else 0.0) - left
+        )
+        if late > 0:
+            raise self._held_back("queue", late, CROWDED)
         try:
             with waiting():
                 async with asyncio.timeout(max(0.0, self._left())):
@@ -369,9 +378,12 @@ class Outbound:
 
     def _not_in_vain(self, came: float) -> None:
         """Leave the place to others where the queue left too little time: else only who is late already is called."""
-        needed = ANSWER_TIME + self._way.usual(self._provider.name).needed
-        if self._left() < needed <= self._deadline - came:
+        if self._left() < self._needed() <= self._deadline - came:
             raise self._held_back("queue", 1.0, CROWDED)
+
+    def _needed(self) -> float:
+        """Seconds to have left for a call, where there ever were so many."""
+        return ANSWER_TIME + self._way.usual(self._provider.name).needed
 
     def _held_back(self, reason: HeldBack, wait: float, detail: str) -> Problem:
         """Nothing is sent, and the caller hears when to come back."""

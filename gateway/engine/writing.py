@@ -46,14 +46,16 @@ class Writer:
         try:
             with nonsense_told():
                 record = await self._done(id, body, creation_key)
+            return b"" if record is None else self.written(record, asked)
         except Problem as problem:
             problem.as_outcome(self._up.fate)
             raise
-        return b"" if record is None else self.written(record, asked)
 
     def written(self, record: Record[Any], asked: Asked) -> bytes:
-        """The answer that tells of a record as it now is."""
-        return with_warnings(record_json(record, self._provider, asked.include), self._up.warnings)
+        """The answer that tells of a record as it now is. Raises ``upstream_malformed`` for what cannot be told."""
+        with nonsense_told():
+            told = record_json(record, self._provider, asked.include)
+        return with_warnings(told, [one.json for one in self._up.warnings])
 
     async def _done(self, id: str | None, body: Shape | None, creation_key: UUID) -> Record[Any] | None:
         if body is not None:

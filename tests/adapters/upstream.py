@@ -122,13 +122,13 @@ class DirectUpstream:
     def note(self, name: str, value: str) -> None:
         self.notes[name] = value
 
-    def unsupported(self, pointer: str, reason: str) -> None:
+    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
         if not self.drop:
-            raise Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
-        self.warn("field_dropped", reason, pointer)
+            raise Problem("field_unsupported", en, errors=[FieldError(pointer, "field_unsupported", en)])
+        self.warn("field_dropped", pointer, en=en, nl=nl)
 
-    def warn(self, code: str, detail: str, pointer: str | None = None) -> None:
-        del detail
+    def warn(self, code: str, pointer: str | None = None, *, en: str, nl: str) -> None:
+        assert en != nl
         self.warnings.append((code, pointer))
 
 

@@ -22,7 +22,6 @@ from typing import Any
 import aiohttp
 from pydantic import SecretStr
 
-from gateway.app import new_key, storage_of
 from gateway.contract.exact import dumps, loads
 from gateway.demo import pointed_at
 from gateway.engine.clock import SystemClock
@@ -30,7 +29,7 @@ from gateway.registry import discover, emulator_of
 from gateway.serve import listen, port_of, serving
 from gateway.settings import Settings
 from gateway.store.seal import generate_key
-from tests.chaos.processes import Gateway, Starter, fork_server, http_client
+from tests.chaos.processes import Gateway, Starter, fork_server, http_client, key_of
 from tests.chaos.spoiling import PAUSE, Spoiled
 from tests.chaos.wishes import ENDS, Administration, Ledger, What, Wish, contact, mark_of
 from tests.conformance.subjects import facts_of
@@ -322,7 +321,7 @@ async def prepared(
         }
         starter: Starter = await stack.enter_async_context(fork_server())
         ready = await stack.enter_async_context(http_client())
-        key = await _key(Settings(env=ENVIRONMENT, home=home, encryption_keys=SecretStr(keys)))
+        key = await key_of(Settings(env=ENVIRONMENT, home=home, encryption_keys=SecretStr(keys)))
         made = [Gateway(starter, home, environment, ready, plant, key=key) for _ in range(gateways)]
         for gateway in made:
             stack.push_async_callback(gateway.close)
@@ -332,12 +331,3 @@ async def prepared(
         stage = Round(made, client, system, random)
         await stage.connect(provider)
         yield stage
-
-
-async def _key(settings: Settings) -> str:
-    storage = storage_of(settings)
-    try:
-        text, _ = await new_key(storage, SystemClock(), "acme", "chaos", ["*"])
-    finally:
-        await storage.close()
-    return text

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import re
+import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
 from gateway.contract.exact import dumps, loads
+from gateway.engine.cache import MAX_BYTES
 from tests.chaos.report import Asked, Report, Row, progress
 from tests.chaos.strained import Stand, strained
 from tests.chaos.wishes import contact, mark_of
@@ -17,25 +19,35 @@ SYSTEM = "memory"
 AT_ONCE = 48
 LATENCY = 0.01
 """Seconds that the system takes, so that there is a moment to hang up in."""
-LONGEST = 0.04
-"""Seconds after which a caller has hung up at the latest; some are answered by then."""
+LONGEST = 4.0
+"""How many times as long as an answer takes a caller waits at the longest; some are answered by then."""
+GLANCES = 9
 WRITES = 0.05
 """The share of those who write: each leaves a record in the books."""
 SETTLED_WITHIN = 90.0
+DEADLINE = 8
+ZOMBIE_TIME = 25
+"""Seconds after which a write that left no trace was not done: instead of 300, so that doubts end while we look."""
+ENDED_WITHIN = ZOMBIE_TIME + SETTLED_WITHIN
 SPARE = 3
 """Sockets more than before that prove nothing: of the storage, or of who asks how many there are."""
-GROWTH = 40.0
-"""Megabytes that a process may grow by while it is asked so much: caches fill, and what is allocated is not all given
-back."""
+GROWTH = MAX_BYTES / 2**20 + 40
+"""Megabytes that a process may grow by while it is asked so much. The cache of answers fills up to its bound, because
+every write makes new questions of all of its connection's; and what is allocated is not all given back.
+"""
 AFTERWARDS = 64
 _MARK = re.compile(r"W\d{6}X")
 UNHEARD = "never heard of"
+DOUBTS = ("unknown", "in_progress")
+CONFIGURED = {"POLDER_DEADLINE": str(DEADLINE), "POLDER_ZOMBIE_TIME": str(ZOMBIE_TIME)}
 
 
 @dataclass
 class Hangups:
     """What callers did, and what became of their writes."""
 
+    longest: float
+    """Seconds after which a caller has hung up at the latest."""
     asked: int = 0
     names: dict[str, str] = field(default_factory=dict)
     """Where each write can be asked after, by the mark of its record."""
@@ -47,7 +59,7 @@ async def hung_up(
     stand: Stand, count: int, dice: Random, writes: float = WRITES, until: float | None = None
 ) -> Hangups:
     """So many callers (or as many as there is time for), such a share of whom write, and what became of it all."""
-    seen = Hangups()
+    seen = Hangups(longest=LONGEST * await _usual(stand))
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def in_turn() -> None:
@@ -61,10 +73,17 @@ async def hung_up(
             break
         await asyncio.gather(*(in_turn() for _ in range(min(1_000, count - at))))
     await _settled(stand)
+    ends_by = time.monotonic() + ENDED_WITHIN
+    ends = {mark: await _end_of(stand, place, ends_by) for mark, place in seen.names.items()}
     made = _made(stand)
-    for mark, place in seen.names.items():
-        await _judge(stand, seen, mark, place, made[mark])
+    for mark, state in ends.items():
+        _judge(seen, mark, state, made[mark])
     return seen
+
+
+async def _usual(stand: Stand) -> float:
+    """Seconds that an answer takes."""
+    return statistics.median([(await stand.ask("GET", stand.read(SYSTEM))).seconds for _ in range(GLANCES)])
 
 
 async def _call(stand: Stand, seen: Hangups, dice: Random, writes: float) -> None:
@@ -77,7 +96,7 @@ async def _call(stand: Stand, seen: Hangups, dice: Random, writes: float) -> Non
     with contextlib.suppress(OSError):
         writer.write(request)
         await writer.drain()
-        await asyncio.sleep(dice.uniform(0, LONGEST))
+        await asyncio.sleep(dice.uniform(0, seen.longest))
     if dice.random() < 0.5:
         writer.transport.abort()
     writer.close()
@@ -122,13 +141,21 @@ async def left(stand: Stand) -> dict[str, int]:
     }
 
 
-async def _judge(stand: Stand, seen: Hangups, mark: str, place: str, made: int) -> None:
-    """A write that began is done, once; one that the gateway never heard of is not."""
-    told = await stand.ask("GET", place)
-    state = str(loads(told.body)["state"]) if told.status == 200 else UNHEARD
+async def _end_of(stand: Stand, place: str, until: float) -> str:
+    """What became of a write, once that is known: one whose answer was lost is looked for a while."""
+    while True:
+        told = await stand.ask("GET", place)
+        state = str(loads(told.body)["state"]) if told.status == 200 else UNHEARD
+        if state not in DOUBTS or time.monotonic() > until:
+            return state
+        await asyncio.sleep(0.5)
+
+
+def _judge(seen: Hangups, mark: str, state: str, made: int) -> None:
+    """A write that began is done, once, or told not to be; one that the gateway never heard of is not done."""
     seen.states[state] += 1
-    if state not in ("applied", UNHEARD) or made != (state == "applied"):
-        seen.wrong.append(f"{mark}: {state} ({told.status}), made {made}")
+    if state not in ("applied", "not_executed", UNHEARD) or made != (state == "applied"):
+        seen.wrong.append(f"{mark}: {state}, made {made}")
 
 
 def _made(stand: Stand) -> Counter[str]:
@@ -140,7 +167,7 @@ def _made(stand: Stand) -> Counter[str]:
 async def measured(asked: Asked, report: Report) -> None:
     """The part of ``./dev chaos writes``."""
     count = 100_000 if asked.full else 2_000
-    async with strained((SYSTEM,)) as stand:
+    async with strained((SYSTEM,), configured=CONFIGURED) as stand:
         report.add(await row(stand, count, Random(asked.seed), asked.until))
 
 
@@ -173,6 +200,7 @@ async def row(stand: Stand, count: int, dice: Random, until: float | None = None
         "sockets": {"before": sockets, "after": stand.sockets()},
         "megabytes": {"before": round(megabytes, 1), "after": round(megabytes + grown, 1)},
         "writes": dict(seen.states),
+        "growth_allowed": GROWTH,
         "wrong": seen.wrong[:10],
         "refused_afterwards": refused,
     }

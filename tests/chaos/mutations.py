@@ -207,4 +207,8 @@ def _other_texts(text: str) -> Iterator[str]:
     for position in (digits[-1:], digits[:1], digits[-4:-3]):
         for at in position:
             yield text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
+    if any(sign.isdigit() for sign in text):
+        yield f"-{text}"
+    if len(text) == len("EUR") and text.isalpha():
+        yield "usd" if text.islower() else "USD"
     yield from ("", "1", "0.00")

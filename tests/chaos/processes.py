@@ -20,8 +20,13 @@ from typing import Any, Protocol
 
 import httpx2
 
+from gateway.app import new_key, storage_of
+from gateway.engine.clock import SystemClock
+from gateway.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 SERVE = ("serve",)
+TENANT = "acme"
 PATIENCE = 120.0
 """Seconds for a gateway to be ready, to answer, or to end. A tenth of one is enough where nothing else is done."""
 
@@ -260,6 +265,16 @@ class Gateway:
         """The same, where an answer from memory will do."""
         url = f"http://127.0.0.1:{self.port}{path}"
         return await self.client.get(url, headers={"authorization": f"Bearer {self.key}"})
+
+
+async def key_of(settings: Settings) -> str:
+    """A new key with all scopes, of the tenant ``TENANT``; the gateway need not run yet."""
+    storage = storage_of(settings)
+    try:
+        text, _ = await new_key(storage, SystemClock(), TENANT, "chaos", ["*"])
+    finally:
+        await storage.close()
+    return text
 
 
 @asynccontextmanager

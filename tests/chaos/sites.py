@@ -14,15 +14,12 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from gateway.app import new_key, storage_of
-from gateway.engine.clock import SystemClock
 from gateway.settings import Settings
 from gateway.store.seal import generate_key
-from tests.chaos.processes import PATIENCE, Gateway, Starter
+from tests.chaos.processes import PATIENCE, Gateway, Starter, key_of
 from tests.chaos.provider import SHORT, Mode, Provider, provided
 
 ENVIRONMENT = "chaos"
-TENANT = "acme"
 RECOVERY = 45.0
 """Seconds that a connection is given to serve again after a crash, before it counts as lost.
 
@@ -180,7 +177,7 @@ async def site(
             database_url=made[0].environment.get("POLDER_DATABASE_URL", ""),
             encryption_keys=SecretStr(keys),
         )
-        key = await _key(settings)
+        key = await key_of(settings)
         for one in made:
             one.key = key
             await one.start()
@@ -189,12 +186,3 @@ async def site(
             await running.connect()
         await running.measure()
         yield running
-
-
-async def _key(settings: Settings) -> str:
-    storage = storage_of(settings)
-    try:
-        text, _ = await new_key(storage, SystemClock(), TENANT, "chaos", ["*"])
-    finally:
-        await storage.close()
-    return text

@@ -16,7 +16,6 @@ from typing import Any
 import aiohttp
 from pydantic import SecretStr
 
-from gateway.app import new_key, storage_of
 from gateway.contract.emulator import Emulator, Message, Receive, Send
 from gateway.contract.exact import dumps, loads
 from gateway.demo import pointed_at
@@ -25,7 +24,7 @@ from gateway.registry import discover, emulator_of
 from gateway.serve import listen, port_of, serving
 from gateway.settings import Settings
 from gateway.store.seal import generate_key
-from tests.chaos.processes import Command, Gateway, http_client
+from tests.chaos.processes import Command, Gateway, http_client, key_of
 
 ENVIRONMENT = "chaos"
 SYSTEMS = ("rompslomp", "thenextinvoice")
@@ -119,12 +118,13 @@ class Stand:
     def read(self, system: str) -> str:
         """A question that nobody else asks at this moment, of the connections in turn: else both get one answer.
 
-        The system hears one of twenty; what is said again and again besides is told apart by the gateway alone.
+        The system hears one of two hundred; what is said again and again besides is told apart by the gateway alone.
+        Ten thousand for each connection are more than wait for one at ten times what it can do.
         """
         self._numbers += 1
         connections = self.connections[system]
         connection = connections[self._numbers % len(connections)]
-        variant, limit = divmod(self._numbers // len(connections) % 1_000, 20)
+        variant, limit = divmod(self._numbers // len(connections) % 10_000, 200)
         further = "&include=provider" + ",provider" * variant
         return f"/v1/connections/{connection}/contacts?limit={limit + 1}{further}"
 
@@ -182,7 +182,7 @@ async def strained(
         client = await stack.enter_async_context(http_client())
         gateway = Gateway(Command(), home, environment, client)
         stack.push_async_callback(gateway.close)
-        gateway.key = await _key(Settings(env=ENVIRONMENT, home=home, encryption_keys=SecretStr(keys)))
+        gateway.key = await key_of(Settings(env=ENVIRONMENT, home=home, encryption_keys=SecretStr(keys)))
         await gateway.start()
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
         caller = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
@@ -190,12 +190,3 @@ async def strained(
         for name in systems * connections:
             await stand.connect(name)
         yield stand
-
-
-async def _key(settings: Settings) -> str:
-    storage = storage_of(settings)
-    try:
-        text, _ = await new_key(storage, SystemClock(), "acme", "strain", ["*"])
-    finally:
-        await storage.close()
-    return text

@@ -8,7 +8,7 @@ from tests.chaos.strained import strained
 
 
 async def test_callers_who_hang_up_leave_nothing_behind_and_no_write_half_done() -> None:
-    async with strained((hangups.SYSTEM,)) as stand:
+    async with strained((hangups.SYSTEM,), configured=hangups.CONFIGURED) as stand:
         stand.systems[hangups.SYSTEM].latency = hangups.LATENCY
         seen = await hangups.hung_up(stand, 150, Random(8), writes=0.3)
         assert (seen.asked, seen.wrong) == (150, [])

@@ -16,6 +16,8 @@ from tests.chaos.report import Report, Row, begun, concluded
 from tests.chaos.scenarios import Ground, Setup
 from tests.services import running_postgres
 
+CROWDED: Setup = "3 nodes of 4, PostgreSQL"
+"""2,400 callers at once are more than two processors serve within a deadline."""
 PARTS = ("flight", "controls", "refusals", "renewals", "rotation", "syscalls", "kills", "node-kills")
 
 
@@ -82,7 +84,7 @@ async def _run(report: Report, size: Size, parts: Sequence[str], ends: float) ->
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ground.end)
         if "flight" in parts:
             for setup, rounds in size.rounds.items():
-                report.add(await scenarios.single_flight(ground, setup, rounds))
+                report.add(await scenarios.single_flight(ground, setup, rounds, crowded=setup == CROWDED))
         tried = {
             "controls": _controls,
             "refusals": _refusals,

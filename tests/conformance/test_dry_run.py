@@ -128,8 +128,13 @@ async def test_a_dry_run_tells_what_is_dropped(subject: Subject) -> None:
     refused = await subject.ask("POST", "contacts", body=draft, query=DRY)
     assert (refused.status_code, body_of(refused)["code"]) == (422, "field_unsupported")
     answer = await subject.ask("POST", "contacts", body=draft, query={**DRY, "on_unsupported": "drop"})
-    dropped = [one["pointer"] for one in body_of(answer)["dropped"]]
-    assert set(dropped) == {f"/{name}" for name in lost}
+    dropped = {one["pointer"]: one["reason"] for one in body_of(answer)["dropped"]}
+    assert dropped.keys() == {f"/{name}" for name in lost}
+    asked = {**DRY, "on_unsupported": "drop"}
+    dutch = await subject.ask("POST", "contacts", body=draft, query=asked, headers={"accept-language": "nl"})
+    told = {one["pointer"]: one["reason"] for one in body_of(dutch)["dropped"]}
+    assert told.keys() == dropped.keys()
+    assert all(told[pointer] != reason for pointer, reason in dropped.items())
     assert body_of(answer)["warnings"] == []
 
 

@@ -33,7 +33,7 @@ def test_an_entry_is_given_while_it_may_serve(cache: AnswerCache) -> None:
 
 
 def test_the_bytes_are_bounded_and_the_longest_unused_go_first() -> None:
-    cache = AnswerCache(max_bytes=10_000)
+    cache = AnswerCache(max_bytes=15_000)
     for number in range(5):
         cache.put((str(number),), kept(b"x" * 1_400))
     assert cache.get(("0",), 0) is not None
@@ -50,7 +50,7 @@ def test_an_entry_that_alone_would_not_fit_is_not_kept_and_pushes_nothing_out() 
 
 
 def test_many_small_entries_are_bounded_too() -> None:
-    cache = AnswerCache(max_bytes=10_000)
+    cache = AnswerCache(max_bytes=28_000)
     for number in range(1_000):
         cache.put((str(number),), kept(b""))
     assert sum(cache.get((str(number),), 0) is not None for number in range(1_000)) == 20
@@ -239,3 +239,23 @@ def test_an_answer_that_is_known_has_the_same_headers_and_no_body() -> None:
     entry = kept()
     whole, known = (answer_of(kept(), hit(entry, 0.0), 0.0, known=known) for known in (False, True))
     assert (known.status, known.body, known.media_type, known.headers) == (304, b"", None, whole.headers)
+
+
+async def test_a_fact_in_doubt_is_believed_for_as_long_as_a_breaker_rests(
+    clock: ManualClock, generations: Slots
+) -> None:
+    facts = KnownFacts(clock, generations)
+    loaded = 0
+
+    async def load() -> int:
+        nonlocal loaded
+        loaded += 1
+        return loaded
+
+    for passed, value in ((0, 1), (200, 1)):
+        clock.advance(passed)
+        assert await facts.get("c1", "vat", load, fresh=False) == value
+    for passed, value in ((0, 1), (3, 1), (3, 2)):  # to doubt it again does not keep it
+        facts.doubt("c1", ["vat", "never asked for"])
+        clock.advance(passed)
+        assert await facts.get("c1", "vat", load, fresh=False) == value

@@ -322,7 +322,7 @@ async def test_whom_the_queue_leaves_too_little_time_is_not_sent_in_vain() -> No
 
 
 async def test_who_cannot_get_a_turn_in_time_hears_so_at_once() -> None:
-    """Ten seconds, calls of a second, one place: the eleventh in the queue need not wait to be told."""
+    """Ten seconds, calls of a second, one place: whose turn comes too late for a call is told now, and not then."""
 
     async def handle(request: httpx2.Request) -> httpx2.Response:
         await asyncio.sleep(60)
@@ -334,7 +334,7 @@ async def test_who_cannot_get_a_turn_in_time_hears_so_at_once() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     told = [task.exception() for task in tasks if task.done()]
-    assert len(told) == 60 - 1 - 11, "one is called, and eleven wait ten seconds at the most"
+    assert len(told) == 60 - 1 - 7, "one is called, and seven have a second and a half left when it is their turn"
     assert {one.code for one in told if isinstance(one, Problem)} == {"upstream_unavailable"}
     assert stage.clock.monotonic() == 0
     for task in tasks:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -352,6 +353,14 @@ async def test_a_rejected_replacement_is_no_matter_where_another_process_has_a_n
     assert await desk.replace("t2") == "from-elsewhere"
     assert await desk.current() == "from-elsewhere"
     assert len(desk.books.heard) == 2
+
+
+async def test_a_rejected_replacement_that_worked_in_another_process_is_replaced_again(desk: Desk) -> None:
+    await desk.current()
+    assert await desk.replace("t1") == "t2"
+    rows = desk.disk.of(CONNECTION).rows
+    rows[-1] = replace(rows[-1], state="used")
+    assert await desk.replace("t2") == "t3"
 
 
 async def test_a_token_that_worked_is_replaced_again_however_young(desk: Desk) -> None:

@@ -428,11 +428,11 @@ async def test_who_is_called_off_calls_off_what_was_begun(stage: Stage) -> None:
 
 async def test_what_cannot_be_held_is_refused_or_dropped_with_a_warning(stage: Stage) -> None:
     with pytest.raises(Problem) as raised:
-        stage.outbound().unsupported("/unit", "No place.")
+        stage.outbound().unsupported("/unit", en="No place.", nl="Geen plaats.")
     assert (raised.value.code, raised.value.errors[0].pointer) == ("field_unsupported", "/unit")
     up = stage.outbound(drop=True)
-    up.unsupported("/unit", "No place.")
-    assert up.warnings == [{"code": "field_dropped", "detail": "No place.", "pointer": "/unit"}]
+    up.unsupported("/unit", en="No place.", nl="Geen plaats.")
+    assert [one.json for one in up.warnings] == [{"code": "field_dropped", "detail": "No place.", "pointer": "/unit"}]
 
 
 async def test_now_is_when_the_request_came_in_and_today_is_dutch(stage: Stage) -> None:

@@ -1,12 +1,13 @@
 """Contacts (dossier §4, "contact"): a customer or a supplier, with one address in which the street has its number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.rompslomp.mapping.values import Wire, country_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
+from gateway.contract.upstream import Refuse
 from gateway.contract.wire import PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {
@@ -25,9 +26,6 @@ PLACE: Mapping[str, str] = {"postal_code": "zipcode", "city": "city", "country":
 _FIRST_LINE_PARTS = frozenset({"line1", "street", "house_number", "house_number_addition"})
 
 HOLDS = frozenset({*SAME, "kind", "roles", *(f"address.{part}" for part in (*PLACE, *_FIRST_LINE_PARTS))})
-
-Refuse = Callable[[str, str], None]
-"""``Upstream.unsupported``: raises, or lets the value be left out."""
 
 
 class ContactRow(Wire, frozen=True, kw_only=True):
@@ -92,7 +90,11 @@ def contact_body(said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
 
 def _is_supplier(roles: list[str], refuse: Refuse) -> bool:
     if {"customer", "supplier"} <= set(roles):
-        refuse("/roles", "A contact is either a customer or a supplier in Rompslomp.")
+        refuse(
+            "/roles",
+            en="A contact is either a customer or a supplier in Rompslomp.",
+            nl="Een relatie is in Rompslomp klant of leverancier, niet beide.",
+        )
         return False
     return "supplier" in roles
 

@@ -118,7 +118,7 @@ def vat_code_of(raw: RawRecord) -> Record[VatCode]:
     """A VAT type as a VAT code: 0.21 is 21 per cent. One whose lines bring their own rate says 0."""
     row = VatTypeRow.of(raw)
     country = _country_of(row)
-    treatment, category = TREATMENTS.get(row.name, ("unknown", "S"))
+    treatment, category = TREATMENTS.get(row.name, ("unknown", "S" if row.value else "Z"))
     if country != "NL":
         treatment, category = "oss", "S"
     code = VatCode(

@@ -188,11 +188,20 @@ def _warn_of_differences(up: Upstream, made: Mapping[str, Any], plan: totals.Pla
     total = InvoiceRow.of(made).totals
     asked = document.asked_gross
     if asked is not None and "gross" not in plan.expected and total.gross != asked:
-        detail = f"The prices with VAT come to {plain(asked, 2)}; Rompslomp, which keeps them without, makes "
-        up.warn("totals_differ", f"{detail}{plain(total.gross, 2)}.", "/totals/gross")
+        foreseen, made_of_it = plain(asked, 2), plain(total.gross, 2)
+        up.warn(
+            "totals_differ",
+            "/totals/gross",
+            en=f"The prices with VAT come to {foreseen}; Rompslomp, which keeps them without, makes {made_of_it}.",
+            nl=f"De prijzen met btw komen op {foreseen}; Rompslomp bewaart ze zonder, en komt op {made_of_it}.",
+        )
     elif plan.certain and total not in totals.foreseen(plan.items):
-        detail = f"Rompslomp makes {plain(total.gross, 2)}, which no way of rounding that is known would."
-        up.warn("totals_differ", detail, "/totals/gross")
+        up.warn(
+            "totals_differ",
+            "/totals/gross",
+            en=f"Rompslomp makes {plain(total.gross, 2)}, which no way of rounding that is known would.",
+            nl=f"Rompslomp komt op {plain(total.gross, 2)}, en geen bekende manier van afronden doet dat.",
+        )
 
 
 async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:

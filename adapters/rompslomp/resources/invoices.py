@@ -99,7 +99,12 @@ class RompslompInvoices(Invoices):
         body = invoices.credit_body(raw, draft, max(up.today, day_of(row.date)))
         made = await _credited(up, body, reference)
         if InvoiceRow.of(made).totals != row.totals:
-            up.warn("totals_differ", "Rompslomp makes other totals of the credit note than of its invoice.", "/totals")
+            up.warn(
+                "totals_differ",
+                "/totals",
+                en="Rompslomp makes other totals of the credit note than of its invoice.",
+                nl="Rompslomp maakt van de creditfactuur andere totalen dan van de factuur.",
+            )
         return await _told(up, made)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:

@@ -4,7 +4,7 @@ Klant is a customer, Leverancier a supplier. A PUT replaces the whole, so a body
 Neither persons nor their names have a place of their own: a person is a relation that is called as its contact person.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.snelstart.mapping.values import Identified, Reference, Wire, moment_or_none, refer, reference_of, said_of
@@ -12,6 +12,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.models.contacts import Role
+from gateway.contract.upstream import Refuse
 from gateway.contract.wire import RawRecord
 
 SAME: Mapping[str, str] = {
@@ -45,7 +46,6 @@ MAPPED = frozenset(
         "factuurEmailVersturen",
     }
 )
-Refuse = Callable[[str, str], None]
 
 
 class Adres(Wire, frozen=True):
@@ -240,7 +240,11 @@ def _name(given: Mapping[str, Any], before: Mapping[str, Any], body: dict[str, A
             raise invalid("/company_name", "A company needs a name.", "required")
         return
     if given.get("company_name") is not None:
-        refuse("/company_name", "A person has no company in SnelStart: one relation has one name.")
+        refuse(
+            "/company_name",
+            en="A person has no company in SnelStart: one relation has one name.",
+            nl="Een persoon heeft in SnelStart geen bedrijf: een relatie heeft één naam.",
+        )
     name = given["contact_person"] if "contact_person" in given else before.get("naam")
     if name is None:
         raise invalid("/contact_person", "A person needs a name.", "required")
@@ -250,4 +254,8 @@ def _name(given: Mapping[str, Any], before: Mapping[str, Any], body: dict[str, A
     else:
         # A contact person alone is refused (REL-0060), and without one nothing tells a person from a company.
         body["vestigingsAdres"] = None
-        refuse("/kind", "SnelStart tells a person by its address only: give an address.")
+        refuse(
+            "/kind",
+            en="SnelStart tells a person by its address only: give an address.",
+            nl="SnelStart herkent een persoon alleen aan het adres: geef een adres.",
+        )

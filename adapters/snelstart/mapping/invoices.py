@@ -21,7 +21,7 @@ from adapters.snelstart.mapping.values import (
     reference_of,
     said_of,
 )
-from adapters.snelstart.mapping.vat import REVERSED, Way
+from adapters.snelstart.mapping.vat import REVERSED, Way, is_documented
 from gateway.contract.adapter import Record
 from gateway.contract.exact import Unread
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
@@ -231,7 +231,8 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     invoice.lines = [
         _line(text, ledger, way, amount) for text, (ledger, way), amount in zip(texts, ways, nets, strict=True)
     ]
-    if sum([group.tax for group in groups], ZERO) != tax:
+    undocumented = not all(is_documented(said_of(line.btwSoort)) for line in taxed)
+    if undocumented or sum([group.tax for group in groups], ZERO) != tax:
         # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
         invoice.tax_breakdown = None
         for line, (_, way) in zip(invoice.lines, ways, strict=True):

@@ -184,6 +184,8 @@ class Ways:
         """
         if kind is not None and kind in RATED:
             return self._rated(kind, on)
+        if not is_documented(kind):
+            return None
         reversed_charge = REVERSED in rows
         if ledger is None:
             return self.by_id["verlegd"] if reversed_charge else None
@@ -227,6 +229,11 @@ class Ways:
             ):
                 return way
         return None
+
+
+def is_documented(kind: str | None) -> bool:
+    """Whether it is known what a line of this VAT kind means."""
+    return kind is None or kind == "Geen" or kind in RATED
 
 
 def allows(account: Grootboek, way: Way) -> bool:

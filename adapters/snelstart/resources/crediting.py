@@ -68,13 +68,21 @@ async def settle(up: Upstream, said: Factuur, credit: Boeking) -> None:
         await _settled(up, said, credit)
     except Problem as problem:
         # The credit note is booked: that it stands open is no reason to call it undone.
-        up.warn("not_settled", f"Invoice and credit note are not settled with each other: {problem.detail}")
+        up.warn(
+            "not_settled",
+            en=f"Invoice and credit note are not settled with each other: {problem.detail}",
+            nl=f"Factuur en creditfactuur zijn niet met elkaar verrekend: {problem.detail}",
+        )
 
 
 async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
     journals = await journals_of(up, ("Memoriaal",))
     if not journals:
-        up.warn("not_settled", "There is no memorial journal: invoice and credit note both stay open.")
+        up.warn(
+            "not_settled",
+            en="There is no memorial journal: invoice and credit note both stay open.",
+            nl="Er is geen memoriaaldagboek: factuur en creditfactuur blijven beide open staan.",
+        )
         return
     assert said.entry is not None
     for sign in (1, -1):
@@ -94,7 +102,11 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
         if not Factuur.of(await factuur_of(up, said.entry)).open:
             return
         await up.call(ask("DELETE", "memoriaalboekingen", entry))
-    up.warn("not_settled", "A memorial entry did not settle invoice and credit note: both stay open.")
+    up.warn(
+        "not_settled",
+        en="A memorial entry did not settle invoice and credit note: both stay open.",
+        nl="Een memoriaalboeking verrekende factuur en creditfactuur niet: beide blijven open staan.",
+    )
 
 
 def _line(boeking: str, amount: Decimal, number: str) -> dict[str, Any]:

@@ -42,10 +42,19 @@ async def settled_lines(up: Upstream, lines: Sequence[LineDraft], document: Docu
         pointer = f"/lines/{number}"
         charge = _charge(up, line, pointer, products.get(line.product_id or ""), document)
         if line.product_id is not None:
-            up.warn("product_not_kept", "A booked line does not say of which product it is.", f"{pointer}/product_id")
+            up.warn(
+                "product_not_kept",
+                f"{pointer}/product_id",
+                en="A booked line does not say of which product it is.",
+                nl="Een geboekte regel zegt niet van welk product zij is.",
+            )
         if charge.amount() == 0:
             # Refused with BOE-0028, whatever its text.
-            up.unsupported(f"{pointer}/unit_price", "SnelStart books no line that comes to 0.00.")
+            up.unsupported(
+                f"{pointer}/unit_price",
+                en="SnelStart books no line that comes to 0.00.",
+                nl="SnelStart boekt geen regel waarvan het bedrag 0,00 is.",
+            )
             continue
         charges.append(_fitting(up, charge, pointer, document.includes_tax))
     return charges
@@ -186,12 +195,20 @@ def _sells(account: Grootboek, way: Way) -> bool:
 def _fitting(up: Upstream, charge: Charge, pointer: str, includes_tax: bool) -> Charge:
     """The line, once it is sure that its text holds all of it."""
     if charge.unit is not None and not survives(charge, includes_tax=includes_tax):
-        up.unsupported(f"{pointer}/unit", "A unit has no parentheses: it is kept in the text of the line.")
+        up.unsupported(
+            f"{pointer}/unit",
+            en="A unit has no parentheses: it is kept in the text of the line.",
+            nl="Een eenheid heeft geen haakjes: zij wordt in de tekst van de regel bewaard.",
+        )
         charge = replace(charge, unit=None)
     long = len(text_of(charge, includes_tax=includes_tax)) - TEXT_LIMIT
     if long > 0:
         most = len(charge.description) - long
-        up.unsupported(f"{pointer}/description", f"The text of this line may be {most} characters long.")
+        up.unsupported(
+            f"{pointer}/description",
+            en=f"The text of this line may be {most} characters long.",
+            nl=f"De tekst van deze regel mag {most} tekens lang zijn.",
+        )
         charge = replace(charge, description=charge.description[: max(most, 0)])
     return charge
 

@@ -139,7 +139,12 @@ class SalesEntries(Invoices):
         record = await _told(up, boeking, await factuur_of(up, new_id(boeking)))
         booked = Boeking.of(boeking).factuurbedrag
         if booked != sign * total.gross:
-            up.warn("totals_differ", f"SnelStart booked {booked} where {sign * total.gross} was foreseen.", "/totals")
+            up.warn(
+                "totals_differ",
+                "/totals",
+                en=f"SnelStart booked {booked} where {sign * total.gross} was foreseen.",
+                nl=f"SnelStart boekte {booked} waar {sign * total.gross} was voorzien.",
+            )
         return record
 
     async def delete(self, up: Upstream, id: str) -> None:
@@ -182,7 +187,11 @@ class SalesEntries(Invoices):
         for record in records:
             record.item.credits_invoice_id = sent.id
             if sent.id is not None and record.item.totals.open:
-                up.warn("not_settled", "Invoice and credit note are not settled with each other.")
+                up.warn(
+                    "not_settled",
+                    en="Invoice and credit note are not settled with each other.",
+                    nl="Factuur en creditfactuur zijn niet met elkaar verrekend.",
+                )
         return Traces(records)
 
     async def ubl(self, up: Upstream, id: str) -> File:
@@ -327,7 +336,7 @@ async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[s
         entries = {id: _entry_of(by_id[id]) for id in wanted if id in by_id}
     missing = [id for id in wanted if id not in entries]
     replies = await up.each([up.call(ask("GET", "verkoopboekingen", id)) for id in missing])
-    read = [_entry_of(Unread(reply.body.strip())) for reply in replies]
+    read = [_entry_of(reply.unread()) for reply in replies]
     return {**entries, **dict(zip(missing, read, strict=True))}
 
 

@@ -110,8 +110,12 @@ def _name(sent: Sent) -> str | None:
 def _check_basis(up: Upstream, includes_tax: bool, priced: bool, known: Shelf) -> None:
     """All article prices of an administration are with VAT, or all without: one of its settings (dossier 3.12)."""
     if priced and includes_tax != known.price_includes_tax:
-        said = "include VAT" if known.price_includes_tax else "are without VAT"
-        up.unsupported("/price_includes_tax", f"The article prices of this administration {said}.")
+        en, nl = ("include VAT", "inclusief") if known.price_includes_tax else ("are without VAT", "exclusief")
+        up.unsupported(
+            "/price_includes_tax",
+            en=f"The article prices of this administration {en}.",
+            nl=f"De artikelprijzen van deze administratie zijn {nl} btw.",
+        )
 
 
 async def read(up: Upstream, id: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Customers (documentation, "Customer") and contacts."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from adapters.thenextinvoice.mapping.values import (
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
+from gateway.contract.upstream import Refuse
 from gateway.contract.wire import RawRecord, said_in
 
 TEXTS: Mapping[str, str] = {
@@ -84,9 +85,6 @@ HOLDS = frozenset(
         *(f"address.{part}" for part in PLACE),
     }
 )
-
-Refuse = Callable[[str, str], None]
-"""``Upstream.unsupported``: raises, or lets the value be left out."""
 
 _MAPPED = frozenset({"id", *POINTERS})
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,12})?", re.ASCII)
@@ -198,7 +196,7 @@ def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> 
     """
     result = dict(body)
     if "supplier" in (said.get("roles") or ()):
-        refuse("/roles", "TheNextInvoice knows customers only.")
+        refuse("/roles", en="TheNextInvoice knows customers only.", nl="TheNextInvoice kent alleen klanten.")
     if said.keys() & {"kind", "company_name", "contact_person"}:
         _put_names(result, said, refuse)
     for ours, theirs in TEXTS.items():
@@ -227,7 +225,11 @@ def _put_names(body: dict[str, Any], said: Mapping[str, Any], refuse: Refuse) ->
     if not person and company_name is None:
         raise invalid("/company_name", "A company needs company_name.", "required")
     if person and company_name is not None:
-        refuse("/company_name", "A person has one name in TheNextInvoice, and no company's.")
+        refuse(
+            "/company_name",
+            en="A person has one name in TheNextInvoice, and no company's.",
+            nl="Een persoon heeft in TheNextInvoice één naam, en niet die van een bedrijf.",
+        )
     body["person"] = person
     body["companyname"] = contact_person if person else company_name
     if not person:
@@ -253,6 +255,10 @@ def _put_address(body: dict[str, Any], address: AddressDraft | None) -> None:
 
 def _put_language(body: dict[str, Any], language: str | None, refuse: Refuse) -> None:
     if language is not None and not _TWO_LETTERS.fullmatch(language):
-        refuse("/language", "TheNextInvoice knows a language by two letters.")
+        refuse(
+            "/language",
+            en="TheNextInvoice knows a language by two letters.",
+            nl="TheNextInvoice kent een taal aan twee letters.",
+        )
         return
     body["option_language"] = language and language.lower()

@@ -67,8 +67,10 @@ def _discount(up: Upstream, lines: Sequence[LineDraft]) -> Decimal | None:
         pointer = next(pointer for pointer, percentage in said if percentage != said[0][1])
         up.unsupported(
             pointer,
-            "TheNextInvoice has one discount for the whole document: give every item line the same. Where this may be "
-            "dropped, each discount is taken off its line's price.",
+            en="TheNextInvoice has one discount for the whole document: give every item line the same. Where this may "
+            "be dropped, each discount is taken off its line's price.",
+            nl="TheNextInvoice kent één korting voor het hele document: geef elke regel dezelfde. Mag dit vervallen, "
+            "dan gaat elke korting af van de prijs van haar regel.",
         )
     return common
 
@@ -80,7 +82,12 @@ async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Pr
         if line.type == "item" and line.product_id is not None:
             pointer = f"/lines/{number}/product_id"
             named.setdefault(line.product_id, pointer)
-            up.warn("product_link_not_kept", "A line takes price and codes from its product, and forgets it.", pointer)
+            up.warn(
+                "product_link_not_kept",
+                pointer,
+                en="A line takes price and codes from its product, and forgets it.",
+                nl="Een regel neemt prijs en codes van zijn product over, en onthoudt niet welk product het was.",
+            )
     found = await up.each([_product(up, id, pointer) for id, pointer in named.items()])
     return {product.id: product for product in found}
 

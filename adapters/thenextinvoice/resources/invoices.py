@@ -153,7 +153,11 @@ class SalesInvoices(Invoices):
         if not is_number(receiver):
             raise _no_customer()
         if len(await profiles(up)) > 1:
-            up.warn("sender_assumed", "A draft hides its sender; this connection's invoice profile was written.")
+            up.warn(
+                "sender_assumed",
+                en="A draft hides its sender; this connection's invoice profile was written.",
+                nl="Een concept verbergt zijn afzender; het factuurprofiel van deze koppeling is ingevuld.",
+            )
         return {"receiver": int(receiver), "sender": int((await sender(up)).key)}
 
     async def _dated(
@@ -184,7 +188,11 @@ class SalesInvoices(Invoices):
     async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
         for name in ("number", "issued_on"):
             if getattr(draft, name) is not None:
-                up.unsupported(f"/{name}", "TheNextInvoice numbers and dates a credit note itself.")
+                up.unsupported(
+                    f"/{name}",
+                    en="TheNextInvoice numbers and dates a credit note itself.",
+                    nl="TheNextInvoice nummert en dateert een creditfactuur zelf.",
+                )
         sheet, standing = await read(up, id)
         original = await told(up, sheet, standing)
         if original.item.document_status != "final" or standing.payment_status == "credited":
@@ -278,8 +286,15 @@ def _compare(up: Upstream, record: Record[Invoice], expected: Sequence[Amounts])
     booked = _known_totals(record)
     if not booked or not expected or booked[0] in expected:
         return
-    off = [f"{name} {getattr(booked[0], name) - getattr(expected[0], name)}" for name in ("net", "tax", "gross")]
-    up.warn("totals_differ", f"TheNextInvoice's totals differ from those of the lines by {', '.join(off)}.", "/totals")
+    off = ", ".join(
+        f"{name} {getattr(booked[0], name) - getattr(expected[0], name)}" for name in ("net", "tax", "gross")
+    )
+    up.warn(
+        "totals_differ",
+        "/totals",
+        en=f"TheNextInvoice's totals differ from those of the lines by {off}.",
+        nl=f"De totalen van TheNextInvoice verschillen van die van de regels: {off}.",
+    )
 
 
 async def _file(up: Upstream, id: str, place: str, media_type: str, start: bytes) -> File:

@@ -100,7 +100,8 @@ async def _just_made(up: Upstream, body: Mapping[str, Any], highest: int) -> Raw
     if len(equal) > 1:
         up.warn(
             "product_ambiguous",
-            f"{len(equal)} equal products were made at the same moment; this is the newest of them.",
+            en=f"{len(equal)} equal products were made at the same moment; this is the newest of them.",
+            nl=f"Er zijn op hetzelfde moment {len(equal)} gelijke producten gemaakt; dit is het nieuwste daarvan.",
         )
     if equal or len(new) == 1:
         return (equal or new)[0]

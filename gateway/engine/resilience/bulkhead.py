@@ -22,6 +22,7 @@ class Lane:
 
     def __init__(self, places: int, queue: int) -> None:
         self._places = asyncio.Semaphore(places)
+        self._size = places
         self._queue = queue
         self.inside = 0
         self.waiting = 0
@@ -35,6 +36,11 @@ class Lane:
     def is_free(self) -> bool:
         """Whether who enters now need not wait."""
         return not self._places.locked()
+
+    @property
+    def rounds(self) -> float:
+        """How many times over its places must become free until it is the turn of who enters now."""
+        return 0.0 if self.is_free else (self.waiting + 1) / self._size
 
     async def enter(self) -> None:
         """Take a place, at once where it is free. Raises ``Full``."""
@@ -74,9 +80,9 @@ class Place:
         return all(lane.is_free for lane in self._lanes)
 
     @property
-    def before(self) -> int:
-        """How many wait for the first of its lanes."""
-        return self._lanes[0].waiting
+    def rounds(self) -> float:
+        """How many calls after another must end until it can be had, going by the most crowded of its lanes."""
+        return max(lane.rounds for lane in self._lanes)
 
     async def take(self) -> None:
         """Have it. Raises ``Full`` where any of the queues is."""

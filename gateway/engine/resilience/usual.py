@@ -4,6 +4,10 @@ LATEST_COUNTS = 0.1
 """The weight of one more answer in what is usual."""
 PATIENT = 1.5
 """How many times as long as usual a call may take that is begun late."""
+UNSTEADY = 1.1
+"""How many times as long as usual the calls are reckoned to take that somebody waits for: who is refused at once can do
+something else, who is refused when it is his turn has waited in vain.
+"""
 
 
 class Usual:
@@ -17,9 +21,9 @@ class Usual:
         before = seconds if self._seconds is None else self._seconds
         self._seconds = before + LATEST_COUNTS * (seconds - before)
 
-    def until_turn(self, before: int, places: int) -> float:
-        """Seconds until a place is free for who has so many before him; 0 where nobody waits, or nothing is known."""
-        return (self._seconds or 0.0) * before / places
+    def until_turn(self, rounds: float) -> float:
+        """Seconds to reckon with until so many calls after another have ended; 0 where nothing is known."""
+        return UNSTEADY * rounds * (self._seconds or 0.0)
 
     @property
     def needed(self) -> float:

@@ -180,7 +180,7 @@ class Tokens:
         newest = await self._storage.tokens.newest(connection)
         if newest is not None and serves(newest):
             return self._published(connection, newest, changes)
-        if rejected is not None:
+        if rejected is not None and (newest is None or newest.state != "used"):  # it may have worked elsewhere
             self._refusals.refuse_endless(connection.id, rejected.value)
         return await self._renewed(connection, provider, rejected, newest_if(serves))
 

@@ -51,8 +51,8 @@ CODES = {
 SETUP = lines.Setup(vat_codes=CODES, products={}, rounding_ledger_account_id="77")
 
 
-def refuse(pointer: str, reason: str) -> None:
-    raise Problem("field_unsupported", f"{pointer}: {reason}")
+def refuse(pointer: str, *, en: str, nl: str) -> None:
+    raise Problem("field_unsupported", f"{pointer}: {en} {nl}")
 
 
 @given(name=words, person=words, street=words, city=words, is_person=st.booleans())
@@ -150,6 +150,7 @@ def test_a_payment_that_cannot_be_is_refused(wrong: Json) -> None:
         ("vat_high", "EL 24%", "0.24", ("oss", "S", "GR", "24")),
         ("vat_custom", "aangepast", None, ("unknown", "S", "NL", "0")),
         ("vat_brand_new", "iets nieuws", "0.05", ("unknown", "S", "NL", "5")),
+        ("vat_brand_new", "iets zonder", "0.0", ("unknown", "Z", "NL", "0")),
     ],
 )
 def test_a_vat_type_is_understood(name: str, friendly: str, value: str | None, expected: tuple[str, ...]) -> None:

@@ -119,6 +119,7 @@ charges = st.builds(
     way=st.sampled_from([WAYS.by_id["hoog-2012-10-01"], WAYS.by_id["laag-2019-01-01"], WAYS.by_id["onbelast"]]),
     ledger=st.just(HIGH),
 ).filter(lambda charge: charge.amount() != 0)
+RATED_HIGH = WAYS.by_id["hoog-2012-10-01"]
 ACCOUNTS = {"Hoog": HIGH, "Laag": LOW, "Geen": UNTAXED}
 
 
@@ -206,6 +207,20 @@ def test_a_line_of_a_hidden_account_is_still_read() -> None:
 # --- VAT
 
 
+def test_a_line_of_a_kind_that_nobody_documents_is_not_taken_for_untaxed() -> None:
+    bread, tea = (
+        lines.Charge(name, Decimal(2), Decimal(10), ZERO, None, RATED_HIGH, HIGH) for name in ("Brood", "Thee")
+    )
+    entry = booked([bread, tea], includes_tax=False, sign=1)
+    joined = loads(dumps(entry).replace(b'"btwSoort":"Hoog"', b'"btwSoort":"Nieuw"', 1))
+    invoice = _invoice(joined).item
+    assert [(line.net, line.tax, line.vat_rate) for line in invoice.lines] == [
+        (20, None, None),
+        (20, Decimal("4.20"), 21),
+    ]
+    assert (invoice.tax_breakdown, invoice.totals.tax) == (None, Decimal("8.40"))
+
+
 def test_a_rate_is_that_of_the_day() -> None:
     for day, id in ((date(2018, 12, 31), "laag-1986-10-01"), (date(2019, 1, 1), "laag-2019-01-01")):
         found = WAYS.for_treatment("domestic_low", rate=None, country=None, on=day)
@@ -217,8 +232,8 @@ def test_a_rate_is_that_of_the_day() -> None:
 # --- contacts and payments
 
 
-def refused(pointer: str, reason: str) -> None:
-    raise Problem("field_unsupported", f"{pointer}: {reason}")
+def refused(pointer: str, *, en: str, nl: str) -> None:
+    raise Problem("field_unsupported", f"{pointer}: {en} {nl}")
 
 
 @given(

@@ -101,8 +101,8 @@ def test_a_documented_record_reads_as_written(name: str, form: Form) -> None:
     assert (shown(read) if isinstance(read, RecordPart) else read) == pair["unified"]
 
 
-def refuse(pointer: str, reason: str) -> None:
-    raise AssertionError(f"{pointer}: {reason}")
+def refuse(pointer: str, *, en: str, nl: str) -> None:
+    raise AssertionError(f"{pointer}: {en} {nl}")
 
 
 def as_body(value: Any) -> Any:

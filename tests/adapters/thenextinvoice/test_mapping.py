@@ -43,8 +43,8 @@ words = st.text(letters, min_size=1, max_size=40).filter(lambda text: bool(text.
 optional = st.none() | words
 
 
-def refuse(pointer: str, reason: str) -> None:
-    raise AssertionError(f"{pointer}: {reason}")
+def refuse(pointer: str, *, en: str, nl: str) -> None:
+    raise AssertionError(f"{pointer}: {en} {nl}")
 
 
 def on_the_wire(body: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +181,12 @@ def test_a_change_that_makes_no_contact_is_refused(change: dict[str, Any], point
 )
 def test_what_a_customer_cannot_hold_is_told(said: dict[str, Any], pointer: str) -> None:
     told: list[str] = []
-    body = contacts.merged(contacts.as_written(FULL), said, lambda where, reason: told.append(where))
+
+    def note(pointer: str, *, en: str, nl: str) -> None:
+        assert en != nl
+        told.append(pointer)
+
+    body = contacts.merged(contacts.as_written(FULL), said, note)
     assert told == [pointer]
     assert body["option_language"] == "nl"
 
