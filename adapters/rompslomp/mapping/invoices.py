@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from adapters.rompslomp.mapping.values import Json, Wire, day_of, id_in_body, id_of
+from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, id_in_body, id_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
@@ -159,7 +159,7 @@ def told(
         issued_on=day_of(row.date),
         due_on=due_on,
         currency="EUR",
-        document_currency=row.currency.upper() if row.currency and foreign else None,
+        document_currency=currency_of(row.currency) if row.currency and foreign else None,
         exchange_rate=row.currency_exchange_rate if foreign else None,
         prices_include_tax=False,
         lines=lines,

@@ -49,6 +49,13 @@ def id_in_body(id: str, pointer: str) -> int:
     return int(id)
 
 
+def currency_of(text: str) -> str:
+    """A currency's code in capitals: Rompslomp writes ``usd``. Raises ``ValueError`` for what is none."""
+    if not (len(text) == 3 and text.isascii() and text.isalpha()):
+        raise ValueError("a currency is three letters")
+    return text.upper()
+
+
 def country_of(text: str | None) -> str | None:
     """A country code in capitals; null for what is none."""
     return text.upper() if text and len(text) == 2 and text.isascii() and text.isalpha() else None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.rompslomp.mapping import invoices, lines, payments, products, settings, totals
 from adapters.rompslomp.mapping.contacts import contact_body, contact_of
+from adapters.rompslomp.mapping.values import currency_of
 from gateway.contract.errors import Problem
 from gateway.contract.exact import Json
 from gateway.contract.models import (
@@ -253,3 +254,13 @@ def test_marks_are_told_from_references_of_others() -> None:
     assert invoices.credited_by("order-12") is None
     assert invoices.reference_of("order-12", KEY) == "order-12"
     assert invoices.reference_of(None, KEY) == invoices.reference_of("polder:credit:9", KEY) == f"polder:{KEY}"
+
+
+def test_a_currency_is_told_in_capitals() -> None:
+    assert currency_of("usd") == "USD"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "us", "usd\n", "u d", "€ur"])
+def test_a_currency_that_is_none_makes_no_sense(text: str) -> None:
+    with pytest.raises(ValueError, match="three letters"):
+        currency_of(text)
