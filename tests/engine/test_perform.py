@@ -1,12 +1,16 @@
 """A request from end to end: what is answered from memory, what is asked again, and what a write ends."""
 
 import asyncio
+from decimal import Decimal
 
 import httpx2
 import pytest
 
+from gateway.contract.adapter import Record
 from gateway.contract.emulator import Fault
-from tests.engine.shelf import Aisle
+from gateway.contract.models import Change, Product
+from gateway.contract.upstream import Upstream
+from tests.engine.shelf import Aisle, ShelfProducts
 
 PRODUCTS = ("GET", "/products")
 DOWN = Fault("status", 503)
@@ -172,6 +176,22 @@ async def test_a_write_of_unknown_fate_ends_what_was_known_too(aisle: Aisle) -> 
     answer = await aisle.make()
     assert (answer.status_code, answer.json()["outcome"]) == (504, "unknown")
     assert len((await aisle.ask("GET", "products")).json()["data"]) == 1
+
+
+async def test_an_answer_to_a_write_that_cannot_be_told_is_put_beside_what_is_there(
+    aisle: Aisle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, update = (await aisle.make()).json(), ShelfProducts.update
+
+    async def no_amount(self: ShelfProducts, up: Upstream, id: str, change: Change) -> Record[Product]:
+        record = await update(self, up, id, change)
+        record.item.price = Decimal("NaN")
+        return record
+
+    monkeypatch.setattr(ShelfProducts, "update", no_amount)
+    answer = await aisle.ask("PATCH", f"products/{made['id']}", {"name": "Koek"})
+    assert (answer.status_code, answer.json()["name"], answer.json()["price"]) == (200, "Koek", None)
+    assert aisle.shelf.heard("PUT", f"/products/{made['id']}") == 1
 
 
 async def test_a_refused_read_of_a_write_that_was_not_sent_keeps_what_is_known(aisle: Aisle) -> None:
