@@ -28,6 +28,7 @@ from benchmarks.load import Asked, Round, Unmeasured, drive, require
 from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
 from benchmarks.ratios import (
+    ENOUGH,
     RECORDED,
     TARGETS,
     Case,
@@ -52,8 +53,6 @@ _FEW = 16
 """Requests under way where memory is what is looked at."""
 _PATIENCE = 240
 """Seconds in which 100,000 connections are to be used."""
-_TURNS, _LONGEST = 10, 12
-"""Answers that each of those who ask at once is to get within a round, if so many seconds are enough."""
 _QUICK, _WHOLE = 360, 1_350
 """Seconds from the start in which the cases beside a reference are to be over; what comes after takes minutes."""
 _IN_PROCESS = frozenset({"translate_vs_json_floor", "growth_with_page_size"})
@@ -61,12 +60,16 @@ _AMONG_MANY = ("memory_of_1000_connections", "memory_of_100000_connections", "hu
 
 
 class Bench:
-    """One run: the servers that are up, how long each round is, and when all must be over."""
+    """One run: the servers that are up, how long each round is, and when all is to be over.
+
+    A round is long enough for some answers to each of those who ask at once, unless it would be all too long.
+    """
 
     def __init__(self, folder: Path, *, quick: bool, only: Sequence[str], profiles: Path | None) -> None:
         self._folder = folder
         self._log = folder / "servers.log"
         self._rounds, self._seconds = (3, 2) if quick else (5, 3)
+        self._turns, self._longest = (5, 5) if quick else (10, 12)
         self._limit = 60.0 if quick else 180.0
         self._over = time.monotonic() + (_QUICK if quick else _WHOLE)
         self._concurrencies = (64,) if quick else (16, 64)
@@ -225,7 +228,9 @@ class Bench:
         mine: list[Round] = []
         other: list[Round] = []
         result = Result(case, concurrency, mine, other)
-        while not mine or (time.monotonic() < over and len(mine) < (1 if result.is_quiet else 2) * self._rounds):
+        while len(mine) < ENOUGH or (
+            time.monotonic() < over and len(mine) < (1 if result.is_quiet else 2) * self._rounds
+        ):
             for asked, rounds in ((case.ours, mine), (case.theirs, other)):
                 rounds.append(self._round(asked, concurrency))
         if self._profiles is not None:
@@ -239,7 +244,9 @@ class Bench:
         seconds, measured = self._seconds, None
         for _ in range(3):
             _, measured = self._drive(asked, concurrency, seconds)
-            needed = 3 * seconds if measured is None else min(_LONGEST, math.ceil(_TURNS * measured.p50 / 1_000))
+            needed = (
+                3 * seconds if measured is None else min(self._longest, math.ceil(self._turns * measured.p50 / 1_000))
+            )
             if needed <= seconds:
                 break
             seconds = needed

@@ -130,7 +130,8 @@ def nginx(upstream: str, folder: Path, *, core: int, log: Path) -> Iterator[Serv
 @contextmanager
 def profiled(server: Server, file: Path) -> Iterator[None]:
     """py-spy looks at a server while the block runs, and draws where its time goes."""
-    argv = ["py-spy", "record", "--pid", str(server.pid), "--output", str(file)]
+    # It does not stop the server for every look: with a dozen threads to look at, next to nothing would be answered.
+    argv = ["py-spy", "record", "--nonblocking", "--pid", str(server.pid), "--output", str(file)]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
