@@ -29,6 +29,7 @@ from gateway.contract.exact import dumps, loads
 from tests.chaos.broken_wire import Seen as Exchanges
 from tests.chaos.broken_wire import exchanged
 from tests.chaos.mutations import Json, Mutation, Place, mutated, places, probes, value_at, with_value
+from tests.chaos.processes import end_with_parent
 from tests.chaos.report import Asked, Report, Row, cores, progress
 from tests.conformance.subject import Subject, open_subject
 from tests.house import emulated
@@ -197,7 +198,7 @@ class Examiner:
         return await self.subject.ask(question.method, question.path, body=question.body, headers=headers)
 
     async def _forget(self) -> None:
-        """Ask for everything anew: a fact that was read as nonsense is believed for five minutes like any other."""
+        """Ask for everything anew: a fact that was read as nonsense is believed for a while."""
         await self.subject.house.polder.generations.end(self.subject.connection, "answers", "facts")
 
     async def examine(self) -> None:
@@ -421,7 +422,7 @@ async def measured(asked: Asked, report: Report) -> None:
     until = math.inf if asked.until is None else asked.until
     systems = {provider: Findings(provider) for provider in SYSTEMS}
     sockets = Exchanges()
-    with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores(), get_context("spawn"), end_with_parent) as pool:
         loop = asyncio.get_running_loop()
 
         async def house(provider: str, at: int) -> None:
