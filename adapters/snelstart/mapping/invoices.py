@@ -154,18 +154,6 @@ def joined_unread(boeking: Unread, factuur: Unread) -> Unread:
     return Unread(b"".join((memoryview(boeking)[:-1], _JOINING, factuur, b"}")))
 
 
-def invoice_of(
-    raw: Mapping[str, Any], today: date, reading: Reading | None = None, *, credited: bool = False
-) -> Record[Invoice]:
-    """A sales invoice: as it is listed, or with ``reading`` an entry joined to its invoice, lines and all.
-
-    ``credited``: a credit note undoes it in full.
-    """
-    if reading is None:
-        return listed(Factuur.of(raw), raw, today, credited=credited)
-    return whole(Factuur.of(raw[JOINED]), Boeking.of(raw), raw, today, reading, credited=credited)
-
-
 def listed(said: Factuur, raw: RawRecord, today: date, *, credited: bool = False) -> Record[Invoice]:
     """A sales invoice as it is listed."""
     sign = said.sign

@@ -209,11 +209,6 @@ class Told(NamedTuple):
     description: str
     terms: Terms = BARE
 
-    @property
-    def quantity(self) -> Decimal:
-        """How many there are."""
-        return self.terms.quantity
-
 
 def told(text: str | None, net: Decimal, rate: Decimal) -> Told:
     """What a text says, where that comes to the line's amount; else it is only a text."""

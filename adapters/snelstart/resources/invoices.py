@@ -14,7 +14,6 @@ from adapters.snelstart.mapping.invoices import (
     Factuur,
     Reading,
     credit_body,
-    invoice_of,
     is_foreign,
     joined,
     joined_unread,
@@ -272,7 +271,8 @@ async def _told(
     known = await setup(up)
     said = Boeking.of(boeking)
     country = await _country(up, said.customer) if said.customer is not None and is_foreign(said, known) else None
-    return invoice_of(joined(boeking, factuur), up.today, Reading(known, country), credited=credited)
+    raw = joined(boeking, factuur)
+    return whole(Factuur.of(factuur), said, raw, up.today, Reading(known, country), credited=credited)
 
 
 async def _country(up: Upstream, contact: str) -> str | None:

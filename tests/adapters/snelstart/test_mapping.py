@@ -69,8 +69,9 @@ SHELF = products.Shelf(SETUP, [GROUP], COMPANY, TODAY)
 
 def _invoice(raw: Mapping[str, Any]) -> Record[Any]:
     if invoices.JOINED in raw:
-        return invoices.invoice_of(raw, TODAY, invoices.Reading(SETUP))
-    return invoices.invoice_of(raw, date(2026, 9, 20))
+        factuur, boeking = invoices.Factuur.of(raw[invoices.JOINED]), invoices.Boeking.of(raw)
+        return invoices.whole(factuur, boeking, raw, TODAY, invoices.Reading(SETUP))
+    return invoices.listed(invoices.Factuur.of(raw), raw, date(2026, 9, 20))
 
 
 def _vat_code(raw: Mapping[str, Any]) -> Record[Any]:
@@ -193,7 +194,7 @@ def test_a_credit_note_is_the_mirror_of_its_invoice(given: list[lines.Charge]) -
 def test_a_text_that_does_not_come_to_the_amount_is_only_a_text() -> None:
     said = lines.told("Levering (2 x 10.00)", Decimal("21.00"), Decimal(21))
     assert said == lines.Told("Levering (2 x 10.00)")
-    assert lines.told("Levering (2 x 10.00)", Decimal("20.00"), Decimal(21)).quantity == 2
+    assert lines.told("Levering (2 x 10.00)", Decimal("20.00"), Decimal(21)).terms.quantity == 2
 
 
 def test_a_line_of_a_hidden_account_is_still_read() -> None:
