@@ -47,8 +47,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 MEANT: Mapping[str, frozenset[str]] = {
     "memory": frozenset(),
-    # A line without a VAT type is in a VAT group of its own.
-    "rompslomp": frozenset({"vat_type_id"}),
+    # A line without a VAT type is in a VAT group of its own; access that is null is none (the vendor's schema has it).
+    "rompslomp": frozenset({"vat_type_id", "api_accessible"}),
     # An entry without sales lines is no payment, and a journal without a name is called by its number.
     "snelstart": frozenset({"verkoopboekingBoekingsRegels", "omschrijving"}),
     # A line without a price is a text.

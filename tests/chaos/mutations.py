@@ -196,7 +196,9 @@ def probes(value: Json) -> Sequence[Json]:
         return ("tekst", 7, "2026-01-05", "2026-01-05T10:11:12Z", {}, True)
     if isinstance(value, str):
         return tuple(_other_texts(value))
-    if isinstance(value, dict | list):
+    if isinstance(value, list):
+        return ([],) if value else ()
+    if isinstance(value, dict):
         return ()
     return (value + 1, value * 3, -value - 1, 0)
 
