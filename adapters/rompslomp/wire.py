@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.rompslomp.mapping.complaints import STATE, english_of, errors_of
 from gateway.contract.errors import Problem, UpstreamFault, malformed
-from gateway.contract.exact import MalformedJson, Unread, items, loads, members
+from gateway.contract.exact import MalformedJson, Unread, items_under, loads
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 
 PROVIDER = "rompslomp"
@@ -83,8 +83,8 @@ def record_in(said: object, root: str) -> dict[str, Any]:
 def records_in(reply: Reply, root: str) -> list[Unread]:
     """The records under a list's root key, not read yet. Raises ``upstream_malformed``."""
     try:
-        return items(members(reply.unread())[root])
-    except (KeyError, MalformedJson) as error:
+        return items_under(root, reply.unread())
+    except MalformedJson as error:
         raise malformed(f"Rompslomp's answer holds no {root}.") from error
 
 

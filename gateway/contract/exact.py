@@ -7,6 +7,7 @@ as that number again: ``12345678901.123456789`` in, ``12345678901.123456789`` ou
 
 import json
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,7 +35,6 @@ Unread = msgspec.Raw
 
 _SHOWN = 50
 _decoder = msgspec.json.Decoder(float_hook=_fraction)
-_members = msgspec.json.Decoder(dict[str, Unread])
 _items = msgspec.json.Decoder(list[Unread])
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -43,14 +43,22 @@ class MalformedJson(ValueError):
     """The text is not one JSON value (RFC 8259): bad syntax, NaN, a lone surrogate, or nested beyond reason."""
 
 
-def members(text: bytes | Unread) -> dict[str, Unread]:
-    """The members of a JSON object, not read yet. Raises ``MalformedJson`` for anything else."""
-    return _read(_members, text)
-
-
 def items(text: bytes | Unread) -> list[Unread]:
     """The items of a JSON array, not read yet. Raises ``MalformedJson`` for anything else."""
     return _read(_items, text)
+
+
+def items_under(name: str, text: bytes | Unread) -> list[Unread]:
+    """The items of the array that a member of a JSON object holds, not read yet. Raises ``MalformedJson`` for anything
+    else.
+    """
+    found: list[Unread] = getattr(_read(_holding(name), text), name)
+    return found
+
+
+@cache
+def _holding(name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("Holding", [(name, list[Unread])]))
 
 
 def loads(text: bytes | str | Unread) -> Any:

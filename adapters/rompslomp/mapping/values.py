@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from gateway.contract import wire
@@ -21,6 +22,7 @@ def id_of(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
+@lru_cache(10_000)
 def day_of(text: str) -> date:
     """A date, or the date of a moment: Rompslomp writes moments with Amsterdam's offset, so its date is the Dutch one.
 
