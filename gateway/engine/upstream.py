@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -172,7 +173,7 @@ class Outbound:
         """The time this request came in."""
         return self._now
 
-    @property
+    @cached_property
     def today(self) -> date:
         """The date in the Netherlands."""
         return dutch_date(self._now)

@@ -15,7 +15,7 @@ from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, i
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, plain, round_to_cents
+from gateway.contract.money import ZERO, Amounts, plain, round_to_cents, signed
 from gateway.contract.wire import PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
@@ -106,7 +106,7 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
     @property
     def open(self) -> Decimal | None:
         """What is still to be paid, as ours."""
-        return None if self.open_amount is None else _signed(self.open_amount, self.sign)
+        return None if self.open_amount is None else signed(self.open_amount, self.sign)
 
     @property
     def may_be_credited(self) -> bool:
@@ -118,15 +118,10 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
         """Net, VAT and gross as Rompslomp makes them, never below zero on a credit note."""
         sign = self.sign
         return Amounts(
-            round_to_cents(_signed(self.price_without_vat, sign)),
-            round_to_cents(_signed(self.vat_amount, sign)),
-            round_to_cents(_signed(self.price_with_vat, sign)),
+            round_to_cents(signed(self.price_without_vat, sign)),
+            round_to_cents(signed(self.vat_amount, sign)),
+            round_to_cents(signed(self.price_with_vat, sign)),
         )
-
-
-def _signed(amount: Decimal, sign: int) -> Decimal:
-    # A comparison takes a fifth of the time of a product, and leaves all digits as they are.
-    return amount if sign > 0 else amount.copy_negate()
 
 
 _MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number"}
@@ -220,9 +215,9 @@ def _line_of(line: LineRow, sign: int, codes: Mapping[str, VatCode]) -> Line:
         vat_rate=_percentage(line.vat_rate),
         vat_country=None if code is None else code.country,
         ledger_account_id=id_of(line.account_id),
-        net=round_to_cents(_signed(line.price_without_vat, sign)),
-        tax=round_to_cents(_signed(line.vat_amount, sign)),
-        gross=round_to_cents(_signed(line.price_with_vat, sign)),
+        net=round_to_cents(signed(line.price_without_vat, sign)),
+        tax=round_to_cents(signed(line.vat_amount, sign)),
+        gross=round_to_cents(signed(line.price_with_vat, sign)),
     )
 
 

@@ -55,8 +55,8 @@ class RompslompInvoices(Invoices):
         rows = [InvoiceRow.of(raw) for raw in page.items]
         codes = await _names(up, rows) if "lines" in listing.include else {}
         credited = await _credited_among(up, rows)
-        pairs, today = zip(rows, page.items, strict=True), up.today
-        return Page([invoices.told(row, raw, codes, today, credited) for row, raw in pairs], page.more, page.total)
+        pairs = zip(rows, page.items, strict=True)
+        return Page([invoices.told(row, raw, codes, up.today, credited) for row, raw in pairs], page.more, page.total)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         raw = await booking.read(up, id)

@@ -26,7 +26,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.exact import Unread
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.invoices import InvoicePaymentStatus
-from gateway.contract.money import CENT, ZERO, round_to_cents
+from gateway.contract.money import CENT, ZERO, round_to_cents, signed
 from gateway.contract.wire import RawRecord, said_in
 
 HOLDS = frozenset(
@@ -157,7 +157,7 @@ def joined_unread(boeking: Unread, factuur: Unread) -> Unread:
 def listed(said: Factuur, raw: RawRecord, today: date, *, credited: bool = False) -> Record[Invoice]:
     """A sales invoice as it is listed."""
     sign = said.sign
-    gross, open_ = sign * said.factuurBedrag, sign * said.open
+    gross, open_ = signed(said.factuurBedrag, sign), signed(said.open, sign)
     customer, due_on = said.customer, said.due_on
     invoice = Invoice(
         id=said.entry or said.key,
@@ -201,7 +201,7 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     """Lines, VAT and the other things that only the entry says."""
     taxed, foreign = _divided(said, reading.setup)
     ways = _ways(taxed, said, reading)
-    nets = [sign * line.bedrag for line in taxed]
+    nets = [signed(line.bedrag, sign) for line in taxed]
     texts = [
         told(line.omschrijving, net, ZERO if way is None else way.code.rate)
         for line, (_, way), net in zip(taxed, ways, nets, strict=True)
@@ -213,7 +213,7 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
         texts = [only_text(line.omschrijving) if text.terms.included else text for line, text in pairs]
     groups = _groups(ways, nets, _taxes(said, foreign, sign))
     net = Decimal(sum(nets, ZERO))
-    tax = sign * said.factuurbedrag - net
+    tax = signed(said.factuurbedrag, sign) - net
     invoice.prices_include_tax = included
     invoice.tax_breakdown = groups
     invoice.lines = [
@@ -262,7 +262,7 @@ def _taxes(said: Boeking, foreign: Sequence[Regel], sign: int) -> dict[str | Non
     """The VAT of each kind of row; foreign VAT under null."""
     taxes: dict[str | None, Decimal] = {}
     for row in said.taxes:
-        taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + sign * row.tax
+        taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + signed(row.tax, sign)
     if foreign:
         taxes[None] = sign * Decimal(sum([line.bedrag for line in foreign], ZERO))
     return taxes
