@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.contract.exact import MalformedJson, dumps, loads, loads_once
+from gateway.contract.exact import MalformedJson, dumps, items_under, loads, loads_once
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,16 @@ def test_what_is_no_json_is_refused_by_both(text: bytes) -> None:
     for read in (loads, loads_once):
         with pytest.raises(MalformedJson):
             read(text)
+
+
+def test_the_items_under_a_name_are_found_and_not_read() -> None:
+    found = items_under("rows", b'{"count":3,"rows":[ {"a":1.50}, null,"x"],"more":{"rows":[]}}')
+    assert [bytes(one) for one in found] == [b'{"a":1.50}', b"null", b'"x"']
+
+
+@pytest.mark.parametrize(
+    "text", [b"[]", b"{}", b'{"rows":null}', b'{"rows":{}}', b'{"rows":[1}', b'{"rows":[]}x', b'{"rows":5,"rows":[]}']
+)
+def test_where_there_are_no_items_under_a_name_that_is_told(text: bytes) -> None:
+    with pytest.raises(MalformedJson):
+        items_under("rows", text)

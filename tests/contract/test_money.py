@@ -26,6 +26,7 @@ from gateway.contract.money import (
     decimal_of,
     plain,
     round_to_cents,
+    signed,
     split,
 )
 
@@ -353,3 +354,10 @@ def test_nothing_adds_up_to_nothing() -> None:
 def test_a_line_without_tax_has_none(included: bool) -> None:
     amounts = split(Decimal("12.345"), Decimal(0), prices_include_tax=included)
     assert amounts == Amounts(Decimal("12.35"), Decimal("0.00"), Decimal("12.35"))
+
+
+@given(st.decimals(min_value=-(10**15) + 1, max_value=10**15 - 1, places=12))
+def test_a_sign_is_turned_and_no_digit_lost(amount: Decimal) -> None:
+    assert signed(amount, 1) is amount
+    assert Fraction(signed(amount, -1)) == -Fraction(amount)
+    assert signed(signed(amount, -1), -1).as_tuple() == amount.as_tuple()
