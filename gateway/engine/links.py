@@ -26,6 +26,10 @@ HELD = timedelta(minutes=6)
 """How long making a record can take: more than the longest deadline that can be configured."""
 
 
+_Mark = tuple[str, str, str, str]
+"""A value that this process has in hand: connection, resource, field and value."""
+
+
 class Book:
     """All that is known of one connection's records of one resource."""
 
@@ -97,7 +101,7 @@ class LinkBooks:
         self._books: LRUCache[tuple[str, str], tuple[int, Book]] = LRUCache(10_000)
         self._changes: LRUCache[str, int] = LRUCache(100_000)
         self._counted = 0
-        self._claims: set[tuple[str, str, str, str]] = set()
+        self._claims: dict[_Mark, UUID] = {}
 
     async def of(self, connection_id: str, resource: str) -> Book:
         """The book of one resource."""
@@ -174,26 +178,53 @@ class LinkBooks:
             await self._links.remove(connection_id, resource, record_id)
             self._changed(connection_id, resource).drop(record_id)
 
+    async def forget_if(self, connection_id: str, resource: str, state: LinkState) -> None:
+        """The record is gone if that is so of it."""
+        if await self._links.remove_if(connection_id, resource, state):
+            self._changed(connection_id, resource).drop(state.record_id)
+        else:
+            self.close(connection_id)
+
     async def claim(self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID) -> "Claim":
-        """Reserve unique values for a record that is about to be made. Raises ``conflict`` where one is taken."""
-        unique = {name: value for name, value in fields.items() if name in UNIQUE}
-        for name, value in unique.items():
-            if (connection_id, resource, name, value) in self._claims:
-                raise _taken(name, value)
-        claim = Claim(self, connection_id, resource, unique, creation_key)
-        self._claims |= claim.marks
+        """Reserve unique values for a record that is about to be made.
+
+        Raises ``conflict`` where one is taken, ``idempotency_in_progress`` where an earlier attempt of the very same
+        write still has one in hand.
+        """
+        claim = self._begun(connection_id, resource, fields, creation_key)
         try:
-            if unique:
+            if claim.marks:
                 await self.owner.vouch()
             await claim.write()
         except BaseException:
-            self._claims -= claim.marks
+            self.end(claim.marks)
             raise
         return claim
 
-    def end(self, marks: frozenset[tuple[str, str, str, str]]) -> None:
+    async def give_back(self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID) -> None:
+        """No record was made with that key: what is left of its claim is free again, unless somebody holds it now.
+
+        Raises as ``claim`` does where this process holds it.
+        """
+        claim = self._begun(connection_id, resource, fields, creation_key)
+        try:
+            await claim.give_back()
+        finally:
+            self.end(claim.marks)
+
+    def _begun(self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID) -> "Claim":
+        unique = {name: value for name, value in fields.items() if name in UNIQUE}
+        claim = Claim(self, connection_id, resource, unique, creation_key)
+        for mark in claim.marks:
+            if mark in self._claims:
+                raise _unfinished() if self._claims[mark] == creation_key else _taken(*mark[2:])
+        self._claims |= dict.fromkeys(claim.marks, creation_key)
+        return claim
+
+    def end(self, marks: Iterable[_Mark]) -> None:
         """Claims that are settled."""
-        self._claims -= marks
+        for mark in marks:
+            self._claims.pop(mark, None)
 
     async def rename(self, connection_id: str, resource: str, old_id: str, new_id: str) -> None:
         """What was known of one id is known of another."""
@@ -242,12 +273,13 @@ class Claim:
         """Hold one value; False where another process was faster, which the book now says."""
         book = await self._books.of(self._connection_id, self._resource)
         before = book.kept(self._id(name)).get(_CREATION_KEY)
-        if book.holders(name, value) or (before is not None and self._is_held(before)):
+        if book.holders(name, value):
             raise _taken(name, value)
-        if before is not None:
-            self.creation_key = UUID(before.partition(" ")[0])
+        if before is not None and self._is_held(before):
+            raise _unfinished() if _key_in(before) == self.creation_key else _taken(name, value)
+        key = self.creation_key if before is None else _key_in(before)
         until = (self._books.clock.now() + HELD).isoformat()
-        held = {name: value, _CREATION_KEY: f"{self.creation_key} {until} {self._books.owner.name}"}
+        held = {name: value, _CREATION_KEY: f"{key} {until} {self._books.owner.name}"}
         only_if = LinkState(self._id(name), _CREATION_KEY, before)
         try:
             await self._books.put(self._connection_id, self._resource, self._id(name), held, only_if=only_if)
@@ -256,6 +288,7 @@ class Claim:
                 raise
             self._books.close(self._connection_id)
             return False
+        self.creation_key = key
         return True
 
     def _is_held(self, claimed: str) -> bool:
@@ -284,6 +317,15 @@ class Claim:
         finally:
             self._books.end(self.marks)
 
+    async def give_back(self) -> None:
+        """What an attempt left is free; what another key took over, or somebody holds again, stays as it is."""
+        for name in self._values:
+            id = self._id(name)
+            left = (await self._books.of(self._connection_id, self._resource)).kept(id).get(_CREATION_KEY)
+            if left is None or _key_in(left) != self.creation_key or self._is_held(left):
+                continue
+            await self._books.forget_if(self._connection_id, self._resource, LinkState(id, _CREATION_KEY, left))
+
     async def leave(self) -> None:
         """Nobody knows whether the record was made."""
         try:
@@ -292,6 +334,16 @@ class Claim:
                 await self._books.put(self._connection_id, self._resource, self._id(name), key)
         finally:
             self._books.end(self.marks)
+
+
+def _key_in(claimed: str) -> UUID:
+    return UUID(claimed.partition(" ")[0])
+
+
+def _unfinished() -> Problem:
+    # Not "taken": that would be told for good, of a value that no record has.
+    message = "An earlier attempt of this write is not quite over."
+    return Problem("idempotency_in_progress", message, retry_after=1, outcome="not_sent")
 
 
 def _taken(name: str, value: str) -> Problem:

@@ -83,12 +83,8 @@ class Looking:
         resource = resource_for(self._providers.of(connection).adapter, operation)
         kept = kept_values(resource.kept, body.given())
         changes = self._books.changes(connection.id)
-        with contextlib.suppress(Problem):  # the value has become another record's: there is nothing to give back
-            claim = await self._books.claim(connection.id, operation.resource, kept, evidence.creation_key)
-            if claim.creation_key == evidence.creation_key:
-                await claim.release()
-            else:
-                await claim.leave()
+        with contextlib.suppress(Problem):  # it is in use again, or ends by itself
+            await self._books.give_back(connection.id, operation.resource, kept, evidence.creation_key)
         await self._end_of_write(connection.id, changes, sent=False)
 
     async def _look(

@@ -364,6 +364,9 @@ class Links(Protocol):
     async def remove(self, connection_id: str, resource: str, record_id: str, field: str | None = None) -> None:
         """Forget one field of a record, or all of it."""
 
+    async def remove_if(self, connection_id: str, resource: str, state: LinkState) -> bool:
+        """Forget all of a record if that is so of it; whether it was."""
+
 
 @dataclass(frozen=True, slots=True)
 class Authorization:

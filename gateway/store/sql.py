@@ -282,8 +282,8 @@ class SqlLinks:
         async with self._database.writing() as transaction:
             if not await _locked(transaction, connection_id):
                 _gone()
-            if only_if is not None:
-                await _prove(transaction, connection_id, resource, only_if)
+            if only_if is not None and not await _is_so(transaction, connection_id, resource, only_if):
+                raise Problem("conflict", f"The {only_if.field} of the record was changed by somebody else meanwhile.")
             await transaction.execute(delete(tables.links).where(*_in(connection_id, resource), _named(list(latest))))
             for row in latest.values():
                 await _insert_link(transaction, connection_id, resource, row)
@@ -313,6 +313,16 @@ class SqlLinks:
         async with self._database.writing() as transaction:
             if await _locked(transaction, connection_id):
                 await transaction.execute(delete(tables.links).where(*which))
+
+    async def remove_if(self, connection_id: str, resource: str, state: LinkState) -> bool:
+        """Forget all of a record if that is so of it; whether it was."""
+        whole = [*_in(connection_id, resource), tables.links.c.record_id == state.record_id]
+        async with self._database.writing() as transaction:
+            await _locked(transaction, connection_id)
+            if not await _is_so(transaction, connection_id, resource, state):
+                return False
+            await transaction.execute(delete(tables.links).where(*whole))
+            return True
 
 
 _MUTABLE = tuple(
@@ -353,11 +363,11 @@ def _named(fields: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     return tuple_(tables.links.c.record_id, tables.links.c.field).in_(fields)
 
 
-async def _prove(transaction: AsyncConnection, connection_id: str, resource: str, state: LinkState) -> None:
+async def _is_so(transaction: AsyncConnection, connection_id: str, resource: str, state: LinkState) -> bool:
     columns = tables.links.c
     which = [*_in(connection_id, resource), columns.record_id == state.record_id, columns.field == state.field]
-    if await transaction.scalar(select(columns.value).where(*which)) != state.value:
-        raise Problem("conflict", f"The {state.field} of the record was changed by somebody else meanwhile.")
+    value: str | None = await transaction.scalar(select(columns.value).where(*which))
+    return value == state.value
 
 
 async def _insert_link(transaction: AsyncConnection, connection_id: str, resource: str, row: LinkRow) -> None:

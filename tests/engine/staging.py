@@ -195,6 +195,10 @@ class MemoryLinks:
         if self.fails:
             raise Problem("storage_unavailable", "The disk is full.")
 
+    def _is_so(self, connection_id: str, resource: str, state: LinkState) -> bool:
+        known = {(one.record_id, one.field): one.value for one in self.rows.get((connection_id, resource), [])}
+        return known.get((state.record_id, state.field)) == state.value
+
     async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
         found = list(self.rows.get((connection_id, resource), []))
         await asyncio.sleep(0)
@@ -206,10 +210,8 @@ class MemoryLinks:
     ) -> None:
         await asyncio.sleep(0)
         self._refuse_if_down()
-        if only_if is not None:
-            known = {(one.record_id, one.field): one.value for one in self.rows.get((connection_id, resource), [])}
-            if known.get((only_if.record_id, only_if.field)) != only_if.value:
-                raise Problem("conflict", "Changed.")
+        if only_if is not None and not self._is_so(connection_id, resource, only_if):
+            raise Problem("conflict", "Changed.")
         named = {(row.record_id, row.field) for row in rows}
         kept = [one for one in self.rows.get((connection_id, resource), []) if (one.record_id, one.field) not in named]
         taken = {(one.field, one.value) for one in kept if one.unique}
@@ -224,6 +226,15 @@ class MemoryLinks:
         self.rows[connection_id, resource] = [
             replace(one, record_id=new_id) if one.record_id == old_id else one for one in mine
         ]
+
+    async def remove_if(self, connection_id: str, resource: str, state: LinkState) -> bool:
+        await asyncio.sleep(0)
+        self._refuse_if_down()
+        if not self._is_so(connection_id, resource, state):
+            return False
+        mine = self.rows.get((connection_id, resource), [])
+        self.rows[connection_id, resource] = [one for one in mine if one.record_id != state.record_id]
+        return True
 
     async def remove(self, connection_id: str, resource: str, record_id: str, field: str | None = None) -> None:
         await asyncio.sleep(0)

@@ -175,6 +175,41 @@ async def test_what_a_dead_process_claimed_is_taken_over_with_its_key(links: Mem
     assert (await told.claim(*PLACE, {"external_ref": "a"}, TWO)).creation_key == ONE
 
 
+async def test_what_is_left_of_a_claim_is_given_back_once_nothing_came_of_it(links: MemoryLinks) -> None:
+    one, two = opened(links, "one"), opened(links, "two")
+    await (await one.claim(*PLACE, {"external_ref": "a", "code": "b"}, ONE)).leave()
+    await two.give_back(*PLACE, {"external_ref": "a", "code": "b"}, ONE)
+    assert links.rows[PLACE] == []
+    assert (await one.claim(*PLACE, {"external_ref": "a"}, TWO)).creation_key == TWO
+
+
+async def test_what_is_held_again_or_is_anothers_is_not_given_back(links: MemoryLinks) -> None:
+    one, two = opened(links, "one"), opened(links, "two")
+    await (await one.claim(*PLACE, {"external_ref": "a"}, ONE)).leave()
+    await two.of(*PLACE)
+    held = await one.claim(*PLACE, {"external_ref": "a"}, ONE)
+    rows = list(links.rows[PLACE])
+    await two.give_back(*PLACE, {"external_ref": "a"}, ONE)  # which two has not read yet
+    await two.give_back(*PLACE, {"external_ref": "a"}, ONE)
+    assert (await problem_of(one.give_back(*PLACE, {"external_ref": "a"}, ONE))).code == "idempotency_in_progress"
+    await two.give_back(*PLACE, {"external_ref": "a"}, TWO)
+    assert links.rows[PLACE] == rows
+    await held.grant("7")
+    await two.give_back(*PLACE, {"external_ref": "a"}, ONE)
+    assert links.rows[PLACE] == [LinkRow("7", "external_ref", "a", True)]
+
+
+async def test_a_repeat_is_not_told_that_its_own_value_is_taken(links: MemoryLinks) -> None:
+    one, two = opened(links, "one"), opened(links, "two")
+    claim = await one.claim(*PLACE, {"external_ref": "a"}, ONE)
+    for process in (one, two):
+        problem = await problem_of(process.claim(*PLACE, {"external_ref": "a"}, ONE))
+        assert (problem.code, problem.outcome, problem.retry_after) == ("idempotency_in_progress", "not_sent", 1)
+    await claim.release()
+    two.close("con_1")  # as the end of its generation does
+    await (await two.claim(*PLACE, {"external_ref": "a"}, ONE)).grant("7")
+
+
 async def test_a_claim_is_not_held_for_ever(links: MemoryLinks) -> None:
     await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)
     later = opened(links, "two")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.contract.errors import Problem
-from gateway.engine.storage import LinkRow
+from gateway.engine.storage import LinkRow, LinkState
 from gateway.store.sql import SqlStorage
 from tests.store.making import connection, refused
 
@@ -78,6 +78,16 @@ async def test_what_is_removed_is_free_again(kept: SqlStorage) -> None:
     await kept.links.put("con_1", "contacts", [ref("2", "a")])
     await kept.links.remove("con_1", "contacts", "1")
     assert await kept.links.of("con_1", "contacts") == [ref("2", "a")]
+
+
+async def test_a_record_is_removed_only_while_it_is_as_it_was_seen(kept: SqlStorage) -> None:
+    note = LinkRow("1", "note", "n", unique=False)
+    await kept.links.put("con_1", "contacts", [ref("1", "a"), note, ref("2", "b")])
+    assert not await kept.links.remove_if("con_1", "contacts", LinkState("1", "note", "m"))
+    assert not await kept.links.remove_if("con_1", "products", LinkState("1", "note", "n"))
+    assert len(await kept.links.of("con_1", "contacts")) == 3
+    assert await kept.links.remove_if("con_1", "contacts", LinkState("1", "note", "n"))
+    assert await kept.links.of("con_1", "contacts") == [ref("2", "b")]
 
 
 async def test_nothing_to_put_is_nothing_done(kept: SqlStorage) -> None:
