@@ -420,7 +420,7 @@ async def measured(asked: Asked, report: Report) -> None:
     """All systems, and what is broken as HTTP: in houses, as many at a time as there are processors."""
     cases, exchanges = (12_500, 5_000) if asked.full else (500, 500)
     until = math.inf if asked.until is None else asked.until
-    systems = {provider: Findings(provider) for provider in SYSTEMS}
+    systems = {provider: Findings(provider) for provider in asked.among(SYSTEMS)}
     sockets = Exchanges()
     with ProcessPoolExecutor(cores(), get_context("spawn"), end_with_parent) as pool:
         loop = asyncio.get_running_loop()
@@ -437,7 +437,7 @@ async def measured(asked: Asked, report: Report) -> None:
             sockets.add(await loop.run_in_executor(pool, _exchanged, count, asked.seed + at, until))
 
         await asyncio.gather(
-            *(house(provider, at) for at in range(0, cases, BATCH) for provider in SYSTEMS),
+            *(house(provider, at) for at in range(0, cases, BATCH) for provider in systems),
             *(exchange(at) for at in range(0, exchanges, BATCH)),
         )
     for found in systems.values():

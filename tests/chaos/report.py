@@ -31,6 +31,12 @@ class Asked:
     minutes: float | None = None
     only: Sequence[str] = ()
     """The parts that are asked for; all where none is named."""
+    systems: Sequence[str] = ()
+    """The systems that are tried, where a part has a figure for each; all where none is named."""
+
+    def among(self, systems: Sequence[str]) -> list[str]:
+        """Those of some systems that are tried."""
+        return [name for name in systems if not self.systems or name in self.systems]
 
     @property
     def until(self) -> float | None:
@@ -152,7 +158,9 @@ class Report:
         }
 
 
-def begun(subject: str, about: str | None, arguments: Sequence[str], parts: Sequence[str] = ()) -> tuple[Asked, Report]:
+def begun(
+    subject: str, about: str | None, arguments: Sequence[str], parts: Sequence[str] = (), systems: Sequence[str] = ()
+) -> tuple[Asked, Report]:
     """What the command's arguments ask for, and the report of it, whose heading is printed."""
     parser = argparse.ArgumentParser(prog=f"./dev chaos {subject}", description=about)
     parser.add_argument("--full", action="store_true", help="the figures that are published")
@@ -161,10 +169,13 @@ def begun(subject: str, about: str | None, arguments: Sequence[str], parts: Sequ
     if parts:
         parser.add_argument("--minutes", type=float, help="end after so long with what there is by then (README.md)")
         parser.add_argument("--only", choices=parts, action="append", help="this part; may be given more than once")
-    given = parser.parse_args(arguments, argparse.Namespace(minutes=None, only=None))
+    if systems:
+        parser.add_argument("--system", choices=systems, action="append", help="only this one, where each has a figure")
+    given = parser.parse_args(arguments, argparse.Namespace(minutes=None, only=None, system=None))
     seed = given.seed if given.seed is not None else secrets.randbits(32)
     print(f"seed {seed}\n\n{HEADING}", flush=True)
-    return Asked(given.full, seed, given.minutes, given.only or parts), Report(seed, given.full, path=given.json)
+    asked = Asked(given.full, seed, given.minutes, given.only or parts, given.system or ())
+    return asked, Report(seed, given.full, path=given.json)
 
 
 def concluded(report: Report) -> int:

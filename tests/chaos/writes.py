@@ -23,7 +23,7 @@ PARTS: Mapping[str, Part] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run it; 0 where everything is as promised."""
-    asked, report = begun("writes", __doc__, arguments, tuple(PARTS))
+    asked, report = begun("writes", __doc__, arguments, tuple(PARTS), malformed.SYSTEMS)
     asyncio.run(_run(asked, report))
     return concluded(report)
 
