@@ -1,6 +1,7 @@
 """The rounds of ambiguous writes that make a figure: every system at once, each round in a process of its own."""
 
 import asyncio
+import itertools
 import logging
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -35,8 +36,9 @@ async def measured(asked: Asked, report: Report) -> None:
     """The part of ``./dev chaos writes``: every system, and a gateway that forgets keys, which must do things twice."""
     size, until = FULL if asked.full else QUICK, asked.until
     with ProcessPoolExecutor(len(SYSTEMS), get_context("spawn"), end_with_parent) as pool:
-        figures = [_system(pool, name, asked.seed, size, until, report) for name in asked.among(SYSTEMS)]
-        await asyncio.gather(*figures)
+        names = asked.among(SYSTEMS)
+        lanes = len(SYSTEMS) // len(names) if names else 0
+        await asyncio.gather(*(_system(pool, name, asked.seed, size, until, report, lanes) for name in names))
         if not asked.among([FORGETFUL]):
             return
         began = time.monotonic()
@@ -45,17 +47,22 @@ async def measured(asked: Asked, report: Report) -> None:
 
 
 async def _system(
-    pool: ProcessPoolExecutor, name: str, seed: int, size: Size, until: float | None, report: Report
+    pool: ProcessPoolExecutor, name: str, seed: int, size: Size, until: float | None, report: Report, lanes: int
 ) -> None:
-    """Rounds of one system until enough was doubted, or the time is over."""
-    began, number, result = time.monotonic(), 0, Result()
-    while result.doubted < size.doubts and (until is None or time.monotonic() < until):
-        left = size.doubts - result.doubted
-        found = await _round(pool, name, seed + number, size.wishes, until, left, None)
-        for example in found.examples if found.bad else ():
-            print(f"  seed {seed + number}: {example}", flush=True)
-        result, number = result + found, number + 1
-        progress(f"{name}: {result.doubted:,} of {size.doubts:,} doubted, {result.bad} bad")
+    """Rounds of one system, so many at a time, until enough was doubted, or the time is over."""
+    began, seeds, result = time.monotonic(), itertools.count(seed), Result()
+
+    async def lane() -> None:
+        nonlocal result
+        while result.doubted < size.doubts and (until is None or time.monotonic() < until):
+            number = next(seeds)
+            found = await _round(pool, name, number, size.wishes, until, size.doubts - result.doubted, None)
+            for example in found.examples if found.bad else ():
+                print(f"  seed {number}: {example}", flush=True)
+            result += found
+            progress(f"{name}: {result.doubted:,} of {size.doubts:,} doubted, {result.bad} bad")
+
+    await asyncio.gather(*(lane() for _ in range(lanes)))
     report.add(_row("ambiguous writes", name, result, began))
 
 
