@@ -21,7 +21,6 @@ from adapters.snelstart.mapping.vat import CompanyInfo, Way
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Product
-from gateway.contract.money import ZERO
 from gateway.contract.wire import RawRecord
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
@@ -38,7 +37,7 @@ CODE_LENGTH = 25
 class Artikel(Identified, frozen=True):
     """An article."""
 
-    verkoopprijs: Decimal | None
+    verkoopprijs: Decimal
     artikelcode: str | None = None
     omschrijving: str | None = None
     artikelOmzetgroep: Reference = None
@@ -96,7 +95,7 @@ def product_of(raw: RawRecord, shelf: Shelf) -> Record[Product]:
         name=said_of(said.omschrijving) or "",
         unit=said_of(said.eenheid),
         type="unknown",
-        price=said.verkoopprijs or ZERO,
+        price=said.verkoopprijs,
         price_includes_tax=shelf.price_includes_tax,
         vat_code_id=None if way is None else way.code.id,
         ledger_account_id=None if group is None else group.ledger,

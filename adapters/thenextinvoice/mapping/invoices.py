@@ -315,10 +315,8 @@ def invoice_of(
 def contact_of(row: InvoiceRow) -> InvoiceContact | None:
     """Whom an invoice is for; null on a draft."""
     receiver = row.receiver
-    if receiver is None:
-        return None
-    name = receiver.companyname or None if isinstance(receiver, Party) else None
-    return InvoiceContact(id=reference_of(receiver), name=name)
+    id, name = reference_of(receiver), receiver.companyname or None if isinstance(receiver, Party) else None
+    return None if id is None and name is None else InvoiceContact(id=id, name=name)
 
 
 def _totals(row: InvoiceRow, sum: Sum | None, status: InvoicePaymentStatus) -> Totals:
@@ -332,7 +330,7 @@ def _totals(row: InvoiceRow, sum: Sum | None, status: InvoicePaymentStatus) -> T
 
 def _balance(row: InvoiceRow, gross: Decimal, status: InvoicePaymentStatus) -> tuple[Decimal | None, Decimal | None]:
     """Paid and open. An invoice is paid whole or not at all; what was paid of a credited one is not said in lists."""
-    if row.draft or status == "unknown":
+    if DOCUMENT_STATUS.get(row.status) != "final" or status == "unknown":
         return None, None
     if status == "unpaid":
         return ZERO, gross

@@ -38,10 +38,14 @@ class LineRow(Wire, frozen=True):
     ledger: Reference = None
     vat: Reference = None
 
+    def __post_init__(self) -> None:
+        if (self.quantity is None) != (self.price is None):
+            raise ValueError("a line has both a quantity and a price, or neither")
+
     @property
     def charges(self) -> bool:
         """Whether it has an amount."""
-        return self.price is not None and self.quantity is not None
+        return self.price is not None
 
 
 @dataclass(frozen=True, slots=True)

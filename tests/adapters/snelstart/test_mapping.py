@@ -103,6 +103,15 @@ def test_documented_examples_read_as_written(name: str) -> None:
     assert {field: value for field, value in said.items() if value is not None} == pair["unified"]
 
 
+@pytest.mark.parametrize("price", [None, "x", "NaN.1"])
+def test_an_article_without_a_price_makes_no_sense(price: object) -> None:
+    (name,) = [name for name in PAIRS if name.startswith("products.")][:1]
+    raw = loads((FIXTURES / name).read_bytes())["raw"]
+    with pytest.raises(Problem) as caught:
+        products.product_of({**raw, "verkoopprijs": price}, SHELF)
+    assert caught.value.code == "upstream_malformed"
+
+
 # --- lines
 
 numbers = st.decimals(min_value=-900, max_value=9_000, places=5, allow_nan=False)

@@ -396,6 +396,26 @@ def test_a_state_is_a_payment_status(
     assert (read.totals.paid, read.totals.open) == balance
 
 
+def test_a_status_nobody_documents_has_no_balance() -> None:
+    booked = {"totalExclVat": 100, "totalInclVat": 121, "vatApplied": 21, "vatTotals": {"21": 21}}
+    read = read_final({**final(booked, line("100")), "status": 7})
+    assert (read.document_status, read.totals.paid, read.totals.open) == ("unknown", None, None)
+
+
+def test_a_receiver_that_is_empty_is_none() -> None:
+    booked = {"totalExclVat": 100, "totalInclVat": 121, "vatApplied": 21, "vatTotals": {"21": 21}}
+    read = read_final({**final(booked, line("100")), "receiver": ""})
+    assert (read.contact_id, read.contact) == (None, None)
+
+
+@pytest.mark.parametrize("lacking", ["quantity", "price"])
+def test_a_line_that_lost_its_quantity_or_its_price_makes_no_sense(lacking: str) -> None:
+    booked = {"totalExclVat": 100, "totalInclVat": 121, "vatApplied": 21, "vatTotals": {"21": 21}}
+    with pytest.raises(Problem) as caught:
+        read_final(final(booked, {**line("100"), lacking: None}))
+    assert caught.value.code == "upstream_malformed"
+
+
 def test_what_is_not_held_is_not_called_mapped() -> None:
     booked = {"totalExclVat": 100, "totalInclVat": 121, "vatApplied": 21, "vatTotals": {"21": 21}}
     plain = invoice_of(Sheet.of(final(booked, line("100"))), Standing("open"), CODES, today=TODAY)
