@@ -47,10 +47,12 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 MEANT: Mapping[str, frozenset[str]] = {
     "memory": frozenset(),
-    # A line without a VAT type is in a VAT group of its own; access that is null is none (the vendor's schema has it).
-    "rompslomp": frozenset({"vat_type_id", "api_accessible"}),
-    # An entry without sales lines is no payment, and a journal without a name is called by its number.
-    "snelstart": frozenset({"verkoopboekingBoekingsRegels", "omschrijving"}),
+    # A line without a VAT type is in a VAT group of its own; access that is null is none, and who is null as a supplier
+    # is a customer (the vendor's schema has both).
+    "rompslomp": frozenset({"vat_type_id", "api_accessible", "is_supplier"}),
+    # An entry without sales lines is no payment, one without VAT rows has none (dossier 3.3: "may be [] or absent"); a
+    # journal without a name is called by its number.
+    "snelstart": frozenset({"verkoopboekingBoekingsRegels", "btw", "omschrijving"}),
     "thenextinvoice": frozenset(),
 }
 """Members whose absence means something of its own, by system."""

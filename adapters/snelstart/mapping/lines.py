@@ -22,6 +22,7 @@ from adapters.snelstart.mapping.values import Reference, Wire, json_number, refe
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, REVERSED, Grootboek, Way, Ways
 from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
 from gateway.contract.totals import MOST_ROUNDING
+from gateway.contract.wire import Filled
 
 TEXT_LIMIT = 250
 """The longest text of a line (BOE-0071)."""
@@ -49,7 +50,7 @@ class Regel(Wire, frozen=True):
 class BtwRegel(Wire, frozen=True):
     """The VAT of one kind, in the other vocabulary."""
 
-    btwSoort: str
+    btwSoort: Filled
     btwBedrag: Decimal | None
 
     @property
