@@ -111,14 +111,13 @@ class Line(Wire, frozen=True, kw_only=True):
     vatRegime: Regime | None
     vatCountry: str | None
     ledger: str | None
+    net: Decimal | None
+    vat: Decimal | None
+    gross: Decimal | None
 
     def __post_init__(self) -> None:
         if (self.quantity is None) != (self.price is None):
             raise ValueError("a line has both a quantity and a price, or neither")
-
-    net: Decimal | None
-    vat: Decimal | None
-    gross: Decimal | None
 
 
 class Totals(Wire, frozen=True, kw_only=True):

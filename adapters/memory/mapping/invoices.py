@@ -10,7 +10,7 @@ from adapters.memory.mapping.settings import REGIMES
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, LineDraft, TaxBreakdown, Totals
 from gateway.contract.models.invoices import DocumentStatus, DocumentType, InvoicePaymentStatus
-from gateway.contract.money import plain
+from gateway.contract.money import plain, signed
 
 SAME: Mapping[str, str] = {
     "number": "number",
@@ -81,11 +81,11 @@ def invoice_of(raw: Mapping[str, Any]) -> Record[Invoice]:
         exchange_rate=said.exchangeRate,
         lines=None if said.lines is None else [_line_of(line, sign) for line in said.lines],
         totals=Totals(
-            net=sign * said.totals.net,
-            tax=sign * said.totals.vat,
-            gross=sign * said.totals.gross,
-            paid=sign * said.totals.paid,
-            open=sign * said.totals.open,
+            net=signed(said.totals.net, sign),
+            tax=signed(said.totals.vat, sign),
+            gross=signed(said.totals.gross, sign),
+            paid=signed(said.totals.paid, sign),
+            open=signed(said.totals.open, sign),
         ),
         tax_breakdown=None if said.vatGroups is None else [_tax_of(group, sign) for group in said.vatGroups],
         sent_at=said.sentAt,
@@ -103,19 +103,19 @@ def _line_of(said: wire.Line, sign: int) -> Line:
         id=said.id,
         type="text" if said.price is None else "item",
         quantity=said.quantity,
-        unit_price=_signed(said.price, sign),
+        unit_price=_signed_or_none(said.price, sign),
         vat_treatment=None if said.vatRegime is None else REGIMES[said.vatRegime][0],
         vat_rate=None if said.vatRate is None else said.vatRate * 100,
         vat_country=said.vatCountry,
-        net=_signed(said.net, sign),
-        tax=_signed(said.vat, sign),
-        gross=_signed(said.gross, sign),
+        net=_signed_or_none(said.net, sign),
+        tax=_signed_or_none(said.vat, sign),
+        gross=_signed_or_none(said.gross, sign),
         **{ours: getattr(said, theirs) for ours, theirs in LINE_SAME.items()},
     )
 
 
-def _signed(amount: Decimal | None, sign: int) -> Decimal | None:
-    return None if amount is None else sign * amount
+def _signed_or_none(amount: Decimal | None, sign: int) -> Decimal | None:
+    return None if amount is None else signed(amount, sign)
 
 
 def _tax_of(said: wire.VatGroup, sign: int) -> TaxBreakdown:
@@ -123,8 +123,8 @@ def _tax_of(said: wire.VatGroup, sign: int) -> TaxBreakdown:
         vat_code_id=said.vatCode,
         rate=said.vatRate * 100,
         category=REGIMES[said.vatRegime][1],
-        base=sign * said.base,
-        tax=sign * said.vat,
+        base=signed(said.base, sign),
+        tax=signed(said.vat, sign),
     )
 
 

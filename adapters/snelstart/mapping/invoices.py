@@ -264,7 +264,7 @@ def _taxes(said: Boeking, foreign: Sequence[Regel], sign: int) -> dict[str | Non
     for row in said.taxes:
         taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + signed(row.tax, sign)
     if foreign:
-        taxes[None] = sign * Decimal(sum([line.bedrag for line in foreign], ZERO))
+        taxes[None] = signed(Decimal(sum([line.bedrag for line in foreign], ZERO)), sign)
     return taxes
 
 

@@ -105,7 +105,7 @@ def test_documented_examples_read_as_written(name: str) -> None:
 
 @pytest.mark.parametrize("price", [None, "x", "NaN.1"])
 def test_an_article_without_a_price_makes_no_sense(price: object) -> None:
-    (name,) = [name for name in PAIRS if name.startswith("products.")][:1]
+    name = next(name for name in PAIRS if name.startswith("products."))
     raw = loads((FIXTURES / name).read_bytes())["raw"]
     with pytest.raises(Problem) as caught:
         products.product_of({**raw, "verkoopprijs": price}, SHELF)
