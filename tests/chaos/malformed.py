@@ -43,6 +43,7 @@ CHANGES = 0.2
 NOTHING: tuple[Json, ...] = (None, "unknown", "", [], {})
 """What may be answered where a system says nothing that makes sense."""
 MOST_PROBED = 40
+PAGE, WHOLE = "limit=3", "limit=200"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 MEANT: Mapping[str, frozenset[str]] = {
@@ -209,28 +210,36 @@ class Examiner:
         await self._forget()
         question = self.dice.choice(self.questions)
         if question.method != "GET":
-            question = await self._with_its_own_record(question)
+            question = await self.with_its_own_record(question)
+        case = await self.case(question)
+        await self.judged(case, mutated(case.said, self.dice))
+
+    async def judged(self, case: Case, mutation: Mutation) -> Verdict | None:
+        """What is wrong with the answer to a spoiled one; it is noted."""
+        self.spoiler.prepare(case.at, mutation)
+        answer = await self.ask(case.question)
+        wrong = await self._wrong_with(case, mutation, answer)
+        self.spoiler.prepare()
+        self.findings.note(case, mutation, answer.status_code, wrong)
+        return wrong
+
+    async def case(self, question: Question, at: int | None = None) -> Case:
+        """A question with nothing spoiled, and that answer of the system's, or any."""
         self.spoiler.prepare()
         told = await self.ask(question)
         assert told.status_code == 200, f"{question}: {told.status_code} {told.text}"
-        at = self.dice.randrange(len(self.spoiler.answers))
-        case = Case(question, at, self.spoiler.answers[at][1], loads(told.content))
-        mutation = mutated(case.said, self.dice)
-        self.spoiler.prepare(at, mutation)
-        answer = await self.ask(question)
-        wrong = await self._judged(case, mutation, answer)
-        self.spoiler.prepare()
-        self.findings.note(case, mutation, answer.status_code, wrong)
+        at = self.dice.randrange(len(self.spoiler.answers)) if at is None else at
+        return Case(question, at, self.spoiler.answers[at][1], loads(told.content))
 
-    async def _with_its_own_record(self, question: Question) -> Question:
+    async def with_its_own_record(self, question: Question) -> Question:
         """A change of a record that no other case has changed: one that was read as nonsense is written as nonsense."""
-        resource = question.path
+        resource = question.path.partition("/")[0]
         made = await self.subject.make(resource)
         question = replace(question, path=f"{resource}/{made['id']}")
         await self.ask(question)
         return question
 
-    async def _judged(self, case: Case, mutation: Mutation, answer: httpx2.Response) -> Verdict | None:
+    async def _wrong_with(self, case: Case, mutation: Mutation, answer: httpx2.Response) -> Verdict | None:
         """What is wrong with an answer; None where it is as promised."""
         if answer.status_code == 500:
             return Verdict("crashes", answer.text)
@@ -258,12 +267,22 @@ class Examiner:
             return Verdict("altered", f"{mutation.what} is taken for data: {different}")
         follows = await self._what_follows(case, mutation.place)
         for place, was, now in different:
+            if was is None and await self.moved_up(case, place, now):
+                continue
             told = f"{place} was {was!r:.60} and is {now!r:.60}"
             if not any(place == one or place.startswith(f"{one}/") or one.startswith(f"{place}/") for one in follows):
                 return Verdict("altered", f"{told}, though it does not follow")
             if not (place in COUNTS or _is_sensible(case.said, mutation) or _is_said(now, case.said)):
                 return Verdict("altered", told)
         return None
+
+    async def moved_up(self, case: Case, place: str, now: Json) -> bool:
+        """Whether a record stands in a page because another is left out, and is as it is further down."""
+        if not (isinstance(now, dict) and place == f"/data/{now.get('id')}"):
+            return False
+        self.spoiler.prepare()
+        whole = await self.ask(replace(case.question, path=case.question.path.replace(PAGE, WHOLE)))
+        return now in loads(whole.content)["data"]
 
     def _is_meant(self, mutation: Mutation) -> bool:
         provider, place = self.findings.provider, mutation.place or ()
@@ -278,20 +297,27 @@ class Examiner:
         """
         key = (case.question.name, case.at, place)
         if key not in self._follows:
-            value = loads(case.said)
-            inside = [place, *(place + deeper for deeper in places(value_at(value, place)))]
+            value = value_at(loads(case.said), place)
+            inside = [(place, value), *((place + deeper, value_at(value, deeper)) for deeper in places(value))]
             found: set[str] = set()
-            for one in inside[:MOST_PROBED]:
-                for probe in probes(value_at(value, one)):
-                    self.spoiler.prepare(case.at, Mutation("a probe", dumps(with_value(value, one, probe))))
-                    answer = await self.ask(case.question)
-                    if answer.status_code == 200:
-                        compared = differences(*_aligned(case.told, loads(answer.content), one))
-                        found.update(where for where, _, _ in compared)
-                    else:
-                        found.add(str(answer.status_code))
+            for one, was in inside[:MOST_PROBED]:
+                for probe in probes(was):
+                    found |= await self._probed(await self._fresh(case), one, probe)
             self._follows[key] = frozenset(found)
         return self._follows[key]
+
+    async def _probed(self, case: Case, place: Place, probe: Json) -> set[str]:
+        self.spoiler.prepare(case.at, Mutation("a probe", dumps(with_value(loads(case.said), place, probe))))
+        answer = await self.ask(case.question)
+        if answer.status_code != 200:
+            return {str(answer.status_code)}
+        return {where for where, _, _ in differences(*_aligned(case.told, loads(answer.content), place))}
+
+    async def _fresh(self, case: Case) -> Case:
+        """The same case of a record that nobody has changed: a probe is written back as nonsense is."""
+        if case.question.method == "GET":
+            return case
+        return await self.case(await self.with_its_own_record(case.question), case.at)
 
 
 def differences(was: Json, now: Json, at: str = "") -> Iterator[tuple[str, Json, Json]]:
@@ -362,7 +388,7 @@ async def questions_of(subject: Subject) -> list[Question]:
             found.append(Question(operation.name, "GET", "company"))
         elif operation.verb == "list":
             further = "&include=lines" if "lines" in operation.includes else ""
-            found.append(Question(operation.name, "GET", f"{operation.resource}?limit=3{further}"))
+            found.append(Question(operation.name, "GET", f"{operation.resource}?{PAGE}{further}"))
         elif not subject.capabilities.get(f"{operation.resource}.list", {"requires": True})["requires"]:
             listed = (await subject.get(operation.resource, limit="1"))["data"]
             found.append(Question(operation.name, "GET", f"{operation.resource}/{listed[0]['id']}"))

@@ -9,10 +9,11 @@ import pytest
 from adapters.memory.mapping import products
 from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps, loads
 from gateway.contract.models import Product
 from tests.chaos.broken_wire import exchanged
-from tests.chaos.malformed import SYSTEMS, Examiner, Findings, Question, examine, examining
-from tests.chaos.mutations import Mutation, mutated
+from tests.chaos.malformed import SYSTEMS, Case, Examiner, Findings, Question, Verdict, changes_of, examine, examining
+from tests.chaos.mutations import Mutation, mutated, places, with_value
 
 
 @pytest.mark.parametrize("provider", SYSTEMS)
@@ -62,6 +63,33 @@ async def test_a_price_that_is_made_up_would_be_seen(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(products, "product_of", leniently)
     findings = await examine("memory", 200, seed=3, only="products")
     assert findings.broken["altered"] > 0
+
+
+async def test_what_follows_from_a_place_is_learned_from_records_that_nonsense_did_not_change() -> None:
+    async with examining("thenextinvoice", 0, Findings("thenextinvoice")) as examiner:
+        change = next(one for one in changes_of(examiner.subject) if one.name == "invoices.update")
+        own = await examiner.with_its_own_record(change)
+        read_again = len(await _answers(examiner, own)) - 2
+        assert await _judged(examiner, await examiner.case(own, read_again), "quantity", "1e5") is None
+
+
+async def test_a_record_that_moves_up_for_one_left_out_is_right_only_as_it_stands_further_down() -> None:
+    async with examining("snelstart", 0, Findings("snelstart")) as examiner:
+        rates = next(one for one in examiner.questions if one.name == "vat-codes.list")
+        answers = await _answers(examiner, rates)
+        case = await examiner.case(rates, next(at for at, said in enumerate(answers) if b"datumVanaf" in said))
+        assert await _judged(examiner, case, "btwSoort", "NaN") is None
+        below = (await examiner.subject.get("vat-codes", limit="4"))["data"][-1]
+        assert await examiner.moved_up(case, f"/data/{below['id']}", below)
+        assert not await examiner.moved_up(case, f"/data/{below['id']}", below | {"rate": "21.5"})
+
+
+async def _judged(examiner: Examiner, case: Case, member: str, value: str) -> Verdict | None:
+    """What is wrong with the answer to a value in the last such place of the system's."""
+    said = loads(case.said)
+    place = [place for place in places(said) if place[-1] == member][-1]
+    mutation = Mutation("a strange value", dumps(with_value(said, place, value)), place=place, value=value)
+    return await examiner.judged(case, mutation)
 
 
 def test_a_seed_gives_the_same_mutations() -> None:

@@ -79,9 +79,11 @@ class Shelf:
         return next((group for group in self.groups if group.key == id), None)
 
     def way_of(self, group: Omzetgroep) -> Way | None:
-        """How the articles of a group are taxed today."""
-        ledger = self.setup.ledgers.get(group.ledger or "")
-        return self.setup.ways.of_line(ledger, said_of(group.verkoopNederlandBtwSoort), (), self.today)
+        """How the articles of a group are taxed today; null where the group does not tell."""
+        kind = said_of(group.verkoopNederlandBtwSoort)
+        if kind is None:
+            return None
+        return self.setup.ways.of_line(self.setup.ledgers.get(group.ledger or ""), kind, (), self.today)
 
 
 def product_of(raw: RawRecord, shelf: Shelf) -> Record[Product]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +102,13 @@ def test_documented_examples_read_as_written(name: str) -> None:
     item = READERS[name.partition(".")[0]](pair["raw"]).item
     said = shown(item)
     assert {field: value for field, value in said.items() if value is not None} == pair["unified"]
+
+
+@pytest.mark.parametrize("kind", [None, "", "NaN"])
+def test_a_revenue_group_that_does_not_tell_its_vat_leaves_it_open(kind: str | None) -> None:
+    group = msgspec.structs.replace(GROUP, verkoopNederlandBtwSoort=kind)
+    assert SHELF.way_of(GROUP) is not None
+    assert SHELF.way_of(group) is None
 
 
 @pytest.mark.parametrize("price", [None, "x", "NaN.1"])
