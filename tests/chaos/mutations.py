@@ -15,6 +15,8 @@ Place = tuple[str | int, ...]
 Json = Any
 
 MARK = "@@spliced@@"
+MUCH = 100_000
+"""More than any amount of the sample books: what depends on which of two is the greater shows with it."""
 _QUOTED_MARK = dumps(MARK)
 _GONE = object()
 
@@ -191,7 +193,7 @@ def probes(value: Json) -> Sequence[Json]:
     if isinstance(value, bool):
         return (not value,)
     if isinstance(value, int):
-        return (value + 1, value * 3 + 11, -value - 1, 0)
+        return (value + 1, value * 3 + 11, -value - 1, 0, value + MUCH)
     if value is None:
         return ("tekst", 7, "2026-01-05", "2026-01-05T10:11:12Z", {}, True)
     if isinstance(value, str):
@@ -200,7 +202,7 @@ def probes(value: Json) -> Sequence[Json]:
         return ([],) if value else ()
     if isinstance(value, dict):
         return ()
-    return (value + 1, value * 3, -value - 1, 0)
+    return (value + 1, value * 3, -value - 1, 0, value + MUCH)
 
 
 def _other_texts(text: str) -> Iterator[str]:

@@ -143,7 +143,8 @@ def told(
     payment_status = _payment_status(row, status, total.gross, open_amount)
     if id in credited and row.may_be_credited:
         payment_status, open_amount = "credited", ZERO
-    foreign = row.currency is not None and row.currency.lower() != "eur"
+    currency = row.currency or "eur"
+    foreign = currency.lower() != "eur"
     due_on = None if row.due_date is None else day_of(row.due_date)
     lines = [_line_of(line, sign, codes) for line in row.invoice_lines]
     invoice = Invoice(
@@ -159,7 +160,7 @@ def told(
         issued_on=day_of(row.date),
         due_on=due_on,
         currency="EUR",
-        document_currency=currency_of(row.currency) if row.currency and foreign else None,
+        document_currency=currency_of(currency) if foreign else None,
         exchange_rate=row.currency_exchange_rate if foreign else None,
         prices_include_tax=False,
         lines=lines,

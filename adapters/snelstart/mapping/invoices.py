@@ -59,7 +59,7 @@ class Boeking(Identified, frozen=True, kw_only=True):
     klant: Reference
     omschrijving: str | None = None
     factuurbedrag: Decimal
-    boekingsregels: list[Regel] | None
+    boekingsregels: list[Regel]
     btw: list[BtwRegel] | None = None
 
     @property
@@ -80,7 +80,7 @@ class Boeking(Identified, frozen=True, kw_only=True):
     @property
     def lines(self) -> Sequence[Regel]:
         """Its lines."""
-        return self.boekingsregels or ()
+        return self.boekingsregels
 
     @property
     def taxes(self) -> Sequence[BtwRegel]:
@@ -199,6 +199,9 @@ def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentSta
 
 def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     """Lines, VAT and the other things that only the entry says."""
+    invoice.description = said.text
+    if not said.lines:
+        return  # none can be made without (BOE-0023), so what it charges is not told
     taxed, foreign = _divided(said, reading.setup)
     ways = _ways(taxed, said, reading)
     nets = [signed(line.bedrag, sign) for line in taxed]
@@ -227,7 +230,6 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
             if way is None:
                 line.tax = line.gross = None
     invoice.totals.net, invoice.totals.tax = net, tax
-    invoice.description = said.text
 
 
 def is_foreign(said: Boeking, setup: Setup) -> bool:

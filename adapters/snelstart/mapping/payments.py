@@ -77,8 +77,8 @@ class Entry(Identified, frozen=True):
     """A bank or cash entry."""
 
     datum: str
-    bedragUitgegeven: Decimal | None
-    bedragOntvangen: Decimal | None
+    bedragUitgegeven: Decimal
+    bedragOntvangen: Decimal
     dagboek: Reference
     boekstuk: str | None = None
     omschrijving: str | None = None
@@ -95,7 +95,7 @@ class Entry(Identified, frozen=True):
     @property
     def received(self) -> Decimal:
         """What came in by it."""
-        return (self.bedragOntvangen or ZERO) - (self.bedragUitgegeven or ZERO)
+        return self.bedragOntvangen - self.bedragUitgegeven
 
     @property
     def changed_at(self) -> datetime | None:

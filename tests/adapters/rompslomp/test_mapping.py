@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import adapters.rompslomp
 from adapters.rompslomp.mapping import invoices, lines, payments, products, settings, totals
 from adapters.rompslomp.mapping.contacts import contact_body, contact_of
 from adapters.rompslomp.mapping.values import currency_of
 from gateway.contract.errors import Problem
-from gateway.contract.exact import Json
+from gateway.contract.exact import Json, loads
 from gateway.contract.models import (
     Address,
     AddressDraft,
@@ -258,6 +260,14 @@ def test_marks_are_told_from_references_of_others() -> None:
 
 def test_a_currency_is_told_in_capitals() -> None:
     assert currency_of("usd") == "USD"
+
+
+def test_an_invoice_of_no_currency_is_in_euros() -> None:
+    fixture = Path(adapters.rompslomp.__file__).parent / "fixtures" / "invoices.listed.json"
+    raw = {**loads(fixture.read_bytes())["raw"], "currency_exchange_rate": "1.25"}
+    for said, told in (("usd", ("USD", Decimal("1.25"))), ("eur", (None, None)), ("", (None, None))):
+        invoice = invoices.told(invoices.InvoiceRow.of({**raw, "currency": said}), raw, CODES, TODAY).item
+        assert (invoice.document_currency, invoice.exchange_rate) == told
 
 
 @pytest.mark.parametrize("text", ["a\0b", "us", "usd\n", "u d", "€ur"])

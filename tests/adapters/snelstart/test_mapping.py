@@ -222,6 +222,15 @@ def test_a_line_of_a_hidden_account_is_still_read() -> None:
     assert (read[1].ledger_account_id, read[1].vat_code_id) == (None, "laag-2019-01-01")
 
 
+def test_an_entry_without_lines_tells_no_more_than_what_it_comes_to() -> None:
+    raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
+    invoice = _invoice({**raw, "boekingsregels": []}).item
+    assert (invoice.lines, invoice.tax_breakdown, invoice.totals.net, invoice.totals.tax) == (None, None, None, None)
+    assert invoice.totals.gross == _invoice(raw).item.totals.gross
+    with pytest.raises(Problem, match="upstream_malformed"):
+        _invoice({**raw, "boekingsregels": None})
+
+
 # --- VAT
 
 
@@ -304,6 +313,13 @@ def test_a_payment_is_read_as_it_was_given(direction: Any, parts: list[Decimal],
     read = payments.payment_of({**body, "id": ENTRY}, "bank").item
     assert (read.amount, read.direction, read.unallocated) == (draft.amount, direction, rest)
     assert [part.amount for part in read.allocations] == parts
+
+
+@pytest.mark.parametrize("amount", ["bedragOntvangen", "bedragUitgegeven"])
+def test_a_payment_that_lost_an_amount_makes_no_sense(amount: str) -> None:
+    raw = loads((FIXTURES / "payments.bank.json").read_bytes())["raw"]
+    with pytest.raises(Problem, match="upstream_malformed"):
+        payments.payment_of({**raw, amount: None}, "bank")
 
 
 def test_an_id_of_a_payment_says_where_it_is() -> None:
