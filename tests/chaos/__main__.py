@@ -1,6 +1,7 @@
 """``./dev chaos <subject> [options]``: each subject is the ``main`` of the module of its name."""
 
 import importlib
+import signal
 import sys
 
 SUBJECTS = ("tokens", "writes", "nodes")
@@ -12,6 +13,9 @@ def main() -> int:
     if subject not in SUBJECTS:
         print(f"usage: ./dev chaos {{{','.join(SUBJECTS)}}} [--help]", file=sys.stderr)
         return 2
+    # Both end what was started before this process ends; a shell has its background jobs ignore the first.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     status: int = importlib.import_module(f"tests.chaos.{subject}").main(arguments)
     return status
 
