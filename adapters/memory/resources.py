@@ -80,6 +80,13 @@ async def ask(up: Upstream, method: str, *segments: str, query: Query = (), json
     return await up.data(Request(method, companies_path(up.facts.company_id or "", *segments), query, json))
 
 
+async def _before(up: Upstream, row: type[wire.Wire], noun: str, id: str) -> Mapping[str, Any]:
+    """What a change goes on top of, if it makes sense: what is read as nonsense would be written as nonsense."""
+    raw: Mapping[str, Any] = await ask(up, "GET", noun, id)
+    row.of(raw)
+    return raw
+
+
 async def page_of(
     up: Upstream,
     noun: str,
@@ -157,7 +164,7 @@ class MemoryContacts(Contacts):
         return Traces([one for one in found if is_contact(one.item, sent.draft)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
-        before = await ask(up, "GET", "contacts", id)
+        before = await _before(up, wire.Contact, "contacts", id)
         body = contacts.contact_body(change.given(), before)
         return contacts.contact_of(await ask(up, "PUT", "contacts", id, json=body))
 
@@ -194,7 +201,7 @@ class MemoryProducts(Products):
         return Traces([one for one in found if is_product(one.item, sent.draft)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
-        before = await ask(up, "GET", "products", id)
+        before = await _before(up, wire.Product, "products", id)
         body = products.product_body(change.given(), before)
         return products.product_of(await ask(up, "PUT", "products", id, json=body))
 
@@ -252,7 +259,7 @@ class MemoryInvoices(Invoices):
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
         given = change.given()
-        body = invoices.changed_body(given, await ask(up, "GET", "invoices", id))
+        body = invoices.changed_body(given, await _before(up, wire.Invoice, "invoices", id))
         body = await _with_lines(up, body, given.get("lines"), change)
         record = invoices.invoice_of(await ask(up, "PUT", "invoices", id, json=body))
         await _warn_of_differences(up, body, record)

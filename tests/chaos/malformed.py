@@ -345,12 +345,17 @@ def _aligned(told: Json, answer: Json, place: Place | None) -> tuple[Json, Json]
 
 def _is_explained(now: Json, mutation: Mutation) -> bool:
     """Whether an answer says nothing, or what stands in the mutated place: as it is, in part, or as the same number."""
-    if now in NOTHING or now == mutation.value:
+    if _says_nothing(now) or now == mutation.value:
         return True
     if mutation.value in NOTHING:
         return False
     said, value = str(now).lower(), str(mutation.value).lower()
     return value in said or said in value or _number(now) == _number(mutation.value)
+
+
+def _says_nothing(now: Json) -> bool:
+    """Whether it is one of ``NOTHING``, or a record that holds no more."""
+    return now in NOTHING or (isinstance(now, dict) and all(map(_says_nothing, now.values())))
 
 
 def _is_sensible(said: bytes, mutation: Mutation) -> bool:

@@ -65,6 +65,28 @@ async def test_a_price_that_is_made_up_would_be_seen(monkeypatch: pytest.MonkeyP
     assert findings.broken["altered"] > 0
 
 
+@pytest.mark.parametrize("provider", SYSTEMS)
+async def test_a_record_that_cannot_be_read_is_not_written_back(provider: str) -> None:
+    async with examining(provider, 0, Findings(provider)) as examiner:
+        refused = 0
+        for change in changes_of(examiner.subject):
+            case = await examiner.case(await examiner.with_its_own_record(change), 0)
+            read = Question("read", "GET", case.question.path)
+            if case.said not in await _answers(examiner, read):
+                continue
+            at, said = (await _answers(examiner, read)).index(case.said), loads(case.said)
+            for place in list(places(said))[::3]:
+                wrong = Mutation("no value", dumps(with_value(said, place, {"x": [1]})), place=place)
+                examiner.spoiler.prepare(at, wrong)
+                if (await examiner.ask(read)).status_code == 502:
+                    refused += 1
+                    examiner.spoiler.prepare(0, wrong)
+                    await examiner.ask(case.question)
+                    written = [seen.body for seen, _ in examiner.spoiler.answers if seen.method != "GET"]
+                    assert not any(b'{"x":[1]}' in body for body in written), (change, place)
+        assert refused > 0
+
+
 async def test_what_follows_from_a_place_is_learned_from_records_that_nonsense_did_not_change() -> None:
     async with examining("thenextinvoice", 0, Findings("thenextinvoice")) as examiner:
         change = next(one for one in changes_of(examiner.subject) if one.name == "invoices.update")

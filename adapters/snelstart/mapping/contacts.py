@@ -101,6 +101,12 @@ class Land(Identified, frozen=True):
     landcode: str
     landcodeISO: str | None = None
 
+    @property
+    def code(self) -> str | None:
+        """Its two letters; null where they are none, so that nothing is told of it."""
+        two = len(self.landcode) == 2 and self.landcode.isascii() and self.landcode.isalpha()
+        return self.landcode if two else None
+
 
 Countries = Mapping[str, Land]
 """Countries by their id."""
@@ -144,9 +150,7 @@ def _address_of(place: Adres, countries: Countries) -> Address | None:
     if not (line1 or postal_code or city):
         return None
     country = countries.get(reference_of(place.land) or "")
-    return Address(
-        line1=line1, postal_code=postal_code, city=city, country=None if country is None else country.landcode
-    )
+    return Address(line1=line1, postal_code=postal_code, city=city, country=None if country is None else country.code)
 
 
 def _vat_number(number: str | None, address: Address | None) -> str | None:
@@ -222,7 +226,7 @@ def _country(code: str | None, countries: Countries) -> dict[str, str] | None:
     if code is None:
         return None
     for id, country in countries.items():
-        if country.landcode == code:
+        if country.code == code:
             return refer(id)
     raise invalid("/address/country", "SnelStart does not know this country.")
 

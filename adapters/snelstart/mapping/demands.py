@@ -67,7 +67,7 @@ def contact_demands(countries: Countries) -> Demands:
         "address.house_number_addition": Demand(says={"maxLength": 4}),
         "address.postal_code": Demand(says={"maxLength": 25}),
         "address.city": Demand(says={"maxLength": 50}),
-        "address.country": Demand(says={"enum": sorted({land.landcode for land in countries.values()})}),
+        "address.country": Demand(says={"enum": sorted({land.code for land in countries.values() if land.code})}),
     }
 
 

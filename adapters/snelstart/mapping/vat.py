@@ -259,7 +259,7 @@ def ways_of(
     ways += [_unrated(family) for family in UNRATED]
     ways.append(OUTSIDE)
     accounts = {ledger.rate_code for ledger in ledgers if ledger.grootboekfunctie == OSS_FUNCTION}
-    two_letters = {said_of(country.landcodeISO): country.landcode for country in countries.values()}
+    two_letters = {said_of(country.landcodeISO): country.code for country in countries.values()}
     for state in sorted(foreign, key=lambda one: one.countryCode):
         country = two_letters.get(state.countryCode)
         if country is not None and country != "NL":

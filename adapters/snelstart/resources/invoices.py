@@ -285,7 +285,7 @@ async def _country(up: Upstream, contact: str) -> str | None:
         return None
     place = Relatie.of(relation).vestigingsAdres
     land = known.get(reference_of(place.land) or "") if place is not None else None
-    return None if land is None else land.landcode
+    return None if land is None else land.code
 
 
 Entry = tuple[Boeking, Unread]

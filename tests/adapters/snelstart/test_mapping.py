@@ -287,6 +287,19 @@ def test_a_contact_is_read_as_it_was_given(given: dict[str, Any]) -> None:
     assert (read.address.line1, read.address.country) == ("Kade 1", "NL")
 
 
+@pytest.mark.parametrize("code", ["NaN", "", "N1"])
+def test_a_dutch_vat_number_stays_whole_where_the_country_makes_no_sense(code: str) -> None:
+    raw = loads((FIXTURES / "contacts.klant.json").read_bytes())["raw"]
+    country = raw["vestigingsAdres"]["land"]["id"]
+    told, untold = (
+        contacts.contact_of(raw, {country: contacts.Land(id=country, landcode=said)}).item for said in ("NL", code)
+    )
+    assert told.address is not None
+    assert untold.address is not None
+    assert (told.address.country, untold.address.country) == ("NL", None)
+    assert told.vat_number == untold.vat_number == f"NL{raw['btwNummer'].removeprefix('NL')}"
+
+
 def test_a_person_is_told_by_the_address() -> None:
     given: dict[str, Any] = {"kind": "person", "contact_person": "Anna de Boer", "roles": ["customer"]}
     with pytest.raises(Problem, match="give an address"):
