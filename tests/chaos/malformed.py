@@ -20,7 +20,7 @@ from io import BytesIO, TextIOWrapper
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import httpx2
 
@@ -80,13 +80,24 @@ class Question:
     body: Json = None
 
 
+class Answer(NamedTuple):
+    """Which answer of a conversation: by what was asked, since what is asked at once is answered in any order, and how
+    often it was asked before.
+    """
+
+    method: str
+    path: str
+    query: str
+    before: int
+
+
 @dataclass(slots=True)
 class Spoiler:
     """Stands before an emulator, keeps what it answers, and puts another answer in the place of one of them."""
 
     emulator: Emulator
-    answers: list[tuple[Seen, bytes]] = field(default_factory=list)
-    at: int | None = None
+    answers: dict[Answer, bytes] = field(default_factory=dict)
+    at: Answer | None = None
     instead: Mutation | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -103,15 +114,20 @@ class Spoiler:
         seen = self.emulator.journal[-1]
         said, headers = bytes(body), list(start["headers"])
         if not self.emulator.is_token_request(seen):
-            self.answers.append((seen, said))
-            if self.instead is not None and len(self.answers) - 1 == self.at:
+            answer = self._next(seen)
+            self.answers[answer] = said
+            if self.instead is not None and answer == self.at:
                 said, headers = self.instead.body, _headers(headers, self.instead)
         await send({**start, "headers": headers})
         await send({"type": "http.response.body", "body": said})
 
-    def prepare(self, at: int | None = None, instead: Mutation | None = None) -> None:
+    def _next(self, seen: Seen) -> Answer:
+        asked = (seen.method, seen.path, seen.query)
+        return Answer(*asked, sum(one[:3] == asked for one in self.answers))
+
+    def prepare(self, at: Answer | None = None, instead: Mutation | None = None) -> None:
         """From now on count answers anew."""
-        self.answers, self.at, self.instead = [], at, instead
+        self.answers, self.at, self.instead = {}, at, instead
 
 
 def _headers(headers: Iterable[tuple[bytes, bytes]], mutation: Mutation) -> list[tuple[bytes, bytes]]:
@@ -125,9 +141,11 @@ class Case:
     """A question, which of the system's answers is spoiled and what it says, and what Polder answers otherwise."""
 
     question: Question
-    at: int
+    at: Answer
     said: bytes
     told: Json
+    number: int
+    """How many answers came before it: of the same change of another record it is that one again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +189,7 @@ class Findings:
             self.broken[verdict.kind] += 1
             if len(self.examples) < EXAMPLES:
                 self.examples.append(
-                    f"{case.question.name}, answer {case.at}, {mutation.what} at {mutation.place} "
+                    f"{case.question.name}, answer {case.number}, {mutation.what} at {mutation.place} "
                     f"({mutation.value!r:.60}): {verdict.why}"
                 )
 
@@ -185,7 +203,7 @@ class Examiner:
     dice: Random
     findings: Findings
     questions: list[Question]
-    _follows: dict[tuple[str, int, Place], frozenset[str]] = field(default_factory=dict)
+    _follows: dict[tuple[str, Answer | int, Place], frozenset[str]] = field(default_factory=dict)
     _asked: int = 0
 
     async def ask(self, question: Question) -> httpx2.Response:
@@ -223,13 +241,14 @@ class Examiner:
         self.findings.note(case, mutation, answer.status_code, wrong)
         return wrong
 
-    async def case(self, question: Question, at: int | None = None) -> Case:
-        """A question with nothing spoiled, and that answer of the system's, or any."""
+    async def case(self, question: Question, number: int | None = None) -> Case:
+        """A question with nothing spoiled, and the answer of the system's that came after so many, or any."""
         self.spoiler.prepare()
         told = await self.ask(question)
         assert told.status_code == 200, f"{question}: {told.status_code} {told.text}"
-        at = self.dice.randrange(len(self.spoiler.answers)) if at is None else at
-        return Case(question, at, self.spoiler.answers[at][1], loads(told.content))
+        answers = list(self.spoiler.answers.items())
+        number = self.dice.randrange(len(answers)) if number is None else number
+        return Case(question, *answers[number], loads(told.content), number)
 
     async def with_its_own_record(self, question: Question) -> Question:
         """A change of a record that no other case has changed: one that was read as nonsense is written as nonsense."""
@@ -295,7 +314,7 @@ class Examiner:
         """The places of Polder's answer that change with a place of the system's, and the statuses, for other values
         that make sense there.
         """
-        key = (case.question.name, case.at, place)
+        key = (case.question.name, case.at if case.question.method == "GET" else case.number, place)
         if key not in self._follows:
             value = value_at(loads(case.said), place)
             inside = [(place, value), *((place + deeper, value_at(value, deeper)) for deeper in places(value))]
@@ -317,7 +336,7 @@ class Examiner:
         """The same case of a record that nobody has changed: a probe is written back as nonsense is."""
         if case.question.method == "GET":
             return case
-        return await self.case(await self.with_its_own_record(case.question), case.at)
+        return await self.case(await self.with_its_own_record(case.question), case.number)
 
 
 def differences(was: Json, now: Json, at: str = "") -> Iterator[tuple[str, Json, Json]]:
