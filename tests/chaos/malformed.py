@@ -50,11 +50,12 @@ MEANT: Mapping[str, frozenset[str]] = {
     "memory": frozenset(),
     # A line without a VAT type is in a VAT group of its own; access that is null is none, and who is null as a supplier
     # is a customer (the vendor's schema has both).
-    "rompslomp": frozenset({"vat_type_id", "api_accessible", "is_supplier"}),
+    "rompslomp": frozenset({"vat_type_id", "access_control", "api_accessible", "is_supplier"}),
     # An entry without sales lines is no payment, one without VAT rows has none (dossier 3.3: "may be [] or absent"); a
     # journal without a name is called by its number.
     "snelstart": frozenset({"verkoopboekingBoekingsRegels", "btw", "omschrijving"}),
-    "thenextinvoice": frozenset(),
+    # Nothing is the type of an ordinary invoice (documentation: "" regular, "C" credit), be its amounts below zero.
+    "thenextinvoice": frozenset({"type"}),
 }
 """Members whose absence means something of its own, by system."""
 LEFT_OPEN: Mapping[str, frozenset[str]] = {"thenextinvoice": frozenset({"state"})}

@@ -21,7 +21,7 @@ from adapters.snelstart.mapping.values import (
     reference_of,
     said_of,
 )
-from adapters.snelstart.mapping.vat import REVERSED, Way, is_documented
+from adapters.snelstart.mapping.vat import REVERSED, ROWS, Way, is_documented
 from gateway.contract.adapter import Record
 from gateway.contract.exact import Unread
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
@@ -203,7 +203,8 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     if not said.lines:
         return  # none can be made without (BOE-0023), so what it charges is not told
     taxed, foreign = _divided(said, reading.setup)
-    ways = _ways(taxed, said, reading)
+    reversed_charge = _is_reversed(said)
+    ways = _ways(taxed, said, reading, reversed_charge)
     nets = [signed(line.bedrag, sign) for line in taxed]
     texts = [
         told(line.omschrijving, net, ZERO if way is None else way.code.rate)
@@ -222,7 +223,7 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
     invoice.lines = [
         _line(text, ledger, way, amount) for text, (ledger, way), amount in zip(texts, ways, nets, strict=True)
     ]
-    undocumented = not all(is_documented(said_of(line.btwSoort)) for line in taxed)
+    undocumented = reversed_charge is None or not all(is_documented(said_of(line.btwSoort)) for line in taxed)
     if undocumented or sum([group.tax for group in groups], ZERO) != tax:
         # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
         invoice.tax_breakdown = None
@@ -245,10 +246,9 @@ def _divided(said: Boeking, setup: Setup) -> tuple[Sequence[Regel], Sequence[Reg
     return taxed, [line for line in said.lines if line.ledger == setup.foreign_ledger]
 
 
-def _ways(lines: Sequence[Regel], said: Boeking, reading: Reading) -> list[Booked]:
+def _ways(lines: Sequence[Regel], said: Boeking, reading: Reading, reversed_charge: bool | None) -> list[Booked]:
     """The ledger account of each line, and how it is taxed."""
     on, setup = said.issued_on, reading.setup
-    reversed_charge = REVERSED in [row.btwSoort for row in said.taxes]
     ways = [setup.way_of(line.grootboek, line.btwSoort, reversed_charge, on) for line in lines]
     if not is_foreign(said, setup):
         return ways
@@ -258,6 +258,12 @@ def _ways(lines: Sequence[Regel], said: Boeking, reading: Reading) -> list[Booke
         else (ledger, way)
         for ledger, way in ways
     ]
+
+
+def _is_reversed(said: Boeking) -> bool | None:
+    """Whether the customer owes the VAT; null where a row is of a kind that nobody documents."""
+    kinds = {row.btwSoort for row in said.taxes}
+    return REVERSED in kinds if kinds <= ROWS else None
 
 
 def _taxes(said: Boeking, foreign: Sequence[Regel], sign: int) -> dict[str | None, Decimal]:

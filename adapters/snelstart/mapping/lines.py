@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from adapters.snelstart.mapping.values import Reference, Wire, json_number, refer, reference_of, said_of
-from adapters.snelstart.mapping.vat import OSS_FUNCTION, REVERSED, Grootboek, Way, Ways
+from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, Ways
 from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
 from gateway.contract.totals import MOST_ROUNDING
 from gateway.contract.wire import Filled
@@ -80,21 +80,21 @@ class Setup:
         return frozenset(id for id, ledger in self.ledgers.items() if ledger.grootboekfunctie == OSS_FUNCTION)
 
     @cached_property
-    def way_of(self) -> Callable[[Reference, str | None, bool, date], Booked]:
+    def way_of(self) -> Callable[[Reference, str | None, bool | None, date], Booked]:
         """How a line is taxed by its account, VAT kind, reverse charge and day: few of them make a page of invoices.
 
         Null for foreign VAT, which the customer's country tells.
         """
         return lru_cache(maxsize=1_000)(self._way_of)
 
-    def _way_of(self, reference: Reference, said: str | None, reversed_charge: bool, on: date) -> Booked:
+    def _way_of(self, reference: Reference, said: str | None, reversed_charge: bool | None, on: date) -> Booked:
         id, kind = reference_of(reference), said_of(said)
         ledger = self.ledgers.get(id or "")
         if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
             return id, None
         if ledger is not None and kind is None:
-            return id, self.ways.of_ledger(ledger, on)
-        return id, self.ways.of_line(ledger, kind, (REVERSED,) if reversed_charge else (), on)
+            kind = ledger.own_kind
+        return id, self.ways.of_line(ledger, kind, reversed_charge, on)
 
 
 @dataclass(frozen=True, slots=True)

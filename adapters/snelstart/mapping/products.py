@@ -83,7 +83,7 @@ class Shelf:
         kind = said_of(group.verkoopNederlandBtwSoort)
         if kind is None:
             return None
-        return self.setup.ways.of_line(self.setup.ledgers.get(group.ledger or ""), kind, (), self.today)
+        return self.setup.ways.of_line(self.setup.ledgers.get(group.ledger or ""), kind, False, self.today)
 
 
 def product_of(raw: RawRecord, shelf: Shelf) -> Record[Product]:

@@ -8,7 +8,7 @@ the kind of the VAT row, from two vocabularies (dossier 4). Each usual triple is
 - ``buiten-btw``: no VAT, on any account that is not for revenue
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
@@ -41,6 +41,11 @@ class Grootboek(Identified, frozen=True):
     def kinds(self) -> Sequence[str]:
         """The VAT kinds that a line on it may have."""
         return self.btwSoort or ()
+
+    @property
+    def own_kind(self) -> str | None:
+        """The kind of a line on it that names none."""
+        return "Geen" if "Geen" in self.kinds else next((kind for kind in self.kinds if kind in RATED), None)
 
     @property
     def rate_code(self) -> str | None:
@@ -137,6 +142,8 @@ RATED: Mapping[str, tuple[str, VatTreatment]] = {
 """The taxed kinds: the ledger function of each and its treatment. What Overig is the user decides (dossier 4.9)."""
 REVERSED = "VerkopenVerlegd"
 """The kind of VAT row that tells reverse charge."""
+ROWS = frozenset({"Geen", REVERSED, *(f"{trade}{kind}" for trade in ("Verkopen", "Inkopen") for kind in RATED)})
+"""The kinds that VAT rows of a sales entry may have (dossier 4.2)."""
 UNRATED = (
     _Family("onbelast", "Onbelast (0%)", "VerkopenOmzetOnbelastVerlegd", "zero", "Z"),
     _Family("verlegd", "Btw verlegd", "VerkopenOmzetOnbelastVerlegd", "reverse_charge", "AE", REVERSED),
@@ -176,23 +183,22 @@ class Ways:
         self.any_foreign = any(way.rate_code is not None for way in ways)
         self._by_kind = {kind: [way for way in self.by_id.values() if way.kind == kind] for kind in RATED}
 
-    def of_line(self, ledger: Grootboek | None, kind: str | None, rows: Container[str], on: date) -> Way | None:
+    def of_line(self, ledger: Grootboek | None, kind: str | None, reversed_charge: bool | None, on: date) -> Way | None:
         """How a booked line is taxed; null where nothing tells, as its ledger account may be hidden (dossier 2.3).
 
-        ``rows`` are the kinds of the entry's VAT rows: only they tell reverse charge from 0 % (dossier 4.9). Which
-        foreign rate a line on an OSS account has is told by the customer's country: see ``foreign``.
+        Only the entry's VAT rows tell reverse charge from 0 % (dossier 4.9); null where they do not. Which foreign rate
+        a line on an OSS account has is told by the customer's country: see ``foreign``.
         """
         if kind is not None and kind in RATED:
             return self._rated(kind, on)
         if not is_documented(kind):
             return None
-        reversed_charge = REVERSED in rows
         if ledger is None:
             return self.by_id["verlegd"] if reversed_charge else None
         if ledger.grootboekfunctie == OSS_FUNCTION:
             return None
         if ledger.grootboekfunctie == UNTAXED_FUNCTION:
-            return self.by_id["verlegd" if reversed_charge else "onbelast"]
+            return None if reversed_charge is None else self.by_id["verlegd" if reversed_charge else "onbelast"]
         fitting = (way for way in self.by_id.values() if way.functions and ledger.grootboekfunctie in way.functions)
         return next((way for way in fitting if way.kind == "Geen"), OUTSIDE)
 
@@ -201,9 +207,7 @@ class Ways:
 
     def of_ledger(self, ledger: Grootboek, on: date) -> Way:
         """How a line on an account is taxed by itself."""
-        taxed = next((kind for kind in ledger.kinds if kind in RATED), None)
-        kind = "Geen" if "Geen" in ledger.kinds else taxed
-        return self.of_line(ledger, kind, (), on) or OUTSIDE
+        return self.of_line(ledger, ledger.own_kind, False, on) or OUTSIDE
 
     def foreign(self, country: str | None, rate_code: str | None, on: date) -> Way | None:
         """The foreign VAT of a country and rate code."""

@@ -26,6 +26,7 @@ from adapters.thenextinvoice.mapping.values import (
     Flag,
     Named,
     Numbered,
+    Stated,
     Wire,
     currency_of,
     day_of,
@@ -166,7 +167,7 @@ class InvoiceRow(Numbered, frozen=True, kw_only=True):
     status: int
     type: str | None
     discount: Decimal | None = None
-    includesVat: Flag = False
+    includesVat: Stated
     lines: list[LineRow]
     receiver: int | str | Party | None = None
     """Its id or the whole customer; null on a draft."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 from gateway.contract import wire
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
-from gateway.contract.wire import amount_of, read_whole
+from gateway.contract.wire import Filled, amount_of, read_whole
 
 _DIGITS = re.compile(r"0*([0-9]{1,18})")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T].{0,30})?")
@@ -44,6 +44,8 @@ Reference = int | str | Named | None
 """What names another record: its id, or the record (documentation, "Invoice Line object")."""
 Flag = bool | int | str | None
 """True or false: bare for most, in text for customers."""
+Stated = bool | int | Filled
+"""The same, where nothing would leave it open."""
 
 _FLAGS: Mapping[Flag, bool] = {
     **dict.fromkeys((True, "1", "true"), True),

@@ -248,6 +248,32 @@ def test_a_line_of_a_kind_that_nobody_documents_is_not_taken_for_untaxed() -> No
     assert (invoice.tax_breakdown, invoice.totals.tax) == (None, Decimal("8.40"))
 
 
+REVERSED_ENTRY: Mapping[str, Any] = {
+    "factuurbedrag": 20,
+    "boekingsregels": [{"omschrijving": "Brood", "grootboek": {"id": UNTAXED}, "bedrag": 20, "btwSoort": "Geen"}],
+    "btw": [{"btwSoort": "VerkopenVerlegd", "btwBedrag": 0}],
+}
+
+
+def _read_with(entry: Mapping[str, Any]) -> Any:
+    raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
+    return _invoice({**raw, **entry}).item
+
+
+def test_reverse_charge_is_told_by_the_row_of_the_entry() -> None:
+    (line,) = REVERSED_ENTRY["boekingsregels"]
+    for said in (line, {**line, "btwSoort": ""}, {**line, "btwSoort": None}):
+        invoice = _read_with({**REVERSED_ENTRY, "boekingsregels": [said]})
+        assert [one.vat_code_id for one in invoice.lines] == ["verlegd"]
+    assert [one.vat_code_id for one in _read_with({**REVERSED_ENTRY, "btw": []}).lines] == ["onbelast"]
+
+
+def test_a_row_of_a_kind_that_nobody_documents_leaves_open_who_owes_the_vat() -> None:
+    invoice = _read_with({**REVERSED_ENTRY, "btw": [{"btwSoort": "Nieuw", "btwBedrag": 0}]})
+    assert [(one.net, one.tax, one.vat_code_id) for one in invoice.lines] == [(20, None, None)]
+    assert invoice.tax_breakdown is None
+
+
 def test_a_rate_is_that_of_the_day() -> None:
     for day, id in ((date(2018, 12, 31), "laag-1986-10-01"), (date(2019, 1, 1), "laag-2019-01-01")):
         found = WAYS.for_treatment("domestic_low", rate=None, country=None, on=day)

@@ -416,6 +416,14 @@ def test_a_line_that_lost_its_quantity_or_its_price_makes_no_sense(lacking: str)
     assert caught.value.code == "upstream_malformed"
 
 
+@pytest.mark.parametrize("said", [None, "", "maybe"])
+def test_prices_that_may_or_may_not_include_vat_make_no_sense(said: str | None) -> None:
+    booked = {"totalExclVat": 100, "totalInclVat": 121, "vatApplied": 21, "vatTotals": {"21": 21}}
+    with pytest.raises(Problem) as caught:
+        read_final({**final(booked, line("100")), "includesVat": said})
+    assert caught.value.code == "upstream_malformed"
+
+
 def test_what_is_not_held_is_not_called_mapped() -> None:
     booked = {"totalExclVat": 100, "totalInclVat": 121, "vatApplied": 21, "vatTotals": {"21": 21}}
     plain = invoice_of(Sheet.of(final(booked, line("100"))), Standing("open"), CODES, today=TODAY)
