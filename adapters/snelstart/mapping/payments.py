@@ -63,8 +63,8 @@ class SalesLine(Wire, frozen=True):
         return (self.credit or ZERO) - (self.debet or ZERO)
 
     def __post_init__(self) -> None:
-        if not self.received:
-            raise ValueError("a line settles an amount")
+        if self.entry is None or not self.received:
+            raise ValueError("a line settles an amount of an entry")
 
 
 class LedgerLine(Wire, frozen=True):
@@ -89,8 +89,7 @@ class Entry(Identified, frozen=True):
     @property
     def settling(self) -> list[tuple[str, SalesLine]]:
         """The lines that settle a sales entry, by its id."""
-        lines = self.verkoopboekingBoekingsRegels or ()
-        return [(id, line) for line in lines if (id := line.entry) is not None]
+        return [(id, line) for line in self.verkoopboekingBoekingsRegels or () if (id := line.entry) is not None]
 
     @property
     def received(self) -> Decimal:

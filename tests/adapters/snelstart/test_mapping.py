@@ -361,6 +361,14 @@ def test_a_payment_that_lost_an_amount_makes_no_sense(amount: str) -> None:
         payments.payment_of({**raw, amount: None}, "bank")
 
 
+@pytest.mark.parametrize("named", [None, {}, {"id": None}, {"id": "00000000-0000-0000-0000-000000000000"}])
+def test_a_payment_of_what_is_not_named_makes_no_sense(named: object) -> None:
+    raw = loads((FIXTURES / "payments.bank.json").read_bytes())["raw"]
+    (line,) = raw["verkoopboekingBoekingsRegels"]
+    with pytest.raises(Problem, match="upstream_malformed"):
+        payments.payment_of({**raw, "verkoopboekingBoekingsRegels": [{**line, "boekingId": named}]}, "bank")
+
+
 def test_an_id_of_a_payment_says_where_it_is() -> None:
     assert payments.place_of(f"kas-{ENTRY}") == ("kasboekingen", ENTRY)
     for wrong in (ENTRY, f"giro-{ENTRY}", "bank-1", "bank-"):
