@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from gateway.contract.exact import MalformedJson, dumps, loads
+from gateway.contract.exact import MalformedJson, dumps, is_text, loads
 
 Place = tuple[str | int, ...]
 Json = Any
@@ -181,7 +181,9 @@ def _no_json(body: bytes, dice: Random) -> Mutation:
         return Mutation("said to be compressed", body, {"content-encoding": dice.choice(("gzip", "deflate", "br"))})
     if kind == 5 and body:
         at = dice.randrange(len(body))
-        return Mutation("a byte that is no text", body[:at] + bytes([dice.randrange(128, 256)]) + body[at + 1 :])
+        spoiled = body[:at] + bytes([dice.randrange(128, 256)]) + body[at + 1 :]
+        # Within a letter of several bytes it may make another letter: that is a text, and nobody can know it was not meant.
+        return Mutation("a byte that is no text", body[:at] + b"\xff" + body[at + 1 :] if is_text(spoiled) else spoiled)
     what = dice.choice(list(TEXTS))
     kind_of = "text/html" if what == "a web page" else "application/json"
     place: Place | None = () if what in ("an empty record", "an empty list") else None

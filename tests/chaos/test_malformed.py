@@ -9,7 +9,7 @@ import pytest
 from adapters.memory.mapping import products
 from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
-from gateway.contract.exact import dumps, loads
+from gateway.contract.exact import dumps, is_text, loads
 from gateway.contract.models import Product
 from tests.chaos.broken_wire import exchanged
 from tests.chaos.malformed import (
@@ -130,6 +130,13 @@ def test_a_seed_gives_the_same_mutations() -> None:
     once, again = ([mutated(body, dice) for _ in range(200)] for dice in (Random(4), Random(4)))
     assert once == again
     assert {one.body for one in once} != {body}
+
+
+def test_a_byte_that_is_no_text_makes_none_of_a_letter_of_two() -> None:
+    spoiled = [mutated('"üüüü"'.encode(), Random(seed)) for seed in range(400)]
+    texts = [one.body for one in spoiled if one.what == "a byte that is no text"]
+    assert len(texts) > 20
+    assert not any(is_text(text) for text in texts)
 
 
 async def test_an_answer_that_is_broken_as_http_is_whole_and_right_or_none() -> None:
