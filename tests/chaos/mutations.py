@@ -182,7 +182,7 @@ def _no_json(body: bytes, dice: Random) -> Mutation:
     if kind == 5 and body:
         at = dice.randrange(len(body))
         spoiled = body[:at] + bytes([dice.randrange(128, 256)]) + body[at + 1 :]
-        # Within a letter of several bytes it may make another letter: that is a text, and nobody can know it was not meant.
+        # Within a letter of several bytes it may make another letter: a text, which nobody can know was not meant.
         return Mutation("a byte that is no text", body[:at] + b"\xff" + body[at + 1 :] if is_text(spoiled) else spoiled)
     what = dice.choice(list(TEXTS))
     kind_of = "text/html" if what == "a web page" else "application/json"
