@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvicorn
 
+from gateway.collecting import giving_back
+
 if TYPE_CHECKING:
     from gateway.app import Polder
 
@@ -89,6 +91,7 @@ async def answering(polder: "Polder", listener: socket.socket, metrics: socket.s
         if metrics is not None:
             await stack.enter_async_context(serving(polder.telemetry, metrics, lifespan=False))
         await stack.enter_async_context(serving(polder.asgi, listener))
+        await stack.enter_async_context(giving_back())
         try:
             yield
         finally:

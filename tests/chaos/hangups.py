@@ -215,13 +215,13 @@ async def row(stand: Stand, count: int, filling: int, dice: Random, until: float
     before, megabytes = seen.asked, stand.megabytes()
     await hang_up(stand, seen, count, dice, until=until)
     leaked = {name: number for name, number in (await left(stand)).items() if number}
+    await judge(stand, seen)  # what is in doubt is looked for at the system until then
     if (more := await _sockets_more(stand, sockets)) > SPARE:
         leaked["sockets"] = more
     grown = stand.megabytes() - megabytes
     allowed = KEPT if before >= FILLING else KEPT + FILLED
     if grown > allowed:
         leaked["megabytes"] = round(grown)
-    await judge(stand, seen)
     later = await asyncio.gather(*(stand.ask("GET", stand.read(SYSTEM)) for _ in range(AFTERWARDS)))
     refused = sum(one.status != 200 for one in later)
     particulars = {
