@@ -7,15 +7,13 @@ learned, by putting other *sensible* values there and looking what changes.
 
 import asyncio
 import math
-import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
 from io import BytesIO, TextIOWrapper
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +26,7 @@ from gateway.contract.emulator import Emulator, Message, Receive, Seen, Send
 from gateway.contract.exact import dumps, loads
 from tests.chaos.broken_wire import Seen as Exchanges
 from tests.chaos.broken_wire import exchanged
+from tests.chaos.comparing import aligned, differences, is_explained, is_said, is_sensible
 from tests.chaos.mutations import Json, Mutation, Place, mutated, places, probes, value_at, with_value
 from tests.chaos.processes import end_with_parent
 from tests.chaos.report import Asked, Report, Row, cores, progress
@@ -40,12 +39,8 @@ BATCH = 500
 EXAMPLES = 20
 CHANGES = 0.2
 """The share of houses in which records are changed, and not only read."""
-NOTHING: tuple[Json, ...] = (None, "unknown", "", [], {})
-"""What may be answered where a system says nothing that makes sense."""
 MOST_PROBED = 40
 PAGE, WHOLE = "limit=3", "limit=200"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
 MEANT: Mapping[str, frozenset[str]] = {
     "memory": frozenset(),
     # A line without a VAT type is in a VAT group of its own; access that is null is none, and who is null as a supplier
@@ -277,8 +272,8 @@ class Examiner:
         return Verdict("other", f"{answer.status_code} {answer.text[:300]}")
 
     async def _altered(self, case: Case, mutation: Mutation, answer: Json) -> Verdict | None:
-        compared = differences(*_aligned(case.told, answer, mutation.place))
-        different = [one for one in compared if not _is_explained(one[2], mutation)]
+        compared = differences(*aligned(case.told, answer, mutation.place))
+        different = [one for one in compared if not is_explained(one[2], mutation)]
         if case.question.method != "GET":
             different = [one for one in different if one[0] != MOMENT]
         if not different or self._is_meant(mutation):
@@ -292,7 +287,7 @@ class Examiner:
             told = f"{place} was {was!r:.60} and is {now!r:.60}"
             if not any(place == one or place.startswith(f"{one}/") or one.startswith(f"{place}/") for one in follows):
                 return Verdict("altered", f"{told}, though it does not follow")
-            if not (place in COUNTS or _is_sensible(case.said, mutation) or _is_said(now, case.said)):
+            if not (place in COUNTS or is_sensible(case.said, mutation) or is_said(now, case.said)):
                 return Verdict("altered", told)
         return None
 
@@ -331,77 +326,13 @@ class Examiner:
         answer = await self.ask(case.question)
         if answer.status_code != 200:
             return {str(answer.status_code)}
-        return {where for where, _, _ in differences(*_aligned(case.told, loads(answer.content), place))}
+        return {where for where, _, _ in differences(*aligned(case.told, loads(answer.content), place))}
 
     async def _fresh(self, case: Case) -> Case:
         """The same case of a record that nobody has changed: a probe is written back as nonsense is."""
         if case.question.method == "GET":
             return case
         return await self.case(await self.with_its_own_record(case.question), case.number)
-
-
-def differences(was: Json, now: Json, at: str = "") -> Iterator[tuple[str, Json, Json]]:
-    """The places where two JSON values differ, and what stands there in each."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        for name in was.keys() | now.keys():
-            yield from differences(was.get(name), now.get(name), f"{at}/{name}")
-    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        for position, (one, other) in enumerate(zip(was, now, strict=True)):
-            yield from differences(one, other, f"{at}/{position}")
-    elif was != now:
-        yield at, was, now
-
-
-def _aligned(told: Json, answer: Json, place: Place | None) -> tuple[Json, Json]:
-    """Two answers, the records of a list by their ids: another id may move a record, and that alters no other."""
-    if not (isinstance(told, dict) and isinstance(told.get("data"), list)):
-        return told, answer
-    was, now = ({record["id"]: record for record in one["data"]} for one in (told, answer))
-    if place is not None and "id" in place:
-        both = was.keys() & now.keys()
-        was, now = ({id: records[id] for id in both} for records in (was, now))
-    return {**told, "data": was}, {**answer, "data": now}
-
-
-def _is_explained(now: Json, mutation: Mutation) -> bool:
-    """Whether an answer says nothing, or what stands in the mutated place: as it is, in part, or as the same number."""
-    if _says_nothing(now) or now == mutation.value:
-        return True
-    if mutation.value in NOTHING:
-        return False
-    said, value = str(now).lower(), str(mutation.value).lower()
-    return value in said or said in value or _number(now) == _number(mutation.value)
-
-
-def _says_nothing(now: Json) -> bool:
-    """Whether it is one of ``NOTHING``, or a record that holds no more."""
-    return now in NOTHING or (isinstance(now, dict) and all(map(_says_nothing, now.values())))
-
-
-def _is_sensible(said: bytes, mutation: Mutation) -> bool:
-    """Whether a number stands where a number stood, or a date, a currency, a list: what depends on it must change."""
-    was, now = value_at(loads(said), mutation.place or ()), mutation.value
-    if isinstance(was, list):
-        return isinstance(now, list) and not now
-    if isinstance(was, str) and isinstance(now, str):
-        for kind in (_DAY, _CURRENCY):
-            if kind.fullmatch(was):
-                return kind.fullmatch(now) is not None
-    return _number(was) is not None and _number(now) is not None
-
-
-def _is_said(now: Json, said: bytes) -> bool:
-    """Whether an answer is a text that the system said elsewhere: a name for want of a better one."""
-    return isinstance(now, str) and _number(now) is None and dumps(now)[1:-1] in said
-
-
-def _number(value: Json) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return None
-    try:
-        return Decimal(value)
-    except InvalidOperation:
-        return None
 
 
 async def questions_of(subject: Subject) -> list[Question]:
