@@ -214,8 +214,9 @@ async def row(stand: Stand, count: int, filling: int, dice: Random, until: float
     await hang_up(stand, seen, filling, dice, until=until)
     before, megabytes = seen.asked, stand.megabytes()
     await hang_up(stand, seen, count, dice, until=until)
-    leaked = {name: number for name, number in (await left(stand)).items() if number}
     await judge(stand, seen)  # what is in doubt is looked for at the system until then
+    await _settled(stand)
+    leaked = {name: number for name, number in (await left(stand)).items() if number}
     if (more := await _sockets_more(stand, sockets)) > SPARE:
         leaked["sockets"] = more
     grown = stand.megabytes() - megabytes
