@@ -31,8 +31,10 @@ ZOMBIE_TIME = 25
 ENDED_WITHIN = ZOMBIE_TIME + SETTLED_WITHIN
 SPARE = 3
 """Sockets more than before that prove nothing: of the storage, or of who asks how many there are."""
-FILLING = 40_000
-"""Callers before those that count, in full: the cache of answers is at its bound by then."""
+FILLING = 30_000
+"""Questions answered before anybody counts, in full: the cache of answers is at its bound by then, on any machine."""
+EARLIER = 20_000
+"""Callers at most who hang up before those that count: what a crowd needs is there by then."""
 KEPT = 40
 """Megabytes that a process may be larger after so many more callers: what is allocated is not all given back."""
 FILLED = MAX_BYTES / 2**20
@@ -97,6 +99,14 @@ async def judge(stand: Stand, seen: Hangups) -> None:
     made = _made(stand)
     for mark, state in ends.items():
         _note(seen, mark, state, made[mark])
+
+
+async def _fill(stand: Stand, count: int) -> None:
+    """Ask so much, and hear every answer."""
+    for at in range(0, count, AT_ONCE):
+        await asyncio.gather(*(stand.ask("GET", stand.read(SYSTEM)) for _ in range(AT_ONCE)))
+        if at // AT_ONCE % 100 == 0:
+            progress(f"hang-ups: {at} of {count} answers in the cache")
 
 
 async def _usual(stand: Stand) -> float:
@@ -192,7 +202,7 @@ def _made(stand: Stand) -> Counter[str]:
 
 async def measured(asked: Asked, report: Report) -> None:
     """The part of ``./dev chaos writes``."""
-    count, filling = (100_000, FILLING) if asked.full else (2_000, 2_000)
+    count, filling = (100_000, FILLING) if asked.full else (2_000, 0)
     async with strained((SYSTEM,), configured=CONFIGURED) as stand:
         report.add(await row(stand, count, filling, Random(asked.seed), asked.until))
 
@@ -210,8 +220,9 @@ async def row(stand: Stand, count: int, filling: int, dice: Random, until: float
     began = time.monotonic()
     stand.systems[SYSTEM].latency = LATENCY
     sockets = stand.sockets()
+    await _fill(stand, filling)
     seen = await watched(stand)
-    await hang_up(stand, seen, filling, dice, until=until)
+    await hang_up(stand, seen, min(count, EARLIER), dice, until=until)
     before, megabytes = seen.asked, stand.megabytes()
     await hang_up(stand, seen, count, dice, until=until)
     await judge(stand, seen)  # what is in doubt is looked for at the system until then
@@ -220,7 +231,7 @@ async def row(stand: Stand, count: int, filling: int, dice: Random, until: float
     if (more := await _sockets_more(stand, sockets)) > SPARE:
         leaked["sockets"] = more
     grown = stand.megabytes() - megabytes
-    allowed = KEPT if before >= FILLING else KEPT + FILLED
+    allowed = KEPT if filling >= FILLING else KEPT + FILLED
     if grown > allowed:
         leaked["megabytes"] = round(grown)
     later = await asyncio.gather(*(stand.ask("GET", stand.read(SYSTEM)) for _ in range(AFTERWARDS)))
