@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
 
 from gateway.contract.exact import dumps, loads
 from tests.chaos.mutations import Json, Mutation, Place, value_at
+from tests.conformance.comparing import number
 
 NOTHING: tuple[Json, ...] = (None, "unknown", "", [], {})
 """What may be answered where a system says nothing that makes sense."""
@@ -43,7 +43,7 @@ def is_explained(now: Json, mutation: Mutation) -> bool:
     if mutation.value in NOTHING:
         return False
     said, value = str(now).lower(), str(mutation.value).lower()
-    return value in said or said in value or _number(now) == _number(mutation.value)
+    return value in said or said in value or number(now) == number(mutation.value)
 
 
 def _says_nothing(now: Json) -> bool:
@@ -60,18 +60,9 @@ def is_sensible(said: bytes, mutation: Mutation) -> bool:
         for kind in (_DAY, _CURRENCY):
             if kind.fullmatch(was):
                 return kind.fullmatch(now) is not None
-    return _number(was) is not None and _number(now) is not None
+    return number(was) is not None and number(now) is not None
 
 
 def is_said(now: Json, said: bytes) -> bool:
     """Whether an answer is a text that the system said elsewhere: a name for want of a better one."""
-    return isinstance(now, str) and _number(now) is None and dumps(now)[1:-1] in said
-
-
-def _number(value: Json) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return None
-    try:
-        return Decimal(value)
-    except InvalidOperation:
-        return None
+    return isinstance(now, str) and number(now) is None and dumps(now)[1:-1] in said
