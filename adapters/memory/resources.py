@@ -44,6 +44,7 @@ from gateway.contract.models import (
     ProductDraft,
     VatCode,
 )
+from gateway.contract.money import amount_text
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.plan import reason_of
 from gateway.contract.schemas import TAXED_LINE, Demand, Demands
@@ -373,7 +374,7 @@ async def _warn_of_differences(up: Upstream, body: Mapping[str, Any], record: Re
     """What was written is read back: Memory Books' own totals count, and a difference from ours is said."""
     ours = lines.sum_of(body, await _vat_codes(up)).total
     theirs = record.item.totals
-    if (ours.net, ours.tax, ours.gross) != (theirs.net, theirs.tax, theirs.gross):
+    if tuple(map(amount_text, (ours.net, ours.tax, ours.gross))) != (theirs.net, theirs.tax, theirs.gross):
         up.warn(
             "totals_differ",
             "/totals",

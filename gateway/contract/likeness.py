@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.contract.models import Contact, ContactDraft, Payment, PaymentDraft, Product, ProductDraft
+from gateway.contract.money import exact
 
 CLOCKS = timedelta(minutes=2)
 """How far a system's clock may be behind ours."""
@@ -42,7 +43,8 @@ def is_product(item: Product, draft: ProductDraft) -> bool:
 
 def is_payment(item: Payment, draft: PaymentDraft) -> bool:
     """Whether a payment is of the same amount, day and invoices."""
-    settled = sorted((part.invoice_id.lower(), part.amount) for part in item.allocations)
+    settled = sorted((part.invoice_id.lower(), exact(part.amount)) for part in item.allocations)
     asked = sorted((part.invoice_id.lower(), part.amount) for part in draft.allocations)
     same_day = draft.paid_on is None or item.paid_on == draft.paid_on
-    return same_day and (item.amount, item.direction) == (draft.amount, draft.direction) and settled == asked
+    same_amount = exact(item.amount) == draft.amount and item.direction == draft.direction
+    return same_day and same_amount and settled == asked

@@ -1,16 +1,20 @@
 """Exact decimals: how amounts are read, written, rounded and added up.
 
-An amount, price, quantity or rate is a ``Decimal`` everywhere inside, and a decimal string on our wire. A rate is a
-percentage: ``"21"``, never ``0.21``.
+An amount, price, quantity or rate is a ``Decimal`` wherever it is calculated with, and a decimal string on our wire. A
+rate is a percentage: ``"21"``, never ``0.21``.
+
+A record holds the string (``AmountText``, ``NumberText``), which nobody makes but the functions here: a number that a
+system says and we only pass on becomes no ``Decimal`` on its way, where its text was seen before.
 """
 
 import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
-from typing import Annotated, Any, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NewType
 
 import msgspec
-from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema
 
 INTEGER_DIGITS = 15
@@ -22,6 +26,11 @@ _EXACT = Context(prec=120)
 """Room for the product of any three decimals that are let in; the default 28 digits would round them unasked."""
 _TEXT = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGITS}}})?")
 PATTERN = rf"^-?[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{FRACTION_DIGITS}}})?$"
+LARGEST_EXPONENT = 30
+"""No number of a real administration is written with more digits before or after the point."""
+_FIGURE = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_REMEMBERED = 20_000
+"""Texts of which it is remembered what they say: books are full of the same prices, rates and sums of them."""
 
 
 def decimal_of(value: object) -> Decimal:
@@ -53,6 +62,67 @@ def plain(value: Decimal, places: int = 0) -> str:
         return "0" if whole == "-0" else whole
     written = f"{whole}.{fraction}"
     return written.removeprefix("-") if not value else written
+
+
+AmountText = NewType("AmountText", str)
+"""Money as a record holds it: spelled as it goes out, with at least two decimals."""
+NumberText = NewType("NumberText", str)
+"""A quantity or rate as a record holds it: spelled as it goes out, with no needless zeros."""
+
+
+def amount_text(value: Decimal) -> AmountText:
+    """Money as it goes out: 12.4 → ``"12.40"``. Raises ``ValueError`` for what is no amount, as ``decimal_of`` does."""
+    # By far the most amounts are rounded to cents already, and are written as they should be.
+    if value and value.same_quantum(CENT) and value.adjusted() < INTEGER_DIGITS:
+        return AmountText(str(value))
+    return AmountText(plain(decimal_of(value), 2))
+
+
+def number_text(value: Decimal) -> NumberText:
+    """A quantity or rate as it goes out: 21.0 → ``"21"``. Raises ``ValueError`` as ``decimal_of`` does."""
+    return NumberText(plain(decimal_of(value)))
+
+
+def amount_or_none(value: Decimal | None) -> AmountText | None:
+    """``amount_text`` of what may be missing."""
+    return None if value is None else amount_text(value)
+
+
+def number_or_none(value: Decimal | None) -> NumberText | None:
+    """``number_text`` of what may be missing."""
+    return None if value is None else number_text(value)
+
+
+@lru_cache(_REMEMBERED)
+def exact(text: str) -> Decimal:
+    """The number that a text spells: ours, or one of a system that writes its numbers as text.
+
+    Raises ``ValueError`` for any other text, and for a number that nobody's books hold.
+    """
+    if not _FIGURE.fullmatch(text):
+        raise ValueError("a number is written in digits")
+    value = Decimal(text)
+    if abs(value.adjusted()) > LARGEST_EXPONENT:
+        raise ValueError("a number is out of range")
+    return value
+
+
+@lru_cache(_REMEMBERED)
+def amount_said(text: str) -> AmountText:
+    """``amount_text`` of the number that a text spells."""
+    return amount_text(exact(text))
+
+
+@lru_cache(_REMEMBERED)
+def cents_said(text: str) -> AmountText:
+    """``amount_text`` of the number that a text spells, rounded to cents."""
+    return amount_text(round_to_cents(exact(text)))
+
+
+@lru_cache(_REMEMBERED)
+def number_said(text: str) -> NumberText:
+    """``number_text`` of the number that a text spells."""
+    return number_text(exact(text))
 
 
 def round_to_cents(value: Decimal) -> Decimal:
@@ -107,6 +177,12 @@ Percentage = Annotated[
     Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), DecimalText("21", 0)
 ]
 """A percentage, as a decimal string: ``"21"`` is twenty-one per cent."""
+
+
+AmountOut = Annotated[AmountText, Field(pattern=PATTERN, examples=["12.40"])]
+QuantityOut = Annotated[NumberText, Field(pattern=PATTERN, examples=["0.5"])]
+PercentageOut = Annotated[NumberText, Field(pattern=PATTERN, examples=["21"])]
+"""The same in a record: text by then."""
 
 
 class Priced(msgspec.Struct, frozen=True, gc=False):

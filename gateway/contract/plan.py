@@ -78,7 +78,7 @@ class Plan:
 
     def taxed(self, line: int, code: VatCode, reason: Reason, rate: Decimal | None = None) -> None:
         """A line is taxed so; ``rate`` where it is not the code's own."""
-        self.taxes.append(Taxed(line, code, reason, code.rate if rate is None else rate))
+        self.taxes.append(Taxed(line, code, reason, code.percentage if rate is None else rate))
 
     def comes_to(self, totals: Amounts) -> None:
         """What the document comes to, where that is certain."""

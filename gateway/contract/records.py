@@ -1,15 +1,14 @@
 """Records as they go out: spelled as the contract has it, and nothing that it does not allow.
 
-A record is a struct that is not checked when an adapter makes it. Here it is, once, on its way out: every decimal gets
-the one spelling it has (``"12.40"``, ``"0.5"``), every moment loses its fraction of a second, and an amount or an id
-that cannot be one is refused. The same by way of pydantic (``model_of``, from which the OpenAPI document is made)
-takes ten times as long; tests/contract/test_records.py proves that both say the same.
+A record is a struct that is not checked when an adapter makes it. Here it is, once, on its way out: every moment loses
+its fraction of a second, and an id that cannot be one is refused. Its amounts are text by then, as they go out
+(``money.py``). The same by way of pydantic (``model_of``, from which the OpenAPI document is made) takes ten times as
+long; tests/contract/test_records.py proves that both say the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
-from functools import cache, lru_cache
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -17,7 +16,6 @@ import msgspec
 from pydantic import BaseModel, StringConstraints, create_model
 
 from gateway.contract.models.base import RecordPart, Shape, instant_text
-from gateway.contract.money import CENT, INTEGER_DIGITS, DecimalText, decimal_of, plain
 from gateway.contract.upstream import is_id
 
 _encoder = msgspec.json.Encoder()
@@ -40,11 +38,8 @@ def record_json(record: RecordPart) -> bytes:
 
 def _settle(record: RecordPart) -> None:
     settle = _settler(type(record))
-    try:
-        if settle is not None:
-            settle(record)
-    except TypeError as error:
-        raise ValueError("a decimal is a number") from error  # a signalling NaN cannot even be looked up
+    if settle is not None:
+        settle(record)
 
 
 @cache
@@ -79,31 +74,7 @@ def _modelled(hint: Any) -> Any:
     return Union[inner] if origin in (Union, UnionType) else origin[inner]  # noqa: UP007 - made at run time
 
 
-# Equal decimals have the same spelling, whatever zeros they end in; books are full of the same prices and rates.
-
-
-@lru_cache(10_000)
-def _amount(value: Decimal) -> str:
-    return plain(decimal_of(value), 2)
-
-
-@lru_cache(10_000)
-def _number(value: Decimal) -> str:
-    return plain(decimal_of(value))
-
-
 _WRITTEN: Mapping[str, str] = {
-    # By far the most amounts are rounded to cents already, and are written as they should be.
-    "amount": """
-    value = part.{name}
-    if value is not None and not (value and value.same_quantum(CENT) and value.adjusted() < INTEGER_DIGITS):
-        part.{name} = amount(value)
-""",
-    "number": """
-    value = part.{name}
-    if value is not None:
-        part.{name} = number(value)
-""",
     "moment": """
     value = part.{name}
     if value is not None and (value.microsecond or value.tzinfo is not UTC):
@@ -124,11 +95,7 @@ _WRITTEN: Mapping[str, str] = {
 }
 """What is done about a field, by the kind of what it holds."""
 _NAMED: Mapping[str, Any] = {
-    "CENT": CENT,
-    "INTEGER_DIGITS": INTEGER_DIGITS,
     "UTC": UTC,
-    "amount": _amount,
-    "number": _number,
     "instant_text": instant_text,
     "is_id": is_id,
 }
@@ -160,8 +127,6 @@ def _settler(record: type[RecordPart]) -> _Settle | None:
 def _kind_of(hint: Any) -> str:
     hint = _present(hint)
     base, extras = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
-    if base is Decimal:
-        return "amount" if next(one.places for one in extras if isinstance(one, DecimalText)) else "number"
     if base is datetime:
         return "moment"
     if base is str and any(isinstance(one, StringConstraints) for one in extras):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from gateway.contract.adapter import Record, Resource, Sent
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Part
+from gateway.contract.money import exact
 from gateway.contract.operations import BY_NAME, RESOURCE_OPERATIONS, Operation
 from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.call import Answer
@@ -219,6 +220,6 @@ def _same(said: Any, asked: Any) -> bool:
         if not isinstance(said, list) or len(said) != len(asked):
             return False
         return all(_same(one, other) for one, other in zip(said, asked, strict=True))
-    if isinstance(asked, Decimal) or isinstance(said, Decimal):
-        return bool(said == asked)
+    if isinstance(asked, Decimal):
+        return said is not None and exact(said) == asked
     return (said or None) == (asked or None) or str(said).strip() == str(asked).strip()

@@ -10,7 +10,7 @@ from adapters.memory.mapping.settings import REGIMES
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, LineDraft, TaxBreakdown, Totals
 from gateway.contract.models.invoices import DocumentStatus, DocumentType, InvoicePaymentStatus
-from gateway.contract.money import plain, signed
+from gateway.contract.money import AmountText, amount_text, number_or_none, number_text, plain, signed
 
 SAME: Mapping[str, str] = {
     "number": "number",
@@ -32,10 +32,10 @@ LINE_SAME: Mapping[str, str] = {
     "description": "text",
     "product_id": "product",
     "unit": "unit",
-    "discount_percent": "discount",
     "vat_code_id": "vatCode",
     "ledger_account_id": "ledger",
 }
+LINE_WRITTEN: Mapping[str, str] = {**LINE_SAME, "discount_percent": "discount"}
 
 KINDS: Mapping[str, DocumentType] = {"invoice": "invoice", "creditNote": "credit_note"}
 STATES: Mapping[str, DocumentStatus] = {"concept": "draft", "booked": "final"}
@@ -54,12 +54,12 @@ HOLDS = frozenset(
         "exchange_rate",
         "document_type",
         "finalize",
-        *(f"lines.{name}" for name in LINE_SAME),
+        *(f"lines.{name}" for name in LINE_WRITTEN),
         *(f"lines.{name}" for name in ("type", "quantity", "unit_price", "vat_treatment", "vat_rate", "vat_country")),
     }
 )
 WRITABLE = frozenset({*SAME.values(), "exchangeRate", "kind", "lines", "creditOf"})
-LINE_WRITABLE = frozenset({*LINE_SAME.values(), "id", "quantity", "price"})
+LINE_WRITABLE = frozenset({*LINE_WRITTEN.values(), "id", "quantity", "price"})
 
 
 def sign_of(kind: str) -> int:
@@ -78,14 +78,14 @@ def invoice_of(raw: Mapping[str, Any]) -> Record[Invoice]:
         payment_status=PAYMENT_STATES[said.paymentState],
         credits_invoice_id=said.creditOf,
         contact=InvoiceContact(id=said.contact, name=said.contactName),
-        exchange_rate=said.exchangeRate,
+        exchange_rate=number_or_none(said.exchangeRate),
         lines=None if said.lines is None else [_line_of(line, sign) for line in said.lines],
         totals=Totals(
-            net=signed(said.totals.net, sign),
-            tax=signed(said.totals.vat, sign),
-            gross=signed(said.totals.gross, sign),
-            paid=signed(said.totals.paid, sign),
-            open=signed(said.totals.open, sign),
+            net=_amount(said.totals.net, sign),
+            tax=_amount(said.totals.vat, sign),
+            gross=_amount(said.totals.gross, sign),
+            paid=_amount(said.totals.paid, sign),
+            open=_amount(said.totals.open, sign),
         ),
         tax_breakdown=None if said.vatGroups is None else [_tax_of(group, sign) for group in said.vatGroups],
         sent_at=said.sentAt,
@@ -102,29 +102,34 @@ def _line_of(said: wire.Line, sign: int) -> Line:
     return Line(
         id=said.id,
         type="text" if said.price is None else "item",
-        quantity=said.quantity,
-        unit_price=_signed_or_none(said.price, sign),
+        quantity=number_or_none(said.quantity),
+        unit_price=_amount_or_none(said.price, sign),
+        discount_percent=number_or_none(said.discount),
         vat_treatment=None if said.vatRegime is None else REGIMES[said.vatRegime][0],
-        vat_rate=None if said.vatRate is None else said.vatRate * 100,
+        vat_rate=None if said.vatRate is None else number_text(said.vatRate * 100),
         vat_country=said.vatCountry,
-        net=_signed_or_none(said.net, sign),
-        tax=_signed_or_none(said.vat, sign),
-        gross=_signed_or_none(said.gross, sign),
+        net=_amount_or_none(said.net, sign),
+        tax=_amount_or_none(said.vat, sign),
+        gross=_amount_or_none(said.gross, sign),
         **{ours: getattr(said, theirs) for ours, theirs in LINE_SAME.items()},
     )
 
 
-def _signed_or_none(amount: Decimal | None, sign: int) -> Decimal | None:
-    return None if amount is None else signed(amount, sign)
+def _amount(amount: Decimal, sign: int) -> AmountText:
+    return amount_text(signed(amount, sign))
+
+
+def _amount_or_none(amount: Decimal | None, sign: int) -> AmountText | None:
+    return None if amount is None else _amount(amount, sign)
 
 
 def _tax_of(said: wire.VatGroup, sign: int) -> TaxBreakdown:
     return TaxBreakdown(
         vat_code_id=said.vatCode,
-        rate=said.vatRate * 100,
+        rate=number_text(said.vatRate * 100),
         category=REGIMES[said.vatRegime][1],
-        base=signed(said.base, sign),
-        tax=signed(said.vat, sign),
+        base=_amount(said.base, sign),
+        tax=_amount(said.vat, sign),
     )
 
 
@@ -151,7 +156,7 @@ def line_bodies(lines: Sequence[LineDraft], kind: str) -> list[dict[str, Any]]:
 
 
 def _line_body(line: LineDraft, sign: int) -> dict[str, Any]:
-    body = {theirs: wire.text(getattr(line, ours)) for ours, theirs in LINE_SAME.items()}
+    body = {theirs: wire.text(getattr(line, ours)) for ours, theirs in LINE_WRITTEN.items()}
     if line.unit_price is None:
         return {**body, "quantity": None, "price": None}
     quantity = Decimal(1) if line.quantity is None else line.quantity

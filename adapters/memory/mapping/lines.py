@@ -9,7 +9,7 @@ from typing import Any
 from adapters.memory.mapping.invoices import line_bodies, sign_of
 from gateway.contract.errors import invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Priced, Sum, add_up
+from gateway.contract.money import ZERO, Priced, Sum, add_up, exact
 from gateway.contract.totals import asserted, closes, differences, mismatch
 
 
@@ -54,7 +54,7 @@ def _price(line: LineDraft, pointer: str, product: Product | None, prices_includ
         raise invalid(
             f"{pointer}/unit_price", "The product's price and the invoice's differ in tax: give it.", "missing"
         )
-    return product.price
+    return exact(product.price)
 
 
 def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Mapping[str, VatCode], on: date) -> str:
@@ -73,7 +73,7 @@ def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: d
         if (
             code.treatment == line.vat_treatment
             and code.direction != "purchase"
-            and (line.vat_rate is None or code.rate == line.vat_rate)
+            and (line.vat_rate is None or code.percentage == line.vat_rate)
             and (line.vat_country is None or code.country == line.vat_country)
             and (code.valid_from is None or code.valid_from <= on)
             and (code.valid_to is None or on <= code.valid_to)
@@ -90,7 +90,7 @@ def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:
             quantity=line["quantity"],
             unit_price=sign * Decimal(line["price"]),
             discount_percent=Decimal(line["discount"] or 0),
-            rate=codes[line["vatCode"]].rate,
+            rate=codes[line["vatCode"]].percentage,
             group=line["vatCode"],
         )
         for line in body["lines"]

@@ -7,7 +7,7 @@ from typing import Any
 from adapters.memory import wire
 from gateway.contract.adapter import Record
 from gateway.contract.models import Allocation, Payment, PaymentDraft
-from gateway.contract.money import plain
+from gateway.contract.money import ZERO, amount_text, plain, signed
 
 SAME: Mapping[str, str] = {
     "currency": "currency",
@@ -23,14 +23,17 @@ def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
     """A payment as ours."""
     said = wire.Payment.of(raw)
     sign = -1 if said.amount < 0 else 1
-    allocations = [Allocation(invoice_id=part.invoice, amount=sign * part.amount) for part in said.allocations]
+    settled = sum((part.amount for part in said.allocations), ZERO)
     payment = Payment(
         id=said.id,
         paid_on=said.date,
-        amount=sign * said.amount,
+        amount=amount_text(signed(said.amount, sign)),
         direction="out" if sign < 0 else "in",
-        allocations=allocations,
-        unallocated=sign * (said.amount - sum(part.amount for part in said.allocations)),
+        allocations=[
+            Allocation(invoice_id=part.invoice, amount=amount_text(signed(part.amount, sign)))
+            for part in said.allocations
+        ],
+        unallocated=amount_text(signed(said.amount - settled, sign)),
         status="booked",
         **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
     )

@@ -6,6 +6,7 @@ from typing import Any
 from adapters.memory import wire
 from gateway.contract.adapter import Record
 from gateway.contract.models import Product
+from gateway.contract.money import amount_text
 
 SAME: Mapping[str, str] = {
     "code": "sku",
@@ -13,14 +14,14 @@ SAME: Mapping[str, str] = {
     "name": "name",
     "description": "description",
     "unit": "unit",
-    "price": "price",
     "price_includes_tax": "priceIncludesVat",
     "vat_code_id": "vatCode",
     "ledger_account_id": "ledger",
 }
 """Fields that are the same on both sides but for their name."""
 
-HOLDS = frozenset({*SAME, "type"})
+WRITTEN: Mapping[str, str] = {**SAME, "price": "price"}
+HOLDS = frozenset({*WRITTEN, "type"})
 READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
 
 
@@ -30,6 +31,7 @@ def product_of(raw: Mapping[str, Any]) -> Record[Product]:
     product = Product(
         id=said.id,
         type=said.kind or "unknown",
+        price=None if said.price is None else amount_text(said.price),
         archived=said.archived,
         updated_at=said.updatedAt,
         **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
@@ -40,7 +42,7 @@ def product_of(raw: Mapping[str, Any]) -> Record[Product]:
 def product_body(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """An article to write: what is given on top of what was. ``before`` is empty for a new one."""
     body = {name: value for name, value in before.items() if name not in READ_ONLY}
-    body |= {theirs: wire.text(given[ours]) for ours, theirs in SAME.items() if ours in given}
+    body |= {theirs: wire.text(given[ours]) for ours, theirs in WRITTEN.items() if ours in given}
     if "type" in given:
         body["kind"] = None if given["type"] == "unknown" else given["type"]
     return body

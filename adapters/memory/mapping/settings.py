@@ -8,6 +8,7 @@ from adapters.memory.mapping.contacts import address_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import AccountType, VatCategory, VatDirection, VatTreatment
+from gateway.contract.money import number_text
 
 REGIMES: Mapping[wire.Regime, tuple[VatTreatment, VatCategory]] = {
     "HIGH": ("domestic_high", "S"),
@@ -43,7 +44,7 @@ def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
         id=said.id,
         name=said.name,
         code=said.code,
-        rate=said.vatRate * 100,
+        rate=number_text(said.vatRate * 100),
         category=category,
         treatment=treatment,
         direction=USES[said.use],

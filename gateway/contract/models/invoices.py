@@ -22,7 +22,7 @@ from gateway.contract.models.base import (
     change_of,
 )
 from gateway.contract.models.ledger import VatCategory, VatTreatment
-from gateway.contract.money import Amount, Percentage, Quantity
+from gateway.contract.money import Amount, AmountOut, Percentage, PercentageOut, Quantity, QuantityOut
 
 DocumentType = Literal["invoice", "credit_note"]
 DocumentStatus = Literal["draft", "final", "void", "unknown"]
@@ -110,38 +110,38 @@ class Line(RecordPart, kw_only=True):
     type: LineType
     description: str
     product_id: str | None = None
-    quantity: Quantity | None = None
+    quantity: QuantityOut | None = None
     unit: str | None = None
-    unit_price: Amount | None = None
-    discount_percent: Percentage | None = None
+    unit_price: AmountOut | None = None
+    discount_percent: PercentageOut | None = None
     vat_code_id: str | None = None
     vat_treatment: VatTreatment | None = None
-    vat_rate: Percentage | None = None
+    vat_rate: PercentageOut | None = None
     vat_country: str | None = None
     ledger_account_id: str | None = None
-    net: Amount | None = None
-    tax: Amount | None = None
-    gross: Amount | None = None
+    net: AmountOut | None = None
+    tax: AmountOut | None = None
+    gross: AmountOut | None = None
 
 
 class Totals(RecordPart, kw_only=True):
     """What an invoice comes to. Positive on credit notes too. Null where the system does not say."""
 
-    net: Amount | None = None
-    tax: Amount | None = None
-    gross: Amount | None = None
-    paid: Amount | None = None
-    open: Amount | None = None
+    net: AmountOut | None = None
+    tax: AmountOut | None = None
+    gross: AmountOut | None = None
+    paid: AmountOut | None = None
+    open: AmountOut | None = None
 
 
 class TaxBreakdown(RecordPart, kw_only=True):
     """One tax group of an invoice (EN 16931 BG-23)."""
 
     vat_code_id: str | None = None
-    rate: Percentage
+    rate: PercentageOut
     category: VatCategory | None = None
-    base: Amount
-    tax: Amount
+    base: AmountOut
+    tax: AmountOut
 
 
 class InvoiceContact(RecordPart, kw_only=True):
@@ -180,7 +180,7 @@ class Invoice(Resource, kw_only=True):
     delivered_on: date | None = None
     currency: str
     document_currency: str | None = None
-    exchange_rate: Quantity | None = None
+    exchange_rate: QuantityOut | None = None
     prices_include_tax: bool
     lines: list[Line] | None = None
     totals: Totals

@@ -1,13 +1,14 @@
 """What an administration is set up with: VAT codes, ledger accounts, payment methods, the company itself."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from gateway.contract.models.base import Resource
 from gateway.contract.models.contacts import Address
-from gateway.contract.money import Percentage
+from gateway.contract.money import PercentageOut, exact
 
 VatCategory = Literal["S", "Z", "E", "AE", "K", "G", "O"]
 VatTreatment = Literal[
@@ -34,13 +35,18 @@ class VatCode(Resource, kw_only=True):
 
     name: str
     code: str | None = None
-    rate: Percentage
+    rate: PercentageOut
     category: VatCategory
     treatment: VatTreatment
     direction: VatDirection
     country: str | None = None
     valid_from: date | None = None
     valid_to: date | None = None
+
+    @property
+    def percentage(self) -> Decimal:
+        """The rate, to calculate with."""
+        return exact(self.rate)
 
 
 class LedgerAccount(Resource, kw_only=True):

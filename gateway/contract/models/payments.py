@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gateway.contract.models.base import Currency, Day, Draft, Id, Part, RecordPart, Resource, Text
-from gateway.contract.money import Amount
+from gateway.contract.money import Amount, AmountOut
 
 Direction = Literal["in", "out"]
 PaymentStatus = Literal["booked", "pending", "void", "unknown"]
@@ -37,7 +37,7 @@ class Allocation(RecordPart, kw_only=True):
     """The part of a payment that settles one invoice."""
 
     invoice_id: Id
-    amount: Amount
+    amount: AmountOut
 
 
 class Payment(Resource, kw_only=True):
@@ -50,7 +50,7 @@ class Payment(Resource, kw_only=True):
     }
 
     paid_on: date
-    amount: Amount
+    amount: AmountOut
     currency: str
     direction: Direction
     payment_method_id: str | None = None
@@ -58,5 +58,5 @@ class Payment(Resource, kw_only=True):
     reference: str | None = None
     description: str | None = None
     allocations: list[Allocation]
-    unallocated: Amount
+    unallocated: AmountOut
     status: PaymentStatus

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gateway.contract.models.base import Draft, ExternalRef, Id, Instant, LongText, Name, Resource, Text, change_of
-from gateway.contract.money import Amount
+from gateway.contract.money import Amount, AmountOut
 
 ProductType = Literal["goods", "service", "unknown"]
 
@@ -39,7 +39,7 @@ class Product(Resource, kw_only=True):
     description: str | None = None
     type: ProductType
     unit: str | None = None
-    price: Amount | None = None
+    price: AmountOut | None = None
     price_includes_tax: bool
     vat_code_id: str | None = None
     ledger_account_id: str | None = None
