@@ -44,7 +44,7 @@ from gateway.contract.models import (
     ProductDraft,
     VatCode,
 )
-from gateway.contract.money import amount_text
+from gateway.contract.money import amount_text, number_or_none
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.plan import reason_of
 from gateway.contract.schemas import TAXED_LINE, Demand, Demands
@@ -299,7 +299,8 @@ def _has_lines(invoice: Invoice, draft: InvoiceDraft) -> bool:
     there, asked = invoice.lines or [], draft.lines
     pairs = zip(there, asked, strict=False)
     return len(there) >= len(asked) and all(
-        same_text(one.description, other.description) and other.quantity in (None, one.quantity) for one, other in pairs
+        same_text(one.description, other.description) and number_or_none(other.quantity) in (None, one.quantity)
+        for one, other in pairs
     )
 
 

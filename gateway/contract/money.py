@@ -73,8 +73,8 @@ NumberText = NewType("NumberText", str)
 def amount_text(value: Decimal) -> AmountText:
     """Money as it goes out: 12.4 → ``"12.40"``. Raises ``ValueError`` for what is no amount, as ``decimal_of`` does."""
     # By far the most amounts are rounded to cents already, and are written as they should be.
-    if value and value.same_quantum(CENT) and value.adjusted() < INTEGER_DIGITS:
-        return AmountText(str(value))
+    if value.same_quantum(CENT) and value.adjusted() < INTEGER_DIGITS:
+        return AmountText(str(value) if value else "0.00")
     return AmountText(plain(decimal_of(value), 2))
 
 

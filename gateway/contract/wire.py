@@ -23,6 +23,10 @@ PositiveId = Annotated[int, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Filled = Annotated[str, msgspec.Meta(min_length=1)]
 """Text that says something."""
+Figure = str
+"""A number that a system writes as text, as it stands: ``money.exact`` reads it where it is calculated with, and
+``money.amount_said`` and its like spell it where we only pass it on.
+"""
 Day = date
 """A plain date, ``2026-03-02``."""
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -85,6 +89,10 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             name = cls.__name__.removesuffix("Row").lower()
             raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
+
+    def but(self, **changes: object) -> Self:
+        """The same record with other values in some of its fields."""
+        return msgspec.structs.replace(self, **changes)
 
 
 @cache

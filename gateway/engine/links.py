@@ -63,6 +63,11 @@ class Book:
             self.add(LinkRow(new_id, field, value, field in UNIQUE))
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of any record."""
+        return not self._fields
+
+    @property
     def renames(self) -> bool:
         """Whether the system calls any record otherwise than we do."""
         return self._renamed > 0

@@ -73,9 +73,11 @@ class Recording:
             if book.renames:
                 for record in records:
                     translate(record.item, place, book.ours)
-        book = await self.book(operation.resource)
         for record in records:
-            item = identified(record, resource).item
+            identified(record, resource)
+        book = await self.book(operation.resource)
+        for record in () if book.is_empty else records:
+            item = record.item
             item.id = book.ours(item.id)
             kept = book.kept(item.id)
             for name in resource.kept if kept else ():

@@ -22,6 +22,7 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.contract.models import Change, Contact, ContactDraft, VatCode
+from gateway.contract.money import number_text
 from gateway.contract.paging import Page, Window
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
@@ -214,7 +215,7 @@ def rate_ten_times_too_low(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     def broken(raw: Mapping[str, Any]) -> Record[VatCode]:
         record = honest(raw)
-        return structs.replace(record, item=structs.replace(record.item, rate=record.item.rate / 10))
+        return structs.replace(record, item=structs.replace(record.item, rate=number_text(record.item.percentage / 10)))
 
     monkeypatch.setattr(set_up, "vat_code_of", broken)
     return ADAPTER

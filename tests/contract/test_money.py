@@ -1,6 +1,7 @@
 """Decimals read, written, rounded and added up; sums are held against an oracle in exact fractions."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -22,8 +23,16 @@ from gateway.contract.money import (
     Sum,
     TaxRounding,
     add_up,
+    amount_or_none,
+    amount_said,
+    amount_text,
+    cents_said,
     charged,
     decimal_of,
+    exact,
+    number_or_none,
+    number_said,
+    number_text,
     plain,
     round_to_cents,
     signed,
@@ -136,6 +145,110 @@ def test_what_is_written_plainly_is_the_same_number(value: Decimal, places: int)
     fraction = text.partition(".")[2]
     assert len(fraction) >= places
     assert len(fraction) <= places or not fraction.endswith("0")
+
+
+DECIMALS = st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(places=2, allow_nan=False, max_value=10**17)
+
+
+@pytest.mark.parametrize(("spelled_by", "type_"), [(amount_text, Amount), (number_text, Quantity)])
+def test_a_record_has_the_spelling_of_a_checked_model_or_none(spelled_by: Callable[[Decimal], str], type_: Any) -> None:
+    model: TypeAdapter[Decimal] = TypeAdapter(type_)
+
+    @given(DECIMALS)
+    def compare(value: Decimal) -> None:
+        try:
+            expected = model.dump_python(model.validate_python(value))
+        except ValidationError:
+            with pytest.raises(ValueError, match="a decimal"):
+                spelled_by(value)
+        else:
+            assert spelled_by(value) == expected
+
+    compare()
+
+
+@pytest.mark.parametrize(
+    ("price", "spelled"),
+    [
+        ("1E+2", "100.00"),
+        ("12.4", "12.40"),
+        ("12.40000", "12.40"),
+        ("-0.00", "0.00"),
+        ("0.00", "0.00"),
+        ("0.000001", "0.000001"),
+        ("1E-8", "0.00000001"),
+        ("123456789012345.67", "123456789012345.67"),
+        ("12345678901.123456789", "12345678901.123456789"),
+    ],
+)
+def test_an_amount_has_one_spelling(price: str, spelled: str) -> None:
+    assert amount_text(Decimal(price)) == spelled
+    assert amount_said(price) == spelled
+    assert amount_or_none(Decimal(price)) == spelled
+
+
+@pytest.mark.parametrize(("rate", "spelled"), [("21.0", "21"), ("0", "0"), ("-0", "0"), ("00", "0"), ("9.50", "9.5")])
+def test_a_rate_has_one_spelling(rate: str, spelled: str) -> None:
+    assert number_text(Decimal(rate)) == spelled
+    assert number_said(rate) == spelled
+    assert number_or_none(Decimal(rate)) == spelled
+
+
+def test_what_is_missing_stays_so() -> None:
+    assert (amount_or_none(None), number_or_none(None)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "amount", ["NaN", "sNaN", "Infinity", "1E+999999", "1234567890123456", "1234567890123456.00", "1E-13"]
+)
+def test_what_is_no_amount_is_not_spelled(amount: str) -> None:
+    for spelled_by in (amount_text, number_text):
+        with pytest.raises(ValueError, match="a decimal"):
+            spelled_by(Decimal(amount))
+
+
+# As systems write them
+
+
+@given(st.decimals(-(10**15) + 1, 10**15 - 1, places=12) | st.decimals(-(10**6), 10**6, places=2))
+@QUICK
+def test_a_text_says_the_number_that_it_spells(value: Decimal) -> None:
+    for text in (format(value, "f"), str(value)):
+        assert exact(text) == value
+        assert amount_said(text) == amount_text(value)
+        assert cents_said(text) == amount_text(round_to_cents(value))
+        assert number_said(text) == number_text(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            " ",
+            "1 ",
+            " 1",
+            "+1",
+            "1.",
+            ".5",
+            "1,5",
+            "1_000",
+            "0x1",
+            "NaN",
+            "Infinity",
+            "-",
+            "--1",
+            "1\n",
+            "1e",
+            "e1",
+        ),
+        *("\u0661\u0662", "\uff11", "\u22121", "½", "1\x00", "1.2.3", "1e31", "1e-31", "1e999", "1e99999", "9" * 32),
+    ],
+)
+def test_a_text_that_is_no_number_says_nothing(text: str) -> None:
+    for said in (exact, amount_said, cents_said, number_said):
+        with pytest.raises(ValueError, match="a number is"):
+            said(text)
 
 
 # On the wire

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from gateway.contract.exact import loads
 from gateway.contract.models import Contact, Invoice, Payment, Product, VatCode
 from gateway.contract.models.base import RecordPart, Resource
+from gateway.contract.money import AmountText, NumberText, amount_text, number_text
 from gateway.contract.operations import OPERATIONS
 from gateway.contract.records import model_of, record_json, records_json
 
@@ -22,9 +23,9 @@ RECORDS: list[type[RecordPart]] = sorted(
     {one.answers for one in OPERATIONS if one.answers is not None and issubclass(one.answers, RecordPart)},
     key=lambda record: record.__name__,
 )
-CODE = VatCode(id="1", name="High", rate=Decimal(21), category="S", treatment="domestic_high", direction="sale")
+CODE = VatCode(id="1", name="High", rate=NumberText("21"), category="S", treatment="domestic_high", direction="sale")
 
-DECIMALS = st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(places=2, allow_nan=False, max_value=10**17)
+DECIMALS = st.decimals(-(10**15) + 1, 10**15 - 1, places=2) | st.decimals(-(10**6), 10**6, places=12)
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 
 
@@ -42,7 +43,8 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     if isinstance(hint, type) and issubclass(hint, RecordPart):
         return records_of(hint)
     return {
-        Decimal: DECIMALS,
+        AmountText: st.builds(amount_text, DECIMALS),
+        NumberText: st.builds(number_text, DECIMALS),
         datetime: MOMENTS,
         date: st.dates(),
         NoneType: st.none(),
@@ -87,39 +89,9 @@ def test_a_record_goes_out_as_the_checked_model_has_it_or_not_at_all(record: typ
 
 
 def test_a_page_is_its_records_one_by_one() -> None:
-    records = [replace(CODE, id=str(number), rate=Decimal(number)) for number in range(3)]
+    records = [replace(CODE, id=str(number), rate=number_text(Decimal(number))) for number in range(3)]
     one_by_one = [loads(record_json(deepcopy(one))) for one in records]
     assert loads(records_json(records)) == one_by_one
-
-
-@pytest.mark.parametrize(
-    ("price", "spelled"),
-    [
-        ("1E+2", "100.00"),
-        ("12.4", "12.40"),
-        ("12.40000", "12.40"),
-        ("-0.00", "0.00"),
-        ("0.000001", "0.000001"),
-        ("1E-8", "0.00000001"),
-        ("123456789012345.67", "123456789012345.67"),
-        ("12345678901.123456789", "12345678901.123456789"),
-    ],
-)
-def test_an_amount_has_one_spelling(price: str, spelled: str) -> None:
-    product = Product(id="1", name="x", type="goods", price=Decimal(price), price_includes_tax=False, archived=False)
-    assert loads(record_json(product))["price"] == spelled
-
-
-@pytest.mark.parametrize(("rate", "spelled"), [("21.0", "21"), ("0", "0"), ("-0", "0"), ("00", "0"), ("9.50", "9.5")])
-def test_a_rate_has_one_spelling(rate: str, spelled: str) -> None:
-    assert loads(record_json(replace(CODE, rate=Decimal(rate))))["rate"] == spelled
-
-
-@pytest.mark.parametrize("amount", ["NaN", "Infinity", "1E+999999", "1234567890123456", "1234567890123456.00", "1E-13"])
-def test_what_is_no_amount_does_not_go_out(amount: str) -> None:
-    product = Product(id="1", name="x", type="goods", price=Decimal(amount), price_includes_tax=False, archived=False)
-    with pytest.raises(ValueError, match="a decimal"):
-        record_json(product)
 
 
 @pytest.mark.parametrize("id", ["", "a/b", "..", "a b", "x" * 101])

@@ -9,6 +9,7 @@ import pytest
 from gateway.contract.adapter import Record
 from gateway.contract.emulator import Fault
 from gateway.contract.models import Change, Product
+from gateway.contract.money import amount_text
 from gateway.contract.upstream import Upstream
 from tests.engine.shelf import Aisle, ShelfProducts
 
@@ -185,7 +186,7 @@ async def test_an_answer_to_a_write_that_cannot_be_told_is_put_beside_what_is_th
 
     async def no_amount(self: ShelfProducts, up: Upstream, id: str, change: Change) -> Record[Product]:
         record = await update(self, up, id, change)
-        record.item.price = Decimal("NaN")
+        record.item.price = amount_text(Decimal("NaN"))
         return record
 
     monkeypatch.setattr(ShelfProducts, "update", no_amount)

@@ -7,16 +7,28 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, id_in_body, id_of
+from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, id_in_body, id_of, percentage_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, plain, round_to_cents, signed
-from gateway.contract.wire import PositiveId, RawRecord
+from gateway.contract.money import (
+    ZERO,
+    Amounts,
+    NumberText,
+    amount_or_none,
+    amount_said,
+    amount_text,
+    cents_said,
+    exact,
+    number_said,
+    plain,
+    round_to_cents,
+    signed,
+)
+from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
 """Fields that are the same on both sides but for their name."""
@@ -48,19 +60,35 @@ class LineRow(Wire, frozen=True, kw_only=True):
     id: PositiveId
     description: str | None = None
     extended_description: str | None = None
-    price_per_unit: Decimal
-    price_with_vat: Decimal
-    price_without_vat: Decimal
-    vat_amount: Decimal
-    vat_rate: Decimal | None = None
+    price_per_unit: Figure
+    price_with_vat: Figure
+    price_without_vat: Figure
+    vat_amount: Figure
+    vat_rate: Figure | None = None
     vat_type_id: PositiveId | None = None
-    quantity: Decimal
+    quantity: Figure
     product_id: PositiveId | None = None
     account_id: PositiveId | None = None
 
     def __post_init__(self) -> None:
-        if self.vat_rate is None and self.vat_amount != 0:
+        if self.vat_rate is None and exact(self.vat_amount) != 0:
             raise ValueError("there is VAT, and no rate")
+
+    @property
+    def turned(self) -> "LineRow":
+        """The line of a credit note as an invoice has it: whichever of price and quantity is below zero is turned."""
+        by_quantity = exact(self.quantity) < 0
+        return self.but(
+            quantity=_opposite(self.quantity) if by_quantity else self.quantity,
+            price_per_unit=self.price_per_unit if by_quantity else _opposite(self.price_per_unit),
+            price_with_vat=_opposite(self.price_with_vat),
+            price_without_vat=_opposite(self.price_without_vat),
+            vat_amount=_opposite(self.vat_amount),
+        )
+
+
+def _opposite(figure: Figure) -> Figure:
+    return figure[1:] if figure.startswith("-") else f"-{figure}"
 
 
 class CachedContactRow(Wire, frozen=True, kw_only=True):
@@ -77,15 +105,15 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
     due_date: str | None = None
     description: str | None = None
     status: str
-    price_without_vat: Decimal
-    price_with_vat: Decimal
-    vat_amount: Decimal
+    price_without_vat: Figure
+    price_with_vat: Figure
+    vat_amount: Figure
     contact_id: PositiveId | None = None
     invoice_number: str | None = None
     payment_status: str | None = None
-    open_amount: Decimal | None = None
+    open_amount: Figure | None = None
     currency: str | None = None
-    currency_exchange_rate: Decimal | None = None
+    currency_exchange_rate: Figure | None = None
     template_id: PositiveId | None = None
     vat_number: str | None = None
     api_reference: str | None = None
@@ -96,7 +124,20 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
     @property
     def sign(self) -> int:
         """What the amounts are multiplied by to be ours."""
-        return -1 if self.price_with_vat < 0 else 1
+        return -1 if exact(self.price_with_vat) < 0 else 1
+
+    @property
+    def above_zero(self) -> "InvoiceRow":
+        """With the amounts of a credit note turned, as ours are."""
+        if self.sign > 0:
+            return self
+        return self.but(
+            price_without_vat=_opposite(self.price_without_vat),
+            price_with_vat=_opposite(self.price_with_vat),
+            vat_amount=_opposite(self.vat_amount),
+            open_amount=None if self.open_amount is None else _opposite(self.open_amount),
+            invoice_lines=[line.turned for line in self.invoice_lines],
+        )
 
     @property
     def is_draft(self) -> bool:
@@ -106,21 +147,21 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
     @property
     def open(self) -> Decimal | None:
         """What is still to be paid, as ours."""
-        return None if self.open_amount is None else signed(self.open_amount, self.sign)
+        return None if self.open_amount is None else signed(exact(self.open_amount), self.sign)
 
     @property
     def may_be_credited(self) -> bool:
         """Whether it is a booked invoice and no credit note."""
-        return STATES.get(self.status) == "final" and self.price_with_vat > 0
+        return STATES.get(self.status) == "final" and exact(self.price_with_vat) > 0
 
     @property
     def totals(self) -> Amounts:
         """Net, VAT and gross as Rompslomp makes them, never below zero on a credit note."""
         sign = self.sign
         return Amounts(
-            round_to_cents(signed(self.price_without_vat, sign)),
-            round_to_cents(signed(self.vat_amount, sign)),
-            round_to_cents(signed(self.price_with_vat, sign)),
+            round_to_cents(signed(exact(self.price_without_vat), sign)),
+            round_to_cents(signed(exact(self.vat_amount), sign)),
+            round_to_cents(signed(exact(self.price_with_vat), sign)),
         )
 
 
@@ -137,19 +178,22 @@ def told(
 ) -> Record[Invoice]:
     """An invoice or credit note as ours. ``credited`` holds the invoices that are known to be credited in full."""
     id, contact_id, reference = str(row.id), id_of(row.contact_id), row.api_reference
-    sign, total, open_amount = row.sign, row.totals, row.open
+    said = row.above_zero
+    is_credit_note = said is not row
+    net, tax, gross = cents_said(said.price_without_vat), cents_said(said.vat_amount), cents_said(said.price_with_vat)
+    open_amount = None if said.open_amount is None else exact(said.open_amount)
     status = STATES.get(row.status, "unknown")
-    paid = None if open_amount is None else total.gross - open_amount
-    payment_status = _payment_status(row, status, total.gross, open_amount)
+    paid = None if open_amount is None else amount_text(exact(gross) - open_amount)
+    payment_status = _payment_status(row, status, exact(gross), open_amount)
     if id in credited and row.may_be_credited:
         payment_status, open_amount = "credited", ZERO
     currency = row.currency or "eur"
     foreign = currency.lower() != "eur"
     due_on = None if row.due_date is None else day_of(row.due_date)
-    lines = [_line_of(line, sign, codes) for line in row.invoice_lines]
+    lines = [_line_of(line, codes) for line in said.invoice_lines]
     invoice = Invoice(
         id=id,
-        document_type="credit_note" if sign < 0 else "invoice",
+        document_type="credit_note" if is_credit_note else "invoice",
         document_status=status,
         payment_status=payment_status,
         number=row.invoice_number or None,
@@ -161,13 +205,13 @@ def told(
         due_on=due_on,
         currency="EUR",
         document_currency=currency_of(currency) if foreign else None,
-        exchange_rate=row.currency_exchange_rate if foreign else None,
+        exchange_rate=number_said(row.currency_exchange_rate) if foreign and row.currency_exchange_rate else None,
         prices_include_tax=False,
         lines=lines,
-        totals=Totals(net=total.net, tax=total.tax, gross=total.gross, paid=paid, open=open_amount),
-        tax_breakdown=_tax_breakdown(row, lines, total, codes),
+        totals=Totals(net=net, tax=tax, gross=gross, paid=paid, open=amount_or_none(open_amount)),
+        tax_breakdown=_tax_breakdown(said.invoice_lines, lines, exact(net), exact(tax), codes),
         description=row.description or None,
-        is_overdue=_is_overdue(status, due_on, open_amount, sign, today),
+        is_overdue=_is_overdue(status, due_on, open_amount, today) and not is_credit_note,
         provider_status=row.status,
         layout_id=id_of(row.template_id),
     )
@@ -189,19 +233,14 @@ def _payment_status(
     return "partially_paid" if open_amount is not None and ZERO < open_amount < gross else "unpaid"
 
 
-def _is_overdue(
-    status: DocumentStatus, due_on: date | None, open_amount: Decimal | None, sign: int, today: date
-) -> bool | None:
+def _is_overdue(status: DocumentStatus, due_on: date | None, open_amount: Decimal | None, today: date) -> bool | None:
     if status != "final" or due_on is None or open_amount is None:
         return None
-    return sign > 0 and open_amount > 0 and due_on < today
+    return open_amount > 0 and due_on < today
 
 
-def _line_of(line: LineRow, sign: int, codes: Mapping[str, VatCode]) -> Line:
-    """A line as ours. On a credit note whichever of price and quantity is below zero is turned."""
-    quantity, price = line.quantity, line.price_per_unit
-    if sign < 0:
-        quantity, price = (-quantity, price) if quantity < 0 else (quantity, -price)
+def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
+    """A line as ours, of an invoice or turned to be so."""
     code_id = id_of(line.vat_type_id)
     code = None if code_id is None else codes.get(code_id)
     return Line(
@@ -209,16 +248,16 @@ def _line_of(line: LineRow, sign: int, codes: Mapping[str, VatCode]) -> Line:
         type="item",
         description=line.description or "" if not line.extended_description else _described(line),
         product_id=id_of(line.product_id),
-        quantity=quantity,
-        unit_price=price,
+        quantity=number_said(line.quantity),
+        unit_price=amount_said(line.price_per_unit),
         vat_code_id=code_id,
         vat_treatment=None if code is None else code.treatment,
-        vat_rate=_percentage(line.vat_rate),
+        vat_rate=percentage_of(line.vat_rate or "0"),
         vat_country=None if code is None else code.country,
         ledger_account_id=id_of(line.account_id),
-        net=round_to_cents(signed(line.price_without_vat, sign)),
-        tax=round_to_cents(signed(line.vat_amount, sign)),
-        gross=round_to_cents(signed(line.price_with_vat, sign)),
+        net=cents_said(line.price_without_vat),
+        tax=cents_said(line.vat_amount),
+        gross=cents_said(line.price_with_vat),
     )
 
 
@@ -227,56 +266,49 @@ def _described(line: LineRow) -> str:
     return "\n".join(text for text in (line.description, line.extended_description) if text)
 
 
-@lru_cache(1_000)
-def _percentage(rate: Decimal | None) -> Decimal:
-    """The percentage of a line's rate, which is a fraction; there are a handful of them."""
-    return Decimal(plain((rate or ZERO) * 100))
-
-
 def _tax_breakdown(
-    row: InvoiceRow, lines: Sequence[Line], booked: Amounts, codes: Mapping[str, VatCode]
+    rows: Sequence[LineRow], lines: Sequence[Line], net: Decimal, tax: Decimal, codes: Mapping[str, VatCode]
 ) -> list[TaxBreakdown] | None:
     """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where neither way does."""
     groups = _sums_of_lines(lines)
-    if not _comes_to(groups, booked):
-        groups = _sums_of_charges(row, lines)
-        if not _comes_to(groups, booked):
+    if not _comes_to(groups, net, tax):
+        groups = _sums_of_charges(rows, lines)
+        if not _comes_to(groups, net, tax):
             return None
     return [_group_of(key, base, tax, codes) for key, (base, tax) in groups.items()]
 
 
-_Key = tuple[str | None, Decimal | None]
+_Key = tuple[str | None, NumberText | None]
 """What lines are taxed together by: their VAT code and its rate, as a percentage."""
 _Groups = dict[_Key, tuple[Decimal, Decimal]]
 """Net and VAT of each."""
 
 
-def _comes_to(groups: _Groups, booked: Amounts) -> bool:
-    net = tax = ZERO
-    for group in groups.values():
-        net, tax = net + group[0], tax + group[1]
-    return net == booked.net and tax == booked.tax
+def _comes_to(groups: _Groups, net: Decimal, tax: Decimal) -> bool:
+    for base, part in groups.values():
+        net, tax = net - base, tax - part
+    return not net and not tax
 
 
 def _sums_of_lines(lines: Sequence[Line]) -> _Groups:
     groups: _Groups = {}
     for line in lines:
-        key = (line.vat_code_id, line.vat_rate)
-        base, tax = groups.get(key, (ZERO, ZERO))
-        groups[key] = base + (line.net or ZERO), tax + (line.tax or ZERO)
+        key, net, tax = (line.vat_code_id, line.vat_rate), exact(line.net or "0"), exact(line.tax or "0")
+        before = groups.get(key)
+        groups[key] = (net, tax) if before is None else (before[0] + net, before[1] + tax)
     return groups
 
 
-def _sums_of_charges(row: InvoiceRow, lines: Sequence[Line]) -> _Groups:
+def _sums_of_charges(rows: Sequence[LineRow], lines: Sequence[Line]) -> _Groups:
     """Rounded once for each rate; VAT codes of one rate share its sum, the last of them taking the cents left over."""
     charges: dict[_Key, Decimal] = {}
-    for said, line in zip(row.invoice_lines, lines, strict=True):
+    for said, line in zip(rows, lines, strict=True):
         key = (line.vat_code_id, line.vat_rate)
-        charges[key] = charges.get(key, ZERO) + row.sign * said.price_per_unit * said.quantity
+        charges[key] = charges.get(key, ZERO) + exact(said.price_per_unit) * exact(said.quantity)
     groups: _Groups = {}
     for rate in dict.fromkeys(rate for _, rate in charges):
         keys = [key for key in charges if key[1] == rate]
-        percentage = rate or ZERO
+        percentage = exact(rate or "0")
         net_left = round_to_cents(sum((charges[key] for key in keys), ZERO))
         tax_left = round_to_cents(net_left * percentage / 100)
         for key in keys[:-1]:
@@ -289,9 +321,15 @@ def _sums_of_charges(row: InvoiceRow, lines: Sequence[Line]) -> _Groups:
 
 
 def _group_of(key: _Key, base: Decimal, tax: Decimal, codes: Mapping[str, VatCode]) -> TaxBreakdown:
-    code = codes.get(key[0] or "")
-    category = None if code is None else code.category
-    return TaxBreakdown(vat_code_id=key[0], rate=key[1] or ZERO, category=category, base=base, tax=tax)
+    code_id, rate = key
+    code = codes.get(code_id or "")
+    return TaxBreakdown(
+        vat_code_id=code_id,
+        rate=rate or NumberText("0"),
+        category=None if code is None else code.category,
+        base=amount_text(base),
+        tax=amount_text(tax),
+    )
 
 
 # Api references
@@ -370,10 +408,10 @@ def _credited_line(line: LineRow) -> Json:
     return {
         "description": line.description or None,
         "extended_description": line.extended_description or None,
-        "price_per_unit": plain(-line.price_per_unit),
-        "quantity": plain(line.quantity),
+        "price_per_unit": plain(-exact(line.price_per_unit)),
+        "quantity": number_said(line.quantity),
         "vat_type_id": line.vat_type_id,
-        "vat_rate": None if line.vat_rate is None else plain(line.vat_rate),
+        "vat_rate": None if line.vat_rate is None else number_said(line.vat_rate),
         "product_id": line.product_id,
         "account_id": line.account_id,
     }
@@ -393,7 +431,7 @@ def is_same_document(raw: RawRecord, body: Mapping[str, Any]) -> bool:
 def _is_same_line(line: LineRow, sent: Mapping[str, Any]) -> bool:
     return (
         (line.description or "") == (sent["description"] or "")
-        and line.price_per_unit == Decimal(sent["price_per_unit"])
-        and line.quantity == Decimal(sent["quantity"])
+        and exact(line.price_per_unit) == exact(sent["price_per_unit"])
+        and exact(line.quantity) == exact(sent["quantity"])
         and line.vat_type_id == sent["vat_type_id"]
     )

@@ -11,7 +11,7 @@ from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from adapters.rompslomp.mapping.values import Json, id_in_body, unsupported
 from gateway.contract.errors import invalid
 from gateway.contract.models import Contact, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Priced, add_up, plain
+from gateway.contract.money import ZERO, Priced, add_up, exact, plain
 
 FIRST_LINE = 255
 """Characters of a line's ``description``; what is longer goes into ``extended_description`` (dossier §4)."""
@@ -105,7 +105,7 @@ class _Said:
         for code in self._setup.vat_codes.values():
             if (
                 code.treatment == line.vat_treatment
-                and (line.vat_rate is None or code.rate == line.vat_rate)
+                and (line.vat_rate is None or code.percentage == line.vat_rate)
                 and (line.vat_country is None or code.country == line.vat_country)
             ):
                 if code.treatment == "oss" and line.vat_country is None:
@@ -122,9 +122,9 @@ class _Said:
             if rate is None:
                 raise invalid(f"{self._pointer}/vat_rate", "A line of this VAT code needs its rate.", "required")
             return rate
-        if rate is not None and rate != self.code.rate:
-            raise invalid(f"{self._pointer}/vat_rate", f"The rate of this VAT code is {plain(self.code.rate)}.")
-        return self.code.rate
+        if rate is not None and rate != self.code.percentage:
+            raise invalid(f"{self._pointer}/vat_rate", f"The rate of this VAT code is {self.code.rate}.")
+        return self.code.percentage
 
     def _price(self) -> Decimal:
         if self._line.unit_price is not None:
@@ -135,7 +135,7 @@ class _Said:
         if self._includes_tax:
             message = "The product's price is without VAT and the invoice's are with: give unit_price."
             raise invalid(f"{self._pointer}/unit_price", message, "required")
-        return product.price
+        return exact(product.price)
 
 
 def without_tax(price: Decimal, rate: Decimal, quantity: Decimal) -> Decimal:

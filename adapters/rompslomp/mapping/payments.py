@@ -8,7 +8,6 @@ answer was lost, and shows a repeat that it was done already.
 
 import re
 from datetime import date, datetime, time
-from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,8 +15,8 @@ from adapters.rompslomp.mapping.values import Json, Wire, day_of, id_in_body, id
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Allocation, Payment, PaymentDraft
-from gateway.contract.money import ZERO, plain
-from gateway.contract.wire import PositiveId, RawRecord
+from gateway.contract.money import ZERO, amount_text, exact, plain
+from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 HOLDS = frozenset(
     {
@@ -42,7 +41,7 @@ class PaymentRow(Wire, frozen=True, kw_only=True):
     """A payment as it is read."""
 
     id: PositiveId
-    amount: Decimal
+    amount: Figure
     description: str | None = None
     account_id: PositiveId | None = None
     paid_at: str
@@ -51,7 +50,8 @@ class PaymentRow(Wire, frozen=True, kw_only=True):
 def payment_of(raw: RawRecord) -> Record[Payment]:
     """A payment as ours. The invoice it settles is known only where Polder booked it."""
     row = PaymentRow.of(raw)
-    amount = abs(row.amount)
+    booked = exact(row.amount)
+    amount = amount_text(abs(booked))
     marked = _MARKED.fullmatch(row.description or "")
     invoice_id = marked["invoice"] if marked else None
     allocations = [] if invoice_id is None else [Allocation(invoice_id=invoice_id, amount=amount)]
@@ -60,12 +60,12 @@ def payment_of(raw: RawRecord) -> Record[Payment]:
         paid_on=day_of(row.paid_at),
         amount=amount,
         currency="EUR",
-        direction="out" if row.amount < 0 else "in",
+        direction="out" if booked < 0 else "in",
         payment_method_id=id_of(row.account_id),
         ledger_account_id=id_of(row.account_id),
         description=(marked["said"] if marked else row.description) or None,
         allocations=allocations,
-        unallocated=amount if invoice_id is None else ZERO,
+        unallocated=amount if invoice_id is None else amount_text(ZERO),
         status="booked",
     )
     return Record(payment, raw, frozenset({"id", "amount", "description", "account_id", "paid_at"}))

@@ -7,8 +7,8 @@ from typing import Any
 from adapters.rompslomp.mapping.values import Json, Wire, id_in_body, id_of, unsupported
 from gateway.contract.adapter import Record
 from gateway.contract.models import Product
-from gateway.contract.money import plain
-from gateway.contract.wire import PositiveId, RawRecord
+from gateway.contract.money import amount_said, plain
+from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {
     "code": "product_code",
@@ -29,7 +29,7 @@ class PricedRow(Wire, frozen=True, kw_only=True):
 
     description: str | None = None
     extended_description: str | None = None
-    price_per_unit: Decimal | None = None
+    price_per_unit: Figure | None = None
     vat_type_id: PositiveId | None = None
     account_id: PositiveId | None = None
     product_code: str | None = None
@@ -52,7 +52,7 @@ def product_of(raw: RawRecord) -> Record[Product]:
         name=line.description or "",
         description=line.extended_description or None,
         type="unknown",
-        price=line.price_per_unit,
+        price=None if line.price_per_unit is None else amount_said(line.price_per_unit),
         price_includes_tax=False,
         vat_code_id=id_of(line.vat_type_id),
         ledger_account_id=id_of(line.account_id),

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from html import unescape
 
-from adapters.rompslomp.mapping.values import Wire, country_of
+from adapters.rompslomp.mapping.values import Wire, country_of, percentage_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
-from gateway.contract.wire import PositiveId, RawRecord
+from gateway.contract.money import exact
+from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 CUSTOM = "vat_custom"
 """The VAT type whose lines bring their own rate."""
@@ -75,7 +75,7 @@ class VatTypeRow(Wire, frozen=True, kw_only=True):
     id: PositiveId
     name: str
     friendly_name: str | None = None
-    value: Decimal | None = None
+    value: Figure | None = None
 
     def __post_init__(self) -> None:
         if self.value is None and self.name != CUSTOM:
@@ -118,14 +118,14 @@ def vat_code_of(raw: RawRecord) -> Record[VatCode]:
     """A VAT type as a VAT code: 0.21 is 21 per cent. One whose lines bring their own rate says 0."""
     row = VatTypeRow.of(raw)
     country = _country_of(row)
-    treatment, category = TREATMENTS.get(row.name, ("unknown", "S" if row.value else "Z"))
+    treatment, category = TREATMENTS.get(row.name, ("unknown", "S" if exact(row.value or "0") else "Z"))
     if country != "NL":
         treatment, category = "oss", "S"
     code = VatCode(
         id=str(row.id),
         name=row.friendly_name or row.name,
         code=row.name,
-        rate=Decimal(0) if row.value is None else row.value * 100,
+        rate=percentage_of(row.value or "0"),
         category=category,
         treatment=treatment,
         direction="both",

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from gateway.contract import wire
 from gateway.contract.errors import FieldError, Problem, invalid, not_found
+from gateway.contract.money import NumberText, exact, number_text
+from gateway.contract.wire import Figure
 
 _RECORD_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -49,6 +51,12 @@ def id_in_body(id: str, pointer: str) -> int:
     if not _RECORD_ID.fullmatch(id):
         raise invalid(pointer, "There is no such record in Rompslomp.", "not_found")
     return int(id)
+
+
+@lru_cache(1_000)
+def percentage_of(fraction: Figure) -> NumberText:
+    """The percentage of a rate, which is a fraction here; there are a handful of them."""
+    return number_text(exact(fraction) * 100)
 
 
 def currency_of(text: str) -> str:

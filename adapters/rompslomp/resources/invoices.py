@@ -155,7 +155,8 @@ def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[
 
 async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
     """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
-    used = {id_of(line.vat_type_id) for row in rows for line in row.invoice_lines}
+    types = {line.vat_type_id for row in rows for line in row.invoice_lines}
+    used = set(map(id_of, types))
     try:
         codes = await calls.vat_codes(up)
         return codes if used <= {None, *codes} else await calls.vat_codes(up, ever=True)

@@ -14,6 +14,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
 from gateway.contract.exact import loads
 from gateway.contract.models import AddressDraft, ExpectedTotals, LineDraft, VatCode
+from gateway.contract.money import NumberText
 from tests.shown import shown
 
 FIXTURES = Path(adapters.memory.__file__).parent / "fixtures"
@@ -84,9 +85,11 @@ def test_first_line_and_parts_say_the_same(
 
 CODES = {
     "hoog": VatCode(
-        id="hoog", name="Hoog", rate=Decimal(21), category="S", treatment="domestic_high", direction="both"
+        id="hoog", name="Hoog", rate=NumberText("21"), category="S", treatment="domestic_high", direction="both"
     ),
-    "geen": VatCode(id="geen", name="Geen", rate=Decimal(0), category="O", treatment="outside_scope", direction="both"),
+    "geen": VatCode(
+        id="geen", name="Geen", rate=NumberText("0"), category="O", treatment="outside_scope", direction="both"
+    ),
 }
 SETUP = lines.Setup(CODES, {}, None, "afronding")
 
