@@ -1,7 +1,11 @@
-"""What a process holds of memory: no garbage is collected while it starts, and what it has free goes back.
+"""What a process holds of memory: garbage is collected seldom, not while it starts, and what is free goes back.
 
 A start makes a hundred thousand things that stay. To look at them again and again while they are made costs a seventh
 of the start and finds next to nothing; and later, each full look at them is a pause of every request under way.
+
+After it, what 64 requests under way hold are more than the 700 things after which Python looks: nearly all of it is
+alive, and is looked at again and again. That took a tenth of the time of an uncached answer. Next to no garbage needs
+collecting: what nobody refers to is freed at once, and a hundred thousand things that refer to each other take 20 MB.
 """
 
 import asyncio
@@ -11,18 +15,21 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+YOUNG = 100_000
+"""Things made, and not yet freed, after which there is a look at whether they are garbage."""
 EVERY = 60.0
 """Seconds between two times that free memory goes back."""
 
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Nothing is collected while the block runs, and what is there at its end is never looked at again."""
+    """Nothing is collected while the block runs, and seldom after it; what is there at its end is never looked at."""
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(YOUNG)
         gc.enable()
 
 

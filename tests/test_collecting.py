@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import collecting
-from gateway.collecting import give_back, giving_back, put_off
+from gateway.collecting import YOUNG, give_back, giving_back, put_off
 
 
 def test_collection_is_put_off_for_a_start_and_what_is_there_then_is_left_alone() -> None:
@@ -17,6 +17,7 @@ def test_collection_is_put_off_for_a_start_and_what_is_there_then_is_left_alone(
         made: list[list[object]] = [[] for _ in range(1000)]
     assert gc.isenabled()
     assert gc.get_freeze_count() >= len(made)
+    assert gc.get_threshold()[0] == YOUNG
 
 
 def test_a_start_that_fails_leaves_collection_on() -> None:

@@ -126,7 +126,7 @@ class Listening(Outbound):
     def creation_key(self) -> UUID:
         """No two requests have the same."""
         self._is_repeatable = False
-        return self._creation_key
+        return super().creation_key
 
     @creation_key.setter
     def creation_key(self, key: UUID) -> None:

@@ -1,8 +1,5 @@
 """Ways out for connections: whose tokens, which facts, how much time."""
 
-import random
-from uuid import UUID
-
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
@@ -19,11 +16,10 @@ MANAGEMENT_WAIT = 30.0
 class Opener:
     """Opens ways out for connections."""
 
-    def __init__(self, way: Way, tokens: Tokens, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, way: Way, tokens: Tokens, clock: Clock) -> None:
         self._way = way
         self._tokens = tokens
         self._clock = clock
-        self._random = rng
 
     def open(
         self,
@@ -50,7 +46,6 @@ class Opener:
             source,
             operation=operation,
             deadline=self._management_ends() if deadline is None else deadline,
-            creation_key=self._creation_key(),
             drop_unsupported=drop_unsupported,
             before_write=before_write,
         )
@@ -67,14 +62,10 @@ class Opener:
             _fixed(token),
             operation="connections.create",
             deadline=self._management_ends(),
-            creation_key=self._creation_key(),
         )
 
     def _management_ends(self) -> float:
         return self._clock.monotonic() + MANAGEMENT_WAIT
-
-    def _creation_key(self) -> UUID:
-        return UUID(int=self._random.getrandbits(128), version=4)
 
 
 def facts_of(connection: StoredConnection, kind: CredentialKind) -> Facts:

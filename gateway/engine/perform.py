@@ -109,7 +109,7 @@ class Engine:
         self.sweeper = Sweeper(self._tokens, storage, providers, clock, owner)
         self._watch: asyncio.Task[None] | None = None
         self._reconciler: asyncio.Task[None] | None = None
-        self._opener = Opener(self._way, self._tokens, clock, rng)
+        self._opener = Opener(self._way, self._tokens, clock)
         self.connections = Connections(
             storage, providers, self._tokens, clock, self._opener, generations, self._way.pace.quota_left
         )

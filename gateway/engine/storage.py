@@ -184,6 +184,9 @@ class Connections(Protocol):
     async def find(self, id: str) -> StoredConnection | None:
         """The connection of that id, whoever's it is: the caller compares the tenant."""
 
+    async def those(self, ids: Sequence[str]) -> Sequence[StoredConnection]:
+        """The connections of those ids, whoever's they are, in no order; what is not there is left out."""
+
     async def page(
         self, tenant: str, *, offset: int, size: int, filters: Mapping[str, str], among: frozenset[str] | None
     ) -> tuple[Sequence[StoredConnection], int]:

@@ -140,7 +140,6 @@ class Outbound:
         *,
         operation: str,
         deadline: float,
-        creation_key: UUID,
         drop_unsupported: bool = False,
         before_write: BeforeWrite | None = None,
     ) -> None:
@@ -151,7 +150,7 @@ class Outbound:
         self._tokens = tokens
         self._operation = operation
         self._deadline = deadline
-        self.creation_key = creation_key
+        self._creation_key: UUID | None = None
         self._drop_unsupported = drop_unsupported
         self._before_write = before_write
         self._announced: asyncio.Future[None] | None = None
@@ -172,6 +171,17 @@ class Outbound:
     def now(self) -> datetime:
         """The time this request came in."""
         return self._now
+
+    @property
+    def creation_key(self) -> UUID:
+        """The key that a create was given; else one that nobody else has."""
+        if self._creation_key is None:
+            self._creation_key = UUID(int=self._way.random.getrandbits(128), version=4)
+        return self._creation_key
+
+    @creation_key.setter
+    def creation_key(self, key: UUID) -> None:
+        self._creation_key = key
 
     @cached_property
     def today(self) -> date:

@@ -129,10 +129,15 @@ class SqlConnections:
 
     async def find(self, id: str) -> StoredConnection | None:
         """The connection of that id, whoever's it is: the caller compares the tenant."""
+        found = await self.those([id])
+        return found[0] if found else None
+
+    async def those(self, ids: Sequence[str]) -> Sequence[StoredConnection]:
+        """The connections of those ids, in no order; what is not there is left out."""
         async with self._database.reading() as transaction:
-            found = await transaction.execute(select(tables.connections).where(tables.connections.c.id == id))
-            row = found.one_or_none()
-        return None if row is None else self._vault.connection(row)
+            found = await transaction.execute(select(tables.connections).where(tables.connections.c.id.in_(ids)))
+            rows = found.all()
+        return [self._vault.connection(row) for row in rows]
 
     async def page(
         self, tenant: str, *, offset: int, size: int, filters: Mapping[str, str], among: frozenset[str] | None

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import httpx2
 
@@ -179,7 +178,6 @@ class Stage:
             self.tokens.source,
             operation="contacts.list",
             deadline=self.clock.monotonic() + seconds,
-            creation_key=UUID(int=1),
             drop_unsupported=drop,
         )
 

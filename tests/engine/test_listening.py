@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import httpx2
 import pytest
@@ -95,7 +94,6 @@ class Twin:
             self.stage.tokens.source,
             operation="contacts.list",
             deadline=self.stage.clock.monotonic() + 30,
-            creation_key=UUID(int=1),
         )
 
     async def change(self, change: tuple[Any, ...]) -> None:

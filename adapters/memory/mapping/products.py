@@ -6,7 +6,7 @@ from typing import Any
 from adapters.memory import wire
 from gateway.contract.adapter import Record
 from gateway.contract.models import Product
-from gateway.contract.money import amount_text
+from gateway.contract.money import amount_or_none
 
 SAME: Mapping[str, str] = {
     "code": "sku",
@@ -31,7 +31,7 @@ def product_of(raw: Mapping[str, Any]) -> Record[Product]:
     product = Product(
         id=said.id,
         type=said.kind or "unknown",
-        price=None if said.price is None else amount_text(said.price),
+        price=amount_or_none(said.price),
         archived=said.archived,
         updated_at=said.updatedAt,
         **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
