@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,11 @@ _PATIENCE = 240
 """Seconds in which 100,000 connections are to be used."""
 _QUICK, _WHOLE = 360, 1_350
 """Seconds from the start in which the cases beside a reference are to be over; what comes after takes minutes."""
-_IN_PROCESS = frozenset({"translate_vs_json_floor", "growth_with_page_size"})
+_IN_PROCESS: Mapping[str, Callable[[Conversation], float]] = {
+    "translate_vs_json_floor": beside_the_floor,
+    "translate_unseen_vs_json_floor": partial(beside_the_floor, unseen=True),
+    "growth_with_page_size": growth,
+}
 _AMONG_MANY = ("memory_of_1000_connections", "memory_of_100000_connections", "hundred_thousand_connections")
 
 
@@ -87,7 +92,7 @@ class Bench:
     def run(self) -> list[Result]:
         """Start everything, measure, and end everything."""
         conversations = asyncio.run(self._record())
-        for name, measured in (("translate_vs_json_floor", beside_the_floor), ("growth_with_page_size", growth)):
+        for name, measured in _IN_PROCESS.items():
             if self._is_wanted(name):
                 self._tell(name, {system: measured(one) for system, one in conversations.items()})
         if not any(self._is_wanted(name) for name in TARGETS if name not in _IN_PROCESS):

@@ -21,6 +21,7 @@ LESS_IS_BETTER = frozenset(
     {
         "added_latency_vs_passthrough",
         "translate_vs_json_floor",
+        "translate_unseen_vs_json_floor",
         "growth_with_page_size",
         "memory_of_1000_connections",
         "memory_of_100000_connections",
@@ -41,6 +42,7 @@ TARGETS: Mapping[str, float | None] = {
     "filter_of_5000_vs_httpx2_passthrough": None,
     "hundred_thousand_connections": 0.9,
     "translate_vs_json_floor": 4.0,
+    "translate_unseen_vs_json_floor": None,
     "growth_with_page_size": 1.2,
     "memory_of_1000_connections": None,
     "memory_of_100000_connections": None,

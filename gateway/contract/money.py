@@ -28,7 +28,9 @@ _TEXT = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGIT
 PATTERN = rf"^-?[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{FRACTION_DIGITS}}})?$"
 LARGEST_EXPONENT = 30
 """No number of a real administration is written with more digits before or after the point."""
-_FIGURE = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_PLAIN = re.compile(rf"-?[0-9]{{1,{LARGEST_EXPONENT}}}(?:\.[0-9]{{1,{LARGEST_EXPONENT}}})?")
+_WITH_EXPONENT = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")
+_IN_CENTS = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{1,2}")
 _REMEMBERED = 20_000
 """Texts of which it is remembered what they say: books are full of the same prices, rates and sums of them."""
 
@@ -99,8 +101,10 @@ def exact(text: str) -> Decimal:
 
     Raises ``ValueError`` for any other text, and for a number that nobody's books hold.
     """
-    if not _FIGURE.fullmatch(text):
-        raise ValueError("a number is written in digits")
+    if _PLAIN.fullmatch(text):
+        return Decimal(text)
+    if not _WITH_EXPONENT.fullmatch(text):
+        raise ValueError("a number is written in digits, and not too many")
     value = Decimal(text)
     if abs(value.adjusted()) > LARGEST_EXPONENT:
         raise ValueError("a number is out of range")
@@ -110,13 +114,20 @@ def exact(text: str) -> Decimal:
 @lru_cache(_REMEMBERED)
 def amount_said(text: str) -> AmountText:
     """``amount_text`` of the number that a text spells."""
-    return amount_text(exact(text))
+    return _in_cents(text) or amount_text(exact(text))
 
 
 @lru_cache(_REMEMBERED)
 def cents_said(text: str) -> AmountText:
     """``amount_text`` of the number that a text spells, rounded to cents."""
-    return amount_text(round_to_cents(exact(text)))
+    return _in_cents(text) or amount_text(round_to_cents(exact(text)))
+
+
+def _in_cents(text: str) -> AmountText | None:
+    """What is in cents already needs no number made of it: ``"12.4"`` → ``"12.40"``. None for any other text."""
+    if not _IN_CENTS.fullmatch(text):
+        return None
+    return AmountText(text + "0" if text[-2] == "." else text)
 
 
 @lru_cache(_REMEMBERED)

@@ -57,12 +57,10 @@ class Usage:
         """The caller's connections that were used most, the most used first, a hundred at most."""
         counted = [(id, use) for id, use in self._sums(caller.tenant).items() if caller.reaches(id)]
         counted.sort(key=lambda one: (-one[1].calls, one[0]))
-        told = []
-        for id, use in counted[:SHOWN]:
-            connection = await self._storage.connections.find(id)
-            if connection is not None:
-                told.append(await self._told(connection, use, health_of(id)))
-        return told
+        shown = counted[:SHOWN]
+        connections = await self._storage.connections.those([id for id, _ in shown])
+        there = {connection.id: connection for connection in connections}
+        return [await self._told(there[id], use, health_of(id)) for id, use in shown if id in there]
 
     def _sums(self, tenant: str) -> dict[str, Use]:
         oldest = int(self._clock.monotonic() // SLOT) - SLOTS
