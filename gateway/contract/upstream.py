@@ -103,9 +103,9 @@ class Reply:
         Read from the headers that are in use (``X-RateLimit-Remaining`` and its like) and from those of the coming
         standard (draft-ietf-httpapi-ratelimit-headers). Where several limits are told, it is the nearest.
         """
-        told = [text for name in _QUOTA_HEADERS for text in self.headers.get(name, "").split(",")]
+        told = [text for name in _QUOTA_HEADERS if name in self.headers for text in self.headers[name].split(",")]
         counts = [found[1] for text in told if (found := _COUNT.fullmatch(text))]
-        counts += _COUNT_OF_POLICY.findall(self.headers.get("ratelimit", ""))
+        counts += _COUNT_OF_POLICY.findall(self.headers["ratelimit"]) if "ratelimit" in self.headers else []
         return min(map(int, counts), default=None)
 
     def json(self) -> Any:

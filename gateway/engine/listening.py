@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -32,8 +33,8 @@ class Listening(Outbound):
         self._noted: list[Request | _Reply] = []
         self._asked = 0
         self._known: dict[str, int] = {}
-        self._under_way: list[tuple[_Said, asyncio.Task[Reply]]] = []
-        self._in_hand: dict[_Said, deque[asyncio.Task[Reply]]] = {}
+        self._under_way: list[tuple[_Said, asyncio.Future[Reply]]] = []
+        self._in_hand: dict[_Said, deque[asyncio.Future[Reply]]] = {}
 
     # --- the conversation before, once more
 
@@ -45,9 +46,13 @@ class Listening(Outbound):
         """
         if before.grounds != self._grounds(links) or not self._knows(before.known):
             return False
-        for step in before.steps:
+        for step, following in zip_longest(before.steps, before.steps[1:]):
             if isinstance(step, Request):
-                self._under_way.append((_said(step), asyncio.ensure_future(super().exchange(step))))
+                asked = super().exchange(step)
+                # What is waited for next anyway needs no task of its own.
+                next_heard = isinstance(following, Heard) and following.place == len(self._under_way)
+                reply = await _ended(asked) if next_heard else asyncio.ensure_future(asked)
+                self._under_way.append((_said(step), reply))
             elif not await _is_heard(step, self._under_way[step.place][1]):
                 for said, task in self._under_way:
                     self._in_hand.setdefault(said, deque()).append(task)
@@ -173,20 +178,30 @@ def _said(request: Request) -> _Said:
     return request.method, request.origin, request.path, frozenset(request.headers.items())
 
 
-async def _is_heard(heard: Heard, task: asyncio.Task[Reply]) -> bool:
+async def _ended(asked: Awaitable[Reply]) -> asyncio.Future[Reply]:
+    """What came of it, as of a task that is over."""
+    ended: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    try:
+        ended.set_result(await asked)
+    except Exception as error:  # whatever it is, the adapter is told when it asks
+        ended.set_exception(error)
+    return ended
+
+
+async def _is_heard(heard: Heard, task: asyncio.Future[Reply]) -> bool:
     try:
         return heard.is_said_by(await task)
     except Exception:  # whatever it is, the adapter is told when it asks
         return False
 
 
-def _is_over(task: asyncio.Task[Reply]) -> bool:
+def _is_over(task: asyncio.Future[Reply]) -> bool:
     if task.done() and not task.cancelled():
         task.exception()  # nobody else may have looked at it
     return task.done()
 
 
-async def _taken(task: asyncio.Task[Reply]) -> Reply:
+async def _taken(task: asyncio.Future[Reply]) -> Reply:
     # Whoever asks at the same time comes first, so that the next conversation asks at the same time too.
     await asyncio.sleep(0)
     return await task
