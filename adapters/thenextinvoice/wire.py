@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
-from adapters.thenextinvoice.mapping.values import Wire
+from adapters.thenextinvoice.mapping.values import Found, FoundIds, Wire, id_of
 from gateway.contract.auth import AccessToken, Grant
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, not_found
 from gateway.contract.exact import MalformedJson, Unread, loads
@@ -28,6 +28,8 @@ ASSUMED_WAIT = 30
 """Seconds to wait after a 429 that names no time: no limits are documented."""
 
 _NUMERIC = re.compile(r"[1-9][0-9]{0,17}")
+_SUCCESS = re.compile(rb'\s*\{\s*"success"\s*:\s*true\b')
+"""How an envelope begins: the rest of a long one need not be looked through for a failure."""
 _REFUSED = re.compile(rb'"success"\s*:\s*false')
 _STATE = re.compile(
     r"finali[sz]ed|definitie|state transition|invalid state|\bdraft\b|\bconcept|\balready\b|\breeds\b"
@@ -79,24 +81,54 @@ class Envelope(Wire, frozen=True):
     data: Unread = Unread(b"null")
 
 
+class Search(Wire, frozen=True):
+    """The answer to a search, read in one go with its envelope: no answer is longer."""
+
+    success: bool
+    data: Found
+
+
+class SearchForIds(Wire, frozen=True):
+    """The answer to a search of which nothing but the ids is of use."""
+
+    success: bool
+    data: FoundIds
+
+
 class LogIn(Wire, frozen=True):
     """The answer to a log-in."""
 
     token: str
 
 
+AnswerT = TypeVar("AnswerT", Envelope, Search, SearchForIds)
+
+
 def read_envelope(reply: Reply) -> Unread:
     """The ``data`` of a success, not read yet; null where there is none. Raises ``upstream_malformed``."""
-    envelope = Envelope.of(reply.unread())
-    if not envelope.success:
+    return _successful(Envelope.of(reply.unread())).data
+
+
+def read_found(reply: Reply) -> Found:
+    """What a search found, its records not read yet. Raises ``upstream_malformed``."""
+    return _successful(Search.of(reply.unread())).data
+
+
+def read_found_ids(reply: Reply) -> frozenset[str]:
+    """The ids of what a search found. Raises ``upstream_malformed``."""
+    return frozenset([id_of(one.id) for one in _successful(SearchForIds.of(reply.unread())).data.items])
+
+
+def _successful(answer: AnswerT) -> AnswerT:
+    if not answer.success:
         raise malformed("TheNextInvoice's answer is not in its envelope.")
-    return envelope.data
+    return answer
 
 
 def read_error(reply: Reply) -> Problem | None:
     """What a refusal says; null for a success. ``success: false`` is a refusal under any status."""
     succeeded = 200 <= reply.status < 300
-    if succeeded and not _REFUSED.search(reply.body):
+    if succeeded and (_SUCCESS.match(reply.body) or not _REFUSED.search(reply.body)):
         return None
     fault = _fault(reply)
     if succeeded and fault is None:

@@ -224,6 +224,17 @@ NOTHING = Amounts(Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
 TaxRounding = Literal["per_rate", "per_line"]
 
 
+class Charged(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What one line comes to. It depends on no other line, so it can be remembered, and is known by its identity."""
+
+    charge: Decimal
+    """Quantity × unit price, less the discount: exact, not rounded."""
+    amounts: Amounts
+    """The charge on its own, rounded."""
+    rate: Decimal
+    group: str
+
+
 class Sum(msgspec.Struct, frozen=True, gc=False):
     """A document added up: every line, every tax group in order of first appearance, and the whole."""
 
@@ -245,20 +256,26 @@ def split(charge: Decimal, rate: Decimal, *, prices_include_tax: bool) -> Amount
 
 
 def add_up(lines: Sequence[Priced], *, prices_include_tax: bool, rounding: TaxRounding) -> Sum:
-    """Net, tax and gross of every line, of every tax group and of the whole.
+    """Net, tax and gross of every line, of every tax group and of the whole: ``together`` of each line ``alone``."""
+    with localcontext(_EXACT):
+        return _together([_alone(line, prices_include_tax) for line in lines], prices_include_tax, rounding)
+
+
+def alone(line: Priced, *, prices_include_tax: bool) -> Charged:
+    """What one line comes to."""
+    with localcontext(_EXACT):
+        return _alone(line, prices_include_tax)
+
+
+def together(lines: Sequence[Charged], *, prices_include_tax: bool, rounding: TaxRounding) -> Sum:
+    """Lines added up, by tax group and as a whole.
 
     ``per_rate`` rounds once for each tax group, on the exact sum of its lines (EN 16931's BR-CO-17 way); ``per_line``
     rounds every line and adds the cents. A line's own amounts are rounded on their own either way, so with
     ``per_rate`` the lines may differ from the total by a cent or two: the total is what is owed.
     """
     with localcontext(_EXACT):
-        charges = [_charged(line) for line in lines]
-        each = [_split(charge, line.rate, prices_include_tax) for charge, line in zip(charges, lines, strict=True)]
-        if rounding == "per_line":
-            groups = _gathered(lines, each)
-        else:
-            groups = _taxed_together(lines, charges, prices_include_tax)
-        return Sum(tuple(each), groups, _total(list(groups.values())))
+        return _together(lines, prices_include_tax, rounding)
 
 
 # Below, the exact context is the current one: operators take a quarter of the time of a context's own methods.
@@ -278,24 +295,32 @@ def _split(charge: Decimal, rate: Decimal, prices_include_tax: bool) -> Amounts:
     return Amounts(rounded, tax, rounded + tax)
 
 
-def _gathered(lines: Sequence[Priced], each: Sequence[Amounts]) -> dict[str, Amounts]:
+def _alone(line: Priced, prices_include_tax: bool) -> Charged:
+    charge = _charged(line)
+    return Charged(charge, _split(charge, line.rate, prices_include_tax), line.rate, line.group)
+
+
+def _together(lines: Sequence[Charged], prices_include_tax: bool, rounding: TaxRounding) -> Sum:
+    groups = _gathered(lines) if rounding == "per_line" else _taxed_together(lines, prices_include_tax)
+    return Sum(tuple([line.amounts for line in lines]), groups, _total(list(groups.values())))
+
+
+def _gathered(lines: Sequence[Charged]) -> dict[str, Amounts]:
     """The lines of every group, added up as they are rounded."""
     groups: dict[str, list[Amounts]] = {}
-    for line, amounts in zip(lines, each, strict=True):
-        groups.setdefault(line.group, []).append(amounts)
+    for line in lines:
+        groups.setdefault(line.group, []).append(line.amounts)
     return {group: _total(found) for group, found in groups.items()}
 
 
-def _taxed_together(
-    lines: Sequence[Priced], charges: Sequence[Decimal], prices_include_tax: bool
-) -> dict[str, Amounts]:
+def _taxed_together(lines: Sequence[Charged], prices_include_tax: bool) -> dict[str, Amounts]:
     """The lines of every group, taxed as one."""
-    groups: dict[str, Decimal] = {}
+    charges: dict[str, Decimal] = {}
     rates: dict[str, Decimal] = {}
-    for line, charge in zip(lines, charges, strict=True):
-        groups[line.group] = groups.get(line.group, ZERO) + charge
+    for line in lines:
+        charges[line.group] = charges.get(line.group, ZERO) + line.charge
         rates[line.group] = line.rate
-    return {group: _split(charge, rates[group], prices_include_tax) for group, charge in groups.items()}
+    return {group: _split(charge, rates[group], prices_include_tax) for group, charge in charges.items()}
 
 
 def _total(each: Sequence[Amounts]) -> Amounts:

@@ -4,24 +4,23 @@ A draft hides its parties and amounts (``receiver``, ``sender`` and ``calculated
 its lines, and whom it is for only Polder knows. Whether an invoice is paid stands in another place, its *status*.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 from adapters.thenextinvoice.mapping.lines import (
     Codes,
     LineRow,
-    Reckoning,
+    Told,
     breakdown_of,
     line_rows,
     lines_of,
-    positive,
+    lines_without_amounts,
     reckoned,
-    sums_of,
 )
+from adapters.thenextinvoice.mapping.reckoning import ROUNDINGS, Reckoning, SaidSum, Sum, Terms, said, said_sum
 from adapters.thenextinvoice.mapping.values import (
     Flag,
     Named,
@@ -38,7 +37,8 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, Sum, TaxRounding
+from gateway.contract.money import ZERO, Amounts, AmountText, TaxRounding, amount_text
+from gateway.contract.values import Value
 from gateway.contract.wire import Filled, NoItems, RawRecord, said_in
 
 PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
@@ -51,7 +51,9 @@ PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
 }
 """By TheNextInvoice's own state. A credit note is in the state ``credit``: it has no balance to settle."""
 
-DOCUMENT_STATUS: Mapping[int, DocumentStatus] = {0: "draft", 1: "final"}
+FINAL = 1
+DOCUMENT_STATUS: Mapping[int, DocumentStatus] = {0: "draft", FINAL: "final"}
+NIL = amount_text(ZERO)
 
 TYPES = frozenset({None, "", "I", "C"})
 """What an invoice may be: ``C`` is a credit note, ``I`` and nothing an invoice."""
@@ -144,9 +146,8 @@ class Calculated(Wire, frozen=True):
         """Whether a sum of the lines is what was booked, in all and under every percentage."""
         if sum.total != self.amounts:
             return False
-        said = self.vatTotals if isinstance(self.vatTotals, dict) else {}
-        added = {group: amounts.tax for group, amounts in sum.groups.items()}
-        return said == added or _by_rate(said) == _by_rate(added)
+        taxes = self.vatTotals if isinstance(self.vatTotals, dict) else {}
+        return taxes == sum.taxes or _by_rate(taxes) == _by_rate(sum.taxes)
 
 
 def _by_rate(taxes: Mapping[str, Decimal]) -> dict[Decimal, Decimal]:
@@ -185,13 +186,14 @@ class InvoiceRow(Numbered, frozen=True, kw_only=True):
         """Whether it is a credit note."""
         return self.type == "C"
 
-    def sums(self, codes: Codes) -> Iterator[tuple[TaxRounding, Sum]]:
-        """What its lines come to, by each way to round, one at a time."""
-        return sums_of(self.lines, codes, discount=self.discount or ZERO, includes_vat=flag_of(self.includesVat))
+    @property
+    def terms(self) -> Terms:
+        """What holds for all its lines."""
+        return Terms(self.discount or ZERO, flag_of(self.includesVat), self.credit)
 
     def reckoned(self, codes: Codes) -> Reckoning:
-        """What its lines come to, by every way to round."""
-        return Reckoning(dict(self.sums(codes)))
+        """What its lines come to."""
+        return reckoned(self.lines, codes, self.terms)
 
 
 class State(Wire, frozen=True):
@@ -220,17 +222,19 @@ class StatusRow(Wire, frozen=True):
     payment: Settled
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Value, frozen=True):
     """An invoice as it was read, and as it was said."""
 
     raw: RawRecord
     row: InvoiceRow
+    key: str
+    """Its id."""
 
     @classmethod
     def of(cls, raw: RawRecord) -> "Sheet":
         """Read one. Raises ``upstream_malformed``."""
-        return cls(raw, InvoiceRow.of(raw))
+        row = InvoiceRow.of(raw)
+        return cls(raw, row, row.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,16 +262,19 @@ def standing_of(data: RawRecord) -> Standing:
     return Standing(row.invoice.state or None, row.payment.paid)
 
 
-def settled_sum(row: InvoiceRow, codes: Codes, rounding: TaxRounding | None) -> Sum | None:
+def settled_sum(row: InvoiceRow, reckoning: Reckoning, rounding: TaxRounding | None) -> Sum | None:
     """The sum of its lines that counts: the one that was booked; on a draft the one that finalizing will book.
 
     Null where that cannot be told: a VAT code is gone or was changed since, or nobody knows how VAT is rounded.
     """
-    if row.calculated is not None:
-        return next((sum for _, sum in row.sums(codes) if row.calculated.agrees(sum)), None)
-    reckoning = row.reckoned(codes)
-    certain = reckoning.certain
-    return certain if certain is not None or rounding is None else reckoning.sums.get(rounding)
+    if row.calculated is None:
+        certain = reckoning.certain
+        return certain if certain is not None or rounding is None else reckoning.sum(rounding)
+    for way in ROUNDINGS:
+        sum = reckoning.sum(way)
+        if sum is not None and row.calculated.agrees(sum):
+            return sum
+    return None
 
 
 def invoice_of(
@@ -283,14 +290,20 @@ def invoice_of(
     row, meta = sheet.row, sheet.row.meta
     if row.type not in TYPES:
         raise malformed("TheNextInvoice's invoice is neither an invoice nor a credit note.")
-    sum = settled_sum(row, codes, rounding) if with_lines or row.calculated is None else None
-    status, credit = standing.payment_status, row.credit
+    terms = row.terms
+    told = lines_of(row.lines, codes, terms) if with_lines else None
+    sum = _sum_of(row, told, codes, rounding)
+    status, credit = standing.payment_status, terms.credit
     text, due_on = row.text or NO_TEXTS, day_of(meta.dueDate)
     contact, currency = contact_of(row), currency_of(meta.currency)
     if currency is None:
         raise malformed("TheNextInvoice's invoice names no currency.")
+    if told is None or sum is None:
+        lines, breakdown = lines_without_amounts(row.lines, codes, terms) if with_lines else None, None
+    else:
+        lines, breakdown = told.lines, breakdown_of(sum, told.codes)
     item = Invoice(
-        id=row.key,
+        id=sheet.key,
         document_type="credit_note" if credit else "invoice",
         document_status=DOCUMENT_STATUS.get(row.status, "unknown"),
         payment_status=status,
@@ -300,16 +313,15 @@ def invoice_of(
         issued_on=day_of(meta.sendDate),
         due_on=due_on,
         currency=currency,
-        prices_include_tax=flag_of(row.includesVat),
+        prices_include_tax=terms.includes_vat,
+        lines=lines,
         totals=_totals(row, sum, status),
+        tax_breakdown=breakdown,
         description=text.top or None,
         notes=text.bottom or None,
         is_overdue=status == "unpaid" and due_on is not None and due_on < today,
         provider_status=standing.state,
     )
-    if with_lines:
-        item.lines = lines_of(row.lines, sum, codes, discount=row.discount or ZERO, credit=credit)
-        item.tax_breakdown = None if sum is None else breakdown_of(row.lines, sum, codes, credit=credit)
     return Record(item, sheet.raw, _mapped(row), standing.state)
 
 
@@ -320,38 +332,51 @@ def contact_of(row: InvoiceRow) -> InvoiceContact | None:
     return None if id is None and name is None else InvoiceContact(id=id, name=name)
 
 
-def _totals(row: InvoiceRow, sum: Sum | None, status: InvoicePaymentStatus) -> Totals:
-    booked = row.calculated.amounts if row.calculated is not None else (sum.total if sum is not None else None)
-    if booked is None:
+def _sum_of(row: InvoiceRow, told: Told | None, codes: Codes, rounding: TaxRounding | None) -> SaidSum | None:
+    """The sum that counts, where anything depends on it."""
+    if told is None and row.calculated is not None:
+        return None
+    reckoning = row.reckoned(codes) if told is None else told.reckoning
+    sum = settled_sum(row, reckoning, rounding)
+    return None if sum is None else said_sum(sum, row.credit)
+
+
+def _totals(row: InvoiceRow, sum: SaidSum | None, status: InvoicePaymentStatus) -> Totals:
+    if sum is not None:
+        booked = sum.total
+    elif row.calculated is not None:
+        booked = said(row.calculated.amounts, credit=row.credit)
+    else:
         return Totals()
-    said = positive(booked, credit=row.credit)
-    paid, still_open = _balance(row, said.gross, status)
-    return Totals(net=said.net, tax=said.tax, gross=said.gross, paid=paid, open=still_open)
+    paid, still_open = _balance(row, booked.gross, status)
+    return Totals(net=booked.net, tax=booked.tax, gross=booked.gross, paid=paid, open=still_open)
 
 
-def _balance(row: InvoiceRow, gross: Decimal, status: InvoicePaymentStatus) -> tuple[Decimal | None, Decimal | None]:
+def _balance(
+    row: InvoiceRow, gross: AmountText, status: InvoicePaymentStatus
+) -> tuple[AmountText | None, AmountText | None]:
     """Paid and open. An invoice is paid whole or not at all; what was paid of a credited one is not said in lists."""
-    if DOCUMENT_STATUS.get(row.status) != "final" or status == "unknown":
+    if row.status != FINAL or status == "unknown":
         return None, None
     if status == "unpaid":
-        return ZERO, gross
+        return NIL, gross
     if status == "credited":
-        return None, ZERO
-    return (gross if status == "paid" else ZERO), ZERO
+        return None, NIL
+    return (gross if status == "paid" else NIL), NIL
 
 
 _MAPPED = frozenset({"id", "number", "status", "discount", "includesVat", "lines", "receiver", "calculated"})
+_MAPPED_BUT: Mapping[tuple[bool, bool], frozenset[str]] = {
+    (typed, footed): _MAPPED | (set() if typed else {"type"}) | (set() if footed else {"text"})
+    for typed in (True, False)
+    for footed in (True, False)
+}
 
 
 def _mapped(row: InvoiceRow) -> frozenset[str]:
     """All but what our model lacks: an automatic collection, a footer, the language and the sender."""
     footed = row.text is not None and bool(row.text.footer)
-    return _mapped_of(typed=row.type not in (None, "", "C"), footed=footed)
-
-
-@cache
-def _mapped_of(*, typed: bool, footed: bool) -> frozenset[str]:
-    return _MAPPED | (set() if typed else {"type"}) | (set() if footed else {"text"})
+    return _MAPPED_BUT[row.type == "I", footed]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,5 +463,5 @@ def merged(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
 
 def body_reckoned(body: Mapping[str, Any], codes: Codes) -> Reckoning:
     """What an invoice that is to be written comes to."""
-    discount = Decimal(body["discount"])
-    return reckoned(line_rows(body["lines"]), codes, discount=discount, includes_vat=body["includesVat"])
+    terms = Terms(Decimal(body["discount"]), body["includesVat"], body["type"] == "C")
+    return reckoned(line_rows(body["lines"]), codes, terms)

@@ -1,24 +1,25 @@
-"""Invoice lines, both ways, and what they come to.
+"""Invoice lines, both ways.
 
 TheNextInvoice keeps one discount for the whole document, no units, no products and no ids on lines. The amounts of a
 credit note are negative there: crediting converts "all amounts to the opposite signs" (documentation, "Credit an
 invoice"), and whether a price or a quantity bears the sign is not said. Ours are positive.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from adapters.thenextinvoice.mapping.reckoning import Reckoning, Said, SaidSum, Terms, charged, said
 from adapters.thenextinvoice.mapping.values import Reference, Wire, json_number, reference_of
-from gateway.contract.errors import invalid
+from gateway.contract.errors import invalid, malformed
 from gateway.contract.models import Line, TaxBreakdown, VatCode
 from gateway.contract.models.ledger import VatTreatment
-from gateway.contract.money import ZERO, Amounts, Priced, Sum, TaxRounding, add_up
+from gateway.contract.money import ZERO, AmountText, Charged, NumberText, amount_text, number_said, number_text
+from gateway.contract.values import Value
 
-ROUNDINGS: tuple[TaxRounding, ...] = ("per_rate", "per_line")
-"""Both ways to round VAT: which one TheNextInvoice uses is not said (dossier, "Not said")."""
 DOMESTIC = frozenset({"domestic_high", "domestic_low", "zero"})
 IN_FORCE: Mapping[str, tuple[tuple[date, Decimal], ...]] = {
     "domestic_high": ((date(2012, 10, 1), Decimal(21)), (date(2001, 1, 1), Decimal(19))),
@@ -38,104 +39,117 @@ class LineRow(Wire, frozen=True):
     ledger: Reference = None
     vat: Reference = None
 
-    def __post_init__(self) -> None:
-        if (self.quantity is None) != (self.price is None):
-            raise ValueError("a line has both a quantity and a price, or neither")
-
-    @property
-    def charges(self) -> bool:
-        """Whether it has an amount."""
-        return self.price is not None
+    def require_no_charge(self) -> None:
+        """Raise ``upstream_malformed`` for a price without a quantity, or the reverse: a line has both or neither."""
+        if self.quantity is not None or self.price is not None:
+            raise malformed("TheNextInvoice's line has a quantity or a price, and not the other.")
 
 
-@dataclass(frozen=True, slots=True)
-class Reckoning:
-    """What a document comes to, in its own signs: by each way to round. Empty where a VAT code is not known."""
+class Item(Value, frozen=True):
+    """A line that has a price: what it comes to, and how we say it."""
 
-    sums: Mapping[TaxRounding, Sum]
-
-    @property
-    def certain(self) -> Sum | None:
-        """The sum, where rounding makes no difference to any tax group."""
-        one, *others = self.sums.values() if self.sums else (None,)
-        return one if one is not None and all(_alike(one, other) for other in others) else None
+    charged: Charged
+    quantity: NumberText
+    unit_price: AmountText
+    said: Said
 
 
-def _alike(one: Sum, other: Sum) -> bool:
-    return one.total == other.total and one.groups == other.groups
+@lru_cache(maxsize=5_000)
+def _item(
+    quantity: Decimal, price: Decimal, discount: Decimal, rate: NumberText, includes_vat: bool, credit: bool
+) -> Item:
+    """Books are full of the same prices: what is remembered is not reckoned, and not spelled, again."""
+    alone = charged(quantity, price, discount, rate, includes_vat=includes_vat)
+    if credit:
+        quantity, price = _turned(quantity, price)
+    return Item(alone, number_said(str(quantity)), amount_text(price), said(alone.amounts, credit=credit))
 
 
-def sums_of(
-    lines: Sequence[LineRow], codes: Codes, *, discount: Decimal, includes_vat: bool
-) -> Iterator[tuple[TaxRounding, Sum]]:
-    """Add up lines by each way to round, one at a time: most documents need the first only.
-
-    Tax is grouped by percentage, as ``calculated.vatTotals`` is. There is nothing where a VAT code is not known.
-    """
-    taxed: dict[Reference, tuple[Decimal, str]] = {}
-    priced = []
-    for line in lines:
-        if line.price is None or line.quantity is None:
-            continue
-        if line.vat not in taxed:
-            code = codes.get(reference_of(line.vat) or "")
-            if code is None:
-                return
-            taxed[line.vat] = code.rate, tax_group(code)
-        rate, group = taxed[line.vat]
-        priced.append(Priced(line.quantity, line.price, discount, rate, group))
-    for way in ROUNDINGS:
-        yield way, add_up(priced, prices_include_tax=includes_vat, rounding=way)
-
-
-def reckoned(lines: Sequence[LineRow], codes: Codes, *, discount: Decimal, includes_vat: bool) -> Reckoning:
-    """Add up lines by every way to round."""
-    return Reckoning(dict(sums_of(lines, codes, discount=discount, includes_vat=includes_vat)))
-
-
-def tax_group(code: VatCode) -> str:
-    """The tax group of a VAT code: its percentage, which is written without needless zeros."""
-    return str(code.rate)
-
-
-def positive(amounts: Amounts, *, credit: bool) -> Amounts:
-    """Amounts as we say them: those of a credit note with the opposite sign."""
-    return Amounts(ZERO - amounts.net, ZERO - amounts.tax, ZERO - amounts.gross) if credit else amounts
-
-
-def lines_of(rows: Sequence[LineRow], sum: Sum | None, codes: Codes, *, discount: Decimal, credit: bool) -> list[Line]:
-    """Lines as we say them; without ``sum`` the amounts cannot be told."""
-    each = iter(sum.lines) if sum is not None else iter(())
-    percentage = discount or None
-    said = []
+def reckoned(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> Reckoning:
+    """What lines come to that need not be told: one to write may have more digits than we could spell."""
+    lines = []
     for row in rows:
-        quantity, price = row.quantity, row.price
-        if quantity is None or price is None:
-            said.append(Line(type="text", description=row.description))
+        if row.quantity is None or row.price is None:
+            row.require_no_charge()
             continue
-        if credit:
-            quantity, price = _turned(quantity, price)
-        vat = reference_of(row.vat)
+        code = codes.get(reference_of(row.vat) or "")
+        if code is None:
+            return Reckoning(None, terms)
+        lines.append(charged(row.quantity, row.price, terms.discount, code.rate, includes_vat=terms.includes_vat))
+    return Reckoning(lines, terms)
+
+
+class Told(Value, frozen=True):
+    """Lines as we say them, with what they come to, and the VAT codes they name."""
+
+    lines: list[Line]
+    reckoning: Reckoning
+    codes: Collection[VatCode]
+
+
+def lines_of(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> Told | None:
+    """Lines as we say them. Null where a VAT code is not known, for then nobody can tell what they come to."""
+    discount, includes_vat, credit = terms.discount, terms.includes_vat, terms.credit
+    percentage = number_text(discount) if discount else None
+    lines: list[Line] = []
+    charged: list[Charged] = []
+    used: dict[str, VatCode] = {}
+    for row in rows:
+        if row.quantity is None or row.price is None:
+            lines.append(_text_line(row))
+            continue
+        vat = reference_of(row.vat) or ""
+        code = codes.get(vat)
+        if code is None:
+            return None
+        item = _item(row.quantity, row.price, discount, code.rate, includes_vat, credit)
         line = Line(
             type="item",
             description=row.description,
-            quantity=quantity,
-            unit_price=price,
+            quantity=item.quantity,
+            unit_price=item.unit_price,
             discount_percent=percentage,
             vat_code_id=vat,
+            vat_treatment=code.treatment,
+            vat_rate=code.rate,
             ledger_account_id=reference_of(row.ledger),
+            net=item.said.net,
+            tax=item.said.tax,
+            gross=item.said.gross,
         )
-        _fill(line, codes.get(vat or ""), next(each, None), credit)
-        said.append(line)
-    return said
+        lines.append(line)
+        charged.append(item.charged)
+        used[vat] = code
+    return Told(lines, Reckoning(charged, terms), used.values())
 
 
-def _fill(line: Line, code: VatCode | None, amounts: Amounts | None, credit: bool) -> None:
-    if code is not None:
-        line.vat_treatment, line.vat_rate = code.treatment, code.rate
-    if amounts is not None:
-        told = positive(amounts, credit=credit)
-        line.net, line.tax, line.gross = told.net, told.tax, told.gross
+def lines_without_amounts(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> list[Line]:
+    """Lines as we say them, where nobody can tell what they come to."""
+    return [_without_amounts(row, codes, terms) for row in rows]
+
+
+def _without_amounts(row: LineRow, codes: Codes, terms: Terms) -> Line:
+    if row.quantity is None or row.price is None:
+        return _text_line(row)
+    quantity, price = _turned(row.quantity, row.price) if terms.credit else (row.quantity, row.price)
+    vat = reference_of(row.vat)
+    code = codes.get(vat or "")
+    return Line(
+        type="item",
+        description=row.description,
+        quantity=number_text(quantity),
+        unit_price=amount_text(price),
+        discount_percent=number_text(terms.discount) if terms.discount else None,
+        vat_code_id=vat,
+        vat_treatment=None if code is None else code.treatment,
+        vat_rate=None if code is None else code.rate,
+        ledger_account_id=reference_of(row.ledger),
+    )
+
+
+def _text_line(row: LineRow) -> Line:
+    row.require_no_charge()
+    return Line(type="text", description=row.description)
 
 
 def _turned(quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
@@ -143,22 +157,18 @@ def _turned(quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
     return (ZERO - quantity, price) if quantity < 0 else (quantity, ZERO - price)
 
 
-def breakdown_of(rows: Sequence[LineRow], sum: Sum, codes: Codes, *, credit: bool) -> list[TaxBreakdown]:
+def breakdown_of(sum: SaidSum, codes: Collection[VatCode]) -> list[TaxBreakdown]:
     """The tax groups. Where several codes of one percentage share a group, it has no code of its own."""
-    used: dict[str, dict[str, VatCode]] = {}
-    for vat in dict.fromkeys([row.vat for row in rows if row.charges]):
-        code = codes[reference_of(vat) or ""]
-        used.setdefault(tax_group(code), {})[code.id] = code
-    return [_group_of(amounts, [*used[group].values()], credit) for group, amounts in sum.groups.items()]
+    return [_group_of(said, [code for code in codes if code.rate == rate]) for rate, said in sum.groups.items()]
 
 
-def _group_of(amounts: Amounts, codes: Sequence[VatCode], credit: bool) -> TaxBreakdown:
+def _group_of(said: Said, codes: Sequence[VatCode]) -> TaxBreakdown:
     code, *others = codes
-    said = positive(amounts, credit=credit)
+    of_one_category = not others or all(other.category == code.category for other in others)
     return TaxBreakdown(
         vat_code_id=None if others else code.id,
         rate=code.rate,
-        category=code.category if all(other.category == code.category for other in others) else None,
+        category=code.category if of_one_category else None,
         base=said.net,
         tax=said.tax,
     )
@@ -203,9 +213,10 @@ def code_for(
     """
     if treatment == "unknown" or (treatment in DOMESTIC and country not in (None, "NL")):
         return None
-    found = [code for code in codes.values() if code.treatment == treatment and (rate is None or code.rate == rate)]
+    alike = [code for code in codes.values() if code.treatment == treatment]
+    found = [code for code in alike if rate is None or code.percentage == rate]
     current = next((known for since, known in IN_FORCE.get(treatment, ()) if since <= on), None)
-    return min(found, key=lambda code: (current is not None and code.rate != current, int(code.id)), default=None)
+    return min(found, key=lambda code: (current is not None and code.percentage != current, int(code.id)), default=None)
 
 
 def one_discount(said: Sequence[tuple[str, Decimal]]) -> Decimal | None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from adapters.thenextinvoice.mapping.invoices import InvoiceRow, StatusRow
-from adapters.thenextinvoice.mapping.lines import positive
+from adapters.thenextinvoice.mapping.reckoning import positive
 from adapters.thenextinvoice.mapping.values import currency_of, day_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Allocation, Payment, PaymentMethod
 from gateway.contract.models.payments import Direction
-from gateway.contract.money import ZERO
+from gateway.contract.money import ZERO, amount_text
 from gateway.contract.wire import RawRecord, said_in
 
 HOLDS = frozenset(
@@ -38,7 +38,7 @@ def payment_of(invoice: RawRecord, status: RawRecord, methods: Mapping[str, Paym
     paid_on = day_of(said.payment.time)
     if row.calculated is None or paid_on is None:
         raise malformed("TheNextInvoice's paid invoice has no amounts, or no day it was paid on.")
-    gross = positive(row.calculated.amounts, credit=row.credit).gross
+    gross = amount_text(positive(row.calculated.amounts, credit=row.credit).gross)
     named = [method.id for method in methods.values() if method.name == said.payment.message]
     item = Payment(
         id=row.key,
@@ -48,7 +48,7 @@ def payment_of(invoice: RawRecord, status: RawRecord, methods: Mapping[str, Paym
         direction=direction_of(row),
         payment_method_id=named[0] if len(named) == 1 else None,
         allocations=[Allocation(invoice_id=row.key, amount=gross)],
-        unallocated=ZERO,
+        unallocated=amount_text(ZERO),
         status="booked",
     )
     raw = {"id": row.key, **said_in(status)["payment"]}

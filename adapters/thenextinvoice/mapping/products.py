@@ -9,6 +9,7 @@ from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import Product
+from gateway.contract.money import amount_text
 from gateway.contract.wire import RawRecord
 
 FIELDS: Mapping[str, str] = {
@@ -40,7 +41,7 @@ def product_of(raw: RawRecord) -> Record[Product]:
         id=row.key,
         name=row.description,
         type="unknown",
-        price=row.price,
+        price=amount_text(row.price),
         price_includes_tax=False,
         vat_code_id=reference_of(row.vat_id),
         ledger_account_id=reference_of(row.ledgernumber_id),

@@ -9,6 +9,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
+from gateway.contract.money import number_text
 from gateway.contract.wire import RawRecord, amount_of
 
 Form = Literal["factor", "percentage"]
@@ -103,23 +104,18 @@ class Preferences(Wire, frozen=True):
 def vat_code_of(raw: RawRecord, form: Form = "factor") -> Record[VatCode]:
     """A VAT code. TheNextInvoice makes sales documents only, so every code is one to sell with."""
     row = VatCodeRow.of(raw)
-    rate = _percentage(row.factor if form == "percentage" else (row.factor - 1) * 100)
+    rate = amount_of(row.factor if form == "percentage" else (row.factor - 1) * 100)
     treatment, category = _meaning(row.type or None, rate)
     item = VatCode(
         id=row.key,
         name=row.name,
         code=row.code or None,
-        rate=rate,
+        rate=number_text(rate),
         category=category,
         treatment=treatment,
         direction="sale",
     )
     return Record(item, raw, frozenset({"id", "name", "code", "factor", "type"}))
-
-
-def _percentage(value: Decimal) -> Decimal:
-    """Without needless zeros, so that equal rates are written alike."""
-    return Decimal(format(amount_of(value).normalize(), "f"))
 
 
 def _meaning(type: str | None, rate: Decimal) -> tuple[VatTreatment, VatCategory]:

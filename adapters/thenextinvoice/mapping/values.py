@@ -124,6 +124,7 @@ def language_of(text: str | None) -> str | None:
     return text.lower() if text and _LANGUAGE.fullmatch(text) else None
 
 
+@lru_cache(maxsize=1_000)
 def currency_of(text: str | None) -> str | None:
     """A currency code in capitals; null for what is none."""
     return text.upper() if text and len(text) == 3 and text.isascii() and text.isalpha() else None

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from adapters.thenextinvoice.mapping import contacts
 from adapters.thenextinvoice.mapping.demands import contact_demands
-from adapters.thenextinvoice.mapping.values import Found, new_id
-from adapters.thenextinvoice.wire import ask, number_in_path, pointing
+from adapters.thenextinvoice.mapping.values import new_id
+from adapters.thenextinvoice.wire import ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.exact import Unread
 from gateway.contract.likeness import is_contact, name_of
@@ -85,7 +85,7 @@ async def _read(up: Upstream, id: str) -> Unread:
 
 async def _search(up: Upstream, page: int, size: int, term: str | None = None) -> Slice[Record[Contact]]:
     query = [*([("term", term)] if term else []), ("limit", str(size)), ("page", str(page))]
-    found = Found.of(await up.data(ask("GET", "customer", "search", query=query)))
+    found = read_found(await up.call(ask("GET", "customer", "search", query=query)))
     return Slice([contacts.contact_of(raw) for raw in found.items], found.total)
 
 

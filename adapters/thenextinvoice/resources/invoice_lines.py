@@ -13,16 +13,16 @@ from adapters.thenextinvoice.mapping.lines import (
     code_for,
     line_bodies,
     one_discount,
-    positive,
     rounding_charge,
 )
 from adapters.thenextinvoice.mapping.products import product_of
+from adapters.thenextinvoice.mapping.reckoning import positive
 from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
 from adapters.thenextinvoice.wire import ask, is_number
 from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Amounts
+from gateway.contract.money import ZERO, Amounts, exact
 from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
@@ -132,7 +132,8 @@ def _price(line: LineDraft, pointer: str, product: Product | None, code: VatCode
         return line.unit_price
     if product is None or product.price is None:
         raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
-    return product.price * (100 + code.rate) / 100 if includes_vat else product.price
+    price = exact(product.price)
+    return price * (100 + code.percentage) / 100 if includes_vat else price
 
 
 def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Codes, on: date) -> VatCode:
@@ -147,7 +148,7 @@ def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Cod
     code = codes.get(id)
     if code is None:
         raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
-    if line.vat_rate is not None and line.vat_rate != code.rate:
+    if line.vat_rate is not None and line.vat_rate != code.percentage:
         raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
     return code
 

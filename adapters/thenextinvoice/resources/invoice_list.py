@@ -96,7 +96,7 @@ class Searches:
             if state is not None:
                 return await self._told(page, [Standing(state)] * len(page.items))
             known = await standings(self.up, page.items, query)
-            return await self._told(page, [known[sheet.row.key] for sheet in page.items])
+            return await self._told(page, [known[sheet.key] for sheet in page.items])
 
         return read
 
@@ -131,9 +131,9 @@ class Searches:
             for state in ("open", "pastdue"):
                 query = self._state_query(state, first, last)
                 for sheet in await self._all(query) if query is not None else ():
-                    found[sheet.row.key] = sheet, Standing(state)
+                    found[sheet.key] = sheet, Standing(state)
             page = cut([sheet for sheet, _ in found.values()], window)
-            return await self._told(page, [found[sheet.row.key][1] for sheet in page.items])
+            return await self._told(page, [found[sheet.key][1] for sheet in page.items])
 
         return read
 
@@ -187,7 +187,7 @@ async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapp
     ``query`` is the search that found them, so that a search of one state within their numbers finds no more than them.
     What no search, or more than one, claims is asked for by itself.
     """
-    rows = {sheet.row.key: sheet.row for sheet in sheets}
+    rows = {sheet.key: sheet.row for sheet in sheets}
     numbers = [row.number for row in rows.values()]
     if not rows or not all(numbers):
         return await _one_by_one(up, list(rows))

@@ -11,14 +11,14 @@ from adapters.thenextinvoice.mapping.invoices import (
     invoice_of,
     standing_of,
 )
-from adapters.thenextinvoice.mapping.lines import Reckoning
-from adapters.thenextinvoice.mapping.values import Found, FoundIds, reference_of
+from adapters.thenextinvoice.mapping.reckoning import Reckoning, Sum
+from adapters.thenextinvoice.mapping.values import reference_of
 from adapters.thenextinvoice.resources.administration import vat_codes
-from adapters.thenextinvoice.wire import ask, number_in_path
+from adapters.thenextinvoice.wire import ask, number_in_path, read_found, read_found_ids
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Invoice
-from gateway.contract.money import Sum, TaxRounding
+from gateway.contract.money import TaxRounding
 from gateway.contract.paging import Slice
 from gateway.contract.upstream import Query, Upstream
 
@@ -42,15 +42,14 @@ async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
 async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[Sheet]:
     """One page of an invoice search. ``query`` must hold an order: without one nothing is promised."""
     asked = [*query, ("limit", str(size)), ("page", str(page))]
-    found = Found.of(await up.data(ask("GET", "invoice", "search", query=asked)))
+    found = read_found(await up.call(ask("GET", "invoice", "search", query=asked)))
     return Slice([Sheet.of(raw) for raw in found.items], found.total)
 
 
 async def found_ids(up: Upstream, query: Query) -> frozenset[str]:
     """The ids on the first page of an invoice search."""
     asked = [*query, ("limit", str(PAGE_CAP)), ("page", "1")]
-    found = FoundIds.of(await up.data(ask("GET", "invoice", "search", query=asked)))
-    return frozenset([one.key for one in found.items])
+    return read_found_ids(await up.call(ask("GET", "invoice", "search", query=asked)))
 
 
 async def told(up: Upstream, sheet: Sheet, standing: Standing) -> Record[Invoice]:
@@ -80,12 +79,12 @@ async def possible_sums(up: Upstream, reckoning: Reckoning) -> list[Sum]:
     if certain is not None:
         return [certain]
     rounding = await _rounding_for(up, reckoning)
-    return list(reckoning.sums.values()) if rounding is None else [reckoning.sums[rounding]]
+    return [sum for way, sum in reckoning.sums().items() if rounding in (None, way)]
 
 
 async def _rounding_for(up: Upstream, reckoning: Reckoning) -> RoundingOrNone:
     """How VAT is rounded, where it makes a difference; null where it makes none or nobody knows."""
-    if not reckoning.sums or reckoning.certain is not None:
+    if reckoning.lines is None or reckoning.certain is not None:
         return None
 
     async def load() -> RoundingOrNone:
@@ -105,7 +104,7 @@ async def _learned_rounding(up: Upstream) -> RoundingOrNone:
         booked = sheet.row.calculated
         if booked is None:
             continue
-        agreeing = [way for way, sum in sheet.row.sums(codes) if booked.agrees(sum)]
+        agreeing = [way for way, sum in sheet.row.reckoned(codes).sums().items() if booked.agrees(sum)]
         if len(agreeing) == 1:
             return agreeing[0]
     return None

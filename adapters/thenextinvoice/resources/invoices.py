@@ -19,7 +19,7 @@ from adapters.thenextinvoice.wire import ask, is_number, pointing
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
-from gateway.contract.money import Amounts
+from gateway.contract.money import Amounts, exact
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
@@ -278,7 +278,7 @@ def _known_totals(record: Record[Invoice]) -> Sequence[Amounts]:
     totals = record.item.totals
     if totals.net is None or totals.tax is None or totals.gross is None:
         return []
-    return [Amounts(totals.net, totals.tax, totals.gross)]
+    return [Amounts(exact(totals.net), exact(totals.tax), exact(totals.gross))]
 
 
 def _compare(up: Upstream, record: Record[Invoice], expected: Sequence[Amounts]) -> None:

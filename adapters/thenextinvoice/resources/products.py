@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from adapters.thenextinvoice.mapping import products
 from adapters.thenextinvoice.mapping.demands import product_demands
 from adapters.thenextinvoice.mapping.values import Found
-from adapters.thenextinvoice.wire import ask, number_in_path, pointing
+from adapters.thenextinvoice.wire import ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
@@ -79,7 +79,7 @@ async def _read(up: Upstream, id: str) -> Unread:
 async def _search(up: Upstream, page: int, size: int, *, newest_first: bool = False) -> Found:
     order = [("order", "id"), ("reverse", "true" if newest_first else "false")]
     query = [*order, ("limit", str(size)), ("page", str(page))]
-    return Found.of(await up.data(ask("GET", "product", "search", query=query)))
+    return read_found(await up.call(ask("GET", "product", "search", query=query)))
 
 
 async def _highest_id(up: Upstream) -> int:

@@ -156,16 +156,17 @@ class Books:
         record = await INVOICES.get(self.up(), id)
         return record.item
 
-    def payment(self, invoice: Invoice, amount: str | None = None, **said: Any) -> PaymentDraft:
-        paid = Decimal(amount) if amount is not None else invoice.totals.gross
-        assert paid is not None
+    def payment(self, invoice: Invoice, amount: str | None = None, **others: Any) -> PaymentDraft:
+        said = amount or invoice.totals.gross
+        assert said is not None
+        paid = Decimal(said)
         fields: dict[str, Any] = {
             "amount": paid,
             "paid_on": TODAY,
             "payment_method_id": self.methods()[0],
             "allocations": [AllocationDraft(invoice_id=invoice.id, amount=paid)],
         }
-        return PaymentDraft(**{**fields, **said})
+        return PaymentDraft(**{**fields, **others})
 
     async def pay(self, invoice: Invoice) -> None:
         await PAYMENTS.create(self.up(), self.payment(invoice))

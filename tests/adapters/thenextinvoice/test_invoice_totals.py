@@ -23,7 +23,7 @@ async def test_expected_totals_are_held_against_the_lines_before_anything_is_sen
         assert problem.extra == {"difference": {"gross": "0.01"}}
         assert problem.outcome == "not_sent"
         draft.expected_totals = expected(net="99.99", tax="21.00", gross="120.99")
-        assert (await INVOICES.create(books.up(), draft)).item.totals.gross == Decimal("120.99")
+        assert (await INVOICES.create(books.up(), draft)).item.totals.gross == "120.99"
 
 
 @pytest.mark.parametrize("document_type", ["invoice", "credit_note"])
@@ -33,11 +33,9 @@ async def test_a_rounding_line_closes_a_small_gap(document_type: str) -> None:
         said: dict[str, Any] = {"document_type": document_type, "on_rounding": "add_line", "finalize": True}
         said["lines"] = [books.line("33.33", "3")]
         made = await books.invoice(**said, expected_totals=expected(gross="121.00"))
-        assert made.totals.gross == 121
+        assert made.totals.gross == "121.00"
         assert made.lines is not None
-        assert [(line.gross, line.ledger_account_id) for line in made.lines[1:]] == [
-            (Decimal("0.01"), books.ledger("8900"))
-        ]
+        assert [(line.gross, line.ledger_account_id) for line in made.lines[1:]] == [("0.01", books.ledger("8900"))]
         draft = await books.draft(**said, expected_totals=expected(gross="121.05"))
         with books.writes_nothing():
             await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
@@ -77,10 +75,10 @@ async def test_how_vat_is_rounded_is_learned_from_what_was_booked(vat_rounding: 
         assert unsure.tax_breakdown is None
         books.link.known.clear()
         final = await three(books, finalize=True)
-        assert final.totals.tax == Decimal(tax)
-        assert [group.tax for group in final.tax_breakdown] == [Decimal(tax)]
+        assert final.totals.tax == tax
+        assert [group.tax for group in final.tax_breakdown] == [tax]
         books.link.known.clear()
-        assert (await books.read(unsure.id)).totals.tax == Decimal(tax)
+        assert (await books.read(unsure.id)).totals.tax == tax
         wrong = "0.03" if tax == "0.04" else "0.04"
         lines = [books.line(THREE) for _ in range(3)]
         draft = await books.draft(lines=lines, expected_totals=expected(tax=wrong))
@@ -105,5 +103,5 @@ async def test_totals_that_differ_from_those_of_the_lines_are_told() -> None:
         code.factor = Decimal("1.22")  # somebody changes the code while Polder still knows the old rate
         up = books.up()
         made = await books.invoice(up, finalize=True)
-        assert made.totals.gross == 122
+        assert made.totals.gross == "122.00"
         assert up.warnings == [("totals_differ", "/totals")]

@@ -1,6 +1,7 @@
 """The envelope, the refusals and the log-in of TheNextInvoice, as pure functions."""
 
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,6 +68,42 @@ def test_nonsense_under_a_success_is_malformed(body: bytes) -> None:
     with pytest.raises(Problem) as caught:
         wire.read_envelope(reply(body))
     assert caught.value.code == "upstream_malformed"
+
+
+FOUND = {"total_items": "2", "items": [{"id": 7}, {"id": "8"}]}
+
+
+def test_a_search_is_read_with_its_envelope() -> None:
+    found = wire.read_found(reply({"success": True, "data": FOUND}))
+    assert (found.total, [loads(item) for item in found.items]) == (2, FOUND["items"])
+    assert wire.read_found_ids(reply({"success": True, "data": FOUND})) == {"7", "8"}
+
+
+@pytest.mark.parametrize("read", [wire.read_found, wire.read_found_ids])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"success": False, "data": FOUND},
+        {"success": True},
+        {"success": True, "data": None},
+        {"success": True, "data": []},
+        {"success": True, "data": {**FOUND, "items": None}},
+        {"success": True, "data": {**FOUND, "items": {"id": 7}}},
+        FOUND,
+        b"<html>Oops</html>",
+    ],
+    ids=str,
+)
+def test_a_search_that_found_nonsense_is_malformed(read: Callable[[Reply], object], answer: object) -> None:
+    with pytest.raises(Problem) as caught:
+        read(reply(answer))
+    assert caught.value.code == "upstream_malformed"
+
+
+def test_a_failure_is_seen_wherever_it_stands() -> None:
+    said = b'{"error": {"code": 404, "message": "Invoice not found"},\n "data": {"success": true}, "success" : false}'
+    assert problem(reply(said)).code == "not_found"
+    assert wire.read_error(reply(b' {"success" :true, "data": {"text": "\\"success\\": false"}}')) is None
 
 
 def test_a_file_that_speaks_of_failure_is_a_file() -> None:

@@ -1,0 +1,119 @@
+"""What the lines of an invoice come to.
+
+Books are full of invoices that repeat those of last month: what is remembered here is not added up, and not spelled,
+again. Tax is grouped by percentage, as ``calculated.vatTotals`` is. The amounts of a credit note are negative there,
+and positive with us.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+
+from gateway.contract.money import (
+    ZERO,
+    Amounts,
+    AmountText,
+    Charged,
+    NumberText,
+    Priced,
+    TaxRounding,
+    alone,
+    amount_text,
+    exact,
+    together,
+)
+from gateway.contract.values import Value
+
+ROUNDINGS: tuple[TaxRounding, ...] = ("per_rate", "per_line")
+"""Both ways to round VAT: which one TheNextInvoice uses is not said (dossier, "Not said")."""
+
+
+class Terms(Value, frozen=True):
+    """What holds for all lines of a document."""
+
+    discount: Decimal
+    """A percentage."""
+    includes_vat: bool
+    credit: bool
+
+
+class Sum(Value, frozen=True, eq=False):
+    """What a document comes to: each tax group by its percentage, and the whole. It is known by its identity."""
+
+    groups: Mapping[str, Amounts]
+    total: Amounts
+    taxes: Mapping[str, Decimal]
+    """Of each group, as ``calculated.vatTotals`` has them."""
+
+    def is_as(self, other: "Sum") -> bool:
+        """Whether no amount of the one differs from that of the other."""
+        return self.total == other.total and self.groups == other.groups
+
+
+class Said(Value, frozen=True):
+    """Net, tax and gross as we say them: those of a credit note with the opposite sign."""
+
+    net: AmountText
+    tax: AmountText
+    gross: AmountText
+
+
+class SaidSum(Value, frozen=True):
+    """What a document comes to, as we say it."""
+
+    groups: Mapping[str, Said]
+    total: Said
+
+
+class Reckoning(Value, frozen=True):
+    """What a document comes to. There are no lines where a VAT code is not known."""
+
+    lines: Sequence[Charged] | None
+    terms: Terms
+
+    def sum(self, rounding: TaxRounding) -> Sum | None:
+        """The sum by one way to round."""
+        if self.lines is None:
+            return None
+        return _sum(tuple(self.lines), rounding, self.terms.includes_vat)
+
+    def sums(self) -> Mapping[TaxRounding, Sum]:
+        """The sums by every way to round."""
+        each = {way: self.sum(way) for way in ROUNDINGS}
+        return {way: sum for way, sum in each.items() if sum is not None}
+
+    @property
+    def certain(self) -> Sum | None:
+        """The sum, where rounding makes no difference to any tax group."""
+        per_rate, per_line = self.sum("per_rate"), self.sum("per_line")
+        return per_rate if per_rate is not None and per_line is not None and per_rate.is_as(per_line) else None
+
+
+def charged(quantity: Decimal, price: Decimal, discount: Decimal, rate: NumberText, *, includes_vat: bool) -> Charged:
+    """What one line comes to on its own."""
+    return alone(Priced(quantity, price, discount, exact(rate), rate), prices_include_tax=includes_vat)
+
+
+@lru_cache(maxsize=5_000)
+def _sum(lines: tuple[Charged, ...], rounding: TaxRounding, includes_vat: bool) -> Sum:
+    added = together(lines, prices_include_tax=includes_vat, rounding=rounding)
+    return Sum(added.groups, added.total, {rate: amounts.tax for rate, amounts in added.groups.items()})
+
+
+def positive(amounts: Amounts, *, credit: bool) -> Amounts:
+    """Amounts as we say them: those of a credit note with the opposite sign."""
+    return Amounts(ZERO - amounts.net, ZERO - amounts.tax, ZERO - amounts.gross) if credit else amounts
+
+
+def said(amounts: Amounts, *, credit: bool) -> Said:
+    """Amounts, spelled. Raises ``ValueError`` for one that is too long."""
+    told = positive(amounts, credit=credit)
+    return Said(amount_text(told.net), amount_text(told.tax), amount_text(told.gross))
+
+
+@lru_cache(maxsize=5_000)
+def said_sum(sum: Sum, credit: bool) -> SaidSum:
+    """A sum, spelled. Raises ``ValueError`` for an amount that is too long."""
+    groups = {rate: said(amounts, credit=credit) for rate, amounts in sum.groups.items()}
+    only = next(iter(groups.values())) if len(groups) == 1 else None
+    return SaidSum(groups, only or said(sum.total, credit=credit))
