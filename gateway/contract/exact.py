@@ -52,13 +52,14 @@ def items_under(name: str, text: bytes | Unread) -> list[Unread]:
     """The items of the array that a member of a JSON object holds, not read yet. Raises ``MalformedJson`` for anything
     else.
     """
-    found: list[Unread] = getattr(_read(_holding(name), text), name)
+    found: list[Unread] = getattr(_read(holding(name, list[Unread]), text), name)
     return found
 
 
 @cache
-def _holding(name: str) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(msgspec.defstruct("Holding", [(name, list[Unread])]))
+def holding(name: str, held: type[T]) -> msgspec.json.Decoder[Any]:
+    """Reads a JSON object with a member of that name and type: the attribute ``name`` of what it gives."""
+    return msgspec.json.Decoder(msgspec.defstruct("Holding", [(name, held)]))
 
 
 def loads(text: bytes | str | Unread) -> Any:

@@ -7,15 +7,41 @@ digits that were sent, as a number or as text.
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
 
-from gateway.contract.errors import malformed
-from gateway.contract.exact import MalformedJson, Unread, items, loads
+from gateway.contract.errors import Problem, malformed
+from gateway.contract.exact import MalformedJson, Unread, holding, items, items_under, loads
 
-RawRecord = Mapping[str, Any] | Unread
+
+class ListText:
+    """The text of a list whose records were read all at once."""
+
+    def __init__(self, name: str, text: Unread) -> None:
+        self._name = name
+        self._text = text
+
+    @cached_property
+    def items(self) -> list[Unread]:
+        """The text of each of them."""
+        return items_under(self._name, self._text)
+
+
+class ItemText(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Where the text of a record stands in that of a list: it is looked for when somebody asks, which is seldom."""
+
+    within: ListText
+    place: int
+
+    @property
+    def text(self) -> Unread:
+        """The record's own text."""
+        return self.within.items[self.place]
+
+
+RawRecord = Mapping[str, Any] | Unread | ItemText
 """A record as a system gave it: its members, or its text, not read yet."""
 
 PositiveId = Annotated[int, msgspec.Meta(gt=0)]
@@ -35,6 +61,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 NoItems = Annotated[list[Unread], msgspec.Meta(max_length=0)]
 """A list of nothing: an empty map as PHP writes it."""
 
+_NONSENSE = (msgspec.DecodeError, RecursionError, ValueError)
 LARGEST_EXPONENT = 30
 """No amount of a real administration is written with more digits before or after the point."""
 
@@ -51,7 +78,8 @@ def amount_of(number: Decimal) -> Decimal:
 
 def said_in(raw: RawRecord) -> Mapping[str, Any]:
     """A record's members, read where they were not yet. Raises ``upstream_malformed`` for what is no record."""
-    said = read_whole(raw) if isinstance(raw, Unread) else raw
+    text = raw.text if isinstance(raw, ItemText) else raw
+    said = read_whole(text) if isinstance(text, Unread) else text
     if not isinstance(said, Mapping):
         raise malformed("The accounting system's answer is no record.")
     return said
@@ -85,10 +113,27 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             if type(raw) is Unread:
                 read: Self = _decoder(cls).decode(raw)
                 return read
-            return msgspec.convert(raw, cls)
-        except (msgspec.DecodeError, RecursionError, ValueError) as error:
-            name = cls.__name__.removesuffix("Row").lower()
-            raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
+            return msgspec.convert(said_in(raw), cls)
+        except _NONSENSE as error:
+            raise cls._makes_no_sense(error) from error
+
+    @classmethod
+    def under(cls, name: str, text: Unread) -> list[tuple[Self, RawRecord]]:
+        """Read all of the array that a member of a JSON object holds, and tell where the text of each stands.
+
+        Raises ``upstream_malformed`` as ``of`` does.
+        """
+        try:
+            rows = getattr(holding(name, list[cls]).decode(text), name)  # type: ignore[valid-type]  # a type at run time
+        except _NONSENSE as error:
+            raise cls._makes_no_sense(error) from error
+        within = ListText(name, text)
+        return [(row, ItemText(within, place)) for place, row in enumerate(rows)]
+
+    @classmethod
+    def _makes_no_sense(cls, error: Exception) -> Problem:
+        name = cls.__name__.removesuffix("Row").lower()
+        return malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.")
 
     def but(self, **changes: object) -> Self:
         """The same record with other values in some of its fields."""

@@ -68,14 +68,15 @@ class Recording:
         self, operation: Operation, resource: Resource[Any, Any], records: Sequence[Record[Any]]
     ) -> None:
         """Give records their first ids, name other records as we do, and fill in what Polder keeps."""
-        for place, referred in referred_by(operation).items():
-            book = await self.book(referred)
-            if book.renames:
+        places = referred_by(operation)
+        books = {name: await self.book(name) for name in dict.fromkeys([*places.values(), operation.resource])}
+        for place, referred in places.items():
+            if books[referred].renames:
                 for record in records:
-                    translate(record.item, place, book.ours)
+                    translate(record.item, place, books[referred].ours)
         for record in records:
             identified(record, resource)
-        book = await self.book(operation.resource)
+        book = books[operation.resource]
         for record in () if book.is_empty else records:
             item = record.item
             item.id = book.ours(item.id)

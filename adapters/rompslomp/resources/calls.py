@@ -1,18 +1,20 @@
 """The calls all verbs are made of: one record, one window of a list, a whole list, and what is remembered of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import settings
-from adapters.rompslomp.mapping.values import id_in_path
+from adapters.rompslomp.mapping.values import Wire, id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
 from gateway.contract.errors import Problem
 from gateway.contract.exact import Unread
 from gateway.contract.models import VatCode
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.upstream import Query, Request, Upstream, path_of
+from gateway.contract.wire import RawRecord
 
+RowT = TypeVar("RowT", bound=Wire)
 Raw = dict[str, Any]
 Reader = Callable[[Unread], Record[ItemT]]
 LIST_CALLS = f"1 for each {wire.PAGE_CAP} records"
@@ -46,6 +48,15 @@ async def slice_of(
     request = wire.ask(up.facts, "GET", many, query=asked) if path is None else Request("GET", path, asked)
     reply = await up.call(request)
     return Slice(wire.records_in(reply, many), wire.total_of(reply))
+
+
+async def rows_of(
+    up: Upstream, row: type[RowT], many: str, query: Query, page: int, size: int
+) -> Slice[tuple[RowT, RawRecord]]:
+    """One of Rompslomp's own pages, its records read at once."""
+    asked = [*query, ("page", str(page)), ("per_page", str(size))]
+    reply = await up.call(wire.ask(up.facts, "GET", many, query=asked))
+    return Slice(row.under(many, reply.unread()), wire.total_of(reply))
 
 
 async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read: Reader[ItemT]) -> Page[Record[ItemT]]:

@@ -11,11 +11,11 @@ from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
-from gateway.contract.exact import Unread
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Query, Upstream
+from gateway.contract.wire import RawRecord
 
 SEARCHES: Mapping[str, str] = {
     "contact_id": "search[contact_id]",
@@ -28,6 +28,7 @@ SELECTIONS: Mapping[str | None, tuple[str, ...]] = {
     "final": ("published", "imported"),
 }
 """The selections that together hold the invoices of a document status; no other status occurs here."""
+_Listed = tuple[InvoiceRow, RawRecord]
 
 
 class RompslompInvoices(Invoices):
@@ -52,11 +53,11 @@ class RompslompInvoices(Invoices):
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         page = await _rows(up, listing)
-        rows = [InvoiceRow.of(raw) for raw in page.items]
+        rows = [row for row, _ in page.items]
         codes = await _names(up, rows) if "lines" in listing.include else {}
         credited = await _credited_among(up, rows)
-        pairs = zip(rows, page.items, strict=True)
-        return Page([invoices.told(row, raw, codes, up.today, credited) for row, raw in pairs], page.more, page.total)
+        told = [invoices.told(row, raw, codes, up.today, credited) for row, raw in page.items]
+        return Page(told, page.more, page.total)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         raw = await booking.read(up, id)
@@ -134,7 +135,7 @@ def _no_paper() -> Problem:
     return Problem("conflict", "A draft has no PDF: finalize it first.")
 
 
-async def _rows(up: Upstream, listing: Listing) -> Page[Unread]:
+async def _rows(up: Upstream, listing: Listing) -> Page[_Listed]:
     """A window of the list, filtered by Rompslomp."""
     selections = SELECTIONS.get(listing.text("document_status"), ())
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
@@ -144,11 +145,11 @@ async def _rows(up: Upstream, listing: Listing) -> Page[Unread]:
     return await Chain(sources).read(listing.window)
 
 
-def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[Unread]]]:
+def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[_Listed]]]:
     """One selection of the list, as a source of windows."""
 
-    async def fetch(page: int, size: int) -> Slice[Unread]:
-        return await calls.slice_of(up, "sales_invoices", query, page, size)
+    async def fetch(page: int, size: int) -> Slice[_Listed]:
+        return await calls.rows_of(up, InvoiceRow, "sales_invoices", query, page, size)
 
     return PageNumber(fetch, wire.PAGE_CAP).read
 
