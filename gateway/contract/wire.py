@@ -4,7 +4,7 @@ A row is a struct, read from JSON text or from JSON values in one step. A number
 digits that were sent, as a number or as text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -73,6 +73,8 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that."""
 
     system: ClassVar[str]
+    number: ClassVar[Callable[[str], object] | None] = None
+    """Makes a number of the adapter's own type of its text, for the fields that are of that type."""
 
     @classmethod
     def of(cls, raw: RawRecord) -> Self:
@@ -81,15 +83,27 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             if type(raw) is Unread:
                 read: Self = _decoder(cls).decode(raw)
                 return read
-            return msgspec.convert(raw, cls)
+            return msgspec.convert(raw, cls, dec_hook=_whole_too(cls.number))
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             name = cls.__name__.removesuffix("Row").lower()
             raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
 
 
 @cache
-def _decoder(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(row)
+def _decoder(row: type[Wire]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(row, float_hook=row.number, dec_hook=_whole_too(row.number))
+
+
+@cache
+def _whole_too(number: Callable[[str], object] | None) -> Callable[[type, Any], object] | None:
+    """What makes a number of what was not made one as it was read: a whole number, or one that was read before."""
+    if number is None:
+        return None
+
+    def read(kind: type, said: Any) -> object:
+        return said if type(said) is kind else number(str(said))
+
+    return read
 
 
 def _where(error: Exception) -> str:
