@@ -7,7 +7,7 @@ from adapters.snelstart.mapping.lines import BARE, Booked, Terms, terms_of
 from adapters.snelstart.mapping.values import Number, said_of
 from gateway.contract.models import Line
 from gateway.contract.models.base import like
-from gateway.contract.money import CENT, amount_text, number_or_none, number_text, round_to_cents, split
+from gateway.contract.money import CENT, amount_text, round_to_cents, split
 from gateway.contract.totals import MOST_ROUNDING
 
 
@@ -54,16 +54,16 @@ def _line(terms: Terms, net: Number, booked: Booked) -> Line:
     return Line(
         type="item",
         description="",
-        quantity=number_text(terms.quantity),
+        quantity=terms.quantity,
         unit=terms.unit,
-        unit_price=net.text if terms.price is None else amount_text(terms.price),
-        discount_percent=number_or_none(terms.discount),
+        unit_price=terms.price or net.text,
+        discount_percent=terms.discount,
         vat_code_id=None if code is None else code.id,
         vat_treatment=None if code is None else code.treatment,
         vat_rate=None if code is None else code.rate,
         vat_country=None if code is None else code.country,
         ledger_account_id=booked.ledger,
-        net=amount_text(cents),
+        net=net.text if cents is net.value else amount_text(cents),
         tax=amount_text(tax),
         gross=amount_text(gross),
     )

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Self
 
 from adapters.snelstart.mapping.booked_lines import line_of
-from adapters.snelstart.mapping.lines import Booked, BtwRegel, Regel, Setup
+from adapters.snelstart.mapping.lines import Booked, BtwRegel, Regel, Setup, booked_at
 from adapters.snelstart.mapping.values import (
     NOTHING,
     Identified,
@@ -160,7 +159,7 @@ class Reading:
         if booked.ledger is None or booked.ledger not in self.setup.abroad or not is_documented(said_of(kind)):
             return booked
         rate_code = self.setup.ledgers[booked.ledger].rate_code
-        return Booked(booked.ledger, self.setup.ways.foreign(self.country, rate_code, on))
+        return booked_at(booked.ledger, self.setup.ways.foreign(self.country, rate_code, on))
 
 
 def joined(boeking: Mapping[str, Any], factuur: RawRecord) -> dict[str, Any]:
@@ -204,13 +203,13 @@ def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
     gross, open_ = said.factuurBedrag, said.open
     if said.is_credit:
         gross, open_ = gross.opposite, open_.opposite
-    status, paid, is_open = _standing(gross, open_)
+    paid = NOTHING.text if gross is open_ else amount_text(gross.value - open_.value)
     customer, due_on = said.customer, said.due_on
     return Invoice(
         id=said.entry or said.key,
         document_type="credit_note" if said.is_credit else "invoice",
         document_status="final",
-        payment_status="credited" if credited and not is_open else status,
+        payment_status=_status(gross.value, open_.value, credited),
         number=said.factuurnummer,
         contact_id=customer,
         contact=InvoiceContact(id=customer, name=None),
@@ -219,18 +218,19 @@ def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
         currency="EUR",
         prices_include_tax=False,
         totals=Totals(gross=gross.text, paid=paid, open=open_.text),
-        is_overdue=is_open and due_on is not None and due_on < today,
+        is_overdue=due_on is not None and due_on < today and open_.value > 0,
         updated_at=moment_or_none(said.modifiedOn),
     )
 
 
-@lru_cache(maxsize=10_000)
-def _standing(gross: Number, open_: Number) -> tuple[InvoicePaymentStatus, AmountText, bool]:
-    """How an invoice stands that nobody credited, what is paid of it, and whether anything is open."""
-    paid = amount_text(gross.value - open_.value)
-    if open_.value <= 0:
-        return "overpaid" if open_.value < 0 else "paid", paid, False
-    return "unpaid" if open_.value >= gross.value else "partially_paid", paid, True
+def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentStatus:
+    if credited and open_ <= 0:
+        return "credited"
+    if open_ < 0:
+        return "overpaid"
+    if open_ == 0:
+        return "paid"
+    return "unpaid" if open_ >= gross else "partially_paid"
 
 
 def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:

@@ -32,9 +32,15 @@ from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, Ways
 from gateway.contract.money import (
     ZERO,
     Amounts,
+    AmountText,
+    NumberText,
     Priced,
     add_up,
+    amount_text,
     charged,
+    exact,
+    number_said,
+    number_text,
     plain,
     round_to_cents,
 )
@@ -81,11 +87,13 @@ class Booked:
 
     ledger: str | None
     way: Way | None
+    rate: Decimal = ZERO
+    """The percentage of VAT."""
 
-    @property
-    def rate(self) -> Decimal:
-        """The percentage of VAT; nothing where it is not known."""
-        return ZERO if self.way is None else self.way.code.percentage
+
+def booked_at(ledger: str | None, way: Way | None) -> Booked:
+    """What is booked on an account and taxed in a way."""
+    return Booked(ledger, way, ZERO if way is None else way.code.percentage)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class Setup:
             return Booked(id, None)
         if ledger is not None and kind is None:
             kind = ledger.own_kind
-        return Booked(id, self.ways.of_line(ledger, kind, reversed_charge, on))
+        return booked_at(id, self.ways.of_line(ledger, kind, reversed_charge, on))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +224,10 @@ def text_of(charge: Charge, *, includes_tax: bool) -> str:
 class Terms(NamedTuple):
     """What a line's text says besides what it is for."""
 
-    quantity: Decimal = Decimal(1)
+    quantity: NumberText = number_text(Decimal(1))
     unit: str | None = None
-    price: Decimal | None = None
-    discount: Decimal | None = None
+    price: AmountText | None = None
+    discount: NumberText | None = None
     included: bool = False
     amount: Decimal = ZERO
     """What the line charges by its text, to the cent."""
@@ -245,16 +253,22 @@ def _divided(text: str) -> Told | None:
     return None if terms is None else Told(description, terms)
 
 
-@lru_cache(maxsize=10_000)
 def terms_of(end: str) -> Terms | None:
-    """The terms at the end of a text: books are full of the same quantities and prices."""
+    """The terms at the end of a text; null where it says none."""
     found = _TERMS.fullmatch(end)
     if found is None:
         return None
-    quantity, price = Decimal(found["quantity"]), Decimal(found["price"])
-    discount = None if found["discount"] is None else Decimal(found["discount"])
-    amount = round_to_cents(charged(Priced(quantity, price, discount or ZERO, ZERO, "")))
-    return Terms(quantity, found["unit"], price, discount, found["included"] is not None, amount)
+    quantity, unit, price, discount, included = found.groups()
+    each = Decimal(price)
+    charge = charged(Priced(exact(quantity), each, exact(discount or "0"), ZERO, ""))
+    return Terms(
+        number_said(quantity),
+        unit,
+        amount_text(each),
+        None if discount is None else number_said(discount),
+        included is not None,
+        round_to_cents(charge),
+    )
 
 
 def survives(charge: Charge, *, includes_tax: bool) -> bool:

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from typing import ClassVar
 
 from gateway.contract import wire
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
-from gateway.contract.money import amount_text, exact
+from gateway.contract.money import amount_text
 from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -58,12 +58,16 @@ class Number:
     It is made once for each text, and known by itself: what is made of it over and again is cheap to remember.
     """
 
-    __slots__ = ("is_negative", "text", "value")
+    __slots__ = ("text", "value")
 
     def __init__(self, value: Decimal) -> None:
         self.value = value
         self.text = amount_text(value)
-        self.is_negative = value < 0
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether it is less than nothing."""
+        return self.value < 0
 
     @property
     def opposite(self) -> "Number":
@@ -74,7 +78,10 @@ class Number:
 @lru_cache(maxsize=20_000)
 def number(text: str) -> Number:
     """The amount that a text spells. Raises ``ValueError``."""
-    return Number(exact(text))
+    try:
+        return Number(Decimal(text))
+    except InvalidOperation as error:
+        raise ValueError("an amount is written in digits") from error
 
 
 NOTHING = number("0.00")
