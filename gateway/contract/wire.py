@@ -81,9 +81,14 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Read one. Raises ``upstream_malformed`` for a shape that is not documented, naming places and no values."""
         try:
             if type(raw) is Unread:
-                read: Self = _decoder(cls).decode(raw)
-                return read
-            return msgspec.convert(raw, cls, dec_hook=_whole_too(cls.number))
+                try:
+                    read: Self = _decoder(cls).decode(raw)
+                    return read
+                except msgspec.ValidationError:
+                    if cls.number is None:
+                        raise
+                    raw = read_whole(raw)  # a whole number, or one as text, is made ours below
+            return msgspec.convert(raw, cls, dec_hook=_made_with(cls.number))
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             name = cls.__name__.removesuffix("Row").lower()
             raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
@@ -91,19 +96,12 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @cache
 def _decoder(row: type[Wire]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(row, float_hook=row.number, dec_hook=_whole_too(row.number))
+    # Of a JSON number with a fraction the adapter's own is made at once: almost every amount is written so.
+    return msgspec.json.Decoder(row, float_hook=row.number)
 
 
-@cache
-def _whole_too(number: Callable[[str], object] | None) -> Callable[[type, Any], object] | None:
-    """What makes a number of what was not made one as it was read: a whole number, or one that was read before."""
-    if number is None:
-        return None
-
-    def read(kind: type, said: Any) -> object:
-        return said if type(said) is kind else number(str(said))
-
-    return read
+def _made_with(number: Callable[[str], object] | None) -> Callable[[type, Any], object] | None:
+    return None if number is None else lambda _, said: number(str(said))
 
 
 def _where(error: Exception) -> str:
