@@ -142,7 +142,7 @@ class Factuur(Identified, frozen=True, kw_only=True):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is open: paid, or credited."""
-        return self.open.value <= 0
+        return self.open.value <= ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +152,9 @@ class Reading:
     setup: Setup
     country: str | None = None
 
-    def taxed(self, booked: Booked, kind: str | None, on: date) -> Booked:
-        """Where a line of a VAT kind is booked: taxed as its customer's country has it on a day, on the accounts for
-        that.
-        """
-        if booked.ledger is None or booked.ledger not in self.setup.abroad or not is_documented(said_of(kind)):
+    def taxed(self, booked: Booked, on: date) -> Booked:
+        """Where a line is booked: on an account for foreign VAT, taxed as the customer's country has it on a day."""
+        if booked.ledger is None or booked.ledger not in self.setup.abroad:
             return booked
         rate_code = self.setup.ledgers[booked.ledger].rate_code
         return booked_at(booked.ledger, self.setup.ways.foreign(self.country, rate_code, on))
@@ -200,14 +198,14 @@ def whole(
 
 
 def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
-    gross, open_ = said.factuurBedrag, said.open
-    if said.is_credit:
+    gross, open_, is_credit = said.factuurBedrag, said.open, said.is_credit
+    if is_credit:
         gross, open_ = gross.opposite, open_.opposite
     paid = NOTHING.text if gross is open_ else amount_text(gross.value - open_.value)
     customer, due_on = said.customer, said.due_on
     return Invoice(
         id=said.entry or said.key,
-        document_type="credit_note" if said.is_credit else "invoice",
+        document_type="credit_note" if is_credit else "invoice",
         document_status="final",
         payment_status=_status(gross.value, open_.value, credited),
         number=said.factuurnummer,
@@ -218,19 +216,17 @@ def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
         currency="EUR",
         prices_include_tax=False,
         totals=Totals(gross=gross.text, paid=paid, open=open_.text),
-        is_overdue=due_on is not None and due_on < today and open_.value > 0,
+        is_overdue=due_on is not None and due_on < today and open_.value > ZERO,
         updated_at=moment_or_none(said.modifiedOn),
     )
 
 
 def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentStatus:
-    if credited and open_ <= 0:
+    if open_ > ZERO:
+        return "unpaid" if open_ >= gross else "partially_paid"
+    if credited:
         return "credited"
-    if open_ < 0:
-        return "overpaid"
-    if open_ == 0:
-        return "paid"
-    return "unpaid" if open_ >= gross else "partially_paid"
+    return "overpaid" if open_ < ZERO else "paid"
 
 
 def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:
@@ -247,7 +243,7 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:
     tax = said.factuurbedrag.value - net
     net_text, tax_text = amount_text(net), amount_text(tax)
     invoice.totals.net, invoice.totals.tax = net_text, tax_text
-    if sum(shares.values(), ZERO) != tax or not _is_told(said, bases, reversed_charge):
+    if sum(shares.values(), ZERO) != tax or reversed_charge is None or not _is_documented(said, bases, reading.setup):
         # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
         for line in invoice.lines or ():
             if line.vat_code_id is None:
@@ -275,11 +271,11 @@ def _charge(
     for line in said.lines:
         net = line.bedrag
         booked = setup.booked(line.grootboek, line.btwSoort, reversed_charge, on)
-        if any_foreign and booked.ledger == setup.foreign_ledger:
-            abroad += net.value
-            continue
         if any_foreign:
-            booked = reading.taxed(booked, line.btwSoort, on)
+            if booked.ledger is not None and booked.ledger == setup.foreign_ledger:
+                abroad += net.value
+                continue
+            booked = reading.taxed(booked, on)
         ours, is_included = line_of(line.omschrijving, net, booked, with_tax)
         lines.append(ours)
         included += is_included
@@ -321,11 +317,10 @@ def _shares(
     return shares
 
 
-def _is_told(said: Boeking, bases: Mapping[Way | None, Decimal], reversed_charge: bool | None) -> bool:
-    """Whether it is known what each kind of row and line means."""
-    if reversed_charge is None:
-        return False
-    return None not in bases or all(is_documented(said_of(line.btwSoort)) for line in said.lines)
+def _is_documented(said: Boeking, bases: Mapping[Way | None, Decimal], setup: Setup) -> bool:
+    """Whether it is known what the VAT kind of each line means: it is where the kind told how to tax all of them."""
+    told = None not in bases and not setup.abroad
+    return told or all(is_documented(said_of(line.btwSoort)) for line in said.lines)
 
 
 def _group(way: Way | None, base: AmountText, tax: AmountText) -> TaxBreakdown:

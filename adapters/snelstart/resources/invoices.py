@@ -93,8 +93,9 @@ class SalesEntries(Invoices):
         page = await SkipTop(fetch).read(listing.window)
         number = listing.text("number")
         # Numbers are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
-        read = [(Factuur.of(raw), raw) for raw in page.items]
-        found = [(said, raw) for said, raw in read if number in (None, said.factuurnummer)]
+        found = [(Factuur.of(raw), raw) for raw in page.items]
+        if number is not None:
+            found = [(said, raw) for said, raw in found if said.factuurnummer == number]
         credited = await credited_among(up, [said for said, _ in found if said.is_settled])
         if "lines" in listing.include:
             return Page(await _with_lines(up, found, credited), more=page.more)
