@@ -75,25 +75,10 @@ class Boeking(Identified, frozen=True, kw_only=True):
         return reference_of(self.klant)
 
     @property
-    def text(self) -> str | None:
-        """What it says of itself."""
-        return said_of(self.omschrijving)
-
-    @property
-    def lines(self) -> Sequence[Regel]:
-        """Its lines."""
-        return self.boekingsregels
-
-    @property
-    def taxes(self) -> Sequence[BtwRegel]:
-        """Its VAT rows."""
-        return self.btw or ()
-
-    @property
     def mirrored(self) -> Self:
         """The same with the opposite amounts."""
-        lines = [like(line, bedrag=line.bedrag.opposite) for line in self.lines]
-        taxes = [like(row, btwBedrag=row.tax.opposite) for row in self.taxes]
+        lines = [like(line, bedrag=line.bedrag.opposite) for line in self.boekingsregels]
+        taxes = [like(row, btwBedrag=(row.btwBedrag or NOTHING).opposite) for row in self.btw or ()]
         return like(self, factuurbedrag=self.factuurbedrag.opposite, boekingsregels=lines, btw=taxes)
 
 
@@ -125,14 +110,9 @@ class Factuur(Identified, frozen=True, kw_only=True):
         return day_of(self.factuurDatum)
 
     @property
-    def due_on(self) -> date | None:
-        """The day by which it is to be paid."""
-        return None if self.vervalDatum is None else day_of(self.vervalDatum)
-
-    @property
     def is_credit(self) -> bool:
         """Whether it is a credit note, whose amounts are the opposite of ours."""
-        return self.factuurBedrag.is_negative
+        return self.factuurBedrag.value < ZERO
 
     @property
     def open(self) -> Number:
@@ -193,25 +173,26 @@ def whole(
 ) -> Record[Invoice]:
     """A sales invoice with what only its entry says."""
     invoice = _invoice(said, today, credited=credited)
-    _fill(invoice, entry.mirrored if said.is_credit else entry, reading)
+    _fill(invoice, entry.mirrored if invoice.document_type == "credit_note" else entry, reading)
     return Joined(invoice, boeking, MAPPED, factuur=factuur)
 
 
 def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
-    gross, open_, is_credit = said.factuurBedrag, said.open, said.is_credit
+    gross, open_, is_credit = said.factuurBedrag, said.openstaandSaldo or NOTHING, said.is_credit
     if is_credit:
         gross, open_ = gross.opposite, open_.opposite
     paid = NOTHING.text if gross is open_ else amount_text(gross.value - open_.value)
-    customer, due_on = said.customer, said.due_on
+    customer = reference_of(said.relatie)
+    due_on = None if said.vervalDatum is None else day_of(said.vervalDatum)
     return Invoice(
-        id=said.entry or said.key,
+        id=reference_of(said.verkoopBoeking) or said.key,
         document_type="credit_note" if is_credit else "invoice",
         document_status="final",
         payment_status=_status(gross.value, open_.value, credited),
         number=said.factuurnummer,
         contact_id=customer,
         contact=InvoiceContact(id=customer, name=None),
-        issued_on=said.issued_on,
+        issued_on=day_of(said.factuurDatum),
         due_on=due_on,
         currency="EUR",
         prices_include_tax=False,
@@ -231,10 +212,10 @@ def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentSta
 
 def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:
     """Lines, VAT and the other things that only the entry says."""
-    invoice.description = said.text
-    if not said.lines:
+    invoice.description = said_of(said.omschrijving)
+    if not said.boekingsregels:
         return  # none can be made without (BOE-0023), so what it charges is not told
-    taxes = _taxes(said.taxes)
+    taxes = _taxes(said.btw or ())
     # The customer owes the VAT where a row says so; a row of a kind that nobody documents leaves it open.
     reversed_charge = REVERSED in taxes if taxes.keys() <= ROWS else None
     bases, abroad = _charge(invoice, said, reading, reversed_charge)
@@ -263,12 +244,12 @@ def _charge(
 
     ``with_tax``: texts that say prices with VAT are believed.
     """
-    on, setup = said.issued_on, reading.setup
+    on, setup = day_of(said.factuurdatum), reading.setup
     any_foreign = is_foreign(said, setup)
     lines: list[Line] = []
     bases: dict[Way | None, Decimal] = {}
     included, abroad = 0, ZERO
-    for line in said.lines:
+    for line in said.boekingsregels:
         net = line.bedrag
         booked = setup.booked(line.grootboek, line.btwSoort, reversed_charge, on)
         if any_foreign:
@@ -289,14 +270,14 @@ def _charge(
 
 def is_foreign(said: Boeking, setup: Setup) -> bool:
     """Whether an entry has lines with foreign VAT."""
-    return bool(setup.abroad) and any(line.ledger in setup.abroad for line in said.lines)
+    return bool(setup.abroad) and any(line.ledger in setup.abroad for line in said.boekingsregels)
 
 
 def _taxes(rows: Sequence[BtwRegel]) -> dict[str | None, Decimal]:
     """The VAT of each kind of row."""
     taxes: dict[str | None, Decimal] = {}
     for row in rows:
-        kind, tax = row.btwSoort, row.tax.value
+        kind, tax = row.btwSoort, (row.btwBedrag or NOTHING).value
         taxes[kind] = taxes[kind] + tax if kind in taxes else tax
     return taxes
 
@@ -320,7 +301,7 @@ def _shares(
 def _is_documented(said: Boeking, bases: Mapping[Way | None, Decimal], setup: Setup) -> bool:
     """Whether it is known what the VAT kind of each line means: it is where the kind told how to tax all of them."""
     told = None not in bases and not setup.abroad
-    return told or all(is_documented(said_of(line.btwSoort)) for line in said.lines)
+    return told or all(is_documented(said_of(line.btwSoort)) for line in said.boekingsregels)
 
 
 def _group(way: Way | None, base: AmountText, tax: AmountText) -> TaxBreakdown:
@@ -349,10 +330,13 @@ def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> di
             }
             for line in lines
         ],
-        "btw": [{"btwSoort": row.btwSoort, "btwBedrag": json_number(-row.tax.value)} for row in said.taxes],
+        "btw": [
+            {"btwSoort": row.btwSoort, "btwBedrag": json_number(-(row.btwBedrag or NOTHING).value)}
+            for row in said.btw or ()
+        ],
     }
 
 
 def credits(note: Mapping[str, Any], number: str) -> bool:
     """Whether an entry is Polder's credit note of the invoice with that number."""
-    return Boeking.of(note).text == f"{CREDIT_TEXT}{number}"
+    return Boeking.of(note).omschrijving == f"{CREDIT_TEXT}{number}"

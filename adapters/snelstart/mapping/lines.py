@@ -19,7 +19,6 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from adapters.snelstart.mapping.values import (
-    NOTHING,
     Number,
     Reference,
     Wire,
@@ -74,11 +73,6 @@ class BtwRegel(Wire, frozen=True):
 
     btwSoort: Filled
     btwBedrag: Number | None
-
-    @property
-    def tax(self) -> Number:
-        """How much it is."""
-        return self.btwBedrag or NOTHING
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from gateway.contract import wire
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
-from gateway.contract.money import ZERO, amount_text
+from gateway.contract.money import amount_text
 from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -63,11 +63,6 @@ class Number:
     def __init__(self, value: Decimal) -> None:
         self.value = value
         self.text = amount_text(value)
-
-    @property
-    def is_negative(self) -> bool:
-        """Whether it is less than nothing."""
-        return self.value < ZERO
 
     @property
     def opposite(self) -> "Number":

@@ -160,7 +160,7 @@ class SalesEntries(Invoices):
             raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
         if await is_credited(up, invoice):
             raise Problem("conflict", "The invoice was credited already.")
-        if any(line.ledger is None for line in entry.lines):
+        if any(line.ledger is None for line in entry.boekingsregels):
             # Some lines come back without their ledger account, and a line without one is refused (dossier 2.3).
             hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
             raise Problem("conflict", hidden, outcome="not_sent")
