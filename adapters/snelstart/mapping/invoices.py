@@ -122,7 +122,7 @@ class Factuur(Identified, frozen=True, kw_only=True):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is open: paid, or credited."""
-        return self.open.value <= ZERO
+        return self.openstaandSaldo is None or self.openstaandSaldo.value <= ZERO
 
 
 @dataclass(frozen=True, slots=True)

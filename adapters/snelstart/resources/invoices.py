@@ -297,8 +297,10 @@ async def _with_lines(
 ) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
     by_customer: dict[str, list[str]] = {}
-    ids = [said.entry or "" for said, _ in found]
-    for id, (said, _) in zip(ids, found, strict=True):
+    ids = []
+    for said, _ in found:
+        id = said.entry or ""
+        ids.append(id)
         if id:
             by_customer.setdefault(said.customer or "", []).append(id)
     parts = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
@@ -315,7 +317,8 @@ async def _with_lines(
 async def _readings(up: Upstream, entries: Sequence[Boeking]) -> tuple[Reading, Mapping[str, Reading]]:
     """What entries are read with; and what those of some customers are read with, where there is foreign VAT."""
     known = await setup(up)
-    abroad = sorted({one.customer for one in entries if is_foreign(one, known) and one.customer is not None})
+    foreign = [one for one in entries if is_foreign(one, known)] if known.abroad else ()
+    abroad = sorted({one.customer for one in foreign if one.customer is not None})
     places = await up.each([_country(up, customer) for customer in abroad])
     readings = {customer: Reading(known, country) for customer, country in zip(abroad, places, strict=True)}
     return Reading(known), readings

@@ -26,7 +26,7 @@ from adapters.snelstart.mapping import (
 )
 from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
-from gateway.contract.exact import dumps, loads
+from gateway.contract.exact import Unread, dumps, loads
 from gateway.contract.models import AddressDraft, AllocationDraft, PaymentDraft
 from gateway.contract.money import ZERO, amount_text, exact, number_text, round_to_cents
 from tests.shown import shown
@@ -244,7 +244,72 @@ def test_an_entry_without_lines_tells_no_more_than_what_it_comes_to() -> None:
         _invoice({**raw, "boekingsregels": None})
 
 
+@pytest.mark.parametrize("spelled", ["20", "20.0", "20.00", "2E1", '"20.00"'])
+def test_an_amount_is_the_same_however_it_is_written(spelled: str) -> None:
+    row = Unread(f'{{"btwSoort": "VerkopenHoog", "btwBedrag": {spelled}}}'.encode())
+    for said in (row, loads(row)):
+        amount = lines.BtwRegel.of(said).btwBedrag
+        assert amount is not None
+        assert amount.value == 20
+        assert amount.text == "20.00"
+
+
+@pytest.mark.parametrize("spelled", ["true", "{}", '""', '"NaN"', '"x"', "1e99", "0.1234567890123"])
+def test_what_is_no_amount_makes_no_sense(spelled: str) -> None:
+    row = Unread(f'{{"btwSoort": "VerkopenHoog", "btwBedrag": {spelled}}}'.encode())
+    for said in (row, loads(row)):
+        with pytest.raises(Problem, match="upstream_malformed"):
+            lines.BtwRegel.of(said)
+
+
+def test_a_line_is_changed_without_another_of_the_same_price() -> None:
+    raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
+    first, second = _invoice(raw).item, _invoice(raw).item
+    first.lines[0].vat_code_id = "another"
+    assert second.lines[0].vat_code_id == _invoice(raw).item.lines[0].vat_code_id == "hoog-2012-10-01"
+
+
 # --- VAT
+
+
+FOREIGN_HIGH, FOREIGN_LOW = "5b1e1b52-0d2f-4d0e-9a3b-0c8f6f0f0a01", "5b1e1b52-0d2f-4d0e-9a3b-0c8f6f0f0a02"
+FOREIGN_LEDGERS = {
+    id: vat.Grootboek(id=id, nummer=8300, grootboekfunctie=vat.OSS_FUNCTION, btwSoort=["Geen"], vatRateCode=rate)
+    for id, rate in ((FOREIGN_HIGH, "SR"), (FOREIGN_LOW, "RR"))
+}
+GERMAN = [("SR", Decimal(19)), ("RR", Decimal(7))]
+ABROAD = lines.Setup(
+    vat.ways_of(
+        RATES,
+        [
+            vat.ForeignRates(
+                countryCode="DEU",
+                vatRates=[vat.ForeignRate(rateCode=code, rate=rate, validFrom="2020-01-01") for code, rate in GERMAN],
+            )
+        ],
+        list(FOREIGN_LEDGERS.values()),
+        {"de": contacts.Land(id="de", landcode="DE", landcodeISO="DEU")},
+    ),
+    FOREIGN_LEDGERS,
+)
+"""An administration that has foreign rates, and no account for foreign VAT itself."""
+
+
+def test_a_line_of_a_hidden_account_is_read_beside_foreign_vat() -> None:
+    said = [
+        {"omschrijving": "Brood", "grootboek": {"id": FOREIGN_HIGH}, "bedrag": 20, "btwSoort": "Geen"},
+        {"omschrijving": "Taart", "grootboek": {"id": FOREIGN_LOW}, "bedrag": 30, "btwSoort": "Geen"},
+        {"omschrijving": "Thee", "grootboek": None, "bedrag": 10, "btwSoort": "Hoog"},
+    ]
+    rows = [{"btwSoort": "VerkopenHoog", "btwBedrag": Decimal("2.10")}]
+    raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
+    entry = invoices.Boeking.of({**raw, "factuurbedrag": Decimal("62.10"), "boekingsregels": said, "btw": rows})
+    factuur = invoices.Factuur.of(raw[invoices.JOINED])
+    invoice = invoices.whole(factuur, {}, entry, {}, TODAY, invoices.Reading(ABROAD, "DE")).item
+    assert [line.vat_code_id for line in invoice.lines or ()] == ["oss-de-sr", "oss-de-rr", "hoog-2012-10-01"]
+    assert invoice.totals.net == "60.00"
+    shares = [(group.vat_code_id, group.tax) for group in invoice.tax_breakdown or ()]
+    assert shares == [("oss-de-sr", "0.00"), ("oss-de-rr", "0.00"), ("hoog-2012-10-01", "2.10")]
 
 
 def test_a_line_of_a_kind_that_nobody_documents_is_not_taken_for_untaxed() -> None:
