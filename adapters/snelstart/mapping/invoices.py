@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from adapters.snelstart.mapping.booked_lines import line_of
-from adapters.snelstart.mapping.lines import Booked, BtwRegel, Regel, Setup, booked_at
+from adapters.snelstart.mapping.lines import Booked, BtwRegel, Regel, Setup
 from adapters.snelstart.mapping.values import (
     NOTHING,
     Identified,
@@ -137,7 +137,7 @@ class Reading:
         if booked.ledger is None or booked.ledger not in self.setup.abroad:
             return booked
         rate_code = self.setup.ledgers[booked.ledger].rate_code
-        return booked_at(booked.ledger, self.setup.ways.foreign(self.country, rate_code, on))
+        return self.setup.at(booked.ledger, self.setup.ways.foreign(self.country, rate_code, on))
 
 
 def joined(boeking: Mapping[str, Any], factuur: RawRecord) -> dict[str, Any]:

@@ -77,16 +77,18 @@ class BtwRegel(Wire, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Booked:
-    """Where a line is booked: the id of its ledger account, and how it is taxed; null where nothing tells."""
+    """Where a line is booked: the id of its ledger account, and how it is taxed; null where nothing tells.
+
+    It is known by itself, and a setup has one of each (``Setup.at``): what is made of it is cheap to remember.
+    """
 
     ledger: str | None
     way: Way | None
-    rate: Decimal = ZERO
+    rate: Decimal
     """The percentage of VAT."""
 
 
-def booked_at(ledger: str | None, way: Way | None) -> Booked:
-    """What is booked on an account and taxed in a way."""
+def _booked_at(ledger: str | None, way: Way | None) -> Booked:
     return Booked(ledger, way, ZERO if way is None else way.code.percentage)
 
 
@@ -118,10 +120,15 @@ class Setup:
         id, kind = reference_of(reference), said_of(said)
         ledger = self.ledgers.get(id or "")
         if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
-            return Booked(id, None)
+            return self.at(id, None)
         if ledger is not None and kind is None:
             kind = ledger.own_kind
-        return booked_at(id, self.ways.of_line(ledger, kind, reversed_charge, on))
+        return self.at(id, self.ways.of_line(ledger, kind, reversed_charge, on))
+
+    @cached_property
+    def at(self) -> Callable[[str | None, Way | None], Booked]:
+        """What is booked on an account and taxed in a way: the same at every call, whatever the day."""
+        return lru_cache(maxsize=1_000)(_booked_at)
 
 
 @dataclass(frozen=True, slots=True)

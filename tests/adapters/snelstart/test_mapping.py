@@ -220,7 +220,7 @@ def test_a_credit_note_is_the_mirror_of_its_invoice(given: list[lines.Charge]) -
 
 
 def test_a_text_that_does_not_come_to_the_amount_is_only_a_text() -> None:
-    booked = lines.Booked(HIGH, RATED_HIGH)
+    booked = SETUP.at(HIGH, RATED_HIGH)
     text, included = booked_lines.line_of("Levering (2 x 10.00)", values.number("21.00"), booked)
     assert (text.description, text.quantity, text.unit_price, included) == ("Levering (2 x 10.00)", "1", "21.00", False)
     told, included = booked_lines.line_of("Levering (2 x 10.00)", values.number("20.00"), booked)
