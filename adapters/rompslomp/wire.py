@@ -6,12 +6,16 @@ Every record comes under its own name (``{"contact": {…}}``) and every list un
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.rompslomp.mapping.complaints import STATE, english_of, errors_of
+from adapters.rompslomp.mapping.values import Wire
 from gateway.contract.errors import Problem, UpstreamFault, malformed
 from gateway.contract.exact import MalformedJson, Unread, items_under, loads
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
+from gateway.contract.wire import RawRecord
+
+RowT = TypeVar("RowT", bound=Wire)
 
 PROVIDER = "rompslomp"
 ROOT = ("api", "v1", "companies")
@@ -84,6 +88,14 @@ def records_in(reply: Reply, root: str) -> list[Unread]:
     """The records under a list's root key, not read yet. Raises ``upstream_malformed``."""
     try:
         return items_under(root, reply.unread())
+    except MalformedJson as error:
+        raise malformed(f"Rompslomp's answer holds no {root}.") from error
+
+
+def rows_in(reply: Reply, root: str, row: type[RowT]) -> list[tuple[RowT, RawRecord]]:
+    """The records under a list's root key, read at once. Raises ``upstream_malformed``."""
+    try:
+        return row.under(root, reply.unread())
     except MalformedJson as error:
         raise malformed(f"Rompslomp's answer holds no {root}.") from error
 

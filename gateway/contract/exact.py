@@ -52,14 +52,18 @@ def items_under(name: str, text: bytes | Unread) -> list[Unread]:
     """The items of the array that a member of a JSON object holds, not read yet. Raises ``MalformedJson`` for anything
     else.
     """
-    found: list[Unread] = getattr(_read(holding(name, list[Unread]), text), name)
+    found: list[Unread] = getattr(_read(_items_under(name), text), name)
     return found
 
 
 @cache
-def holding(name: str, held: type[T]) -> msgspec.json.Decoder[Any]:
-    """Reads a JSON object with a member of that name and type: the attribute ``name`` of what it gives."""
-    return msgspec.json.Decoder(msgspec.defstruct("Holding", [(name, held)]))
+def _items_under(name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(holding(name, list[Unread]))
+
+
+def holding(name: str, held: Any) -> type[msgspec.Struct]:
+    """A JSON object with a member of that name and type."""
+    return msgspec.defstruct("Holding", [(name, held)])
 
 
 def loads(text: bytes | str | Unread) -> Any:

@@ -32,7 +32,13 @@ _COUNT_OF_POLICY = re.compile(r";\s*r=([0-9]{1,9})(?=[\s;,]|$)")
 
 def is_id(text: str) -> bool:
     """Whether text may stand in a path as an id: letters, digits, ``_``, ``-`` and inner dots; at most 100."""
-    return len(text) <= _LONGEST_ID and _ID.fullmatch(text) is not None
+    return len(text) <= _LONGEST_ID and _has_form(text)
+
+
+@lru_cache(10_000)
+def _has_form(text: str) -> bool:
+    # Every record's id is looked at as it comes in and as it goes out, and polled lists show the same ones.
+    return _ID.fullmatch(text) is not None
 
 
 def path_of(*segments: str) -> str:

@@ -4,7 +4,7 @@ A row is a struct, read from JSON text or from JSON values in one step. A number
 digits that were sent, as a number or as text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, cached_property
@@ -12,8 +12,9 @@ from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
 
-from gateway.contract.errors import Problem, malformed
+from gateway.contract.errors import malformed
 from gateway.contract.exact import MalformedJson, Unread, holding, items, items_under, loads
+from gateway.contract.money import LARGEST_EXPONENT
 
 
 class ListText:
@@ -62,8 +63,6 @@ NoItems = Annotated[list[Unread], msgspec.Meta(max_length=0)]
 """A list of nothing: an empty map as PHP writes it."""
 
 _NONSENSE = (msgspec.DecodeError, RecursionError, ValueError)
-LARGEST_EXPONENT = 30
-"""No amount of a real administration is written with more digits before or after the point."""
 
 
 def amount_of(number: Decimal) -> Decimal:
@@ -105,6 +104,8 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record as a system writes it. Each adapter names its ``system`` in a subclass, and builds on that."""
 
     system: ClassVar[str]
+    number_of: ClassVar[Callable[[str], object] | None] = None
+    """Makes a number of the adapter's own type of its text, for the fields that are of that type."""
 
     @classmethod
     def of(cls, raw: RawRecord) -> Self:
@@ -113,36 +114,53 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             if type(raw) is Unread:
                 read: Self = _decoder(cls).decode(raw)
                 return read
-            return msgspec.convert(said_in(raw), cls)
+            return cls.of(raw.text) if isinstance(raw, ItemText) else cls._made(raw)
         except _NONSENSE as error:
-            raise cls._makes_no_sense(error) from error
+            return cls._again(raw, error)
 
     @classmethod
     def under(cls, name: str, text: Unread) -> list[tuple[Self, RawRecord]]:
-        """Read all of the array that a member of a JSON object holds, and tell where the text of each stands.
+        """Read all of the array that a member of a JSON object holds at once, and tell where the text of each stands.
 
-        Raises ``upstream_malformed`` as ``of`` does.
+        Raises ``upstream_malformed`` as ``of`` does, and ``MalformedJson`` where there is no such array.
         """
-        try:
-            rows = getattr(holding(name, list[cls]).decode(text), name)  # type: ignore[valid-type]  # a type at run time
-        except _NONSENSE as error:
-            raise cls._makes_no_sense(error) from error
         within = ListText(name, text)
+        try:
+            rows: list[Self] = getattr(_list_decoder(cls, name).decode(text), name)
+        except _NONSENSE:
+            rows = [cls.of(item) for item in within.items]
         return [(row, ItemText(within, place)) for place, row in enumerate(rows)]
 
     @classmethod
-    def _makes_no_sense(cls, error: Exception) -> Problem:
+    def _again(cls, raw: RawRecord, error: Exception) -> Self:
+        """A whole number, or one as text, is made the adapter's own on a second reading of what was no sense."""
+        try:
+            if cls.number_of is not None and isinstance(raw, Unread):
+                return cls._made(read_whole(raw))
+        except _NONSENSE as second:
+            error = second
         name = cls.__name__.removesuffix("Row").lower()
-        return malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.")
+        raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
 
-    def but(self, **changes: object) -> Self:
-        """The same record with other values in some of its fields."""
-        return msgspec.structs.replace(self, **changes)
+    @classmethod
+    def _made(cls, said: object) -> Self:
+        return msgspec.convert(said, cls, dec_hook=_made_with(cls.number_of))
 
 
 @cache
-def _decoder(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(row)
+def _decoder(row: type[Wire]) -> msgspec.json.Decoder[Any]:
+    # Of a JSON number with a fraction the adapter's own is made at once: almost every amount is written so.
+    return msgspec.json.Decoder(row, float_hook=row.number_of)
+
+
+@cache
+def _list_decoder(row: type[Wire], name: str) -> msgspec.json.Decoder[Any]:
+    held: Any = list[row]  # type: ignore[valid-type]  # it is known when this runs
+    return msgspec.json.Decoder(holding(name, held), float_hook=row.number_of)
+
+
+def _made_with(number: Callable[[str], object] | None) -> Callable[[type, Any], object] | None:
+    return None if number is None else lambda _, said: number(str(said))
 
 
 def _where(error: Exception) -> str:

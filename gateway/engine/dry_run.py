@@ -22,9 +22,10 @@ from gateway.contract.models.dry_run import (
 )
 from gateway.contract.plan import Plan, Reason
 from gateway.contract.upstream import Reply, Request
+from gateway.engine.http import encode
 from gateway.engine.links import UNIQUE, Book, LinkBooks
 from gateway.engine.recording import CONTROLS
-from gateway.engine.upstream import Outbound, encode
+from gateway.engine.upstream import Outbound
 
 MEDIA_TYPE = "application/vnd.polder.dry-run+json"
 """Of the answer: so that nobody takes it for the record."""

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Protocol
+from urllib.parse import urlencode
 
 try:
     import httpx2 as httpx
@@ -21,7 +22,8 @@ except ImportError:  # pragma: no cover - only where httpx2 is not installed
     import httpx  # type: ignore[import-not-found,no-redef,unused-ignore]  # the same API under its old name
 
 from gateway.contract.clock import Clock
-from gateway.contract.upstream import Reply
+from gateway.contract.exact import dumps
+from gateway.contract.upstream import Reply, Request
 from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.engine.waiting import waiting
 
@@ -58,6 +60,18 @@ class Timeouts:
 
 READING = Timeouts()
 WRITING = Timeouts(read=30.0)
+
+
+def encode(request: Request) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a request as they go on the wire."""
+    headers = {"accept": "application/json", "user-agent": "Polder", **request.headers}
+    if request.json is not None:
+        headers.setdefault("content-type", "application/json")
+        return headers, dumps(request.json)
+    if request.form is not None:
+        headers.setdefault("content-type", "application/x-www-form-urlencoded")
+        return headers, urlencode(request.form).encode()
+    return headers, request.body or b""
 
 
 class Carrier(Protocol):

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any, TypeVar
 from uuid import UUID
@@ -127,15 +128,11 @@ class Listening(Outbound):
         self._is_repeatable = False
         return super().now
 
-    @property
+    @cached_property
     def creation_key(self) -> UUID:
         """No two requests have the same."""
         self._is_repeatable = False
         return super().creation_key
-
-    @creation_key.setter
-    def creation_key(self, key: UUID) -> None:
-        self._creation_key = key
 
 
 class _Looked(Mapping[str, str]):

@@ -176,10 +176,7 @@ class Connections(Protocol):
     """Connections with their sealed credentials."""
 
     async def add(self, connection: StoredConnection, credentials: Mapping[str, Secret] | None) -> None:
-        """Keep a new one, with its data key.
-
-        Raises ``conflict`` where the tenant has another with its ``external_ref``.
-        """
+        """Keep a new one, with its data key. Raises ``conflict`` where its tenant has its ``external_ref`` already."""
 
     async def find(self, id: str) -> StoredConnection | None:
         """The connection of that id, whoever's it is: the caller compares the tenant."""

@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 from uuid import UUID
 
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Outcome, Problem
-from gateway.contract.exact import dumps
 from gateway.contract.plan import Plan, Warned
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.clock import dutch_date
-from gateway.engine.http import READING, WRITING, NotSent, Unanswered, Wire
+from gateway.engine.http import READING, WRITING, NotSent, Unanswered, Wire, encode
 from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
@@ -52,18 +50,6 @@ _FATES: tuple[Outcome, ...] = ("not_sent", "rejected", "unknown", "applied")
 """What may be known of a write, the surest last."""
 _NOTHING_DONE = frozenset({"connection_needs_reauth", "upstream_rate_limited"})
 """Refusals at the door: the request was not looked at, so it may be sent again."""
-
-
-def encode(request: Request) -> tuple[dict[str, str], bytes]:
-    """Headers and body of a request as they go on the wire."""
-    headers = {"accept": "application/json", "user-agent": "Polder", **request.headers}
-    if request.json is not None:
-        headers.setdefault("content-type", "application/json")
-        return headers, dumps(request.json)
-    if request.form is not None:
-        headers.setdefault("content-type", "application/x-www-form-urlencoded")
-        return headers, urlencode(request.form).encode()
-    return headers, request.body or b""
 
 
 class Way:
@@ -150,7 +136,6 @@ class Outbound:
         self._tokens = tokens
         self._operation = operation
         self._deadline = deadline
-        self._creation_key: UUID | None = None
         self._drop_unsupported = drop_unsupported
         self._before_write = before_write
         self._announced: asyncio.Future[None] | None = None
@@ -172,16 +157,10 @@ class Outbound:
         """The time this request came in."""
         return self._now
 
-    @property
+    @cached_property
     def creation_key(self) -> UUID:
         """The key that a create was given; else one that nobody else has."""
-        if self._creation_key is None:
-            self._creation_key = UUID(int=self._way.random.getrandbits(128), version=4)
-        return self._creation_key
-
-    @creation_key.setter
-    def creation_key(self, key: UUID) -> None:
-        self._creation_key = key
+        return UUID(int=self._way.random.getrandbits(128), version=4)
 
     @cached_property
     def today(self) -> date:

@@ -10,8 +10,8 @@ import pytest
 from gateway.contract.adapter import Pace
 from gateway.contract.errors import Problem
 from gateway.contract.upstream import Request
+from gateway.engine.http import encode
 from gateway.engine.resilience import pace as pacing
-from gateway.engine.upstream import encode
 from tests.engine.staging import Books, Stage, said
 from tests.house import ManualClock
 

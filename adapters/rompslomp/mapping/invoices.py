@@ -13,6 +13,7 @@ from uuid import UUID
 from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, id_in_body, id_of, percentage_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
+from gateway.contract.models.base import like
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import (
     ZERO,
@@ -78,7 +79,8 @@ class LineRow(Wire, frozen=True, kw_only=True):
     def turned(self) -> "LineRow":
         """The line of a credit note as an invoice has it: whichever of price and quantity is below zero is turned."""
         by_quantity = exact(self.quantity) < 0
-        return self.but(
+        return like(
+            self,
             quantity=_opposite(self.quantity) if by_quantity else self.quantity,
             price_per_unit=self.price_per_unit if by_quantity else _opposite(self.price_per_unit),
             price_with_vat=_opposite(self.price_with_vat),
@@ -131,7 +133,8 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
         """With the amounts of a credit note turned, as ours are."""
         if self.sign > 0:
             return self
-        return self.but(
+        return like(
+            self,
             price_without_vat=_opposite(self.price_without_vat),
             price_with_vat=_opposite(self.price_with_vat),
             vat_amount=_opposite(self.vat_amount),

@@ -1,11 +1,11 @@
 """The calls all verbs are made of: one record, one window of a list, a whole list, and what is remembered of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import settings
-from adapters.rompslomp.mapping.values import Wire, id_in_path
+from adapters.rompslomp.mapping.values import id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
 from gateway.contract.errors import Problem
 from gateway.contract.exact import Unread
@@ -14,7 +14,6 @@ from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.upstream import Query, Request, Upstream, path_of
 from gateway.contract.wire import RawRecord
 
-RowT = TypeVar("RowT", bound=Wire)
 Raw = dict[str, Any]
 Reader = Callable[[Unread], Record[ItemT]]
 LIST_CALLS = f"1 for each {wire.PAGE_CAP} records"
@@ -51,12 +50,12 @@ async def slice_of(
 
 
 async def rows_of(
-    up: Upstream, row: type[RowT], many: str, query: Query, page: int, size: int
-) -> Slice[tuple[RowT, RawRecord]]:
+    up: Upstream, row: type[wire.RowT], many: str, query: Query, page: int, size: int
+) -> Slice[tuple[wire.RowT, RawRecord]]:
     """One of Rompslomp's own pages, its records read at once."""
     asked = [*query, ("page", str(page)), ("per_page", str(size))]
     reply = await up.call(wire.ask(up.facts, "GET", many, query=asked))
-    return Slice(row.under(many, reply.unread()), wire.total_of(reply))
+    return Slice(wire.rows_in(reply, many, row), wire.total_of(reply))
 
 
 async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read: Reader[ItemT]) -> Page[Record[ItemT]]:

@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
-from adapters.snelstart.mapping.lines import Booked, BtwRegel, Regel, Setup, Terms, Told, only_text, told
+from adapters.snelstart.mapping.booked_lines import line_of
+from adapters.snelstart.mapping.lines import Booked, BtwRegel, Regel, Setup
 from adapters.snelstart.mapping.values import (
+    NOTHING,
     Identified,
+    Number,
     Reference,
     day_of,
     json_number,
@@ -23,10 +26,10 @@ from adapters.snelstart.mapping.values import (
 )
 from adapters.snelstart.mapping.vat import REVERSED, ROWS, Way, is_documented
 from gateway.contract.adapter import Record
-from gateway.contract.exact import Unread
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
+from gateway.contract.models.base import like
 from gateway.contract.models.invoices import InvoicePaymentStatus
-from gateway.contract.money import CENT, ZERO, round_to_cents, signed
+from gateway.contract.money import ZERO, AmountText, amount_text, number_text, round_to_cents
 from gateway.contract.wire import RawRecord, said_in
 
 HOLDS = frozenset(
@@ -41,7 +44,6 @@ CREDIT_TEXT = "Creditfactuur bij "
 """How the text of a credit note that Polder makes begins; the number of the invoice follows."""
 JOINED = "verkoopfactuur"
 """Where the invoice stands in an entry that was joined to it."""
-_JOINING = f',"{JOINED}":'.encode()
 MAPPED = frozenset(
     {
         *("id", "verkoopBoeking", "modifiedOn", "openstaandSaldo", "factuurnummer", "vervalDatum", "relatie"),
@@ -58,7 +60,7 @@ class Boeking(Identified, frozen=True, kw_only=True):
     factuurdatum: str
     klant: Reference
     omschrijving: str | None = None
-    factuurbedrag: Decimal
+    factuurbedrag: Number
     boekingsregels: list[Regel]
     btw: list[BtwRegel] | None = None
 
@@ -73,19 +75,11 @@ class Boeking(Identified, frozen=True, kw_only=True):
         return reference_of(self.klant)
 
     @property
-    def text(self) -> str | None:
-        """What it says of itself."""
-        return said_of(self.omschrijving)
-
-    @property
-    def lines(self) -> Sequence[Regel]:
-        """Its lines."""
-        return self.boekingsregels
-
-    @property
-    def taxes(self) -> Sequence[BtwRegel]:
-        """Its VAT rows."""
-        return self.btw or ()
+    def mirrored(self) -> Self:
+        """The same with the opposite amounts."""
+        lines = [like(line, bedrag=line.bedrag.opposite) for line in self.boekingsregels]
+        taxes = [like(row, btwBedrag=(row.btwBedrag or NOTHING).opposite) for row in self.btw or ()]
+        return like(self, factuurbedrag=self.factuurbedrag.opposite, boekingsregels=lines, btw=taxes)
 
 
 class Factuur(Identified, frozen=True, kw_only=True):
@@ -96,8 +90,8 @@ class Factuur(Identified, frozen=True, kw_only=True):
     factuurDatum: str
     vervalDatum: str | None = None
     relatie: Reference
-    factuurBedrag: Decimal
-    openstaandSaldo: Decimal | None
+    factuurBedrag: Number
+    openstaandSaldo: Number | None
     modifiedOn: str | None = None
 
     @property
@@ -116,24 +110,19 @@ class Factuur(Identified, frozen=True, kw_only=True):
         return day_of(self.factuurDatum)
 
     @property
-    def due_on(self) -> date | None:
-        """The day by which it is to be paid."""
-        return None if self.vervalDatum is None else day_of(self.vervalDatum)
+    def is_credit(self) -> bool:
+        """Whether it is a credit note, whose amounts are the opposite of ours."""
+        return self.factuurBedrag.value < ZERO
 
     @property
-    def sign(self) -> int:
-        """What its amounts are multiplied by to be ours."""
-        return -1 if self.factuurBedrag < 0 else 1
-
-    @property
-    def open(self) -> Decimal:
+    def open(self) -> Number:
         """What is not paid yet, in its own sign."""
-        return self.openstaandSaldo or ZERO
+        return self.openstaandSaldo or NOTHING
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is open: paid, or credited."""
-        return self.open <= 0
+        return self.openstaandSaldo is None or self.openstaandSaldo.value <= ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,193 +132,183 @@ class Reading:
     setup: Setup
     country: str | None = None
 
+    def taxed(self, booked: Booked, on: date) -> Booked:
+        """Where a line is booked: on an account for foreign VAT, taxed as the customer's country has it on a day."""
+        if booked.ledger is None or booked.ledger not in self.setup.abroad:
+            return booked
+        rate_code = self.setup.ledgers[booked.ledger].rate_code
+        return self.setup.at(booked.ledger, self.setup.ways.foreign(self.country, rate_code, on))
+
 
 def joined(boeking: Mapping[str, Any], factuur: RawRecord) -> dict[str, Any]:
     """An entry with the invoice it shows up as."""
     return {**boeking, JOINED: said_in(factuur)}
 
 
-def joined_unread(boeking: Unread, factuur: Unread) -> Unread:
-    """The same of an entry and an invoice of which only the rows were read: most callers never ask for the rest."""
-    return Unread(b"".join((memoryview(boeking)[:-1], _JOINING, factuur, b"}")))
+class Joined(Record[Invoice], frozen=True, kw_only=True):
+    """An invoice beside its entry (``raw``) and what it shows up as, not joined yet: most callers never ask for it."""
+
+    factuur: RawRecord
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """The entry with the invoice that it shows up as."""
+        return joined(said_in(self.raw), self.factuur)
 
 
 def listed(said: Factuur, raw: RawRecord, today: date, *, credited: bool = False) -> Record[Invoice]:
     """A sales invoice as it is listed."""
-    sign = said.sign
-    gross, open_ = signed(said.factuurBedrag, sign), signed(said.open, sign)
-    customer, due_on = said.customer, said.due_on
-    invoice = Invoice(
-        id=said.entry or said.key,
-        document_type="credit_note" if sign < 0 else "invoice",
-        document_status="final",
-        payment_status=_status(gross, open_, credited),
-        number=said.factuurnummer,
-        contact_id=customer,
-        contact=InvoiceContact(id=customer, name=None),
-        issued_on=said.issued_on,
-        due_on=due_on,
-        currency="EUR",
-        prices_include_tax=False,
-        totals=Totals(gross=gross, paid=gross - open_, open=open_),
-        is_overdue=open_ > 0 and due_on is not None and due_on < today,
-        updated_at=moment_or_none(said.modifiedOn),
-    )
-    return Record(invoice, raw, mapped=MAPPED)
+    return Record(_invoice(said, today, credited=credited), raw, MAPPED)
 
 
 def whole(
-    said: Factuur, entry: Boeking, raw: RawRecord, today: date, reading: Reading, *, credited: bool = False
+    said: Factuur,
+    factuur: RawRecord,
+    entry: Boeking,
+    boeking: RawRecord,
+    today: date,
+    reading: Reading,
+    *,
+    credited: bool = False,
 ) -> Record[Invoice]:
     """A sales invoice with what only its entry says."""
-    record = listed(said, raw, today, credited=credited)
-    _fill(record.item, entry, reading, said.sign)
-    return record
+    invoice = _invoice(said, today, credited=credited)
+    _fill(invoice, entry.mirrored if invoice.document_type == "credit_note" else entry, reading)
+    return Joined(invoice, boeking, MAPPED, factuur=factuur)
+
+
+def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
+    gross, open_, is_credit = said.factuurBedrag, said.openstaandSaldo or NOTHING, said.is_credit
+    if is_credit:
+        gross, open_ = gross.opposite, open_.opposite
+    paid = NOTHING.text if gross is open_ else amount_text(gross.value - open_.value)
+    customer = reference_of(said.relatie)
+    due_on = None if said.vervalDatum is None else day_of(said.vervalDatum)
+    return Invoice(
+        id=reference_of(said.verkoopBoeking) or said.key,
+        document_type="credit_note" if is_credit else "invoice",
+        document_status="final",
+        payment_status=_status(gross.value, open_.value, credited),
+        number=said.factuurnummer,
+        contact_id=customer,
+        contact=InvoiceContact(id=customer, name=None),
+        issued_on=day_of(said.factuurDatum),
+        due_on=due_on,
+        currency="EUR",
+        prices_include_tax=False,
+        totals=Totals(gross=gross.text, paid=paid, open=open_.text),
+        is_overdue=due_on is not None and due_on < today and open_.value > ZERO,
+        updated_at=moment_or_none(said.modifiedOn),
+    )
 
 
 def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentStatus:
-    if credited and open_ <= 0:
+    if open_ > ZERO:
+        return "unpaid" if open_ >= gross else "partially_paid"
+    if credited:
         return "credited"
-    if open_ < 0:
-        return "overpaid"
-    if open_ == 0:
-        return "paid"
-    return "unpaid" if open_ >= gross else "partially_paid"
+    return "overpaid" if open_ < ZERO else "paid"
 
 
-def _fill(invoice: Invoice, said: Boeking, reading: Reading, sign: int) -> None:
+def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:
     """Lines, VAT and the other things that only the entry says."""
-    invoice.description = said.text
-    if not said.lines:
+    invoice.description = said_of(said.omschrijving)
+    if not said.boekingsregels:
         return  # none can be made without (BOE-0023), so what it charges is not told
-    taxed, foreign = _divided(said, reading.setup)
-    reversed_charge = _is_reversed(said)
-    ways = _ways(taxed, said, reading, reversed_charge)
-    nets = [signed(line.bedrag, sign) for line in taxed]
-    texts = [
-        told(line.omschrijving, net, ZERO if way is None else way.code.rate)
-        for line, (_, way), net in zip(taxed, ways, nets, strict=True)
-    ]
-    with_tax = [text.terms.included for text in texts]
-    included = bool(with_tax) and all(with_tax)
-    if any(with_tax) and not included:
-        pairs = zip(taxed, texts, strict=True)
-        texts = [only_text(line.omschrijving) if text.terms.included else text for line, text in pairs]
-    groups = _groups(ways, nets, _taxes(said, foreign, sign))
-    net = Decimal(sum(nets, ZERO))
-    tax = signed(said.factuurbedrag, sign) - net
-    invoice.prices_include_tax = included
-    invoice.tax_breakdown = groups
-    invoice.lines = [
-        _line(text, ledger, way, amount) for text, (ledger, way), amount in zip(texts, ways, nets, strict=True)
-    ]
-    undocumented = reversed_charge is None or not all(is_documented(said_of(line.btwSoort)) for line in taxed)
-    if undocumented or sum([group.tax for group in groups], ZERO) != tax:
+    taxes = _taxes(said.btw or ())
+    # The customer owes the VAT where a row says so; a row of a kind that nobody documents leaves it open.
+    reversed_charge = REVERSED in taxes if taxes.keys() <= ROWS else None
+    bases, abroad = _charge(invoice, said, reading, reversed_charge)
+    shares = _shares(bases, taxes, abroad)
+    net = sum(bases.values(), ZERO)
+    tax = said.factuurbedrag.value - net
+    net_text, tax_text = amount_text(net), amount_text(tax)
+    invoice.totals.net, invoice.totals.tax = net_text, tax_text
+    if sum(shares.values(), ZERO) != tax or reversed_charge is None or not _is_documented(said, bases, reading.setup):
         # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
-        invoice.tax_breakdown = None
-        for line, (_, way) in zip(invoice.lines, ways, strict=True):
-            if way is None:
+        for line in invoice.lines or ():
+            if line.vat_code_id is None:
                 line.tax = line.gross = None
-    invoice.totals.net, invoice.totals.tax = net, tax
+    elif len(bases) == 1:
+        invoice.tax_breakdown = [_group(way, net_text, tax_text) for way in bases]
+    else:
+        invoice.tax_breakdown = [
+            _group(way, amount_text(base), amount_text(shares[way])) for way, base in bases.items()
+        ]
+
+
+def _charge(
+    invoice: Invoice, said: Boeking, reading: Reading, reversed_charge: bool | None, *, with_tax: bool = True
+) -> tuple[Mapping[Way | None, Decimal], Decimal]:
+    """Make the lines: what is taxed in each way, and foreign VAT, which is a line there and none of ours.
+
+    ``with_tax``: texts that say prices with VAT are believed.
+    """
+    on, setup = day_of(said.factuurdatum), reading.setup
+    any_foreign = is_foreign(said, setup)
+    lines: list[Line] = []
+    bases: dict[Way | None, Decimal] = {}
+    included, abroad = 0, ZERO
+    for line in said.boekingsregels:
+        net = line.bedrag
+        booked = setup.booked(line.grootboek, line.btwSoort, reversed_charge, on)
+        if any_foreign:
+            if booked.ledger is not None and booked.ledger == setup.foreign_ledger:
+                abroad += net.value
+                continue
+            booked = reading.taxed(booked, on)
+        ours, is_included = line_of(line.omschrijving, net, booked, with_tax)
+        lines.append(ours)
+        included += is_included
+        way = booked.way
+        bases[way] = bases[way] + net.value if way in bases else net.value
+    if 0 < included < len(lines):  # prices include VAT on all lines, or on none
+        return _charge(invoice, said, reading, reversed_charge, with_tax=False)
+    invoice.lines, invoice.prices_include_tax = lines, included > 0
+    return bases, abroad
 
 
 def is_foreign(said: Boeking, setup: Setup) -> bool:
     """Whether an entry has lines with foreign VAT."""
-    return bool(setup.abroad) and any(line.ledger in setup.abroad for line in said.lines)
+    return bool(setup.abroad) and any(line.ledger in setup.abroad for line in said.boekingsregels)
 
 
-def _divided(said: Boeking, setup: Setup) -> tuple[Sequence[Regel], Sequence[Regel]]:
-    """The lines that charge something, and those that are foreign VAT."""
-    if setup.foreign_ledger is None or not is_foreign(said, setup):
-        return said.lines, ()
-    taxed = [line for line in said.lines if line.ledger != setup.foreign_ledger]
-    return taxed, [line for line in said.lines if line.ledger == setup.foreign_ledger]
-
-
-def _ways(lines: Sequence[Regel], said: Boeking, reading: Reading, reversed_charge: bool | None) -> list[Booked]:
-    """The ledger account of each line, and how it is taxed."""
-    on, setup = said.issued_on, reading.setup
-    ways = [setup.way_of(line.grootboek, line.btwSoort, reversed_charge, on) for line in lines]
-    if not is_foreign(said, setup):
-        return ways
-    return [
-        (ledger, setup.ways.foreign(reading.country, setup.ledgers[ledger].rate_code, on))
-        if ledger in setup.abroad
-        else (ledger, way)
-        for ledger, way in ways
-    ]
-
-
-def _is_reversed(said: Boeking) -> bool | None:
-    """Whether the customer owes the VAT; null where a row is of a kind that nobody documents."""
-    kinds = {row.btwSoort for row in said.taxes}
-    return REVERSED in kinds if kinds <= ROWS else None
-
-
-def _taxes(said: Boeking, foreign: Sequence[Regel], sign: int) -> dict[str | None, Decimal]:
-    """The VAT of each kind of row; foreign VAT under null."""
+def _taxes(rows: Sequence[BtwRegel]) -> dict[str | None, Decimal]:
+    """The VAT of each kind of row."""
     taxes: dict[str | None, Decimal] = {}
-    for row in said.taxes:
-        taxes[row.btwSoort] = taxes.get(row.btwSoort, ZERO) + signed(row.tax, sign)
-    if foreign:
-        taxes[None] = signed(Decimal(sum([line.bedrag for line in foreign], ZERO)), sign)
+    for row in rows:
+        kind, tax = row.btwSoort, (row.btwBedrag or NOTHING).value
+        taxes[kind] = taxes[kind] + tax if kind in taxes else tax
     return taxes
 
 
-def _groups(ways: Sequence[Booked], nets: Sequence[Decimal], taxes: Mapping[str | None, Decimal]) -> list[TaxBreakdown]:
-    """The VAT codes of an entry with their bases; the VAT is that of the rows, to the cent."""
-    bases: dict[str | None, Decimal] = {}
-    used: dict[str | None, Way | None] = {}
-    for (_, way), net in zip(ways, nets, strict=True):
-        id = None if way is None else way.code.id
-        bases[id] = bases.get(id, ZERO) + net
-        used[id] = way
-    groups = []
-    foreign = [id for id, way in used.items() if way is not None and way.rate_code is not None]
-    left = taxes.get(None, ZERO)
-    for id, base in bases.items():
-        way = used[id]
-        if way is None:
-            groups.append(TaxBreakdown(rate=ZERO, base=base, tax=taxes.get(None, ZERO) if not foreign else ZERO))
-            continue
-        if id in foreign:
-            tax = left if id == foreign[-1] else round_to_cents(base * way.code.rate / 100)
-            left -= tax
-        else:
-            tax = taxes.get(way.row, ZERO) if way.row is not None else ZERO
-        groups.append(TaxBreakdown(vat_code_id=id, rate=way.code.rate, category=way.code.category, base=base, tax=tax))
-    return groups
+def _shares(
+    bases: Mapping[Way | None, Decimal], taxes: Mapping[str | None, Decimal], abroad: Decimal
+) -> Mapping[Way | None, Decimal]:
+    """The VAT of each way: that of the rows, to the cent. Foreign VAT is one amount, whatever its rates."""
+    shares = {way: ZERO if way is None else taxes.get(way.row, ZERO) for way in bases}
+    if abroad:
+        ways = [way for way in bases if way is not None and way.rate_code is not None]
+        for way in ways[:-1]:
+            shares[way] = round_to_cents(bases[way] * way.code.percentage / 100)
+            abroad -= shares[way]
+        last = ways[-1] if ways else None
+        if last in shares:
+            shares[last] = abroad
+    return shares
 
 
-def _line(text: Told, ledger: str | None, way: Way | None, net: Decimal) -> Line:
-    description, terms = text
-    cents, tax, gross = _amounts(terms, ZERO if way is None else way.code.rate, net)
-    said = Line(
-        type="item",
-        description=description,
-        quantity=terms.quantity,
-        unit=terms.unit,
-        unit_price=net if terms.price is None else terms.price,
-        discount_percent=terms.discount,
-        ledger_account_id=ledger,
-        net=cents,
-        tax=tax,
-        gross=gross,
-    )
-    if way is not None:
-        code = way.code
-        said.vat_code_id, said.vat_treatment = code.id, code.treatment
-        said.vat_rate, said.vat_country = code.rate, code.country
-    return said
+def _is_documented(said: Boeking, bases: Mapping[Way | None, Decimal], setup: Setup) -> bool:
+    """Whether it is known what the VAT kind of each line means: it is where the kind told how to tax all of them."""
+    told = None not in bases and not setup.abroad
+    return told or all(is_documented(said_of(line.btwSoort)) for line in said.boekingsregels)
 
 
-def _amounts(terms: Terms, rate: Decimal, net: Decimal) -> tuple[Decimal, Decimal, Decimal]:
-    """A line's own net, tax and gross. With prices that include VAT its gross is what it charges."""
-    net = round_to_cents(net)
-    if terms.included:
-        return net, terms.amount - net, terms.amount
-    tax = round_to_cents(net * rate * CENT)
-    return net, tax, net + tax
+def _group(way: Way | None, base: AmountText, tax: AmountText) -> TaxBreakdown:
+    if way is None:
+        return TaxBreakdown(rate=number_text(ZERO), base=base, tax=tax)
+    code = way.code
+    return TaxBreakdown(vat_code_id=code.id, rate=code.rate, category=code.category, base=base, tax=tax)
 
 
 def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> dict[str, Any]:
@@ -342,7 +321,7 @@ def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> di
         "factuurdatum": f"{issued_on.isoformat()}T00:00:00",
         "klant": {"id": said.customer},
         "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
-        "factuurbedrag": json_number(-said.factuurbedrag),
+        "factuurbedrag": json_number(-said.factuurbedrag.value),
         "betalingstermijn": 0,
         "boekingsregels": [
             {
@@ -351,10 +330,13 @@ def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> di
             }
             for line in lines
         ],
-        "btw": [{"btwSoort": row.btwSoort, "btwBedrag": json_number(-row.tax)} for row in said.taxes],
+        "btw": [
+            {"btwSoort": row.btwSoort, "btwBedrag": json_number(-(row.btwBedrag or NOTHING).value)}
+            for row in said.btw or ()
+        ],
     }
 
 
 def credits(note: Mapping[str, Any], number: str) -> bool:
     """Whether an entry is Polder's credit note of the invoice with that number."""
-    return Boeking.of(note).text == f"{CREDIT_TEXT}{number}"
+    return Boeking.of(note).omschrijving == f"{CREDIT_TEXT}{number}"

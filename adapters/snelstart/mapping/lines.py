@@ -18,10 +18,31 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from adapters.snelstart.mapping.values import Reference, Wire, json_number, refer, reference_of, said_of
+from adapters.snelstart.mapping.values import (
+    Number,
+    Reference,
+    Wire,
+    json_number,
+    refer,
+    reference_of,
+    said_of,
+)
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, Ways
-from gateway.contract.money import ZERO, Amounts, Priced, add_up, charged, plain, round_to_cents, split
-from gateway.contract.totals import MOST_ROUNDING
+from gateway.contract.money import (
+    ZERO,
+    Amounts,
+    AmountText,
+    NumberText,
+    Priced,
+    add_up,
+    amount_text,
+    charged,
+    exact,
+    number_said,
+    number_text,
+    plain,
+    round_to_cents,
+)
 from gateway.contract.wire import Filled
 
 TEXT_LIMIT = 250
@@ -36,7 +57,7 @@ _TERMS = re.compile(
 class Regel(Wire, frozen=True):
     """A line of a sales entry."""
 
-    bedrag: Decimal
+    bedrag: Number
     omschrijving: str | None = None
     grootboek: Reference = None
     btwSoort: str | None = None
@@ -51,16 +72,24 @@ class BtwRegel(Wire, frozen=True):
     """The VAT of one kind, in the other vocabulary."""
 
     btwSoort: Filled
-    btwBedrag: Decimal | None
-
-    @property
-    def tax(self) -> Decimal:
-        """How much it is."""
-        return self.btwBedrag or ZERO
+    btwBedrag: Number | None
 
 
-Booked = tuple[str | None, Way | None]
-"""Where a line is booked: the id of its ledger account, and how it is taxed; null where nothing tells."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Booked:
+    """Where a line is booked: the id of its ledger account, and how it is taxed; null where nothing tells.
+
+    It is known by itself, and a setup has one of each (``Setup.at``): what is made of it is cheap to remember.
+    """
+
+    ledger: str | None
+    way: Way | None
+    rate: Decimal
+    """The percentage of VAT."""
+
+
+def _booked_at(ledger: str | None, way: Way | None) -> Booked:
+    return Booked(ledger, way, ZERO if way is None else way.code.percentage)
 
 
 @dataclass(frozen=True)
@@ -80,21 +109,26 @@ class Setup:
         return frozenset(id for id, ledger in self.ledgers.items() if ledger.grootboekfunctie == OSS_FUNCTION)
 
     @cached_property
-    def way_of(self) -> Callable[[Reference, str | None, bool | None, date], Booked]:
-        """How a line is taxed by its account, VAT kind, reverse charge and day: few of them make a page of invoices.
+    def booked(self) -> Callable[[Reference, str | None, bool | None, date], Booked]:
+        """Where a line is booked, by its account, VAT kind, reverse charge and day: few of these make a page.
 
-        Null for foreign VAT, which the customer's country tells.
+        How is null for foreign VAT, which the customer's country tells.
         """
-        return lru_cache(maxsize=1_000)(self._way_of)
+        return lru_cache(maxsize=1_000)(self._booked)
 
-    def _way_of(self, reference: Reference, said: str | None, reversed_charge: bool | None, on: date) -> Booked:
+    def _booked(self, reference: Reference, said: str | None, reversed_charge: bool | None, on: date) -> Booked:
         id, kind = reference_of(reference), said_of(said)
         ledger = self.ledgers.get(id or "")
         if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
-            return id, None
+            return self.at(id, None)
         if ledger is not None and kind is None:
             kind = ledger.own_kind
-        return id, self.ways.of_line(ledger, kind, reversed_charge, on)
+        return self.at(id, self.ways.of_line(ledger, kind, reversed_charge, on))
+
+    @cached_property
+    def at(self) -> Callable[[str | None, Way | None], Booked]:
+        """What is booked on an account and taxed in a way: the same at every call, whatever the day."""
+        return lru_cache(maxsize=1_000)(_booked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +163,7 @@ def reckoned(charges: Sequence[Charge], *, includes_tax: bool) -> Reckoned:
     SnelStart wants lines and VAT rows to make the whole to the cent (BOE-0039). Of prices with VAT, the cents by which
     lines without VAT miss their group's base are put on its largest line.
     """
-    priced = [Priced(Decimal(1), one.amount(), ZERO, one.way.code.rate, one.way.code.id) for one in charges]
+    priced = [Priced(Decimal(1), one.amount(), ZERO, one.way.code.percentage, one.way.code.id) for one in charges]
     sum = add_up(priced, prices_include_tax=includes_tax, rounding="per_rate")
     nets = [amounts.net for amounts in sum.lines]
     for group, amounts in sum.groups.items():
@@ -191,10 +225,10 @@ def text_of(charge: Charge, *, includes_tax: bool) -> str:
 class Terms(NamedTuple):
     """What a line's text says besides what it is for."""
 
-    quantity: Decimal = Decimal(1)
+    quantity: NumberText = number_text(Decimal(1))
     unit: str | None = None
-    price: Decimal | None = None
-    discount: Decimal | None = None
+    price: AmountText | None = None
+    discount: NumberText | None = None
     included: bool = False
     amount: Decimal = ZERO
     """What the line charges by its text, to the cent."""
@@ -211,42 +245,31 @@ class Told(NamedTuple):
     terms: Terms = BARE
 
 
-def told(text: str | None, net: Decimal, rate: Decimal) -> Told:
-    """What a text says, where that comes to the line's amount; else it is only a text."""
-    said = _divided(said_of(text) or "")
-    if said is None:
-        return only_text(text)
-    terms = said.terms
-    if terms.included:
-        off = abs(split(terms.amount, rate, prices_include_tax=True).net - net)
-        return said if off <= MOST_ROUNDING else only_text(text)
-    return said if terms.amount == net else only_text(text)
-
-
-def only_text(text: str | None) -> Told:
-    """A text that says nothing but what a line is for."""
-    return Told(said_of(text) or "")
-
-
 def _divided(text: str) -> Told | None:
     """What a text says, believed or not; null where it is only a text. What stands at its end holds no parenthesis."""
     if not text.endswith(")"):
         return None
     description, found, end = text.rpartition(" (")
-    terms = _terms_of(end) if found else None
+    terms = terms_of(end) if found else None
     return None if terms is None else Told(description, terms)
 
 
-@lru_cache(maxsize=10_000)
-def _terms_of(end: str) -> Terms | None:
-    """The terms at the end of a text: books are full of the same quantities and prices."""
+def terms_of(end: str) -> Terms | None:
+    """The terms at the end of a text; null where it says none."""
     found = _TERMS.fullmatch(end)
     if found is None:
         return None
-    quantity, price = Decimal(found["quantity"]), Decimal(found["price"])
-    discount = None if found["discount"] is None else Decimal(found["discount"])
-    amount = round_to_cents(charged(Priced(quantity, price, discount or ZERO, ZERO, "")))
-    return Terms(quantity, found["unit"], price, discount, found["included"] is not None, amount)
+    quantity, unit, price, discount, included = found.groups()
+    each = Decimal(price)
+    charge = charged(Priced(exact(quantity), each, exact(discount or "0"), ZERO, ""))
+    return Terms(
+        number_said(quantity),
+        unit,
+        amount_text(each),
+        None if discount is None else number_said(discount),
+        included is not None,
+        round_to_cents(charge),
+    )
 
 
 def survives(charge: Charge, *, includes_tax: bool) -> bool:

@@ -24,7 +24,7 @@ from adapters.snelstart.mapping.values import (
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
-from gateway.contract.money import ZERO
+from gateway.contract.money import ZERO, amount_text, signed
 from gateway.contract.wire import RawRecord
 
 PLACES: Mapping[str, str] = {"bank": "bankboekingen", "kas": "kasboekingen"}
@@ -120,20 +120,22 @@ def payment_of(raw: RawRecord, kind: str) -> Record[Payment]:
     said = Entry.of(raw)
     received = said.received
     sign = -1 if received < 0 else 1
-    allocations = [Allocation(invoice_id=id, amount=sign * line.received) for id, line in said.settling]
+    settled = sum((line.received for _, line in said.settling), ZERO)
     accounts = {reference_of(line.grootboek) for line in said.grootboekBoekingsRegels or ()}
     payment = Payment(
         id=f"{kind}-{said.key}",
         paid_on=day_of(said.datum),
-        amount=sign * received,
+        amount=amount_text(signed(received, sign)),
         currency="EUR",
         direction="out" if sign < 0 else "in",
         payment_method_id=reference_of(said.dagboek),
         ledger_account_id=accounts.pop() if len(accounts) == 1 else None,
         reference=said_of(said.boekstuk),
         description=said_of(said.omschrijving),
-        allocations=allocations,
-        unallocated=sign * received - Decimal(sum((part.amount for part in allocations), ZERO)),
+        allocations=[
+            Allocation(invoice_id=id, amount=amount_text(signed(line.received, sign))) for id, line in said.settling
+        ],
+        unallocated=amount_text(signed(received - settled, sign)),
         status="booked",
     )
     return Record(payment, raw, mapped=MAPPED)

@@ -21,6 +21,7 @@ from adapters.snelstart.mapping.vat import CompanyInfo, Way
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Product
+from gateway.contract.money import amount_text
 from gateway.contract.wire import RawRecord
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
@@ -97,7 +98,7 @@ def product_of(raw: RawRecord, shelf: Shelf) -> Record[Product]:
         name=said_of(said.omschrijving) or "",
         unit=said_of(said.eenheid),
         type="unknown",
-        price=said.verkoopprijs,
+        price=amount_text(said.verkoopprijs),
         price_includes_tax=shelf.price_includes_tax,
         vat_code_id=None if way is None else way.code.id,
         ledger_account_id=None if group is None else group.ledger,

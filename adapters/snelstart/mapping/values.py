@@ -1,14 +1,16 @@
 """Values as SnelStart writes them: numbers exact, dates without a zone, references as ``{id, uri}`` (dossier 2.3)."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from typing import ClassVar
 
 from gateway.contract import wire
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
+from gateway.contract.money import amount_text
 from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -50,10 +52,41 @@ def on_the_wall(moment: datetime) -> datetime:
     return bare + timedelta(hours=2 if start <= bare < end else 1)
 
 
+class Number:
+    """An amount that SnelStart says, to calculate with and as it goes out.
+
+    It is made once for each text, and known by itself: what is made of it over and again is cheap to remember.
+    """
+
+    __slots__ = ("text", "value")
+
+    def __init__(self, value: Decimal) -> None:
+        self.value = value
+        self.text = amount_text(value)
+
+    @property
+    def opposite(self) -> "Number":
+        """The same amount with the other sign."""
+        return number(str(self.value.copy_negate()))
+
+
+@lru_cache(maxsize=20_000)
+def number(text: str) -> Number:
+    """The amount that a text spells. Raises ``ValueError``."""
+    try:
+        return Number(Decimal(text))
+    except InvalidOperation as error:
+        raise ValueError("an amount is written in digits") from error
+
+
+NOTHING = number("0.00")
+
+
 class Wire(wire.Wire, frozen=True):
     """A record as SnelStart writes it. New members arrive without a new version (dossier 5.4), and are left alone."""
 
     system: ClassVar[str] = "SnelStart"
+    number_of: ClassVar[Callable[[str], Number]] = number
 
 
 class Identified(Wire, frozen=True):
@@ -88,7 +121,6 @@ def guid_of(text: str) -> str:
     return text.lower()
 
 
-@lru_cache(maxsize=10_000)
 def reference_of(reference: Reference) -> str | None:
     """The id of the record that is named; null where none is. Raises ``upstream_malformed``."""
     id = reference.id if isinstance(reference, Named) else reference

@@ -20,6 +20,7 @@ from adapters.snelstart.mapping.values import Identified, Reference, Wire, day_o
 from gateway.contract.adapter import Record
 from gateway.contract.models import VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
+from gateway.contract.money import ZERO, number_text
 
 ENDLESS = 2400
 """The year of the last day of a rate without an end; 1900 is that of the first of one without a beginning."""
@@ -112,9 +113,9 @@ class ForeignRates(Wire, frozen=True):
     vatRates: list[ForeignRate] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """One way to tax a line: which accounts, the line's kind and the row's kind."""
+    """One way to tax a line: which accounts, the line's kind and the row's kind. An administration has one of each."""
 
     code: VatCode
     functions: frozenset[str] | None
@@ -159,7 +160,7 @@ OUTSIDE = Way(
         id="buiten-btw",
         name="Buiten de btw",
         code="Geen",
-        rate=Decimal(0),
+        rate=number_text(ZERO),
         category="O",
         treatment="outside_scope",
         direction="sale",
@@ -227,7 +228,7 @@ class Ways:
             code = way.code
             if (
                 code.treatment == treatment
-                and (rate is None or code.rate == rate)
+                and (rate is None or code.percentage == rate)
                 and (country is None or code.country == country or (code.country is None and country != "NL"))
                 and in_force(code, on)
             ):
@@ -283,7 +284,7 @@ def _rated(rate: Btwtarief) -> Way:
             id=f"{rate.btwSoort.lower()}-{rate.first_day.isoformat()}",
             name=f"Btw {rate.btwSoort.lower()}",
             code=rate.btwSoort,
-            rate=rate.btwPercentage,
+            rate=number_text(rate.btwPercentage),
             category="S" if rate.btwPercentage else "Z",
             treatment=treatment,
             direction="sale",
@@ -303,7 +304,7 @@ def _unrated(family: _Family) -> Way:
             id=family.id,
             name=family.name,
             code="Geen",
-            rate=Decimal(0),
+            rate=number_text(ZERO),
             category=family.category,
             treatment=family.treatment,
             direction="sale",
@@ -326,7 +327,7 @@ def _foreign(country: str, state: ForeignRates) -> list[Way]:
             id=f"oss-{country.lower()}-{rate.rateCode.lower()}{suffix}",
             name=f"Btw {country} {rate.rateCode}",
             code=rate.rateCode,
-            rate=rate.rate,
+            rate=number_text(rate.rate),
             category="S",
             treatment="oss",
             direction="sale",

@@ -35,7 +35,7 @@ async def credited_among(up: Upstream, facturen: Sequence[Factuur]) -> frozenset
     Nothing is asked about credit notes. Else it is one call, and one more for each entry below zero that may be the
     credit note of one of them: only its text tells.
     """
-    invoices = [said for said in facturen if said.factuurBedrag > 0]
+    invoices = [said for said in facturen if said.factuurBedrag.value > 0]
     customers = sorted({said.customer for said in invoices if said.customer is not None})
     if not customers:
         return frozenset()
@@ -43,9 +43,9 @@ async def credited_among(up: Upstream, facturen: Sequence[Factuur]) -> frozenset
     if len(customers) <= MOST_NAMED:
         condition += f" and ({' or '.join(f'Relatie/Id eq {guid(one)}' for one in customers)})"
     notes = [Factuur.of(raw) for raw in await every(up, "verkoopfacturen", condition)]
-    sought = {(said.customer, -said.factuurBedrag) for said in invoices}
+    sought = {(said.customer, -said.factuurBedrag.value) for said in invoices}
     candidates = [
-        note.entry for note in notes if note.entry is not None and (note.customer, note.factuurBedrag) in sought
+        note.entry for note in notes if note.entry is not None and (note.customer, note.factuurBedrag.value) in sought
     ]
     entries = await up.each([up.data(ask("GET", "verkoopboekingen", id)) for id in candidates])
     return frozenset(
@@ -62,7 +62,7 @@ async def is_credited(up: Upstream, factuur: Factuur) -> bool:
 
 async def settle(up: Upstream, said: Factuur, credit: Boeking) -> None:
     """Settle an invoice with its credit note, as far as it is open. Says so where that cannot be done."""
-    if said.open <= 0 or said.entry is None:
+    if said.is_settled or said.entry is None:
         return
     try:
         await _settled(up, said, credit)
@@ -89,8 +89,8 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
         # What the sign of ``bedrag`` means is not recorded (dossier 2.5): the balance tells, and a wrong guess is
         # undone.
         lines = [
-            _line(said.entry, sign * said.open, said.factuurnummer),
-            _line(credit.key, -sign * said.open, said.factuurnummer),
+            _line(said.entry, sign * said.open.value, said.factuurnummer),
+            _line(credit.key, -sign * said.open.value, said.factuurnummer),
         ]
         body = {
             "datum": f"{max(credit.issued_on, said.issued_on).isoformat()}T00:00:00",
@@ -99,7 +99,7 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
             "verkoopboekingBoekingsRegels": lines,
         }
         entry = new_id(await up.data(ask("POST", "memoriaalboekingen", json=body)))
-        if not Factuur.of(await factuur_of(up, said.entry)).open:
+        if not Factuur.of(await factuur_of(up, said.entry)).open.value:
             return
         await up.call(ask("DELETE", "memoriaalboekingen", entry))
     up.warn(

@@ -19,7 +19,7 @@ from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
-from gateway.contract.money import ZERO
+from gateway.contract.money import ZERO, exact
 from gateway.contract.plan import Reason, reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream
@@ -112,10 +112,8 @@ def _price(line: LineDraft, pointer: str, product: Product | None, way: Way, inc
         return line.unit_price
     if product is None or product.price is None:
         raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
-    if product.price_includes_tax == includes_tax:
-        return product.price
-    if way.code.rate == 0:
-        return product.price
+    if product.price_includes_tax == includes_tax or not way.code.percentage:
+        return exact(product.price)
     raise invalid(f"{pointer}/unit_price", "The product's price and the invoice's differ in tax: give it.", "required")
 
 
@@ -139,7 +137,7 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
     code = way.code
     if (code.valid_from is not None and on < code.valid_from) or (code.valid_to is not None and on > code.valid_to):
         raise invalid(f"{pointer}/vat_code_id", "The VAT code is not in force on the date of the invoice.")
-    if line.vat_rate is not None and line.vat_rate != code.rate:
+    if line.vat_rate is not None and line.vat_rate != code.percentage:
         raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
     return way
 

@@ -15,13 +15,12 @@ from adapters.snelstart.mapping.invoices import (
     Reading,
     credit_body,
     is_foreign,
-    joined,
-    joined_unread,
     listed,
     whole,
 )
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
 from adapters.snelstart.mapping.values import (
+    NOTHING,
     Identified,
     guid,
     is_guid,
@@ -94,8 +93,9 @@ class SalesEntries(Invoices):
         page = await SkipTop(fetch).read(listing.window)
         number = listing.text("number")
         # Numbers are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
-        read = [(Factuur.of(raw), raw) for raw in page.items]
-        found = [(said, raw) for said, raw in read if number in (None, said.factuurnummer)]
+        found = [(Factuur.of(raw), raw) for raw in page.items]
+        if number is not None:
+            found = [(said, raw) for said, raw in found if said.factuurnummer == number]
         credited = await credited_among(up, [said for said, _ in found if said.is_settled])
         if "lines" in listing.include:
             return Page(await _with_lines(up, found, credited), more=page.more)
@@ -137,12 +137,12 @@ class SalesEntries(Invoices):
         boeking = await up.data(ask("POST", "verkoopboekingen", json=body))
         record = await _told(up, boeking, await factuur_of(up, new_id(boeking)))
         booked = Boeking.of(boeking).factuurbedrag
-        if booked != sign * total.gross:
+        if booked.value != sign * total.gross:
             up.warn(
                 "totals_differ",
                 "/totals",
-                en=f"SnelStart booked {booked} where {sign * total.gross} was foreseen.",
-                nl=f"SnelStart boekte {booked} waar {sign * total.gross} was voorzien.",
+                en=f"SnelStart booked {booked.text} where {sign * total.gross} was foreseen.",
+                nl=f"SnelStart boekte {booked.text} waar {sign * total.gross} was voorzien.",
             )
         return record
 
@@ -156,11 +156,11 @@ class SalesEntries(Invoices):
             raise invalid("/number", NUMBER_REQUIRED, "required")
         boeking, factuur = await _read(up, id)
         entry, invoice = Boeking.of(boeking), Factuur.of(factuur)
-        if entry.factuurbedrag <= 0:
+        if entry.factuurbedrag.value <= 0:
             raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
         if await is_credited(up, invoice):
             raise Problem("conflict", "The invoice was credited already.")
-        if any(line.ledger is None for line in entry.lines):
+        if any(line.ledger is None for line in entry.boekingsregels):
             # Some lines come back without their ledger account, and a line without one is refused (dossier 2.3).
             hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
             raise Problem("conflict", hidden, outcome="not_sent")
@@ -185,7 +185,7 @@ class SalesEntries(Invoices):
         records = [await self.get(up, id) for id in ids]
         for record in records:
             record.item.credits_invoice_id = sent.id
-            if sent.id is not None and record.item.totals.open:
+            if sent.id is not None and record.item.totals.open != NOTHING.text:
                 up.warn(
                     "not_settled",
                     en="Invoice and credit note are not settled with each other.",
@@ -204,7 +204,8 @@ class SalesEntries(Invoices):
 
 def _is_sent(said: Factuur, body: Mapping[str, Any]) -> bool:
     same_customer = said.customer == str(body["klant"]["id"]).lower()
-    return same_customer and (said.factuurnummer, said.factuurBedrag) == (body["factuurnummer"], body["factuurbedrag"])
+    sent = (body["factuurnummer"], body["factuurbedrag"])
+    return same_customer and (said.factuurnummer, said.factuurBedrag.value) == sent
 
 
 def _check_final(draft: InvoiceDraft) -> None:
@@ -271,8 +272,7 @@ async def _told(
     known = await setup(up)
     said = Boeking.of(boeking)
     country = await _country(up, said.customer) if said.customer is not None and is_foreign(said, known) else None
-    raw = joined(boeking, factuur)
-    return whole(Factuur.of(factuur), said, raw, up.today, Reading(known, country), credited=credited)
+    return whole(Factuur.of(factuur), factuur, said, boeking, up.today, Reading(known, country), credited=credited)
 
 
 async def _country(up: Upstream, contact: str) -> str | None:
@@ -297,29 +297,31 @@ async def _with_lines(
 ) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
     by_customer: dict[str, list[str]] = {}
-    ids = [said.entry or "" for said, _ in found]
-    for id, (said, _) in zip(ids, found, strict=True):
+    ids = []
+    for said, _ in found:
+        id = said.entry or ""
+        ids.append(id)
         if id:
             by_customer.setdefault(said.customer or "", []).append(id)
     parts = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
     entries = {id: entry for part in parts for id, entry in part.items()}
-    readings = await _readings(up, [entry for entry, _ in entries.values()])
+    at_home, readings = await _readings(up, [entry for entry, _ in entries.values()])
     told = []
     for id, (said, raw) in zip(ids, found, strict=True):
         entry, text = entries[id]
-        reading = readings.get(entry.customer) or readings[None]
-        told.append(whole(said, entry, joined_unread(text, raw), up.today, reading, credited=id in credited))
+        reading = readings.get(entry.customer or "", at_home) if readings else at_home
+        told.append(whole(said, raw, entry, text, up.today, reading, credited=id in credited))
     return told
 
 
-async def _readings(up: Upstream, entries: Sequence[Boeking]) -> Mapping[str | None, Reading]:
-    """What entries are read with: by customer where there is foreign VAT, else under null."""
+async def _readings(up: Upstream, entries: Sequence[Boeking]) -> tuple[Reading, Mapping[str, Reading]]:
+    """What entries are read with; and what those of some customers are read with, where there is foreign VAT."""
     known = await setup(up)
-    abroad = sorted({one.customer for one in entries if one.customer is not None and is_foreign(one, known)})
+    foreign = [one for one in entries if is_foreign(one, known)] if known.abroad else ()
+    abroad = sorted({one.customer for one in foreign if one.customer is not None})
     places = await up.each([_country(up, customer) for customer in abroad])
-    readings: dict[str | None, Reading] = {None: Reading(known)}
-    readings |= {customer: Reading(known, country) for customer, country in zip(abroad, places, strict=True)}
-    return readings
+    readings = {customer: Reading(known, country) for customer, country in zip(abroad, places, strict=True)}
+    return Reading(known), readings
 
 
 async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[str, Entry]:
@@ -332,16 +334,17 @@ async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[s
             if problem.code != "not_found":
                 raise
             all_of_them = []
-        by_id = {Identified.of(raw).key: raw for raw in all_of_them}
-        entries = {id: _entry_of(by_id[id]) for id in wanted if id in by_id}
+        if len(all_of_them) > len(wanted):
+            known = frozenset(wanted)
+            all_of_them = [raw for raw in all_of_them if Identified.of(raw).key in known]
+        read = [(Boeking.of(raw), raw) for raw in all_of_them]
+        entries = {said.key: (said, raw) for said, raw in read}
     missing = [id for id in wanted if id not in entries]
     replies = await up.each([up.call(ask("GET", "verkoopboekingen", id)) for id in missing])
-    read = [_entry_of(reply.unread()) for reply in replies]
-    return {**entries, **dict(zip(missing, read, strict=True))}
-
-
-def _entry_of(raw: Unread) -> Entry:
-    return Boeking.of(raw), raw
+    for id, reply in zip(missing, replies, strict=True):
+        raw = reply.unread()
+        entries[id] = Boeking.of(raw), raw
+    return entries
 
 
 def _xml(reply: Reply) -> bytes:

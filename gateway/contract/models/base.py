@@ -107,6 +107,10 @@ class RecordPart(msgspec.Struct, kw_only=True, gc=False):
     """A nested object of a record."""
 
 
+like = msgspec.structs.replace
+"""A record (or part of one, or a row) like another, but for the fields that are named."""
+
+
 class Resource(RecordPart, kw_only=True):
     """A record as answered. ``provider`` and ``raw`` stand beside its fields only when ``include`` asks for them."""
 

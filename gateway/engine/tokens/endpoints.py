@@ -8,12 +8,11 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
-from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire
+from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire, encode
 from gateway.engine.oauth import read_token, refresh_request, revocation_request
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.recording import nonsense_told
-from gateway.engine.upstream import encode
 
 ANSWER = 30.0
 """Seconds a token endpoint may take: longer than any other call, because an answer lost here costs the most."""

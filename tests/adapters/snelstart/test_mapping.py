@@ -13,12 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import adapters.snelstart
-from adapters.snelstart.mapping import contacts, invoices, lines, payments, products, settings, values, vat
+from adapters.snelstart.mapping import (
+    booked_lines,
+    contacts,
+    invoices,
+    lines,
+    payments,
+    products,
+    settings,
+    values,
+    vat,
+)
 from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
-from gateway.contract.exact import dumps, loads
+from gateway.contract.exact import Unread, dumps, loads
 from gateway.contract.models import AddressDraft, AllocationDraft, PaymentDraft
-from gateway.contract.money import ZERO, round_to_cents
+from gateway.contract.money import ZERO, amount_text, exact, number_text, round_to_cents
 from tests.shown import shown
 
 FIXTURES = Path(adapters.snelstart.__file__).parent / "fixtures"
@@ -70,8 +80,9 @@ SHELF = products.Shelf(SETUP, [GROUP], COMPANY, TODAY)
 
 def _invoice(raw: Mapping[str, Any]) -> Record[Any]:
     if invoices.JOINED in raw:
-        factuur, boeking = invoices.Factuur.of(raw[invoices.JOINED]), invoices.Boeking.of(raw)
-        return invoices.whole(factuur, boeking, raw, TODAY, invoices.Reading(SETUP))
+        said = raw[invoices.JOINED]
+        factuur, boeking = invoices.Factuur.of(said), invoices.Boeking.of(raw)
+        return invoices.whole(factuur, said, boeking, raw, TODAY, invoices.Reading(SETUP))
     return invoices.listed(invoices.Factuur.of(raw), raw, date(2026, 9, 20))
 
 
@@ -184,16 +195,16 @@ def test_lines_are_read_as_they_were_given(given: list[lines.Charge], includes_t
     assert invoice.prices_include_tax is includes_tax
     assert invoice.lines is not None
     for said, read in zip(given, invoice.lines, strict=True):
-        assert (read.description, read.quantity, read.unit) == (said.description, said.quantity, said.unit)
-        assert (read.unit_price, read.discount_percent or ZERO) == (said.price, said.discount)
+        quantity = number_text(said.quantity)
+        assert (read.description, read.quantity, read.unit) == (said.description, quantity, said.unit)
+        assert (read.unit_price, exact(read.discount_percent or "0")) == (amount_text(said.price), said.discount)
         assert read.vat_code_id == said.way.code.id
-        assert read.net is not None
-        assert read.net + (read.tax or ZERO) == read.gross
+        assert exact(read.net) + exact(read.tax) == exact(read.gross)
     breakdown = invoice.tax_breakdown
     assert breakdown is not None
-    assert sum(group.base for group in breakdown) == invoice.totals.net
-    assert sum(group.tax for group in breakdown) == invoice.totals.tax
-    assert invoice.totals.gross == entry["factuurbedrag"]
+    assert sum(exact(group.base) for group in breakdown) == exact(invoice.totals.net)
+    assert sum(exact(group.tax) for group in breakdown) == exact(invoice.totals.tax)
+    assert exact(invoice.totals.gross) == entry["factuurbedrag"]
 
 
 @given(st.lists(charges.filter(lambda charge: charge.price > 0), min_size=1, max_size=4))
@@ -209,9 +220,11 @@ def test_a_credit_note_is_the_mirror_of_its_invoice(given: list[lines.Charge]) -
 
 
 def test_a_text_that_does_not_come_to_the_amount_is_only_a_text() -> None:
-    said = lines.told("Levering (2 x 10.00)", Decimal("21.00"), Decimal(21))
-    assert said == lines.Told("Levering (2 x 10.00)")
-    assert lines.told("Levering (2 x 10.00)", Decimal("20.00"), Decimal(21)).terms.quantity == 2
+    booked = SETUP.at(HIGH, RATED_HIGH)
+    text, included = booked_lines.line_of("Levering (2 x 10.00)", values.number("21.00"), booked)
+    assert (text.description, text.quantity, text.unit_price, included) == ("Levering (2 x 10.00)", "1", "21.00", False)
+    told, included = booked_lines.line_of("Levering (2 x 10.00)", values.number("20.00"), booked)
+    assert (told.description, told.quantity, told.unit_price, included) == ("Levering", "2", "10.00", False)
 
 
 def test_a_line_of_a_hidden_account_is_still_read() -> None:
@@ -231,7 +244,72 @@ def test_an_entry_without_lines_tells_no_more_than_what_it_comes_to() -> None:
         _invoice({**raw, "boekingsregels": None})
 
 
+@pytest.mark.parametrize("spelled", ["20", "20.0", "20.00", "2E1", '"20.00"'])
+def test_an_amount_is_the_same_however_it_is_written(spelled: str) -> None:
+    row = Unread(f'{{"btwSoort": "VerkopenHoog", "btwBedrag": {spelled}}}'.encode())
+    for said in (row, loads(row)):
+        amount = lines.BtwRegel.of(said).btwBedrag
+        assert amount is not None
+        assert amount.value == 20
+        assert amount.text == "20.00"
+
+
+@pytest.mark.parametrize("spelled", ["true", "{}", '""', '"NaN"', '"x"', "1e99", "0.1234567890123"])
+def test_what_is_no_amount_makes_no_sense(spelled: str) -> None:
+    row = Unread(f'{{"btwSoort": "VerkopenHoog", "btwBedrag": {spelled}}}'.encode())
+    for said in (row, loads(row)):
+        with pytest.raises(Problem, match="upstream_malformed"):
+            lines.BtwRegel.of(said)
+
+
+def test_a_line_is_changed_without_another_of_the_same_price() -> None:
+    raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
+    first, second = _invoice(raw).item, _invoice(raw).item
+    first.lines[0].vat_code_id = "another"
+    assert second.lines[0].vat_code_id == _invoice(raw).item.lines[0].vat_code_id == "hoog-2012-10-01"
+
+
 # --- VAT
+
+
+FOREIGN_HIGH, FOREIGN_LOW = "5b1e1b52-0d2f-4d0e-9a3b-0c8f6f0f0a01", "5b1e1b52-0d2f-4d0e-9a3b-0c8f6f0f0a02"
+FOREIGN_LEDGERS = {
+    id: vat.Grootboek(id=id, nummer=8300, grootboekfunctie=vat.OSS_FUNCTION, btwSoort=["Geen"], vatRateCode=rate)
+    for id, rate in ((FOREIGN_HIGH, "SR"), (FOREIGN_LOW, "RR"))
+}
+GERMAN = [("SR", Decimal(19)), ("RR", Decimal(7))]
+ABROAD = lines.Setup(
+    vat.ways_of(
+        RATES,
+        [
+            vat.ForeignRates(
+                countryCode="DEU",
+                vatRates=[vat.ForeignRate(rateCode=code, rate=rate, validFrom="2020-01-01") for code, rate in GERMAN],
+            )
+        ],
+        list(FOREIGN_LEDGERS.values()),
+        {"de": contacts.Land(id="de", landcode="DE", landcodeISO="DEU")},
+    ),
+    FOREIGN_LEDGERS,
+)
+"""An administration that has foreign rates, and no account for foreign VAT itself."""
+
+
+def test_a_line_of_a_hidden_account_is_read_beside_foreign_vat() -> None:
+    said = [
+        {"omschrijving": "Brood", "grootboek": {"id": FOREIGN_HIGH}, "bedrag": 20, "btwSoort": "Geen"},
+        {"omschrijving": "Taart", "grootboek": {"id": FOREIGN_LOW}, "bedrag": 30, "btwSoort": "Geen"},
+        {"omschrijving": "Thee", "grootboek": None, "bedrag": 10, "btwSoort": "Hoog"},
+    ]
+    rows = [{"btwSoort": "VerkopenHoog", "btwBedrag": Decimal("2.10")}]
+    raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
+    entry = invoices.Boeking.of({**raw, "factuurbedrag": Decimal("62.10"), "boekingsregels": said, "btw": rows})
+    factuur = invoices.Factuur.of(raw[invoices.JOINED])
+    invoice = invoices.whole(factuur, {}, entry, {}, TODAY, invoices.Reading(ABROAD, "DE")).item
+    assert [line.vat_code_id for line in invoice.lines or ()] == ["oss-de-sr", "oss-de-rr", "hoog-2012-10-01"]
+    assert invoice.totals.net == "60.00"
+    shares = [(group.vat_code_id, group.tax) for group in invoice.tax_breakdown or ()]
+    assert shares == [("oss-de-sr", "0.00"), ("oss-de-rr", "0.00"), ("hoog-2012-10-01", "2.10")]
 
 
 def test_a_line_of_a_kind_that_nobody_documents_is_not_taken_for_untaxed() -> None:
@@ -242,10 +320,10 @@ def test_a_line_of_a_kind_that_nobody_documents_is_not_taken_for_untaxed() -> No
     joined = loads(dumps(entry).replace(b'"btwSoort":"Hoog"', b'"btwSoort":"Nieuw"', 1))
     invoice = _invoice(joined).item
     assert [(line.net, line.tax, line.vat_rate) for line in invoice.lines] == [
-        (20, None, None),
-        (20, Decimal("4.20"), 21),
+        ("20.00", None, None),
+        ("20.00", "4.20", "21"),
     ]
-    assert (invoice.tax_breakdown, invoice.totals.tax) == (None, Decimal("8.40"))
+    assert (invoice.tax_breakdown, invoice.totals.tax) == (None, "8.40")
 
 
 REVERSED_ENTRY: Mapping[str, Any] = {
@@ -270,7 +348,7 @@ def test_reverse_charge_is_told_by_the_row_of_the_entry() -> None:
 
 def test_a_row_of_a_kind_that_nobody_documents_leaves_open_who_owes_the_vat() -> None:
     invoice = _read_with({**REVERSED_ENTRY, "btw": [{"btwSoort": "Nieuw", "btwBedrag": 0}]})
-    assert [(one.net, one.tax, one.vat_code_id) for one in invoice.lines] == [(20, None, None)]
+    assert [(one.net, one.tax, one.vat_code_id) for one in invoice.lines] == [("20.00", None, None)]
     assert invoice.tax_breakdown is None
 
 
@@ -350,8 +428,9 @@ def test_a_payment_is_read_as_it_was_given(direction: Any, parts: list[Decimal],
     body = loads(dumps(payments.payment_body(draft, CUSTOMER, TODAY)))
     assert 0 in (body["bedragOntvangen"], body["bedragUitgegeven"])
     read = payments.payment_of({**body, "id": ENTRY}, "bank").item
-    assert (read.amount, read.direction, read.unallocated) == (draft.amount, direction, rest)
-    assert [part.amount for part in read.allocations] == parts
+    said = (amount_text(draft.amount), direction, amount_text(rest))
+    assert (read.amount, read.direction, read.unallocated) == said
+    assert [part.amount for part in read.allocations] == [amount_text(part) for part in parts]
 
 
 @pytest.mark.parametrize("amount", ["bedragOntvangen", "bedragUitgegeven"])
