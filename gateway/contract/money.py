@@ -21,7 +21,6 @@ INTEGER_DIGITS = 15
 FRACTION_DIGITS = 12
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
-_HUNDRED = Decimal(100)
 _EXACT = Context(prec=120)
 """Room for the product of any three decimals that are let in; the default 28 digits would round them unasked."""
 _TEXT = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGITS}}})?")
@@ -30,7 +29,7 @@ LARGEST_EXPONENT = 30
 """No number of a real administration is written with more digits before or after the point."""
 _PLAIN = re.compile(rf"-?[0-9]{{1,{LARGEST_EXPONENT}}}(?:\.[0-9]{{1,{LARGEST_EXPONENT}}})?")
 _WITH_EXPONENT = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")
-_IN_CENTS = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{1,2}")
+_IN_CENTS = re.compile(rf"(?:0|[1-9][0-9]{{0,{INTEGER_DIGITS - 1}}})\.[0-9]{{1,2}}")
 _REMEMBERED = 20_000
 """Texts of which it is remembered what they say: books are full of the same prices, rates and sums of them."""
 

@@ -36,6 +36,8 @@ class Listening(Outbound):
         self._known: dict[str, int] = {}
         self._under_way: list[tuple[_Said, asyncio.Future[Reply]]] = []
         self._in_hand: dict[_Said, deque[asyncio.Future[Reply]]] = {}
+        self._compared: dict[int, tuple[Reply, bytes]] = {}
+        """Replies by identity, which are held here so that no other can have it, and their digests."""
 
     # --- the conversation before, once more
 
@@ -54,11 +56,25 @@ class Listening(Outbound):
                 next_heard = isinstance(following, Heard) and following.place == len(self._under_way)
                 reply = await _ended(asked) if next_heard else asyncio.ensure_future(asked)
                 self._under_way.append((_said(step), reply))
-            elif not await _is_heard(step, self._under_way[step.place][1]):
+            elif not await self._is_heard(step, self._under_way[step.place][1]):
                 for said, task in self._under_way:
                     self._in_hand.setdefault(said, deque()).append(task)
                 return False
         return True
+
+    async def _is_heard(self, heard: Heard, task: asyncio.Future[Reply]) -> bool:
+        try:
+            reply = await task
+        except Exception:  # whatever it is, the adapter is told when it asks
+            return False
+        digest = digest_of(reply)
+        self._compared[id(reply)] = reply, digest
+        return heard.is_said_by(reply, digest)
+
+    def _digest_of(self, reply: Reply) -> bytes:
+        """Of a reply's body; made already where it was compared with another."""
+        compared = self._compared.get(id(reply))
+        return compared[1] if compared is not None else digest_of(reply)
 
     async def let_go(self) -> None:
         """Call off what nobody asked for."""
@@ -112,7 +128,7 @@ class Listening(Outbound):
             self._is_repeatable = False
             raise
         headers = _Looked(reply.headers)
-        self._noted.append(_Reply(place, reply.status, digest_of(reply), headers))
+        self._noted.append(_Reply(place, reply.status, self._digest_of(reply), headers))
         return replace(reply, headers=headers)
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
@@ -183,13 +199,6 @@ async def _ended(asked: Awaitable[Reply]) -> asyncio.Future[Reply]:
     except Exception as error:  # whatever it is, the adapter is told when it asks
         ended.set_exception(error)
     return ended
-
-
-async def _is_heard(heard: Heard, task: asyncio.Future[Reply]) -> bool:
-    try:
-        return heard.is_said_by(await task)
-    except Exception:  # whatever it is, the adapter is told when it asks
-        return False
 
 
 def _is_over(task: asyncio.Future[Reply]) -> bool:

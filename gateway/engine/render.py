@@ -63,4 +63,5 @@ def array_json(values: Iterable[bytes]) -> bytes:
 
 def list_json(data: bytes, next_cursor: str | None, total: int | None) -> bytes:
     """A list: ``{"data", "next_cursor", "total_count"}``, of a JSON array."""
-    return b'{"data":' + data + b"," + dumps({"next_cursor": next_cursor, "total_count": total})[1:]
+    end = dumps({"next_cursor": next_cursor, "total_count": total})[1:]
+    return b"".join((b'{"data":', data, b",", end))  # one copy of what may be long, where each + would make another

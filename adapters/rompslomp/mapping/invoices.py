@@ -27,7 +27,6 @@ from gateway.contract.money import (
     number_said,
     plain,
     round_to_cents,
-    signed,
 )
 from gateway.contract.wire import Figure, PositiveId, RawRecord
 
@@ -150,7 +149,8 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
     @property
     def open(self) -> Decimal | None:
         """What is still to be paid, as ours."""
-        return None if self.open_amount is None else signed(exact(self.open_amount), self.sign)
+        said = self.above_zero.open_amount
+        return None if said is None else exact(said)
 
     @property
     def may_be_credited(self) -> bool:
@@ -160,12 +160,9 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
     @property
     def totals(self) -> Amounts:
         """Net, VAT and gross as Rompslomp makes them, never below zero on a credit note."""
-        sign = self.sign
-        return Amounts(
-            round_to_cents(signed(exact(self.price_without_vat), sign)),
-            round_to_cents(signed(exact(self.vat_amount), sign)),
-            round_to_cents(signed(exact(self.price_with_vat), sign)),
-        )
+        said = self.above_zero
+        net, tax, gross = said.price_without_vat, said.vat_amount, said.price_with_vat
+        return Amounts(exact(cents_said(net)), exact(cents_said(tax)), exact(cents_said(gross)))
 
 
 _MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number"}

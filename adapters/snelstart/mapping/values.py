@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache, lru_cache
 from typing import ClassVar
 
 from gateway.contract import wire
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
-from gateway.contract.money import amount_text
+from gateway.contract.money import amount_text, exact
 from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -73,10 +73,7 @@ class Number:
 @lru_cache(maxsize=20_000)
 def number(text: str) -> Number:
     """The amount that a text spells. Raises ``ValueError``."""
-    try:
-        return Number(Decimal(text))
-    except InvalidOperation as error:
-        raise ValueError("an amount is written in digits") from error
+    return Number(exact(text))
 
 
 NOTHING = number("0.00")
