@@ -188,7 +188,7 @@ def told(
     if id in credited and row.may_be_credited:
         payment_status, open_amount = "credited", ZERO
     currency = row.currency or "eur"
-    foreign = currency.lower() != "eur"
+    foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)
     lines = [_line_of(line, codes) for line in said.invoice_lines]
     invoice = Invoice(
@@ -205,7 +205,7 @@ def told(
         due_on=due_on,
         currency="EUR",
         document_currency=currency_of(currency) if foreign else None,
-        exchange_rate=number_said(row.currency_exchange_rate) if foreign and row.currency_exchange_rate else None,
+        exchange_rate=number_said(rate) if foreign and rate is not None else None,
         prices_include_tax=False,
         lines=lines,
         totals=Totals(net=net, tax=tax, gross=gross, paid=paid, open=amount_or_none(open_amount)),
@@ -252,7 +252,7 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
         unit_price=amount_said(line.price_per_unit),
         vat_code_id=code_id,
         vat_treatment=None if code is None else code.treatment,
-        vat_rate=percentage_of(line.vat_rate or "0"),
+        vat_rate=percentage_of("0" if line.vat_rate is None else line.vat_rate),
         vat_country=None if code is None else code.country,
         ledger_account_id=id_of(line.account_id),
         net=cents_said(line.price_without_vat),

@@ -118,14 +118,16 @@ def vat_code_of(raw: RawRecord) -> Record[VatCode]:
     """A VAT type as a VAT code: 0.21 is 21 per cent. One whose lines bring their own rate says 0."""
     row = VatTypeRow.of(raw)
     country = _country_of(row)
-    treatment, category = TREATMENTS.get(row.name, ("unknown", "S" if exact(row.value or "0") else "Z"))
+    treatment, category = TREATMENTS.get(
+        row.name, ("unknown", "S" if row.value is not None and exact(row.value) else "Z")
+    )
     if country != "NL":
         treatment, category = "oss", "S"
     code = VatCode(
         id=str(row.id),
         name=row.friendly_name or row.name,
         code=row.name,
-        rate=percentage_of(row.value or "0"),
+        rate=percentage_of("0" if row.value is None else row.value),
         category=category,
         treatment=treatment,
         direction="both",

@@ -263,6 +263,11 @@ def test_a_currency_is_told_in_capitals() -> None:
     assert currency_of("usd") == "USD"
 
 
+def test_a_rate_that_says_nothing_is_no_rate_of_nothing() -> None:
+    with pytest.raises(ValueError, match="a number is"):
+        settings.vat_code_of({"id": 7, "name": "vat_high", "value": ""})
+
+
 def test_an_invoice_of_no_currency_is_in_euros() -> None:
     fixture = Path(adapters.rompslomp.__file__).parent / "fixtures" / "invoices.listed.json"
     raw = {**loads(fixture.read_bytes())["raw"], "currency_exchange_rate": "1.25"}
