@@ -147,14 +147,10 @@ def signed(amount: Decimal, sign: int) -> Decimal:
 
 
 class DecimalText:
-    """How a decimal is spelled on our wire: with at least so many ``places``.
+    """A decimal in JSON Schema: a string out; a string or a number in."""
 
-    In JSON Schema it is a string out; a string or a number in.
-    """
-
-    def __init__(self, example: str, places: int) -> None:
+    def __init__(self, example: str) -> None:
         self.example = example
-        self.places = places
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         text: dict[str, Any] = {"type": "string", "pattern": PATTERN}
@@ -174,17 +170,17 @@ def _plain_text(value: Decimal) -> str:
 
 
 Amount = Annotated[
-    Decimal, BeforeValidator(decimal_of), PlainSerializer(_amount_text, return_type=str), DecimalText("12.40", 2)
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_amount_text, return_type=str), DecimalText("12.40")
 ]
 """Money, as a decimal string with at least two decimals; its currency is said beside it."""
 
 Quantity = Annotated[
-    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), DecimalText("0.5", 0)
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), DecimalText("0.5")
 ]
 """A quantity or an exchange rate, as a decimal string with no needless zeros."""
 
 Percentage = Annotated[
-    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), DecimalText("21", 0)
+    Decimal, BeforeValidator(decimal_of), PlainSerializer(_plain_text, return_type=str), DecimalText("21")
 ]
 """A percentage, as a decimal string: ``"21"`` is twenty-one per cent."""
 

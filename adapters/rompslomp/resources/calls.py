@@ -11,7 +11,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.exact import Unread
 from gateway.contract.models import VatCode
 from gateway.contract.paging import Page, PageNumber, Slice
-from gateway.contract.upstream import Query, Request, Upstream, path_of
+from gateway.contract.upstream import Query, Reply, Request, Upstream, path_of
 from gateway.contract.wire import RawRecord
 
 Raw = dict[str, Any]
@@ -43,9 +43,7 @@ async def slice_of(
     up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None
 ) -> Slice[Unread]:
     """One of Rompslomp's own pages; below the company, unless ``path`` says otherwise."""
-    asked = [*query, ("page", str(page)), ("per_page", str(size))]
-    request = wire.ask(up.facts, "GET", many, query=asked) if path is None else Request("GET", path, asked)
-    reply = await up.call(request)
+    reply = await _page(up, many, query, page, size, path)
     return Slice(wire.records_in(reply, many), wire.total_of(reply))
 
 
@@ -53,9 +51,13 @@ async def rows_of(
     up: Upstream, row: type[wire.RowT], many: str, query: Query, page: int, size: int
 ) -> Slice[tuple[wire.RowT, RawRecord]]:
     """One of Rompslomp's own pages, its records read at once."""
-    asked = [*query, ("page", str(page)), ("per_page", str(size))]
-    reply = await up.call(wire.ask(up.facts, "GET", many, query=asked))
+    reply = await _page(up, many, query, page, size)
     return Slice(wire.rows_in(reply, many, row), wire.total_of(reply))
+
+
+async def _page(up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None) -> Reply:
+    asked = [*query, ("page", str(page)), ("per_page", str(size))]
+    return await up.call(wire.ask(up.facts, "GET", many, query=asked) if path is None else Request("GET", path, asked))
 
 
 async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read: Reader[ItemT]) -> Page[Record[ItemT]]:
