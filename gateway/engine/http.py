@@ -45,21 +45,20 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds to wait for a connection, for a free slot, for the request to be written and for (more of) an answer."""
+    """Seconds to wait for a connection and for a free slot: who waits in vain knows that nothing was sent."""
 
     connect: float = 3.0
     pool: float = 1.0
-    write: float = 30.0
-    read: float = 10.0
 
     def within(self, seconds: float) -> "Timeouts":
         """These, none longer than what is left."""
+        if seconds >= self.connect and seconds >= self.pool:
+            return self  # nearly always; a carrier keeps what it makes of the same ones
         bound = max(0.001, seconds)
-        return Timeouts(min(self.connect, bound), min(self.pool, bound), min(self.write, bound), min(self.read, bound))
+        return Timeouts(min(self.connect, bound), min(self.pool, bound))
 
 
-READING = Timeouts()
-WRITING = Timeouts(read=30.0)
+USUAL = Timeouts()
 
 
 def encode(request: Request) -> tuple[dict[str, str], bytes]:
@@ -82,7 +81,7 @@ class Carrier(Protocol):
     ) -> Reply:
         """Send one request, once, and read its answer whole; header names become lower case.
 
-        The caller bounds the time in all. Raises ``NotSent`` or ``Unanswered``.
+        The caller bounds the time in all, by calling it off. Raises ``NotSent`` or ``Unanswered``.
         """
 
     async def aclose(self) -> None:
@@ -111,9 +110,9 @@ class Wire:
         body: bytes,
         *,
         within: float,
-        timeouts: Timeouts = READING,
+        timeouts: Timeouts = USUAL,
     ) -> Reply:
-        """Send one request and read its answer. ``within`` is what is left of the caller's time, in seconds.
+        """Send one request and read its answer, in ``within`` seconds: what is left of the caller's time, or less.
 
         Raises ``NotSent`` or ``Unanswered``.
         """
@@ -236,7 +235,7 @@ class Mounted:
         try:
             base = httpx.URL(origin)
             url = httpx.URL(scheme=base.scheme, host=base.host, port=base.port, raw_path=target.encode("ascii"))
-            extensions = {"timeout": asdict(patience)}
+            extensions = {"timeout": {**asdict(patience), "read": None, "write": None}}
             request = httpx.Request(method, url, headers=dict(headers), content=body, extensions=extensions)
         except (httpx.InvalidURL, ValueError) as error:
             raise NotSent("the request cannot be written") from error

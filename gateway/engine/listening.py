@@ -16,7 +16,7 @@ from uuid import UUID
 
 from gateway.contract.exact import dumps
 from gateway.contract.upstream import Reply, Request
-from gateway.engine.conversation import LONGEST, Conversation, Grounds, Heard, digest_of
+from gateway.engine.conversation import LONGEST, Conversation, Grounds, Heard, hash_of
 from gateway.engine.upstream import Outbound
 
 T = TypeVar("T")
@@ -34,10 +34,8 @@ class Listening(Outbound):
         self._noted: list[Request | _Reply] = []
         self._asked = 0
         self._known: dict[str, int] = {}
-        self._under_way: list[tuple[_Said, asyncio.Future[Reply]]] = []
+        self._under_way: list[tuple[Request, asyncio.Future[Reply]]] = []
         self._in_hand: dict[_Said, deque[asyncio.Future[Reply]]] = {}
-        self._compared: dict[int, tuple[Reply, bytes]] = {}
-        """Replies by identity, which are held here so that no other can have it, and their digests."""
 
     # --- the conversation before, once more
 
@@ -55,10 +53,10 @@ class Listening(Outbound):
                 # What is waited for next anyway needs no task of its own.
                 next_heard = isinstance(following, Heard) and following.place == len(self._under_way)
                 reply = await _ended(asked) if next_heard else asyncio.ensure_future(asked)
-                self._under_way.append((_said(step), reply))
+                self._under_way.append((step, reply))
             elif not await self._is_heard(step, self._under_way[step.place][1]):
-                for said, task in self._under_way:
-                    self._in_hand.setdefault(said, deque()).append(task)
+                for request, task in self._under_way:
+                    self._in_hand.setdefault(_said(request), deque()).append(task)
                 return False
         return True
 
@@ -67,14 +65,7 @@ class Listening(Outbound):
             reply = await task
         except Exception:  # whatever it is, the adapter is told when it asks
             return False
-        digest = digest_of(reply)
-        self._compared[id(reply)] = reply, digest
-        return heard.is_said_by(reply, digest)
-
-    def _digest_of(self, reply: Reply) -> bytes:
-        """Of a reply's body; made already where it was compared with another."""
-        compared = self._compared.get(id(reply))
-        return compared[1] if compared is not None else digest_of(reply)
+        return heard.is_said_by(reply)
 
     async def let_go(self) -> None:
         """Call off what nobody asked for."""
@@ -128,7 +119,7 @@ class Listening(Outbound):
             self._is_repeatable = False
             raise
         headers = _Looked(reply.headers)
-        self._noted.append(_Reply(place, reply.status, self._digest_of(reply), headers))
+        self._noted.append(_Reply(place, reply.status, hash_of(reply.body), headers))
         return replace(reply, headers=headers)
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
@@ -179,12 +170,12 @@ class _Reply:
 
     place: int
     status: int
-    digest: bytes
+    body: int
     headers: _Looked
 
     def heard(self) -> Heard:
         said = tuple((name, self.headers.get(name)) for name in sorted(self.headers.names))
-        return Heard(self.place, self.status, self.digest, said)
+        return Heard(self.place, self.status, self.body, said)
 
 
 def _said(request: Request) -> _Said:

@@ -80,7 +80,7 @@ async def _exchanged(
         url,
         headers=headers,
         data=BytesIO(body) if len(body) > _WRITTEN_AT_ONCE else body or None,
-        timeout=_timeout(patience.connect, patience.read),
+        timeout=_timeout(patience.connect),
         allow_redirects=False,
     )
     try:
@@ -109,8 +109,10 @@ def _text_of(raw: bytes) -> str:
 
 
 @lru_cache(64)
-def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(connect=connect, sock_connect=connect, sock_read=read)
+def _timeout(connect: float) -> aiohttp.ClientTimeout:
+    # An answer has no timeout of its own here, because the caller bounds it: aiohttp would set its alarm anew for
+    # every piece that comes.
+    return aiohttp.ClientTimeout(connect=connect, sock_connect=connect)
 
 
 class _Pool:
@@ -181,6 +183,4 @@ def _told(error: Exception) -> NotSent | Unanswered:
     """What a failure says of the request. What is not surely "no connection" is not called so."""
     if isinstance(error, (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)):
         return NotSent(type(error).__name__)
-    if isinstance(error, aiohttp.SocketTimeoutError):
-        return Unanswered("no answer in time", late=True)
     return Unanswered(type(error).__name__)

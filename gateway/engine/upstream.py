@@ -17,7 +17,7 @@ from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.clock import dutch_date
-from gateway.engine.http import READING, WRITING, NotSent, Unanswered, Wire, encode
+from gateway.engine.http import NotSent, Unanswered, Wire, encode
 from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
@@ -38,6 +38,8 @@ UNWELL = frozenset({502, 503, 504})
 CROWDED = "Too much is under way for this connection; nothing was sent."
 ANSWER_TIME = 0.2
 """Seconds of the caller's time that are kept to answer in."""
+READING, WRITING = 10.0, 30.0
+"""Seconds that one call may take."""
 REPLACEMENTS = 2
 """How often a rejected token is replaced: what another process kept meanwhile may be dead as well by now."""
 SHORT_WAIT = 1.0
@@ -385,15 +387,13 @@ class Outbound:
         headers[self._kind.header.lower()] = self._kind.prefix + token.value.reveal()
         for header, setting in self._kind.operator_headers.items():
             headers[header.lower()] = self._provider.setting(setting).reveal()
-        timeouts = WRITING if request.is_write else READING
         reply = await self._way.wire.send(
             request.method,
             self._provider.origins[request.origin],
             request.target,
             headers,
             body,
-            within=min(self._left() - ANSWER_TIME, timeouts.read),
-            timeouts=timeouts,
+            within=min(self._left() - ANSWER_TIME, WRITING if request.is_write else READING),
         )
         operators = (self._provider.setting(setting) for setting in self._kind.operator_headers.values())
         return without_secrets(reply, (token.value, *operators))

@@ -20,8 +20,8 @@ from tests.engine.sockets import RawServer, Talk, serving
 
 OK = b"HTTP/1.1 200 OK\r\n"
 KIND = b"content-type: application/json\r\n"
-PATIENCE = Timeouts(connect=10.0, pool=10.0, write=10.0, read=1.0)
-WITHIN = 2.0
+PATIENCE = Timeouts(connect=10.0, pool=10.0)
+WITHIN = 1.0
 """Seconds for all of an answer, also for one that never ends. Too short for a busy machine, it leaves questions
 unanswered, which proves nothing and breaks nothing.
 """

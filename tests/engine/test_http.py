@@ -17,7 +17,7 @@ from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire
 from gateway.engine.network import NetworkTransport, network
 from tests.engine.sockets import RawServer, Script, Talk, answer, serving
 
-QUICK = Timeouts(connect=0.5, pool=0.2, write=0.5, read=0.25)
+QUICK = Timeouts(connect=0.5, pool=0.2)
 
 
 async def send(
@@ -168,7 +168,7 @@ async def test_no_free_slot_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None
         return NetworkTransport(connections=1)
 
     wire = Wire(SystemClock(), narrow)
-    patient = Timeouts(pool=0.05, read=2.0)
+    patient = Timeouts(pool=0.05)
     async with serving(script) as server:
         first = asyncio.ensure_future(wire.send("POST", server.origin, "/", {}, b"", within=2.0, timeouts=patient))
         while not server.received:
@@ -253,7 +253,7 @@ async def test_silence_is_late() -> None:
         await talk.hear()
         await asyncio.sleep(5)
 
-    await unanswered(script, late=True)
+    await unanswered(script, late=True, within=0.25)
 
 
 async def test_an_answer_that_stops_half_way_is_late() -> None:
@@ -262,7 +262,7 @@ async def test_an_answer_that_stops_half_way_is_late() -> None:
         await talk.say(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
         await asyncio.sleep(5)
 
-    await unanswered(script, late=True)
+    await unanswered(script, late=True, within=0.25)
 
 
 async def test_a_trickle_ends_at_the_deadline() -> None:
@@ -385,7 +385,7 @@ async def test_a_storm_of_cancellations_leaks_no_slot(moment: float) -> None:
 
     transport = NetworkTransport(connections=4)
     wire = Wire(SystemClock(), narrow)
-    patient = Timeouts(pool=2.0, read=2.0)
+    patient = Timeouts(pool=2.0)
     async with serving(script) as server:
         for _ in range(5):
             storm = [
@@ -406,7 +406,9 @@ async def test_a_storm_of_cancellations_leaks_no_slot(moment: float) -> None:
 
 
 def test_no_timeout_is_longer_than_what_is_left() -> None:
-    assert Timeouts().within(2.0) == Timeouts(connect=2.0, pool=1.0, write=2.0, read=2.0)
+    assert Timeouts().within(2.0) == Timeouts(connect=2.0, pool=1.0)
+    assert Timeouts().within(0.5) == Timeouts(connect=0.5, pool=0.5)
+    assert Timeouts().within(10.0) == Timeouts()
     assert min(astuple(Timeouts().within(-5.0))) > 0
 
 

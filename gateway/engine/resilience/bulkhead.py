@@ -35,7 +35,7 @@ class Lane:
     @property
     def is_free(self) -> bool:
         """Whether who enters now need not wait."""
-        return not self._places.locked()
+        return self.inside < self._size and not self.waiting
 
     @property
     def rounds(self) -> float:
