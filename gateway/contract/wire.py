@@ -75,6 +75,11 @@ def amount_of(number: Decimal) -> Decimal:
     return number
 
 
+def country_of(text: str | None) -> str | None:
+    """A country's two letters (ISO 3166-1), in capitals; null for what is none, so that nothing is told of it."""
+    return text.upper() if text and len(text) == 2 and text.isascii() and text.isalpha() else None
+
+
 def said_in(raw: RawRecord) -> Mapping[str, Any]:
     """A record's members, read where they were not yet. Raises ``upstream_malformed`` for what is no record."""
     text = raw.text if isinstance(raw, ItemText) else raw

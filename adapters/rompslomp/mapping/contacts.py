@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.rompslomp.mapping.values import Wire, country_of
+from adapters.rompslomp.mapping.values import Wire
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import PositiveId, RawRecord
+from gateway.contract.wire import PositiveId, RawRecord, country_of
 
 SAME: Mapping[str, str] = {
     "company_name": "company_name",

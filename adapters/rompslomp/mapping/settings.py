@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from html import unescape
 
-from adapters.rompslomp.mapping.values import Wire, country_of, percentage_of
+from adapters.rompslomp.mapping.values import Wire, percentage_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
 from gateway.contract.money import exact
-from gateway.contract.wire import Figure, PositiveId, RawRecord
+from gateway.contract.wire import Figure, PositiveId, RawRecord, country_of
 
 CUSTOM = "vat_custom"
 """The VAT type whose lines bring their own rate."""

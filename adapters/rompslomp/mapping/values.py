@@ -66,11 +66,6 @@ def currency_of(text: str) -> str:
     return text.upper()
 
 
-def country_of(text: str | None) -> str | None:
-    """A country code in capitals; null for what is none."""
-    return text.upper() if text and len(text) == 2 and text.isascii() and text.isalpha() else None
-
-
 def unsupported(pointer: str, reason: str) -> Problem:
     """``field_unsupported`` for what may not be dropped either, because the rest would mean something else."""
     return Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])

@@ -13,7 +13,7 @@ from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.models.contacts import Role
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import RawRecord
+from gateway.contract.wire import RawRecord, country_of
 
 SAME: Mapping[str, str] = {
     "email": "email",
@@ -103,9 +103,8 @@ class Land(Identified, frozen=True):
 
     @property
     def code(self) -> str | None:
-        """Its two letters; null where they are none, so that nothing is told of it."""
-        two = len(self.landcode) == 2 and self.landcode.isascii() and self.landcode.isalpha()
-        return self.landcode if two else None
+        """Its two letters; null where they are none."""
+        return country_of(self.landcode)
 
 
 Countries = Mapping[str, Land]

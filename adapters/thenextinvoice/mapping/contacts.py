@@ -8,7 +8,6 @@ from typing import Any
 from adapters.thenextinvoice.mapping.values import (
     Flag,
     Numbered,
-    country_of,
     currency_of,
     flag_of,
     json_number,
@@ -18,7 +17,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import RawRecord, said_in
+from gateway.contract.wire import RawRecord, country_of, said_in
 
 TEXTS: Mapping[str, str] = {
     "email": "email",

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
-from adapters.thenextinvoice.mapping.values import Flag, Numbered, Wire, country_of, flag_of, language_of
+from adapters.thenextinvoice.mapping.values import Flag, Numbered, Wire, flag_of, language_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
 from gateway.contract.money import number_text
-from gateway.contract.wire import RawRecord, amount_of
+from gateway.contract.wire import RawRecord, amount_of, country_of
 
 Form = Literal["factor", "percentage"]
 """``/settings/vatcodes`` gives 1.21 and ``/vatcodes`` gives 21, under the one name ``factor``."""

@@ -130,11 +130,6 @@ def currency_of(text: str | None) -> str | None:
     return text.upper() if text and len(text) == 3 and text.isascii() and text.isalpha() else None
 
 
-def country_of(text: str | None) -> str | None:
-    """A country code in capitals; null for what is none."""
-    return text.upper() if text and len(text) == 2 and text.isascii() and text.isalpha() else None
-
-
 def json_number(value: Decimal) -> int | Decimal:
     """A number as it is written on the wire: no exponent, no needless zeros, and never minus nothing."""
     whole = amount_of(value).to_integral_value()
