@@ -33,6 +33,8 @@ _Mark = tuple[str, str, str, str]
 class Book:
     """All that is known of one connection's records of one resource."""
 
+    __slots__ = ("_fields", "_records", "_renamed")
+
     def __init__(self, rows: Iterable[LinkRow]) -> None:
         self._fields: dict[str, dict[str, str]] = {}
         self._records: dict[tuple[str, str], list[str]] = {}
@@ -90,6 +92,17 @@ class Book:
         return self._fields.get(id, {}).get(SYSTEM_ID, id)
 
 
+_Shelf = dict[str, Book]
+"""The books of one connection, by resource."""
+
+
+def _book_on(shelf: _Shelf, resource: str) -> Book:
+    book = shelf.get(resource)
+    if book is None:
+        book = shelf[resource] = Book(())
+    return book
+
+
 class LinkBooks:
     """The books of all connections, read at need, kept up by what goes through here, and read again when another
     process may have changed them.
@@ -103,31 +116,33 @@ class LinkBooks:
         self._generations = generations
         self.clock = clock
         self.owner = owner
-        self._books: LRUCache[tuple[str, str], tuple[int, Book]] = LRUCache(10_000)
+        self._shelves: LRUCache[str, tuple[int, _Shelf]] = LRUCache(10_000)
         self._changes: LRUCache[str, int] = LRUCache(100_000)
         self._counted = 0
         self._claims: dict[_Mark, UUID] = {}
 
     async def of(self, connection_id: str, resource: str) -> Book:
-        """The book of one resource."""
+        """The book of one resource. Those of a connection are read together: nearly every answer needs most of them."""
         generation = self._generations.of(connection_id, "links")
-        book = self._known(connection_id, resource, generation)
-        return book if book is not None else await self._read(connection_id, resource, generation)
+        shelf = self._known(connection_id, generation)
+        if shelf is None:
+            shelf = await self._read(connection_id, generation)
+        return _book_on(shelf, resource)
 
-    def _known(self, connection_id: str, resource: str, generation: int) -> Book | None:
-        known: tuple[int, Book] | None = self._books.get((connection_id, resource))
+    def _known(self, connection_id: str, generation: int) -> _Shelf | None:
+        known: tuple[int, _Shelf] | None = self._shelves.get(connection_id)
         return known[1] if known is not None and known[0] == generation else None
 
-    async def _read(self, connection_id: str, resource: str, generation: int) -> Book:
+    async def _read(self, connection_id: str, generation: int) -> _Shelf:
         changes = self.changes(connection_id)
-        read = Book(await self._links.of(connection_id, resource))
-        # Another request may have read the same meanwhile, and have written in its book already.
-        book = self._known(connection_id, resource, generation)
-        if book is not None:
-            return book
+        read = {resource: Book(rows) for resource, rows in (await self._links.of(connection_id)).items()}
+        # Another request may have read the same meanwhile, and have written in its books already.
+        shelf = self._known(connection_id, generation)
+        if shelf is not None:
+            return shelf
         # What was kept while this was read may not be in it: whoever comes next reads again.
         if changes == self.changes(connection_id):
-            self._books[connection_id, resource] = generation, read
+            self._shelves[connection_id] = generation, read
         return read
 
     def changes(self, connection_id: str) -> int:
@@ -143,14 +158,14 @@ class LinkBooks:
         """The book to write a change in that was just kept."""
         self._counted += 1
         self._changes[connection_id] = self._counted
-        known: tuple[int, Book] | None = self._books.get((connection_id, resource))
-        return known[1] if known is not None else Book(())
+        known: tuple[int, _Shelf] | None = self._shelves.get(connection_id)
+        return _book_on(known[1], resource) if known is not None else Book(())
 
     def carry(self, connection_id: str, ended: Ended) -> None:
         """The generation was ended here, for changes that these books hold: they belong to the next one too."""
-        for key, (generation, book) in list(self._books.items()):
-            if key[0] == connection_id and generation == ended.before:
-                self._books[key] = ended.after, book
+        known: tuple[int, _Shelf] | None = self._shelves.get(connection_id)
+        if known is not None and known[0] == ended.before:
+            self._shelves[connection_id] = ended.after, known[1]
 
     async def put(
         self,
@@ -239,8 +254,7 @@ class LinkBooks:
 
     def close(self, connection_id: str) -> None:
         """Read its books anew when they are asked for: the connection is gone, or they are behind."""
-        for key in [key for key in self._books if key[0] == connection_id]:
-            del self._books[key]
+        self._shelves.pop(connection_id, None)
 
 
 class Claim:

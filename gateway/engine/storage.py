@@ -346,8 +346,8 @@ class Audit(Protocol):
 class Links(Protocol):
     """What only Polder knows of records."""
 
-    async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
-        """Everything known of a connection's records of one resource."""
+    async def of(self, connection_id: str) -> Mapping[str, Sequence[LinkRow]]:
+        """Everything known of a connection's records, by resource; one of which nothing is known is not there."""
 
     async def put(
         self, connection_id: str, resource: str, rows: Sequence[LinkRow], *, only_if: LinkState | None = None

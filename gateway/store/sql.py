@@ -261,17 +261,21 @@ class SqlLinks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
-        """Everything known of a connection's records of one resource, by record and field."""
+    async def of(self, connection_id: str) -> Mapping[str, Sequence[LinkRow]]:
+        """Everything known of a connection's records, by resource, and there by record and field."""
         columns = tables.links.c
         query = (
-            select(columns.record_id, columns.field, columns.value, columns.claim)
-            .where(columns.connection_id == connection_id, columns.resource == resource)
-            .order_by(columns.record_id, columns.field)
+            select(columns.resource, columns.record_id, columns.field, columns.value, columns.claim)
+            .where(columns.connection_id == connection_id)
+            .order_by(columns.resource, columns.record_id, columns.field)
         )
         async with self._database.reading() as transaction:
             rows = (await transaction.execute(query)).all()
-        return [LinkRow(row.record_id, row.field, row.value, row.claim is not None) for row in rows]
+        found: dict[str, list[LinkRow]] = {}
+        for row in rows:
+            link = LinkRow(row.record_id, row.field, row.value, row.claim is not None)
+            found.setdefault(row.resource, []).append(link)
+        return found
 
     async def put(
         self, connection_id: str, resource: str, rows: Sequence[LinkRow], *, only_if: LinkState | None = None

@@ -197,8 +197,8 @@ class MemoryLinks:
         known = {(one.record_id, one.field): one.value for one in self.rows.get((connection_id, resource), [])}
         return known.get((state.record_id, state.field)) == state.value
 
-    async def of(self, connection_id: str, resource: str) -> Sequence[LinkRow]:
-        found = list(self.rows.get((connection_id, resource), []))
+    async def of(self, connection_id: str) -> Mapping[str, Sequence[LinkRow]]:
+        found = {resource: list(rows) for (owner, resource), rows in self.rows.items() if owner == connection_id}
         await asyncio.sleep(0)
         self._refuse_if_down()
         return found

@@ -163,10 +163,10 @@ async def test_destroying_takes_everything_of_that_connection_only(storage: SqlS
     assert await storage.connections.find("con_1") is None
     assert await storage.connections.credentials(connection()) == {}
     assert await storage.tokens.newest(connection()) is None
-    assert await storage.links.of("con_1", "contacts") == []
+    assert await storage.links.of("con_1") == {}
     assert await storage.connections.credentials(connection("con_2")) == secrets(token="t")
     assert await storage.tokens.newest(connection("con_2")) is not None
-    assert len(await storage.links.of("con_2", "contacts")) == 1
+    assert len((await storage.links.of("con_2"))["contacts"]) == 1
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ async def test_a_file_that_is_no_database(opened: Callable[[str], SqlStorage], t
         storage.connections.add(connection(), None),
         storage.tokens.append(connection(), token(), NOON),
         storage.keys.all(None),
-        storage.links.of("con_1", "contacts"),
+        storage.links.of("con_1"),
     ):
         with pytest.raises(Problem, match="SQLITE_NOTADB") as caught:
             await attempt

@@ -133,7 +133,7 @@ async def test_what_an_older_polder_kept_is_there_and_gets_data_keys(
         assert connection is not None
         assert connection.data_key is not None
         assert await storage.connections.credentials(connection) == {"token": Secret("canary")}
-        assert [row.value for row in await storage.links.of("con_1", "contacts")] == ["x"]
+        assert [row.value for row in (await storage.links.of("con_1"))["contacts"]] == ["x"]
         kept, revoked = await storage.keys.all(None)
         assert (kept.digest, kept.scopes, kept.connections) == (b"digest", ("*",), ("con_1",))
         assert (revoked.id, revoked.digest) == ("key_2", b"")
