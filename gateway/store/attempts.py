@@ -106,8 +106,7 @@ class SqlAttempts:
             columns.id != attempt.id,
             columns.record_id.in_(record_ids) | (columns.fingerprint == attempt.fingerprint),
         )
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
+        rows = await self._database.rows(query)
         return [Attempt(**row._mapping) for row in rows]
 
     async def unknown(self) -> Mapping[str, Backlog]:
@@ -120,8 +119,7 @@ class SqlAttempts:
             .where(columns.next_check_at.is_not(None), columns.state == "unknown")
             .group_by(provider)
         )
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
+        rows = await self._database.rows(query)
         return {name: Backlog(count, since) for name, count, since in rows}
 
     async def newest(self, tenant: str, connection_id: str, key: str) -> Attempt | None:

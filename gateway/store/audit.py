@@ -98,8 +98,7 @@ class SqlAudit:
         query = select(tables.audit).where(tables.audit.c.seq > after).order_by(tables.audit.c.seq).limit(size)
         if tenant is not None:
             query = query.where(tables.audit.c.tenant == tenant)
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
+        rows = await self._database.rows(query)
         return [AuditRow(row.seq, AuditEntry(**{name: getattr(row, name) for name in _ENTRY})) for row in rows]
 
     async def verify(self, noted: tuple[int, str] | None = None) -> Verdict:
@@ -119,8 +118,7 @@ class SqlAudit:
         before, seq = _START, 0
         while True:
             query = select(tables.audit).where(tables.audit.c.seq > seq).order_by(tables.audit.c.seq).limit(_PAGE)
-            async with self._database.reading() as transaction:
-                rows = (await transaction.execute(query)).all()
+            rows = await self._database.rows(query)
             for row in rows:
                 fault = _fault(row, seq + 1, before, head, noted)
                 if fault is not None:

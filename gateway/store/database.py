@@ -7,13 +7,13 @@ takes the write lock when it begins, since one that finds out later that it must
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import aiosqlite
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -46,13 +46,28 @@ class Database:
         self._engine = _async_engine(url)
         _measure(self._engine.sync_engine, measuring)
         self._writer = self._engine.execution_options(**_WRITING)
+        alone = _BARE if self._is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._looker = self._engine.execution_options(**alone)
         # SQLite has one writer at a time and no queue: who must wait tries again after ever longer naps.
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self._is_sqlite else nullcontext()
         self._unswept = False
 
+    async def rows(self, query: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
+        """What one statement finds. It sees one state by itself: a transaction costs two trips to the server more."""
+        with self._told():
+            asked = self._measuring.now()
+            async with self._session(self._looker) as connection:
+                self._measuring.waited(asked)
+                return (await connection.execute(query)).all()
+
+    async def row(self, query: Executable) -> Row[*tuple[Any, ...]] | None:
+        """The same of a statement that finds one row or none."""
+        rows = await self.rows(query)
+        return rows[0] if rows else None
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database."""
+        """A transaction for statements that belong together."""
         with self._told():
             asked = self._measuring.now()
             async with self._session(self._engine) as connection:

@@ -43,9 +43,7 @@ class SqlKeys:
 
     async def find(self, id: str) -> StoredKey | None:
         """The key of that id, revoked or not. Raises ``storage_unavailable`` where its digest does not open here."""
-        async with self._database.reading() as transaction:
-            found = await transaction.execute(select(tables.api_keys).where(tables.api_keys.c.id == id))
-            row = found.one_or_none()
+        row = await self._database.row(select(tables.api_keys).where(tables.api_keys.c.id == id))
         if row is None:
             return None
         try:
@@ -60,8 +58,7 @@ class SqlKeys:
         query = select(tables.api_keys).order_by(columns.created_at, columns.id)
         if tenant is not None:
             query = query.where(columns.tenant == tenant)
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
+        rows = await self._database.rows(query)
         return [self._listed(row) for row in rows]
 
     async def revoke(self, id: str, at: datetime) -> bool:

@@ -141,8 +141,7 @@ class Rotation:
     async def _stale_connections(self, after: str) -> Sequence[str]:
         column = tables.connections.c.id
         query = select(column).where(column > after, self._is_stale()).order_by(column).limit(_LISTED)
-        async with self._database.reading() as transaction:
-            return (await transaction.scalars(query)).all()
+        return [row[0] for row in await self._database.rows(query)]
 
     def _is_stale(self) -> ColumnElement[bool]:
         """A connection's data key is wrapped by an older key, or something of it is not sealed under its data key."""
@@ -196,8 +195,7 @@ class Rotation:
         last: list[ColumnElement[bool]] = []
         while True:
             query = select(one.column.table).where(*stale, *last).order_by(key).limit(_BATCH)
-            async with self._database.reading() as transaction:
-                rows = (await transaction.execute(query)).all()
+            rows = await self._database.rows(query)
             if not rows:
                 return found
             async with self._database.writing() as transaction:

@@ -134,9 +134,7 @@ class SqlConnections:
 
     async def those(self, ids: Sequence[str]) -> Sequence[StoredConnection]:
         """The connections of those ids, in no order; what is not there is left out."""
-        async with self._database.reading() as transaction:
-            found = await transaction.execute(select(tables.connections).where(tables.connections.c.id.in_(ids)))
-            rows = found.all()
+        rows = await self._database.rows(select(tables.connections).where(tables.connections.c.id.in_(ids)))
         return [self._vault.connection(row) for row in rows]
 
     async def page(
@@ -161,8 +159,7 @@ class SqlConnections:
         """How many there are in all, by provider and status."""
         columns = tables.connections.c
         query = select(columns.provider, columns.status, func.count()).group_by(columns.provider, columns.status)
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
+        rows = await self._database.rows(query)
         return {(provider, status): number for provider, status, number in rows}
 
     async def save(self, connection: StoredConnection) -> None:
@@ -226,8 +223,7 @@ class SqlConnections:
         """Its credentials; empty where there are none."""
         columns = tables.credentials.c
         query = select(columns.field, columns.sealed).where(columns.connection_id == connection.id)
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query.order_by(columns.field))).all()
+        rows = await self._database.rows(query.order_by(columns.field))
         return {row.field: self._vault.open(connection, f"credentials.{row.field}", row.sealed) for row in rows}
 
     async def destroy(self, connection: StoredConnection) -> None:

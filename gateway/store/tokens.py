@@ -41,8 +41,7 @@ class SqlTokens:
 
     async def newest(self, connection: StoredConnection) -> StoredToken | None:
         """The last token received."""
-        async with self._database.reading() as transaction:
-            row = (await transaction.execute(_newest_first(connection).limit(1))).one_or_none()
+        row = await self._database.row(_newest_first(connection).limit(1))
         return None if row is None else self._token(connection, row)
 
     async def journal(self, connection: StoredConnection) -> Journal:
@@ -178,8 +177,7 @@ class SqlTokens:
     async def _put_in(self, spooled: Spooled) -> None:
         """Append a spooled token, unless a crash came between that and the end of its file the last time."""
         found = select(tables.connections).where(tables.connections.c.id == spooled.connection_id)
-        async with self._database.reading() as transaction:
-            row = (await transaction.execute(found)).one_or_none()
+        row = await self._database.row(found)
         if row is not None and row.tenant == spooled.tenant:
             await self._put_into(self._vault.connection(row), spooled)
         for _ in range(_TRIES):
@@ -188,8 +186,7 @@ class SqlTokens:
             await asyncio.sleep(_POLL_S)
 
     async def _put_into(self, connection: StoredConnection, spooled: Spooled) -> None:
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(_newest_first(connection))).all()
+        rows = await self._database.rows(_newest_first(connection))
         if any(self._token(connection, row).token.value == spooled.token.value for row in rows):
             return
         try:
@@ -207,8 +204,7 @@ class SqlTokens:
             .order_by(intents.c.started_at)
             .limit(limit)
         )
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
+        rows = await self._database.rows(query)
         return [(self._vault.connection(row), Intent(row.owner, row.started_at, row.deadline)) for row in rows]
 
     async def idle(self, received_before: datetime, limit: int) -> Sequence[StoredConnection]:
@@ -238,13 +234,11 @@ class SqlTokens:
             .join_from(intents, tables.connections)
             .group_by(provider)
         )
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query)).all()
+        rows = await self._database.rows(query)
         return {name: Backlog(count, since) for name, count, since in rows}
 
     async def _connections(self, query: Select[Any], limit: int) -> Sequence[StoredConnection]:
-        async with self._database.reading() as transaction:
-            rows = (await transaction.execute(query.limit(limit))).all()
+        rows = await self._database.rows(query.limit(limit))
         return [self._vault.connection(row) for row in rows]
 
     def _row(

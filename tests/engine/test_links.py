@@ -252,6 +252,24 @@ async def test_two_who_open_a_book_at_once_write_in_the_same_one(books: LinkBook
     assert (book.holders("external_ref", "a"), book.holders("external_ref", "b")) == (["1"], ["2"])
 
 
+async def test_the_books_of_a_connection_are_read_together_and_those_of_no_other(
+    books: LinkBooks, links: MemoryLinks
+) -> None:
+    links.rows = {
+        PLACE: [LinkRow("1", "code", "a", True)],
+        ("con_1", "contacts"): [LinkRow("1", "external_ref", "b", True)],
+        ("con_2", "contacts"): [LinkRow("1", "external_ref", "c", True)],
+    }
+    assert (await books.of(*PLACE)).kept("1") == {"code": "a"}
+    await books.put("con_1", "ledger-accounts", "4", {"external_ref": "d"})
+    links.rows = {("con_2", "contacts"): links.rows["con_2", "contacts"]}
+    assert (await books.of("con_1", "contacts")).kept("1") == {"external_ref": "b"}, "it was read with the other"
+    assert (await books.of("con_1", "ledger-accounts")).kept("4") == {"external_ref": "d"}
+    assert (await books.of("con_1", "vat-codes")).is_empty
+    assert (await books.of("con_2", "contacts")).kept("1") == {"external_ref": "c"}
+    assert (await books.of("con_2", "products")).is_empty
+
+
 async def test_a_closed_book_is_read_anew(books: LinkBooks, links: MemoryLinks) -> None:
     await books.put(*PLACE, "1", {"external_ref": "a"})
     links.rows[PLACE] = []
