@@ -1,8 +1,9 @@
 """A database, reached: its address, its transactions, and its failures as ``Problem``.
 
-Everything that only SQLite or only PostgreSQL understands is in this module and in ``locks``. SQLite runs in WAL mode
-with ``synchronous=FULL``, as nothing less survives a power cut once a commit was reported; a transaction that writes
-takes the write lock when it begins, since one that finds out later that it must write fails at once where another does.
+Everything that only SQLite or only PostgreSQL understands is in this module, in ``sqlite`` and in ``locks``. SQLite
+runs in WAL mode with ``synchronous=FULL``, as nothing less survives a power cut once a commit was reported; a
+transaction that writes takes the write lock when it begins, since one that finds out later that it must write fails at
+once where another does.
 """
 
 import asyncio
@@ -12,7 +13,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import aiosqlite
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from gateway.contract.errors import Problem
+from gateway.store import sqlite
 from gateway.store.measuring import UNMEASURED, Measuring
 
 _MIGRATION_LOCK = 0x506F6C646572  # "Polder": any number will do that nothing else in the database locks.
@@ -220,7 +221,7 @@ def _async_engine(url: URL) -> AsyncEngine:
             pool_timeout=_POOL_TIMEOUT_S,
             pool_size=_SESSIONS_KEPT,
             max_overflow=_SESSIONS - _SESSIONS_KEPT,
-            connect_args={"async_creator_fn": _opened_sqlite},
+            connect_args={"async_creator_fn": sqlite.opened},
         )
         _prepare_sqlite(engine.sync_engine, references=True)
         return engine
@@ -235,20 +236,6 @@ def postgres_engine(database_url: str, *, pool_size: int, max_overflow: int) -> 
 def _postgres_engine(url: URL, **pool: int) -> AsyncEngine:
     with _driver_needed():
         return create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, **pool)
-
-
-async def _opened_sqlite(path: str, **options: Any) -> aiosqlite.Connection:
-    """A connection, or else its error and no thread: the driver tells the thread to stop, but does not wait for it.
-
-    Such a thread would report to an event loop that is closed by then (aiosqlite issue 241, pull request 389).
-    """
-    connection = aiosqlite.connect(path, **options)
-    connection._thread.daemon = True  # as SQLAlchemy has it where it connects by itself
-    try:
-        return await connection
-    except sqlite3.Error:
-        await asyncio.to_thread(connection._thread.join)
-        raise
 
 
 def _migration_engine(url: URL) -> Engine:
