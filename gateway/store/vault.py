@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
@@ -13,6 +13,9 @@ from gateway.store import tables
 from gateway.store.seal import BY_THE_RING, CannotOpen, DataKey, KeyRing
 
 _KEPT = tuple(field.name for field in fields(StoredConnection) if field.name != "data_key")
+_SEALED_KEY = select(tables.connections.c.sealed_key).where(
+    tables.connections.c.id == bindparam("of_id"), tables.connections.c.tenant == bindparam("of_tenant")
+)
 
 
 class Owner(Protocol):
@@ -82,9 +85,7 @@ class Vault:
         """A tenant's connection, or nobody where no connection is named; None where the connection is gone."""
         if connection_id is None:
             return Owned("", tenant, None)
-        columns = tables.connections.c
-        query = select(columns.sealed_key).where(columns.id == connection_id, columns.tenant == tenant)
-        sealed: bytes | None = await transaction.scalar(query)
+        sealed: bytes | None = await transaction.scalar(_SEALED_KEY, {"of_id": connection_id, "of_tenant": tenant})
         return None if sealed is None else Owned(connection_id, tenant, self._unwrapped(connection_id, tenant, sealed))
 
     def _unwrapped(self, id: str, tenant: str, sealed: bytes) -> Secret | None:
