@@ -26,7 +26,7 @@ _SEALED = ("evidence", "answer")
 _PLAIN = tuple(column.name for column in tables.attempts.columns if not column.name.startswith("sealed_"))
 _UNSETTLED = ("claimed", "sending", "unknown")
 _UNTIL_CHANGED = ("id", "run", "state", "next_check_at")
-"""What no attempt that somebody changed meanwhile has as it was."""
+"""Where an attempt has these as they were seen, nobody changed it meanwhile."""
 
 # Every write executes these. Written once, with the values beside them, they take half the time.
 _FORGOTTEN = delete(tables.attempts).where(tables.attempts.c.created_at < bindparam("forget_before"))

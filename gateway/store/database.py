@@ -53,13 +53,16 @@ class Database:
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self._is_sqlite else nullcontext()
         self._unswept = False
 
-    async def rows(self, query: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
-        """What one statement finds. It sees one state by itself: a transaction costs two trips to the server more."""
+    async def rows(self, query: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
+        """What one statement finds. It sees one state by itself: a transaction costs two trips to the server more.
+
+        ``values`` are those of its parameters that have names.
+        """
         with self._told():
             asked = self._measuring.now()
             async with self._session(self._looker) as connection:
                 self._measuring.waited(asked)
-                return (await connection.execute(query)).all()
+                return (await connection.execute(query, values)).all()
 
     async def row(self, query: Executable) -> Row[*tuple[Any, ...]] | None:
         """The same of a statement that finds one row or none."""
