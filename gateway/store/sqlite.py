@@ -56,28 +56,23 @@ class Cursor:
 class Connection(aiosqlite.Connection):
     """A connection of aiosqlite's, whose cursors take one trip."""
 
-    _is_settled = False
-    """Whether the last trip was waited for to its end: else the thread may still be at work."""
-
     def cursor(self) -> Cursor:  # type: ignore[override]  # only SQLAlchemy's dialect asks, which enters it at once
         """A cursor, at no trip."""
         return Cursor(self)
 
     async def rollback(self) -> None:
-        """Undo the transaction. SQLAlchemy asks for it after every session; where there is none, it takes no trip."""
-        if self.in_transaction or not self._is_settled:
+        """Undo the transaction. SQLAlchemy asks for it after every session; where there is none, it takes no trip.
+
+        Where somebody was called off, his may be about to begin in the thread: SQLAlchemy closes his connection.
+        """
+        if self.in_transaction:
             await super().rollback()
 
     async def executed(self, execute: _Execute, sql: str, parameters: Any) -> _Done:
         """What a statement comes to."""
-        done: _Done = await self._execute(_executed, self._conn, execute, sql, parameters)
-        return done
-
-    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        # A transaction that is just about to begin or to end, for somebody who was called off, cannot be seen yet.
-        self._is_settled = False
-        done = await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]  # it has no annotations
-        self._is_settled = True
+        done: _Done = await self._execute(  # type: ignore[no-untyped-call]  # it has no annotations
+            _executed, self._conn, execute, sql, parameters
+        )
         return done
 
 
