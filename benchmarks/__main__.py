@@ -52,7 +52,7 @@ _WAIT = 60
 """Seconds for a single request: on a busy machine even that waits for its turn."""
 _FEW = 16
 """Requests under way where memory is what is looked at."""
-_PATIENCE = 240
+_PATIENCE = 900
 """Seconds in which 100,000 connections are to be used."""
 _QUICK, _WHOLE = 360, 1_350
 """Seconds from the start in which the cases beside a reference are to be over; what comes after takes minutes."""
