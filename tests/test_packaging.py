@@ -129,8 +129,11 @@ def test_dev_needs_nothing_but_the_standard_library() -> None:
 
 def test_dev_keeps_caches_inside_the_folder(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", "/elsewhere")
     env = dev.environment()
+    assert Path(env["PYTHONPYCACHEPREFIX"]).is_relative_to(ROOT)
+    assert "PYTHONDONTWRITEBYTECODE" not in env
     assert Path(env["UV_CACHE_DIR"]).is_relative_to(ROOT)
     assert Path(env["PIP_CACHE_DIR"]).is_relative_to(ROOT)
     assert env["UV_PYTHON_DOWNLOADS"] == "never"

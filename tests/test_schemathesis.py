@@ -133,6 +133,8 @@ async def judge(gateway: Running, home: Path, text: str, *options: str, own_rule
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
     command += [f"{gateway.url}/openapi.json", "--generation-deterministic", "--continue-on-failure", "--no-color"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.fuzzing"}
+    # Where pytest's own Hypothesis keeps what it worked out of Unicode: that takes seconds. No example is kept there.
+    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
     if own_rules:
         environment["FUZZ_OWN_RULES"] = "1"  # read in tests/fuzzing.py, which only schemathesis's process imports
     done = await anyio.run_process(

@@ -32,10 +32,12 @@ from gateway.settings import Settings
 from tests.chaos import plants
 from tests.chaos.processes import PATIENCE
 from tests.chaos.provider import Mode, provided
+from tests.statements import compile_once
 
 
 def main() -> None:
     """Serve until the input ends."""
+    compile_once()
     run(_rehearse())
     assert threading.active_count() == 1, "a thread would not be in the forks"
     gc.freeze()

@@ -4,16 +4,20 @@ A process is started by the fork server (which has everything imported) or as th
 """
 
 import asyncio
+import atexit
 import json
 import os
+import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,52 +65,88 @@ class Starter(Protocol):
 
 
 class ForkServer:
-    """See ``tests.chaos.fork_server``."""
+    """See ``tests.chaos.fork_server``. What is started and reaped through this object is its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._turn = asyncio.Lock()
+    def __init__(self) -> None:
+        self._running: set[int] = set()
 
     async def start(
         self, environment: Mapping[str, str], log: Path, plant: str | None, arguments: Sequence[str] = SERVE
     ) -> int:
         wanted = {"environment": dict(environment), "log": str(log), "plant": plant, "arguments": list(arguments)}
-        return int((await self._ask({"start": wanted}))["pid"])
+        return await asyncio.to_thread(self._started, wanted)
+
+    def _started(self, wanted: Mapping[str, Any]) -> int:
+        # Noted here, as whoever waits for it may be cancelled meanwhile.
+        pid = int(_asked({"start": wanted})["pid"])
+        self._running.add(pid)
+        return pid
 
     async def reap(self, pid: int) -> int:
         # It reaps one at a time, so it is asked only once there is nothing left to wait for.
         await _ended(pid)
-        return int((await self._ask({"reap": pid}))["status"])
+        self._running.discard(pid)
+        return int((await asyncio.to_thread(_asked, {"reap": pid}))["status"])
 
-    async def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        async with self._turn, asyncio.timeout(PATIENCE):
-            self._process.stdin.write(json.dumps(question).encode() + b"\n")
-            line = await self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the fork server has ended; what it printed says why")
-        told: dict[str, Any] = json.loads(line)
-        return told
+    async def end(self) -> None:
+        """Kill and reap all that it started and that nobody has reaped."""
+        for pid in tuple(self._running):
+            os.kill(pid, signal.SIGKILL)
+            await self.reap(pid)
 
 
 @asynccontextmanager
 async def fork_server() -> AsyncIterator[ForkServer]:
-    """A fork server while the block runs; every gateway it started ends with it."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.chaos.fork_server"),
+    """A fork server; every gateway that was started by it in the block has ended after it.
+
+    It is one process for all blocks: its imports and its rehearsal take longer than many a block does.
+    """
+    _fork_server()
+    starter = ForkServer()
+    try:
+        yield starter
+    finally:
+        await starter.end()
+
+
+_turn = threading.Lock()
+
+
+def _asked(question: Mapping[str, Any]) -> dict[str, Any]:
+    with _turn:
+        process = _fork_server()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(question).encode() + b"\n")
+        process.stdin.flush()
+        readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
+        line = process.stdout.readline() if readable else b""
+    if not line:
+        raise RuntimeError("the fork server has ended, or does not answer; what it printed says why")
+    told: dict[str, Any] = json.loads(line)
+    return told
+
+
+@cache
+def _fork_server() -> subprocess.Popen[bytes]:
+    """The fork server of this process: it ends with it, whatever becomes of it, as its input does."""
+    process = subprocess.Popen(
+        (sys.executable, "-m", "tests.chaos.fork_server"),
         cwd=ROOT,
         env=bare_environment(),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
-    try:
-        yield ForkServer(process)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        async with asyncio.timeout(PATIENCE):
-            await process.wait()
+    atexit.register(_dismiss, process)
+    return process
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(PATIENCE)
 
 
 class Command:
