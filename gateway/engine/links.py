@@ -129,7 +129,7 @@ class LinkBooks:
             shelf = await self._read(connection_id, generation)
         return _book_on(shelf, resource)
 
-    def _known(self, connection_id: str, generation: int) -> _Shelf | None:
+    def _known(self, connection_id: str, generation: int | None) -> _Shelf | None:
         known: tuple[int, _Shelf] | None = self._shelves.get(connection_id)
         return known[1] if known is not None and known[0] == generation else None
 
@@ -163,9 +163,9 @@ class LinkBooks:
 
     def carry(self, connection_id: str, ended: Ended) -> None:
         """The generation was ended here, for changes that these books hold: they belong to the next one too."""
-        known: tuple[int, _Shelf] | None = self._shelves.get(connection_id)
-        if known is not None and known[0] == ended.before:
-            self._shelves[connection_id] = ended.after, known[1]
+        shelf = self._known(connection_id, ended.before)
+        if shelf is not None:
+            self._shelves[connection_id] = ended.after, shelf
 
     async def put(
         self,

@@ -25,15 +25,15 @@ gone."""
 _SEALED = ("evidence", "answer")
 _PLAIN = tuple(column.name for column in tables.attempts.columns if not column.name.startswith("sealed_"))
 _UNSETTLED = ("claimed", "sending", "unknown")
-_UNTIL_CHANGED = ("id", "run", "state", "next_check_at")
-"""Where an attempt has these as they were seen, nobody changed it meanwhile."""
 
 # Every write executes these. Written once, with the values beside them, they take half the time.
 _FORGOTTEN = delete(tables.attempts).where(tables.attempts.c.created_at < bindparam("forget_before"))
 _CLAIMED = insert(tables.attempts)
 _REPLACED = update(tables.attempts).where(
-    *(tables.attempts.c[name] == bindparam(f"seen_{name}") for name in _UNTIL_CHANGED if name != "next_check_at"),
-    # It may be null, which equals nothing; PostgreSQL finds nothing by an index so, so the others do not ask so.
+    tables.attempts.c.id == bindparam("seen_id"),
+    tables.attempts.c.run == bindparam("seen_run"),
+    tables.attempts.c.state == bindparam("seen_state"),
+    # It may be null, which equals nothing. PostgreSQL uses no index for this, so the others are compared as they are.
     tables.attempts.c.next_check_at.is_not_distinct_from(bindparam("seen_next_check_at")),
 )
 
@@ -67,7 +67,12 @@ class SqlAttempts:
 
     async def replace(self, before: Attempt, after: Attempt) -> bool:
         """Keep ``after`` if run, state and next check are still those of ``before``; False where they are not."""
-        seen = {f"seen_{name}": getattr(before, name) for name in _UNTIL_CHANGED}
+        seen = {
+            "seen_id": before.id,
+            "seen_run": before.run,
+            "seen_state": before.state,
+            "seen_next_check_at": before.next_check_at,
+        }
         async with self._database.writing() as transaction:
             done = await transaction.execute(_REPLACED, await self._row(transaction, after) | seen)
         return done.rowcount > 0
