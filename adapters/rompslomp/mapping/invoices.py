@@ -98,16 +98,26 @@ class CachedContactRow(Wire, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class InvoiceRow(Wire, frozen=True, kw_only=True):
+class InvoiceGlance(Wire, frozen=True, kw_only=True):
+    """What says of an invoice whether credit notes must be looked for."""
+
+    date: str
+    status: str
+    price_with_vat: Figure
+
+    @property
+    def may_be_credited(self) -> bool:
+        """Whether it is a booked invoice and no credit note."""
+        return STATES.get(self.status) == "final" and exact(self.price_with_vat) > 0
+
+
+class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     """An invoice as it is read; keys that do not apply are absent."""
 
     id: PositiveId
-    date: str
     due_date: str | None = None
     description: str | None = None
-    status: str
     price_without_vat: Figure
-    price_with_vat: Figure
     vat_amount: Figure
     contact_id: PositiveId | None = None
     invoice_number: str | None = None
@@ -151,11 +161,6 @@ class InvoiceRow(Wire, frozen=True, kw_only=True):
         """What is still to be paid, as ours."""
         said = self.above_zero.open_amount
         return None if said is None else exact(said)
-
-    @property
-    def may_be_credited(self) -> bool:
-        """Whether it is a booked invoice and no credit note."""
-        return STATES.get(self.status) == "final" and exact(self.price_with_vat) > 0
 
     @property
     def totals(self) -> Amounts:

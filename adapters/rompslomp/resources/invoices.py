@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
 from adapters.rompslomp.mapping.demands import invoice_demands
-from adapters.rompslomp.mapping.invoices import InvoiceRow
+from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
 from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
@@ -28,7 +28,7 @@ SELECTIONS: Mapping[str | None, tuple[str, ...]] = {
     "final": ("published", "imported"),
 }
 """The selections that together hold the invoices of a document status; no other status occurs here."""
-_Listed = tuple[InvoiceRow, RawRecord]
+_Listed = tuple[InvoiceGlance, RawRecord]
 
 
 class RompslompInvoices(Invoices):
@@ -52,11 +52,12 @@ class RompslompInvoices(Invoices):
         return invoice_demands(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
-        page = await _rows(up, listing)
-        rows = [row for row, _ in page.items]
+        page = await _glanced_at(up, listing)
+        credited = await _credited_among(up, [glance for glance, _ in page.items])
+        raws = [raw for _, raw in page.items]
+        rows = InvoiceRow.all_of(raws)
         codes = await _names(up, rows) if "lines" in listing.include else {}
-        credited = await _credited_among(up, rows)
-        told = [invoices.told(row, raw, codes, up.today, credited) for row, raw in page.items]
+        told = [invoices.told(row, raw, codes, up.today, credited) for row, raw in zip(rows, raws, strict=True)]
         return Page(told, page.more, page.total)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
@@ -135,8 +136,8 @@ def _no_paper() -> Problem:
     return Problem("conflict", "A draft has no PDF: finalize it first.")
 
 
-async def _rows(up: Upstream, listing: Listing) -> Page[_Listed]:
-    """A window of the list, filtered by Rompslomp."""
+async def _glanced_at(up: Upstream, listing: Listing) -> Page[_Listed]:
+    """A window of the list, filtered by Rompslomp; read no further than the next question needs."""
     selections = SELECTIONS.get(listing.text("document_status"), ())
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
     if "contact_id" in listing.filters and not str(listing.filters["contact_id"]).isdigit():
@@ -149,7 +150,7 @@ def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[
     """One selection of the list, as a source of windows."""
 
     async def fetch(page: int, size: int) -> Slice[_Listed]:
-        return await calls.rows_of(up, InvoiceRow, "sales_invoices", query, page, size)
+        return await calls.rows_of(up, InvoiceGlance, "sales_invoices", query, page, size)
 
     return PageNumber(fetch, wire.PAGE_CAP).read
 
@@ -167,7 +168,7 @@ async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCo
         raise
 
 
-async def _credited_among(up: Upstream, rows: Sequence[InvoiceRow]) -> frozenset[str]:
+async def _credited_among(up: Upstream, rows: Sequence[InvoiceGlance]) -> frozenset[str]:
     """Which of some invoices Polder credited: the credit notes say so, none of which is older than its invoice."""
     days = [day_of(row.date) for row in rows if row.may_be_credited]
     if not days:
