@@ -19,7 +19,6 @@ from gateway.contract.money import (
     ZERO,
     Amounts,
     NumberText,
-    amount_or_none,
     amount_said,
     amount_text,
     cents_said,
@@ -186,12 +185,13 @@ def told(
     said = row.above_zero
     is_credit_note = said is not row
     net, tax, gross = cents_said(said.price_without_vat), cents_said(said.vat_amount), cents_said(said.price_with_vat)
-    open_amount = None if said.open_amount is None else exact(said.open_amount)
+    open_said = None if said.open_amount is None else amount_said(said.open_amount)
+    open_amount = None if open_said is None else exact(open_said)
     status = STATES.get(row.status, "unknown")
     paid = None if open_amount is None else amount_text(exact(gross) - open_amount)
     payment_status = _payment_status(row, status, exact(gross), open_amount)
     if id in credited and row.may_be_credited:
-        payment_status, open_amount = "credited", ZERO
+        payment_status, open_amount, open_said = "credited", ZERO, amount_text(ZERO)
     currency = row.currency or "eur"
     foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)
@@ -213,7 +213,7 @@ def told(
         exchange_rate=number_said(rate) if foreign and rate is not None else None,
         prices_include_tax=False,
         lines=lines,
-        totals=Totals(net=net, tax=tax, gross=gross, paid=paid, open=amount_or_none(open_amount)),
+        totals=Totals(net=net, tax=tax, gross=gross, paid=paid, open=open_said),
         tax_breakdown=_tax_breakdown(said.invoice_lines, lines, exact(net), exact(tax), codes),
         description=row.description or None,
         is_overdue=_is_overdue(status, due_on, open_amount, today) and not is_credit_note,
