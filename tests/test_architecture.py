@@ -99,7 +99,10 @@ LAYERS = {
     "gateway.contract": Layer(("gateway.contract",), ("msgspec", "pydantic", "pydantic_core")),
     "gateway.engine": Layer(("gateway.contract", "gateway.engine"), ENGINE),
     "gateway.engine.http": Layer(("gateway.contract", "gateway.engine"), (*ENGINE, "httpx", "httpx2")),
-    "gateway.engine.network": Layer(("gateway.contract", "gateway.engine.http"), ("aiohttp", "yarl")),
+    "gateway.engine.http1": Layer(("gateway.contract", "gateway.engine.http"), ("httptools",)),
+    "gateway.engine.network": Layer(
+        ("gateway.contract", "gateway.engine.http", "gateway.engine.http1"), ("aiohappyeyeballs",)
+    ),
     "gateway.store": Layer(
         (
             "gateway.contract",
@@ -176,10 +179,10 @@ def is_type_of_chance(source: Source, item: Import) -> bool:
 
 
 def one_http_seam(source: Source) -> Iterator[str]:
-    if source.module not in ("gateway.engine.http", "gateway.engine.network"):
+    if source.module not in ("gateway.engine.http", "gateway.engine.http1", "gateway.engine.network"):
         for item in imports(source):
-            if item.within("httpx", "httpx2", "aiohttp"):
-                yield f"{source.path}:{item.line} imports {item.name}; only gateway/engine/{{http,network}}.py do"
+            if item.within("httpx", "httpx2", "aiohttp", "httptools"):
+                yield f"{source.path}:{item.line} imports {item.name}; only gateway/engine/{{http,http1,network}}.py do"
 
 
 def imports_in_sight(source: Source) -> Iterator[str]:
@@ -357,6 +360,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (import_rules, "adapters/a/resources.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import os"),
     (one_http_seam, "gateway/app.py", "import httpx2 as httpx"),
     (one_http_seam, "gateway/engine/upstream.py", "import aiohttp"),
+    (one_http_seam, "gateway/web/app.py", "from httptools import HttpResponseParser"),
     (one_http_seam, "gateway/engine/tokens.py", "from httpx import AsyncClient"),
     (imports_in_sight, "gateway/engine/perform.py", "import importlib\nimportlib.import_module('gateway.web')"),
     (imports_in_sight, "adapters/a/mapping.py", "__import__('os')"),
@@ -405,7 +409,7 @@ KEPT: list[tuple[Rule, str, str]] = [
         "from adapters.a.emulator.switches import Switches\nimport pydantic",
     ),
     (one_http_seam, "gateway/engine/http.py", "import httpx2 as httpx"),
-    (one_http_seam, "gateway/engine/network.py", "import aiohttp"),
+    (one_http_seam, "gateway/engine/http1.py", "import httptools"),
     (imports_in_sight, "gateway/registry.py", "from importlib import import_module\nimport_module('adapters.x')"),
     (no_float_near_money, "gateway/contract/money.py", "if isinstance(value, float):\n    raise ValueError"),
     (no_float_near_money, "gateway/contract/clock.py", "def monotonic() -> float: ..."),

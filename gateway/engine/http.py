@@ -11,7 +11,7 @@ take its place, such as one that calls an ASGI application: its errors are told 
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Protocol
 from urllib.parse import urlencode
@@ -179,8 +179,8 @@ def _is_writable(text: str) -> bool:
     return text.isascii() and (text.isprintable() or text.replace("\t", " ").isprintable())
 
 
-class Unpacking:
-    """What takes the compression off an answer. None is asked for, and some servers pack all the same.
+class Body:
+    """A body as it comes in, piece by piece; compression is taken off, for some servers pack what nobody asked them to.
 
     httpx's own decoders take an answer that was cut off for a whole one, and unpack without bound.
     """
@@ -193,33 +193,30 @@ class Unpacking:
         plain = name in ("", "identity")
         if not plain and name not in self._WINDOWS:
             raise Unanswered("the answer is packed in a way that nobody asked for")
-        self._rest = None if plain else zlib.decompressobj(self._WINDOWS[name])
+        self._packed = None if plain else zlib.decompressobj(self._WINDOWS[name])
+        self._pieces: list[bytes] = []
+        self._size = 0
 
-    def feed(self, chunk: bytes, most: int) -> bytes:
-        """What a piece holds; no more than so many bytes of it. Raises ``zlib.error``."""
-        return chunk if self._rest is None else self._rest.decompress(chunk, most)
+    def feed(self, piece: bytes) -> None:
+        """One more piece. Raises ``Unanswered`` where it becomes too large, or is not packed as it was said to be."""
+        if self._packed is not None:
+            piece = self._unpacked(self._packed, piece)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > ANSWER_LIMIT:
+            raise Unanswered("the answer is too large")
 
-    def finish(self) -> None:
-        """Nothing more comes. Raises ``zlib.error`` where something should have."""
-        if self._rest is not None and (not self._rest.eof or self._rest.unused_data):
-            raise zlib.error("the end is missing, or something stands behind it")
+    def whole(self) -> bytes:
+        """All of it, when nothing more comes. Raises ``Unanswered`` where the end of what was packed is missing."""
+        if self._packed is not None and (not self._packed.eof or self._packed.unused_data):
+            raise Unanswered("the answer is not packed as it says")
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
-
-async def read_whole(pieces: AsyncIterable[bytes], encoding: str) -> bytes:
-    """A body from its pieces, unpacked. Raises ``Unanswered`` for one that is too large, or not packed as it says."""
-    unpacking = Unpacking(encoding)
-    held: list[bytes] = []
-    size = 0
-    try:
-        async for piece in pieces:
-            held.append(unpacking.feed(piece, ANSWER_LIMIT + 1 - size))
-            size += len(held[-1])
-            if size > ANSWER_LIMIT:
-                raise Unanswered("the answer is too large")
-        unpacking.finish()
-    except zlib.error as error:
-        raise Unanswered("the answer is not packed as it says") from error
-    return held[0] if len(held) == 1 else b"".join(held)
+    def _unpacked(self, packed: "zlib._Decompress", piece: bytes) -> bytes:
+        try:
+            return packed.decompress(piece, ANSWER_LIMIT + 1 - self._size)
+        except zlib.error as error:
+            raise Unanswered("the answer is not packed as it says") from error
 
 
 class Mounted:
@@ -263,7 +260,10 @@ class Mounted:
         if response.is_stream_consumed:
             return response.content
         try:
-            return await read_whole(response.aiter_raw(), response.headers.get("content-encoding", ""))
+            body = Body(response.headers.get("content-encoding", ""))
+            async for piece in response.aiter_raw():
+                body.feed(piece)
+            return body.whole()
         except httpx.ReadTimeout as error:
             raise Unanswered("the answer stopped half-way", late=True) from error
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:

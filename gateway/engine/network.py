@@ -1,29 +1,34 @@
-"""The way to the network: aiohttp.
+"""The way to the network: HTTP/1.1 on asyncio's own transports.
 
-aiohttp carries several times what httpx2's own pool does at high concurrency (``benchmarks/README.md``), and what
-became of a request can be told exactly: nothing is repeated by itself. A write gets a connection of its own: on one
-that was kept, a server that had just closed it cannot be told from one that did the work and left.
+What becomes of a write is told from here on, so nothing is repeated here, and who carries a request knows what was
+handed to the network: before its first byte is, it is ``NotSent``, and after that ``Unanswered``. A write gets a
+connection of its own: on one that was kept, a server that had just closed it cannot be told from one that did the work
+and left.
 """
 
 import asyncio
+import socket
+import ssl
 from collections.abc import Mapping
 from functools import lru_cache
-from io import BytesIO
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+from aiohappyeyeballs import start_connection
 
 from gateway.contract.upstream import Reply
-from gateway.engine.http import NotSent, Timeouts, Unanswered, read_whole
+from gateway.engine.http import NotSent, Timeouts
+from gateway.engine.http1 import Connection
 
 _CONNECTIONS = 128
 _KEPT_SECONDS = 15.0
-_WRITTEN_AT_ONCE = 1 << 20
-"""Bytes of a body; a longer one is written in pieces, so that nobody else waits for it."""
-_LONGEST_LINE = 64 * 1024
-_ADDED_BY_NOBODY = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-"""Headers that aiohttp would add by itself: a request carries what it is given."""
+_NEXT_ADDRESS = 0.25
+"""Seconds after which a host's next address is tried beside the one before (RFC 8305 §5)."""
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+_TLS = ssl.create_default_context()
+"""Whom the system trusts to vouch for names. It takes long to read, so it is read before anybody waits for a call."""
+_TLS.set_alpn_protocols(["http/1.1"])
 
 
 def network(origin: str) -> "NetworkTransport":
@@ -36,8 +41,9 @@ class NetworkTransport:
     """At most so many connections for reads, which are kept, and as many for writes, which are not."""
 
     def __init__(self, connections: int = _CONNECTIONS) -> None:
-        self._reads = _Pool(connections, kept=True)
-        self._writes = _Pool(connections, kept=False)
+        self._reads = _Places(connections)
+        self._writes = _Places(connections)
+        self._kept = _Kept()
 
     @property
     def in_use(self) -> int:
@@ -48,84 +54,90 @@ class NetworkTransport:
         self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, patience: Timeouts
     ) -> Reply:
         """Send one request, once, and read its answer whole. Raises ``NotSent`` or ``Unanswered``."""
-        pool = self._reads if method in _READS else self._writes
+        is_read = method in _READS
+        address = _address_of(origin)
+        head = _head_of(method, target, address, headers, None if is_read else len(body))
+        places = self._reads if is_read else self._writes
+        await places.take(patience.pool)
         try:
-            url = URL(origin + target, encoded=True)
-        except ValueError as error:
-            raise NotSent("the address cannot be written") from error
-        await pool.take(patience.pool)
-        try:
-            return await _exchanged(pool.session(), method, url, headers, body, patience)
-        except (aiohttp.ClientError, ValueError, OSError) as error:
-            raise _told(error) from error
+            connection = (self._kept.take(origin) if is_read else None) or await _connected(address, patience.connect)
+            try:
+                return await connection.exchange(head, body, to_head=method == "HEAD")
+            finally:
+                if is_read:
+                    self._kept.put(origin, connection)
+                else:
+                    connection.close()
         finally:
-            pool.give_back()
+            places.give_back()
 
     async def aclose(self) -> None:
         """Let go of every connection."""
-        await self._reads.close()
-        await self._writes.close()
+        self._kept.close()
 
 
-async def _exchanged(
-    session: aiohttp.ClientSession,
-    method: str,
-    url: URL,
-    headers: Mapping[str, str],
-    body: bytes,
-    patience: Timeouts,
-) -> Reply:
-    response = await session.request(
-        method,
-        url,
-        headers=headers,
-        data=BytesIO(body) if len(body) > _WRITTEN_AT_ONCE else body or None,
-        timeout=_timeout(patience.connect),
-        allow_redirects=False,
-    )
+class _Address(NamedTuple):
+    """Where an origin is, and how it is named in a request."""
+
+    host: str
+    port: int
+    is_secure: bool
+    name: str
+
+
+@lru_cache(256)
+def _address_of(origin: str) -> _Address:
+    """Raises ``NotSent`` for what is no origin."""
     try:
-        said = _headers_of(response)
-        whole = await read_whole(response.content.iter_any(), said.get("content-encoding", ""))
-    finally:
-        # The connection is kept where the body was read to its end, and closed where it was not.
-        response.release()
-    return Reply(response.status, said, whole)
+        parts = urlsplit(origin)
+        usual = _PORTS[parts.scheme]
+        port = parts.port or usual
+        host = _ascii(parts.hostname or "")
+    except (KeyError, ValueError) as error:
+        raise NotSent("the address cannot be written") from error
+    shown = f"[{host}]" if ":" in host else host
+    return _Address(host, port, parts.scheme == "https", shown if port == usual else f"{shown}:{port}")
 
 
-def _headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Names in lower case; what is said more than once is joined by commas (RFC 9110 §5.3)."""
-    found: dict[str, str] = {}
-    for raw_name, raw_text in response.raw_headers:
-        name, text = raw_name.decode("latin-1").lower(), _text_of(raw_text)
-        found[name] = f"{found[name]}, {text}" if name in found else text
-    return found
+def _ascii(host: str) -> str:
+    """A host's name as DNS has it (RFC 5890). Raises ``ValueError``."""
+    return host if host.isascii() else host.encode("idna").decode()
 
 
-def _text_of(raw: bytes) -> str:
+def _head_of(method: str, target: str, address: _Address, headers: Mapping[str, str], length: int | None) -> bytes:
+    """A request up to its body; ``length`` is that of a write's, whose connection ends with its answer."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {address.name}", *(f"{name}: {headers[name]}" for name in headers)]
+    if length is not None:
+        lines += [f"Content-Length: {length}", "Connection: close"]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+async def _connected(address: _Address, seconds: float) -> Connection:
+    """A new connection. Raises ``NotSent``."""
+    loop = asyncio.get_running_loop()
     try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        async with asyncio.timeout(seconds):
+            found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            reached = await start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1)
+            try:
+                secured, name = (_TLS, address.host) if address.is_secure else (None, None)
+                _, connection = await loop.create_connection(
+                    Connection, sock=reached, ssl=secured, server_hostname=name
+                )
+            except BaseException:
+                reached.close()
+                raise
+    except OSError as error:  # of TLS and of time, too
+        raise NotSent(type(error).__name__) from error
+    return connection
 
 
-@lru_cache(64)
-def _timeout(connect: float) -> aiohttp.ClientTimeout:
-    # An answer has no timeout of its own here, because the caller bounds it: aiohttp would set its alarm anew for
-    # every piece that comes.
-    return aiohttp.ClientTimeout(connect=connect, sock_connect=connect)
+class _Places:
+    """Places for requests in flight."""
 
-
-class _Pool:
-    """Places for requests in flight, and the session they share.
-
-    The waiting is done here, because aiohttp counts it as a part of connecting.
-    """
-
-    def __init__(self, places: int, *, kept: bool) -> None:
+    def __init__(self, places: int) -> None:
         self._places = places
         self._free = asyncio.Semaphore(places)
-        self._kept = kept
-        self._made: aiohttp.ClientSession | None = None
         self.in_use = 0
 
     async def take(self, seconds: float) -> None:
@@ -145,42 +157,55 @@ class _Pool:
         self.in_use -= 1
         self._free.release()
 
-    def session(self) -> aiohttp.ClientSession:
-        """aiohttp's session: made at the first request, because it belongs to the event loop it is made in."""
-        if self._made is None:
-            self._made = _session(self._kept)
-        return self._made
 
-    async def close(self) -> None:
-        """Close every connection."""
-        if self._made is not None:
-            await self._made.close()
-            self._made = None
+class _Kept:
+    """Connections that are free, by origin, each with the moment since when; the last one put there is taken first."""
 
+    def __init__(self) -> None:
+        self._free: dict[str, list[tuple[float, Connection]]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
-def _session(kept: bool) -> aiohttp.ClientSession:
-    connector = (
-        aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_SECONDS)
-        if kept
-        else aiohttp.TCPConnector(limit=0, force_close=True)
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=_ADDED_BY_NOBODY,
-        auto_decompress=False,
-        trust_env=False,
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_LINE,
-    )
-    # It has no public name, and else a PUT or DELETE whose connection broke would be sent again (RFC 9112 §9.3.1 lets
-    # a client do so, Polder's certainty about writes does not). ``tests/engine/test_http.py`` sees whether it works.
-    session._retry_connection = False
-    return session
+    def take(self, origin: str) -> Connection | None:
+        """One that is still open; None where there is none."""
+        free = self._free.get(origin)
+        while free:
+            _, connection = free.pop()
+            if connection.is_open:
+                return connection
+        return None
 
+    def put(self, origin: str, connection: Connection) -> None:
+        """Keep one for a while, if it is good for another request."""
+        if not connection.is_open:
+            return
+        if self._is_closed:
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        self._free.setdefault(origin, []).append((loop.time(), connection))
+        if self._sweep is None:
+            self._sweep = loop.call_later(_KEPT_SECONDS, self._swept)
 
-def _told(error: Exception) -> NotSent | Unanswered:
-    """What a failure says of the request. What is not surely "no connection" is not called so."""
-    if isinstance(error, (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)):
-        return NotSent(type(error).__name__)
-    return Unanswered(type(error).__name__)
+    def _swept(self) -> None:
+        """Close those that nobody took for long, and come again as long as there are others."""
+        loop = asyncio.get_running_loop()
+        long_ago = loop.time() - _KEPT_SECONDS
+        for origin, free in list(self._free.items()):
+            for since, connection in free:
+                if since <= long_ago:
+                    connection.close()
+            self._free[origin] = [one for one in free if one[1].is_open]
+            if not self._free[origin]:
+                del self._free[origin]
+        self._sweep = loop.call_later(_KEPT_SECONDS, self._swept) if self._free else None
+
+    def close(self) -> None:
+        """Close all of them, and those that come back later."""
+        self._is_closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for free in self._free.values():
+            for _, connection in free:
+                connection.close()
+        self._free.clear()

@@ -1,9 +1,16 @@
 """Servers that misbehave on the wire: each is a script of what it does with a connection."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 Script = Callable[["Talk"], Awaitable[None]]
 
@@ -83,3 +90,29 @@ def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
     """A whole HTTP/1.1 answer."""
     lines = [b"HTTP/1.1 " + status, b"content-length: " + str(len(body)).encode(), *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def certified(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server of that name proves itself with, signed by itself; and a client's that trusts that."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    proof = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    proof.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return proof, ssl.create_default_context(cafile=str(folder / "certificate.pem"))
