@@ -165,7 +165,7 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 return cls._made(read_whole(raw))
         except _NONSENSE as second:
             error = second
-        name = cls.__name__.removesuffix("Row").lower()
+        name = cls.__name__.removesuffix("Row").removesuffix("Glance").lower()
         raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
 
     @classmethod

@@ -6,7 +6,7 @@ What an alert is about is there from the start, as 0: a counter's first step wou
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -173,7 +173,8 @@ class Metrics:
         self._answered: dict[tuple[str, str, int], tuple[Count, Spread]] = {}
         self._took: dict[str, Spread] = {}
         self._spent: dict[str, Spread] = {}
-        self._called: dict[tuple[str, str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
+        self._called: dict[tuple[str, str, str], tuple[Count, Spread]] = {}
+        self._lasted: dict[str, Spread] = {}
         self._asked: dict[tuple[str, str], Count] = {}
 
     def _begin_at_zero(self) -> None:
@@ -272,10 +273,13 @@ class Metrics:
         key = (provider, operation, outcome)
         bound = self._called.get(key)
         if bound is None:
+            lasted = self._lasted.get(provider)
+            if lasted is None:
+                lasted = self._lasted[provider] = self._spread(self._upstream_seconds.labels(provider))
             counter = self._upstream.labels(provider, operation.partition(".")[0], outcome)
-            bound = self._called[key] = counter.inc, self._upstream_seconds.labels(provider).observe
-        bound[0]()
-        bound[1](seconds)
+            bound = self._called[key] = self._count(counter), lasted
+        bound[0].step()
+        bound[1].observe(seconds)
 
     def token(self, provider: str, outcome: TokenOutcome, seconds: float) -> None:
         """One request for a token ended."""

@@ -110,11 +110,16 @@ HOLDS = frozenset(
 )
 
 
-class Meta(Wire, frozen=True):
+class Due(Wire, frozen=True, kw_only=True):
+    """When it is to be paid."""
+
+    dueDate: str | None = None
+
+
+class Meta(Due, frozen=True, kw_only=True):
     """Dates, currency and language."""
 
     currency: str
-    dueDate: str | None = None
     sendDate: str | None = None
 
 
@@ -161,12 +166,23 @@ class Party(Named, frozen=True):
     companyname: str | None = None
 
 
-class InvoiceRow(Numbered, frozen=True, kw_only=True):
-    """An invoice as it is read."""
+class InvoiceGlance(Numbered, frozen=True, kw_only=True):
+    """What says of an invoice in a list how to find out how it stands."""
 
     number: str | None = None
-    status: int
     type: str | None
+    meta: Due
+
+    @property
+    def credit(self) -> bool:
+        """Whether it is a credit note."""
+        return self.type == "C"
+
+
+class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
+    """An invoice as it is read."""
+
+    status: int
     discount: Decimal | None = None
     includesVat: Stated
     lines: list[LineRow]
@@ -180,11 +196,6 @@ class InvoiceRow(Numbered, frozen=True, kw_only=True):
     def draft(self) -> bool:
         """Whether it can still change."""
         return self.status == 0
-
-    @property
-    def credit(self) -> bool:
-        """Whether it is a credit note."""
-        return self.type == "C"
 
     @property
     def terms(self) -> Terms:
@@ -220,6 +231,21 @@ class StatusRow(Wire, frozen=True):
 
     invoice: State
     payment: Settled
+
+
+class Glance(Value, frozen=True):
+    """An invoice of a list, of which no more was read than the next question needs."""
+
+    raw: RawRecord
+    row: InvoiceGlance
+    key: str
+    """Its id."""
+
+    @classmethod
+    def of(cls, raw: RawRecord) -> "Glance":
+        """Have a glance. Raises ``upstream_malformed``."""
+        row = InvoiceGlance.of(raw)
+        return cls(raw, row, row.key)
 
 
 class Sheet(Value, frozen=True):

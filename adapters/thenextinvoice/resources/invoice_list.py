@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from adapters.thenextinvoice.mapping.invoices import DRAFT, Sheet, Standing, standing_of
+from adapters.thenextinvoice.mapping.invoices import DRAFT, Glance, Sheet, Standing, standing_of
 from adapters.thenextinvoice.mapping.values import day_of
 from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, PAGE_CAP, found_ids, search, told_all
 from adapters.thenextinvoice.wire import ask, is_number
@@ -96,7 +96,7 @@ class Searches:
             if state is not None:
                 return await self._told(page, [Standing(state)] * len(page.items))
             known = await standings(self.up, page.items, query)
-            return await self._told(page, [known[sheet.key] for sheet in page.items])
+            return await self._told(page, [known[glance.key] for glance in page.items])
 
         return read
 
@@ -127,13 +127,13 @@ class Searches:
 
     def _around(self, first: date, last: date) -> Source:
         async def read(window: Window) -> Page[Record[Invoice]]:
-            found: dict[str, tuple[Sheet, Standing]] = {}
+            found: dict[str, tuple[Glance, Standing]] = {}
             for state in ("open", "pastdue"):
                 query = self._state_query(state, first, last)
-                for sheet in await self._all(query) if query is not None else ():
-                    found[sheet.key] = sheet, Standing(state)
-            page = cut([sheet for sheet, _ in found.values()], window)
-            return await self._told(page, [found[sheet.key][1] for sheet in page.items])
+                for glance in await self._all(query) if query is not None else ():
+                    found[glance.key] = glance, Standing(state)
+            page = cut([glance for glance, _ in found.values()], window)
+            return await self._told(page, [found[glance.key][1] for glance in page.items])
 
         return read
 
@@ -148,31 +148,31 @@ class Searches:
         due = [(name, day.isoformat()) for name, day in ends.items() if day is not None]
         return self._query(*due, ("type", "invoice"), *NEWEST_FIRST, ("status", state))
 
-    async def _found(self, query: Query, window: Window) -> Page[Sheet]:
+    async def _found(self, query: Query, window: Window) -> Page[Glance]:
         """A window of one search. A number is a range to TheNextInvoice, so all it finds is compared exactly."""
         if self.listing.text("number") is not None:
             return cut(await self._all(query), window)
 
-        async def fetch(page: int, size: int) -> Slice[Sheet]:
+        async def fetch(page: int, size: int) -> Slice[Glance]:
             return await search(self.up, query, page, size)
 
         return await PageNumber(fetch, PAGE_CAP).read(window)
 
-    async def _all(self, query: Query) -> list[Sheet]:
+    async def _all(self, query: Query) -> list[Glance]:
         """Everything a search finds; of a number, what has it to the letter."""
         number = self.listing.text("number")
-        found: list[Sheet] = []
+        found: list[Glance] = []
         page = 1
         while True:
             answer = await search(self.up, query, page, PAGE_CAP)
-            found += [sheet for sheet in answer.items if number in (None, sheet.row.number)]
+            found += [glance for glance in answer.items if number in (None, glance.row.number)]
             if page * PAGE_CAP >= (answer.total or 0):
                 return found
             page += 1
 
-    async def _told(self, page: Page[Sheet], standings: Sequence[Standing]) -> Page[Record[Invoice]]:
+    async def _told(self, page: Page[Glance], standings: Sequence[Standing]) -> Page[Record[Invoice]]:
         """A page of records. A draft hides its customer, but a search by customer tells whose it is."""
-        found = list(zip(page.items, standings, strict=True))
+        found = [(Sheet.of(one.raw), standing) for one, standing in zip(page.items, standings, strict=True)]
         records = await told_all(self.up, found, with_lines="lines" in self.listing.include)
         contact_id = self.listing.text("contact_id")
         for record in records if contact_id is not None else ():
@@ -181,13 +181,13 @@ class Searches:
         return Page(records, page.more, page.total)
 
 
-async def standings(up: Upstream, sheets: Sequence[Sheet], query: Query) -> Mapping[str, Standing]:
+async def standings(up: Upstream, glances: Sequence[Glance], query: Query) -> Mapping[str, Standing]:
     """How each final invoice of a page stands.
 
     ``query`` is the search that found them, so that a search of one state within their numbers finds no more than them.
     What no search, or more than one, claims is asked for by itself.
     """
-    rows = {sheet.key: sheet.row for sheet in sheets}
+    rows = {glance.key: glance.row for glance in glances}
     numbers = [row.number for row in rows.values()]
     if not rows or not all(numbers):
         return await _one_by_one(up, list(rows))

@@ -6,6 +6,8 @@ from adapters.thenextinvoice.mapping.invoices import (
     DRAFT,
     NO_INVOICE,
     TYPES,
+    Glance,
+    InvoiceRow,
     Sheet,
     Standing,
     invoice_of,
@@ -39,11 +41,11 @@ async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
     return sheet, DRAFT if sheet.row.draft else standing
 
 
-async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[Sheet]:
+async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[Glance]:
     """One page of an invoice search. ``query`` must hold an order: without one nothing is promised."""
     asked = [*query, ("limit", str(size)), ("page", str(page))]
     found = read_found(await up.call(ask("GET", "invoice", "search", query=asked)))
-    return Slice([Sheet.of(raw) for raw in found.items], found.total)
+    return Slice([Glance.of(raw) for raw in found.items], found.total)
 
 
 async def found_ids(up: Upstream, query: Query) -> frozenset[str]:
@@ -100,11 +102,12 @@ async def _learned_rounding(up: Upstream) -> RoundingOrNone:
     """
     found = await search(up, (("type", "invoice"), *NEWEST_FIRST), 1, PAGE_CAP)
     codes = await vat_codes(up)
-    for sheet in found.items:
-        booked = sheet.row.calculated
+    for glance in found.items:
+        row = InvoiceRow.of(glance.raw)
+        booked = row.calculated
         if booked is None:
             continue
-        agreeing = [way for way, sum in sheet.row.reckoned(codes).sums().items() if booked.agrees(sum)]
+        agreeing = [way for way, sum in row.reckoned(codes).sums().items() if booked.agrees(sum)]
         if len(agreeing) == 1:
             return agreeing[0]
     return None
