@@ -8,11 +8,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.contract.upstream import Reply
+from gateway.engine.clock import SystemClock
+from gateway.engine.http import Timeouts, Wire
+from gateway.engine.network import network
+
+QUICK = Timeouts(connect=0.5, pool=0.2)
+"""Patience for a connection, and for a place to send from."""
 Script = Callable[["Talk"], Awaitable[None]]
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def on_both_loops(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """On the loop that a gateway runs on, and on the one that it runs on where there is no uvloop."""
+    return "asyncio", {"use_uvloop": request.param}
 
 
 @dataclass
@@ -116,3 +130,16 @@ def certified(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     proof = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     proof.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
     return proof, ssl.create_default_context(cafile=str(folder / "certificate.pem"))
+
+
+async def send(
+    origin: str, method: str = "POST", body: bytes = b"{}", *, within: float = 2.0, wire: Wire | None = None
+) -> Reply:
+    """One request to such a server, over the network."""
+    one = wire or Wire(SystemClock(), network)
+    try:
+        headers = {"authorization": "Bearer t"}
+        return await one.send(method, origin, "/books?x=1", headers, body, within=within, timeouts=QUICK)
+    finally:
+        if wire is None:
+            await one.close()

@@ -1,44 +1,22 @@
 """What becomes of a request on real sockets: an answer, ``NotSent``, or ``Unanswered``, and never a request twice."""
 
 import asyncio
-import contextlib
 import gzip
 import socket
 from collections.abc import Callable
 from dataclasses import astuple
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from gateway.contract.upstream import Reply
 from gateway.engine import http
-from gateway.engine import network as network_module
 from gateway.engine.clock import SystemClock
 from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire
 from gateway.engine.network import NetworkTransport, network
-from tests.engine.sockets import RawServer, Script, Talk, answer, certified, serving
+from tests.engine.sockets import RawServer, Script, Talk, answer, on_both_loops, send, serving
 
-QUICK = Timeouts(connect=0.5, pool=0.2)
-
-
-@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """On the loop that a gateway runs on, and on the one that it runs on where there is no uvloop."""
-    return "asyncio", {"use_uvloop": request.param}
-
-
-async def send(
-    origin: str, method: str = "POST", body: bytes = b"{}", *, within: float = 2.0, wire: Wire | None = None
-) -> Reply:
-    one = wire or Wire(SystemClock(), network)
-    try:
-        headers = {"authorization": "Bearer t"}
-        return await one.send(method, origin, "/books?x=1", headers, body, within=within, timeouts=QUICK)
-    finally:
-        if wire is None:
-            await one.close()
+anyio_backend = on_both_loops
 
 
 async def unanswered(script: Script, *, late: bool, within: float = 2.0, received: int = 1) -> RawServer:
@@ -128,134 +106,6 @@ async def test_a_chunked_answer_is_put_together() -> None:
 
     async with serving(script) as server:
         assert (await send(server.origin)).body == b"abc"
-
-
-async def test_an_interim_answer_is_passed_over() -> None:
-    async def script(talk: Talk) -> None:
-        await talk.hear()
-        await talk.say(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + answer(b"ok"))
-
-    async with serving(script) as server:
-        reply = await send(server.origin)
-    assert (reply.status, reply.body) == (200, b"ok")
-    assert "link" not in reply.headers
-
-
-async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
-    async def script(talk: Talk) -> None:
-        await talk.hear()
-        await talk.say(b"HTTP/1.1 200 OK\r\n\r\nab")
-        await asyncio.sleep(0.01)
-        await talk.say(b"c")
-
-    async with serving(script) as server:
-        assert (await send(server.origin, "GET")).body == b"abc"
-
-
-async def test_what_follows_a_body_is_no_header_of_it() -> None:
-    async def script(talk: Talk) -> None:
-        await talk.hear()
-        chunked = b"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
-        await talk.say(b"HTTP/1.1 200 OK\r\n" + chunked + b"content-type: text/html\r\n\r\n")
-
-    async with serving(script) as server:
-        reply = await send(server.origin)
-    assert (reply.media_type, reply.body) == ("application/json", b"{}")
-
-
-async def test_an_answer_to_head_has_no_body() -> None:
-    async def script(talk: Talk) -> None:
-        await talk.hear()
-        await talk.say(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
-        await asyncio.sleep(5)
-
-    async with serving(script) as server:
-        reply = await send(server.origin, "HEAD", b"")
-    assert (reply.status, reply.headers["content-length"], reply.body) == (200, "5", b"")
-
-
-async def both(script: Script, pause: float = 0.0) -> tuple[RawServer, list[bytes]]:
-    """Two reads, one after the other, over one wire: what was heard, and what they were answered."""
-    wire = Wire(SystemClock(), network)
-    async with serving(script) as server:
-        first = await send(server.origin, "GET", b"", wire=wire)
-        await asyncio.sleep(pause)
-        second = await send(server.origin, "GET", b"", wire=wire)
-        await wire.close()
-    return server, [first.body, second.body]
-
-
-@pytest.mark.parametrize("pause", [0.0, 0.02], ids=["with the answer", "some time after it"])
-@pytest.mark.parametrize("more", [answer(b"evil"), b"rubbish", b"HTTP/1.1 200"], ids=["answer", "rubbish", "half"])
-async def test_what_nobody_asked_for_is_nobodys_answer(more: bytes, pause: float) -> None:
-    """Who says more than was asked is not asked again on that connection: the next answer may be another's."""
-
-    async def script(talk: Talk) -> None:
-        await talk.hear()
-        said = answer(b"%d" % talk.server.opened)
-        if pause:
-            await talk.say(said)
-            await asyncio.sleep(pause / 2)
-            await talk.say(more)
-        else:
-            await talk.say(said + more)
-        await talk.hear()
-
-    server, answered = await both(script, pause)
-    assert answered == [b"1", b"2"]
-    assert (server.opened, len(server.received)) == (2, 2)
-
-
-async def test_a_connection_that_nobody_uses_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_module, "_KEPT_SECONDS", 0.05)
-    left = asyncio.Event()
-
-    async def script(talk: Talk) -> None:
-        await talk.hear()
-        await talk.say(answer(b"ok"))
-        assert not await talk.reader.read()
-        left.set()
-
-    wire = Wire(SystemClock(), network)
-    async with serving(script) as server:
-        await send(server.origin, "GET", b"", wire=wire)
-        async with asyncio.timeout(2):
-            await left.wait()
-        await wire.close()
-
-
-# TLS
-
-
-@pytest.mark.parametrize(
-    ("name", "is_trusted", "is_reached"),
-    [("localhost", True, True), ("localhost", False, False), ("books.test", True, False)],
-    ids=["who he says, by one we trust", "by nobody we trust", "another"],
-)
-async def test_who_cannot_prove_his_name_is_told_nothing(
-    name: str, is_trusted: bool, is_reached: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proof, trust = certified(name, tmp_path)
-    heard: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            heard.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(answer(b"secret"))
-            await writer.drain()
-        writer.close()
-
-    if is_trusted:
-        monkeypatch.setattr(network_module, "_TLS", trust)
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=proof)
-    origin = f"https://localhost:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        if is_reached:
-            assert (await send(origin, body=b"")).body == b"secret"
-        else:
-            with pytest.raises(NotSent):
-                await send(origin, body=b"")
-    assert len(heard) == is_reached
 
 
 # What is surely not sent
