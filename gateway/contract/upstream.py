@@ -26,6 +26,7 @@ Query = Sequence[tuple[str, str]]
 _ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _LONGEST_ID = 100
 _QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining")
+_TELLING_QUOTA = frozenset({*_QUOTA_HEADERS, "ratelimit"})
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
 _COUNT_OF_POLICY = re.compile(r";\s*r=([0-9]{1,9})(?=[\s;,]|$)")
 
@@ -109,6 +110,8 @@ class Reply:
         Read from the headers that are in use (``X-RateLimit-Remaining`` and its like) and from those of the coming
         standard (draft-ietf-httpapi-ratelimit-headers). Where several limits are told, it is the nearest.
         """
+        if self.headers.keys().isdisjoint(_TELLING_QUOTA):
+            return None  # as nearly always: none of today's systems documents that it tells
         told = [text for name in _QUOTA_HEADERS if name in self.headers for text in self.headers[name].split(",")]
         counts = [found[1] for text in told if (found := _COUNT.fullmatch(text))]
         counts += _COUNT_OF_POLICY.findall(self.headers["ratelimit"]) if "ratelimit" in self.headers else []

@@ -22,8 +22,6 @@ class Connection(asyncio.Protocol):
     """One connection. It carries one request at a time; llhttp calls what begins with ``on_``."""
 
     def __init__(self) -> None:
-        self.is_open = False
-        """Whether a request can be written to it."""
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
         self._answered: asyncio.Future[Reply] | None = None
@@ -31,6 +29,12 @@ class Connection(asyncio.Protocol):
         self._body: Body | None = None
         self._received = 0
         self._is_bodiless = False
+        self._has_ended = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be written to it."""
+        return self._transport is not None and not self._has_ended and not self._transport.is_closing()
 
     async def exchange(self, head: bytes, body: bytes, *, to_head: bool = False) -> Reply:
         """Write a request, and read its answer. Who fails, or is called off, leaves the connection closed.
@@ -54,7 +58,6 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it at once, whatever was not written yet."""
-        self.is_open = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -63,7 +66,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not say that it is one
-        self.is_open = True
 
     def data_received(self, data: bytes) -> None:
         """A part of an answer, or what nobody asked for."""
@@ -81,13 +83,9 @@ class Connection(asyncio.Protocol):
         if self._received > (_LONGEST_HEAD if self._body is None else _LONGEST):
             self._fail(Unanswered("the answer has no end"))
 
-    def eof_received(self) -> None:
-        """The server says no more. What is left to read is read by now; the transport closes."""
-        self.is_open = False
-
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone: that ends a body that has no other end."""
-        self.is_open = False
+        self._has_ended = True
         has_end = "content-length" in self._headers or "transfer-encoding" in self._headers
         if error is not None or self._body is None or has_end:
             self._fail(Unanswered("the answer broke off" if error is None else type(error).__name__))

@@ -56,7 +56,7 @@ class NetworkTransport:
         """Send one request, once, and read its answer whole. Raises ``NotSent`` or ``Unanswered``."""
         is_read = method in _READS
         address = _address_of(origin)
-        head = _head_of(method, target, address, headers, None if is_read else len(body))
+        head = _head_of(method, target, address, headers, len(body), is_read=is_read)
         places = self._reads if is_read else self._writes
         await places.take(patience.pool)
         try:
@@ -104,11 +104,15 @@ def _ascii(host: str) -> str:
     return host if host.isascii() else host.encode("idna").decode()
 
 
-def _head_of(method: str, target: str, address: _Address, headers: Mapping[str, str], length: int | None) -> bytes:
-    """A request up to its body; ``length`` is that of a write's, whose connection ends with its answer."""
+def _head_of(
+    method: str, target: str, address: _Address, headers: Mapping[str, str], size: int, *, is_read: bool
+) -> bytes:
+    """A request up to its body of so many bytes. A write says that too where there are none (RFC 9110 §8.6)."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {address.name}", *(f"{name}: {headers[name]}" for name in headers)]
-    if length is not None:
-        lines += [f"Content-Length: {length}", "Connection: close"]
+    if size or not is_read:
+        lines.append(f"Content-Length: {size}")
+    if not is_read:
+        lines.append("Connection: close")
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
@@ -127,7 +131,7 @@ async def _connected(address: _Address, seconds: float) -> Connection:
             except BaseException:
                 reached.close()
                 raise
-    except OSError as error:  # of TLS and of time, too
+    except (OSError, UnicodeError) as error:  # also of TLS, of time, and of a name that DNS cannot have
         raise NotSent(type(error).__name__) from error
     return connection
 

@@ -59,6 +59,22 @@ async def test_an_answer_to_head_has_no_body() -> None:
     assert (reply.status, reply.headers["content-length"], reply.body) == (200, "5", b"")
 
 
+async def test_a_read_with_a_body_says_how_long_it_is() -> None:
+    async def script(talk: Talk) -> None:
+        assert (await talk.hear()).endswith(b"\r\n\r\n{}")
+        await talk.say(answer(b"ok"))
+
+    async with serving(script) as server:
+        assert (await send(server.origin, "GET", b"{}")).body == b"ok"
+
+
+async def test_a_name_that_dns_cannot_have_is_not_sent() -> None:
+    with pytest.raises(NotSent):
+        await send(f"http://{'a' * 70}.test")
+    with pytest.raises(NotSent):
+        await send("http://books..test")
+
+
 async def both(script: Script, pause: float = 0.0) -> tuple[RawServer, list[bytes]]:
     """Two reads, one after the other, over one wire: what was heard, and what they were answered."""
     wire = Wire(SystemClock(), network)

@@ -18,6 +18,7 @@ from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatu
 from gateway.contract.money import (
     ZERO,
     Amounts,
+    AmountText,
     NumberText,
     amount_said,
     amount_text,
@@ -214,7 +215,7 @@ def told(
         prices_include_tax=False,
         lines=lines,
         totals=Totals(net=net, tax=tax, gross=gross, paid=paid, open=open_said),
-        tax_breakdown=_tax_breakdown(said.invoice_lines, lines, exact(net), exact(tax), codes),
+        tax_breakdown=_tax_breakdown(said.invoice_lines, lines, net, tax, codes),
         description=row.description or None,
         is_overdue=_is_overdue(status, due_on, open_amount, today) and not is_credit_note,
         provider_status=row.status,
@@ -272,15 +273,17 @@ def _described(line: LineRow) -> str:
 
 
 def _tax_breakdown(
-    rows: Sequence[LineRow], lines: Sequence[Line], net: Decimal, tax: Decimal, codes: Mapping[str, VatCode]
+    rows: Sequence[LineRow], lines: Sequence[Line], net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
 ) -> list[TaxBreakdown] | None:
     """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where neither way does."""
     groups = _sums_of_lines(lines)
-    if not _comes_to(groups, net, tax):
+    if not _comes_to(groups, exact(net), exact(tax)):
         groups = _sums_of_charges(rows, lines)
-        if not _comes_to(groups, net, tax):
+        if not _comes_to(groups, exact(net), exact(tax)):
             return None
-    return [_group_of(key, base, tax, codes) for key, (base, tax) in groups.items()]
+    if len(groups) == 1:  # as on most invoices: it is the totals, which are spelled already
+        return [_group_of(key, net, tax, codes) for key in groups]
+    return [_group_of(key, amount_text(base), amount_text(part), codes) for key, (base, part) in groups.items()]
 
 
 _Key = tuple[str | None, NumberText | None]
@@ -325,15 +328,15 @@ def _sums_of_charges(rows: Sequence[LineRow], lines: Sequence[Line]) -> _Groups:
     return groups
 
 
-def _group_of(key: _Key, base: Decimal, tax: Decimal, codes: Mapping[str, VatCode]) -> TaxBreakdown:
+def _group_of(key: _Key, base: AmountText, tax: AmountText, codes: Mapping[str, VatCode]) -> TaxBreakdown:
     code_id, rate = key
     code = codes.get(code_id or "")
     return TaxBreakdown(
         vat_code_id=code_id,
         rate=rate or NumberText("0"),
         category=None if code is None else code.category,
-        base=amount_text(base),
-        tax=amount_text(tax),
+        base=base,
+        tax=tax,
     )
 
 
