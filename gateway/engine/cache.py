@@ -45,8 +45,9 @@ class Kept:
 
     def renewed(self, now: float, fresh_for: float, stale_for: float) -> "Kept":
         """The same, as of now."""
-        fresh_until = now + fresh_for
-        return replace(self, stored_at=now, fresh_until=fresh_until, stale_until=fresh_until + stale_for)
+        until = now + fresh_for
+        same = self.body, self.etag, self.next_cursor, self.headers
+        return Kept(*same, now, until, until + stale_for, self.conversation)
 
     def age(self, now: float) -> int:
         """Whole seconds since it was stored."""

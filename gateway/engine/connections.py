@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachetools import LRUCache, TTLCache
 
@@ -48,6 +48,15 @@ class Trial:
     companies: Sequence[CompanyAccess]
 
 
+class _Pulse(NamedTuple):
+    """How the last calls of a connection went."""
+
+    state: HealthState = "ok"
+    reason: str | None = None
+    since: datetime | None = None
+    last_success_at: datetime | None = None
+
+
 class Connections:
     """All connections, as the engine works with them."""
 
@@ -72,7 +81,7 @@ class Connections:
         self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
         self._usage = Usage(storage, clock)
-        self._pulses: TTLCache[str, Health] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
+        self._pulses: TTLCache[str, _Pulse] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
         """The caller's connection of that id. Raises ``not_found``."""
@@ -309,19 +318,19 @@ class Connections:
         now = self._clock.now()
         before = self._pulse(connection_id)
         if problem is None or problem.kind.fix == "caller":
-            health = Health(state="ok", last_success_at=now, since=before.since if before.state == "ok" else now)
+            pulse = _Pulse("ok", None, before.since if before.state == "ok" else now, now)
         else:
             state: HealthState = "rate_limited" if problem.code == "upstream_rate_limited" else "failing"
             since = before.since if before.state == state else now
-            health = Health(state=state, reason=problem.code, since=since, last_success_at=before.last_success_at)
-        self._pulses[connection_id] = health
+            pulse = _Pulse(state, problem.code, since, before.last_success_at)
+        self._pulses[connection_id] = pulse
 
-    def _pulse(self, connection_id: str) -> Health:
-        known: Health | None = self._pulses.get(connection_id)
-        return known or Health(state="ok")
+    def _pulse(self, connection_id: str) -> _Pulse:
+        known: _Pulse | None = self._pulses.get(connection_id)
+        return known or _Pulse()
 
     def _health(self, connection_id: str) -> Health:
-        return self._pulse(connection_id).model_copy(update={"quota_left": self._quota_left(connection_id)})
+        return Health(**self._pulse(connection_id)._asdict(), quota_left=self._quota_left(connection_id))
 
     async def busiest(self, caller: Caller) -> Sequence[ConnectionUse]:
         """The caller's connections that were used most in the last hour, the most used first."""

@@ -7,7 +7,7 @@ when it asks for the same, each once. So a read costs the calls that it would co
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from itertools import zip_longest
@@ -120,7 +120,7 @@ class Listening(Outbound):
             raise
         headers = _Looked(reply.headers)
         self._noted.append(_Reply(place, reply.status, hash_of(reply.body), headers))
-        return replace(reply, headers=headers)
+        return Reply(reply.status, headers, reply.body)
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """A slow-changing fact. One that is loaded asks what it will not ask the next time: nothing to be repeated."""

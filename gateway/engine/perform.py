@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.call import Answer, Call, Standing
 from gateway.engine.connections import Connections
+from gateway.engine.conversation import Conversation
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told
@@ -286,7 +287,7 @@ class Engine:
         reader = Reader(task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name)
         with nonsense_told():
             found = await self._found(reader, task)
-        return replace(self._keep(task.operation, found), conversation=up.conversation(books))
+        return self._keep(task.operation, found, up.conversation(books))
 
     async def _found(self, reader: Reader, task: _Task) -> Found:
         if task.operation.shape == "list":
@@ -295,7 +296,7 @@ class Engine:
             return await reader.file(task.call.path["id"])
         return await reader.one(task.call.path.get("id", task.connection.company_id or ""), task.asked)
 
-    def _keep(self, operation: Operation, found: Found) -> Kept:
+    def _keep(self, operation: Operation, found: Found, conversation: Conversation | None) -> Kept:
         now = self._clock.monotonic()
         fresh_until = now + operation.fresh_for
         return Kept(
@@ -306,6 +307,7 @@ class Engine:
             now,
             fresh_until,
             fresh_until + operation.stale_for,
+            conversation,
         )
 
     def _answer(self, task: _Task, kept: Kept, status: str, standing: Standing | None = None) -> Answer:
