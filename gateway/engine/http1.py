@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A part of an answer, or what nobody asked for."""
-        if not self._is_awaited:
+        if self._awaited is None:
             self.close()
             return
         self._received += len(data)
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """An answer begins: one more than was asked for ends the connection."""
-        if not self._is_awaited:
+        if self._awaited is None:
             self.close()
 
     def on_header(self, name: bytes, text: bytes) -> None:
@@ -133,17 +133,18 @@ class Connection(asyncio.Protocol):
     # --- how it ends
 
     @property
-    def _is_awaited(self) -> bool:
-        return self._answered is not None and not self._answered.done()
+    def _awaited(self) -> asyncio.Future[Reply] | None:
+        """What waits for the answer; None where nobody does, or it is there."""
+        return None if self._answered is None or self._answered.done() else self._answered
 
     def _end(self) -> None:
-        if self._answered is not None and self._body is not None and self._is_awaited:
-            self._answered.set_result(Reply(self._parser.get_status_code(), self._headers, self._body.whole()))
+        if (awaited := self._awaited) is not None and self._body is not None:
+            awaited.set_result(Reply(self._parser.get_status_code(), self._headers, self._body.whole()))
 
     def _fail(self, fault: Unanswered) -> None:
         """No answer, unless it was there already."""
-        if self._answered is not None and self._is_awaited:
-            self._answered.set_exception(fault)
+        if (awaited := self._awaited) is not None:
+            awaited.set_exception(fault)
         self.close()
 
 

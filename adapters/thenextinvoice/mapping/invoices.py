@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from adapters.thenextinvoice.mapping.lines import (
     Codes,
@@ -234,7 +234,9 @@ class StatusRow(Wire, frozen=True):
 
 
 class Glance(Value, frozen=True):
-    """An invoice of a list, of which no more was read than the next question needs."""
+    """An invoice of a list, of which no more was read than the next question needs; and as it was said."""
+
+    reads: ClassVar[type[InvoiceGlance]] = InvoiceGlance
 
     raw: RawRecord
     row: InvoiceGlance
@@ -242,25 +244,18 @@ class Glance(Value, frozen=True):
     """Its id."""
 
     @classmethod
-    def of(cls, raw: RawRecord) -> "Glance":
-        """Have a glance. Raises ``upstream_malformed``."""
-        row = InvoiceGlance.of(raw)
-        return cls(raw, row, row.key)
-
-
-class Sheet(Value, frozen=True):
-    """An invoice as it was read, and as it was said."""
-
-    raw: RawRecord
-    row: InvoiceRow
-    key: str
-    """Its id."""
-
-    @classmethod
-    def of(cls, raw: RawRecord) -> "Sheet":
+    def of(cls, raw: RawRecord) -> Self:
         """Read one. Raises ``upstream_malformed``."""
-        row = InvoiceRow.of(raw)
-        return cls(raw, row, row.key)
+        row = cls.reads.of(raw)
+        return cls(raw=raw, row=row, key=row.key)
+
+
+class Sheet(Glance, frozen=True):
+    """An invoice as it was read whole, and as it was said."""
+
+    reads: ClassVar[type[InvoiceGlance]] = InvoiceRow
+
+    row: InvoiceRow
 
 
 @dataclass(frozen=True, slots=True)
