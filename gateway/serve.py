@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.collecting import giving_back
+from gateway.web.protocol import Protocol
 
 if TYPE_CHECKING:
     from gateway.app import Polder
@@ -51,13 +53,20 @@ def port_of(listener: socket.socket) -> int:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, listener: socket.socket, *, lifespan: bool = True) -> AsyncIterator[None]:
+async def serving(
+    app: Any,
+    listener: socket.socket,
+    *,
+    lifespan: bool = True,
+    protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
+) -> AsyncIterator[None]:
     """Serve an application while the block runs; on leaving, requests under way are finished first.
 
     Raises ``RuntimeError`` where the application does not start.
     """
     config = uvicorn.Config(
         app,
+        http=protocol,
         lifespan="on" if lifespan else "off",
         access_log=False,
         log_level="error",
@@ -90,7 +99,7 @@ async def answering(polder: "Polder", listener: socket.socket, metrics: socket.s
     async with contextlib.AsyncExitStack() as stack:
         if metrics is not None:
             await stack.enter_async_context(serving(polder.telemetry, metrics, lifespan=False))
-        await stack.enter_async_context(serving(polder.asgi, listener))
+        await stack.enter_async_context(serving(polder.asgi, listener, protocol=Protocol))
         await stack.enter_async_context(giving_back())
         try:
             yield

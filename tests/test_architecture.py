@@ -118,6 +118,7 @@ LAYERS = {
         ("prometheus_client", "pydantic", "starlette"),
     ),
     "gateway.web.tracing": Layer(("gateway.web.logs", "gateway.web.metrics"), ("opentelemetry",)),
+    "gateway.web.protocol": Layer(("gateway.web.replies",), ("uvicorn",)),
     "gateway.web.logs": Layer(("gateway.contract",), ("msgspec",)),
     "gateway.ingest": Layer(("gateway.contract", "gateway.engine", "gateway.ingest"), ("pydantic",)),
     # The composition root and what it is made with.

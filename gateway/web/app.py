@@ -157,7 +157,7 @@ class Application:
                 self._replays.remember(question, seen.route, seen.standing)
             seen.status = told.status
             seen.sent = len(told.body)
-            await send_reply(send, told, seen.request_id, head=seen.method == "HEAD")
+            await send_reply(scope, send, told, seen.request_id)
         except Disconnected:
             pass
         finally:

@@ -18,7 +18,7 @@ from gateway.engine.freshness import answer_of, hit, is_known
 from gateway.engine.keys import fingerprint_of
 from gateway.web.addresses import address_of
 from gateway.web.bodies import MOST_HEADER_BYTES, MOST_HEADERS, query_of
-from gateway.web.replies import Headers, Reply, replied
+from gateway.web.replies import Reply, replied
 
 SIZE = 4_096
 """Questions that are remembered at most; the one that was put in first is forgotten first."""
@@ -73,20 +73,20 @@ class Replayed(NamedTuple):
 
 
 class _Heads:
-    """The headers of one kept answer at one age, with its body or without."""
+    """The head of one kept answer at one age, with its body or without."""
 
-    __slots__ = ("age", "headers", "kept", "left")
+    __slots__ = ("age", "head", "kept", "left")
 
-    def __init__(self, kept: Kept, age: int, left: int, headers: Headers) -> None:
+    def __init__(self, kept: Kept, age: int, left: int, head: bytes) -> None:
         # By itself the cache decides how long a body stays in memory.
         self.kept: ReferenceType[Kept] = ref(kept)
         self.age = age
         self.left = left
-        self.headers = headers
+        self.head = head
 
 
 class _Remembered:
-    """How a question was answered. Its two replies' headers are made anew when a second has passed."""
+    """How a question was answered. Its two replies' heads are made anew when a second has passed."""
 
     __slots__ = ("heads", "route", "standing")
 
@@ -147,8 +147,8 @@ class Replays:
             answer = answer_of(kept, hit(kept, now), now, known=known)
             operation, pairs = remembered.standing.operation, query_of(question.query)
             made = replied(answer, operation, self._public_url, question.raw_path, pairs)
-            heads = remembered.heads[known] = _Heads(kept, age, left, made.headers)
-        return Reply(304, heads.headers, b"") if known else Reply(200, heads.headers, kept.body)
+            heads = remembered.heads[known] = _Heads(kept, age, left, made.head)
+        return Reply(304, heads.head, b"") if known else Reply(200, heads.head, kept.body)
 
 
 def question_of(scope: Scope, raw_path: bytes) -> Question | None:

@@ -1,14 +1,24 @@
-"""What goes out: a reply whole, with every header but the request's own id, and how it is sent."""
+"""What goes out: a reply whole, with every header but the request's own id, and how it is sent.
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+A server that can write a head and a body at once says so in the ASGI scope's ``extensions``, and is handed both: a
+reply is one call of the operating system then, and one packet of news for whoever reads it. Any other server, and ours
+where a connection ends with the reply or its reader is slow, gets ASGI's two messages.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from gateway.contract.errors import Problem
 from gateway.contract.operations import Operation
 from gateway.engine.call import Answer
+
+AT_ONCE = "polder.http.response.at_once"
+"""The extension; it is a ``WriteAtOnce``."""
+WriteAtOnce: TypeAlias = Callable[[int, bytes, bytes], bool]
+"""Writes a reply of this status, these lines of the head (each with its CRLF) and this body; false if it cannot now."""
 
 _BODILESS = frozenset({204, 304})
 _ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"vary", b"authorization"))
@@ -19,19 +29,19 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Reply(NamedTuple):
-    """A reply; ``headers`` is everything that is sent but ``X-Request-Id``. ``body`` may not be sent: see ``send``."""
+    """A reply; ``head`` has a line for every header but ``X-Request-Id``. ``send_reply`` may leave its body out."""
 
     status: int
-    headers: Headers
+    head: bytes
     body: bytes
 
 
 def reply(status: int, headers: Headers, body: bytes) -> Reply:
-    """A reply with the headers that all have."""
+    """A reply with the headers that all have. Raises ``ValueError`` for one that would break out of its line."""
     whole = [*headers, *_ALWAYS]
     if status not in _BODILESS:
         whole.append((b"content-length", str(len(body)).encode("ascii")))
-    return Reply(status, whole, body)
+    return Reply(status, _written(whole), body)
 
 
 def replied(
@@ -58,11 +68,25 @@ def encoded(headers: Mapping[str, str], media_type: str | None) -> Headers:
     return found
 
 
-async def send_reply(send: Send, one: Reply, request_id: str, *, head: bool) -> None:
-    """Send it; ``head`` leaves the body out, as whoever asks by HEAD wants."""
-    headers = [*one.headers, (b"x-request-id", request_id.encode("ascii"))]
-    await send({"type": "http.response.start", "status": one.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head or one.status in _BODILESS else one.body})
+async def send_reply(scope: Scope, send: Send, one: Reply, request_id: str) -> None:
+    """Send it: without its body where it has none, and to whoever asks by HEAD."""
+    head = b"%bx-request-id: %b\r\n" % (one.head, request_id.encode("ascii"))
+    body = b"" if one.status in _BODILESS or scope["method"] == "HEAD" else one.body
+    write_at_once: WriteAtOnce | None = scope.get("extensions", {}).get(AT_ONCE)
+    if write_at_once is None or not write_at_once(one.status, head, body):
+        await send({"type": "http.response.start", "status": one.status, "headers": _read(head)})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _written(headers: Headers) -> bytes:
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    if not lines.count(b"\r") == lines.count(b"\n") == len(headers) or b"\0" in lines:
+        raise ValueError("a header would break out of its line")
+    return lines
+
+
+def _read(head: bytes) -> Headers:
+    return [(name, text) for name, _, text in (line.partition(b": ") for line in head.split(b"\r\n")[:-1])]
 
 
 def _defaults(answer: Answer, operation: Operation) -> Headers:

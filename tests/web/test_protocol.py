@@ -1,0 +1,186 @@
+"""Answers written at once: the same bytes as uvicorn's own, in one write where uvicorn has two."""
+
+import asyncio
+import gc
+import re
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.serve import listen, port_of, serving
+from gateway.web.protocol import Protocol
+from gateway.web.replies import reply, send_reply
+
+pytestmark = pytest.mark.anyio
+
+LARGE = bytes(range(256)) * 20_000
+"""More than any socket takes at once."""
+GET = b"GET /small HTTP/1.1\r\nhost: polder.test\r\n\r\n"
+CLOSE = b"GET /small HTTP/1.1\r\nhost: polder.test\r\nconnection: close\r\n\r\n"
+JSON = [(b"content-type", b"application/json"), (b"etag", b'"1"')]
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers by path."""
+    if scope["path"] == "/read":
+        body = (await receive())["body"]
+        await send_reply(scope, send, reply(200, JSON, body), "req_1")
+    elif scope["path"] == "/known":
+        await send_reply(scope, send, reply(304, JSON, b"not to be sent"), "req_1")
+    elif scope["path"] == "/large":
+        await send_reply(scope, send, reply(200, JSON, LARGE), "req_1")
+    else:
+        await send_reply(scope, send, reply(200, JSON, b'{"small":true}'), "req_1")
+
+
+class _Written:
+    """A transport that notes what is written to it."""
+
+    def __init__(self, transport: Any, writes: list[bytes]) -> None:
+        self._transport = transport
+        self._writes = writes
+
+    def write(self, data: bytes) -> None:
+        self._writes.append(data)
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def noting(protocol: type[HttpToolsProtocol], writes: list[bytes]) -> type[HttpToolsProtocol]:
+    class Noting(protocol):  # type: ignore[valid-type,misc]
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(_Written(transport, writes))
+
+    return Noting
+
+
+@asynccontextmanager
+async def connected(
+    protocol: type[HttpToolsProtocol], app: ASGIApp = application
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    listener = listen("127.0.0.1", 0)
+    async with serving(app, listener, lifespan=False, protocol=protocol):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+async def said(protocol: type[HttpToolsProtocol], asked: bytes) -> bytes:
+    """All that is said until the connection is closed, without its dates."""
+    async with connected(protocol) as (reader, writer), asyncio.timeout(10):
+        writer.write(asked)
+        return re.sub(rb"date: [^\r]*\r\n", b"", await reader.read())
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [
+        pytest.param(GET + CLOSE, 2, id="one that keeps the connection, one that closes it"),
+        pytest.param(GET * 20 + CLOSE, 21, id="many sent ahead"),
+        pytest.param(b"GET /small HTTP/1.0\r\n\r\n", 1, id="HTTP/1.0"),
+        pytest.param(b"HEAD /large HTTP/1.1\r\nhost: a\r\n\r\n" + CLOSE, 2, id="HEAD"),
+        pytest.param(b"GET /known HTTP/1.1\r\nhost: a\r\n\r\n" + CLOSE, 2, id="no body"),
+        pytest.param(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n" * 3 + CLOSE, 4, id="more than a socket takes"),
+        pytest.param(b"POST /small HTTP/1.1\r\ncontent-length: 5\r\n\r\n12345" + CLOSE, 2, id="a body nobody reads"),
+        pytest.param(b"POST /read HTTP/1.1\r\ncontent-length: 5\r\n\r\n12345" + CLOSE, 2, id="a body that is read"),
+        pytest.param(
+            b"POST /read HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n12345" + CLOSE,
+            3,
+            id="a body that is waited for",
+        ),
+        pytest.param(
+            b"POST /small HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n12345" + CLOSE,
+            2,
+            id="a body that nobody waits for",
+        ),
+        pytest.param(GET + b"no HTTP\r\n\r\n", 1, id="nonsense, at which the connection is closed"),
+    ],
+)
+async def test_the_bytes_are_uvicorns(asked: bytes, answers: int) -> None:
+    ours = await said(Protocol, asked)
+    assert ours == await said(HttpToolsProtocol, asked)
+    assert len(re.findall(rb"HTTP/1\.1 \d{3} ", ours)) == answers
+
+
+@pytest.mark.parametrize(("protocol", "writes"), [(Protocol, 1), (HttpToolsProtocol, 2)])
+async def test_an_answer_is_one_write(protocol: type[HttpToolsProtocol], writes: int) -> None:
+    noted: list[bytes] = []
+    async with connected(noting(protocol, noted)) as (reader, writer), asyncio.timeout(10):
+        for path in (b"/small", b"/large", b"/known"):
+            noted.clear()
+            writer.write(b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n" % path)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head)
+            await reader.readexactly(int(length[1]) if length else 0)
+            assert len([one for one in noted if one]) == (1 if path == b"/known" else writes)
+
+
+async def test_nothing_is_written_to_who_left() -> None:
+    noted: list[bytes] = []
+    came, gone, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        came.set()
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        gone.set()
+        await send_reply(scope, send, reply(200, JSON, b"late"), "req_1")
+        told.set()
+
+    async with connected(noting(Protocol, noted), late) as (_, writer), asyncio.timeout(10):
+        writer.write(GET)
+        await came.wait()
+        writer.close()
+        await gone.wait()
+        await told.wait()
+    assert noted == []
+
+
+async def test_a_connection_that_is_gone_is_no_garbage() -> None:
+    """The collector looks seldom (``gateway.collecting``): what refers to itself would stay for long."""
+    made: list[weakref.ref[Protocol]] = []
+
+    class Remembered(Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            made.append(weakref.ref(self))
+
+    gc.disable()
+    try:
+        async with connected(Remembered) as (reader, writer), asyncio.timeout(10):
+            writer.write(GET)
+            await reader.readuntil(b"}")
+            writer.close()
+            while made[0]() is not None:
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("name", [b"x", b"x\r\ny", b"x\ny"])
+@pytest.mark.parametrize("text", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b"])
+def test_a_header_that_would_break_out_of_its_line_is_refused(name: bytes, text: bytes) -> None:
+    with pytest.raises(ValueError, match="break out"):
+        reply(200, [(name, text)], b"")
+
+
+@pytest.mark.parametrize("header", [(b"x", b"a: b"), (b"x", b""), (b"x", "é".encode("latin-1"))])
+async def test_the_headers_are_the_same_for_a_server_that_takes_them_apart(header: tuple[bytes, bytes]) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await send_reply({"type": "http", "method": "GET"}, send, reply(200, [header], b"{}"), "req_1")
+    assert sent[0]["headers"][0] == header
+    assert sent[0]["headers"][-1] == (b"x-request-id", b"req_1")
+    assert sent[1]["body"] == b"{}"
