@@ -301,7 +301,8 @@ class Outbound:
         place = self._way.bulkhead.place(
             (self._facts.connection_id, pace.per_connection), (self._provider.name, pace.per_provider)
         )
-        await (place.take() if place.is_free else self._queued(place))
+        if not place.take_now():
+            await self._queued(place)
         try:
             self._not_in_vain(came)
             breaker = self._way.breaker(self._provider.name, request.origin)

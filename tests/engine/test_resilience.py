@@ -183,6 +183,63 @@ async def _pass(lane: Lane) -> None:
     lane.leave()
 
 
+async def test_who_is_called_off_in_the_moment_of_its_turn_passes_it_on() -> None:
+    lane = Lane(1, 3)
+    await lane.enter()
+    first, second, third = (asyncio.ensure_future(lane.enter()) for _ in range(3))
+    await asyncio.sleep(0)
+    second.cancel()
+    lane.leave()  # to the first, who is called off before it can run
+    first.cancel()
+    await asyncio.wait({first, second, third})
+    assert (first.cancelled(), second.cancelled(), third.cancelled()) == (True, True, False)
+    assert (lane.inside, lane.waiting) == (1, 0)
+
+
+_EVENTS = st.lists(st.sampled_from(["enter", "leave", "call off", "turn"]), max_size=60)
+
+
+@given(st.integers(1, 3), _EVENTS, st.integers(0, 99))
+def test_a_lane_loses_no_place_and_lets_in_by_order(size: int, events: list[str], seed: int) -> None:
+    asyncio.run(_crowded(Lane(size, 100), size, events, random.Random(seed)))
+
+
+async def _crowded(lane: Lane, size: int, events: list[str], dice: random.Random) -> None:
+    inside: list[int] = []
+    let_in: list[int] = []
+    done = [asyncio.Event() for _ in events]
+
+    async def call(number: int) -> None:
+        await lane.enter()
+        let_in.append(number)
+        inside.append(number)
+        try:
+            await done[number].wait()
+        finally:
+            inside.remove(number)
+            lane.leave()
+
+    calls: list[asyncio.Task[None]] = []
+    for event in [*events, *["turn"] * 3]:
+        if event == "enter":
+            calls.append(asyncio.ensure_future(call(len(calls))))
+        elif event == "leave" and inside:
+            done[dice.choice(inside)].set()
+        elif event == "call off" and calls:
+            dice.choice(calls).cancel()
+        elif event == "turn":
+            await asyncio.sleep(0)
+        assert len(inside) <= lane.inside <= size
+    assert lane.inside == size or not lane.waiting
+    for one in done:
+        one.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*calls, return_exceptions=True)
+    assert lane.is_idle
+    assert let_in == sorted(let_in)
+    assert len(let_in) + sum(one.cancelled() for one in calls) >= len(calls)
+
+
 async def test_one_connection_cannot_keep_another_waiting() -> None:
     """Whoever comes after a hundred calls of another connection waits for a provider's place behind four of them."""
     bulkhead = Bulkhead()

@@ -5,7 +5,9 @@ places itself: queues are first come, first served, and none of them can be fill
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 QUEUE_PER_PLACE = 64
 """How many wait for each place of a connection: one request of ours may fan out into hundreds of theirs."""
@@ -21,21 +23,25 @@ class Lane:
     """So many at once, so many waiting, first come first served."""
 
     def __init__(self, places: int, queue: int) -> None:
-        self._places = asyncio.Semaphore(places)
         self._size = places
         self._queue = queue
+        self._line: deque[asyncio.Future[None]] = deque()
         self.inside = 0
-        self.waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return len(self._line)
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody is in it or waits for it."""
-        return self.inside == 0 and self.waiting == 0
+        return self.inside == 0 and not self._line
 
     @property
     def is_free(self) -> bool:
         """Whether who enters now need not wait."""
-        return self.inside < self._size and not self.waiting
+        return self.inside < self._size  # for a place that becomes free is handed on
 
     @property
     def rounds(self) -> float:
@@ -45,24 +51,30 @@ class Lane:
     async def enter(self) -> None:
         """Take a place, at once where it is free. Raises ``Full``."""
         if self.is_free:
-            await self._places.acquire()
-        else:
-            await self._wait()
-        self.inside += 1
-
-    async def _wait(self) -> None:
+            self.inside += 1
+            return
         if self.waiting >= self._queue:
             raise Full
-        self.waiting += 1
+        turn = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
         try:
-            await self._places.acquire()
-        finally:
-            self.waiting -= 1
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                with suppress(ValueError):  # who left meanwhile may have passed it over
+                    self._line.remove(turn)
+            else:
+                self.leave()  # it came in the same moment, and is for the next
+            raise
 
     def leave(self) -> None:
-        """Give the place to the next."""
+        """Give the place to the next, who is inside from now on."""
+        while self._line:
+            turn = self._line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
         self.inside -= 1
-        self._places.release()
 
 
 class Place:
@@ -75,14 +87,18 @@ class Place:
         self._gone = gone
 
     @property
-    def is_free(self) -> bool:
-        """Whether it can be had without waiting."""
-        return all(lane.is_free for lane in self._lanes)
-
-    @property
     def rounds(self) -> float:
         """How many calls after another must end until it can be had, going by the most crowded of its lanes."""
         return max(lane.rounds for lane in self._lanes)
+
+    def take_now(self) -> bool:
+        """Have it if nobody need be waited for; whether that was so."""
+        for lane in self._lanes:
+            if not lane.is_free:
+                return False
+        for lane in self._lanes:
+            lane.inside += 1
+        return True
 
     async def take(self) -> None:
         """Have it. Raises ``Full`` where any of the queues is."""
