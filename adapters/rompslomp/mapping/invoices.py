@@ -50,6 +50,7 @@ HOLDS = frozenset(
 )
 
 STATES: Mapping[str, DocumentStatus] = {"concept": "draft", "published": "final", "imported": "final"}
+_NOTHING = amount_text(ZERO)
 _OWN = "polder:"
 _CREDIT = f"{_OWN}credit:"
 
@@ -140,7 +141,7 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     @property
     def above_zero(self) -> "InvoiceRow":
         """With the amounts of a credit note turned, as ours are."""
-        if self.sign > 0:
+        if exact(self.price_with_vat) >= 0:
             return self
         return like(
             self,
@@ -189,10 +190,10 @@ def told(
     open_said = None if said.open_amount is None else amount_said(said.open_amount)
     open_amount = None if open_said is None else exact(open_said)
     status = STATES.get(row.status, "unknown")
-    paid = None if open_amount is None else amount_text(exact(gross) - open_amount)
+    paid = None if open_said is None else _paid(gross, open_said)
     payment_status = _payment_status(row, status, exact(gross), open_amount)
     if id in credited and row.may_be_credited:
-        payment_status, open_amount, open_said = "credited", ZERO, amount_text(ZERO)
+        payment_status, open_amount, open_said = "credited", ZERO, _NOTHING
     currency = row.currency or "eur"
     foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)
@@ -239,6 +240,11 @@ def _payment_status(
     return "partially_paid" if open_amount is not None and ZERO < open_amount < gross else "unpaid"
 
 
+def _paid(gross: AmountText, open_said: AmountText) -> AmountText:
+    """What was paid of an invoice: mostly nothing yet."""
+    return _NOTHING if open_said == gross else amount_text(exact(gross) - exact(open_said))
+
+
 def _is_overdue(status: DocumentStatus, due_on: date | None, open_amount: Decimal | None, today: date) -> bool | None:
     if status != "final" or due_on is None or open_amount is None:
         return None
@@ -276,13 +282,13 @@ def _tax_breakdown(
     rows: Sequence[LineRow], lines: Sequence[Line], net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
 ) -> list[TaxBreakdown] | None:
     """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where neither way does."""
-    groups = _sums_of_lines(lines)
-    if not _comes_to(groups, exact(net), exact(tax)):
-        groups = _sums_of_charges(rows, lines)
-        if not _comes_to(groups, exact(net), exact(tax)):
-            return None
-    if len(groups) == 1:  # as on most invoices: it is the totals, which are spelled already
+    groups, whole = _sums_of_lines(lines), (exact(net), exact(tax))
+    if len(groups) == 1 and whole in groups.values():  # as on most invoices: it is the totals, spelled already
         return [_group_of(key, net, tax, codes) for key in groups]
+    if not _comes_to(groups, *whole):
+        groups = _sums_of_charges(rows, lines)
+        if not _comes_to(groups, *whole):
+            return None
     return [_group_of(key, amount_text(base), amount_text(part), codes) for key, (base, part) in groups.items()]
 
 
