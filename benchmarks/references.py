@@ -1,9 +1,9 @@
 """What Polder is compared with: bare Starlette, alone and passing through what an upstream says.
 
 ``python -m benchmarks.references NAME UPSTREAM_ORIGIN CALLS_JSON`` serves one of ``hello``, ``httpx`` and ``httpx2``
-with uvicorn as it is, by Polder's settings, and prints its port. A pass-through makes the upstream calls that Polder
-would make, method, target and body, and sends the bytes on untouched: no key, no count, no log line. Asked with GET it
-makes them at once; asked with POST one after the other, since a write follows what it has to know.
+with uvicorn as it is, and Polder's settings of it, and prints its port. A pass-through makes the upstream calls that
+Polder would make, method, target and body, and sends the bytes on untouched: no key, no count, no log line. Asked with
+GET it makes them at once; asked with POST one after the other, since a write follows what it has to know.
 """
 
 import asyncio

@@ -141,7 +141,7 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     @property
     def above_zero(self) -> "InvoiceRow":
         """With the amounts of a credit note turned, as ours are."""
-        if exact(self.price_with_vat) >= 0:
+        if self.sign > 0:
             return self
         return like(
             self,

@@ -20,7 +20,10 @@ class Full(Exception):
 
 
 class Lane:
-    """So many at once, so many waiting, first come first served."""
+    """So many at once, so many waiting, first come first served.
+
+    Nearly everybody finds a place free, and is to wait for nothing then: a semaphore of asyncio's is awaited even so.
+    """
 
     def __init__(self, places: int, queue: int) -> None:
         self._size = places
