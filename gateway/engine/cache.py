@@ -100,10 +100,13 @@ class Flights(Generic[T]):
         """The result of ``work``, or of the same work already under way."""
         joins = key in self._tasks
         task = self.begin(key, work)
-        if not joins:
-            return await asyncio.shield(task)
-        with waiting():
-            return await asyncio.shield(task)
+        try:
+            if not joins:
+                return await asyncio.shield(task)
+            with waiting():
+                return await asyncio.shield(task)
+        finally:
+            del task  # it holds its error, and the error this frame: garbage, which is looked for seldom
 
     def begin(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         """Have ``work`` done, unless the same is under way; nobody need wait for it."""

@@ -61,11 +61,10 @@ class Listening(Outbound):
         return True
 
     async def _is_heard(self, heard: Heard, task: asyncio.Future[Reply]) -> bool:
-        try:
-            reply = await task
-        except Exception:  # whatever it is, the adapter is told when it asks
-            return False
-        return heard.is_said_by(reply)
+        if not task.done():
+            await asyncio.wait([task])
+        # Whatever it failed with, the adapter is told when it asks.
+        return not task.cancelled() and task.exception() is None and heard.is_said_by(task.result())
 
     async def let_go(self) -> None:
         """Call off what nobody asked for."""
@@ -74,6 +73,8 @@ class Listening(Outbound):
             task.cancel()
         if left:
             await asyncio.gather(*left, return_exceptions=True)
+        self._under_way.clear()  # an error in them holds the frames that it came through, and those hold this
+        self._in_hand.clear()
 
     def _grounds(self, links: tuple[int, int]) -> Grounds:
         facts = self._facts
@@ -184,12 +185,21 @@ def _said(request: Request) -> _Said:
 
 async def _ended(asked: Awaitable[Reply]) -> asyncio.Future[Reply]:
     """What came of it, as of a task that is over."""
-    ended: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
     try:
-        ended.set_result(await asked)
+        reply = await asked
     except Exception as error:  # whatever it is, the adapter is told when it asks
-        ended.set_exception(error)
-    return ended
+        return _over(None, error)
+    return _over(reply)
+
+
+def _over(reply: Reply | None, error: Exception | None = None) -> asyncio.Future[Reply]:
+    # Made apart from where it is waited for: an error holds the frames that it came through, and what is in them.
+    over: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    if reply is not None:
+        over.set_result(reply)
+    elif error is not None:
+        over.set_exception(error)
+    return over
 
 
 def _is_over(task: asyncio.Future[Reply]) -> bool:
@@ -201,4 +211,7 @@ def _is_over(task: asyncio.Future[Reply]) -> bool:
 async def _taken(task: asyncio.Future[Reply]) -> Reply:
     # Whoever asks at the same time comes first, so that the next conversation asks at the same time too.
     await asyncio.sleep(0)
-    return await task
+    try:
+        return await task
+    finally:
+        del task

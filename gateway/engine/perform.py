@@ -321,7 +321,10 @@ class Engine:
         task: asyncio.Task[Answer] = asyncio.ensure_future(work())
         self._writes.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task  # see Flights.share
 
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         self._writes.discard(task)

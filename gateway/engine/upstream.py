@@ -195,15 +195,18 @@ class Outbound:
 
     async def gather(self, first: Awaitable[T1], second: Awaitable[T2]) -> tuple[T1, T2]:
         """Wait for both at once."""
-        one, two = asyncio.ensure_future(first), asyncio.ensure_future(second)
-        await _all_or_none([one, two])
-        return one.result(), two.result()
+        both: Sequence[Awaitable[Any]] = [first, second]
+        one, two = await self.each(both)
+        return one, two
 
     async def each(self, waits: Sequence[Awaitable[T]]) -> list[T]:
         """Wait for all at once; the pace bounds how many are in flight."""
         tasks = [asyncio.ensure_future(wait) for wait in waits]
-        await _all_or_none(tasks)
-        return [task.result() for task in tasks]
+        try:
+            await _all_or_none(tasks)
+            return [task.result() for task in tasks]
+        finally:
+            del tasks  # see Flights.share
 
     async def data(self, request: Request) -> Any:
         """Send it, and take the envelope off."""
@@ -229,7 +232,10 @@ class Outbound:
             return reply
         if problem.code not in _NOTHING_DONE:
             self._became(request, "rejected" if problem.kind.status < 500 else "unknown")
-        raise problem
+        try:
+            raise problem
+        finally:
+            del problem  # see Flights.share
 
     def _became(self, request: Request, fate: Outcome) -> None:
         """What is known of the writes of this request only ever grows."""
@@ -441,10 +447,8 @@ class Outbound:
     def _unanswered(self, error: Unanswered) -> Problem:
         title = self._provider.adapter.title
         if error.late:
-            problem = Problem("upstream_timeout", f"{title} did not answer in time.")
-        else:
-            problem = Problem("upstream_unavailable", f"{title} broke off its answer.")
-        return problem
+            return Problem("upstream_timeout", f"{title} did not answer in time.")
+        return Problem("upstream_unavailable", f"{title} broke off its answer.")
 
     def _unknown(self, error: Unanswered) -> Problem:
         title = self._provider.adapter.title
@@ -460,10 +464,16 @@ async def _all_or_none(tasks: Sequence[asyncio.Future[Any]]) -> None:
     try:
         await asyncio.gather(*tasks)
     except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _called_off(tasks)
         raise
+    finally:
+        del tasks  # see Flights.share
+
+
+async def _called_off(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _outcome_of(status: int) -> UpstreamOutcome:
