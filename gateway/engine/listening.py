@@ -188,17 +188,17 @@ async def _ended(asked: Awaitable[Reply]) -> asyncio.Future[Reply]:
     try:
         reply = await asked
     except Exception as error:  # whatever it is, the adapter is told when it asks
-        return _over(None, error)
+        return _over(error)
     return _over(reply)
 
 
-def _over(reply: Reply | None, error: Exception | None = None) -> asyncio.Future[Reply]:
+def _over(came: Reply | Exception) -> asyncio.Future[Reply]:
     # Made apart from where it is waited for: an error holds the frames that it came through, and what is in them.
     over: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-    if reply is not None:
-        over.set_result(reply)
-    elif error is not None:
-        over.set_exception(error)
+    if isinstance(came, Exception):
+        over.set_exception(came)
+    else:
+        over.set_result(came)
     return over
 
 
@@ -214,4 +214,4 @@ async def _taken(task: asyncio.Future[Reply]) -> Reply:
     try:
         return await task
     finally:
-        del task
+        del task  # see Flights.share
