@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from benchmarks.conversation import Sent
 from gateway.serve import listen, port_of, run, serving
@@ -57,7 +58,7 @@ async def _serve(name: str, origin: str, calls: dict[str, list[Sent]]) -> None:
             Route(f"/{place}", _passing(client, upstream), methods=["GET", "POST"]) for place, upstream in calls.items()
         ]
     listener = listen("127.0.0.1", 0)
-    async with serving(Starlette(routes=routes), listener, lifespan=False):
+    async with serving(Starlette(routes=routes), listener, lifespan=False, protocol=HttpToolsProtocol):
         print(port_of(listener), flush=True)
         await asyncio.Event().wait()
 

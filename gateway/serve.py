@@ -58,7 +58,7 @@ async def serving(
     listener: socket.socket,
     *,
     lifespan: bool = True,
-    protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
+    protocol: type[HttpToolsProtocol] = Protocol,
 ) -> AsyncIterator[None]:
     """Serve an application while the block runs; on leaving, requests under way are finished first.
 
@@ -99,7 +99,7 @@ async def answering(polder: "Polder", listener: socket.socket, metrics: socket.s
     async with contextlib.AsyncExitStack() as stack:
         if metrics is not None:
             await stack.enter_async_context(serving(polder.telemetry, metrics, lifespan=False))
-        await stack.enter_async_context(serving(polder.asgi, listener, protocol=Protocol))
+        await stack.enter_async_context(serving(polder.asgi, listener))
         await stack.enter_async_context(giving_back())
         try:
             yield

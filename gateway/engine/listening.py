@@ -17,7 +17,7 @@ from uuid import UUID
 from gateway.contract.exact import dumps
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.conversation import LONGEST, Conversation, Grounds, Heard, hash_of
-from gateway.engine.upstream import Outbound
+from gateway.engine.upstream import Outbound, called_off
 
 T = TypeVar("T")
 
@@ -69,10 +69,8 @@ class Listening(Outbound):
     async def let_go(self) -> None:
         """Call off what nobody asked for."""
         left = [task for _, task in self._under_way if not _is_over(task)]
-        for task in left:
-            task.cancel()
         if left:
-            await asyncio.gather(*left, return_exceptions=True)
+            await called_off(left)
         self._under_way.clear()  # an error in them holds the frames that it came through, and those hold this
         self._in_hand.clear()
 

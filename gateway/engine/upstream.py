@@ -200,11 +200,13 @@ class Outbound:
         return one, two
 
     async def each(self, waits: Sequence[Awaitable[T]]) -> list[T]:
-        """Wait for all at once; the pace bounds how many are in flight."""
+        """Wait for all at once; when one fails the others are called off. The pace bounds how many are in flight."""
         tasks = [asyncio.ensure_future(wait) for wait in waits]
         try:
-            await _all_or_none(tasks)
-            return [task.result() for task in tasks]
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            await called_off(tasks)
+            raise
         finally:
             del tasks  # see Flights.share
 
@@ -459,18 +461,8 @@ class Outbound:
         )
 
 
-async def _all_or_none(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Wait for all; when one fails the others are called off, and its error is the one that is told."""
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        await _called_off(tasks)
-        raise
-    finally:
-        del tasks  # see Flights.share
-
-
-async def _called_off(tasks: Sequence[asyncio.Future[Any]]) -> None:
+async def called_off(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Call them off, and wait until none is under way."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -20,6 +20,8 @@ AT_ONCE = "polder.http.response.at_once"
 WriteAtOnce: TypeAlias = Callable[[int, bytes, bytes], bool]
 """Writes a reply of this status, these lines of the head (each with its CRLF) and this body; false if it cannot now."""
 
+_CONTROLS = bytes({*range(32), 127} - {ord("\t")})
+"""What no header may hold (RFC 9110 §5.5): a tab may stand in one."""
 _BODILESS = frozenset({204, 304})
 _ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"vary", b"authorization"))
 OURS = frozenset({b"content-length", *(name for name, _ in _ALWAYS)})
@@ -80,7 +82,8 @@ async def send_reply(scope: Scope, send: Send, one: Reply, request_id: str) -> N
 
 def _written(headers: Headers) -> bytes:
     lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
-    if not lines.count(b"\r") == lines.count(b"\n") == len(headers) or b"\0" in lines:
+    # The two that end each line, and no other.
+    if len(lines) - len(lines.translate(None, _CONTROLS)) != 2 * len(headers):
         raise ValueError("a header would break out of its line")
     return lines
 

@@ -11,7 +11,6 @@ import pytest
 from gateway.engine.keys import mint
 from gateway.serve import listen, port_of, serving
 from gateway.web.addresses import address_of
-from gateway.web.protocol import Protocol
 from tests.house import START
 from tests.web.edge import PUBLIC_URL, Edge, build_edge
 
@@ -107,7 +106,7 @@ async def test_the_server_believes_no_header_by_itself(edge: Edge) -> None:
     listener = listen("127.0.0.1", 0)
     headers = {"authorization": f"Bearer {key}", "x-forwarded-for": "192.0.2.7"}
     async with (
-        serving(edge.app, listener, lifespan=False, protocol=Protocol),
+        serving(edge.app, listener, lifespan=False),
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port_of(listener)}", headers=headers) as client,
     ):
         assert (await client.get("/v1/connections")).status_code == 403

@@ -167,13 +167,13 @@ async def test_a_connection_that_is_gone_is_no_garbage() -> None:
 
 
 @pytest.mark.parametrize("name", [b"x", b"x\r\ny", b"x\ny"])
-@pytest.mark.parametrize("text", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b"])
+@pytest.mark.parametrize("text", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b", b"a\x1bb", b"a\x7fb"])
 def test_a_header_that_would_break_out_of_its_line_is_refused(name: bytes, text: bytes) -> None:
     with pytest.raises(ValueError, match="break out"):
         reply(200, [(name, text)], b"")
 
 
-@pytest.mark.parametrize("header", [(b"x", b"a: b"), (b"x", b""), (b"x", "é".encode("latin-1"))])
+@pytest.mark.parametrize("header", [(b"x", b"a: b"), (b"x", b""), (b"x", b"a\tb"), (b"x", "é".encode("latin-1"))])
 async def test_the_headers_are_the_same_for_a_server_that_takes_them_apart(header: tuple[bytes, bytes]) -> None:
     sent: list[Any] = []
 
