@@ -52,13 +52,16 @@ class Listening(Outbound):
                 asked = super().exchange(step)
                 # What is waited for next anyway needs no task of its own.
                 next_heard = isinstance(following, Heard) and following.place == len(self._under_way)
-                reply = await _ended(asked) if next_heard else asyncio.ensure_future(asked)
-                self._under_way.append((step, reply))
+                self._under_way.append((step, await _ended(asked) if next_heard else asyncio.ensure_future(asked)))
             elif not await self._is_heard(step, self._under_way[step.place][1]):
-                for request, task in self._under_way:
-                    self._in_hand.setdefault(_said(request), deque()).append(task)
+                self._hand_over()
                 return False
         return True
+
+    def _hand_over(self) -> None:
+        """What was asked is there for the adapter, each once."""
+        for request, task in self._under_way:
+            self._in_hand.setdefault(_said(request), deque()).append(task)
 
     async def _is_heard(self, heard: Heard, task: asyncio.Future[Reply]) -> bool:
         if not task.done():

@@ -61,19 +61,25 @@ class Talk:
 class RawServer:
     """A listening script; ``received`` holds every request that arrived whole."""
 
+    host: str = "127.0.0.1"
     port: int = 0
     received: list[bytes] = field(default_factory=list)
     opened: int = 0
 
     @property
+    def name(self) -> str:
+        """As a URL has it (RFC 3986 §3.2.2)."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.name}"
 
 
 @asynccontextmanager
-async def serving(script: Script) -> AsyncIterator[RawServer]:
-    """Run a script for every connection while the block runs."""
-    served = RawServer()
+async def serving(script: Script, host: str = "127.0.0.1") -> AsyncIterator[RawServer]:
+    """Run a script for every connection while the block runs. Raises ``OSError`` for a host that is not ours."""
+    served = RawServer(host)
     talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +95,7 @@ async def serving(script: Script) -> AsyncIterator[RawServer]:
             talks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(talk, host, 0)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,10 @@ from gateway.engine.network import network
 from tests.engine.sockets import RawServer, Script, Talk, answer, certified, on_both_loops, send, serving
 
 anyio_backend = on_both_loops
+
+_Address = tuple[int, int, int, str, tuple[str, int]]
+"""As ``getaddrinfo`` tells them."""
+_TCP = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
 
 
 async def test_an_interim_answer_is_passed_over() -> None:
@@ -123,6 +129,72 @@ async def test_a_connection_that_nobody_uses_is_let_go(monkeypatch: pytest.Monke
         async with asyncio.timeout(2):
             await left.wait()
         await wire.close()
+
+
+# Which address
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[int]:
+    """A port at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[int]:
+    """A port at which nothing answers, not even with a refusal: its queue is full, and stays so."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("nowhere", [refusing, silent])
+async def test_an_address_that_leads_nowhere_is_not_the_last(
+    nowhere: Callable[[], contextlib.AbstractContextManager[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of IPv6 where there is none: the next is tried beside it (RFC 8305)."""
+
+    async def script(talk: Talk) -> None:
+        await talk.hear()
+        await talk.say(answer(b"ok"))
+
+    async with serving(script) as server:
+        with nowhere() as port:
+            known = {"books.test": [port, server.port]}
+
+            async def found(host: str, asked: int, **rest: object) -> list[_Address]:  # uvloop looks addresses up too
+                return [(*_TCP, ("127.0.0.1", one)) for one in known.get(host, [asked])]
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+            assert (await send("http://books.test")).body == b"ok"
+    assert len(server.received) == 1
+
+
+async def test_a_silent_address_alone_is_not_sent() -> None:
+    with silent() as port, pytest.raises(NotSent):
+        await send(f"http://127.0.0.1:{port}")
+
+
+async def test_an_address_of_ipv6_is_written_as_one() -> None:
+    async def script(talk: Talk) -> None:
+        await talk.hear()
+        await talk.say(answer(b"ok"))
+
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(serving(script, "::1"))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        assert (await send(server.origin)).body == b"ok"
+    assert f"\r\nHost: {server.name}\r\n".encode() in server.received[0]
 
 
 # TLS
