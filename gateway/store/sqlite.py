@@ -92,9 +92,16 @@ async def opened(path: str, **options: Any) -> Connection:
     """
     connection = Connection(lambda: sqlite3.connect(path, **options), _CHUNK)
     connection._thread.daemon = True  # as SQLAlchemy has it where it connects by itself
+    opening = asyncio.ensure_future(connection)
     try:
-        await connection
+        await asyncio.shield(opening)
     except sqlite3.Error:
         await asyncio.to_thread(connection._thread.join)
+        raise
+    except asyncio.CancelledError:
+        # The driver closes what somebody heard of, and who is called off hears of nothing: it stays to hear.
+        await asyncio.wait([opening])
+        if opening.exception() is None:
+            await connection.close()
         raise
     return connection

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from gateway.engine.storage import LinkRow
 from gateway.store.database import Database
 from gateway.store.sql import SqlStorage
+from gateway.store.sqlite import opened
 from tests.store.making import connection, path_of
 
 pytestmark = pytest.mark.anyio
@@ -109,3 +111,27 @@ async def _writable(other: sqlite3.Connection) -> None:
             continue
         other.execute("COMMIT")
         return
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+async def test_who_is_called_off_while_it_opens_leaves_nothing_open(
+    steps: int, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[sqlite3.Connection] = []
+    connect, called_off = sqlite3.connect, threading.Event()
+
+    def noted(path: str) -> sqlite3.Connection:
+        assert called_off.wait(PATIENCE)
+        made.append(connect(path, check_same_thread=False))
+        return made[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    opening = asyncio.ensure_future(opened(str(path_of(sqlite_url))))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    opening.cancel()
+    called_off.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[0].execute("SELECT 1")
