@@ -149,7 +149,9 @@ class Connection(asyncio.Protocol):
 
 
 def _text_of(raw: bytes) -> str:
+    """A field's value, without the white space around it (RFC 9110 §5.5), of which llhttp leaves what is behind."""
+    said = raw.strip(b" \t")
     try:
-        return raw.decode()
+        return said.decode()
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        return said.decode("latin-1")

@@ -35,9 +35,14 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
                 "headers_too_large", f"A request may have {MOST_HEADERS} header fields and {MOST_HEADER_BYTES} bytes."
             )
         key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
+        text = field_text(value)
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
+
+
+def field_text(value: bytes) -> str:
+    """A header field's value: white space around it is no part of it (RFC 9110 §5.5), and the server leaves it on."""
+    return value.decode("latin-1").strip(" \t")
 
 
 def query_of(raw: bytes) -> Sequence[tuple[str, str]]:

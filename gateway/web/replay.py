@@ -17,7 +17,7 @@ from gateway.engine.call import Caller, Network, Standing
 from gateway.engine.freshness import answer_of, hit, is_known
 from gateway.engine.keys import fingerprint_of
 from gateway.web.addresses import address_of
-from gateway.web.bodies import MOST_HEADER_BYTES, MOST_HEADERS, query_of
+from gateway.web.bodies import MOST_HEADER_BYTES, MOST_HEADERS, field_text, query_of
 from gateway.web.replies import Reply, replied
 
 SIZE = 4_096
@@ -61,7 +61,7 @@ class Question(NamedTuple):
     def header(self, name: bytes) -> str | None:
         """A header that is heeded, as text."""
         value = self.said.get(name)
-        return None if value is None else value.decode("latin-1")
+        return None if value is None else field_text(value)
 
 
 class Replayed(NamedTuple):

@@ -245,6 +245,13 @@ async def test_any_other_is_replaced(edge: Edge, given: str) -> None:
     assert (sent.header("x-request-id") or "").startswith("req_")
 
 
+async def test_white_space_around_a_header_is_no_part_of_it(edge: Edge) -> None:
+    given = [(b"x-request-id", b"abc \t"), (b"idempotency-key", b"\t order-1 "), JSON]
+    sent = await send_raw(edge, "POST", RAW_PATH, headers=given, chunks=[b"{}"])
+    assert sent.header("x-request-id") == "abc"
+    assert edge.engine.calls[0].headers["idempotency-key"] == "order-1"
+
+
 async def test_request_ids_differ(edge: Edge) -> None:
     ids = {(await edge.client.get("/nothing")).headers["x-request-id"] for _ in range(50)}
     assert len(ids) == 50
