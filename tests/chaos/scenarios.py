@@ -274,7 +274,8 @@ async def rotations(ground: Ground, count: int) -> Row:
 async def everybody_refused(ground: Ground, refusal: storms.Refusal, connections: int) -> Row:
     """A provider that says no to everybody has lost its mind; its customers have not all gone."""
     began = time.monotonic()
-    async with ground.site("1 process, SQLite", "M1", connections=connections) as running:
+    # Where the machine is busy, hundreds of tokens that run out by themselves would do so before they are used.
+    async with ground.site("1 process, SQLite", "M1", connections=connections, lifetime=LONG) as running:
         told = await storms.refuse_everybody(running, refusal)
     return Row(
         f"{refusal} for everybody",
