@@ -30,10 +30,10 @@ from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
 from benchmarks.ratios import (
     ENOUGH,
-    RECORDED,
     TARGETS,
     Case,
     Result,
+    accept,
     by_name,
     reached,
     recorded,
@@ -307,9 +307,7 @@ def main() -> None:
         given.json.write_text(json.dumps(whole, indent=2) + "\n")
     worse = regressions(ratios, recorded())
     if given.accept:
-        kept = {name: whole[name] for name in ("ratios", "busy", "facts", "commit", "python", "machine")}
-        kept["ratios"] = recorded() | ratios  # what was not measured stays as it was
-        RECORDED.write_text(json.dumps(kept, indent=2) + "\n")
+        accept(whole)
     elif new := unrecorded(ratios, recorded()):
         print(f"\nNothing is recorded of {', '.join(new)}: no later run is held against these until --accept is given.")
     if worse and not given.accept:

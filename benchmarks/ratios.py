@@ -136,7 +136,31 @@ def worst(name: str, ratios: Iterable[float]) -> float:
 
 def recorded() -> dict[str, float]:
     """The ratios that the repository holds; empty where it holds none."""
-    return json.loads(RECORDED.read_text())["ratios"] if RECORDED.exists() else {}
+    ratios: dict[str, float] = _recorded().get("ratios", {})
+    return ratios
+
+
+def accept(whole: Mapping[str, Any]) -> None:
+    """Record what ``told`` says."""
+    RECORDED.write_text(json.dumps(accepted(whole, _recorded()), indent=2) + "\n")
+
+
+def accepted(whole: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What to record of a run: what it did not measure stays as it was recorded ``before``."""
+    facts = {**before.get("facts", {}), **whole["facts"]}
+    facts["by_system"] = {**before.get("facts", {}).get("by_system", {}), **whole["facts"]["by_system"]}
+    busy_still = set(before.get("busy", ())) - whole["ratios"].keys()
+    return {
+        "ratios": {**before.get("ratios", {}), **whole["ratios"]},
+        "busy": sorted(busy_still | set(whole["busy"])),
+        "facts": facts,
+        **{name: whole[name] for name in ("commit", "python", "machine")},
+    }
+
+
+def _recorded() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    return found
 
 
 def regressions(now: Mapping[str, float], before: Mapping[str, float]) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.load import Asked, Unmeasured
 from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
-from benchmarks.ratios import LESS_IS_BETTER, TARGETS, reached, recorded, regressions, unrecorded, worst
+from benchmarks.ratios import LESS_IS_BETTER, TARGETS, accepted, reached, recorded, regressions, unrecorded, worst
 
 
 def test_what_is_recorded_is_what_can_be_measured() -> None:
@@ -59,3 +59,36 @@ def test_every_connection_is_used_and_one_that_was_not_answered_is_asked_again(m
     assert asked == [("/0", "/0"), ("/1", "/9"), ("/7", "/9")]
     with pytest.raises(Unmeasured, match="only 0 connections"):
         with_connections(several, [1], lambda some, seconds: 0, 0)
+
+
+def test_what_was_not_measured_stays_as_it_was_recorded() -> None:
+    before = {
+        "ratios": {"get": 2.0, "list": 1.0, "soak": 1.0},
+        "busy": ["get", "list"],
+        "facts": {"ready_seconds": 0.7, "resident_megabytes": 90, "by_system": {"soak": {"all": 1.0}}},
+        "commit": "a",
+        "python": "3.11.7",
+        "machine": "this",
+    }
+    now = {
+        "ratios": {"list": 1.5, "growth": 1.1},
+        "busy": ["growth"],
+        "facts": {"ready_seconds": 0.6, "by_system": {"growth": {"memory": 1.1}}},
+        "commit": "b",
+        "python": "3.11.7",
+        "machine": "that",
+        "cases": [],
+    }
+    assert accepted(now, before) == {
+        "ratios": {"get": 2.0, "list": 1.5, "soak": 1.0, "growth": 1.1},
+        "busy": ["get", "growth"],
+        "facts": {
+            "ready_seconds": 0.6,
+            "resident_megabytes": 90,
+            "by_system": {"soak": {"all": 1.0}, "growth": {"memory": 1.1}},
+        },
+        "commit": "b",
+        "python": "3.11.7",
+        "machine": "that",
+    }
+    assert accepted(now, {}) == {name: said for name, said in now.items() if name != "cases"}
