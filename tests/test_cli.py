@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,23 +20,16 @@ from gateway.cli import main
 from gateway.engine.keys import parse
 from gateway.registry import discover
 from gateway.settings import variable
+from tests.engine.sockets import refusing
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@contextmanager
-def closed_port() -> Iterator[int]:
-    """A port of this machine that nobody listens on, and nobody else can take meanwhile."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
     """Nothing of Polder's, and every provider at an address of this machine where nobody answers."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("POLDER_")}
-    with closed_port() as port:
+    with refusing() as port:
         for adapter in discover().values():
             for origin in adapter.origins.values():
                 kept[variable(adapter, origin.setting)] = f"http://127.0.0.1:{port}"

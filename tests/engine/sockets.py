@@ -1,9 +1,10 @@
 """Servers that misbehave on the wire: each is a script of what it does with a connection."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,6 +105,28 @@ async def serving(script: Script, host: str = "127.0.0.1") -> AsyncIterator[RawS
         for task in list(talks):
             task.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
+
+
+@contextmanager
+def refusing() -> Iterator[int]:
+    """A port of this machine that nobody listens on, and nobody else can take meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """A port at which nothing answers, not even with a refusal: its queue is full, and stays so."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import astuple
 from typing import Any
 
@@ -14,7 +15,7 @@ from gateway.engine import http
 from gateway.engine.clock import SystemClock
 from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire
 from gateway.engine.network import NetworkTransport, network
-from tests.engine.sockets import RawServer, Script, Talk, answer, on_both_loops, send, serving
+from tests.engine.sockets import RawServer, Script, Talk, answer, on_both_loops, refusing, send, serving, silent
 
 anyio_backend = on_both_loops
 
@@ -111,16 +112,12 @@ async def test_a_chunked_answer_is_put_together() -> None:
 # What is surely not sent
 
 
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-async def test_a_refused_connection_is_not_sent() -> None:
-    with pytest.raises(NotSent):
-        await send(f"http://127.0.0.1:{closed_port()}")
+@pytest.mark.parametrize("nowhere", [refusing, silent])
+async def test_a_connection_that_does_not_come_about_is_not_sent(
+    nowhere: Callable[[], AbstractContextManager[int]],
+) -> None:
+    with nowhere() as port, pytest.raises(NotSent):
+        await send(f"http://127.0.0.1:{port}")
 
 
 async def test_a_name_that_nobody_knows_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:

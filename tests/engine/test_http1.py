@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from gateway.engine import network as network_module
 from gateway.engine.clock import SystemClock
 from gateway.engine.http import NotSent, Wire
 from gateway.engine.network import network
-from tests.engine.sockets import Talk, answer, certified, on_both_loops, send, serving
+from tests.engine.sockets import Talk, answer, certified, on_both_loops, refusing, send, serving, silent
 
 anyio_backend = on_both_loops
 
@@ -142,28 +142,6 @@ async def test_a_connection_that_nobody_uses_is_let_go(monkeypatch: pytest.Monke
 # Which address
 
 
-@contextlib.contextmanager
-def refusing() -> Iterator[int]:
-    """A port at which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
-
-
-@contextlib.contextmanager
-def silent() -> Iterator[int]:
-    """A port at which nothing answers, not even with a refusal: its queue is full, and stays so."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
 @pytest.mark.parametrize("nowhere", [refusing, silent])
 async def test_an_address_that_leads_nowhere_is_not_the_last(
     nowhere: Callable[[], contextlib.AbstractContextManager[int]], monkeypatch: pytest.MonkeyPatch
@@ -184,11 +162,6 @@ async def test_an_address_that_leads_nowhere_is_not_the_last(
             monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
             assert (await send("http://books.test")).body == b"ok"
     assert len(server.received) == 1
-
-
-async def test_a_silent_address_alone_is_not_sent() -> None:
-    with silent() as port, pytest.raises(NotSent):
-        await send(f"http://127.0.0.1:{port}")
 
 
 async def test_an_address_of_ipv6_is_written_as_one() -> None:

@@ -54,7 +54,7 @@ class _Written:
 
 
 def noting(protocol: type[HttpToolsProtocol], writes: list[bytes]) -> type[HttpToolsProtocol]:
-    class Noting(protocol):  # type: ignore[valid-type,misc]
+    class Noting(protocol):  # type: ignore[valid-type,misc]  # it is known when this runs
         def connection_made(self, transport: Any) -> None:
             super().connection_made(_Written(transport, writes))
 
