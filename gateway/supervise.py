@@ -132,9 +132,9 @@ def counting_together() -> Iterator[None]:
 def _run_workers(settings: Settings) -> None:
     with put_off():  # collecting would also write to memory that workers share with this process
         # What counts is imported last; see counting_together.
-        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - as just said
 
-        from gateway.app import generations_of, storage_of  # noqa: PLC0415
+        from gateway.app import generations_of, storage_of  # noqa: PLC0415 - as just said
 
         clock = SystemClock()
         storage_of(settings)  # what is misconfigured is told once, and the tables are made once

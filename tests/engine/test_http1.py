@@ -1,4 +1,4 @@
-"""One connection on real sockets: where an answer ends, when it is used again, and whom TLS lets in."""
+"""One connection on real sockets: where an answer ends, when it is used again, which address it is to, and TLS."""
 
 import asyncio
 import contextlib
