@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema
 INTEGER_DIGITS = 15
 FRACTION_DIGITS = 12
 CENT = Decimal("0.01")
+_LEAST = Decimal(1).scaleb(-FRACTION_DIGITS)
 ZERO = Decimal(0)
 _EXACT = Context(prec=120)
 """Room for the product of any three decimals that are let in; the default 28 digits would round them unasked."""
@@ -72,16 +73,28 @@ NumberText = NewType("NumberText", str)
 
 
 def amount_text(value: Decimal) -> AmountText:
-    """Money as it goes out: 12.4 → ``"12.40"``. Raises ``ValueError`` for what is no amount, as ``decimal_of`` does."""
+    """Money as it goes out: 12.4 → ``"12.40"``. Raises ``ValueError`` for what is no amount, as ``decimal_of`` does.
+
+    What has more decimals than we write is rounded: a system keeps a price as some program calculated it, such as
+    8.264462809917356, and a page is not lost for it. What is calculated is calculated with the number itself.
+    """
     # By far the most amounts are rounded to cents already, and are written as they should be.
     if value.same_quantum(CENT) and value.adjusted() < INTEGER_DIGITS:
         return AmountText(str(value) if value else "0.00")
-    return AmountText(plain(decimal_of(value), 2))
+    return AmountText(plain(decimal_of(_in_places(value)), 2))
 
 
 def number_text(value: Decimal) -> NumberText:
-    """A quantity or rate as it goes out: 21.0 → ``"21"``. Raises ``ValueError`` as ``decimal_of`` does."""
-    return NumberText(plain(decimal_of(value)))
+    """A quantity or rate as it goes out: 21.0 → ``"21"``. Rounds and raises ``ValueError`` as ``amount_text`` does."""
+    return NumberText(plain(decimal_of(_in_places(value))))
+
+
+def _in_places(value: Decimal) -> Decimal:
+    """Rounded to as many decimals as we write, where it has more."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= -FRACTION_DIGITS:
+        return value
+    return value.quantize(_LEAST, ROUND_HALF_UP, _EXACT)
 
 
 def amount_or_none(value: Decimal | None) -> AmountText | None:

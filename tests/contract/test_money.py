@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from math import floor
 from typing import Any, Literal
@@ -150,6 +150,13 @@ def test_what_is_written_plainly_is_the_same_number(value: Decimal, places: int)
 DECIMALS = st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(places=2, allow_nan=False, max_value=10**17)
 
 
+def in_twelve_decimals(value: Decimal) -> Decimal:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= -12:
+        return value
+    return value.quantize(Decimal("1E-12"), ROUND_HALF_UP, Context(prec=1000))
+
+
 @pytest.mark.parametrize(("spelled_by", "type_"), [(amount_text, Amount), (number_text, Quantity)])
 def test_a_record_has_the_spelling_of_a_checked_model_or_none(spelled_by: Callable[[Decimal], str], type_: Any) -> None:
     model: TypeAdapter[Decimal] = TypeAdapter(type_)
@@ -157,7 +164,7 @@ def test_a_record_has_the_spelling_of_a_checked_model_or_none(spelled_by: Callab
     @given(DECIMALS)
     def compare(value: Decimal) -> None:
         try:
-            expected = model.dump_python(model.validate_python(value))
+            expected = model.dump_python(model.validate_python(in_twelve_decimals(value)))
         except ValidationError:
             with pytest.raises(ValueError, match="a decimal"):
                 spelled_by(value)
@@ -179,6 +186,9 @@ def test_a_record_has_the_spelling_of_a_checked_model_or_none(spelled_by: Callab
         ("1E-8", "0.00000001"),
         ("123456789012345.67", "123456789012345.67"),
         ("12345678901.123456789", "12345678901.123456789"),
+        ("8.264462809917356", "8.264462809917"),
+        ("0.0000000000005", "0.000000000001"),
+        ("-0.0000000000004", "0.00"),
     ],
 )
 def test_an_amount_has_one_spelling(price: str, spelled: str) -> None:
@@ -198,9 +208,7 @@ def test_what_is_missing_stays_so() -> None:
     assert (amount_or_none(None), number_or_none(None)) == (None, None)
 
 
-@pytest.mark.parametrize(
-    "amount", ["NaN", "sNaN", "Infinity", "1E+999999", "1234567890123456", "1234567890123456.00", "1E-13"]
-)
+@pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "1E+999999", "1234567890123456", "1234567890123456.00"])
 def test_what_is_no_amount_is_not_spelled(amount: str) -> None:
     for spelled_by in (amount_text, number_text):
         with pytest.raises(ValueError, match="a decimal"):

@@ -23,9 +23,10 @@ SAME: Mapping[str, str] = {
 
 PLACE: Mapping[str, str] = {"postal_code": "zipcode", "city": "city", "country": "country_code"}
 """Parts of the address beside its first line."""
-_FIRST_LINE_PARTS = frozenset({"line1", "street", "house_number", "house_number_addition"})
+_FIRST_LINES = frozenset({"line1", "street"})
+_PARTS = (*PLACE, *_FIRST_LINES, "house_number", "house_number_addition")
 
-HOLDS = frozenset({*SAME, "kind", "roles", *(f"address.{part}" for part in (*PLACE, *_FIRST_LINE_PARTS))})
+HOLDS = frozenset({*SAME, "kind", "roles", *(f"address.{part}" for part in _PARTS)})
 
 
 class ContactRow(Wire, frozen=True, kw_only=True):
@@ -104,8 +105,7 @@ def _address_body(address: AddressDraft | None) -> dict[str, Any]:
         return dict.fromkeys(("address", *PLACE.values()))
     said = address.given()
     body = {theirs: said[ours] for ours, theirs in PLACE.items() if ours in said}
-    if not _FIRST_LINE_PARTS & said.keys():
-        return body
     if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
         raise invalid("/address/street", "A house number needs its street.", "required")
-    return {"address": address.first_line(), **body}
+    # What has no number is no reason to lose the street: the first line is written where it is said what it is.
+    return {"address": address.first_line(), **body} if _FIRST_LINES & said.keys() else body

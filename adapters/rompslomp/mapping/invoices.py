@@ -28,6 +28,7 @@ from gateway.contract.money import (
     plain,
     round_to_cents,
 )
+from gateway.contract.totals import closes
 from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
@@ -413,16 +414,17 @@ def credit_body(raw: Mapping[str, Any], draft: CreditDraft, today: date) -> Json
         "date": (draft.issued_on or today).isoformat(),
         "description": f"Creditfactuur voor factuur: {row.invoice_number or row.id}",
         "api_reference": credit_reference(str(row.id)),
-        "invoice_lines": [_credited_line(line) for line in row.invoice_lines],
+        "invoice_lines": [line_again(line, -1) for line in row.invoice_lines],
         "_publish": True,
     }
 
 
-def _credited_line(line: LineRow) -> Json:
+def line_again(line: LineRow, sign: int) -> Json:
+    """A line that is there, to be written once more: as it is, or turned (-1)."""
     return {
         "description": line.description or None,
         "extended_description": line.extended_description or None,
-        "price_per_unit": plain(-exact(line.price_per_unit)),
+        "price_per_unit": plain(sign * exact(line.price_per_unit)),
         "quantity": number_said(line.quantity),
         "vat_type_id": line.vat_type_id,
         "vat_rate": None if line.vat_rate is None else number_said(line.vat_rate),
@@ -432,14 +434,22 @@ def _credited_line(line: LineRow) -> Json:
 
 
 def is_same_document(raw: RawRecord, body: Mapping[str, Any]) -> bool:
-    """Whether an invoice that is there is the one that was to be made: contact, date and lines to the last decimal."""
+    """Whether an invoice that is there is the one that was to be made: contact, date and lines to the last decimal.
+
+    A concept may have got its rounding line since, which was not sent with the others (``on_rounding``).
+    """
     row = InvoiceRow.of(raw)
     sent: Sequence[Mapping[str, Any]] = body["invoice_lines"]
     if body["contact_id"] != row.contact_id or body["date"] != day_of(row.date).isoformat():
         return False
-    if len(sent) != len(row.invoice_lines):
+    there, added = row.invoice_lines[: len(sent)], row.invoice_lines[len(sent) :]
+    if len(there) != len(sent) or len(added) > 1 or not all(map(_closes_a_gap, added)):
         return False
-    return all(_is_same_line(line, one) for line, one in zip(row.invoice_lines, sent, strict=True))
+    return all(_is_same_line(line, one) for line, one in zip(there, sent, strict=True))
+
+
+def _closes_a_gap(line: LineRow) -> bool:
+    return exact(line.quantity) == 1 and closes(exact(line.price_per_unit)) and line.product_id is None
 
 
 def _is_same_line(line: LineRow, sent: Mapping[str, Any]) -> bool:

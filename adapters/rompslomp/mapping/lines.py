@@ -11,7 +11,7 @@ from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from adapters.rompslomp.mapping.values import Json, id_in_body, unsupported
 from gateway.contract.errors import invalid
 from gateway.contract.models import Contact, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Priced, add_up, exact, plain
+from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain
 
 FIRST_LINE = 255
 """Characters of a line's ``description``; what is longer goes into ``extended_description`` (dossier §4)."""
@@ -23,7 +23,10 @@ DECIMALS = 5
 class Setup:
     """What lines need to know: VAT codes and named products by id, and the connection's own ledger accounts."""
 
+    todays: Mapping[str, VatCode]
+    """What a treatment may mean: ``domestic_low`` was 6 % once, and is no more."""
     vat_codes: Mapping[str, VatCode]
+    """What may be named: those of the past too, where a line names one."""
     products: Mapping[str, Product]
     ledger_account_id: str | None = None
     rounding_ledger_account_id: str | None = None
@@ -102,7 +105,7 @@ class _Said:
 
     def _code_for_treatment(self) -> VatCode:
         line = self._line
-        for code in self._setup.vat_codes.values():
+        for code in self._setup.todays.values():
             if (
                 code.treatment == line.vat_treatment
                 and (line.vat_rate is None or code.percentage == line.vat_rate)
@@ -140,7 +143,7 @@ class _Said:
 
 def without_tax(price: Decimal, rate: Decimal, quantity: Decimal) -> Decimal:
     """The price without VAT, with so many decimals that the line does not feel those that are left off."""
-    decimals = DECIMALS + max(0, quantity.adjusted() if quantity else 0)
+    decimals = min(DECIMALS + max(0, quantity.adjusted() if quantity else 0), FRACTION_DIGITS)
     return (price * 100 / (100 + rate)).quantize(Decimal(1).scaleb(-decimals))
 
 

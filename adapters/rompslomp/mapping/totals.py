@@ -63,7 +63,7 @@ def foreseen(items: Sequence[Item]) -> list[Amounts]:
 
 def rounding_item(gap: Decimal, setup: Setup) -> Item:
     """The line that closes a gap, free of VAT. Raises ``validation_failed`` where it has no account or code."""
-    untaxed = next((code for code in setup.vat_codes.values() if code.treatment == "exempt"), None)
+    untaxed = next((code for code in setup.todays.values() if code.treatment == "exempt"), None)
     if setup.rounding_ledger_account_id is None or untaxed is None:
         raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "required")
     return Item(

@@ -60,8 +60,7 @@ async def found_after(up: Upstream, problem: Problem, reference: str) -> calls.R
 async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
     """Make an invoice, exactly once: its api reference is unique (dossier §5, "Idempotency")."""
     setup = await _setup(up, draft.lines)
-    document = lines.document_of(draft.lines, setup, prices_include_tax=draft.prices_include_tax)
-    plan = totals.planned(document, draft.expected_totals, draft.on_rounding, setup)
+    document, plan = _planned(draft, setup)
     _explain(up, draft.lines, plan, setup)
     sign = -1 if draft.document_type == "credit_note" else 1
     said = {"issued_on": up.today, "layout_id": up.facts.settings.get("layout_id"), **draft.given()}
@@ -79,6 +78,17 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
         made = await publish(up, str(made["id"]))
     _warn_of_differences(up, made, plan, document)
     return made
+
+
+async def compare(up: Upstream, made: calls.Raw, draft: InvoiceDraft) -> None:
+    """Warn of an invoice that is found again as the answer to its create would have."""
+    document, plan = _planned(draft, await _setup(up, draft.lines))
+    _warn_of_differences(up, made, plan, document)
+
+
+def _planned(draft: InvoiceDraft, setup: lines.Setup) -> tuple[lines.Document, totals.Plan]:
+    document = lines.document_of(draft.lines, setup, prices_include_tax=draft.prices_include_tax)
+    return document, totals.planned(document, draft.expected_totals, draft.on_rounding, setup)
 
 
 async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
@@ -108,8 +118,19 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     after = await _patch(up, id, body)
     if not plan.certain:
         after = await _closed(up, after, plan, setup, row.sign)
+        off = differences(plan.expected, InvoiceRow.of(after).totals)
+        if off:
+            await _patch(up, id, _before(before, body, after))
+            raise mismatch("Rompslomp", off, undone=True)
     _warn_of_differences(up, after, plan, document)
     return after
+
+
+def _before(before: calls.Raw, change: calls.Raw, after: calls.Raw) -> calls.Raw:
+    """What makes a concept again what it was before a change of its lines."""
+    was = [invoices.line_again(line, 1) for line in InvoiceRow.of(before).invoice_lines]
+    there = [line.id for line in InvoiceRow.of(after).invoice_lines]
+    return {name: before.get(name) for name in change} | {"invoice_lines": lines.replaced(there, was)}
 
 
 async def _changed_head(up: Upstream, id: str, body: calls.Raw, row: InvoiceRow, given: Mapping[str, Any]) -> calls.Raw:
@@ -187,7 +208,15 @@ def _warn_of_differences(up: Upstream, made: Mapping[str, Any], plan: totals.Pla
     """What was written is read back: Rompslomp's own totals count, and a difference is said."""
     total = InvoiceRow.of(made).totals
     asked = document.asked_gross
-    if asked is not None and "gross" not in plan.expected and total.gross != asked:
+    if not plan.certain and differences(plan.expected, total):
+        made_of_it = plain(total.gross, 2)
+        up.warn(
+            "totals_differ",
+            "/totals",
+            en=f"Rompslomp makes {made_of_it}, not what is expected; the connection broke before that was mended.",
+            nl=f"Rompslomp komt op {made_of_it}, niet op wat verwacht is; de verbinding viel weg voor herstel.",
+        )
+    elif asked is not None and "gross" not in plan.expected and total.gross != asked:
         foreseen, made_of_it = plain(asked, 2), plain(total.gross, 2)
         up.warn(
             "totals_differ",
@@ -205,14 +234,13 @@ def _warn_of_differences(up: Upstream, made: Mapping[str, Any], plan: totals.Pla
 
 
 async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:
-    named = sorted({line.product_id for line in drafts if line.product_id is not None})
-    codes, products = await up.gather(calls.vat_codes(up), up.each([_product(up, id) for id in named]))
-    unknown = {line.vat_code_id for line in drafts if line.vat_code_id is not None} - codes.keys()
-    if unknown:
-        codes = await calls.vat_codes(up, ever=True)
+    named_products = sorted({line.product_id for line in drafts if line.product_id is not None})
+    todays, products = await up.gather(calls.vat_codes(up), up.each([_product(up, id) for id in named_products]))
+    named_codes = {line.vat_code_id for line in drafts if line.vat_code_id is not None}
     chosen = up.facts.settings
     return lines.Setup(
-        vat_codes=codes,
+        todays=todays,
+        vat_codes=await calls.vat_codes(up, ever=True) if named_codes - todays.keys() else todays,
         products={product.id: product for product in products if product is not None},
         ledger_account_id=chosen.get("default_ledger_account_id"),
         rounding_ledger_account_id=chosen.get("rounding_ledger_account_id"),

@@ -26,7 +26,11 @@ async def record(
     """The record that one of the company's endpoints answers. ``body`` goes out under the root key."""
     segments = (many,) if id is None else (many, id_in_path(id))
     json = None if body is None else {root: body}
-    return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)
+    try:
+        return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)
+    except Problem as problem:
+        await _be_of_the_company(up, problem)
+        raise
 
 
 async def delete(up: Upstream, many: str, id: str) -> None:
@@ -36,7 +40,31 @@ async def delete(up: Upstream, many: str, id: str) -> None:
     except Problem as problem:
         if problem.code == "upstream_rejected":
             raise Problem("conflict", problem.detail, upstream=problem.upstream) from problem
+        await _be_of_the_company(up, problem)
         raise
+
+
+async def _be_of_the_company(up: Upstream, problem: Problem) -> None:
+    """Raise ``company_not_accessible`` where a 404 was the company's and not a record's.
+
+    Rompslomp answers both alike (dossier §5), and who took the company's for a record's would think it deleted.
+    """
+    if problem.code != "not_found":
+        return
+    try:
+        reached = {settings.company_of(row).item.id for row in await companies(up)}
+    except Problem as unseen:
+        if unseen.code in FORBIDDEN:
+            return
+        raise
+    if up.facts.company_id not in reached:
+        raise out_of_reach(problem) from problem
+
+
+def out_of_reach(problem: Problem | None = None) -> Problem:
+    """``company_not_accessible``, with what Rompslomp said."""
+    detail = "The token does not reach this company any more."
+    return Problem("company_not_accessible", detail, upstream=None if problem is None else problem.upstream)
 
 
 async def slice_of(
@@ -57,7 +85,14 @@ async def rows_of(
 
 async def _page(up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None) -> Reply:
     asked = [*query, ("page", str(page)), ("per_page", str(size))]
-    return await up.call(wire.ask(up.facts, "GET", many, query=asked) if path is None else Request("GET", path, asked))
+    if path is not None:
+        return await up.call(Request("GET", path, asked))
+    try:
+        return await up.call(wire.ask(up.facts, "GET", many, query=asked))
+    except Problem as problem:
+        if problem.code == "not_found":  # nothing but the company is named in the path of a list
+            raise out_of_reach(problem) from problem
+        raise
 
 
 async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read: Reader[ItemT]) -> Page[Record[ItemT]]:

@@ -28,7 +28,7 @@ class RompslompContacts(Contacts):
     holds = HOLDS
     calls: ClassVar[Mapping[str, str]] = {
         "list": f"{calls.LIST_CALLS}; with number or vat_number, of those it may be",
-        "create": "1; without a number 1 more before it, to know the new contact from others of its name",
+        "create": "2: what is there of its number or name is looked up first, to know the new contact from it",
     }
 
     async def demands(self, up: Upstream, verb: str) -> Demands:
@@ -48,18 +48,14 @@ class RompslompContacts(Contacts):
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         said = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         body = contact_body(said, up.unsupported)
-        if not draft.number:
-            up.note("there", " ".join(record.item.id for record in await _called(up, draft)))
+        up.note("there", " ".join(record.item.id for record in await _alike(up, draft)))
         return contact_of(await calls.record(up, "POST", "contact", "contacts", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
-        """By its number, which is unique; without one by its name, among those that were not there before."""
+        """By its number or its name, among those that were not there before."""
         assert isinstance(sent.draft, ContactDraft)
-        if sent.draft.number:
-            found = await _holding(up, [("selection", "all")], {"number": sent.draft.number})
-            return Traces([one for one in found if is_contact(one.item, sent.draft)])
         there = sent.notes["there"].split()
-        return Traces([one for one in await _called(up, sent.draft) if one.item.id not in there])
+        return Traces([one for one in await _alike(up, sent.draft) if one.item.id not in there])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         body = contact_body(change.given(), up.unsupported)
@@ -71,10 +67,14 @@ class RompslompContacts(Contacts):
         await calls.delete(up, "contacts", id)
 
 
-async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
-    """The contacts that have a draft's name and e-mail address."""
-    rows = await calls.whole(up, "contacts", [("selection", "all"), ("search[q]", name_of(draft))])
-    return [one for one in map(contact_of, rows) if is_contact(one.item, draft)]
+async def _alike(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
+    """The contacts that have a draft's name and e-mail address, and its number where it has one."""
+    everyone = [("selection", "all")]
+    if draft.number:
+        found = await _holding(up, everyone, {"number": draft.number})
+    else:
+        found = list(map(contact_of, await calls.whole(up, "contacts", [*everyone, ("search[q]", name_of(draft))])))
+    return [one for one in found if is_contact(one.item, draft)]
 
 
 async def _holding(up: Upstream, query: Query, wanted: Mapping[str, str]) -> list[Record[Contact]]:

@@ -42,7 +42,7 @@ class RompslompInvoices(Invoices):
         "get": "1, and 1 for a final invoice: whether it was credited",
         "create": "1; 1 for each product named, 1 for the customer's VAT number where it is needed, and up to 3 where "
         "only a concept can tell whether the expected totals are met",
-        "update": "2: it is read first; and what create needs",
+        "update": "2: it is read first; and what create needs, or 1 for a final invoice: whether it was credited",
         "credit": "3",
     }
     limits: ClassVar[Mapping[str, str]] = {"ubl": "Rompslomp gives no UBL through its API."}
@@ -61,20 +61,13 @@ class RompslompInvoices(Invoices):
         return Page(told, page.more, page.total)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
-        raw = await booking.read(up, id)
-        row = InvoiceRow.of(raw)
-        codes = await _names(up, [row])
-        credited = frozenset[str]()
-        if row.may_be_credited:
-            note = await booking.with_reference(up, invoices.credit_reference(str(row.id)))
-            credited = invoices.credited_among([note] if note else [])
-        return invoices.told(row, raw, codes, up.today, credited)
+        return await _told_whole(up, await booking.read(up, id))
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
         return await _told(up, await booking.create(up, draft))
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
-        return await _told(up, await booking.update(up, id, change.given()))
+        return await _told_whole(up, await booking.update(up, id, change.given()))
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "sales_invoices", id)
@@ -115,6 +108,8 @@ class RompslompInvoices(Invoices):
         there = await booking.with_reference(up, body["api_reference"])
         if there is None or not (invoices.is_mark(body["api_reference"]) or invoices.is_same_document(there, body)):
             return Traces([])
+        if isinstance(sent.draft, InvoiceDraft):
+            await booking.compare(up, there, sent.draft)
         return Traces([await _told(up, there)], certain=True)
 
     async def pdf(self, up: Upstream, id: str) -> File:
@@ -177,9 +172,21 @@ async def _credited_among(up: Upstream, rows: Sequence[InvoiceGlance]) -> frozen
     return invoices.credited_among(await calls.whole(up, "sales_invoices", query))
 
 
-async def _told(up: Upstream, raw: Mapping[str, Any]) -> Record[Invoice]:
+async def _told(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
+    """An invoice that cannot have been credited yet."""
     row = InvoiceRow.of(raw)
     return invoices.told(row, raw, await _names(up, [row]), up.today)
+
+
+async def _told_whole(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
+    """An invoice, with whether it was credited."""
+    row = InvoiceRow.of(raw)
+    codes = await _names(up, [row])
+    credited = frozenset[str]()
+    if row.may_be_credited:
+        note = await booking.with_reference(up, invoices.credit_reference(str(row.id)))
+        credited = invoices.credited_among([note] if note else [])
+    return invoices.told(row, raw, codes, up.today, credited)
 
 
 async def _credited(up: Upstream, body: calls.Raw, reference: str) -> calls.Raw:

@@ -22,7 +22,7 @@ class RompslompProducts(Products):
     holds = HOLDS
     calls: ClassVar[Mapping[str, str]] = {
         "list": calls.LIST_CALLS,
-        "create": "1; without a code 1 more before it, to know the new product from others of its name",
+        "create": "2: what is there of its code or name is looked up first, to know the new product from it",
     }
 
     async def demands(self, up: Upstream, verb: str) -> Demands:
@@ -42,18 +42,14 @@ class RompslompProducts(Products):
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
         body = product_body(draft.given())
-        if not draft.code:
-            up.note("there", " ".join(record.item.id for record in await _called(up, draft)))
+        up.note("there", " ".join(record.item.id for record in await _alike(up, draft)))
         return product_of(await calls.record(up, "POST", "product", "products", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
-        """By its code; without one by its name, among those that were not there before."""
+        """By its code or its name, among those that were not there before."""
         assert isinstance(sent.draft, ProductDraft)
-        if sent.draft.code:
-            rows = await _with_code(up, sent.draft.code)
-            return Traces([one for one in map(product_of, rows) if is_product(one.item, sent.draft)])
         there = sent.notes["there"].split()
-        return Traces([one for one in await _called(up, sent.draft) if one.item.id not in there])
+        return Traces([one for one in await _alike(up, sent.draft) if one.item.id not in there])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         body = product_body(change.given())
@@ -65,9 +61,10 @@ class RompslompProducts(Products):
         await calls.delete(up, "products", id)
 
 
-async def _called(up: Upstream, draft: ProductDraft) -> list[Record[Product]]:
-    """The products that have a draft's name: a search looks in names too (dossier §3)."""
-    rows = await calls.whole(up, "products", [("selection", "all"), ("search[q]", draft.name)])
+async def _alike(up: Upstream, draft: ProductDraft) -> list[Record[Product]]:
+    """The products that have a draft's name, and its code where it has one. Names are searched too (dossier §3)."""
+    named = [("selection", "all"), ("search[q]", draft.name)]
+    rows = await (_with_code(up, draft.code) if draft.code else calls.whole(up, "products", named))
     return [one for one in map(product_of, rows) if is_product(one.item, draft)]
 
 

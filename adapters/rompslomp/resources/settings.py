@@ -13,7 +13,7 @@ from adapters.rompslomp.mapping.settings import (
 from adapters.rompslomp.mapping.values import id_in_path
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Companies, LedgerAccounts, Listing, PaymentMethods, Record, VatCodes
-from gateway.contract.errors import Problem, not_found
+from gateway.contract.errors import not_found
 from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.paging import Page
 from gateway.contract.upstream import Upstream
@@ -70,5 +70,5 @@ class RompslompCompany(Companies):
     async def get(self, up: Upstream, id: str) -> Record[Company]:
         found = next((one for one in map(company_of, await calls.companies(up)) if one.item.id == id), None)
         if found is None:
-            raise Problem("company_not_accessible", "The token does not reach this company any more.")
+            raise calls.out_of_reach()
         return found

@@ -21,6 +21,11 @@ SCHEMAS: Mapping[str, Any] = loads((FIXTURES / "vendor-schemas.json").read_bytes
 DAY = "2026-03-02"
 
 
+def line(price: str, treatment: str = "domestic_high", **fields: object) -> Json:
+    """A line to write."""
+    return {"description": "Iets", "unit_price": price, "vat_treatment": treatment, **fields}
+
+
 @dataclass
 class Connected:
     """One connection to the emulator's company that works."""
@@ -68,6 +73,21 @@ class Connected:
     async def bank(self) -> str:
         methods = (await self.ask("GET", "payment-methods"))["data"]
         return next(str(one["id"]) for one in methods if one["kind"] == "bank")
+
+    async def rounds(self) -> str:
+        """Let the connection have an account for rounding lines; its id."""
+        accounts = (await self.ask("GET", "ledger-accounts?limit=200"))["data"]
+        account = next(str(one["id"]) for one in accounts if one["name"] == "Afrondingsverschillen")
+        await self.ask("PATCH", "", {"settings": {"rounding_ledger_account_id": account}})
+        return account
+
+    async def leave_company(self) -> None:
+        """Take the company out of the token's reach."""
+        headers = {"authorization": f"Bearer {self.emulator.personal_token('manage:companies')}"}
+        transport = httpx2.ASGITransport(self.emulator)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://rompslomp.test") as owner:
+            answer = await owner.delete(f"/api/v1/companies/{self.emulator.company_id}", headers=headers)
+            assert answer.status_code == 204, answer.text
 
     async def pay(self, invoice: Json, amount: str, **fields: object) -> Json:
         return await self.ask("POST", "payments", await self.payment(invoice, amount, **fields))

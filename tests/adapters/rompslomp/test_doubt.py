@@ -6,7 +6,7 @@ import pytest
 
 from gateway.contract.emulator import Fault, Seen
 from gateway.contract.exact import Json
-from tests.adapters.rompslomp.connected import DAY, Connected, connected
+from tests.adapters.rompslomp.connected import DAY, Connected, connected, line
 
 
 def lose(books: Connected) -> None:
@@ -62,3 +62,53 @@ async def test_the_refusal_of_a_repeat_is_not_told_as_that_of_the_invoice(tmp_pa
         told = await books.house.client.post(path, json=body, headers=key)
         assert told.status_code == 201, told.text
         assert [str(row["id"]) for row in books.emulator.books()["invoices"]] == [told.json()["id"]]
+
+
+async def test_a_refused_product_or_contact_is_not_told_as_the_one_that_was_there(tmp_path: Path) -> None:
+    """Somebody else's has the code and the name already, so that Rompslomp refuses ours, and its refusal is lost."""
+    async with connected(tmp_path) as books:
+        vat = await books.vat("domestic_high")
+        line = {"description": "Roggebrood", "price_per_unit": "1.00", "vat_type_id": int(vat), "product_code": "BR-1"}
+        await books.ask("POST", "raw/products", {"product": {"invoice_line": line}})
+        await books.ask("POST", "raw/contacts", {"contact": {"company_name": "Bakker", "contact_number": "D-1"}})
+        product = {"name": "Roggebrood", "price": "2.50", "vat_code_id": vat, "code": "BR-1"}
+        for path, body in (("products", product), ("contacts", {"company_name": "Bakker", "number": "D-1"})):
+            lose(books)
+            answer = await books.send("POST", path, body)
+            assert answer.status_code != 201, answer.text
+            assert answer.json()["outcome"] in ("rejected", "unknown"), answer.text
+
+
+ROUNDED: Json = {"prices_include_tax": True, "on_rounding": "add_line", "finalize": True, "external_ref": "order-1"}
+
+
+@pytest.mark.parametrize("lost", ["the rounding line", "the publication"])
+async def test_an_invoice_is_its_writes_own_after_its_concept_was_completed(tmp_path: Path, lost: str) -> None:
+    """How three prices with VAT round only a concept tells: it gets a line that was not sent with the others."""
+    async with connected(tmp_path) as books:
+        await books.rounds()
+        prices = ("22.49", "47.58", "13.68")
+        draft = await books.draft(*(line(price) for price in prices), **ROUNDED)
+
+        def is_lost(seen: Seen) -> bool:
+            return seen.method == "PATCH" and (b"_publish" in seen.body) == (lost == "the publication")
+
+        books.emulator.fail(Fault("lost"), when=is_lost)
+        told = await books.ask("POST", "invoices", draft)
+        assert (told["totals"]["gross"], told["external_ref"]) == ("83.75", "order-1")
+        assert (told["document_status"] == "final") == (lost == "the publication")
+        assert [str(row["id"]) for row in books.emulator.books()["invoices"]] == [told["id"]]
+        assert [one["id"] for one in (await books.ask("GET", "invoices?external_ref=order-1"))["data"]] == [told["id"]]
+
+
+async def test_a_concept_that_could_not_be_taken_back_is_told_with_a_warning(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        draft = await books.draft(*[line("0.03")] * 3, expected_totals={"gross": "0.11"})
+        path, key = f"/v1/connections/{books.connection}/invoices", {"idempotency-key": "k-1"}
+        books.emulator.fail(Fault("status", status=503), times=10, when=lambda seen: seen.method == "DELETE")
+        await books.house.client.post(path, json=draft, headers=key)
+        books.emulator.heal()
+        books.house.clock.advance(60)
+        told = (await books.house.client.post(path, json=draft, headers=key)).json()
+        assert (told["document_status"], told["totals"]["gross"]) == ("draft", "0.12")
+        assert [one["code"] for one in told["warnings"]] == ["totals_differ"]

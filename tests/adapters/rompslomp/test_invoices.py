@@ -1,16 +1,12 @@
 """Invoices that are hard to book right: VAT of every kind, totals to the cent, and no invoice twice."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from gateway.contract.emulator import Fault
-from gateway.contract.exact import Json
-from tests.adapters.rompslomp.connected import connected
-
-
-def line(price: str, treatment: str = "domestic_high", **fields: object) -> Json:
-    return {"description": "Iets", "unit_price": price, "vat_treatment": treatment, **fields}
+from tests.adapters.rompslomp.connected import DAY, connected, line
 
 
 @pytest.mark.parametrize("rounding", ["per_line", "per_rate_total"])
@@ -69,9 +65,7 @@ async def test_prices_with_vat_book_to_the_cent_or_say_by_how_much_not(tmp_path:
 
 async def test_a_rounding_line_makes_prices_with_vat_exact(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
-        accounts = (await books.ask("GET", "ledger-accounts?limit=200"))["data"]
-        account = next(one["id"] for one in accounts if one["name"] == "Afrondingsverschillen")
-        await books.ask("PATCH", "", {"settings": {"rounding_ledger_account_id": account}})
+        account = await books.rounds()
         made = await books.final(line("10.00"), prices_include_tax=True, on_rounding="add_line")
         assert (made["totals"]["gross"], "warnings" in made) == ("10.00", False)
         assert (made["lines"][1]["description"], made["lines"][1]["ledger_account_id"]) == ("Afronding", account)
@@ -93,6 +87,52 @@ async def test_only_a_concept_tells_how_it_rounds(tmp_path: Path, rounding: str,
         made = await books.ask("POST", "invoices", {**draft, "expected_totals": {"gross": makes}})
         assert (made["document_status"], made["totals"]["gross"]) == ("final", makes)
         assert made["tax_breakdown"][0]["base"] == "0.09"
+
+
+async def test_a_concept_that_does_not_come_to_what_is_expected_is_left_as_it_was(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        lines = [line("0.03"), line("0.03"), line("0.03")]
+        made = await books.ask("POST", "invoices", await books.draft(line("1"), line("2"), description="Eerst"))
+        change = {"lines": lines, "description": "Later", "expected_totals": {"gross": "0.11"}}
+        problem = await books.refused(422, "totals_mismatch", "PATCH", f"invoices/{made['id']}", change)
+        assert (problem["outcome"], problem["difference"]) == ("rejected", {"gross": "-0.01"})
+        after = await books.ask("GET", f"invoices/{made['id']}")
+        assert after == made
+        change["expected_totals"] = {"gross": "0.12"}
+        assert (await books.ask("PATCH", f"invoices/{made['id']}", change))["totals"]["gross"] == "0.12"
+
+
+async def test_a_treatment_means_a_code_of_today_also_beside_one_of_the_past(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        rows = (await books.ask("GET", "raw/vat_types?selection=all&since=1990-01-02"))["vat_types"]
+        old = next(str(row["id"]) for row in rows if Decimal(row["value"]) == Decimal("0.19"))
+        past = {"description": "Levering van toen", "unit_price": "10", "vat_code_id": old}
+        made = await books.ask("POST", "invoices", await books.draft(past, line("100", "domestic_low")))
+        assert [one["vat_rate"] for one in made["lines"]] == ["19", "9"]
+
+
+async def test_prices_of_more_decimals_than_ours_are_told_rounded_and_added_up_as_they_are(tmp_path: Path) -> None:
+    """A price that some program divided: 10.00 with VAT, of which 8.26 is left."""
+    async with connected(tmp_path) as books:
+        contact, vat = await books.contact(), int(await books.vat("domestic_high"))
+        sold = {"description": "Iets", "price_per_unit": "8.264462809917356", "vat_type_id": vat}
+        lines = [{**sold, "quantity": "1"}]
+        invoice = {"contact_id": int(contact), "date": DAY, "_publish": True, "invoice_lines": lines}
+        await books.ask("POST", "raw/sales_invoices", {"sales_invoice": invoice})
+        await books.ask("POST", "raw/products", {"product": {"invoice_line": {**sold, "product_code": "D-1"}}})
+        (told,) = (await books.ask("GET", "invoices?include=lines"))["data"]
+        assert (told["lines"][0]["unit_price"], told["totals"]["gross"]) == ("8.264462809917", "9.99")
+        assert (await books.ask("GET", "products"))["data"][0]["price"] == "8.264462809917"
+        note = await books.ask("POST", f"invoices/{told['id']}/credit")
+        assert note["totals"]["gross"] == "9.99"
+        assert books.emulator.books()["invoices"][-1]["invoice_lines"][0]["price_per_unit"] == "-8.264462809917356"
+
+
+async def test_a_price_with_vat_of_a_great_many_is_written_with_as_many_decimals_as_ours(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        many = line("0.01", quantity="100000000")
+        made = await books.ask("POST", "invoices", await books.draft(many, prices_include_tax=True))
+        assert (made["lines"][0]["unit_price"], made["totals"]["gross"]) == ("0.00826446281", "1000000.00")
 
 
 async def test_an_invoice_whose_answer_is_lost_is_found_and_not_made_twice(tmp_path: Path) -> None:
@@ -170,6 +210,36 @@ async def test_what_a_payment_cannot_say_is_refused_before_it_is_sent(tmp_path: 
         refund = {**body, "allocations": [], "direction": "out", "paid_on": "2026-02-01"}
         loose = await books.ask("POST", "payments", refund)
         assert (loose["direction"], loose["paid_on"], loose["unallocated"]) == ("out", "2026-02-01", "10.00")
+
+
+async def test_a_credited_invoice_is_told_as_credited_when_it_is_changed(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        final = await books.final()
+        await books.ask("POST", f"invoices/{final['id']}/credit")
+        changed = await books.ask("PATCH", f"invoices/{final['id']}", {"external_ref": "x-1"})
+        assert (changed["payment_status"], changed["totals"]["open"]) == ("credited", "0.00")
+
+
+async def test_a_company_out_of_reach_is_not_told_as_records_that_are_gone(tmp_path: Path) -> None:
+    """Rompslomp answers 404 of both: who is no user of the company any more would think all of it deleted."""
+    async with connected(tmp_path) as books:
+        contact = await books.contact(external_ref="klant-1")
+        path, key = f"/v1/connections/{books.connection}/contacts/{contact}", {"idempotency-key": "d-1"}
+        books.emulator.fail(Fault("status", status=500), times=100, when=lambda seen: seen.method == "DELETE")
+        assert (await books.house.client.delete(path, headers=key)).json()["outcome"] == "unknown"
+        books.emulator.heal()
+        await books.leave_company()
+        for method, asked, body in (
+            ("GET", "contacts", None),
+            ("GET", f"contacts/{contact}", None),
+            ("GET", "contacts?external_ref=klant-1", None),
+            ("PATCH", f"contacts/{contact}", {"phone": "015"}),
+            ("DELETE", f"contacts/{contact}", None),
+            ("GET", "invoices", None),
+        ):
+            await books.refused(403, "company_not_accessible", method, asked, body)
+        books.house.clock.advance(60)
+        assert (await books.house.client.delete(path, headers=key)).json()["outcome"] == "unknown"
 
 
 async def test_a_company_without_the_right_scope_is_not_asked(tmp_path: Path) -> None:

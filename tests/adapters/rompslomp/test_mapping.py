@@ -51,7 +51,7 @@ CODES = {
         vat_type(6, "vat_custom", "aangepast", None),
     )
 }
-SETUP = lines.Setup(vat_codes=CODES, products={}, rounding_ledger_account_id="77")
+SETUP = lines.Setup(todays=CODES, vat_codes=CODES, products={}, rounding_ledger_account_id="77")
 
 
 def refuse(pointer: str, *, en: str, nl: str) -> None:
