@@ -55,7 +55,7 @@ ADAPTER = Adapter(
         "A contact is customer or supplier, never both, and its role cannot change.",
         "Deleting a contact or product makes it inactive.",
         "Products are listed 25 at a time.",
-        "Timestamps say no zone; they are taken as Dutch time.",
+        "Timestamps say no zone; they are told as Dutch time, and updated_since may give two hours too much.",
         "How many calls may be made is counted per administration: 500 a minute, 5,000 an hour.",
     ),
 )

@@ -5,7 +5,7 @@ id of a payment says which of the two it is: ``bank-`` or ``kas-`` and the entry
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,6 @@ from adapters.snelstart.mapping.values import (
     day_of,
     is_guid,
     json_number,
-    moment_or_none,
     refer,
     reference_of,
     said_of,
@@ -82,7 +81,6 @@ class Entry(Identified, frozen=True):
     dagboek: Reference
     boekstuk: str | None = None
     omschrijving: str | None = None
-    modifiedOn: str | None = None
     grootboekBoekingsRegels: list[LedgerLine] | None = None
     verkoopboekingBoekingsRegels: list[SalesLine] | None = None
 
@@ -95,11 +93,6 @@ class Entry(Identified, frozen=True):
     def received(self) -> Decimal:
         """What came in by it."""
         return self.bedragOntvangen - self.bedragUitgegeven
-
-    @property
-    def changed_at(self) -> datetime | None:
-        """When it was last changed."""
-        return moment_or_none(self.modifiedOn)
 
 
 def place_of(id: str) -> tuple[str, str]:
@@ -141,12 +134,12 @@ def payment_of(raw: RawRecord, kind: str) -> Record[Payment]:
     return Record(payment, raw, mapped=MAPPED)
 
 
-def payment_body(draft: PaymentDraft, journal: str, today: date) -> dict[str, Any]:
+def payment_body(draft: PaymentDraft, journal: str, paid_on: date) -> dict[str, Any]:
     """An entry to write. What settles no invoice goes to the draft's ledger account."""
     sign = -1 if draft.direction == "out" else 1
     rest = draft.amount - sum((part.amount for part in draft.allocations), ZERO)
     body: dict[str, Any] = {
-        "datum": f"{(draft.paid_on or today).isoformat()}T00:00:00",
+        "datum": f"{paid_on.isoformat()}T00:00:00",
         "dagboek": refer(journal),
         "bedragOntvangen": json_number(draft.amount) if sign > 0 else 0,
         "bedragUitgegeven": json_number(draft.amount) if sign < 0 else 0,

@@ -45,13 +45,6 @@ def in_utc(wall: datetime) -> datetime:
     return (wall - timedelta(hours=2 if summer else 1)).replace(tzinfo=UTC)
 
 
-def on_the_wall(moment: datetime) -> datetime:
-    """A UTC moment as ``modifiedOn`` has it."""
-    bare = moment.astimezone(UTC).replace(tzinfo=None)
-    start, end = _clock_changes(bare.year)
-    return bare + timedelta(hours=2 if start <= bare < end else 1)
-
-
 class Number:
     """An amount that SnelStart says, to calculate with and as it goes out.
 
@@ -186,8 +179,8 @@ def guid(id: str) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A date-time literal of OData v3."""
-    return f"datetime'{at:%Y-%m-%dT%H:%M:%S}'"
+    """A date-time literal of OData v3, which says no zone."""
+    return f"datetime'{at.replace(tzinfo=None).isoformat(timespec='seconds')}'"
 
 
 def midnight(day: date) -> str:

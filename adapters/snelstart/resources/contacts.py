@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from adapters.snelstart.mapping import contacts
 from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of
 from adapters.snelstart.mapping.demands import changed_contact_demands, new_contact_demands
-from adapters.snelstart.mapping.values import is_guid, moment, new_id, on_the_wall
+from adapters.snelstart.mapping.values import is_guid, moment, new_id, quoted
 from adapters.snelstart.resources.administration import countries, every, page_of
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.errors import not_found
-from gateway.contract.likeness import CLOCKS, is_contact
+from gateway.contract.likeness import is_contact, name_of
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Demands
@@ -22,6 +22,7 @@ CUSTOMERS_AND_SUPPLIERS = (
     "(Relatiesoort/any(r:r eq 'Klant') or Relatiesoort/any(r:r eq 'Leverancier')) and Relatiecode gt 0"
 )
 """Neither the administration's own relation nor the unknown customer and supplier it ships (dossier 2.4)."""
+OVERLAP = "updated_since may give what was changed up to two hours before it too: SnelStart's timestamps say no zone."
 
 
 class Relations(Contacts):
@@ -34,9 +35,11 @@ class Relations(Contacts):
     holds = contacts.HOLDS
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 for each 500 contacts; countries are remembered",
+        "create": "2: who is called so already is noted before it, to know the new one from them",
         "update": "2: it is read, then replaced whole",
     }
     limits: ClassVar[Mapping[str, str]] = {
+        "list": OVERLAP,
         "create": "One role: who is customer and supplier needs two contacts. A person needs an address.",
         "update": "SnelStart refuses a change of role.",
         "delete": "SnelStart keeps the contact as inactive; it is listed with include=archived.",
@@ -65,6 +68,7 @@ class Relations(Contacts):
         given = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         known = await countries(up)
         body = contact_body(given, {}, known, up.unsupported)
+        up.note("there", " ".join(record.item.id for record in await _alike(up, draft)))
         return await self._written(up, "POST", ("relaties",), body)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
@@ -76,12 +80,10 @@ class Relations(Contacts):
         return await self._written(up, "PUT", ("relaties", id), body)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
-        """By name and e-mail address, among those changed since: names are not unique (dossier 4)."""
+        """By name and e-mail address, among those that were not there before: names are not unique (dossier 4)."""
         assert isinstance(sent.draft, ContactDraft)
-        condition = f"{CUSTOMERS_AND_SUPPLIERS} and {changed_since((sent.at - CLOCKS).isoformat())}"
-        known = await countries(up)
-        found = [contact_of(raw, known) for raw in await every(up, "relaties", condition)]
-        return Traces([one for one in found if is_contact(one.item, sent.draft)])
+        there = sent.notes["there"].split()
+        return Traces([one for one in await _alike(up, sent.draft) if one.item.id not in there])
 
     async def _written(self, up: Upstream, method: str, segments: tuple[str, ...], body: Any) -> Record[Contact]:
         made = await up.data(ask(method, *segments, json=body))
@@ -105,6 +107,18 @@ async def read(up: Upstream, id: str) -> Mapping[str, Any]:
     return raw
 
 
+async def _alike(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
+    """The contacts that have a draft's name and e-mail address.
+
+    SnelStart is asked for a word of the name, so that it may mind spaces in its own way.
+    """
+    word = max(name_of(draft).split(), key=len, default="")
+    condition = f"{CUSTOMERS_AND_SUPPLIERS} and substringof({quoted(word)},Naam) eq true"
+    known = await countries(up)
+    found = [contact_of(raw, known) for raw in await every(up, "relaties", condition)]
+    return [one for one in found if is_contact(one.item, draft)]
+
+
 def _condition(listing: Listing) -> str | None:
     """The list's condition in OData; null where nothing can meet it."""
     parts = [CUSTOMERS_AND_SUPPLIERS]
@@ -125,5 +139,9 @@ def _condition(listing: Listing) -> str | None:
 
 
 def changed_since(instant: str) -> str:
-    """``ModifiedOn`` at or after a UTC timestamp."""
-    return f"ModifiedOn ge {moment(on_the_wall(datetime.fromisoformat(instant)))}"
+    """What was changed at or after a UTC timestamp, and some of the two hours before it.
+
+    ``ModifiedOn`` says no zone: a UTC clock shows the earliest of what it may have been, and nothing may be left out
+    (dossier 2.3).
+    """
+    return f"ModifiedOn ge {moment(datetime.fromisoformat(instant))}"

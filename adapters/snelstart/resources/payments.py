@@ -6,17 +6,17 @@ from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import payments
 from adapters.snelstart.mapping.demands import payment_demands
-from adapters.snelstart.mapping.payments import KINDS, PLACES, Entry, payment_body, payment_of, place_of, settles_sales
+from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
-from adapters.snelstart.mapping.values import is_guid, midnight, new_id
+from adapters.snelstart.mapping.values import day_of, is_guid, midnight, new_id
 from adapters.snelstart.resources.administration import TOP, every, journals_of, page_of, setting
 from adapters.snelstart.wire import ask
-from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
+from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import invalid, not_found
-from gateway.contract.likeness import is_new, is_payment
+from gateway.contract.likeness import is_payment
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
-from gateway.contract.paging import Page, Window
+from gateway.contract.paging import Page
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
@@ -29,7 +29,7 @@ class MoneyEntries(Payments):
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 for each 500 bank entries, then cash entries, from the first one on: only those that settle sales "
         "invoices are payments, and SnelStart cannot pick them out",
-        "create": "1; journals are remembered",
+        "create": "2: equal payments of that day are noted before it, to know the new one; journals are remembered",
         "delete": "2: making sure that it is a payment, then deleting it",
     }
     limits: ClassVar[Mapping[str, str]] = {
@@ -48,7 +48,7 @@ class MoneyEntries(Payments):
         for kind, noun in PLACES.items():
             skip = 0
             while len(found) < wanted:
-                page = await page_of(up, noun, skip, TOP, _condition(listing))
+                page = await page_of(up, noun, skip, TOP, _condition(listing.filters))
                 found += [
                     record
                     for raw in page
@@ -74,20 +74,20 @@ class MoneyEntries(Payments):
             by_setting = setting(up, "default_payment_method_id") is not None
             up.plan.defaulted("/payment_method_id", journal.key, "setting" if by_setting else "only_one")
         kind = KINDS[journal.soort]
-        body = payment_body(draft, journal.key, up.today)
+        paid_on = draft.paid_on or up.today
+        body = payment_body(draft, journal.key, paid_on)
+        up.note("there", " ".join(record.item.id for record in await _alike(up, draft, kind, paid_on)))
         raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
         new_id(raw)
         return payment_of(raw, kind)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
-        """By day, amount and what it settles, among the entries changed since."""
+        """By day, amount and what it settles, among those that were not there before."""
         assert isinstance(sent.draft, PaymentDraft)
-        day = date.fromisoformat(str(sent.request.json["datum"])[:10])
-        condition = _condition(Listing(Window(0, 1), {"paid_from": day, "paid_to": day}))
         kind = next(kind for kind, noun in PLACES.items() if sent.request.path.endswith(f"/{noun}"))
-        found = [raw for raw in await every(up, PLACES[kind], condition) if is_new(Entry.of(raw).changed_at, sent.at)]
-        records = [payment_of(raw, kind) for raw in found if settles_sales(raw)]
-        return Traces([record for record in records if is_payment(record.item, sent.draft)])
+        alike = await _alike(up, sent.draft, kind, day_of(sent.request.json["datum"]))
+        there = sent.notes["there"].split()
+        return Traces([record for record in alike if record.item.id not in there])
 
     async def delete(self, up: Upstream, id: str) -> None:
         noun, entry = place_of(id)
@@ -97,9 +97,16 @@ class MoneyEntries(Payments):
         await up.call(ask("DELETE", noun, entry))
 
 
-def _condition(listing: Listing) -> str | None:
+async def _alike(up: Upstream, draft: PaymentDraft, kind: str, paid_on: date) -> list[Record[Payment]]:
+    """The payments of a day that are of a draft's amount and settle the same."""
+    found = await every(up, PLACES[kind], _condition({"paid_from": paid_on, "paid_to": paid_on}))
+    records = [payment_of(raw, kind) for raw in found if settles_sales(raw)]
+    return [record for record in records if is_payment(record.item, draft)]
+
+
+def _condition(filters: Mapping[str, FilterValue]) -> str | None:
     parts = []
-    start, end = listing.filters.get("paid_from"), listing.filters.get("paid_to")
+    start, end = filters.get("paid_from"), filters.get("paid_to")
     if isinstance(start, date):
         parts.append(f"Datum ge {midnight(start)}")
     if isinstance(end, date):

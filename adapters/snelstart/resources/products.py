@@ -8,7 +8,7 @@ from adapters.snelstart.mapping.demands import product_demands
 from adapters.snelstart.mapping.products import Artikel, Shelf, made_up_code, product_body, product_of
 from adapters.snelstart.mapping.values import is_guid, new_id, quoted
 from adapters.snelstart.resources.administration import page_of, shelf
-from adapters.snelstart.resources.contacts import changed_since
+from adapters.snelstart.resources.contacts import OVERLAP, changed_since
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import not_found
@@ -32,6 +32,7 @@ class Articles(Products):
         "update": "2: it is read, then replaced whole",
     }
     limits: ClassVar[Mapping[str, str]] = {
+        "list": OVERLAP,
         "create": "A revenue group is wanted: the first with the given VAT code and ledger account is taken. A product "
         "without a code gets one made up, for SnelStart wants one.",
         "delete": "SnelStart keeps the product as inactive; it is listed with include=archived.",

@@ -1,7 +1,7 @@
 """The golden pairs of SnelStart, and what survives a round trip through its lines, contacts and payments."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -456,18 +456,6 @@ def test_an_id_of_a_payment_says_where_it_is() -> None:
 
 
 # --- values
-
-
-def test_moments_are_dutch_wall_clock_time() -> None:
-    assert values.in_utc(datetime(2026, 8, 16, 9, 12, 44)) == datetime(2026, 8, 16, 7, 12, 44, tzinfo=UTC)
-    assert values.in_utc(datetime(2026, 1, 16, 9, 0)) == datetime(2026, 1, 16, 8, 0, tzinfo=UTC)
-
-
-@given(st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1)))
-def test_a_moment_survives_there_and_back(bare: datetime) -> None:
-    moment = bare.replace(tzinfo=UTC, microsecond=0)
-    back = values.in_utc(values.on_the_wall(moment))
-    assert back == moment or (moment.month == 10 and back < moment), "only the hour that comes twice is told earlier"
 
 
 def test_a_quote_cannot_end_a_literal() -> None:

@@ -1,0 +1,70 @@
+"""Days and moments: read as they are meant, and asked for without leaving out what may be meant."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.snelstart.emulator import Switches, moments
+from adapters.snelstart.mapping import values
+from gateway.contract.models import instant_text
+from tests.adapters.snelstart.connected import Books, connected
+
+OVERLAP = timedelta(hours=2)
+"""How much earlier than asked for a record may have been changed (dossier 2.3)."""
+
+
+def test_moments_are_dutch_wall_clock_time() -> None:
+    assert values.in_utc(datetime(2026, 8, 16, 9, 12, 44)) == datetime(2026, 8, 16, 7, 12, 44, tzinfo=UTC)
+    assert values.in_utc(datetime(2026, 1, 16, 9, 0)) == datetime(2026, 1, 16, 8, 0, tzinfo=UTC)
+
+
+@given(st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1)))
+def test_a_moment_survives_there_and_back(bare: datetime) -> None:
+    moment = bare.replace(tzinfo=UTC, microsecond=0)
+    back = values.in_utc(moments.wall_clock(moment, "Europe/Amsterdam"))
+    assert back == moment or (moment.month == 10 and back < moment), "only the hour that comes twice is told earlier"
+
+
+async def names(books: Books, resource: str, since: datetime) -> set[str]:
+    found = await books.ask("GET", resource, updated_since=instant_text(since))
+    return {one["name"] for one in found["data"]}
+
+
+async def make(books: Books, resource: str, name: str) -> None:
+    if resource == "contacts":
+        await books.contact(company_name=name)
+    else:
+        await books.make("products", {"name": name, "price": "1.00", "vat_code_id": "hoog-2012-10-01"})
+
+
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "UTC"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 3, 29, 0, 59, tzinfo=UTC),
+        datetime(2026, 7, 1, 9, 0, tzinfo=UTC),
+        datetime(2026, 10, 25, 0, 59, tzinfo=UTC),
+        datetime(2026, 10, 25, 1, 10, tzinfo=UTC),
+    ],
+    ids=["before the clock goes on", "summer", "before the clock goes back", "the hour that comes twice"],
+)
+@pytest.mark.parametrize("resource", ["contacts", "products"])
+async def test_updated_since_leaves_nothing_out(
+    resource: str, moment: datetime, zone: Literal["Europe/Amsterdam", "UTC"], tmp_path: Path
+) -> None:
+    """Not by the clock of who asks, nor by what he was told; and it gives no more than two hours too much."""
+    async with connected(tmp_path, Switches(modified_on_zone=zone)) as books:
+        books.house.clock.turn_to(moment - OVERLAP - timedelta(minutes=20))
+        await make(books, resource, "long ago")
+        books.house.clock.turn_to(moment - timedelta(minutes=30))
+        await make(books, resource, "before")
+        (told,) = [one for one in (await books.ask("GET", resource))["data"] if one["name"] == "before"]
+        books.house.clock.turn_to(moment)
+        await make(books, resource, "after")
+        for since in (moment - timedelta(minutes=15), moment, datetime.fromisoformat(told["updated_at"])):
+            assert "after" in await names(books, resource, since)
+        assert "long ago" not in await names(books, resource, moment)
