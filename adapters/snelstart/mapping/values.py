@@ -13,14 +13,17 @@ from gateway.contract.exact import Unread
 from gateway.contract.money import amount_text, exact
 from gateway.contract.wire import amount_of
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?)?Z?", re.ASCII)
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 """Counts as none, both ways (dossier 2.3)."""
 
 
 def is_guid(text: str) -> bool:
-    """Whether a text may be the id of a record; everything has a GUID."""
+    """Whether a text may be the id of a record; everything has a GUID.
+
+    SnelStart would take it in capitals too, but one record has one id with us, in small letters.
+    """
     return _GUID.fullmatch(text) is not None
 
 
@@ -105,10 +108,11 @@ Reference = str | Named | None
 
 @lru_cache(maxsize=10_000)
 def guid_of(text: str) -> str:
-    """An id in small letters. Raises ``upstream_malformed`` for what is none."""
-    if not is_guid(text):
+    """An id as SnelStart says it, in small letters. Raises ``upstream_malformed`` for what is none."""
+    id = text.lower()
+    if not is_guid(id):
         raise malformed("SnelStart gives an id that is no GUID.")
-    return text.lower()
+    return id
 
 
 def reference_of(reference: Reference) -> str | None:
@@ -157,9 +161,9 @@ def rows(data: object) -> list[Unread]:
 def new_id(data: object) -> str:
     """The id of what a write made. Raises ``upstream_malformed``."""
     id = data.get("id") if isinstance(data, dict) else None
-    if not isinstance(id, str) or not is_guid(id):
+    if not isinstance(id, str):
         raise malformed("SnelStart's answer names no record.")
-    return id.lower()
+    return guid_of(id)
 
 
 def refer(id: str) -> dict[str, str]:

@@ -119,7 +119,10 @@ async def shelf(up: Upstream) -> Shelf:
 
 
 def setting(up: Upstream, name: str) -> str | None:
-    """A setting of the connection; null where it is not set."""
+    """A setting of the connection, which is an id here; null where it is not set.
+
+    It may be copied from SnelStart itself, capitals and all.
+    """
     settings: Mapping[str, Any] = up.facts.settings
     value = settings.get(name)
-    return str(value) if value else None
+    return str(value).lower() if value else None

@@ -24,7 +24,7 @@ async def factuur_of(up: Upstream, boeking: str) -> Unread:
     """The invoice that an entry shows up as. Raises ``upstream_malformed`` where there is none."""
     found = await every(up, "verkoopfacturen", f"VerkoopBoeking/Id eq {guid(boeking)}")
     for raw in found:
-        if Factuur.of(raw).entry == boeking.lower():
+        if Factuur.of(raw).entry == boeking:
             return raw
     raise malformed("SnelStart shows no invoice for a sales entry.")
 

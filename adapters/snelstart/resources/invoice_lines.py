@@ -166,7 +166,7 @@ def _ledger(
         (setting(up, "default_ledger_account_id"), "setting"),
     )
     for id, why in named:
-        known = setup.ledgers.get(id.lower()) if id is not None else None
+        known = setup.ledgers.get(id) if id is not None else None
         if known is not None and (way is None or allows(known, way)):
             return known, why
     fitting = [one for one in setup.ledgers.values() if way is not None and way.functions and _sells(one, way)]
@@ -180,7 +180,7 @@ def _ledger(
 
 
 def _known(id: str, pointer: str, setup: Setup) -> Grootboek:
-    account = setup.ledgers.get(id.lower())
+    account = setup.ledgers.get(id)
     if account is None:
         raise invalid(pointer, "There is no such ledger account in SnelStart.", "not_found")
     return account

@@ -203,7 +203,7 @@ class SalesEntries(Invoices):
 
 
 def _is_sent(said: Factuur, body: Mapping[str, Any]) -> bool:
-    same_customer = said.customer == str(body["klant"]["id"]).lower()
+    same_customer = said.customer == body["klant"]["id"]
     sent = (body["factuurnummer"], body["factuurbedrag"])
     return same_customer and (said.factuurnummer, said.factuurBedrag.value) == sent
 
@@ -261,7 +261,7 @@ async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Unread]:
         up.data(ask("GET", "verkoopboekingen", id)), page_of(up, "verkoopfacturen", 0, 2, condition)
     )
     for raw in found:
-        if Factuur.of(raw).entry == id.lower():
+        if Factuur.of(raw).entry == id:
             return entry, raw
     raise malformed("SnelStart shows no invoice for a sales entry.")
 

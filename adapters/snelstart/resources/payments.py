@@ -115,7 +115,7 @@ def _condition(filters: Mapping[str, FilterValue]) -> str | None:
 
 
 def _settles(record: Record[Payment], invoice_id: str | None) -> bool:
-    return invoice_id is None or any(part.invoice_id == invoice_id.lower() for part in record.item.allocations)
+    return invoice_id is None or any(part.invoice_id == invoice_id for part in record.item.allocations)
 
 
 def _check(draft: PaymentDraft) -> None:
@@ -144,7 +144,7 @@ async def _journal(up: Upstream, id: str | None) -> Dagboek:
     wanted = id or setting(up, "default_payment_method_id")
     if wanted is not None:
         for journal in journals:
-            if journal.key == wanted.lower():
+            if journal.key == wanted:
                 return journal
         raise invalid("/payment_method_id", "There is no such bank or cash journal in SnelStart.", "not_found")
     banks = [journal for journal in journals if journal.soort == "Bank"]

@@ -69,7 +69,7 @@ class GeneralLedger(LedgerAccounts):
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
         for account in map(ledger_account_of, await ledger_rows(up, fresh=True)):
-            if account.item.id == id.lower():
+            if account.item.id == id:
                 return account
         raise Problem("not_found", "There is no such ledger account.")
 
@@ -84,7 +84,7 @@ class Journals(PaymentMethods):
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
         for method in await _methods(up):
-            if method.item.id == id.lower():
+            if method.item.id == id:
                 return method
         raise Problem("not_found", "There is no such bank or cash journal in use.")
 
