@@ -36,6 +36,7 @@ _WEB = {
 NUMBERED = Demand(
     required=True, says={"maxLength": 25, **BLANKLESS}, why="The caller numbers invoices: a number is used once."
 )
+_CENTS = r"[0-9]+(\.[0-9]{1,2}0*)?$"
 _DUTCH_VAT = {
     "if": {"properties": {"vat_number": {"type": "string", "pattern": "^NL"}}, "required": ["vat_number"]},
     "then": {"properties": {"address": {"properties": {"country": {"enum": ["NL", None]}}}}},
@@ -192,9 +193,9 @@ def _unmixed(accounts: Sequence[str]) -> Schema:
 def payment_demands(*, method_required: bool) -> Demands:
     """Of a payment: it settles at least one invoice."""
     return {
-        "amount": Demand(says=ABOVE_ZERO),
+        "amount": Demand(says={**ABOVE_ZERO, "pattern": rf"^(?=.*[1-9]){_CENTS}"}, why="In whole cents."),
         "allocations": Demand(says={"minItems": 1}, required=True, why="A payment settles at least one invoice."),
-        "allocations.amount": Demand(says=NOT_ZERO),
+        "allocations.amount": Demand(says={**NOT_ZERO, "pattern": rf"^(?=.*[1-9])-?{_CENTS}"}, why="In whole cents."),
         "reference": Demand(says={"maxLength": 25}),
         "description": Demand(says={"maxLength": TEXT_LIMIT, **BLANKLESS}),
         "payment_method_id": Demand(required=method_required),
