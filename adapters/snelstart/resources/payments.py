@@ -13,7 +13,7 @@ from adapters.snelstart.mapping.values import day_of, is_guid, midnight, new_id
 from adapters.snelstart.resources.administration import TOP, every, journals_of, page_of, setting
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
-from gateway.contract.errors import invalid, not_found
+from gateway.contract.errors import FieldError, Problem, invalid, not_found
 from gateway.contract.likeness import is_payment
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO, round_to_cents
@@ -78,8 +78,7 @@ class MoneyEntries(Payments):
         paid_on = draft.paid_on or up.today
         body = payment_body(draft, journal.key, paid_on)
         up.note("there", " ".join(record.item.id for record in await _alike(up, draft, kind, paid_on)))
-        raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
-        new_id(raw)
+        raw = await _booked(up, kind, body, draft)
         return payment_of(raw, kind)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
@@ -96,6 +95,22 @@ class MoneyEntries(Payments):
         if not settles_sales(raw):
             not_found()
         await up.call(ask("DELETE", noun, entry))
+
+
+async def _booked(up: Upstream, kind: str, body: Mapping[str, Any], draft: PaymentDraft) -> Mapping[str, Any]:
+    """A new entry. Raises ``validation_failed`` where it settles an invoice that is not there."""
+    try:
+        raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        # Of several, SnelStart does not say which (BOE-0001).
+        pointer = "/allocations/0/invoice_id" if len(draft.allocations) == 1 else "/allocations"
+        told = "There is no such invoice in SnelStart."
+        errors = [FieldError(pointer, "not_found", told)]
+        raise Problem("validation_failed", told, errors, problem.upstream, outcome="rejected") from problem
+    new_id(raw)
+    return raw
 
 
 async def _alike(up: Upstream, draft: PaymentDraft, kind: str, paid_on: date) -> list[Record[Payment]]:
