@@ -26,6 +26,7 @@ from adapters.snelstart.mapping.values import (
 )
 from adapters.snelstart.mapping.vat import REVERSED, ROWS, Way, is_documented
 from gateway.contract.adapter import Record
+from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.base import like
 from gateway.contract.models.invoices import InvoicePaymentStatus
@@ -100,6 +101,13 @@ class Factuur(Identified, frozen=True, kw_only=True):
         return reference_of(self.verkoopBoeking)
 
     @property
+    def invoice_id(self) -> str:
+        """Its id with us, which is that of its entry: its own opens nothing. Raises ``upstream_malformed``."""
+        if self.entry is None:
+            raise malformed("SnelStart's invoice does not say of which sales entry it is.")
+        return self.entry
+
+    @property
     def customer(self) -> str | None:
         """The id of the relation it is for."""
         return reference_of(self.relatie)
@@ -116,13 +124,15 @@ class Factuur(Identified, frozen=True, kw_only=True):
 
     @property
     def open(self) -> Number:
-        """What is not paid yet, in its own sign."""
-        return self.openstaandSaldo or NOTHING
+        """What is not paid yet, in its own sign. Raises ``upstream_malformed`` where it is not told."""
+        if self.openstaandSaldo is None:
+            raise malformed("SnelStart does not say what is open of an invoice.")
+        return self.openstaandSaldo
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is open: paid, or credited."""
-        return self.openstaandSaldo is None or self.openstaandSaldo.value <= ZERO
+        return self.openstaandSaldo is not None and self.openstaandSaldo.value <= ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +188,16 @@ def whole(
 
 
 def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
-    gross, open_, is_credit = said.factuurBedrag, said.openstaandSaldo or NOTHING, said.is_credit
+    gross, open_, is_credit = said.factuurBedrag, said.openstaandSaldo, said.is_credit
     if is_credit:
-        gross, open_ = gross.opposite, open_.opposite
-    paid = NOTHING.text if gross is open_ else amount_text(gross.value - open_.value)
+        gross, open_ = gross.opposite, None if open_ is None else open_.opposite
     customer = reference_of(said.relatie)
     due_on = None if said.vervalDatum is None else day_of(said.vervalDatum)
     return Invoice(
-        id=reference_of(said.verkoopBoeking) or said.key,
+        id=said.invoice_id,
         document_type="credit_note" if is_credit else "invoice",
         document_status="final",
-        payment_status=_status(gross.value, open_.value, credited),
+        payment_status=_status(gross, open_, credited),
         number=said.factuurnummer,
         contact_id=customer,
         contact=InvoiceContact(id=customer, name=None),
@@ -196,18 +205,36 @@ def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
         due_on=due_on,
         currency="EUR",
         prices_include_tax=False,
-        totals=Totals(gross=gross.text, paid=paid, open=open_.text),
-        is_overdue=due_on is not None and due_on < today and open_.value > ZERO,
+        totals=_totals(gross, open_),
+        is_overdue=_is_overdue(due_on, today, open_),
         updated_at=moment_or_none(said.modifiedOn),
     )
 
 
-def _status(gross: Decimal, open_: Decimal, credited: bool) -> InvoicePaymentStatus:
-    if open_ > ZERO:
-        return "unpaid" if open_ >= gross else "partially_paid"
+# What is open need not be told (``openstaandSaldo`` may be null): nothing is made of that.
+
+
+def _totals(gross: Number, open_: Number | None) -> Totals:
+    if open_ is None:
+        return Totals(gross=gross.text)
+    paid = NOTHING.text if gross is open_ else amount_text(gross.value - open_.value)
+    return Totals(gross=gross.text, paid=paid, open=open_.text)
+
+
+def _is_overdue(due_on: date | None, today: date, open_: Number | None) -> bool | None:
+    if due_on is None or due_on >= today:
+        return False
+    return None if open_ is None else open_.value > ZERO
+
+
+def _status(gross: Number, open_: Number | None, credited: bool) -> InvoicePaymentStatus:
+    if open_ is None:
+        return "unknown"
+    if open_.value > ZERO:
+        return "unpaid" if open_.value >= gross.value else "partially_paid"
     if credited:
         return "credited"
-    return "overpaid" if open_ < ZERO else "paid"
+    return "overpaid" if open_.value < ZERO else "paid"
 
 
 def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:

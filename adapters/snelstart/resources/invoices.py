@@ -185,7 +185,7 @@ class SalesEntries(Invoices):
         records = [await self.get(up, id) for id in ids]
         for record in records:
             record.item.credits_invoice_id = sent.id
-            if sent.id is not None and record.item.totals.open != NOTHING.text:
+            if sent.id is not None and record.item.totals.open not in (None, NOTHING.text):
                 up.warn(
                     "not_settled",
                     en="Invoice and credit note are not settled with each other.",
@@ -297,12 +297,9 @@ async def _with_lines(
 ) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
     by_customer: dict[str, list[str]] = {}
-    ids = []
-    for said, _ in found:
-        id = said.entry or ""
-        ids.append(id)
-        if id:
-            by_customer.setdefault(said.customer or "", []).append(id)
+    ids = [said.invoice_id for said, _ in found]
+    for id, (said, _) in zip(ids, found, strict=True):
+        by_customer.setdefault(said.customer or "", []).append(id)
     parts = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
     entries = {id: entry for part in parts for id, entry in part.items()}
     at_home, readings = await _readings(up, [entry for entry, _ in entries.values()])
