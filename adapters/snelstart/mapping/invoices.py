@@ -19,6 +19,7 @@ from adapters.snelstart.mapping.values import (
     Number,
     Reference,
     day_of,
+    day_or_none,
     json_number,
     moment_or_none,
     reference_of,
@@ -192,7 +193,7 @@ def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
     if is_credit:
         gross, open_ = gross.opposite, None if open_ is None else open_.opposite
     customer = reference_of(said.relatie)
-    due_on = None if said.vervalDatum is None else day_of(said.vervalDatum)
+    due_on = day_or_none(said.vervalDatum)
     return Invoice(
         id=said.invoice_id,
         document_type="credit_note" if is_credit else "invoice",

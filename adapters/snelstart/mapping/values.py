@@ -17,6 +17,8 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?)?Z?", re.ASCII)
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 """Counts as none, both ways (dossier 2.3)."""
+UNFILLED = "0001-01-01"
+"""The day of a date-time that .NET never filled in, as it writes one that it has no null for."""
 
 
 def is_guid(text: str) -> bool:
@@ -148,7 +150,12 @@ def day_of(text: str) -> date:
 
 def moment_or_none(text: str | None) -> datetime | None:
     """A moment, where there is one. Raises ``upstream_malformed``."""
-    return None if text is None else moment_of(text)
+    return None if text is None or text.startswith(UNFILLED) else moment_of(text)
+
+
+def day_or_none(text: str | None) -> date | None:
+    """A day, where there is one. Raises ``upstream_malformed``."""
+    return None if text is None or text.startswith(UNFILLED) else day_of(text)
 
 
 def rows(data: object) -> list[Unread]:
@@ -190,6 +197,18 @@ def moment(at: datetime) -> str:
 def midnight(day: date) -> str:
     """A day as a date-time literal of OData v3."""
     return f"datetime'{day.isoformat()}T00:00:00'"
+
+
+def since(name: str, day: date) -> str:
+    """A condition of OData: on a day or after it."""
+    return f"{name} ge {midnight(day)}"
+
+
+def until(name: str, day: date) -> str:
+    """A condition of OData: on a day, at whatever time of it, or before. After the last day of all there is none."""
+    if day == date.max:
+        return f"{name} le {midnight(day)}"
+    return f"{name} lt {midnight(day + timedelta(days=1))}"
 
 
 def json_number(value: Decimal) -> int | Decimal:

@@ -2,8 +2,8 @@
 
 import binascii
 from base64 import b64decode
-from collections.abc import Container, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Container, Mapping, Sequence
+from datetime import date
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import invoices
@@ -24,12 +24,13 @@ from adapters.snelstart.mapping.values import (
     Identified,
     guid,
     is_guid,
-    midnight,
     new_id,
     quoted,
     refer,
     reference_of,
     rows,
+    since,
+    until,
 )
 from adapters.snelstart.resources.administration import countries, every, page_of, setting, setup
 from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, settle
@@ -44,11 +45,11 @@ from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Reply, Upstream
 
 LONGEST_TERM = 999
-DATES: Mapping[str, str] = {
-    "issued_from": "FactuurDatum ge",
-    "issued_to": "FactuurDatum lt",
-    "due_from": "VervalDatum ge",
-    "due_to": "VervalDatum lt",
+DATES: Mapping[str, tuple[str, Callable[[str, date], str]]] = {
+    "issued_from": ("FactuurDatum", since),
+    "issued_to": ("FactuurDatum", until),
+    "due_from": ("VervalDatum", since),
+    "due_to": ("VervalDatum", until),
 }
 NUMBER_REQUIRED = "SnelStart has no numbering for booked invoices: the caller gives each its number."
 
@@ -242,11 +243,10 @@ def _condition(listing: Listing) -> str | None:
         parts.append(f"Relatie/Id eq {guid(contact)}")
     if kind is not None:
         parts.append(f"FactuurBedrag {'lt' if kind == 'credit_note' else 'ge'} 0")
-    for name, comparison in DATES.items():
+    for name, (theirs, condition) in DATES.items():
         day = listing.filters.get(name)
         if isinstance(day, date):
-            until = day + timedelta(days=1) if comparison.endswith("lt") else day
-            parts.append(f"{comparison} {midnight(until)}")
+            parts.append(condition(theirs, day))
     return " and ".join(parts)
 
 

@@ -1,7 +1,7 @@
 """Payments: bank and cash entries that settle sales invoices."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from adapters.snelstart.mapping import payments
 from adapters.snelstart.mapping.demands import payment_demands
 from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
-from adapters.snelstart.mapping.values import day_of, is_guid, midnight, new_id
+from adapters.snelstart.mapping.values import day_of, is_guid, new_id, since, until
 from adapters.snelstart.resources.administration import TOP, every, journals_of, page_of, setting
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
@@ -124,9 +124,9 @@ def _condition(filters: Mapping[str, FilterValue]) -> str | None:
     parts = []
     start, end = filters.get("paid_from"), filters.get("paid_to")
     if isinstance(start, date):
-        parts.append(f"Datum ge {midnight(start)}")
+        parts.append(since("Datum", start))
     if isinstance(end, date):
-        parts.append(f"Datum lt {midnight(end + timedelta(days=1))}")
+        parts.append(until("Datum", end))
     return " and ".join(parts) or None
 
 

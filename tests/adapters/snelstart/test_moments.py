@@ -29,8 +29,8 @@ def test_a_moment_survives_there_and_back(bare: datetime) -> None:
     assert back == moment or (moment.month == 10 and back < moment), "only the hour that comes twice is told earlier"
 
 
-async def names(books: Books, resource: str, since: datetime) -> set[str]:
-    found = await books.ask("GET", resource, updated_since=instant_text(since))
+async def names(books: Books, resource: str, since: str) -> set[str]:
+    found = await books.ask("GET", resource, updated_since=since)
     return {one["name"] for one in found["data"]}
 
 
@@ -65,6 +65,64 @@ async def test_updated_since_leaves_nothing_out(
         (told,) = [one for one in (await books.ask("GET", resource))["data"] if one["name"] == "before"]
         books.house.clock.turn_to(moment)
         await make(books, resource, "after")
-        for since in (moment - timedelta(minutes=15), moment, datetime.fromisoformat(told["updated_at"])):
+        for since in (instant_text(moment - timedelta(minutes=15)), instant_text(moment), told["updated_at"]):
             assert "after" in await names(books, resource, since)
-        assert "long ago" not in await names(books, resource, moment)
+        assert "long ago" not in await names(books, resource, instant_text(moment))
+
+
+# --- the ends of time
+
+
+@pytest.mark.parametrize(
+    ("resource", "first", "last"),
+    [
+        ("invoices", "issued_from", "issued_to"),
+        ("invoices", "due_from", "due_to"),
+        ("payments", "paid_from", "paid_to"),
+    ],
+)
+async def test_a_bound_may_be_any_day(resource: str, first: str, last: str, tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        contact = await books.contact()
+        invoice, undue = await books.invoice(contact["id"]), await books.invoice(contact["id"])
+        payment = await books.pay(invoice, "1.00")
+        administration = books.emulator.administration
+        administration.records["verkoopfacturen"][administration.invoice_of[undue["id"]]]["vervalDatum"] = None
+        everything = {"payments": {payment["id"]}, "invoices": {invoice["id"], undue["id"]}}[resource]
+        everything -= {undue["id"]} if first == "due_from" else set()
+        for where, expected in (
+            ({last: "9999-12-31"}, everything),
+            ({first: "0001-01-01"}, everything),
+            ({first: "0001-01-01", last: "9999-12-31"}, everything),
+            ({first: "9999-12-31"}, set()),
+            ({last: "0001-01-01"}, set()),
+        ):
+            found = (await books.ask("GET", resource, where=where))["data"]
+            assert {one["id"] for one in found} == expected, where
+
+
+@pytest.mark.parametrize("resource", ["contacts", "products"])
+async def test_updated_since_may_be_any_moment(resource: str, tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        await make(books, resource, "new")
+        for since in ("0001-01-01T00:00:00Z", "0999-12-31T23:59:59Z"):
+            assert await names(books, resource, since) == {"new"}
+        assert await names(books, resource, "9999-12-31T23:59:59Z") == set()
+
+
+@pytest.mark.parametrize("unfilled", ["0001-01-01T00:00:00", "0001-01-01T00:00:00.000"])
+async def test_a_moment_that_was_never_filled_in_is_none(unfilled: str, tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        invoice = await books.invoice((await books.contact())["id"])
+        await make(books, "products", "Meel")
+        records = books.emulator.administration.records
+        for name in ("relaties", "artikelen", "verkoopfacturen"):
+            for row in records[name].values():
+                row["modifiedOn"] = unfilled
+        records["verkoopfacturen"][books.emulator.administration.invoice_of[invoice["id"]]]["vervalDatum"] = unfilled
+        for resource in ("contacts", "products", "invoices"):
+            (one,) = (await books.ask("GET", resource))["data"]
+            assert one["updated_at"] is None
+            assert (await books.ask("GET", f"{resource}/{one['id']}"))["updated_at"] is None
+        assert (await books.read(invoice))["due_on"] is None
+        assert (await books.read(invoice))["is_overdue"] is False
