@@ -133,6 +133,8 @@ class _Family:
     treatment: VatTreatment
     category: VatCategory
     row: str | None = None
+    country: str | None = "NL"
+    """Null for what leaves the country: to which one, the customer's address says."""
 
 
 RATED: Mapping[str, tuple[str, VatTreatment]] = {
@@ -149,9 +151,11 @@ UNRATED = (
     _Family("onbelast", "Onbelast (0%)", "VerkopenOmzetOnbelastVerlegd", "zero", "Z"),
     _Family("verlegd", "Btw verlegd", "VerkopenOmzetOnbelastVerlegd", "reverse_charge", "AE", REVERSED),
     _Family("vrijgesteld", "Btw-vrij", "VerkopenBtwVrij", "exempt", "E"),
-    _Family("icp-goederen", "Goederen binnen de EU", "VerkopenExportBinnenEU", "intra_eu_goods", "K"),
-    _Family("icp-diensten", "Diensten binnen de EU", "DienstverleningBinnenEU", "intra_eu_services", "AE"),
-    _Family("export", "Export buiten de EU", "VerkopenExportBuitenEU", "export", "G"),
+    _Family("icp-goederen", "Goederen binnen de EU", "VerkopenExportBinnenEU", "intra_eu_goods", "K", country=None),
+    _Family(
+        "icp-diensten", "Diensten binnen de EU", "DienstverleningBinnenEU", "intra_eu_services", "AE", country=None
+    ),
+    _Family("export", "Export buiten de EU", "VerkopenExportBuitenEU", "export", "G", country=None),
 )
 UNTAXED_FUNCTION = "VerkopenOmzetOnbelastVerlegd"
 OSS_FUNCTION = "InstallatieTeleverkoopBinnenEUgeen"
@@ -229,7 +233,7 @@ class Ways:
             if (
                 code.treatment == treatment
                 and (rate is None or code.percentage == rate)
-                and (country is None or code.country == country or (code.country is None and country != "NL"))
+                and is_of(code, country)
                 and in_force(code, on)
             ):
                 return way
@@ -253,6 +257,13 @@ def allows(account: Grootboek, way: Way) -> bool:
 def in_force(code: VatCode, on: date) -> bool:
     """Whether a code may be used on a day."""
     return (code.valid_from is None or code.valid_from <= on) and (code.valid_to is None or on <= code.valid_to)
+
+
+def is_of(code: VatCode, country: str | None) -> bool:
+    """Whether a code may be used for a country: its own, or any but the Netherlands where it leaves it open."""
+    if country is None:
+        return True
+    return country != "NL" if code.country is None else code.country == country
 
 
 def ways_of(
@@ -308,6 +319,7 @@ def _unrated(family: _Family) -> Way:
             category=family.category,
             treatment=family.treatment,
             direction="sale",
+            country=family.country,
         ),
         frozenset({family.function}),
         "Geen",

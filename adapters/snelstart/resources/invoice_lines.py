@@ -14,7 +14,7 @@ from adapters.snelstart.mapping.lines import (
     text_of,
 )
 from adapters.snelstart.mapping.products import Shelf, product_of
-from adapters.snelstart.mapping.vat import Grootboek, Way, allows
+from adapters.snelstart.mapping.vat import Grootboek, Way, allows, is_of
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import Problem, invalid
@@ -139,6 +139,8 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
         raise invalid(f"{pointer}/vat_code_id", "The VAT code is not in force on the date of the invoice.")
     if line.vat_rate is not None and line.vat_rate != code.percentage:
         raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
+    if not is_of(code, line.vat_country):
+        raise invalid(f"{pointer}/vat_country", "The VAT code is not of this country.")
     return way
 
 
