@@ -110,7 +110,6 @@ def _check(administration: Administration, record: Record, held: Record | None, 
 
 
 def _store(administration: Administration, record: Record, guid: str) -> Record:
-    held = administration.records["artikelen"].get(guid)
     complete: Record = {name: record.get(name) for name in models.ARTICLE_QUERY.properties}
     complete |= refer("artikelen", guid)
     complete |= {
@@ -124,6 +123,6 @@ def _store(administration: Administration, record: Record, guid: str) -> Record:
         # Stock cannot be written (read-only in the OpenAPI document), and nothing here moves it.
         "technischeVoorraad": plain(ZERO),
         "vrijeVoorraad": plain(ZERO),
-        "extraVelden": held["extraVelden"] if held else [],
+        "extraVelden": record.get("extraVelden") or [],
     }
     return administration.keep("artikelen", complete)

@@ -26,9 +26,7 @@ from gateway.contract.wire import RawRecord
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
 HOLDS = frozenset({*SAME, "price", "price_includes_tax", "vat_code_id", "ledger_account_id"})
-NOT_WRITTEN = frozenset(
-    {"isHoofdartikel", "subartikelen", "uri", "modifiedOn", "technischeVoorraad", "vrijeVoorraad", "extraVelden"}
-)
+NOT_WRITTEN = frozenset({"isHoofdartikel", "subartikelen", "uri", "modifiedOn", "technischeVoorraad", "vrijeVoorraad"})
 """Members of an article that the write model lacks or that are read-only (dossier 3.2)."""
 MAPPED = frozenset({*SAME.values(), "id", "verkoopprijs", "artikelOmzetgroep", "modifiedOn", "isNonActief"})
 CODE_LENGTH = 25

@@ -365,6 +365,18 @@ async def test_an_update_forgets_nothing(tmp_path: Path) -> None:
         assert (after["vestigingsAdres"]["plaats"], after["vestigingsAdres"]["straat"]) == ("Goes", "Sluiskade 12")
 
 
+async def test_an_update_of_a_product_forgets_nothing(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        made = await books.make("products", {"name": "Meel", "price": "1.00", "vat_code_id": "hoog-2012-10-01"})
+        articles = books.emulator.administration.records["artikelen"]
+        extra = [{"naam": "Kleur", "waarde": "rood"}, {"naam": "Maat", "waarde": None}]
+        articles[made["id"]] |= {"inkoopprijs": Decimal("0.5"), "voorraadControle": True, "extraVelden": extra}
+        before = articles[made["id"]]
+        await books.ask("PATCH", f"products/{made['id']}", {"price": "2.00"})
+        assert articles[made["id"]] == {**before, "verkoopprijs": Decimal("2.0")}
+        every_body_is_the_vendors(books)
+
+
 # --- getting in
 
 
