@@ -159,6 +159,12 @@ def _vat_number(number: str | None, address: Address | None) -> str | None:
     return f"NL{number}" if bare and country in (None, "NL") else number
 
 
+def is_person(relation: Mapping[str, Any]) -> bool:
+    """Whether a relation on the wire is told as a person: it is called as its contact person."""
+    held = (relation.get("vestigingsAdres") or {}).get("contactpersoon")
+    return said_of(held) is not None and held == relation.get("naam")
+
+
 def contact_body(
     given: Mapping[str, Any], before: Mapping[str, Any], countries: Countries, refuse: Refuse
 ) -> dict[str, Any]:
@@ -232,14 +238,13 @@ def _country(code: str | None, countries: Countries) -> dict[str, str] | None:
 
 def _name(given: Mapping[str, Any], before: Mapping[str, Any], body: dict[str, Any], refuse: Refuse) -> None:
     """The name: the company's, or a person's, which stands in the visiting address too to tell a person."""
-    held = (before.get("vestigingsAdres") or {}).get("contactpersoon")
-    was_person = bool(before) and held is not None and held == before.get("naam")
+    was_person = is_person(before)
     kind = given.get("kind") or ("person" if was_person else "company")
     place = body["vestigingsAdres"] or {}
     if kind == "company":
         if given.get("company_name") is not None:
             body["naam"] = given["company_name"]
-        elif "company_name" in given:
+        elif was_person or "company_name" in given:
             raise invalid("/company_name", "A company needs a name.", "required")
         return
     if given.get("company_name") is not None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import contacts
-from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of
+from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of, is_person
 from adapters.snelstart.mapping.demands import changed_contact_demands, new_contact_demands
 from adapters.snelstart.mapping.values import is_guid, moment, new_id, quoted
 from adapters.snelstart.resources.administration import countries, every, page_of
@@ -68,6 +68,7 @@ class Relations(Contacts):
         given = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         known = await countries(up)
         body = contact_body(given, {}, known, up.unsupported)
+        _tell_kind(up, draft.kind, body)
         up.note("there", " ".join(record.item.id for record in await _alike(up, draft)))
         return await self._written(up, "POST", ("relaties",), body)
 
@@ -77,6 +78,7 @@ class Relations(Contacts):
         if not given.keys() - {"external_ref"}:
             return contact_of(before, known)
         body = contact_body(given, before, known, up.unsupported)
+        _tell_kind(up, given.get("kind") or ("person" if is_person(before) else "company"), body)
         return await self._written(up, "PUT", ("relaties", id), body)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
@@ -94,6 +96,17 @@ class Relations(Contacts):
         if not is_guid(id):
             not_found()
         await up.call(ask("DELETE", "relaties", id))
+
+
+def _tell_kind(up: Upstream, kind: str, body: Mapping[str, Any]) -> None:
+    """No field there says the kind, and a company may be called as its contact person."""
+    if kind == "company" and is_person(body):
+        up.warn(
+            "kind_not_kept",
+            "/kind",
+            en="SnelStart has no kinds: a company that is called as its contact person is told as a person.",
+            nl="SnelStart kent geen soorten: een bedrijf dat heet als zijn contactpersoon geldt als persoon.",
+        )
 
 
 async def read(up: Upstream, id: str) -> Mapping[str, Any]:

@@ -1,0 +1,50 @@
+"""Persons and companies: SnelStart tells them by their names only, and what it cannot tell is never called done."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.snelstart.connected import ADDRESS, Books, connected
+
+SAME = {"kind": "company", "company_name": "Jan Jansen", "contact_person": "Jan Jansen", "address": ADDRESS}
+
+
+async def person(books: Books) -> Any:
+    made = await books.make("contacts", {"kind": "person", "contact_person": "Jan Jansen", "address": ADDRESS})
+    assert (made["kind"], made["company_name"]) == ("person", None)
+    return made
+
+
+async def test_a_company_called_as_its_contact_person_is_told_to_be_a_person(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        foreseen = await books.ask("POST", "contacts", SAME, dry_run="true")
+        made = await books.make("contacts", SAME)
+        for said in (foreseen, made):
+            assert [(one["code"], one["pointer"]) for one in said["warnings"]] == [("kind_not_kept", "/kind")]
+        assert (made["kind"], made["company_name"], made["contact_person"]) == ("person", None, "Jan Jansen")
+        assert (await person(books)).get("warnings") is None
+
+
+@pytest.mark.parametrize("change", [{"company_name": "Jan Jansen"}, {"contact_person": "Bakkerij Jansen"}])
+async def test_a_company_that_becomes_a_person_by_its_name_is_told(change: dict[str, Any], tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        made = await books.contact(company_name="Bakkerij Jansen", contact_person="Jan Jansen")
+        changed = await books.ask("PATCH", f"contacts/{made['id']}", change)
+        assert (changed["kind"], [one["code"] for one in changed["warnings"]]) == ("person", ["kind_not_kept"])
+        again = await books.ask("PATCH", f"contacts/{made['id']}", {"phone": "015 2123456"})
+        assert (again["kind"], again.get("warnings")) == ("person", None)
+
+
+@pytest.mark.parametrize("change", [{"kind": "company"}, {"kind": "company", "contact_person": "Piet"}])
+async def test_a_person_becomes_a_company_by_a_name_of_its_own(change: dict[str, Any], tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        made = await person(books)
+        problem = await books.ask("PATCH", f"contacts/{made['id']}", change, status=422)
+        assert (problem["code"], problem["outcome"]) == ("validation_failed", "not_sent")
+        assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/company_name", "required")]
+        assert await books.ask("GET", f"contacts/{made['id']}") == made
+        named = {**change, "company_name": "Bakkerij Jansen"}
+        company = await books.ask("PATCH", f"contacts/{made['id']}", named)
+        assert (company["kind"], company["company_name"]) == ("company", "Bakkerij Jansen")
+        assert company["contact_person"] == change.get("contact_person", "Jan Jansen")
