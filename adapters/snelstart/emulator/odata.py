@@ -38,6 +38,8 @@ _COMPARISONS = {
 }
 _NUMERIC = frozenset({"Edm.Int32", "Edm.Int64", "Edm.Decimal", "Edm.Double", "Edm.Single"})
 _MOST_DEPTH = 100
+_MOST_NODES = 100
+"""What ASP.NET Web API OData allows by default (guess: the vendor's is not recorded)."""
 
 
 class BadFilter(ValueError):
@@ -79,6 +81,7 @@ class _Parser:
         self._tokens = _tokens(text)
         self._at = 0
         self._depth = 0
+        self._nodes = 0
         self._ignore_case = ignore_case
         self._ranges: dict[str, Kind] = {"": model}
 
@@ -94,6 +97,7 @@ class _Parser:
         self._deeper()
         left = self._both()
         while self._take("or"):
+            self._count()
             left = _or(left, self._both())
         self._depth -= 1
         return left
@@ -101,6 +105,7 @@ class _Parser:
     def _both(self) -> Expression:
         left = self._comparison()
         while self._take("and"):
+            self._count()
             left = _and(left, self._comparison())
         return left
 
@@ -110,6 +115,7 @@ class _Parser:
         if operator not in _COMPARISONS:
             return left
         self._at += 1
+        self._count()
         return self._compare(operator, left, self._unary())
 
     def _unary(self) -> Expression:
@@ -117,6 +123,7 @@ class _Parser:
         if not self._take("not"):
             return self._primary()
         self._deeper()
+        self._count()
         inner = _not(self._unary())
         self._depth -= 1
         return inner
@@ -125,6 +132,12 @@ class _Parser:
         self._depth += 1
         if self._depth > _MOST_DEPTH:
             raise BadFilter("The recursion limit of the $filter expression has been exceeded.")
+
+    def _count(self, nodes: int = 1) -> None:
+        """Operators, functions, constants, range variables and each property on a path are a node."""
+        self._nodes += nodes
+        if self._nodes > _MOST_NODES:
+            raise BadFilter(f"The node count limit of '{_MOST_NODES}' has been exceeded.")
 
     def _compare(self, operator: str, left: Expression, right: Expression) -> Expression:
         numeric = left.edm in _NUMERIC and right.edm in _NUMERIC
@@ -150,11 +163,13 @@ class _Parser:
             self._expect(")")
             return inner
         if sort in ("literal", "text", "number"):
+            self._count()
             return _literal(sort, text)
         if sort != "name":
             self._at -= 1
             raise self._syntax()
         if text in ("true", "false", "null"):
+            self._count()
             return _constant(text)
         if self._peek() == "(":
             return self._call(text)
@@ -162,6 +177,7 @@ class _Parser:
 
     def _call(self, name: str) -> Expression:
         self._at += 1
+        self._count()
         arguments = [] if self._peek() == ")" else [self._either()]
         while self._take(","):
             arguments.append(self._either())
@@ -183,6 +199,7 @@ class _Parser:
             names.append(step)
         if names and names[-1] == "Uri":
             raise BadFilter("The property 'Uri' cannot be used in the $filter query option.")
+        self._count(1 + len(names))
         reach = _reach(start, names)
         if isinstance(kind, Moment):
             return Expression(kind.edm, lambda at: _moment(reach(at)))
@@ -191,6 +208,7 @@ class _Parser:
     def _lambda(self, step: str, start: str, names: list[str], kind: Many) -> Expression:
         if step not in ("any", "all"):
             raise BadFilter("The parent value for a property access of a property is not a single value.")
+        self._count(2 + len(names))
         members = _reach(start, names)
         self._expect("(")
         if step == "any" and self._take(")"):

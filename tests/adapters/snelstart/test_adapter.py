@@ -186,6 +186,15 @@ async def test_620_invoices_are_met_once_each(tmp_path: Path) -> None:
         assert all(int(seen.query.rpartition("top=")[2]) <= 500 for seen in books.heard() if "top=" in seen.query)
 
 
+async def test_a_page_of_settled_invoices_of_many_customers_is_no_longer_a_question(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        for number in range(21):
+            contact = await books.contact(company_name=f"Klant {number}")
+            await books.pay(await books.invoice(contact["id"]), "24.20")
+            listed = (await books.ask("GET", "invoices"))["data"]
+            assert [one["payment_status"] for one in listed] == ["paid"] * (number + 1)
+
+
 async def test_articles_are_asked_for_25_at_a_time(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         for number in range(60):

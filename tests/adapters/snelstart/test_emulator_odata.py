@@ -110,6 +110,7 @@ REFUSED = {
     "": "Syntax error",
     "(" * 200 + "Nonactief" + ")" * 200: "recursion limit",
     "not " * 200 + "Nonactief": "recursion limit",
+    " or ".join(["Relatiecode eq 1"] * 21): "node count limit of '100'",
 }
 
 
