@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cachetools import LRUCache, TTLCache
 
@@ -25,6 +25,7 @@ from gateway.contract.models.connections import ConnectionCompany, ConnectionSco
 from gateway.contract.secret import Secret
 from gateway.engine.call import Caller
 from gateway.engine.generations import Generations, Matter
+from gateway.engine.given_credentials import credentials_of, imported_token
 from gateway.engine.given_settings import merged_settings
 from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_connection, unknown_connection
@@ -32,7 +33,6 @@ from gateway.engine.providers import Provider, Providers
 from gateway.engine.sightings import Sighting, Sightings
 from gateway.engine.storage import Storage, StoredConnection
 from gateway.engine.tokens import Tokens
-from gateway.engine.upstream import secrets_of
 from gateway.engine.usage import Usage
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -389,22 +389,6 @@ def _activated(
     )
 
 
-def imported_token(fields: Mapping[str, Secret]) -> AccessToken:
-    """A pair of tokens that was obtained elsewhere. Raises ``validation_failed`` where it is no pair."""
-    for name in ("access_token", "refresh_token"):
-        if name not in fields:
-            raise invalid(f"/credentials/{name}", "A pair has an access_token and a refresh_token.")
-    expires_at = None
-    if "expires_at" in fields:
-        try:
-            expires_at = datetime.fromisoformat(fields["expires_at"].reveal())
-        except ValueError as error:
-            raise invalid("/credentials/expires_at", "This is an RFC 3339 timestamp.") from error
-        if expires_at.tzinfo is None:
-            raise invalid("/credentials/expires_at", "This timestamp needs its offset, such as Z.")
-    return AccessToken(fields["access_token"], expires_at, fields["refresh_token"])
-
-
 def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
     """The company is still to be chosen, and the pair was refreshed already: the connection keeps the new one."""
     return Problem(
@@ -425,32 +409,6 @@ def _rejected(provider: Provider, problem: Problem) -> Problem:
         upstream=problem.upstream,
         outcome="rejected",
     )
-
-
-def credentials_of(
-    provider: Provider, given: Mapping[str, Any] | None
-) -> tuple[CredentialKind | None, Mapping[str, Secret]]:
-    """The kind of some credentials and their fields. Raises ``validation_failed`` or ``unknown_field``."""
-    if given is None:
-        return None, {}
-    kind = provider.adapter.credential(given["type"]) if isinstance(given.get("type"), str) else None
-    if kind is None:
-        types = ", ".join(one.type for one in provider.adapter.credentials)
-        raise invalid("/credentials/type", f"{provider.adapter.title} takes credentials of type {types}.")
-    known = {one.name: one for one in kind.fields}
-    for name in given:
-        if name != "type" and name not in known:
-            message = f"These credentials have no such field; they have {', '.join(known)}."
-            raise Problem("unknown_field", message, errors=[FieldError("/credentials", "unknown_field", message)])
-    for name, one in known.items():
-        value = given.get(name)
-        if value is None and not one.required:
-            continue
-        if not isinstance(value, str) or not value.strip() or len(value) > 4096 or not value.isprintable():
-            raise invalid(f"/credentials/{name}", f"{one.title} is a printable text that is not blank.")
-        if isinstance(kind.scheme, StaticToken) and name == kind.scheme.field and not value.isascii():
-            raise invalid(f"/credentials/{name}", f"{one.title} has ASCII characters only.")
-    return kind, secrets_of({name: given[name] for name in known if given.get(name) is not None})
 
 
 def chosen_company(companies: Sequence[CompanyAccess], wanted: str | None) -> CompanyAccess:

@@ -35,6 +35,17 @@ class NotSent(Exception):
     """The provider surely did not get the request."""
 
 
+class Unwritable(NotSent):
+    """The request cannot be written down; ``header`` names the one that is to blame, where one is.
+
+    So it says nothing of how the provider does, and the same request fares no better a second time.
+    """
+
+    def __init__(self, reason: str, header: str | None = None) -> None:
+        super().__init__(reason)
+        self.header = header
+
+
 class Unanswered(Exception):
     """The provider may have got the request; ``late`` where it was merely too slow."""
 
@@ -167,15 +178,16 @@ class Wire:
 
 
 def _refuse_unwritable(target: str, headers: Mapping[str, str]) -> None:
-    """Raise ``NotSent`` for what would break out of its line, or is no ASCII."""
-    if not _is_writable(target) or " " in target or "#" in target:
-        raise NotSent("the address cannot be written")
+    """Raise ``Unwritable`` for what would break out of its line, or is no ASCII."""
+    if not is_writable(target) or " " in target or "#" in target:
+        raise Unwritable("the address cannot be written")
     for name, text in headers.items():
-        if not _is_writable(text):
-            raise NotSent(f"the header {name} cannot be written")
+        if not is_writable(text):
+            raise Unwritable(f"the header {name} cannot be written", name)
 
 
-def _is_writable(text: str) -> bool:
+def is_writable(text: str) -> bool:
+    """Whether a text can stand in a request line or a header."""
     return text.isascii() and (text.isprintable() or text.replace("\t", " ").isprintable())
 
 
@@ -235,7 +247,7 @@ class Mounted:
             extensions = {"timeout": {**asdict(patience), "read": None, "write": None}}
             request = httpx.Request(method, url, headers=dict(headers), content=body, extensions=extensions)
         except (httpx.InvalidURL, ValueError) as error:
-            raise NotSent("the request cannot be written") from error
+            raise Unwritable("the request cannot be written") from error
         try:
             response = await self._transport.handle_async_request(request)
         except (

@@ -17,7 +17,7 @@ from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.clock import dutch_date
-from gateway.engine.http import NotSent, Unanswered, Wire, encode
+from gateway.engine.http import NotSent, Unanswered, Unwritable, Wire, encode
 from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.resilience.breaker import Breaker
@@ -279,6 +279,8 @@ class Outbound:
             except asyncio.CancelledError:
                 self._became(request, "unknown")
                 raise
+            except Unwritable as error:
+                raise self._unwritable(error) from error
             except NotSent as error:
                 if last or not await self._rest(attempt):
                     raise self._unreachable() from error
@@ -331,6 +333,8 @@ class Outbound:
         try:
             reply = await self._send(request, token)
             outcome = _outcome_of(reply.status)
+        except Unwritable:
+            raise  # nobody was called: nothing was learned of the system
         except NotSent:
             outcome = "connect"
             raise
@@ -446,6 +450,16 @@ class Outbound:
     def _unreachable(self) -> Problem:
         return Problem("upstream_unavailable", f"{self._provider.adapter.title} cannot be reached.")
 
+    def _unwritable(self, error: Unwritable) -> Problem:
+        """Whose doing it is: the owner's token, a setting of the operator's, or what the caller asked for."""
+        title = self._provider.adapter.title
+        if error.header == self._kind.header.lower():
+            detail = f"The token for {title} cannot stand in a request. Its owner must give another."
+            return Problem("connection_needs_reauth", detail, outcome="not_sent")
+        if error.header in {name.lower() for name in self._kind.operator_headers}:
+            return Problem("provider_misconfigured", f"Polder's {error.header} for {title} cannot stand in a request.")
+        return Problem("validation_failed", f"This cannot be asked of {title}: {error}.")
+
     def _unanswered(self, error: Unanswered) -> Problem:
         title = self._provider.adapter.title
         if error.late:
@@ -484,8 +498,3 @@ def without_secrets(reply: Reply, sent: Iterable[Secret]) -> Reply:
     for secret in sent:
         body = body.replace(secret.reveal().encode(), b"***") if secret else body
     return replace(reply, body=body)
-
-
-def secrets_of(fields: Mapping[str, Any]) -> dict[str, Secret]:
-    """A caller's credential fields, from here on unprintable."""
-    return {name: Secret(str(value)) for name, value in fields.items()}

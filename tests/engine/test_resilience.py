@@ -13,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.adapter import Pace
+from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem
+from gateway.contract.secret import Secret
 from gateway.contract.upstream import Request
 from gateway.engine.resilience import breaker as breaking
 from gateway.engine.resilience import budget as budgeting
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
 from gateway.engine.resilience.bulkhead import Bulkhead, Full, Lane, Place
-from tests.engine.staging import Books, Stage, said
+from gateway.engine.upstream import Outbound, TokenSource
+from tests.engine.staging import STATIC, Books, Stage, said
 from tests.house import ManualClock
 
 READ = Request("GET", "/contacts")
@@ -337,6 +340,52 @@ async def test_refusals_never_open_the_breaker(status: int) -> None:
         with pytest.raises(Problem):
             await stage.outbound(f"con_{number}").data(WRITE)
     assert not stage.way.breaker("books", "api").is_open
+
+
+async def _unwritable() -> AccessToken:
+    return AccessToken(Secret("t\u00f3ken"))
+
+
+async def _as_given(rejected: AccessToken) -> AccessToken:
+    return rejected
+
+
+def of_an_unwritable_token(stage: Stage) -> tuple[Outbound, Request]:
+    up = stage.outbound()
+    up._tokens = TokenSource(_unwritable, _as_given)
+    return up, READ
+
+
+def of_an_unwritable_setting(stage: Stage) -> tuple[Outbound, Request]:
+    up = stage.outbound()
+    up._kind = replace(STATIC, operator_headers={"X-Subscription": "subscription_key"})
+    up._provider = replace(stage.provider, operator={"subscription_key": Secret("sl\u00e9utel")})
+    return up, READ
+
+
+def of_an_unwritable_header(stage: Stage) -> tuple[Outbound, Request]:
+    return stage.outbound(), replace(READ, headers={"accept": "a\x01b"})
+
+
+@pytest.mark.parametrize(
+    ("unwritable", "code"),
+    [
+        (of_an_unwritable_token, "connection_needs_reauth"),
+        (of_an_unwritable_setting, "provider_misconfigured"),
+        (of_an_unwritable_header, "validation_failed"),
+    ],
+)
+async def test_what_cannot_be_written_says_nothing_of_the_system(unwritable: Any, code: str) -> None:
+    stage = Stage(Books())
+    for _ in range(2 * breaking.ENOUGH):
+        up, request = unwritable(stage)
+        with pytest.raises(Problem) as raised:
+            await up.data(request)
+        assert (raised.value.code, up.fate) == (code, "not_sent")
+    strain = stage.way.strain("books")
+    assert (strain.breaker, strain.budget, strain.inside) == (0, 1.0, 0)
+    assert await stage.outbound().data(READ) == {"ok": True}
+    assert len(stage.books.heard) == 1
 
 
 async def test_a_system_that_hangs_leaves_the_others_alone() -> None:

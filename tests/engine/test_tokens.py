@@ -163,6 +163,13 @@ async def test_lasting_trouble_is_no_refusal(desk: Desk, answer: Any) -> None:
     assert await desk.current() == "t1"
 
 
+async def test_a_token_that_no_request_can_carry_is_never_kept(desk: Desk) -> None:
+    desk.books.then(*[said({"token": "t\u00e9"})] * 4)
+    assert (await problem_of(desk.current())).code == "upstream_malformed"
+    assert desk.kept == []
+    assert await desk.current() == "t1"
+
+
 async def test_a_token_endpoint_that_asks_to_wait_is_heeded_or_left_alone(desk: Desk) -> None:
     desk.books.then(said({}, 429, retry_after="4"))
     assert await desk.current() == "t1"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 
 from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2, StaticToken
 from gateway.contract.clock import Clock
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Problem, malformed
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
-from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire, encode
+from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire, encode, is_writable
 from gateway.engine.oauth import read_token, refresh_request, revocation_request
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
@@ -80,7 +80,10 @@ class Endpoints:
     ) -> AccessToken:
         reply = await self._send(provider, request, within)
         with nonsense_told():
-            return read(reply)
+            token = read(reply)
+        if not is_writable(token.value.reveal()):
+            raise malformed("The token endpoint answered with a token that no request can carry.")
+        return token
 
     async def _send(self, provider: Provider, request: Request, within: float) -> Reply:
         headers, body = encode(request)
