@@ -6,7 +6,6 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from cachetools import LRUCache, TTLCache
 
@@ -19,9 +18,8 @@ from gateway.contract.models import (
     ConnectionChange,
     ConnectionDraft,
     ConnectionUse,
-    Health,
 )
-from gateway.contract.models.connections import ConnectionCompany, ConnectionScopes, HealthState
+from gateway.contract.models.connections import ConnectionCompany, ConnectionScopes
 from gateway.contract.secret import Secret
 from gateway.engine.call import Caller
 from gateway.engine.generations import Generations, Matter
@@ -30,14 +28,17 @@ from gateway.engine.given_settings import merged_settings
 from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_connection, unknown_connection
 from gateway.engine.providers import Provider, Providers
+from gateway.engine.pulses import Pulses
 from gateway.engine.sightings import Sighting, Sightings
-from gateway.engine.storage import Storage, StoredConnection
+from gateway.engine.storage import Changing, Storage, StoredConnection
 from gateway.engine.tokens import Tokens
 from gateway.engine.usage import Usage
 
 _ALPHABET = string.ascii_letters + string.digits
 SCOPES_KEPT = 60.0
 """Seconds for which what an owner allows is believed before a denial is checked again."""
+_TRIES = 3
+"""How often a company is settled on where the connection is changed by others meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,16 @@ class Trial:
     companies: Sequence[CompanyAccess]
 
 
-class _Pulse(NamedTuple):
-    """How the last calls of a connection went."""
+class _Overtaken(Exception):
+    """The connection is not as it was read any more, and what was asked with it need not be true of it now."""
 
-    state: HealthState = "ok"
-    reason: str | None = None
-    since: datetime | None = None
-    last_success_at: datetime | None = None
+
+class _Moves(Exception):
+    """The change is to another company, which must be asked for first."""
+
+
+def _unchanged(connection: StoredConnection) -> StoredConnection:
+    return connection
 
 
 class Connections:
@@ -70,7 +74,6 @@ class Connections:
         generations: Generations,
         quota_left: Callable[[str], int | None],
     ) -> None:
-        self._quota_left = quota_left
         self._storage = storage
         self._providers = providers
         self._tokens = tokens
@@ -81,7 +84,7 @@ class Connections:
         self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
         self._usage = Usage(storage, clock)
-        self._pulses: TTLCache[str, _Pulse] = TTLCache(10_000, ttl=24 * 3600, timer=clock.monotonic)
+        self._pulses = Pulses(clock, quota_left)
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
         """The caller's connection of that id. Raises ``not_found``."""
@@ -137,7 +140,7 @@ class Connections:
         if isinstance(kind.scheme, OAuth2):
             return await self._create_authorized(provider, replace(connection, credential_type=kind.type), fields)
         trial = await self._try(provider, connection, kind, fields)
-        connection = _activated(connection, kind, trial.token, trial.companies)
+        connection = _activated(connection, kind, trial)
         await self._storage.connections.add(connection, fields)
         return connection
 
@@ -167,70 +170,120 @@ class Connections:
         token = await self._tokens.current(connection, self._providers.of(connection))
         return token.value != fields["access_token"]
 
-    async def authorize(self, connection: StoredConnection, token: AccessToken) -> StoredConnection:
+    async def authorize(
+        self, connection: StoredConnection, token: AccessToken, changing: Changing = _unchanged
+    ) -> StoredConnection:
         """Give an OAuth connection its tokens, and its company where there is no choice.
 
         Raises ``company_required`` where there is one; the tokens are kept all the same.
         """
         provider = self._providers.of(connection)
         kind = next(one for one in provider.adapter.credentials if isinstance(one.scheme, OAuth2))
-        connection = replace(connection, credential_type=kind.type, updated_at=self._later(connection))
-        await self._tokens.adopt(connection, token)
+        adopting = self._dated(lambda current: replace(changing(current), credential_type=kind.type))
+        connection = await self._tokens.adopt(connection, token, adopting)
         await self._ended(connection.id)
-        return await self.settle_company(connection)
+        return await self._settled(connection, _unchanged)
 
-    async def settle_company(self, connection: StoredConnection) -> StoredConnection:
-        """Ask what the connection's stored credentials reach, and make it active on its company.
+    async def _settled(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
+        """Ask what the stored credentials reach, and make the connection active on its company.
 
-        Raises ``company_required`` or ``company_not_accessible``.
+        Raises ``company_required`` or ``company_not_accessible``. What was asked is true of the connection as it was
+        read: where it is changed meanwhile, its credentials perhaps, it is asked anew.
         """
+        for _ in range(_TRIES):
+            try:
+                return await self._settled_as_read(connection, changing)
+            except _Overtaken:
+                connection = await self._read(connection)
+        raise Problem("conflict", "The connection is being changed by others all the while; nothing was changed.")
+
+    async def _settled_as_read(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
         provider = self._providers.of(connection)
         kind = provider.kind_of(connection)
+
+        def unless_overtaken(current: StoredConnection) -> StoredConnection:
+            if current.updated_at != connection.updated_at:
+                raise _Overtaken
+            return changing(current)
+
+        if not isinstance(kind.scheme, OAuth2):
+            fields = await self._storage.connections.credentials(connection)
+            return await self._replaced(connection, kind, fields, unless_overtaken)
         companies = await self._reached(connection)
-        token = await self._tokens.current(connection, provider)
-        active = replace(_activated(connection, kind, token, companies), updated_at=self._later(connection))
-        await self._storage.connections.save(active)
+        trial = Trial(await self._tokens.current(connection, provider), companies)
+        activating = self._dated(lambda current: _activated(unless_overtaken(current), kind, trial))
+        active = await self._storage.connections.change(connection, activating)
         await self._generations.end(connection.id, "answers", "facts", "connection")
         return active
 
-    async def update(self, connection: StoredConnection, change: ConnectionChange) -> StoredConnection:
-        """Change what is named; new credentials (and another company) are tried first."""
+    async def _read(self, connection: StoredConnection) -> StoredConnection:
+        found = await self._storage.connections.find(connection.id)
+        if found is None:
+            raise unknown_connection()
+        return found
+
+    async def update(
+        self, connection: StoredConnection, change: ConnectionChange, permit: Changing = _unchanged
+    ) -> StoredConnection:
+        """Change what is named; new credentials (and another company) are tried first.
+
+        Whatever else is changed meanwhile stays changed. ``permit`` raises where the connection, as it is by then, may
+        not be changed.
+        """
         given = change.given()
         provider = self._providers.of(connection)
-        changed = connection
-        if "name" in given:
-            changed = replace(changed, name=given["name"])
-        if "settings" in given:
-            changed = replace(changed, settings=merged_settings(provider, changed.settings, given["settings"]))
-        if "company_id" in given:
-            changed = replace(changed, company_id=given["company_id"])
-        changed = replace(changed, updated_at=self._later(connection))
         kind, fields = credentials_of(provider, given.get("credentials"))
-        if kind is None and changed.company_id != connection.company_id and connection.credential_type is not None:
-            kind = provider.kind_of(connection)
-            fields = await self._storage.connections.credentials(connection)
-            if isinstance(kind.scheme, OAuth2):
-                return await self.settle_company(changed)
+
+        def changing(current: StoredConnection) -> StoredConnection:
+            return replace(
+                permit(current),
+                name=given.get("name", current.name),
+                company_id=given.get("company_id", current.company_id),
+                settings=merged_settings(provider, current.settings, given.get("settings", {})),
+            )
+
         if kind is None:
-            await self._storage.connections.save(changed)
-        elif isinstance(kind.scheme, OAuth2):
-            changed = await self._reauthorized(changed, kind, fields)
-        else:
-            trial = await self._try(provider, changed, kind, fields)
-            changed = _activated(changed, kind, trial.token, trial.companies)
-            await self._storage.connections.replace_credentials(changed, fields)
+            return await self._amended(connection, changing)
+        if isinstance(kind.scheme, OAuth2):
+            return await self._reauthorized(connection, kind, fields, changing)
+        return await self._replaced(connection, kind, fields, changing)
+
+    async def _amended(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
+        """Change it, its credentials apart; where they must reach another company then, they are asked."""
+
+        def staying(current: StoredConnection) -> StoredConnection:
+            changed = changing(current)
+            if changed.company_id != current.company_id and current.credential_type is not None:
+                raise _Moves
+            return changed
+
+        try:
+            changed = await self._storage.connections.change(connection, self._dated(staying))
+        except _Moves:
+            return await self._settled(await self._read(connection), changing)
+        await self._ended(connection.id)
+        return changed
+
+    async def _replaced(
+        self, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret], changing: Changing
+    ) -> StoredConnection:
+        """Other credentials that no owner need authorize, once they were tried."""
+        trial = await self._try(self._providers.of(connection), changing(connection), kind, fields)
+        activating = self._dated(lambda current: _activated(changing(current), kind, trial))
+        changed, _ = await self._storage.connections.replace_credentials(connection, activating, fields)
         await self._ended(connection.id)
         return changed
 
     async def _reauthorized(
-        self, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret]
+        self, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret], changing: Changing
     ) -> StoredConnection:
         """Other OAuth tokens; without any, the connection waits for its owner again."""
         if fields:
-            return await self.authorize(connection, imported_token(fields))
-        waiting = replace(connection, status="pending", credential_type=kind.type)
-        await self._storage.connections.replace_credentials(waiting, {})
-        return waiting
+            return await self.authorize(connection, imported_token(fields), changing)
+        waiting = self._dated(lambda current: replace(changing(current), status="pending", credential_type=kind.type))
+        changed, _ = await self._storage.connections.replace_credentials(connection, waiting, {})
+        await self._ended(connection.id)
+        return changed
 
     async def delete(self, connection: StoredConnection) -> None:
         """End it: its credentials are revoked where the provider can, and destroyed."""
@@ -241,7 +294,7 @@ class Connections:
             await self._storage.connections.destroy(connection)
         finally:
             await self._ended(connection.id, "links")
-        self._pulses.pop(connection.id, None)
+        self._pulses.forget(connection.id)
 
     async def companies(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
         """The administrations its credentials reach, asked now; what its own one allows is remembered."""
@@ -274,10 +327,13 @@ class Connections:
         allowed = tuple(own.allowed_scopes)
         if allowed == connection.allowed_scopes and own.name == connection.company_name:
             return connection
-        changed = replace(connection, allowed_scopes=allowed, company_name=own.name, updated_at=self._later(connection))
-        await self._storage.connections.amend(
-            connection.id, changed.updated_at, company_name=own.name, allowed_scopes=allowed
-        )
+
+        def remembering(current: StoredConnection) -> StoredConnection:
+            if current.company_id != own.id:
+                return current
+            return replace(current, company_name=own.name, allowed_scopes=allowed)
+
+        changed = await self._storage.connections.change(connection, self._dated(remembering))
         await self._generations.end(connection.id, "connection")
         return changed
 
@@ -289,9 +345,14 @@ class Connections:
             caller.tenant, offset=offset, size=size, filters=filters, among=caller.connections
         )
 
-    def _later(self, connection: StoredConnection) -> datetime:
-        """Now, and after the last change in any case: one-time links rely on every change having its own moment."""
-        return max(self._clock.now(), connection.updated_at + timedelta(microseconds=1))
+    def _dated(self, changing: Changing) -> Changing:
+        """That change at its own moment, now or right after the last one: by that it is told from all others."""
+
+        def dated(current: StoredConnection) -> StoredConnection:
+            moment = max(self._clock.now(), current.updated_at + timedelta(microseconds=1))
+            return replace(changing(current), updated_at=moment)
+
+        return dated
 
     async def _ended(self, connection_id: str, *further: Matter) -> None:
         """It changed, and its credentials perhaps: nothing that was known of it is used any more, here or elsewhere."""
@@ -301,40 +362,21 @@ class Connections:
 
     async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
         """A call of this connection went so: remember its health, and read anew what the token layer made of it."""
-        self.beat(connection.id, problem)
+        self._pulses.beat(connection.id, problem)
         self._usage.note(connection, failed=problem is not None and problem.kind.fix != "caller")
         if problem is None and connection.status == "needs_reauth":
             kind = self._providers.of(connection).kind_of(connection)
             if isinstance(kind.scheme, StaticToken):
                 # There is no other way to be trusted again. The call is told whether or not this can be kept.
                 with contextlib.suppress(Problem):
-                    await self._storage.connections.amend(connection.id, self._later(connection), status="active")
+                    await self._storage.connections.amend(connection.id, self._clock.now(), status="active")
             await self._generations.end(connection.id, "connection")
         elif problem is not None and problem.code == "connection_needs_reauth" and connection.status != "needs_reauth":
             await self._generations.end(connection.id, "connection")
 
-    def beat(self, connection_id: str, problem: Problem | None) -> None:
-        """Remember how a call went."""
-        now = self._clock.now()
-        before = self._pulse(connection_id)
-        if problem is None or problem.kind.fix == "caller":
-            pulse = _Pulse("ok", None, before.since if before.state == "ok" else now, now)
-        else:
-            state: HealthState = "rate_limited" if problem.code == "upstream_rate_limited" else "failing"
-            since = before.since if before.state == state else now
-            pulse = _Pulse(state, problem.code, since, before.last_success_at)
-        self._pulses[connection_id] = pulse
-
-    def _pulse(self, connection_id: str) -> _Pulse:
-        known: _Pulse | None = self._pulses.get(connection_id)
-        return known or _Pulse()
-
-    def _health(self, connection_id: str) -> Health:
-        return Health(**self._pulse(connection_id)._asdict(), quota_left=self._quota_left(connection_id))
-
     async def busiest(self, caller: Caller) -> Sequence[ConnectionUse]:
         """The caller's connections that were used most in the last hour, the most used first."""
-        return await self._usage.busiest(caller, self._health)
+        return await self._usage.busiest(caller, self._pulses.health)
 
     def shown(self, connection: StoredConnection) -> Connection:
         """A connection as callers see it."""
@@ -348,7 +390,7 @@ class Connections:
             external_ref=connection.external_ref,
             company=company,
             status=connection.status,
-            health=self._health(connection.id),
+            health=self._pulses.health(connection.id),
             scopes=ConnectionScopes(token=list(connection.token_scopes), allowed=list(connection.allowed_scopes)),
             settings=dict(connection.settings),
             created_at=connection.created_at,
@@ -374,17 +416,15 @@ class Connections:
         return Trial(token, companies)
 
 
-def _activated(
-    connection: StoredConnection, kind: CredentialKind, token: AccessToken, companies: Sequence[CompanyAccess]
-) -> StoredConnection:
-    company = chosen_company(companies, connection.company_id)
+def _activated(connection: StoredConnection, kind: CredentialKind, trial: Trial) -> StoredConnection:
+    company = chosen_company(trial.companies, connection.company_id)
     return replace(
         connection,
         status="active",
         credential_type=kind.type,
         company_id=company.id,
         company_name=company.name,
-        token_scopes=tuple(sorted(token.scopes)),
+        token_scopes=tuple(sorted(trial.token.scopes)),
         allowed_scopes=tuple(company.allowed_scopes),
     )
 

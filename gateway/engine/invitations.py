@@ -84,8 +84,14 @@ class Invitations:
         if company_id is not None:
             given["company_id"] = company_id
         connection = invitation.connection
+
+        def unspent(current: StoredConnection) -> StoredConnection:
+            if current.updated_at != connection.updated_at:
+                raise Problem("not_found", _GONE)
+            return current
+
         async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
-            return await self._connections.update(connection, ConnectionChange.model_validate(given))
+            return await self._connections.update(connection, ConnectionChange.model_validate(given), unspent)
 
 
 def _message(payload: bytes, connection: StoredConnection) -> bytes:

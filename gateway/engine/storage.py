@@ -4,7 +4,7 @@ Every method may raise ``Problem("storage_unavailable")``. Secrets go in and com
 is the store's business, and they are never kept in clear.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +38,10 @@ class StoredConnection:
     token_scopes: tuple[str, ...] = ()
     allowed_scopes: tuple[str, ...] = ()
     data_key: Secret | None = field(default=None, repr=False)
+
+
+Changing = Callable[[StoredConnection], StoredConnection]
+"""What a change makes of a connection as it is kept at that moment; what it raises calls the change off."""
 
 
 TokenState = Literal["unused", "used", "rejected"]
@@ -195,28 +199,24 @@ class Connections(Protocol):
     async def census(self) -> Mapping[tuple[str, str], int]:
         """How many there are in all, by provider and status."""
 
-    async def save(self, connection: StoredConnection) -> None:
-        """Replace what is kept of it, all but its credentials. Raises ``conflict`` as ``add`` does."""
+    async def change(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
+        """Keep what that makes of it as it is now, all but its credentials; nobody else changes it meanwhile.
 
-    async def amend(
-        self,
-        id: str,
-        updated_at: datetime,
-        *,
-        status: ConnectionStatus | None = None,
-        company_name: str | None = None,
-        allowed_scopes: tuple[str, ...] | None = None,
-    ) -> None:
-        """Replace only what is given, whatever else changed meanwhile. Nothing happens where it is gone."""
+        Raises ``conflict`` as ``add`` does, and ``not_found`` where it is gone.
+        """
+
+    async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus) -> None:
+        """Replace its status, whatever else changed meanwhile. Nothing happens where it is gone."""
 
     async def replace_credentials(
         self,
         connection: StoredConnection,
+        changing: Changing,
         credentials: Mapping[str, Secret],
         token: AccessToken | None = None,
         received_at: datetime | None = None,
-    ) -> StoredToken | None:
-        """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step.
+    ) -> tuple[StoredConnection, StoredToken | None]:
+        """Change it and keep these credentials instead of the old ones, and forget its tokens, in one step.
 
         A token that came with them, and when, is the first of the new journal, and given back as it is kept.
         """

@@ -6,7 +6,7 @@ writers of one connection take turns and nothing is kept for a connection that i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +18,7 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem, not_found
 from gateway.contract.models.connections import ConnectionStatus
 from gateway.contract.secret import Secret
-from gateway.engine.storage import LinkRow, LinkState, StoredConnection, StoredToken
+from gateway.engine.storage import Changing, LinkRow, LinkState, StoredConnection, StoredToken
 from gateway.store import tables
 from gateway.store.attempts import SqlAttempts
 from gateway.store.audit import SqlAudit
@@ -175,62 +175,51 @@ class SqlConnections:
         rows = await self._database.rows(query)
         return {(provider, status): number for provider, status, number in rows}
 
-    async def save(self, connection: StoredConnection) -> None:
-        """Replace what is kept of it, all but its credentials.
+    async def change(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
+        """Keep what that makes of it as it is now, all but its credentials; nobody else changes it meanwhile.
 
         Raises ``conflict`` as ``add`` does, and ``not_found`` where it is gone.
         """
-        try:
-            async with self._database.writing() as transaction:
-                await _update(transaction, connection)
-        except IntegrityError as error:
-            raise _taken(connection) from error
-
-    async def amend(
-        self,
-        id: str,
-        updated_at: datetime,
-        *,
-        status: ConnectionStatus | None = None,
-        company_name: str | None = None,
-        allowed_scopes: tuple[str, ...] | None = None,
-    ) -> None:
-        """Replace only what is given, whatever else changed meanwhile. Nothing happens where it is gone.
-
-        A connection that is active is no suspect any more.
-        """
-        given = {"status": status, "company_name": company_name, "allowed_scopes": allowed_scopes}
-        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        if status == "active":
-            values |= {"suspect_since": None, "refused_at": None}
-        table = tables.connections
         async with self._database.writing() as transaction:
-            amended = update(table).where(table.c.id == id).values(**values, updated_at=updated_at)
-            await transaction.execute(amended)
+            return await self._change(transaction, connection, changing)
+
+    async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus) -> None:
+        """Replace its status, whatever else changed meanwhile. Nothing happens where it is gone.
+
+        A connection that is active is no suspect any more. Every change has a moment of its own, after the last one's.
+        """
+        trusted = {"suspect_since": None, "refused_at": None} if status == "active" else {}
+        table, which = tables.connections, tables.connections.c.id == id
+        async with self._database.writing() as transaction:
+            last: datetime | None = await transaction.scalar(select(table.c.updated_at).where(which).with_for_update())
+            if last is not None:
+                moment = max(updated_at, last + timedelta(microseconds=1))
+                await transaction.execute(
+                    update(table).where(which).values(**trusted, status=status, updated_at=moment)
+                )
 
     async def replace_credentials(
         self,
         connection: StoredConnection,
+        changing: Changing,
         credentials: Mapping[str, Secret],
         token: AccessToken | None = None,
         received_at: datetime | None = None,
-    ) -> StoredToken | None:
-        """Save the connection and these credentials instead of the old ones, and forget its tokens, in one step.
+    ) -> tuple[StoredConnection, StoredToken | None]:
+        """Change it and keep these credentials instead of the old ones, and forget its tokens, in one step.
 
-        A token that came with them is the first of the new journal. Raises as ``save`` does.
+        A token that came with them is the first of the new journal. Raises as ``change`` does.
         """
         fresh = {"credentials_version": tables.connections.c.credentials_version + 1}
-        try:
-            async with self._database.writing() as transaction:
-                await _update(transaction, connection, fresh | {"suspect_since": None, "refused_at": None})
-                for table in (tables.credentials, tables.tokens, tables.intents):
-                    await transaction.execute(delete(table).where(table.c.connection_id == connection.id))
-                await self._seal(transaction, connection, credentials)
-                if token is None or received_at is None:
-                    return None
-                return await self._tokens.write(transaction, connection, token, received_at)
-        except IntegrityError as error:
-            raise _taken(connection) from error
+        async with self._database.writing() as transaction:
+            trusted = fresh | {"suspect_since": None, "refused_at": None}
+            changed = await self._change(transaction, connection, changing, trusted)
+            for table in (tables.credentials, tables.tokens, tables.intents):
+                await transaction.execute(delete(table).where(table.c.connection_id == connection.id))
+            await self._seal(transaction, changed, credentials)
+            if token is None or received_at is None:
+                return changed, None
+            return changed, await self._tokens.write(transaction, changed, token, received_at)
 
     async def credentials(self, connection: StoredConnection) -> Mapping[str, Secret]:
         """Its credentials; empty where there are none."""
@@ -246,6 +235,26 @@ class SqlConnections:
             # What belongs to it goes with it: every such table refers to it with ON DELETE CASCADE.
             await transaction.execute(delete(tables.connections).where(is_(connection)))
         await self._database.sweep()
+
+    async def _change(
+        self,
+        transaction: AsyncConnection,
+        connection: StoredConnection,
+        changing: Changing,
+        further: Mapping[str, Any] | None = None,
+    ) -> StoredConnection:
+        """Read it, make the change and write it, with its row locked."""
+        found = await transaction.execute(select(tables.connections).where(is_(connection)).with_for_update())
+        row = found.one_or_none()
+        if row is None:
+            _gone()
+        changed = changing(self._vault.connection(row))
+        values = {**_mutable(changed), **(further or {})}
+        try:
+            await transaction.execute(update(tables.connections).where(is_(connection)).values(values))
+        except IntegrityError as error:
+            raise _taken(changed) from error
+        return changed
 
     async def _seal(
         self, transaction: AsyncConnection, connection: StoredConnection, credentials: Mapping[str, Secret]
@@ -339,23 +348,14 @@ _MUTABLE = tuple(
     for field in fields(StoredConnection)
     if field.name in tables.connections.columns and field.name not in ("id", "tenant")
 )
-"""What a connection is saved with: not its id and tenant, which its secrets are bound to, nor its data key.
+"""What a change keeps of a connection: not its id and tenant, which its secrets are bound to, nor its data key.
 
-Whoever saves a connection does not know whether a rotation has wrapped its data key anew meanwhile.
+Whoever changes a connection does not know whether a rotation has wrapped its data key anew meanwhile.
 """
 
 
 def _mutable(connection: StoredConnection) -> dict[str, Any]:
     return {name: getattr(connection, name) for name in _MUTABLE}
-
-
-async def _update(
-    transaction: AsyncConnection, connection: StoredConnection, further: Mapping[str, Any] | None = None
-) -> None:
-    values = {**_mutable(connection), **(further or {})}
-    done = await transaction.execute(update(tables.connections).where(is_(connection)).values(values))
-    if done.rowcount == 0:
-        _gone()
 
 
 async def _locked(transaction: AsyncConnection, connection_id: str) -> bool:

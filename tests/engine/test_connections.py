@@ -1,11 +1,20 @@
 """Connections: what is given for them is checked before it can do harm, and nothing of them is lost."""
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.house import House
+from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
+from gateway.contract.secret import Secret
+from gateway.engine.storage import StoredConnection
+from tests.house import House, emulated, open_house
 
 OAUTH = "rompslomp"
 """A system whose owners authorize, or bring a pair of tokens along."""
@@ -65,3 +74,163 @@ async def test_a_credential_that_no_request_can_carry_is_refused_as_it_is_given(
     assert (await house.client.get("/v1/connections")).json()["total_count"] == 2
     answer = await house.client.get(f"/v1/connections/{connection}/contacts")
     assert answer.status_code == 200, "the system is not shut for others"
+
+
+# Changes at the same time
+
+
+@dataclass
+class Held:
+    """A house whose system answers only while the ``gate`` is open; who asks it has ``knocked``."""
+
+    house: House
+    gate: asyncio.Event
+    knocked: asyncio.Event
+
+    async def meanwhile(self, slow: Awaitable[httpx2.Response], quick: Awaitable[Any]) -> tuple[httpx2.Response, Any]:
+        """What comes of both, where the quick one begins and ends while the system keeps the slow one waiting."""
+        self.gate.clear()
+        self.knocked.clear()
+        waiting = asyncio.ensure_future(slow)
+        await self.knocked.wait()
+        done = await quick
+        self.gate.set()
+        return await waiting, done
+
+
+@asynccontextmanager
+async def hold(home: Path, provider: str) -> AsyncIterator[Held]:
+    gate, knocked = asyncio.Event(), asyncio.Event()
+    gate.set()
+
+    def between(emulator: Emulator) -> ASGIApp:
+        async def app(scope: Message, receive: Receive, send: Send) -> None:
+            knocked.set()
+            await gate.wait()
+            await emulator(scope, receive, send)
+
+        return app
+
+    async with open_house(home, adapters={provider: emulated()[provider]}, between=between) as house:
+        yield Held(house, gate, knocked)
+
+
+def patched(house: House, connection: str, **fields: Any) -> Awaitable[httpx2.Response]:
+    return house.client.patch(f"/v1/connections/{connection}", json=fields)
+
+
+async def stored(house: House, connection: str) -> StoredConnection:
+    found = await house.polder.storage.connections.find(connection)
+    assert found is not None
+    return found
+
+
+def token_for(house: House) -> dict[str, str]:
+    """Credentials that open one company of it, at once."""
+    emulator: Any = house.emulator(TOKEN)
+    return dict(emulator.token_credentials())
+
+
+async def token_of(house: House, connection: str) -> Mapping[str, Secret]:
+    return await house.polder.storage.connections.credentials(await stored(house, connection))
+
+
+async def test_changes_of_different_fields_all_stay(house: House) -> None:
+    connection = await house.connect(TOKEN)
+    for number in range(10):
+        setting = {"default_ledger_account_id": f"{number}"}
+        rounding = {"rounding_ledger_account_id": f"{number}"}
+        answers = await asyncio.gather(
+            patched(house, connection, name=f"Shop {number}"),
+            patched(house, connection, settings=setting),
+            patched(house, connection, settings=rounding),
+        )
+        assert [answer.status_code for answer in answers] == [200] * 3
+        found = await shown(house, connection)
+        assert (found["name"], found["settings"]) == (f"Shop {number}", setting | rounding)
+
+
+@pytest.mark.parametrize("provider", [TOKEN, OAUTH])
+async def test_another_company_and_another_name_both_stay(tmp_path: Path, provider: str) -> None:
+    async with hold(tmp_path, provider) as held:
+        house = held.house
+        oauth = getattr(house.emulator(provider), "oauth_credentials", house.emulator(provider).credentials)
+        connection = await house.connect(provider, credentials=oauth())
+        companies = (await house.client.get(f"/v1/connections/{connection}/companies")).json()["data"]
+        wanted = [one["id"] for one in companies if one["accessible"]][-1]
+        assert (await shown(house, connection))["company"]["id"] != wanted
+        answers = await held.meanwhile(
+            patched(house, connection, company_id=wanted), patched(house, connection, name="Renamed")
+        )
+        assert [answer.status_code for answer in answers] == [200, 200]
+        found = await shown(house, connection)
+        assert (found["name"], found["company"]["id"]) == ("Renamed", wanted)
+        assert (answers[0].json()["name"], answers[0].json()["company"]["id"]) == ("Renamed", wanted)
+
+
+async def test_a_change_while_new_credentials_are_tried_stays(tmp_path: Path) -> None:
+    async with hold(tmp_path, TOKEN) as held:
+        connection = await held.house.connect(TOKEN)
+        credentials = token_for(held.house)
+        tried, renamed = await held.meanwhile(
+            patched(held.house, connection, credentials=credentials), patched(held.house, connection, name="Renamed")
+        )
+        assert (tried.status_code, renamed.status_code) == (200, 200)
+        assert (await shown(held.house, connection))["name"] == "Renamed"
+        assert await token_of(held.house, connection) == {"api_token": Secret(credentials["api_token"])}
+
+
+async def test_a_company_is_asked_for_anew_where_the_credentials_were_replaced_meanwhile(tmp_path: Path) -> None:
+    """The new ones do not reach it: then neither they nor the company they are for are undone."""
+    async with hold(tmp_path, TOKEN) as held:
+        connection = await held.house.connect(TOKEN)
+        credentials = token_for(held.house)
+        token = {"api_token": Secret(credentials["api_token"])}
+        companies = (await held.house.client.get(f"/v1/connections/{connection}/companies")).json()["data"]
+        before = await stored(held.house, connection)
+
+        async def replaced() -> None:
+            def changing(now: StoredConnection) -> StoredConnection:
+                later = now.updated_at + timedelta(microseconds=1)
+                return replace(now, credential_type="api_token", updated_at=later)
+
+            await held.house.polder.storage.connections.replace_credentials(before, changing, token)
+
+        answer, _ = await held.meanwhile(
+            patched(held.house, connection, company_id=companies[-1]["id"], name="New"), replaced()
+        )
+        assert (answer.status_code, answer.json()["code"]) == (403, "company_not_accessible")
+        after = await stored(held.house, connection)
+        assert (after.company_id, after.name, after.credential_type) == (before.company_id, before.name, "api_token")
+        assert await token_of(held.house, connection) == token
+
+
+async def test_a_link_is_used_once_however_many_use_it_at_once(tmp_path: Path) -> None:
+    async with hold(tmp_path, TOKEN) as held:
+        url = await link(held.house, await made(held.house, TOKEN))
+        browser = await held.house.anonymous()
+        form = token_for(held.house)
+
+        async def two_more() -> Sequence[asyncio.Future[httpx2.Response]]:
+            begun = [asyncio.ensure_future(browser.post(url, data=form)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            return begun
+
+        first, others = await held.meanwhile(browser.post(url, data=form), two_more())
+        pages = [first, *await asyncio.gather(*others)]
+        assert sorted(page.status_code for page in pages) == [200, 404, 404]
+        assert sum("This link does not work any more" in page.text for page in pages) == 2
+
+
+async def test_a_link_that_a_change_overtakes_changes_nothing(tmp_path: Path) -> None:
+    async with hold(tmp_path, TOKEN) as held:
+        connection = await made(held.house, TOKEN)
+        url, browser = await link(held.house, connection), await held.house.anonymous()
+        form = token_for(held.house)
+        page, renamed = await held.meanwhile(
+            browser.post(url, data=form), patched(held.house, connection, name="Renamed")
+        )
+        assert (page.status_code, renamed.status_code) == (404, 200)
+        found = await shown(held.house, connection)
+        assert (found["name"], found["status"]) == ("Renamed", "pending")
+        assert await token_of(held.house, connection) == {}

@@ -22,7 +22,7 @@ async def test_other_credentials_are_used_at_once(house: House) -> None:
     before = await stored(house, id)
     changed = replace(before, updated_at=before.updated_at + timedelta(seconds=1))
     wrong = {name: Secret("wrong") for name in await house.polder.storage.connections.credentials(before)}
-    await house.polder.storage.connections.replace_credentials(changed, wrong)
+    await house.polder.storage.connections.replace_credentials(before, lambda _: changed, wrong)
     await house.polder.generations.end(id, "answers", "facts", "connection", "credentials")
     answer = await house.client.get(contacts)
     assert (answer.status_code, answer.json()["code"]) == (424, "connection_needs_reauth")
@@ -35,7 +35,7 @@ async def test_a_token_is_kept_where_only_the_rest_of_a_connection_changed(house
     house.polder.generations.forsake()
     before = await stored(house, id)
     wrong = {name: Secret("wrong") for name in await house.polder.storage.connections.credentials(before)}
-    await house.polder.storage.connections.replace_credentials(before, wrong)
+    await house.polder.storage.connections.replace_credentials(before, lambda _: before, wrong)
     assert (await house.client.get(contacts)).status_code == 200
 
 
@@ -43,7 +43,7 @@ async def test_another_name_is_told_at_once(house: House) -> None:
     id = await house.connect("memory")
     assert (await house.client.get(f"/v1/connections/{id}")).json()["name"] == "Test memory"
     before = await stored(house, id)
-    await house.polder.storage.connections.save(replace(before, name="Renamed"))
+    await house.polder.storage.connections.change(before, lambda now: replace(now, name="Renamed"))
     await house.polder.generations.end(id, "connection")
     assert (await house.client.get(f"/v1/connections/{id}")).json()["name"] == "Renamed"
 

@@ -38,7 +38,7 @@ async def prove_readable(storage: SqlStorage, number: int) -> None:
 async def write(storage: SqlStorage, number: int) -> None:
     """Write anew what is written of one connection."""
     mine = connection(name_of(number))
-    await storage.connections.replace_credentials(mine, secrets(password=f"of {mine.id}"))
+    await storage.connections.replace_credentials(mine, lambda now: now, secrets(password=f"of {mine.id}"))
     await storage.tokens.append(mine, token("access", refresh=f"refresh {mine.id}"), NOON)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -84,9 +85,11 @@ async def test_saving_meets_the_same_rule(storage: SqlStorage) -> None:
     await storage.connections.add(connection(external_ref="shop"), None)
     await storage.connections.add(connection("con_2"), None)
     with refused("conflict"):
-        await storage.connections.save(connection("con_2", external_ref="shop"))
+        await storage.connections.change(connection("con_2"), lambda _: connection("con_2", external_ref="shop"))
     with refused("conflict"):
-        await storage.connections.replace_credentials(connection("con_2", external_ref="shop"), secrets(token="new"))
+        await storage.connections.replace_credentials(
+            connection("con_2"), lambda _: connection("con_2", external_ref="shop"), secrets(token="new")
+        )
     assert await storage.connections.credentials(connection("con_2")) == {}
 
 
@@ -112,17 +115,55 @@ async def test_saving_replaces_all_but_the_credentials(storage: SqlStorage) -> N
     await storage.connections.add(connection(external_ref="shop", settings={"a": 1}), secrets(token="t"))
     await storage.tokens.append(connection(), token(), NOON)
     changed = connection(name="New", status="needs_reauth", company_id="7", settings={}, updated_at=later(5))
-    await storage.connections.save(changed)
+    await storage.connections.change(connection(), lambda _: changed)
     assert await storage.connections.find("con_1") == changed
     assert await storage.connections.credentials(connection()) == secrets(token="t")
     assert await storage.tokens.newest(connection()) is not None
 
 
+async def test_of_changes_by_several_processes_none_is_lost(opened: Callable[[str], SqlStorage], url: str) -> None:
+    storages = [opened(url), opened(url)]
+    await storages[0].connections.add(connection(), None)
+
+    def adding(number: int) -> Callable[[StoredConnection], StoredConnection]:
+        return lambda now: replace(now, settings={**now.settings, f"s{number}": number})
+
+    changes = [storages[n % 2].connections.change(connection(), adding(n)) for n in range(8)]
+    replaced = storages[1].connections.replace_credentials(connection(), adding(8), secrets(token="new"))
+    await asyncio.gather(*changes, replaced)
+    found = await storages[0].connections.find("con_1")
+    assert found is not None
+    assert found.settings == {f"s{number}": number for number in range(9)}
+    assert await storages[0].connections.credentials(connection()) == secrets(token="new")
+
+
+async def test_what_a_change_raises_calls_it_off(storage: SqlStorage) -> None:
+    await storage.connections.add(connection(), secrets(token="t"))
+
+    def refusing(now: StoredConnection) -> StoredConnection:
+        raise Problem("conflict", f"{now.name} is not to be changed.")
+
+    with refused("conflict"):
+        await storage.connections.change(connection(name="Old"), refusing)
+    with refused("conflict"):
+        await storage.connections.replace_credentials(connection(name="Old"), refusing, secrets(token="new"))
+    assert await storage.connections.find("con_1") == connection()
+    assert await storage.connections.credentials(connection()) == secrets(token="t")
+
+
+async def test_a_status_is_set_at_a_moment_after_the_last_change(storage: SqlStorage) -> None:
+    await storage.connections.add(connection(updated_at=later(5)), None)
+    await storage.connections.amend("con_1", later(1), status="needs_reauth")
+    found = await storage.connections.find("con_1")
+    assert found is not None
+    assert (found.status, found.updated_at) == ("needs_reauth", later(5) + timedelta(microseconds=1))
+
+
 async def test_a_connection_that_is_gone_is_not_brought_back(storage: SqlStorage) -> None:
     gone = connection()
     for attempt in (
-        storage.connections.save(gone),
-        storage.connections.replace_credentials(gone, secrets(token="t")),
+        storage.connections.change(gone, lambda _: gone),
+        storage.connections.replace_credentials(gone, lambda _: gone, secrets(token="t")),
         storage.tokens.append(gone, token(), NOON),
         storage.links.put("con_1", "contacts", [LinkRow("1", "external_ref", "a", True)]),
     ):
@@ -137,7 +178,7 @@ async def test_another_tenant_can_neither_save_nor_destroy_it(storage: SqlStorag
     await storage.connections.add(connection(), secrets(token="t"))
     stranger = connection(tenant="other", name="Mine now")
     with refused("not_found"):
-        await storage.connections.save(stranger)
+        await storage.connections.change(stranger, lambda _: stranger)
     await storage.connections.destroy(stranger)
     assert await storage.connections.find("con_1") == connection()
     assert await storage.connections.credentials(connection()) == secrets(token="t")
@@ -147,7 +188,7 @@ async def test_new_credentials_replace_the_old_and_the_tokens_bought_with_them(s
     await storage.connections.add(connection(status="needs_reauth"), secrets(email="e", password="p"))
     first = await storage.tokens.append(connection(), token("old"), NOON)
     active = connection(status="active", credential_type="api_token")
-    await storage.connections.replace_credentials(active, secrets(api_token="new"))
+    await storage.connections.replace_credentials(connection(), lambda _: active, secrets(api_token="new"))
     assert await storage.connections.find("con_1") == active
     assert await storage.connections.credentials(active) == secrets(api_token="new")
     assert await storage.tokens.newest(active) is None

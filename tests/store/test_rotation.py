@@ -205,7 +205,7 @@ async def test_a_data_key_is_never_changed_by_who_saves_an_older_copy(
     stale = await storage.connections.find("con_1")
     assert stale is not None
     await opened(url, ring_of(NEW, keys)).rotation.run()
-    await storage.connections.save(stale)
+    await storage.connections.change(stale, lambda _: stale)
     await storage.tokens.append(stale, token("after the rotation"), NOON)
     new_only = opened(url, ring_of(NEW))
     assert await new_only.connections.credentials(stale) == secrets(one="canary")

@@ -59,7 +59,7 @@ async def test_nothing_of_a_destroyed_connection_is_left_in_any_file(filled: Sql
 
 async def test_replaced_credentials_are_gone_from_the_file(filled: SqlStorage, sqlite_url: str) -> None:
     cells = sealed_cells(sqlite_url, "con_1")
-    await filled.connections.replace_credentials(connection(), secrets(one="new"))
+    await filled.connections.replace_credentials(connection(), lambda now: now, secrets(one="new"))
     await filled.close()
     assert not any(cell in bytes_on_disk(sqlite_url) for cell in cells)
 
@@ -151,7 +151,7 @@ async def test_another_ring_opens_nothing_and_says_which_key_is_missing(
     with refused("storage_unavailable"):
         await stranger.connections.credentials(found)
     with refused("storage_unavailable"):
-        await stranger.connections.replace_credentials(found, secrets(one="new"))
+        await stranger.connections.replace_credentials(found, lambda now: now, secrets(one="new"))
     in_use = dict(await stranger.rotation.in_use())
     assert in_use.pop(keys.partition(":")[0]) > 0
     assert set(in_use.values()) == {0}

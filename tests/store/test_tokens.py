@@ -100,7 +100,7 @@ async def test_an_intent_is_kept_in_place_of_what_is_known_and_of_nothing_else(k
     assert await kept.tokens.intend(connection(), intent("one", minutes=1), second), "given up, and still its own"
     await kept.tokens.append(connection(), token(), NOON, owner="one")
     assert not await kept.tokens.intend(connection(), intent("two"), nothing), "there is a newer token"
-    await kept.connections.replace_credentials(connection(), secrets(token="new"))
+    await kept.connections.replace_credentials(connection(), lambda now: now, secrets(token="new"))
     assert not await kept.tokens.intend(connection(), intent("two"), nothing), "there are other credentials"
     assert await intend(kept, intent("two"))
 
@@ -202,7 +202,9 @@ async def test_who_is_active_again_is_no_suspect(kept: SqlStorage) -> None:
 
 async def test_a_token_that_older_credentials_bought_is_not_kept(kept: SqlStorage) -> None:
     before = (await kept.tokens.journal(connection())).version
-    first = await kept.connections.replace_credentials(connection(), {}, token("first", refresh="r"), NOON)
+    _, first = await kept.connections.replace_credentials(
+        connection(), lambda now: now, {}, token("first", refresh="r"), NOON
+    )
     assert first is not None
     assert (await kept.tokens.journal(connection())).tokens == [first]
     with refused("conflict"):

@@ -79,7 +79,7 @@ async def test_it_ends_the_intent_and_the_suspicion_as_any_token_does(kept: SqlS
 
 async def test_what_belongs_to_replaced_credentials_or_to_nobody_is_thrown_away(kept: SqlStorage, home: Path) -> None:
     await kept.tokens.spool(connection(), token("too late"), later(1), 0, owner="one")
-    await kept.connections.replace_credentials(connection(), secrets(token="new"))
+    await kept.connections.replace_credentials(connection(), lambda now: now, secrets(token="new"))
     await kept.connections.add(connection("con_2"), None)
     await kept.tokens.spool(connection("con_2"), token("of nobody"), later(1), 0, owner="one")
     await kept.connections.destroy(connection("con_2"))

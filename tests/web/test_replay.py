@@ -109,7 +109,7 @@ async def stored_status_changed(asker: Asker) -> None:
     """By somebody who tells nobody: then what was looked up is believed for some seconds, and no longer."""
     connection = await asker.house.polder.storage.connections.find(asker.connection)
     assert connection is not None
-    await asker.house.polder.storage.connections.save(replace(connection, status="suspended"))
+    await asker.house.polder.storage.connections.change(connection, lambda now: replace(now, status="suspended"))
     asker.house.clock.advance(CONNECTION_KNOWN_FOR)
 
 

@@ -18,7 +18,7 @@ from gateway.engine.cache import Flights
 from gateway.engine.http import Wire
 from gateway.engine.observe import Observer
 from gateway.engine.providers import Provider
-from gateway.engine.storage import Journal, Owner, Storage, StoredConnection, StoredToken
+from gateway.engine.storage import Changing, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
 from gateway.engine.tokens.patience import Patience
@@ -104,14 +104,15 @@ class Tokens:
         except Problem:
             return  # without the mark an older token may be tried in vain one day
 
-    async def adopt(self, connection: StoredConnection, token: AccessToken) -> None:
-        """Keep a token from its owner's hand, durably, in place of all credentials there were."""
+    async def adopt(self, connection: StoredConnection, token: AccessToken, changing: Changing) -> StoredConnection:
+        """Keep a token from its owner's hand, durably, in place of all credentials there were, with that change."""
         received_at = self._clock.now()
-        connections = self._storage.connections
-        kept = await insisted(self._clock, lambda: connections.replace_credentials(connection, {}, token, received_at))
+        replaced = self._storage.connections.replace_credentials
+        changed, kept = await insisted(self._clock, lambda: replaced(connection, changing, {}, token, received_at))
         self.forget(connection.id)
         if kept is not None:
             self._publish(connection.id, kept)
+        return changed
 
     def forget(self, connection_id: str) -> None:
         """The connection's credentials changed or are gone: what was obtained with the old ones is kept no more."""

@@ -5,7 +5,7 @@ wrong log-ins. Where many connections of one provider are refused within ten min
 secret, a restored backup or an incident looks like that, and costs nobody an authorization.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from cachetools import TTLCache
 
@@ -108,7 +108,7 @@ class Refusals:
                 retry_after=int(BELIEVED),
                 outcome="not_sent",
             )
-        await self._storage.connections.amend(connection.id, self._later(connection), status="needs_reauth")
+        await self._storage.connections.amend(connection.id, self._clock.now(), status="needs_reauth")
         self._observer.transition(provider.name, "needs_reauth")
         return Problem(
             "connection_needs_reauth",
@@ -120,9 +120,6 @@ class Refusals:
     def _is_mass(self, suspicion: Suspicion) -> bool:
         long_ago = self._clock.now() - suspicion.since >= HELD_AT_MOST
         return suspicion.suspects > max(FEW, suspicion.connections // SHARE) and not long_ago
-
-    def _later(self, connection: StoredConnection) -> datetime:
-        return max(self._clock.now(), connection.updated_at + timedelta(microseconds=1))
 
 
 def _again(problem: Problem) -> Problem:
