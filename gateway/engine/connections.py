@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -151,18 +151,30 @@ class Connections:
 
         A pair is kept before it is tried, because trying it may already rotate it; where it is refused, nothing stays.
         """
-        await self._storage.connections.add(connection, None)
         if not fields:
+            await self._storage.connections.add(connection, None)
             return connection
+        token = imported_token(fields)
+        await self._storage.connections.add(connection, None)
+        async with self._undone_unless_kept(connection):
+            try:
+                return await self.authorize(connection, token)
+            except Problem as problem:
+                if problem.code == "company_required" and await self._rotated(connection, fields):
+                    raise _kept_waiting(connection, problem) from problem
+                if problem.code == "connection_needs_reauth":
+                    raise _rejected(provider, problem) from problem
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _undone_unless_kept(self, connection: StoredConnection) -> AsyncIterator[None]:
+        """Destroy a new connection however the block fails, save where it says that it was ``applied`` all the same."""
         try:
-            return await self.authorize(connection, imported_token(fields))
-        except Problem as problem:
-            if problem.code == "company_required" and await self._rotated(connection, fields):
-                raise _kept_waiting(connection, problem) from problem
-            await self._storage.connections.destroy(connection)
-            await self._ended(connection.id)
-            if problem.code == "connection_needs_reauth":
-                raise _rejected(provider, problem) from problem
+            yield
+        except BaseException as error:
+            if not isinstance(error, Problem) or error.outcome != "applied":
+                await self._storage.connections.destroy(connection)
+                await self._ended(connection.id)
             raise
 
     async def _rotated(self, connection: StoredConnection, fields: Mapping[str, Secret]) -> bool:

@@ -1,7 +1,7 @@
 """An account owner's credentials, as they are given on the API or on the page of a link: whether they are any."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.contract.auth import AccessToken, CredentialKind, OAuth2, Scheme, StaticToken
@@ -52,9 +52,11 @@ def imported_token(fields: Mapping[str, Secret]) -> AccessToken:
     expires_at = None
     if "expires_at" in fields:
         try:
-            expires_at = datetime.fromisoformat(fields["expires_at"].reveal())
-        except ValueError as error:
+            given = datetime.fromisoformat(fields["expires_at"].reveal())
+            # Near the ends of the calendar there are moments that have no date in UTC.
+            expires_at = given.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
             raise invalid("/credentials/expires_at", "This is an RFC 3339 timestamp.") from error
-        if expires_at.tzinfo is None:
+        if given.tzinfo is None:
             raise invalid("/credentials/expires_at", "This timestamp needs its offset, such as Z.")
     return AccessToken(fields["access_token"], expires_at, fields["refresh_token"])

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pydantic import ValidationError
+
 from gateway.contract.clock import Clock
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ConnectionChange, Link
 from gateway.engine.audit import Auditor
 from gateway.engine.connections import Connections
@@ -83,6 +85,10 @@ class Invitations:
         given: dict[str, object] = {"credentials": dict(credentials)} if credentials else {}
         if company_id is not None:
             given["company_id"] = company_id
+        try:
+            change = ConnectionChange.model_validate(given)
+        except ValidationError as error:
+            raise invalid("/company_id", "There is no such administration.") from error
         connection = invitation.connection
 
         def unspent(current: StoredConnection) -> StoredConnection:
@@ -91,7 +97,7 @@ class Invitations:
             return current
 
         async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
-            return await self._connections.update(connection, ConnectionChange.model_validate(given), unspent)
+            return await self._connections.update(connection, change, unspent)
 
 
 def _message(payload: bytes, connection: StoredConnection) -> bytes:

@@ -12,7 +12,9 @@ import httpx2
 import pytest
 
 from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
+from gateway.contract.models import ConnectionDraft
 from gateway.contract.secret import Secret
+from gateway.engine.call import Caller
 from gateway.engine.storage import StoredConnection
 from tests.house import House, emulated, open_house
 
@@ -74,6 +76,41 @@ async def test_a_credential_that_no_request_can_carry_is_refused_as_it_is_given(
     assert (await house.client.get("/v1/connections")).json()["total_count"] == 2
     answer = await house.client.get(f"/v1/connections/{connection}/contacts")
     assert answer.status_code == 200, "the system is not shut for others"
+
+
+IMPOSSIBLE = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "2026-03-02T09:00:00"]
+
+
+@pytest.mark.parametrize("expires_at", IMPOSSIBLE)
+async def test_a_moment_that_cannot_be_is_refused_and_nothing_stays(house: House, expires_at: str) -> None:
+    pair = {"type": "oauth2", "access_token": "a", "refresh_token": "r", "expires_at": expires_at}
+    refused = await house.client.post("/v1/connections", json=body(OAUTH, external_ref="shop", credentials=pair))
+    assert pointed_at(refused) == (422, ["/credentials/expires_at"])
+    assert (await house.client.get("/v1/connections")).json()["total_count"] == 0
+    await made(house, OAUTH, external_ref="shop")
+
+
+async def test_a_moment_is_taken_at_its_offset(house: House) -> None:
+    oauth: Any = house.emulator(OAUTH)
+    pair = {**oauth.oauth_credentials(), "expires_at": "0001-01-01T14:00:00+14:00"}
+    connection = await made(house, OAUTH, credentials=pair, company_id=oauth.company_id)
+    assert (await house.client.get(f"/v1/connections/{connection}/contacts")).status_code == 200
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, RuntimeError])
+async def test_a_connection_whose_making_breaks_off_does_not_stay(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    async def broken(*asked: object) -> None:
+        raise error
+
+    monkeypatch.setattr(house.polder.engine.connections, "_reached", broken)
+    draft = ConnectionDraft.model_validate(
+        body(OAUTH, external_ref="shop", credentials={"type": "oauth2", "access_token": "a", "refresh_token": "r"})
+    )
+    with pytest.raises(error):
+        await house.polder.engine.connections.create(Caller("key_1", "acme", frozenset("*")), draft)
+    await made(house, OAUTH, external_ref="shop")
 
 
 # Changes at the same time

@@ -81,6 +81,18 @@ async def test_nonsense_in_the_form_is_told_and_changes_nothing(house: House, bo
     assert (await house.client.get(f"/v1/connections/{connection}")).json()["status"] == "pending"
 
 
+@pytest.mark.parametrize("company_id", ["1,2", "a b", "\0", "x" * 101, "../1"])
+async def test_an_administration_that_cannot_be_is_told_on_the_page(house: House, company_id: str) -> None:
+    connection = await pending(house)
+    url, browser = await link(house, connection), await house.anonymous()
+    for form in ({"company_id": company_id}, filled_in(house, company_id=company_id)):
+        page = await browser.post(url, data=form, headers={"accept-language": "nl"})
+        assert (page.status_code, page.headers["content-type"]) == (422, "text/html; charset=utf-8")
+        assert '<p class="failed" role="alert">Dat is niet gelukt: There is no such administration.' in page.text
+    assert (await house.client.get(f"/v1/connections/{connection}")).json()["company"] is None
+    assert (await browser.get(url)).status_code == 200
+
+
 async def test_the_page_speaks_dutch_to_who_asks_for_it(house: House) -> None:
     url = await link(house, await pending(house))
     browser = await house.anonymous()
