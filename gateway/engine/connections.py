@@ -26,7 +26,7 @@ from gateway.engine.generations import Generations, Matter
 from gateway.engine.given_credentials import credentials_of, imported_token
 from gateway.engine.given_settings import merged_settings
 from gateway.engine.opening import Opener
-from gateway.engine.permit import permit_connection, unknown_connection
+from gateway.engine.permit import permit_connection, permit_use, unknown_connection
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.pulses import Pulses
 from gateway.engine.sightings import Sighting, Sightings
@@ -309,7 +309,11 @@ class Connections:
         self._pulses.forget(connection.id)
 
     async def companies(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
-        """The administrations its credentials reach, asked now; what its own one allows is remembered."""
+        """The administrations its credentials reach, asked now; what its own one allows is remembered.
+
+        Raises ``connection_pending`` or ``connection_suspended``.
+        """
+        permit_use(connection)
         companies = await self._reached(connection)
         await self._remember_scopes(connection, companies)
         return companies

@@ -85,7 +85,6 @@ class Management:
         if operation.verb == "operation":
             return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
         if operation.verb == "companies":
-            permit_use(connection)
             return self._page(call, asked, [model_json(one) for one in await self._connections.companies(connection)])
         if operation.verb == "schema":
             return await self._schema(call, connection, str(asked.filters.get("operation", "create")))

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
+from gateway.contract.errors import Problem
 from gateway.contract.models import ConnectionDraft
 from gateway.contract.secret import Secret
 from gateway.engine.call import Caller
@@ -111,6 +112,22 @@ async def test_a_connection_whose_making_breaks_off_does_not_stay(
     with pytest.raises(error):
         await house.polder.engine.connections.create(Caller("key_1", "acme", frozenset("*")), draft)
     await made(house, OAUTH, external_ref="shop")
+
+
+# Waiting for the owner
+
+
+async def test_what_is_asked_of_a_connection_that_waits_leaves_its_link_open(house: House) -> None:
+    connection = await made(house, OAUTH, credentials={"type": "oauth2"})
+    url, browser = await link(house, connection), await house.anonymous()
+    with pytest.raises(Problem) as raised:
+        await house.polder.engine.connections.companies(await stored(house, connection))
+    assert raised.value.code == "connection_pending"
+    answer = await patched(house, connection, company_id="1")
+    assert (answer.status_code, answer.json()["code"]) == (424, "connection_pending")
+    assert (await shown(house, connection))["status"] == "pending"
+    assert (await browser.get(url)).status_code == 200
+    assert not house.emulator(OAUTH).journal
 
 
 # Changes at the same time

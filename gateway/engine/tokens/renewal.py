@@ -146,6 +146,11 @@ class _Renewal:
         """A token for whatever the provider takes. Raises ``_Again`` where it refused the newest for the first time."""
         ends = self._clock.monotonic() + FLIGHT
         rows = _refreshable(journal)
+        if self._connection.status == "pending" and isinstance(self._scheme, OAuth2) and not journal.tokens:
+            # Nobody refused anything: to mark it would end the link that its owner was sent.
+            raise Problem(
+                "connection_pending", "The connection has no credentials yet: its owner has still to give them."
+            )
         refusal = Problem("credentials_rejected", "There is nothing to ask with.")
         for seq, ask in await self._asks(rows if journal.refused_at is not None else rows[:1]):
             try:
