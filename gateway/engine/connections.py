@@ -4,14 +4,14 @@ import contextlib
 import secrets
 import string
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cachetools import LRUCache, TTLCache
 
 from gateway.contract.auth import AccessToken, CredentialKind, OAuth2, StaticToken
 from gateway.contract.clock import Clock
-from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import (
     CompanyAccess,
     Connection,
@@ -32,6 +32,7 @@ from gateway.engine.pulses import Pulses
 from gateway.engine.sightings import Sighting, Sightings
 from gateway.engine.storage import Changing, Storage, StoredConnection
 from gateway.engine.tokens import Tokens
+from gateway.engine.trials import Trials, activated, rejected
 from gateway.engine.usage import Usage
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -39,14 +40,6 @@ SCOPES_KEPT = 60.0
 """Seconds for which what an owner allows is believed before a denial is checked again."""
 _TRIES = 3
 """How often a company is settled on where the connection is changed by others meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What came of trying credentials: a token, and the administrations it reaches."""
-
-    token: AccessToken
-    companies: Sequence[CompanyAccess]
 
 
 class _Overtaken(Exception):
@@ -78,7 +71,7 @@ class Connections:
         self._providers = providers
         self._tokens = tokens
         self._clock = clock
-        self._opener = opener
+        self._trials = Trials(providers, tokens, opener, clock)
         self._generations = generations
         self._sightings = Sightings(storage, generations, clock)
         self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
@@ -112,8 +105,11 @@ class Connections:
         if before != now or connection.id not in self._heeded:
             self._heeded[connection.id] = now, connection.updated_at
 
-    async def create(self, caller: Caller, draft: ConnectionDraft) -> StoredConnection:
-        """Make a connection; credentials are tried first, and where they fail nothing is stored."""
+    async def create(self, caller: Caller, draft: ConnectionDraft, deadline: float | None = None) -> StoredConnection:
+        """Make a connection; credentials are tried first, and where they fail nothing is stored.
+
+        Here and below nobody is asked beyond the ``deadline`` (monotonic) of whoever called, where there is one.
+        """
         provider = self._providers.find(draft.provider)
         if provider is None:
             known = ", ".join(one.name for one in self._providers)
@@ -138,14 +134,15 @@ class Connections:
             await self._storage.connections.add(connection, None)
             return connection
         if isinstance(kind.scheme, OAuth2):
-            return await self._create_authorized(provider, replace(connection, credential_type=kind.type), fields)
-        trial = await self._try(provider, connection, kind, fields)
-        connection = _activated(connection, kind, trial)
+            waiting = replace(connection, credential_type=kind.type)
+            return await self._create_authorized(provider, waiting, fields, deadline)
+        trial = await self._trials.of(connection, kind, fields, deadline)
+        connection = activated(connection, kind, trial)
         await self._storage.connections.add(connection, fields)
         return connection
 
     async def _create_authorized(
-        self, provider: Provider, connection: StoredConnection, fields: Mapping[str, Secret]
+        self, provider: Provider, connection: StoredConnection, fields: Mapping[str, Secret], deadline: float | None
     ) -> StoredConnection:
         """An OAuth connection: waiting for its owner, or with a pair of tokens that was obtained elsewhere.
 
@@ -158,12 +155,12 @@ class Connections:
         await self._storage.connections.add(connection, None)
         async with self._undone_unless_kept(connection):
             try:
-                return await self.authorize(connection, token)
+                return await self.authorize(connection, token, deadline)
             except Problem as problem:
                 if problem.code == "company_required" and await self._rotated(connection, fields):
                     raise _kept_waiting(connection, problem) from problem
                 if problem.code == "connection_needs_reauth":
-                    raise _rejected(provider, problem) from problem
+                    raise rejected(provider, problem) from problem
                 raise
 
     @contextlib.asynccontextmanager
@@ -183,7 +180,11 @@ class Connections:
         return token.value != fields["access_token"]
 
     async def authorize(
-        self, connection: StoredConnection, token: AccessToken, changing: Changing = _unchanged
+        self,
+        connection: StoredConnection,
+        token: AccessToken,
+        deadline: float | None = None,
+        changing: Changing = _unchanged,
     ) -> StoredConnection:
         """Give an OAuth connection its tokens, and its company where there is no choice.
 
@@ -194,9 +195,11 @@ class Connections:
         adopting = self._dated(lambda current: replace(changing(current), credential_type=kind.type))
         connection = await self._tokens.adopt(connection, token, adopting)
         await self._ended(connection.id)
-        return await self._settled(connection, _unchanged)
+        return await self._settled(connection, _unchanged, deadline)
 
-    async def _settled(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
+    async def _settled(
+        self, connection: StoredConnection, changing: Changing, deadline: float | None
+    ) -> StoredConnection:
         """Ask what the stored credentials reach, and make the connection active on its company.
 
         Raises ``company_required`` or ``company_not_accessible``. What was asked is true of the connection as it was
@@ -204,12 +207,14 @@ class Connections:
         """
         for _ in range(_TRIES):
             try:
-                return await self._settled_as_read(connection, changing)
+                return await self._settled_as_read(connection, changing, deadline)
             except _Overtaken:
                 connection = await self._read(connection)
         raise Problem("conflict", "The connection is being changed by others all the while; nothing was changed.")
 
-    async def _settled_as_read(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
+    async def _settled_as_read(
+        self, connection: StoredConnection, changing: Changing, deadline: float | None
+    ) -> StoredConnection:
         provider = self._providers.of(connection)
         kind = provider.kind_of(connection)
 
@@ -220,10 +225,9 @@ class Connections:
 
         if not isinstance(kind.scheme, OAuth2):
             fields = await self._storage.connections.credentials(connection)
-            return await self._replaced(connection, kind, fields, unless_overtaken)
-        companies = await self._reached(connection)
-        trial = Trial(await self._tokens.current(connection, provider), companies)
-        activating = self._dated(lambda current: _activated(unless_overtaken(current), kind, trial))
+            return await self._replaced(connection, kind, fields, unless_overtaken, deadline)
+        trial = await self._trials.of_stored(connection, deadline)
+        activating = self._dated(lambda current: activated(unless_overtaken(current), kind, trial))
         active = await self._storage.connections.change(connection, activating)
         await self._generations.end(connection.id, "answers", "facts", "connection")
         return active
@@ -235,7 +239,12 @@ class Connections:
         return found
 
     async def update(
-        self, connection: StoredConnection, change: ConnectionChange, permit: Changing = _unchanged
+        self,
+        connection: StoredConnection,
+        change: ConnectionChange,
+        deadline: float | None = None,
+        *,
+        permit: Changing = _unchanged,
     ) -> StoredConnection:
         """Change what is named; new credentials (and another company) are tried first.
 
@@ -255,12 +264,14 @@ class Connections:
             )
 
         if kind is None:
-            return await self._amended(connection, changing)
+            return await self._amended(connection, changing, deadline)
         if isinstance(kind.scheme, OAuth2):
-            return await self._reauthorized(connection, kind, fields, changing)
-        return await self._replaced(connection, kind, fields, changing)
+            return await self._reauthorized(connection, kind, fields, changing, deadline)
+        return await self._replaced(connection, kind, fields, changing, deadline)
 
-    async def _amended(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
+    async def _amended(
+        self, connection: StoredConnection, changing: Changing, deadline: float | None
+    ) -> StoredConnection:
         """Change it, its credentials apart; where they must reach another company then, they are asked."""
 
         def staying(current: StoredConnection) -> StoredConnection:
@@ -272,26 +283,36 @@ class Connections:
         try:
             changed = await self._storage.connections.change(connection, self._dated(staying))
         except _Moves:
-            return await self._settled(await self._read(connection), changing)
+            return await self._settled(await self._read(connection), changing, deadline)
         await self._ended(connection.id)
         return changed
 
     async def _replaced(
-        self, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret], changing: Changing
+        self,
+        connection: StoredConnection,
+        kind: CredentialKind,
+        fields: Mapping[str, Secret],
+        changing: Changing,
+        deadline: float | None,
     ) -> StoredConnection:
         """Other credentials that no owner need authorize, once they were tried."""
-        trial = await self._try(self._providers.of(connection), changing(connection), kind, fields)
-        activating = self._dated(lambda current: _activated(changing(current), kind, trial))
+        trial = await self._trials.of(changing(connection), kind, fields, deadline)
+        activating = self._dated(lambda current: activated(changing(current), kind, trial))
         changed, _ = await self._storage.connections.replace_credentials(connection, activating, fields)
         await self._ended(connection.id)
         return changed
 
     async def _reauthorized(
-        self, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret], changing: Changing
+        self,
+        connection: StoredConnection,
+        kind: CredentialKind,
+        fields: Mapping[str, Secret],
+        changing: Changing,
+        deadline: float | None,
     ) -> StoredConnection:
         """Other OAuth tokens; without any, the connection waits for its owner again."""
         if fields:
-            return await self.authorize(connection, imported_token(fields), changing)
+            return await self.authorize(connection, imported_token(fields), deadline, changing)
         waiting = self._dated(lambda current: replace(changing(current), status="pending", credential_type=kind.type))
         changed, _ = await self._storage.connections.replace_credentials(connection, waiting, {})
         await self._ended(connection.id)
@@ -308,28 +329,24 @@ class Connections:
             await self._ended(connection.id, "links")
         self._pulses.forget(connection.id)
 
-    async def companies(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
+    async def companies(self, connection: StoredConnection, deadline: float | None = None) -> Sequence[CompanyAccess]:
         """The administrations its credentials reach, asked now; what its own one allows is remembered.
 
         Raises ``connection_pending`` or ``connection_suspended``.
         """
         permit_use(connection)
-        companies = await self._reached(connection)
+        companies = await self._trials.reached(connection, deadline)
         await self._remember_scopes(connection, companies)
         return companies
 
-    async def _reached(self, connection: StoredConnection) -> Sequence[CompanyAccess]:
-        provider = self._providers.of(connection)
-        return await provider.adapter.companies(self._opener.open(connection, provider, "connections.companies"))
-
-    async def recheck_scopes(self, connection: StoredConnection) -> StoredConnection:
+    async def recheck_scopes(self, connection: StoredConnection, deadline: float) -> StoredConnection:
         """What its owner allows now, unless that was asked within the last minute or cannot be asked."""
         since_change = (self._clock.now() - connection.updated_at).total_seconds()
         if connection.id in self._rechecked or since_change < SCOPES_KEPT:
             return connection
         self._rechecked[connection.id] = True
         try:
-            companies = await self._reached(connection)
+            companies = await self._trials.reached(connection, deadline)
         except Problem:
             return connection
         return await self._remember_scopes(connection, companies)
@@ -413,37 +430,6 @@ class Connections:
             updated_at=connection.updated_at,
         )
 
-    async def _try(
-        self, provider: Provider, connection: StoredConnection, kind: CredentialKind, fields: Mapping[str, Secret]
-    ) -> Trial:
-        """Get in with credentials that are not stored yet. Raises ``credentials_rejected``.
-
-        No company is asked for: a wrong one would look like a wrong password, and the list tells them apart.
-        """
-        try:
-            endpoints = self._tokens.endpoints
-            token = await endpoints.make(provider, kind, endpoints.grant(provider, fields, None))
-            up = self._opener.on_trial(connection, provider, kind, token)
-            companies = await provider.adapter.companies(up)
-        except Problem as problem:
-            if problem.code in ("connection_needs_reauth", "credentials_rejected"):
-                raise _rejected(provider, problem) from problem
-            raise
-        return Trial(token, companies)
-
-
-def _activated(connection: StoredConnection, kind: CredentialKind, trial: Trial) -> StoredConnection:
-    company = chosen_company(trial.companies, connection.company_id)
-    return replace(
-        connection,
-        status="active",
-        credential_type=kind.type,
-        company_id=company.id,
-        company_name=company.name,
-        token_scopes=tuple(sorted(trial.token.scopes)),
-        allowed_scopes=tuple(company.allowed_scopes),
-    )
-
 
 def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
     """The company is still to be chosen, and the pair was refreshed already: the connection keeps the new one."""
@@ -454,34 +440,3 @@ def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
         extra={**problem.extra, "connection_id": connection.id},
         outcome="applied",
     )
-
-
-def _rejected(provider: Provider, problem: Problem) -> Problem:
-    message = f"{provider.adapter.title} refuses these credentials. Nothing was stored."
-    return Problem(
-        "credentials_rejected",
-        message,
-        errors=[FieldError("/credentials", "credentials_rejected", message)],
-        upstream=problem.upstream,
-        outcome="rejected",
-    )
-
-
-def chosen_company(companies: Sequence[CompanyAccess], wanted: str | None) -> CompanyAccess:
-    """The administration to work on. Raises ``company_required`` or ``company_not_accessible``."""
-    listed = [one.model_dump(mode="json") for one in companies]
-    if wanted is None:
-        accessible = [one for one in companies if one.accessible]
-        if len(accessible) > 1:
-            message = "The credentials reach several administrations: say which with `company_id`."
-            error = FieldError("/company_id", "required", message)
-            raise Problem("company_required", message, errors=[error], extra={"companies": listed})
-        if not accessible:
-            raise Problem("company_not_accessible", "The credentials reach no administration through its API.")
-        return accessible[0]
-    company = next((one for one in companies if one.id == wanted), None)
-    if company is None or not company.accessible:
-        message = "The credentials do not reach that administration."
-        error = FieldError("/company_id", "not_accessible", message)
-        raise Problem("company_not_accessible", message, errors=[error], extra={"companies": listed})
-    return company

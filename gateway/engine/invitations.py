@@ -97,7 +97,7 @@ class Invitations:
             return current
 
         async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
-            return await self._connections.update(connection, change, unspent)
+            return await self._connections.update(connection, change, permit=unspent)
 
 
 def _message(payload: bytes, connection: StoredConnection) -> bytes:

@@ -78,14 +78,17 @@ class Management:
         if operation.verb == "update":
             change = read_body(operation, call.body)
             assert isinstance(change, ConnectionChange)
-            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._updated(connection, change)))
+            return await self._to_the_end(
+                lambda: self._named_or_not(call, lambda: self._updated(call, connection, change))
+            )
         if operation.verb == "link":
             read_body(operation, call.body)
             return await self._named_or_not(call, lambda: self._linked(connection))
         if operation.verb == "operation":
             return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
         if operation.verb == "companies":
-            return self._page(call, asked, [model_json(one) for one in await self._connections.companies(connection)])
+            reached = await self._connections.companies(connection, call.deadline)
+            return self._page(call, asked, [model_json(one) for one in reached])
         if operation.verb == "schema":
             return await self._schema(call, connection, str(asked.filters.get("operation", "create")))
         if operation.verb == "capabilities":
@@ -97,7 +100,7 @@ class Management:
         permit_use(connection)
         provider = self._providers.of(connection)
         resource = resource_for(provider.adapter, operation)
-        up = self._opener.open(connection, provider, operation.name)
+        up = self._opener.open(connection, provider, operation.name, call.deadline)
         with nonsense_told():
             demands = await resource.demands(up, verb)
 
@@ -127,7 +130,7 @@ class Management:
 
     async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
         async with self._auditor.recording("connections.create", call.caller.tenant) as subject:
-            connection = await self._connections.create(call.caller, draft)
+            connection = await self._connections.create(call.caller, draft, call.deadline)
             subject.object = connection.id
         return Answer(201, model_json(self._connections.shown(connection)))
 
@@ -135,9 +138,9 @@ class Management:
         async with self._auditor.recording("connections.link", connection.tenant, connection.id):
             return _record(model_json(self._invitations.write(connection)))
 
-    async def _updated(self, connection: StoredConnection, change: ConnectionChange) -> Answer:
+    async def _updated(self, call: Call, connection: StoredConnection, change: ConnectionChange) -> Answer:
         async with self._auditor.recording("connections.update", connection.tenant, connection.id):
-            changed = await self._connections.update(connection, change)
+            changed = await self._connections.update(connection, change, call.deadline)
         return _record(model_json(self._connections.shown(changed)))
 
     async def _deleted(self, connection: StoredConnection) -> Answer:

@@ -10,7 +10,7 @@ from gateway.engine.tokens import Tokens
 from gateway.engine.upstream import BeforeWrite, Outbound, TokenSource, Way
 
 MANAGEMENT_WAIT = 30.0
-"""Seconds that one call of management may take."""
+"""Seconds that may be taken where no call says how long it waits: for a link's page, and for the command line."""
 
 
 class Opener:
@@ -32,7 +32,7 @@ class Opener:
         before_write: BeforeWrite | None = None,
         way: type[Outbound] = Outbound,
     ) -> Outbound:
-        """For a stored connection, until a ``deadline`` (monotonic) or for the time that management may take."""
+        """For a stored connection, until a ``deadline`` (monotonic)."""
         source = TokenSource(
             lambda: self._tokens.current(connection, provider),
             lambda rejected: self._tokens.replace(connection, provider, rejected),
@@ -45,13 +45,18 @@ class Opener:
             facts_of(connection, kind),
             source,
             operation=operation,
-            deadline=self._management_ends() if deadline is None else deadline,
+            deadline=self.until(deadline),
             drop_unsupported=drop_unsupported,
             before_write=before_write,
         )
 
     def on_trial(
-        self, connection: StoredConnection, provider: Provider, kind: CredentialKind, token: AccessToken
+        self,
+        connection: StoredConnection,
+        provider: Provider,
+        kind: CredentialKind,
+        token: AccessToken,
+        deadline: float | None = None,
     ) -> Outbound:
         """For credentials that are not stored yet: the token is all there is."""
         return Outbound(
@@ -61,11 +66,12 @@ class Opener:
             facts_of(connection, kind),
             _fixed(token),
             operation="connections.create",
-            deadline=self._management_ends(),
+            deadline=self.until(deadline),
         )
 
-    def _management_ends(self) -> float:
-        return self._clock.monotonic() + MANAGEMENT_WAIT
+    def until(self, deadline: float | None) -> float:
+        """That moment (monotonic), or where there is none the end of the time that may be taken from now."""
+        return self._clock.monotonic() + MANAGEMENT_WAIT if deadline is None else deadline
 
 
 def facts_of(connection: StoredConnection, kind: CredentialKind) -> Facts:

@@ -417,7 +417,7 @@ class Engine:
         needed = missing_scope(task.provider.adapter, task.connection, task.operation.name)
         if needed is None:
             return
-        connection = await self.connections.recheck_scopes(task.connection)
+        connection = await self.connections.recheck_scopes(task.connection, task.call.deadline)
         if missing_scope(task.provider.adapter, connection, task.operation.name) is not None:
             raise scope_missing(task.provider.adapter, connection, needed)
 

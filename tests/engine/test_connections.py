@@ -15,7 +15,7 @@ from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
 from gateway.contract.errors import Problem
 from gateway.contract.models import ConnectionDraft
 from gateway.contract.secret import Secret
-from gateway.engine.call import Caller
+from gateway.engine.call import Answer, Call, Caller
 from gateway.engine.storage import StoredConnection
 from tests.house import House, emulated, open_house
 
@@ -105,7 +105,7 @@ async def test_a_connection_whose_making_breaks_off_does_not_stay(
     async def broken(*asked: object) -> None:
         raise error
 
-    monkeypatch.setattr(house.polder.engine.connections, "_reached", broken)
+    monkeypatch.setattr(house.polder.engine.connections._trials, "reached", broken)
     draft = ConnectionDraft.model_validate(
         body(OAUTH, external_ref="shop", credentials={"type": "oauth2", "access_token": "a", "refresh_token": "r"})
     )
@@ -288,3 +288,50 @@ async def test_a_link_that_a_change_overtakes_changes_nothing(tmp_path: Path) ->
         found = await shown(held.house, connection)
         assert (found["name"], found["status"]) == ("Renamed", "pending")
         assert await token_of(held.house, connection) == {}
+
+
+# How long it may take
+
+SECONDS = 6.0
+"""What the system takes for an answer: more than these callers wait."""
+
+
+@pytest.mark.parametrize(
+    ("provider", "method", "path", "fields"),
+    [
+        (TOKEN, "POST", "", body(TOKEN, credentials={"type": "login", "user": "u", "password": "p"})),
+        (TOKEN, "POST", "", body(TOKEN, credentials={"type": "api_token", "api_token": "t"})),
+        (TOKEN, "PATCH", "/{id}", {"credentials": {"type": "api_token", "api_token": "t"}}),
+        (TOKEN, "PATCH", "/{id}", {"company_id": "m2"}),
+        (OAUTH, "PATCH", "/{id}", {"company_id": "other"}),
+        (OAUTH, "POST", "", body(OAUTH, credentials={"type": "oauth2", "access_token": "a", "refresh_token": "r"})),
+        (OAUTH, "GET", "/{id}/companies", None),
+        ("snelstart", "GET", "/{id}/schemas/contacts", None),
+    ],
+)
+async def test_what_is_asked_for_a_connection_ends_with_the_callers_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str, method: str, path: str, fields: object
+) -> None:
+    taking = 0.0
+
+    def between(emulator: Emulator) -> ASGIApp:
+        async def app(scope: Message, receive: Receive, send: Send) -> None:
+            house.clock.advance(taking)
+            await emulator(scope, receive, send)
+
+        return app
+
+    async with open_house(tmp_path, adapters={provider: emulated()[provider]}, between=between) as house:
+        oauth = getattr(house.emulator(provider), "oauth_credentials", house.emulator(provider).credentials)
+        connection = await house.connect(provider, credentials=oauth())
+        perform = house.polder.engine.perform
+
+        async def hurried(call: Call) -> Answer:
+            return await perform(replace(call, deadline=house.clock.monotonic() + SECONDS - 1))
+
+        monkeypatch.setattr(house.polder.engine, "perform", hurried)
+        taking, began = SECONDS, house.clock.monotonic()
+        url = f"/v1/connections{path.format(id=connection)}"
+        answer = await house.client.request(method, url, json=fields)
+        assert (answer.status_code, answer.json()["code"]) == (504, "upstream_timeout")
+        assert house.clock.monotonic() - began == SECONDS, "nobody is asked a second time"

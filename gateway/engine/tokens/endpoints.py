@@ -31,21 +31,23 @@ class Endpoints:
         """What a token request may be made from."""
         return Grant(fields=fields, operator=provider.operator, company_id=company_id, now=self._clock.now())
 
-    async def make(self, provider: Provider, kind: CredentialKind, grant: Grant) -> AccessToken:
-        """A token made from credentials on trial. Raises ``Problem``."""
+    async def make(self, provider: Provider, kind: CredentialKind, grant: Grant, within: float) -> AccessToken:
+        """A token made from credentials on trial: an answer that is lost costs nothing. Raises ``Problem``."""
         if isinstance(kind.scheme, StaticToken):
             return AccessToken(grant.fields[kind.scheme.field])
         if isinstance(kind.scheme, KeyExchange):
             scheme = kind.scheme
-            return await self.ask(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant))
+            return await self.ask(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within)
         raise TypeError("an OAuth token comes from its owner's authorization, not from stored credentials")
 
-    async def ask(self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken]) -> AccessToken:
+    async def ask(
+        self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken], within: float = ANSWER
+    ) -> AccessToken:
         """Ask a token endpoint once, and read its reply. Raises ``Problem``."""
         started = self._clock.monotonic()
         outcome: TokenOutcome = "unknown"
         try:
-            token = await self._asked(provider, request, read, ANSWER)
+            token = await self._asked(provider, request, read, min(within, ANSWER))
             outcome = "ok"
         except Problem as problem:
             outcome = outcome_of(problem)
