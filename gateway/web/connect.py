@@ -7,7 +7,7 @@ in its address is kept from other sites by ``Referrer-Policy``, and from the log
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -90,12 +90,15 @@ def connect_pages(invitations: Invitations, authorizer: Authorizer, public_url: 
     """The pages by path template: the link's own, the way to the provider, and the way back."""
     return {
         "/connect/{token}": _link_page(invitations),
-        "/connect/{token}/authorize": _departure(authorizer, secure=public_url.startswith("https://")),
+        "/connect/{token}/authorize": _departure(authorizer, public_url),
         "/oauth/{provider}/callback": _arrival(authorizer),
     }
 
 
-def _departure(authorizer: Authorizer, *, secure: bool) -> Page:
+def _departure(authorizer: Authorizer, public_url: str) -> Page:
+    seen = urlsplit(public_url)  # a browser sends a cookie back by the path that it sees: with the prefix, if any
+    path, secure = f"{seen.path}/oauth/", seen.scheme == "https"
+
     async def show(request: Request) -> Response:
         words = _words(request)
         try:
@@ -104,7 +107,7 @@ def _departure(authorizer: Authorizer, *, secure: bool) -> Page:
             return _told(words, problem)
         response = RedirectResponse(begun.url, 303, headers=_HEADERS)
         response.set_cookie(
-            _COOKIE, begun.browser, max_age=600, path="/oauth/", secure=secure, httponly=True, samesite="lax"
+            _COOKIE, begun.browser, max_age=600, path=path, secure=secure, httponly=True, samesite="lax"
         )
         return response
 

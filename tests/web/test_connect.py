@@ -1,10 +1,14 @@
 """One-time links: the page on which an account's owner gives credentials, as a browser without scripts would use it."""
 
 import re
-from typing import Any
+from http.cookies import SimpleCookie
+from typing import Any, cast
 
 import pytest
+from starlette.requests import Request
 
+from gateway.engine.authorizing import Begun, Finished
+from gateway.web.connect import connect_pages
 from tests.house import PUBLIC_URL, House
 
 PROVIDER = "memory"
@@ -128,6 +132,33 @@ async def test_a_link_needs_the_right_to_manage_connections(house: House) -> Non
     assert (await reader.post(f"/v1/connections/{connection}/link")).status_code == 403
     stranger = await house.client_for(tenant="other")
     assert (await stranger.post(f"/v1/connections/{connection}/link")).status_code == 404
+
+
+class Departures:
+    """An authorizer that lets everybody go."""
+
+    async def begin(self, invitation_token: str) -> Begun:
+        return Begun(f"http://provider.test/authorize?{invitation_token}", "a-browser")
+
+    async def finish(self, provider_name: str, state: str, browser: str, code: str | None) -> Finished:
+        raise AssertionError("nobody comes back")
+
+
+@pytest.mark.parametrize(
+    ("public_url", "path", "secure"),
+    [
+        ("https://polder.test", "/oauth/", True),
+        ("http://polder.test", "/oauth/", False),
+        ("https://shop.test/books/polder", "/books/polder/oauth/", True),
+    ],
+)
+async def test_the_browser_is_known_again_at_the_address_it_comes_back_to(
+    public_url: str, path: str, secure: bool
+) -> None:
+    page = connect_pages(cast(Any, None), Departures(), public_url)["/connect/{token}/authorize"]
+    scope = {"type": "http", "method": "GET", "headers": [], "query_string": b"", "path_params": {"token": "t"}}
+    cookie = SimpleCookie((await page.show(Request(scope))).headers["set-cookie"])["polder_authorization"]
+    assert (cookie.value, cookie["path"], bool(cookie["secure"])) == ("a-browser", path, secure)
 
 
 async def test_a_pending_connection_says_so_and_calls_nobody(house: House) -> None:
