@@ -72,7 +72,10 @@ class Looking:
             await self._end_of_write(look.connection_id, changes, sent=done)
 
     async def let_go(self, attempt: Attempt) -> None:
-        """It did not happen: give back the unique values that were claimed for it."""
+        """Give back the unique values that were claimed for a record that is not there.
+
+        Whoever claims one next has a creation key of his own: under this one the system may answer what is gone.
+        """
         operation = BY_NAME.get(attempt.operation)
         if attempt.evidence is None or operation is None or operation.accepts is None or attempt.connection_id is None:
             return

@@ -60,7 +60,7 @@ class Looker(Protocol):
         """One look. Raises ``Problem`` where nothing can be seen just now."""
 
     async def let_go(self, attempt: Attempt) -> None:
-        """It did not happen: give back what was held for it."""
+        """No record came of it, or none is there any more: give back what was held for one."""
 
 
 class Reconciling:
@@ -111,7 +111,7 @@ class Reconciling:
             # A system that cannot be seen now, or an adapter that trips: it stays unknown, and is looked at again.
             sight = None
         after = self._concluded(leased, sight, began)
-        if after.state == "not_executed":
+        if after.next_check_at is None and sight is not None and sight.kind == "absent":
             await self._looker.let_go(leased)
         return await self._written_down(leased, after)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from gateway.contract.emulator import Fault, Seen
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Outcome, Problem
 from gateway.contract.upstream import Request
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence, open_answer, open_problem
@@ -263,6 +263,19 @@ async def test_what_the_system_said_was_done_is_never_called_undone(watch: Watch
     looked = await watch.reconciling.look(attempt, watch.clock.monotonic() + 60)
     assert looked is not None
     assert looked.state == "applied"
+
+
+@pytest.mark.parametrize("outcome", ["applied", "unknown"])
+async def test_what_is_surely_not_there_holds_no_reference(watch: Watch, outcome: Outcome) -> None:
+    """Not before nothing can be on its way, though, nor show late."""
+    watch.eyes.sights = [ABSENT]
+    attempt = await watch.doubt(problem=Problem("upstream_unavailable", "Down.", outcome=outcome))
+    looked = await watch.reconciling.look(attempt, watch.clock.monotonic() + 60)
+    assert looked is not None
+    assert (looked.state, watch.eyes.let_go_of) == ("unknown", [])
+    watch.clock.advance(ZOMBIE.total_seconds())
+    await watch.reconciling.look(looked, watch.clock.monotonic() + 60)
+    assert watch.eyes.let_go_of == ["k-1"]
 
 
 # Deaths

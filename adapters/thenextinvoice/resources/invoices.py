@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
-from uuid import uuid5
 
 from adapters.thenextinvoice.mapping import invoices
 from adapters.thenextinvoice.mapping.contacts import Customer
@@ -24,8 +23,6 @@ from gateway.contract.paging import Page
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 
-TRIES = 5
-"""How many deleted invoices of one creation token are stepped over."""
 HELD_ELSEWHERE = frozenset({"external_ref"})
 
 
@@ -94,27 +91,26 @@ class SalesInvoices(Invoices):
             up.plan.defaulted("/due_on", body["meta"]["dueDate"], "customer_term")
         if len(set(totals)) == 1:
             up.plan.comes_to(totals[0])
-        record = await self._made(up, body)
+        with pointing(invoices.POINTERS):
+            made = await up.data(ask("POST", "invoice", json={**body, "creationToken": str(up.creation_key)}))
+        record = await self._read_back(up, new_id(made))
         _compare(up, record, totals)
         return record
 
-    async def _made(self, up: Upstream, body: Mapping[str, Any]) -> Record[Invoice]:
-        """Create it, exactly once, and read it back.
+    async def _read_back(self, up: Upstream, id: str) -> Record[Invoice]:
+        """The invoice that a write answered. That it is not there is no mistake of the caller's, and may pass."""
+        found = await self._present(up, id)
+        if found is None:
+            raise malformed(f"TheNextInvoice says it wrote invoice {id}, but that is not to be found.")
+        return found
 
-        A ``creationToken`` seen before answers the invoice it made then. Where that one was deleted since, this is no
-        repeat but a new wish, such as another invoice of a reference that was given back: it gets the next token.
-        """
-        token = up.creation_key
-        for _ in range(TRIES):
-            with pointing(invoices.POINTERS):
-                id = new_id(await up.data(ask("POST", "invoice", json={**body, "creationToken": str(token)})))
-            try:
-                return await self.get(up, id)
-            except Problem as problem:
-                if problem.code != "not_found":
-                    raise
-            token = uuid5(token, id)
-        raise malformed("TheNextInvoice answers the ids of invoices that are not there.")
+    async def _present(self, up: Upstream, id: str) -> Record[Invoice] | None:
+        try:
+            return await self.get(up, id)
+        except Problem as problem:
+            if problem.code != "not_found":
+                raise
+            return None
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
         sheet, standing = await read(up, id)
@@ -204,7 +200,7 @@ class SalesInvoices(Invoices):
                 raise
             # Crediting takes no body, so what is "not valid" can only be the invoice's state.
             raise Problem("conflict", problem.detail, upstream=problem.upstream) from problem
-        record = await self.get(up, note)
+        record = await self._read_back(up, note)
         record.item.credits_invoice_id = original.item.id
         _compare(up, record, _known_totals(original))
         return record
@@ -212,11 +208,12 @@ class SalesInvoices(Invoices):
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice] | None:
         """A create is sent once more: its ``creationToken`` answers the invoice it made, and nothing can tell besides.
 
-        Where it never arrived it is carried out now, as its caller wished. A credit shows in the invoice's own state.
+        Where it never arrived it is carried out now, as its caller wished. Where the invoice is not there, it was
+        deleted, or shows later. A credit shows in the invoice's own state.
         """
         if sent.id is None:
-            body = {name: value for name, value in sent.request.json.items() if name != "creationToken"}
-            return Traces([await self._made(up, body)], certain=True)
+            made = await self._present(up, new_id(await up.data(sent.request)))
+            return Traces([] if made is None else [made], certain=True)
         sheet, standing = await read(up, sent.id)
         if standing.payment_status != "credited":
             return Traces([])

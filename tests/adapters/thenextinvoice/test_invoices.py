@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from gateway.contract.adapter import Sent, Traces
 from gateway.contract.emulator import Fault
 from gateway.contract.models import CreditDraft, LineDraft
 from gateway.contract.money import amount_said
@@ -210,17 +211,18 @@ async def test_creating_twice_with_one_key_makes_one_invoice() -> None:
         assert len(books.emulator.company.invoices) == 1
 
 
-async def test_a_key_whose_invoice_was_deleted_makes_a_new_one_once() -> None:
-    """The key of a reference comes back when the reference is given back and used again."""
+async def test_a_key_whose_invoice_is_gone_makes_no_other() -> None:
     async with connected() as books:
         key = UUID(int=7, version=4)
         draft = await books.draft()
         gone = (await INVOICES.create(books.up(creation_key=key), draft)).item
+        sent = Sent("create", None, draft, books.link.requests[-3], {}, books.clock.now())
+        assert sent.request.method == "POST"
         await INVOICES.delete(books.up(), gone.id)
-        second = (await INVOICES.create(books.up(creation_key=key), draft)).item
-        assert second.id != gone.id
-        assert (await INVOICES.create(books.up(creation_key=key), draft)).item.id == second.id
-        assert len(books.emulator.company.invoices) == 1
+        problem = await books.refused("upstream_malformed", INVOICES.create(books.up(creation_key=key), draft))
+        assert gone.id in problem.detail
+        assert await INVOICES.find_written(books.up(), sent) == Traces([], certain=True)
+        assert books.emulator.books()["invoices"] == []
 
 
 @pytest.mark.parametrize(
