@@ -150,7 +150,8 @@ class Resource(Generic[ItemT, DraftT]):
     """Verbs that happen once however often they are sent, because the system refuses or recognises a repeat."""
     moves: ClassVar[bool] = False
     """Whether this system may give a record a new id when it changes. Elsewhere an answer with another id than was
-    asked for is about another record, and taken for nothing."""
+    asked for is about another record, and taken for nothing. A write that reads back says the new one first
+    (``Upstream.moved``)."""
     calls: ClassVar[Mapping[str, str]] = {}
     """What a verb costs upstream, in words, where it is not one call."""
     limits: ClassVar[Mapping[str, str]] = {}

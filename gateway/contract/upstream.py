@@ -199,6 +199,13 @@ class Upstream(Protocol):
         It is kept durably before the write leaves, and handed to ``Resource.find_written`` where its fate is unknown.
         """
 
+    async def moved(self, id: str) -> None:
+        """Say that the system calls the record of this write so from now on (``Resource.moves``).
+
+        Said as soon as the system's answer names the id: it is kept at once, and nothing that goes wrong after it, such
+        as reading the record back, loses the record.
+        """
+
     def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
         """Say in two languages that the system cannot hold what stands at a pointer.
 

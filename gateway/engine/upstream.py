@@ -146,6 +146,8 @@ class Outbound:
         self._now = way.clock.now()
         self.warnings: list[Warned] = []
         self.plan = Plan()
+        self.follow: Callable[[str], Awaitable[None]] | None = None
+        """Keeps what the system calls the record that is written from now on; None where none is."""
         self.fate: Outcome = "not_sent"
         """What became of the writes of this request so far."""
 
@@ -179,6 +181,11 @@ class Outbound:
     def note(self, name: str, value: str) -> None:
         """Remember something beside the write that comes next."""
         self._notes[name] = value
+
+    async def moved(self, id: str) -> None:
+        """Keep the new id of the record that is written."""
+        if self.follow is not None:
+            await self.follow(id)
 
     def warn(self, code: str, pointer: str | None = None, *, en: str, nl: str) -> None:
         """Tell the caller something with the answer."""

@@ -6,6 +6,7 @@ forgotten as soon as something may have changed.
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -126,6 +127,7 @@ class Writer:
         await self._refuse_taken(id, {name: given[name] for name in self._resource.kept if name in given})
         if given.keys() - ((self._resource.kept & UNIQUE) - self._resource.holds):
             await self._remind(id, change)
+            self._up.follow = partial(self._follow, id)
             record = await self._resource.update(self._up, theirs, change)
         else:
             record = await self._resource.get(self._up, theirs)
@@ -133,7 +135,7 @@ class Writer:
 
     async def _changed_to(self, id: str, theirs: str, given: Mapping[str, Any], record: Record[Any]) -> Record[Any]:
         """A record after its change: what Polder keeps of it changes too."""
-        await self._follow(id, theirs, identified(record, self._resource, theirs).item.id)
+        await self._follow(id, identified(record, self._resource, theirs).item.id)
         kept = {name: given[name] for name in self._resource.kept if name in given}
         await self._keep(id, await self._in_our_words(kept))
         return await self._told(record)
@@ -151,8 +153,9 @@ class Writer:
 
     async def _acted(self, id: str) -> Record[Any]:
         theirs = await self._recording.theirs(self._operation.resource, id)
+        self._up.follow = partial(self._follow, id)
         record: Record[Any] = await getattr(self._resource, self._operation.verb)(self._up, theirs)
-        await self._follow(id, theirs, identified(record, self._resource, theirs).item.id)
+        await self._follow(id, identified(record, self._resource, theirs).item.id)
         return await self._told(record)
 
     async def _deleted(self, id: str) -> None:
@@ -160,10 +163,10 @@ class Writer:
         await self._resource.delete(self._up, theirs)
         await self._books.forget(self._connection_id, self._operation.resource, id)
 
-    async def _follow(self, id: str, before: str, after: str) -> None:
+    async def _follow(self, id: str, theirs: str) -> None:
         """Where the system gave the record a new id, keep answering to the first one."""
-        if after != before:
-            await self._keep(id, {SYSTEM_ID: after})
+        if theirs != await self._recording.theirs(self._operation.resource, id):
+            await self._keep(id, {SYSTEM_ID: theirs})
 
     async def _refuse_taken(self, id: str, kept: dict[str, Any]) -> None:
         """Settle before anything is sent that no unique value is another record's."""

@@ -73,6 +73,7 @@ class DirectUpstream:
     creation_key: UUID
     warnings: list[tuple[str, str | None]] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
+    ids: list[str] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
 
     @property
@@ -121,6 +122,9 @@ class DirectUpstream:
 
     def note(self, name: str, value: str) -> None:
         self.notes[name] = value
+
+    async def moved(self, id: str) -> None:
+        self.ids.append(id)
 
     def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
         if not self.drop:

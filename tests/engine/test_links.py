@@ -8,10 +8,12 @@ from uuid import UUID
 
 import pytest
 
+from gateway.contract.adapter import Record
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
-from gateway.contract.models import Invoice, InvoiceContact, InvoiceDraft, Line, Totals
+from gateway.contract.models import Change, Invoice, InvoiceContact, InvoiceDraft, Line, Product, Totals
+from gateway.contract.upstream import Request, Upstream, path_of
 from gateway.engine.generations import in_memory
 from gateway.engine.links import HELD, SYSTEM_ID, Book, LinkBooks, kept_values, translate
 from gateway.engine.storage import LinkRow
@@ -367,6 +369,27 @@ async def test_an_id_survives_every_update(aisle: Aisle) -> None:
     assert (await aisle.ask("DELETE", f"products/{first}")).status_code == 204
     assert aisle.shelf.rows == {}
     assert (await aisle.ask("GET", f"products/{first}")).status_code == 404
+
+
+async def test_a_new_id_is_kept_before_the_record_is_read_back(aisle: Aisle, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def update(self: ShelfProducts, up: Upstream, id: str, change: Change) -> Record[Product]:
+        row = await up.data(Request("PUT", path_of("products", id), json={"name": change.given()["name"]}))
+        await up.moved(row["id"])
+        return await self.get(up, row["id"])
+
+    monkeypatch.setattr(ShelfProducts, "update", update)
+    aisle.shelf.new_ids = True
+    first = (await aisle.make(external_ref="order-1")).json()["id"]
+    aisle.shelf.fail(Fault("status", 503), times=200, when=lambda seen: seen.method == "GET")
+    answer = await aisle.ask("PATCH", f"products/{first}", {"name": "Koek"}, {"idempotency-key": "k-1"})
+    assert (answer.status_code, answer.json()["outcome"]) == (503, "applied")
+    aisle.shelf.heal()
+    aisle.house.clock.advance(60)
+    assert [(one["id"], one["name"], one["external_ref"]) for one in await aisle.found()] == [
+        (first, "Koek", "order-1")
+    ]
+    assert (await aisle.ask("PATCH", f"products/{first}", {"name": "Taart"})).json()["id"] == first
+    assert len(aisle.shelf.rows) == 1
 
 
 async def test_an_answer_about_another_record_is_taken_for_nothing(

@@ -131,7 +131,8 @@ class SalesInvoices(Invoices):
         body, _ = await as_expected(up, body, expected, on_rounding)
         with pointing(invoices.POINTERS):
             written = new_id(await up.data(ask("PUT", "invoice", row.key, json=body)))
-        return await self.get(up, written)
+        await up.moved(written)
+        return await self._read_back(up, written)
 
     async def _parties(self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any]) -> dict[str, int]:
         """Receiver and sender, which a draft hides and a PUT needs.
@@ -177,7 +178,8 @@ class SalesInvoices(Invoices):
             raise Problem("conflict", "The invoice is final already.")
         with pointing(invoices.POINTERS):
             final = new_id(await up.data(ask("POST", "invoice", draft.item.id, "send")))
-        record = await self.get(up, final)
+        await up.moved(final)
+        record = await self._read_back(up, final)
         _compare(up, record, _known_totals(draft))
         return record
 

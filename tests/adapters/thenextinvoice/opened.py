@@ -53,9 +53,11 @@ class Gateway:
         )
         return answer.status_code, loads(answer.content) if answer.content else {}
 
-    async def done(self, method: str, path: str, body: Json | None = None, **asked: str) -> Json:
+    async def done(
+        self, method: str, path: str, body: Json | None = None, *, key: str | None = None, **query: str
+    ) -> Json:
         """The body of an answer that is a success."""
-        status, said = await self.ask(method, path, body, **asked)
+        status, said = await self.ask(method, path, body, key=key, **query)
         assert status < 300, said
         return said
 

@@ -48,3 +48,37 @@ async def test_an_invoice_that_is_gone_before_anybody_saw_it_gives_its_reference
         assert [str(row["id"]) for row in gateway.written()] == [made["id"]]
         listed = await gateway.done("GET", "invoices", external_ref="order-1")
         assert [one["id"] for one in listed["data"]] == [made["id"]]
+
+
+# Changing: every write gives a draft another id
+
+
+@pytest.mark.parametrize("ending", ["PATCH", "finalize"])
+@pytest.mark.parametrize(
+    ("fault", "times"), [(MISSING, 1), (HTML, 1), (MISSING, 200), (DOWN, 200)], ids=["404", "html", "404s", "503s"]
+)
+async def test_a_changed_draft_is_never_lost(tmp_path: Path, ending: str, fault: Fault, times: int) -> None:
+    async with opened(tmp_path) as gateway:
+        draft = await gateway.invoice(external_ref="order-1")
+        path = f"invoices/{draft['id']}"
+        await gateway.done("PATCH", path, {"notes": "Bel eerst"})
+        finalizes = ending == "finalize"
+        write = ("POST", f"{path}/finalize", None) if finalizes else ("PATCH", path, {"notes": "Achterom"})
+        gateway.fail_after("POST" if finalizes else "PUT", fault, times=times)
+        status, told = await gateway.ask(*write, key="k-1")
+        assert (status, told.get("id")) == (200, draft["id"]) if times == 1 else told["outcome"] == "applied", told
+        gateway.emulator.heal()
+        await gateway.later()
+
+        assert (await gateway.done("GET", "operations/k-1"))["state"] == "applied"
+        (booked,) = gateway.written()
+        assert (str(booked["id"]) != draft["id"], booked["status"]) == (True, int(finalizes))
+        now = await gateway.done("GET", path)
+        assert (now["id"], now["external_ref"], now["contact_id"]) == (draft["id"], "order-1", draft["contact_id"])
+        assert now["document_status"] == ("final" if finalizes else "draft")
+        assert now["notes"] == ("Bel eerst" if finalizes else "Achterom")
+        everything = await gateway.done("GET", "invoices")
+        for listed in (everything, await gateway.done("GET", "invoices", external_ref="order-1")):
+            assert [(one["id"], one["external_ref"]) for one in listed["data"]] == [(draft["id"], "order-1")]
+        if not finalizes:
+            assert (await gateway.done("POST", f"{path}/finalize"))["id"] == draft["id"]
