@@ -74,10 +74,18 @@ class InvoicePayments(Payments):
         return await self.get(up, id)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
-        """An invoice has one payment at most, and one that had any was refused before anything was sent."""
+        """The one payment that an invoice can have, if it is of the day and by the method that were sent.
+
+        Any other was booked meanwhile by somebody else, and then this one can only have been refused. Of the method
+        there is the name to go by.
+        """
         assert isinstance(sent.draft, PaymentDraft)
         found = await _payment(up, _only_invoice(sent.draft))
-        return Traces([] if found is None else [found], certain=True)
+        if found is None or found.item.paid_on.isoformat() != sent.request.json["date"]:
+            return Traces([])
+        asked = str(sent.request.json["method"])
+        method = (await payment_methods(up, asked)).get(asked)
+        return Traces([found] if method is not None and method.name == found.said["message"] else [], certain=True)
 
     async def delete(self, up: Upstream, id: str) -> None:
         try:

@@ -1,11 +1,22 @@
-"""A credit note whose answer was lost is told from others of its customer and amount."""
+"""What a create whose answer was lost made is told from what others made meanwhile."""
 
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from adapters.thenextinvoice.emulator.state import Payment
 from adapters.thenextinvoice.resources.invoices import SalesInvoices
 from gateway.contract.adapter import Sent, Traces
+from gateway.contract.emulator import Seen
 from gateway.contract.models import CreditDraft, Invoice
 from tests.adapters.thenextinvoice.connected import Books, connected
+from tests.adapters.thenextinvoice.opened import DOWN, opened
 
 INVOICES = SalesInvoices()
+
+
+# Credit notes have nothing of their own: customer, amount and lines
 
 
 async def traces_of_credit(books: Books, invoice: Invoice) -> Traces[Invoice] | None:
@@ -46,3 +57,34 @@ async def test_a_note_that_is_gone_is_not_one_that_never_was() -> None:
         note = (await INVOICES.credit(books.up(), invoice.id, CreditDraft())).item
         await INVOICES.delete(books.up(), note.id)
         assert await traces_of_credit(books, invoice) is None
+
+
+# Payments are of a day and by a method
+
+
+@pytest.mark.parametrize(
+    ("day", "method", "state"),
+    [(20, 0, "applied"), (20, 1, "not_executed"), (21, 0, "not_executed")],
+    ids=["ours", "another method", "another day"],
+)
+async def test_a_payment_that_somebody_else_booked_is_not_ours(
+    tmp_path: Path, day: int, method: int, state: str
+) -> None:
+    async with opened(tmp_path) as gateway:
+        final = await gateway.invoice(finalize=True)
+        invoice = gateway.emulator.company.invoices[int(final["id"])]
+        methods = (await gateway.done("GET", "payment-methods"))["data"]
+
+        def booked_meanwhile(seen: Seen) -> bool:
+            if not seen.path.endswith("/payment"):
+                return False
+            invoice.payment = Payment(int(methods[method]["id"]), methods[method]["name"], date(2026, 2, day))
+            return True
+
+        gateway.emulator.fail(DOWN, when=booked_meanwhile)
+        allocations = [{"invoice_id": final["id"], "amount": "121"}]
+        body = {"paid_on": "2026-02-20", "amount": "121", "allocations": allocations}
+        status, told = await gateway.ask("POST", "payments", {**body, "payment_method_id": methods[0]["id"]}, key="k-1")
+        assert status == 201 if state == "applied" else told["outcome"] == "unknown", told
+        await gateway.later()
+        assert (await gateway.done("GET", "operations/k-1"))["state"] == state
