@@ -88,6 +88,8 @@ def checked(body: Json, switches: Switches) -> Row:
         raise Refusal(400, "email is not a valid email address")
     if (days := given.get("option_expiration")) is not None and days < 0:
         raise Refusal(400, "option_expiration must not be negative")
+    if switches.tidies:
+        given["companyname"] = " ".join(given["companyname"].split())
     return {name: given.get(name, default) for name, default in DEFAULTS.items()}
 
 

@@ -1,7 +1,7 @@
 """Products, as the section "Product" of the documentation describes them."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from adapters.thenextinvoice.emulator.fields import Field, not_blank, read
@@ -11,6 +11,7 @@ from adapters.thenextinvoice.emulator.wire import Answer, Call, Data, Operation,
 from gateway.contract.exact import Json
 
 PAGE_SIZE = 10
+CENT = Decimal("0.01")
 FIELDS = {
     "description": Field("text", True),
     "price": Field("number", True),
@@ -68,6 +69,9 @@ def _checked(call: Call) -> dict[str, Json]:
         raise Refusal(400, "vat_id does not exist")
     if (ledger_id := given.get("ledgernumber_id")) is not None and ledger_id not in call.company.ledgers:
         raise Refusal(400, "ledgernumber_id does not exist")
+    if call.service.switches.tidies:
+        price = Decimal(given["price"]).quantize(CENT, ROUND_HALF_UP)
+        given |= {"description": " ".join(given["description"].split()), "price": price}
     return given
 
 

@@ -19,6 +19,8 @@ class Switches:
     - ``person_read``, ``option_expiration_read``: how a value that is *written* as a boolean or number is read.
     - ``blank_required``: whether a required text may be empty.
     - ``product_page_zero``: the documented default page 0 is the first page, as page 1 is, or refused when asked for.
+    - ``tidies``: whether a product's text and a customer's name are stored without spaces they can do without, and a
+      product's price without what is less than a cent.
     - ``product_put_absent``: a PUT that leaves out ``vat_id`` or ``ledgernumber_id`` keeps it or clears it.
 
     Invoices, written
@@ -57,6 +59,7 @@ class Switches:
     option_expiration_read: Literal["text", "number"] = "text"
     blank_required: Literal["refused", "accepted"] = "refused"
     product_page_zero: Literal["first", "refused"] = "first"
+    tidies: bool = False
     product_put_absent: Literal["keep", "clear"] = "clear"
 
     defaults_stand_in: bool = False

@@ -8,6 +8,7 @@ from adapters.thenextinvoice.mapping.values import Numbered, Reference, json_num
 from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.likeness import same_text
 from gateway.contract.models import Product
 from gateway.contract.money import amount_text
 from gateway.contract.wire import RawRecord
@@ -99,9 +100,13 @@ def _written(name: str, value: object) -> object:
     return value
 
 
-def alike(raw: RawRecord, body: Mapping[str, Any]) -> bool:
-    """Whether a product is, to the letter and the cent, the one that was sent."""
-    return as_written(raw) == body
+def likest(new: Sequence[RawRecord], body: Mapping[str, Any]) -> Sequence[RawRecord]:
+    """The products of the name that was sent; of those, what equals it to the letter and the cent, if any does.
+
+    TheNextInvoice may write down the rest in its own way, such as a price in cents.
+    """
+    named = [raw for raw in new if same_text(ProductRow.of(raw).description, body["description"])]
+    return [raw for raw in named if as_written(raw) == body] or named
 
 
 def made_since(newest_first: Sequence[RawRecord], highest: int) -> list[RawRecord]:

@@ -90,11 +90,15 @@ async def _search(up: Upstream, page: int, size: int, term: str | None = None) -
 
 
 async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
-    """The customers that have a draft's name and e-mail address: ``term`` looks in names."""
+    """The customers that have a draft's name and e-mail address: ``term`` looks in names.
+
+    It looks for a text as it stands, and a name may have been written down in another way: its longest word finds it.
+    """
     found: list[Record[Contact]] = []
+    term = max(name_of(draft).split(), key=len, default=None)
     page = 1
     while True:
-        part = await _search(up, page, PAGE_CAP, name_of(draft))
+        part = await _search(up, page, PAGE_CAP, term)
         found += [record for record in part.items if is_contact(record.item, draft)]
         if page * PAGE_CAP >= (part.total or 0):
             return found

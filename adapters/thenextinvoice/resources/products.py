@@ -57,9 +57,9 @@ class PlainProducts(Products):
         return products.product_of(await _just_made(up, body, highest))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
-        """Among those with an id above the highest there was, those like what was sent."""
+        """By its name, among those with an id above the highest there was."""
         new = await _made_since(up, int(sent.notes["highest"]))
-        return Traces([products.product_of(raw) for raw in new if products.alike(raw, sent.request.json)])
+        return Traces([products.product_of(raw) for raw in products.likest(new, sent.request.json)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         body = products.merged(products.as_written(await _read(up, id)), change.given())
@@ -92,19 +92,19 @@ async def _just_made(up: Upstream, body: Mapping[str, Any], highest: int) -> Raw
     """The product that was just made: creating answers a sentence and no id (documentation, "Create Product").
 
     It is among those with an id above the highest one there was before, so no older product is ever taken for it. Where
-    someone else made an equal one in the same moment, the newest is taken: the other's was most likely there already
+    someone else made one like it in the same moment, the newest is taken: the other's was most likely there already
     when ours was made. Where only one is new it is ours, however TheNextInvoice wrote it down.
     """
     new = await _made_since(up, highest)
-    equal = [raw for raw in new if products.alike(raw, body)]
-    if len(equal) > 1:
+    alike = products.likest(new, body)
+    if len(alike) > 1:
         up.warn(
             "product_ambiguous",
-            en=f"{len(equal)} equal products were made at the same moment; this is the newest of them.",
-            nl=f"Er zijn op hetzelfde moment {len(equal)} gelijke producten gemaakt; dit is het nieuwste daarvan.",
+            en=f"{len(alike)} products alike were made at the same moment; this is the newest of them.",
+            nl=f"Er zijn op hetzelfde moment {len(alike)} gelijke producten gemaakt; dit is het nieuwste daarvan.",
         )
-    if equal or len(new) == 1:
-        return (equal or new)[0]
+    if alike or len(new) == 1:
+        return (alike or new)[0]
     raise malformed("TheNextInvoice says it made the product, but it is not to be found.")
 
 

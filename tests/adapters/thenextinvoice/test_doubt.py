@@ -1,17 +1,18 @@
 """What a create whose answer was lost made is told from what others made meanwhile."""
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from adapters.thenextinvoice.emulator.state import Payment
+from adapters.thenextinvoice.emulator.state import Payment, Product
 from adapters.thenextinvoice.resources.invoices import SalesInvoices
 from gateway.contract.adapter import Sent, Traces
-from gateway.contract.emulator import Seen
+from gateway.contract.emulator import Fault, Seen
 from gateway.contract.models import CreditDraft, Invoice
 from tests.adapters.thenextinvoice.connected import Books, connected
-from tests.adapters.thenextinvoice.opened import DOWN, opened
+from tests.adapters.thenextinvoice.opened import CUSTOMER, DOWN, Json, opened
 
 INVOICES = SalesInvoices()
 
@@ -88,3 +89,40 @@ async def test_a_payment_that_somebody_else_booked_is_not_ours(
         assert status == 201 if state == "applied" else told["outcome"] == "unknown", told
         await gateway.later()
         assert (await gateway.done("GET", "operations/k-1"))["state"] == state
+
+
+# Products and customers have their names, and are new
+
+
+@pytest.mark.parametrize(
+    ("resource", "body"),
+    [
+        ("products", {"name": "Schroef  10 mm", "price": "0.125"}),
+        ("contacts", {**CUSTOMER, "company_name": "Eetcafé  De Sluis"}),
+    ],
+    ids=["product", "contact"],
+)
+async def test_what_is_written_down_in_another_way_is_made_once(tmp_path: Path, resource: str, body: Json) -> None:
+    async with opened(tmp_path, tidies=True) as gateway:
+        for key in ("before", "k-1"):  # that an equal one was there makes no difference
+            if key == "k-1":
+                gateway.emulator.fail(Fault("lost"), when=lambda seen: seen.method == "POST")
+            status, made = await gateway.ask("POST", resource, body, key=key)
+            assert status == 201, made
+        assert [made["id"], len(gateway.written(resource))] == [str(gateway.written(resource)[-1]["id"]), 2]
+        assert (await gateway.done("GET", "operations/k-1"))["record_id"] == made["id"]
+
+
+async def test_a_product_is_told_from_one_of_its_name_and_another_price(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        gateway.emulator.fail(Fault("lost"), when=lambda seen: seen.method == "POST")
+
+        def made_meanwhile(seen: Seen) -> bool:
+            if seen.method == "GET" and gateway.sent("POST", "/product") and len(gateway.written("products")) == 1:
+                id = gateway.emulator.service.next_id("product")
+                gateway.emulator.company.products[id] = Product(id, "Schroef", Decimal(3), None, None)
+            return False
+
+        gateway.emulator.fail(DOWN, when=made_meanwhile)
+        made = await gateway.done("POST", "products", {"name": "Schroef", "price": "2"})
+        assert (made["price"], len(gateway.written("products"))) == ("2.00", 2)
