@@ -182,6 +182,13 @@ class Searches:
 
 
 async def standings(up: Upstream, glances: Sequence[Glance], query: Query) -> Mapping[str, Standing]:
+    """How each final invoice of a window stands: as many at a time as a search gives."""
+    starts = range(0, len(glances), PAGE_CAP)
+    parts = await up.each([_standings(up, glances[start : start + PAGE_CAP], query) for start in starts])
+    return {id: standing for part in parts for id, standing in part.items()}
+
+
+async def _standings(up: Upstream, glances: Sequence[Glance], query: Query) -> Mapping[str, Standing]:
     """How each final invoice of a page stands.
 
     ``query`` is the search that found them, so that a search of one state within their numbers finds no more than them.

@@ -166,6 +166,18 @@ async def test_a_page_costs_one_more_call_for_each_state_that_matters() -> None:
             await books.listed(document_status="final")
 
 
+async def test_every_hundred_invoices_cost_the_same() -> None:
+    async with connected() as books:
+        customer = await books.contact()
+        lines = [books.line()]
+        for _ in range(200):
+            await books.pay(await books.final(contact_id=customer.id, lines=lines))
+        for size in (100, 200):
+            with books.calls(6):  # for each hundred: the page; paid, credited
+                listed = await books.listed(size=size, document_status="final")
+            assert [one.payment_status for one in listed] == ["paid"] * 200
+
+
 async def test_a_state_that_no_search_tells_is_asked_for() -> None:
     async with connected() as books:
         final = await books.final()
