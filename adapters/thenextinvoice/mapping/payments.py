@@ -28,7 +28,7 @@ POINTERS: Mapping[str, str] = {"method": "/payment_method_id", "date": "/paid_on
 
 
 def payment_of(invoice: RawRecord, status: RawRecord, methods: Mapping[str, PaymentMethod]) -> Record[Payment] | None:
-    """The payment that settled an invoice; null where there is none. It goes by the invoice's id.
+    """The payment that settled an invoice; null where there is none. It goes by the system's id of the invoice.
 
     The status names the method by its name only, so the method is known where one of today's has that name alone.
     """

@@ -22,7 +22,11 @@ from gateway.contract.upstream import Upstream
 
 
 class InvoicePayments(Payments):
-    """``/invoice/{id}/payment``. A payment goes by its invoice's id; there is no list of all payments."""
+    """``/invoice/{id}/payment``: there is no list of all payments.
+
+    A payment goes by TheNextInvoice's id of its invoice, which is not ours where the invoice was a draft that changed.
+    It changes no more: what is paid is final.
+    """
 
     filters = frozenset({"invoice_id", "paid_from", "paid_to"})
     required = frozenset({"invoice_id"})
@@ -31,7 +35,7 @@ class InvoicePayments(Payments):
         "list": "2: the invoice and its status",
         "get": "2: the invoice and its status",
         "create": "5: the invoice and its status, the payment, and reading both back",
-        "delete": "1",
+        "delete": "3: reading the payment, then taking it back",
     }
     limits: ClassVar[Mapping[str, str]] = {
         "create": "One invoice, in full, by one of the system's payment methods. A credit note has nothing open.",
@@ -50,7 +54,7 @@ class InvoicePayments(Payments):
 
     async def get(self, up: Upstream, id: str) -> Record[Payment]:
         found = await _payment(up, number_in_path(id))
-        if found is None:
+        if found is None or found.item.id != id:  # an id that a draft had once may lead to its invoice still
             not_found()
         return found
 
@@ -71,7 +75,10 @@ class InvoicePayments(Payments):
         body = {"date": paid_on.isoformat(), "method": int(method)}
         with pointing(payments.POINTERS):
             await up.data(ask("POST", "invoice", id, "payment", json=body))
-        return await self.get(up, id)
+        made = await _payment(up, id)
+        if made is None:
+            raise malformed("TheNextInvoice says it booked the payment, but it is not to be found.")
+        return made
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
         """The one payment that an invoice can have, if it is of the day and by the method that were sent.
@@ -88,13 +95,8 @@ class InvoicePayments(Payments):
         return Traces([found] if method is not None and method.name == found.said["message"] else [], certain=True)
 
     async def delete(self, up: Upstream, id: str) -> None:
-        try:
-            await up.data(ask("DELETE", "invoice", number_in_path(id), "payment"))
-        except Problem as problem:
-            if problem.code != "conflict":
-                raise
-            # 409 says that the invoice is not paid (documentation, "Delete invoice payment"): there is no such payment.
-            raise Problem("not_found", "This invoice has no payment.", upstream=problem.upstream) from problem
+        found = await self.get(up, id)
+        await up.data(ask("DELETE", "invoice", found.item.id, "payment"))
 
 
 async def _read(up: Upstream, id: str) -> tuple[Unread, Unread]:

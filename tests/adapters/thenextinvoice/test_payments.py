@@ -2,12 +2,16 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.contract.emulator import Fault
+from gateway.contract.exact import dumps
 from gateway.contract.models import AllocationDraft, CreditDraft
 from tests.adapters.thenextinvoice.connected import INVOICES, PAYMENTS, TODAY, all_of, connected
+from tests.adapters.thenextinvoice.opened import opened
 
 
 @pytest.mark.parametrize("empty_data", ["null", "absent"])
@@ -152,3 +156,35 @@ async def test_the_day_of_a_payment_is_filtered_exactly() -> None:
         ):
             listed = await books.listed("payments", invoice_id=final.id, paid_from=first, paid_to=last)
             assert len(listed) == found
+
+
+@pytest.mark.parametrize("old_id", ["gone", "alias"])
+async def test_a_payment_has_one_id_to_every_verb(tmp_path: Path, old_id: str) -> None:
+    """It is the system's of the invoice, so not the first one of a draft that changed."""
+    async with opened(tmp_path, old_id=old_id) as gateway:
+        draft = await gateway.invoice()
+        await gateway.done("PATCH", f"invoices/{draft['id']}", {"notes": "Bel eerst"})
+        final = await gateway.done("POST", f"invoices/{draft['id']}/finalize")
+        method = (await gateway.done("GET", "payment-methods"))["data"][0]["id"]
+        allocations = [{"invoice_id": final["id"], "amount": "121.00"}]
+        said = {"amount": "121", "payment_method_id": method, "allocations": allocations}
+        paid = await gateway.done("POST", "payments", said)
+        assert paid["allocations"] == allocations
+        assert (await gateway.done("GET", f"payments/{paid['id']}")) == paid
+        assert (await gateway.done("GET", "payments", invoice_id=final["id"]))["data"] == [paid]
+        for verb in ("GET", "DELETE"):
+            assert (await gateway.ask(verb, f"payments/{final['id']}"))[0] == 404
+        assert gateway.sent("DELETE") == 0
+        await gateway.done("DELETE", f"payments/{paid['id']}")
+        assert (await gateway.done("GET", "payments", invoice_id=final["id"]))["data"] == []
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+async def test_a_payment_that_is_not_taken_back_is_not_called_gone(status: int) -> None:
+    async with connected() as books:
+        final = await books.final()
+        await books.pay(final)
+        said = dumps({"success": False, "error": {"code": 0, "message": "Invoice was already booked"}})
+        books.emulator.fail(Fault("status", status, body=said), when=lambda seen: seen.method == "DELETE")
+        await books.refused("conflict", PAYMENTS.delete(books.up(), final.id))
+        assert len(await books.listed("payments", invoice_id=final.id)) == 1
