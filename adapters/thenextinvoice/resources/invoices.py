@@ -79,7 +79,7 @@ class SalesInvoices(Invoices):
             currency=draft.currency,
             language=_language(customer, profile),
             issued_on=issued_on,
-            due_on=draft.due_on or _due_on(issued_on, customer, profile),
+            due_on=draft.due_on or _usual_due_on(up, issued_on, customer, profile),
             description=draft.description,
             notes=draft.notes,
             footer=profile.footer or None,
@@ -87,10 +87,6 @@ class SalesInvoices(Invoices):
         )
         body = invoices.new_body(heading, lines)
         body, totals = await as_expected(up, body, draft.expected_totals, draft.on_rounding)
-        if draft.due_on is None:
-            up.plan.defaulted("/due_on", body["meta"]["dueDate"], "customer_term")
-        if len(set(totals)) == 1:
-            up.plan.comes_to(totals[0])
         with pointing(invoices.POINTERS):
             made = await up.data(ask("POST", "invoice", json={**body, "creationToken": str(up.creation_key)}))
         record = await self._read_back(up, new_id(made))
@@ -165,7 +161,7 @@ class SalesInvoices(Invoices):
             return given
         issued_on = given.get("issued_on") or day_of(row.meta.sendDate) or up.today
         customer, profile = await up.gather(_customer(up, str(parties["receiver"])), sender(up))
-        return {**given, "due_on": _due_on(issued_on, customer, profile)}
+        return {**given, "due_on": _usual_due_on(up, issued_on, customer, profile)}
 
     async def delete(self, up: Upstream, id: str) -> None:
         sheet, _ = await read(up, id)
@@ -261,10 +257,12 @@ def _no_customer() -> Problem:
     return invalid("/contact_id", "There is no such customer in TheNextInvoice.", "not_found")
 
 
-def _due_on(issued_on: date, customer: Customer, profile: Profile) -> date:
-    """After the customer's own term, else the profile's."""
+def _usual_due_on(up: Upstream, issued_on: date, customer: Customer, profile: Profile) -> date:
+    """Where none is given: after the customer's own term, else the profile's."""
     days = customer.term_days
-    return issued_on + timedelta(days=profile.term_days if days is None else days)
+    due_on = issued_on + timedelta(days=profile.term_days if days is None else days)
+    up.plan.defaulted("/due_on", due_on.isoformat(), "customer_term")
+    return due_on
 
 
 def _language(customer: Customer, profile: Profile) -> str:
