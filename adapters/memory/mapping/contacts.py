@@ -92,15 +92,16 @@ def address_of(said: wire.Address | None) -> Address | None:
 def address_body(address: AddressDraft | None, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """An address to write, on top of what was.
 
-    The first line and its parts say the same thing: whichever of them is given decides about the other.
+    The first line and its parts say the same thing: whichever of them is given decides about the other, and where the
+    line is taken away they are too.
     """
     if address is None:
         return None
     given = address.given()
-    parts = {part: before.get(ADDRESS[part]) for part in _FIRST_LINE_PARTS}
-    if given.get("line1"):
+    if not given.get("line1") and any(part in given for part in _FIRST_LINE_PARTS):
+        parts = {part: given.get(part, before.get(ADDRESS[part])) for part in _FIRST_LINE_PARTS}
+        line = AddressDraft(**parts).first_line()
+        given = {**(parts if line else {}), **given, "line1": line}
+    if "line1" in given:
         given = {**dict.fromkeys(_FIRST_LINE_PARTS), **given}
-    elif any(part in given for part in _FIRST_LINE_PARTS):
-        whole = AddressDraft(**{**parts, **{part: given[part] for part in _FIRST_LINE_PARTS if part in given}})
-        given = {**given, "line1": whole.first_line()}
     return {**before, **{ADDRESS[name]: value for name, value in given.items()}}

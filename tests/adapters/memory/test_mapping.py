@@ -83,6 +83,14 @@ def test_first_line_and_parts_say_the_same(
     assert body["postalCode"] == "2611 AB"
 
 
+@pytest.mark.parametrize("given", [{"line1": None}, {"street": None}, {"line1": None, "street": None}], ids=str)
+def test_an_address_without_its_first_line_has_no_parts_of_it(given: dict[str, None]) -> None:
+    before = loads((FIXTURES / "contacts.company.json").read_bytes())["raw"]["address"]
+    body = contacts.address_body(AddressDraft.model_validate(given), before)
+    gone = dict.fromkeys(["addressLine", "street", "houseNumber", "houseNumberSuffix"])
+    assert body == {**before, **gone}
+
+
 CODES = {
     "hoog": VatCode(
         id="hoog", name="Hoog", rate=NumberText("21"), category="S", treatment="domestic_high", direction="both"
