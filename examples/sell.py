@@ -4,6 +4,7 @@ Where systems differ it asks what this connection wants: ``capabilities`` say wh
 """
 
 import asyncio
+import secrets
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -21,7 +22,9 @@ class Books:
     """One connection to somebody's books."""
 
     def __init__(self, api: httpx2.AsyncClient, connection: str) -> None:
-        self._api, self._path, self._numbers = api, f"/v1/connections/{connection}", count(1)
+        self._api, self._path = api, f"/v1/connections/{connection}"
+        # Unlike every number that is in the books: a system that lets us number takes each only once.
+        self._run, self._numbers = secrets.token_hex(4), count(1)
         self.wants: dict[str, Json] = {}
 
     async def ask(
@@ -44,7 +47,7 @@ class Books:
         """The first of some bodies that fits, without what has no place here, and numbered where we number."""
         told: list[Json] = [{name: one for name, one in body.items() if name in want["properties"]} for body in bodies]
         if "number" in want.get("required", ()):
-            told = [{"number": f"2026-{next(self._numbers):04}", **body} for body in told]
+            told = [{"number": f"2026-{self._run}-{next(self._numbers)}", **body} for body in told]
         return next((body for body in told if Draft202012Validator(want).is_valid(body)), told[-1])
 
     async def make(self, resource: str, *bodies: Mapping[str, Any]) -> Json:
@@ -62,7 +65,7 @@ class Books:
 
 
 async def sell(books: Books) -> Json:
-    """Sell some bread, be paid, and take one sale back. What the books then say."""
+    """Sell some bread, be paid, and take one sale back. What the books then say of it."""
     await books.learn()
     address = {"line1": "Sluiskade 12", "postal_code": "2611 AB", "city": "Delft", "country": "NL"}
     bakery = {"company_name": "De Sluis", "email": "a@sluis.example", "address": address}
@@ -94,8 +97,12 @@ async def sell(books: Books) -> Json:
     return {
         "contacts": [one for one in await books.all("contacts") if one["id"] == customer["id"]],
         "products": [one for one in await books.all("products") if one["id"] == product["id"]],
-        "invoices": {one["id"]: one for one in await books.all("invoices", include="lines")},
-        "payments": await books.all("payments", **only),
+        "invoices": {one["id"]: one for one in await books.all("invoices", contact_id=customer["id"], include="lines")},
+        "payments": [
+            one
+            for one in await books.all("payments", **only)
+            if invoice["id"] in [part["invoice_id"] for part in one["allocations"]]
+        ],
         "ids": {"paid": invoice["id"], "credited": mistake["id"], "credit_note": credit["id"]},
     }
 

@@ -138,7 +138,7 @@ def welcome(demo: Demo) -> str:
         "Polder is running, with emulated accounting systems behind it. Their books are made up, and go when it stops.",
         "Paste these into another terminal:",
         "",
-        f"  export POLDER={demo.url} KEY={demo.key}",
+        f"  export POLDER={demo.url} KEY={demo.key} CONNECTION={next(iter(demo.connections.values()))}",
     ]
     for provider, connection in demo.connections.items():
         call = f'curl -s -H "Authorization: Bearer $KEY" "$POLDER/v1/connections/{connection}'

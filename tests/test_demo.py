@@ -135,7 +135,7 @@ def test_every_line_of_the_demonstration_works_as_printed(tmp_path: Path) -> Non
         for line in calls:
             kept_promise(line, loads(demo.paste(line)))
         documented(demo, url)
-        first_call_of_the_readme(demo, calls)
+        first_calls_of_the_readme(demo, calls)
         demo.interrupt()
         nobody_listens(url)
 
@@ -196,16 +196,25 @@ def documented(demo: Command, url: str) -> None:
     assert loads(demo.paste(f"curl -s {url}/openapi.json"))["openapi"].startswith("3.1")
 
 
-def first_call_of_the_readme(demo: Command, calls: Sequence[str]) -> None:
-    """The README's first call gives the answer that it shows, save the record's id."""
+def first_calls_of_the_readme(demo: Command, calls: Sequence[str]) -> None:
+    """The README's first call gives the answer that it shows, save the record's id, and then it sells something.
+
+    Both are pasted as they stand, and again for each of the other connections.
+    """
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## A first call")[2]
-    call = section.partition("```sh\n")[2].partition("```")[0]
+    call, sale = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     shown = section.partition("```json\n")[2].partition("```")[0]
     promised = dict(re.findall(r'"(kind|name|email)":"([^"]*)"', shown))
     assert promised.keys() == {"kind", "name", "email"}
-    for connection in sorted({found for line in calls for found in re.findall(r"con_\w+", line)}):
-        answer = loads(demo.paste(call, f"export CONNECTION={connection}"))
+    script = sale.replace("./dev run python examples", f"{sys.executable} {ROOT / 'examples'}")
+    first = re.findall(r"CONNECTION=(con_\w+)", demo.lines("export POLDER=")[0])
+    others = {found for line in calls for found in re.findall(r"con_\w+", line)} - set(first)
+    assert (len(first), len(others)) == (1, len(SHOWN) - 1)
+    for exports in [(), *((f"export CONNECTION={connection}",) for connection in sorted(others))]:
+        answer = loads(demo.paste(call, *exports))
         assert [promised.items() <= record.items() for record in answer["data"]] == [True], answer
+        sold = demo.paste(script, *exports).splitlines()
+        assert [line.split()[2] for line in sold] == ["109.11"] * 3, sold
 
 
 def answers_as_the_vendor(provider: str, exported: Sequence[str], credentials: str, home: Path) -> None:

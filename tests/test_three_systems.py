@@ -92,10 +92,18 @@ async def test_one_script_ends_in_the_same_records(system: str, tmp_path: Path) 
     async with open_house(tmp_path, adapters={system: emulated()[system]}) as house:
         books = sell.Books(house.client, await house.connect(system))
         end = told(await sell.sell(books))
-    import json
-
-    print(json.dumps(end, indent=1))
     assert end == foretold(books.wants)
+
+
+@pytest.mark.parametrize("system", sorted(emulated()))
+async def test_it_does_so_again_in_books_that_are_in_use(system: str, tmp_path: Path) -> None:
+    sell = script()
+    async with open_house(tmp_path, adapters={system: emulated()[system]}) as house:
+        house.emulator(system).populate()
+        connection = await house.connect(system)
+        for _ in range(2):
+            books = sell.Books(house.client, connection)
+            assert told(await sell.sell(books)) == foretold(books.wants)
 
 
 def test_the_systems_differ_and_the_script_is_shown() -> None:
