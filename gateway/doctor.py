@@ -34,6 +34,7 @@ from gateway.settings import (
 )
 from gateway.store import KeyRing
 from gateway.store.copies import database_file
+from gateway.store.revisions import Newer
 
 Level = Literal["ok", "warning", "error"]
 PROBE_WAIT = 5.0
@@ -115,6 +116,9 @@ async def _store(settings: Settings) -> list[Finding]:
         storage = storage_of(settings)
     except Misconfigured as error:
         return [Finding("error", str(error), "See README.md, Configuration.")]
+    except Newer as problem:
+        mend = "Install that version again, or a newer one: the only way back is a backup from before it."
+        return [Finding("error", problem.detail, mend)]
     except (Problem, ValueError, OSError) as error:
         return [Finding("error", f"The database cannot be opened: {error}", "Check POLDER_DATABASE_URL and its host.")]
     try:

@@ -13,6 +13,10 @@ from gateway.store.database import looking
 _TABLE = "alembic_version"
 
 
+class Newer(Problem):
+    """The tables are those of a newer Polder; only that one, or a newer one still, can use them."""
+
+
 def pending(database_url: str) -> bool:
     """Whether ``migrate`` has something to do. Raises as it does; changes nothing."""
     with looking(database_url) as connection:
@@ -34,6 +38,6 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def refuse_newer(revision: str | None) -> None:
-    """Raises ``storage_unavailable`` for a revision that is not among ours."""
+    """Raises ``Newer`` for a revision that is not among ours."""
     if revision is not None and revision not in revisions():
-        raise Problem("storage_unavailable", "Polder's storage was written by a newer version of Polder than this one.")
+        raise Newer("storage_unavailable", "Polder's storage was written by a newer version of Polder than this one.")

@@ -1,8 +1,10 @@
 """`polder doctor`: it finds what is wrong, says how to mend it, and finds nothing where nothing is wrong."""
 
 import os
+import sqlite3
 import stat
 from collections import namedtuple
+from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -80,6 +82,15 @@ async def test_an_address_that_is_no_database_is_found(monkeypatch: pytest.Monke
     [found] = [one for one in await findings() if one.level == "error"]
     assert "mysql" in found.what
     assert "hunter2" not in found.what
+
+
+async def test_a_database_of_a_newer_polder_needs_that_one(home: Path) -> None:
+    await findings()
+    with closing(sqlite3.connect(home / "polder.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    [found] = [one for one in await findings() if one.level == "error"]
+    assert "written by a newer version of Polder" in found.what
+    assert found.mend.startswith("Install that version again")
 
 
 @pytest.mark.parametrize("name", [KEY_FILE, "polder.db"])
