@@ -1,5 +1,6 @@
 """The Kubernetes manifests, rendered as `kubectl apply -k` would: valid to the letter, hardened, about this Polder."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -383,6 +384,25 @@ def test_the_secret_that_the_readme_makes_has_what_production_needs() -> None:
     assert said == secrets_that_production_waits_for()
     assert {"POLDER_DATABASE_URL", "POLDER_REDIS_URL", "POLDER_ENCRYPTION_KEYS", "POLDER_PUBLIC_URL"} <= said
     assert said <= {f"POLDER_{field}".upper() for field in Settings.model_fields}
+
+
+def test_the_runbooks_reach_all_that_a_release_or_a_secret_reaches() -> None:
+    text = " ".join(path.read_text() for path in (K8S / "runbooks").glob("*.md"))
+    everything = {one["metadata"]["name"] for one in manifests("prod", "Deployment")}
+    rollouts = re.findall(r"`kubectl -n polder rollout (?:undo|restart) ([^`]*)`", text)
+    assert len(rollouts) > 2
+    for named in rollouts:
+        assert {one.removeprefix("deployment/") for one in named.split()} == everything
+
+
+def test_the_runbooks_leave_replicas_to_the_scaler() -> None:
+    text = " ".join(path.read_text() for path in (K8S / "runbooks").glob("*.md"))
+    scaler = only("prod", "HorizontalPodAutoscaler")
+    assert "kubectl -n polder scale" not in text
+    [(name, patch)] = re.findall(r"patch horizontalpodautoscaler/(\w+) -p '([^']*)'", text)
+    [(setting, value)] = json.loads(patch)["spec"].items()
+    assert (name, setting) == (scaler["metadata"]["name"], "minReplicas")
+    assert scaler["spec"]["minReplicas"] < value <= scaler["spec"]["maxReplicas"] == 10
 
 
 @pytest.mark.parametrize("folder", ["base", "monitoring", "overlays/dev", "overlays/prod"])
