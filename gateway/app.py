@@ -258,6 +258,14 @@ def ring_of(settings: Settings) -> KeyRing:
         raise Misconfigured(f"POLDER_ENCRYPTION_KEYS: {error}") from error
 
 
+def is_behind(settings: Settings) -> bool:
+    """Whether the tables must be brought up to date. Raises ``Misconfigured`` for an address that is of no use."""
+    try:
+        return pending(settings.database)
+    except ValueError as error:
+        raise Misconfigured(f"POLDER_DATABASE_URL: {error}") from error
+
+
 def storage_of(settings: Settings, measuring: Measuring = UNMEASURED) -> "SqlStorage":
     """The store that is configured, its tables up to date. Raises ``Misconfigured``.
 
@@ -265,7 +273,7 @@ def storage_of(settings: Settings, measuring: Measuring = UNMEASURED) -> "SqlSto
     """
     ring = ring_of(settings)
     settings.make_home()
-    if pending(settings.database):
+    if is_behind(settings):
         if settings.is_production:
             raise Misconfigured("The database's tables are not up to date: run `polder migrate` first.")
         migrate(settings.database, ring)

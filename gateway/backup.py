@@ -32,6 +32,7 @@ def back_up(settings: Settings, target: Path, keys: Path | None, now: datetime) 
         copy_out(database, target)
         undo.pop_all()
     stamp = settings.home / STAMP
+    stamp.unlink(missing_ok=True)  # it may be another user's, whose time is not ours to set
     stamp.touch(mode=0o600)
     os.utime(stamp, (now.timestamp(), now.timestamp()))
 

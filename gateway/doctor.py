@@ -29,11 +29,13 @@ from gateway.settings import (
     origins,
     read_environment,
     read_settings,
+    saying,
     unknown_variables,
     variable,
 )
 from gateway.store import KeyRing
 from gateway.store.copies import database_file
+from gateway.store.database import shown
 from gateway.store.revisions import Newer
 
 Level = Literal["ok", "warning", "error"]
@@ -67,9 +69,13 @@ async def examine(clock: Clock | None = None, transport_for: TransportFor = netw
     try:
         settings = read_settings()
         environment = read_environment(settings)
-    except (Misconfigured, OSError) as error:
+        where = _where(settings)
+    except Misconfigured as error:
         return [Finding("error", str(error), "Nothing else can be looked at before this is right.")]
-    findings = [
+    except OSError as error:
+        return [_not_ours(error)]
+    findings = [where]
+    findings += [
         Finding("warning", f"{name} is set, but nothing reads it.", "Is it misspelled?")
         for name in unknown_variables(environment, adapters.values())
     ]
@@ -84,6 +90,22 @@ async def examine(clock: Clock | None = None, transport_for: TransportFor = netw
     for found in await asyncio.gather(*(_provider(one, environment, clock, transport_for) for one in offered)):
         findings += found
     return findings
+
+
+def _where(settings: Settings) -> Finding:
+    """Which Polder is looked at: with another home it is another. Raises ``Misconfigured`` or ``OSError``."""
+    home = settings.home.resolve()
+    if home.exists():
+        next(home.iterdir(), None)
+    try:
+        return Finding("ok", f"State is in {home}, the database is {shown(settings.database)}.")
+    except ValueError as error:
+        raise Misconfigured(f"POLDER_DATABASE_URL: {error}") from error
+
+
+def _not_ours(error: OSError) -> Finding:
+    mend = "Run this as the user that the gateway runs as; what is to be read must be that user's."
+    return Finding("error", saying(error), mend)
 
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
@@ -119,8 +141,11 @@ async def _store(settings: Settings) -> list[Finding]:
     except Newer as problem:
         mend = "Install that version again, or a newer one: the only way back is a backup from before it."
         return [Finding("error", problem.detail, mend)]
-    except (Problem, ValueError, OSError) as error:
-        return [Finding("error", f"The database cannot be opened: {error}", "Check POLDER_DATABASE_URL and its host.")]
+    except Problem as problem:
+        what = f"The database cannot be opened: {problem.detail}"
+        return [Finding("error", what, "Check POLDER_DATABASE_URL and its host, or the file and its rights.")]
+    except OSError as error:
+        return [_not_ours(error)]
     try:
         await storage.check()
         in_use = await storage.rotation.in_use()
@@ -156,16 +181,9 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", f"There are keys in {file} too, which are not used.", mend)
 
 
-def _embedded(settings: Settings) -> Path | None:
-    try:
-        return database_file(settings.database)
-    except ValueError:
-        return None  # said already, where the database is looked at
-
-
 def _files(settings: Settings) -> Iterator[Finding]:
     private = [settings.home / KEY_FILE]
-    database = _embedded(settings)
+    database = database_file(settings.database)
     if database is not None:
         private += [database.with_name(f"{database.name}{end}") for end in ("", "-wal", "-shm")]
     for path in private:
@@ -174,7 +192,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
 
 
 def _backup(settings: Settings, clock: Clock) -> Iterator[Finding]:
-    if _embedded(settings) is None:
+    if database_file(settings.database) is None:
         return
     made = last_backup(settings.home)
     mend = "Run `polder backup` every day, and keep its file elsewhere."

@@ -195,6 +195,12 @@ def read_settings(**given: Any) -> Settings:
         raise Misconfigured(f"{wrong}. See README.md, Configuration.") from error
 
 
+def saying(error: OSError) -> str:
+    """What the system says of a file or an address, in one line."""
+    named = [] if error.filename is None else [str(error.filename)]
+    return ": ".join([*named, error.strerror or str(error) or type(error).__name__])
+
+
 def read_environment(settings: Settings) -> dict[str, str]:
     """The process's environment, and the files of ``secrets_dir`` by their names; a variable goes before a file."""
     files = [] if settings.secrets_dir is None else sorted(settings.secrets_dir.glob("POLDER_*"))

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -214,6 +215,43 @@ def test_the_audit_log_is_listed_and_verified(polder: Command) -> None:
     assert (verdict.returncode, json.loads(verdict.stdout)["bad_row"]) == (1, 2)
 
 
+def test_the_readmes_lines_for_one_machine_back_up_and_restore(polder: Command, tmp_path: Path) -> None:
+    """As they stand, but for the places and the user."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("### On one machine")[2].partition("\n### ")[0]
+    made, script, lines = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    made = "\n".join(line for line in made.splitlines() if line.startswith("echo "))
+    folders = {path: tmp_path / path.strip("/").replace("/", "-") for path in ("/elsewhere", "/somewhere/else")}
+    for folder in folders.values():
+        folder.mkdir()
+    places = {
+        "sudo -u polder ": "",
+        "/opt/polder/bin/polder": f"{sys.executable} -m gateway",
+        "/etc/polder.env": str(tmp_path / "polder.env"),
+        "/var/lib/polder": str(polder.home),
+        **{f" {path}/": f" {folder}/" for path, folder in folders.items()},
+    }
+    for name, place in places.items():
+        made, script, lines = (text.replace(name, place) for text in (made, script, lines))
+    program = tmp_path / "polder"
+    program.write_text(script)
+    program.chmod(0o755)
+
+    def shell(text: str) -> str:
+        environment = {**polder.environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        done = subprocess.run(["sh", "-ec", text], env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    shell(made)
+    shell("polder keys create --tenant acme --name 'my shop' --scope '*'")
+    daily, once, put_back = lines.splitlines()
+    shell(f"{daily}\n{once}")
+    polder.home.rename(tmp_path / "lost")
+    assert "The database is restored." in shell(put_back)
+    assert [(one["name"], one["status"]) for one in polder.read("keys", "list")] == [("my shop", "active")]
+    assert sorted(len(list(folder.iterdir())) for folder in folders.values()) == [1, 2]
+
+
 def test_connections_are_listed_and_shown_without_secrets(polder: Command) -> None:
     assert polder.read("connections", "list", "--tenant", "acme") == []
     assert "there is no connection con_1" in polder.refused("connections", "show", "con_1")
@@ -276,6 +314,53 @@ def test_the_doctor_fails_where_nothing_can_work(polder: Command) -> None:
 )
 def test_the_gateway_does_not_start_on_what_cannot_work(polder: Command, variables: dict[str, str], said: str) -> None:
     assert said in polder.refused("serve", "--port", "0", **variables)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://polder:hunter2@db/x",
+        "postgresql+asyncpg://polder:hunter2@db/x",
+        "hunter2",
+        "postgresql://polder:p@ss:hunter2@db/x",
+        "postgresql://polder:p@hunter2@db/x",
+        "postgresql://polder:p@hunter2/more?of@it",
+    ],
+)
+def test_an_address_that_is_no_database_is_told_without_its_password(polder: Command, address: str) -> None:
+    for command in (("serve", "--port", "0"), ("migrate",), ("keys", "list"), ("backup", "/nowhere")):
+        said = polder.refused(*command, POLDER_DATABASE_URL=address)
+        assert "POLDER_DATABASE_URL: " in said
+        assert "hunter2" not in said
+    [found] = polder.doctor(POLDER_DATABASE_URL=address)
+    assert found["level"] == "error"
+    assert "hunter2" not in str(found)
+
+
+def test_what_the_system_refuses_is_told_in_one_line(polder: Command) -> None:
+    """As a file of another user's would be; to root, who may run this, nothing is closed."""
+    keys = polder.home / "encryption-keys"
+    keys.mkdir(mode=0o700, parents=True)
+    for command in (("serve", "--port", "0"), ("migrate",), ("keys", "list")):
+        assert polder.refused(*command) == f"polder: {keys}: Is a directory\n"
+    [found] = [one for one in polder.doctor() if one["level"] == "error"]
+    assert found["what"] == f"{keys}: Is a directory"
+    assert "the user that the gateway runs as" in found["mend"]
+    keys.rmdir()
+    polder.home.rmdir()
+    polder.home.touch()
+    assert polder.refused("keys", "list") == f"polder: {polder.home}: File exists\n"
+    [found] = polder.doctor()
+    assert found["what"] == f"{polder.home}: Not a directory"
+
+
+def test_the_doctor_says_first_which_polder_it_looks_at(polder: Command) -> None:
+    first = polder.doctor()[0]
+    assert first["what"] == f"State is in {polder.home}, the database is sqlite:///{polder.home}/polder.db."
+    elsewhere = "postgresql://polder:hunter2@127.0.0.1:1/books?connect_timeout=1&password=hunter2"
+    first, *others = polder.doctor(POLDER_DATABASE_URL=elsewhere)
+    assert first["what"] == f"State is in {polder.home}, the database is postgresql://127.0.0.1:1/books."
+    assert "hunter2" not in str(others)
 
 
 def test_production_does_not_start_without_keys(polder: Command) -> None:

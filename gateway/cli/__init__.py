@@ -30,13 +30,15 @@ OPENAPI = Path("openapi")
 
 
 def main() -> None:
-    """Run the command; what goes wrong on purpose is told in one line and exits with 1."""
-    from gateway.settings import Misconfigured
+    """Run the command; what is not Polder's own fault is told in one line and exits with 1."""
+    from gateway.settings import Misconfigured, saying
 
     try:
         app()
     except (Misconfigured, Problem) as error:
         fail(str(error))
+    except OSError as error:
+        fail(saying(error))
 
 
 @app.command()
@@ -154,14 +156,15 @@ async def _emulate(provider: str, host: str, port: int) -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
-    from gateway.app import ring_of
+    from gateway.app import is_behind, ring_of
     from gateway.settings import read_settings
     from gateway.store import migrate as bring_up_to_date
 
     settings = read_settings()
     ring = ring_of(settings)
     settings.make_home()
-    bring_up_to_date(settings.database, ring)
+    if is_behind(settings):
+        bring_up_to_date(settings.database, ring)
     print("The database is up to date.")
 
 

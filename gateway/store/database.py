@@ -23,6 +23,10 @@ from gateway.contract.errors import Problem
 from gateway.store import sqlite
 from gateway.store.measuring import UNMEASURED, Measuring
 
+_AS_IN = (
+    "Write postgresql://user:password@host/database, with %40, %3A and %2F for @, : and / in a password, "
+    "or sqlite:///path."
+)
 _MIGRATION_LOCK = 0x506F6C646572  # "Polder": any number will do that nothing else in the database locks.
 _POOL_TIMEOUT_S = 10
 _SESSIONS_KEPT, _SESSIONS = 5, 15
@@ -140,8 +144,8 @@ def parsed(database_url: str) -> URL:
     """The address with the driver for it. Raises ``ValueError``, which never shows a password, for what is no use."""
     try:
         url = make_url(database_url)
-    except ArgumentError:
-        raise ValueError("The database URL cannot be read: it is no URL.") from None
+    except (ArgumentError, ValueError):  # the latter quotes what it takes for a port: the rest of a password, perhaps
+        raise ValueError(f"The database URL cannot be read: it is no URL. {_AS_IN}") from None
     if url.drivername in ("sqlite", "sqlite+aiosqlite"):
         if not url.database or url.database == ":memory:":
             raise ValueError("The database URL names no file: SQLite needs one, as in sqlite:///polder.db.")
@@ -149,8 +153,17 @@ def parsed(database_url: str) -> URL:
         patient = {"timeout": _SQLITE_BUSY_TIMEOUT_S, **url.query}
         return url.set(drivername="sqlite+aiosqlite", query=patient)
     if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        if database_url.count("@") > 1:
+            # The password would end at the first, and the rest of it be taken for a host and be shown as one.
+            raise ValueError(f"The database URL has more than one @. {_AS_IN}")
         return url.set(drivername="postgresql+psycopg", query={"connect_timeout": _CONNECT_TIMEOUT_S, **url.query})
     raise ValueError(f"The database URL is of {url.drivername}: only sqlite and postgresql are known.")
+
+
+def shown(database_url: str) -> str:
+    """Where a database is, and not who uses it, for people to read. Raises ``ValueError`` as ``parsed`` does."""
+    url = parsed(database_url)
+    return URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def sqlite_file(database_url: str) -> Path | None:

@@ -5,14 +5,14 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.app import build, storage_of
-from gateway.backup import InUse, back_up, last_backup, restore, serving_from
+from gateway.backup import STAMP, InUse, back_up, last_backup, restore, serving_from
 from gateway.registry import discover
 from gateway.settings import KEY_FILE, Misconfigured, Settings
 from gateway.store.copies import CannotCopy
@@ -60,6 +60,15 @@ def test_a_backup_is_one_file_that_its_owner_alone_can_read(settings: Settings, 
     assert entries(target.parent) == {"polder.db"}
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert last_backup(settings.home) == NOW.timestamp()
+
+
+def test_the_stamp_of_a_backup_is_a_new_file_each_time(settings: Settings, tmp_path: Path) -> None:
+    """The last one may be another user's: its time cannot be set, but it can be taken from a folder of one's own."""
+    back_up(settings, tmp_path / "first.db", None, NOW)
+    os.link(settings.home / STAMP, tmp_path / "theirs")
+    back_up(settings, tmp_path / "second.db", None, NOW + timedelta(days=1))
+    assert last_backup(settings.home) == (NOW + timedelta(days=1)).timestamp()
+    assert (tmp_path / "theirs").stat().st_mtime == NOW.timestamp()
 
 
 async def test_a_backup_while_it_is_written_to_is_whole(house: House, tmp_path: Path) -> None:
