@@ -24,6 +24,7 @@ Series = Mapping[str, str]
 class Case:
     """Series in which an alert fires with these labels, and others in which it is silent.
 
+    Where there are ``few`` it is silent in those too: their shares are those that it fires for.
     ``at`` is when it is looked at; a value comes, and the rules are evaluated, every ``step``.
     """
 
@@ -32,6 +33,7 @@ class Case:
     at: str
     labels: Mapping[str, str] = field(default_factory=lambda: OURS)
     step: str = "1m"
+    few: Series = field(default_factory=dict)
 
 
 def requests(values: str) -> dict[str, str]:
@@ -123,9 +125,18 @@ CASES: dict[str, Case] = {
         "4500m",
         step="20m",
     ),
-    "PolderOverheadFastBurn": Case(overhead("0+80x90", "0+100x90"), overhead("0+90x90", "0+100x90"), "80m"),
+    "PolderOverheadFastBurn": Case(
+        overhead("0+1.6x90", "0+2x90"),
+        overhead("0+90x90", "0+100x90"),
+        "80m",
+        few=overhead("0+1.2x90", "0+1.5x90"),
+    ),
     "PolderOverheadSlowBurn": Case(
-        overhead("0+980x300", "0+1000x300"), overhead("0+995x300", "0+1000x300"), "4500m", step="20m"
+        overhead("0+9.8x300", "0+10x300"),
+        overhead("0+995x300", "0+1000x300"),
+        "4500m",
+        step="20m",
+        few=overhead("0+4.9x300", "0+5x300"),
     ),
     "PolderTargetDown": Case(of_process("up", "1x5 0x10"), of_process("up", "1x5 0x1 1x10"), "10m", SAID),
     "PolderAbsent": Case(of_process("up", "0x20"), of_process("up", "1x20"), "10m", {}),
@@ -304,7 +315,11 @@ def test_it_fires_when_it_must_and_is_silent_otherwise(name: str, tmp_path: Path
             {
                 "rule_files": [alone.name],
                 "evaluation_interval": case.step,
-                "tests": [asked(name, case, case.fires, [expected]), asked(name, case, case.silent, [])],
+                "tests": [
+                    asked(name, case, case.fires, [expected]),
+                    asked(name, case, case.silent, []),
+                    *([asked(name, case, case.few, [])] if case.few else []),
+                ],
             }
         )
     )
