@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.serve import GRACE
 from gateway.settings import Settings
+from gateway.supervise import patience_with
 from tests.operations.prometheus import DASHBOARDS, ROOT
 
 K8S = ROOT / "k8s"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 OVERLAYS = ("dev", "prod")
 NOBODY = 65532
 TOKEN_FLIGHTS = 35
@@ -190,12 +191,31 @@ def test_ports_are_those_that_polder_listens_on(overlay: str) -> None:
     assert given["POLDER_HOST"] == "0.0.0.0"
 
 
+def stopping(overlay: str) -> float:
+    """Seconds that it may take to stop, as the README says it."""
+    [further] = re.findall(r"`POLDER_DRAIN` \+ `POLDER_DEADLINE` \+ (\d+) seconds", README)
+    given = settings_given(overlay)
+    drain, deadline = (
+        float(given.get(name, default)) for name, default in (("POLDER_DRAIN", 0), ("POLDER_DEADLINE", 30))
+    )
+    return drain + deadline + int(further)
+
+
+def test_the_readme_says_how_long_it_may_take_to_stop() -> None:
+    """All requests under way have until their deadline, and the tokens that they wait for some seconds more."""
+    times = Settings()
+    assert times.drain + times.deadline + 1 + TOKEN_FLIGHTS < stopping("dev")
+    assert patience_with(times) < stopping("dev")
+    [unit] = re.findall(r"TimeoutStopSec=(\d+)", README)
+    assert int(unit) >= stopping("dev")
+
+
 @each_overlay
 def test_a_pod_is_given_time_to_finish_its_work(overlay: str) -> None:
     deployment = gateway(overlay)
     before = container(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert 5 <= before <= 10
-    assert pod(deployment)["terminationGracePeriodSeconds"] >= before + GRACE + TOKEN_FLIGHTS
+    assert pod(deployment)["terminationGracePeriodSeconds"] >= before + stopping(overlay)
 
 
 @each_overlay
@@ -342,7 +362,7 @@ def test_production_has_somebody_who_does_what_nobody_waits_for() -> None:
         "kubernetes.io/hostname",
         "topology.kubernetes.io/zone",
     }
-    assert pod(worker())["terminationGracePeriodSeconds"] >= GRACE + TOKEN_FLIGHTS
+    assert pod(worker())["terminationGracePeriodSeconds"] >= stopping("prod")
 
 
 def test_the_workers_are_given_what_the_gateways_are() -> None:
