@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from gateway.settings import METRICS_PORT, Settings
 from k8s.monitoring import grafana
 from tests.operations.prometheus import (
     DASHBOARDS,
@@ -86,6 +88,24 @@ def test_the_operator_is_given_the_same_rules() -> None:
     made = yaml.safe_load((MONITORING / "prometheusrule.yaml").read_text())
     assert made["kind"] == "PrometheusRule"
     assert made["spec"] == yaml.safe_load((MONITORING / "alerts.yaml").read_text())
+
+
+@needs_promtool
+def test_prometheus_takes_the_configurations_that_are_shown(tmp_path: Path) -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", (ROOT / "k8s" / "README.md").read_text(), re.DOTALL)
+    assert len(shown) == 2
+    shutil.copy(MONITORING / "alerts.yaml", tmp_path)
+    for text in shown:
+        config = tmp_path / "prometheus.yml"
+        # Debian's Prometheus cannot ask Kubernetes for pods, and refuses to read that it should.
+        config.write_text(re.sub(r"kubernetes_sd_configs: .*", "static_configs: []", text))
+        promtool("check", "config", config)
+        [job] = yaml.safe_load(text)["scrape_configs"]
+        assert job["job_name"] == "polder"
+    settings = Settings(env="local")
+    assert job["static_configs"] == [{"targets": [f"{settings.host}:{settings.metrics_at}"]}]
+    assert Settings(env="production").metrics_at == METRICS_PORT == 9464
+    assert "POLDER_METRICS_PORT=9464" in (ROOT / "Dockerfile").read_text()
 
 
 # Dashboards
