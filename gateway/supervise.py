@@ -15,9 +15,11 @@ from gateway.collecting import put_off
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
 from gateway.engine.tokens.broker import DRAIN_WAIT
-from gateway.serve import GRACE, STOP_SIGNALS, answering, listen, port_of, run, stop_signals
+from gateway.serve import GRACE, STOP_SIGNALS, answering, port_of, run, stop_signals
 from gateway.settings import Settings
 
+Listening = Callable[[Settings], tuple[socket.socket, socket.socket | None]]
+"""Opens the sockets that requests and, where they are apart, metrics come to."""
 SPARE: Final = 5.0
 """Seconds that a worker is given beyond all that it may still have to do."""
 QUICK: Final = 5.0
@@ -111,10 +113,10 @@ class Supervisor:
                 self._reap()
 
 
-def supervise(settings: Settings) -> None:
-    """Run the gateway in as many processes as are configured. Raises ``Misconfigured``, or ``OSError`` of the port."""
+def supervise(settings: Settings, listening: Listening) -> None:
+    """Run the gateway in as many processes as are configured. Raises ``Misconfigured``, or what ``listening`` does."""
     with counting_together():
-        _run_workers(settings)
+        _run_workers(settings, listening)
 
 
 @contextmanager
@@ -129,7 +131,7 @@ def counting_together() -> Iterator[None]:
         yield
 
 
-def _run_workers(settings: Settings) -> None:
+def _run_workers(settings: Settings, listening: Listening) -> None:
     with put_off():  # collecting would also write to memory that workers share with this process
         # What counts is imported last; see counting_together.
         from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - as just said
@@ -139,8 +141,7 @@ def _run_workers(settings: Settings) -> None:
         clock = SystemClock()
         storage_of(settings)  # what is misconfigured is told once, and the tables are made once
         generations = generations_of(settings, clock)
-    listener = listen(settings.host, settings.port)
-    metrics = listen(settings.host, settings.metrics_at) if settings.has_metrics_apart else None
+    listener, metrics = listening(settings)
     reading, writing = os.pipe()
 
     def work() -> None:

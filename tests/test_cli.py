@@ -247,7 +247,9 @@ def test_the_readmes_lines_for_one_machine_back_up_and_restore(polder: Command, 
     daily, once, put_back = lines.splitlines()
     shell(f"{daily}\n{once}")
     polder.home.rename(tmp_path / "lost")
-    assert "The database is restored." in shell(put_back)
+    said = shell(put_back)
+    assert "The database is restored." in said
+    assert "polder connections check" in said
     assert [(one["name"], one["status"]) for one in polder.read("keys", "list")] == [("my shop", "active")]
     assert sorted(len(list(folder.iterdir())) for folder in folders.values()) == [1, 2]
 
@@ -375,3 +377,8 @@ def test_the_gateway_says_where_it_cannot_listen(polder: Command) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert f"cannot listen on 127.0.0.1:{port}" in polder.refused("serve", "--port", str(port))
+        for workers in ("1", "2"):
+            given = {"POLDER_WORKERS": workers, "POLDER_METRICS_PORT": str(port)}
+            said = complaint(polder.spawn("serve", "--port", "0", **given))
+            assert f"cannot listen on 127.0.0.1:{port} " in said
+            assert "POLDER_METRICS_PORT" in said

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,10 +57,7 @@ def serve(
         return
     from gateway.supervise import supervise
 
-    try:
-        supervise(settings)
-    except OSError as error:
-        fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). Choose another with --port.")
+    supervise(settings, _listeners)
 
 
 @app.command()
@@ -89,16 +87,23 @@ async def _serve(settings: Any, *, serves: bool = True) -> None:
         from gateway.serve import answering, port_of, stop_signals
 
         polder = await build(settings, serves=serves)
-    listener = _listening(settings.host, settings.port, "--port")
-    metrics = None
-    if settings.has_metrics_apart:
-        metrics = _listening(settings.host, settings.metrics_at, "POLDER_METRICS_PORT")
+    listener, metrics = _listeners(settings)
     with stop_signals() as stop, serving_from(settings):
         async with answering(polder, listener, metrics):
             if sys.stderr.isatty():
                 said = "(docs at /docs)" if serves else "and answers probes only"
                 print(f"Polder is at http://{settings.host}:{port_of(listener)} {said}. Ctrl-C stops it.")
             await stop.wait()
+
+
+def _listeners(settings: Any) -> tuple[socket.socket, socket.socket | None]:
+    """Where requests are heard, and where metrics are where that is apart."""
+    with ExitStack() as undo:
+        listener, metrics = undo.enter_context(_listening(settings.host, settings.port, "--port")), None
+        if settings.has_metrics_apart:
+            metrics = _listening(settings.host, settings.metrics_at, "POLDER_METRICS_PORT")
+        undo.pop_all()
+    return listener, metrics
 
 
 def _listening(host: str, port: int, choice: str) -> socket.socket:
@@ -222,7 +227,8 @@ def restore(
         fail(str(error))
     print(
         "The database is restored. Tokens that were refreshed after the backup are old now: a connection whose\n"
-        "accounting system takes a refresh token only once has to be authorized again. See with `polder doctor`."
+        "accounting system takes a refresh token only once has to be authorized again. Try one with\n"
+        "`polder connections check con_…`."
     )
 
 
