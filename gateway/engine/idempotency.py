@@ -37,7 +37,9 @@ LOOK_TIME = 1.0
 """Seconds that must be left of a caller's time for a look to be worth beginning."""
 _CREATION = UUID("6b1f5a52-1d0e-4c55-9d0c-5a0f6a6f2c11")
 """Namespace of creation keys made from idempotency keys."""
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+KEY_PATTERN = "[!-~]{1,255}"
+"""Visible ASCII: what a header can hold without quotes."""
+_KEY = re.compile(KEY_PATTERN)
 _REPLAYED = {"Idempotency-Replayed": "true"}
 
 
@@ -78,12 +80,17 @@ def fingerprint_of(*parts: str | bytes) -> bytes:
     return digest.digest()
 
 
+def is_key(text: str) -> bool:
+    """Whether text may be an idempotency key."""
+    return _KEY.fullmatch(text) is not None
+
+
 def key_of(header: str | None) -> str | None:
     """The key of a request; quoted as the draft standard has it, or bare. Raises ``validation_failed``."""
     if header is None:
         return None
     key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         message = "`Idempotency-Key` has 1 to 255 visible ASCII characters."
         raise Problem("validation_failed", message, errors=[FieldError("Idempotency-Key", "invalid", message)])
     return key

@@ -31,7 +31,7 @@ from gateway.web.metrics import UNMATCHED, Metrics
 from gateway.web.problems import EdgeProblem
 from gateway.web.replay import Question, Replays, question_of
 from gateway.web.replies import OURS, Reply, encoded, replied, reply, send_reply
-from gateway.web.routes import Page, Route, Routes, ids_of
+from gateway.web.routes import Page, Route, Routes, parameters_of
 from gateway.web.telling import Seen, Telling
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
@@ -195,7 +195,7 @@ class Application:
             address = address_of(scope, headers.get("x-forwarded-for"), self._proxies)
             if route.page is not None:
                 with asked_by(Origin(OWNER, seen.request_id, _told(address))):
-                    return await _show(route.page, scope, receive, ids_of(found))
+                    return await _show(route.page, scope, receive, parameters_of(found))
             operation = route.operations[method]
             seen.operation = operation
             seen.named = "idempotency-key" in headers
@@ -227,7 +227,7 @@ class Application:
         query_string: bytes,
         receive: Receive,
     ) -> Reply:
-        path = ids_of(found)
+        path = parameters_of(found)
         query = query_of(query_string)
         body = b""
         if seen.method not in _WITHOUT_BODY:

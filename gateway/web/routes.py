@@ -1,7 +1,7 @@
 """Which route a raw path is, by one dictionary look-up for each of its segments.
 
 Paths are matched as they came, before any percent-decoding: an encoded slash, dot or question mark cannot make another
-route of a path. Parameters are then decoded once, and one that can be no id ends there.
+route of a path. Parameters are then decoded once, and one that can be no id (or no idempotency key) ends there.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -14,9 +14,12 @@ from starlette.responses import Response
 from gateway.contract.errors import not_found
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import is_id
+from gateway.engine.idempotency import is_key
 
 REST = "path"
 """The parameter that holds the rest of a path, slashes among it, as it came."""
+KEY = "key"
+"""The parameter that holds an idempotency key: its caller's own text, which no accounting system gets to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +107,25 @@ class Routes:
         node.route = route
 
 
-def ids_of(found: Mapping[str, bytes]) -> dict[str, str]:
-    """The parameters as text, each an id save the rest of a path. Raises ``not_found`` for one that can be none."""
-    return {name: _rest(segment) if name == REST else _id(segment) for name, segment in found.items()}
+def parameters_of(found: Mapping[str, bytes]) -> dict[str, str]:
+    """The parameters as text, each an id save a key and the rest of a path. Raises ``not_found`` for what is none."""
+    return {name: _READ.get(name, _id)(segment) for name, segment in found.items()}
 
 
 def _id(segment: bytes) -> str:
+    return _decoded(segment, is_id)
+
+
+def _key(segment: bytes) -> str:
+    return _decoded(segment, is_key)
+
+
+def _decoded(segment: bytes, fits: Callable[[str], bool]) -> str:
     try:
         text = unquote(segment.decode("ascii"), errors="strict")
     except UnicodeDecodeError:
         not_found()
-    if not is_id(text):
+    if not fits(text):
         not_found()
     return text
 
@@ -124,6 +135,10 @@ def _rest(segment: bytes) -> str:
         return segment.decode("ascii")
     except UnicodeDecodeError:
         not_found()
+
+
+_READ: Mapping[str, Callable[[bytes], str]] = {REST: _rest, KEY: _key}
+"""How to read a parameter that is no id."""
 
 
 def _allow(methods: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from gateway.contract.emulator import Fault, Seen
 from gateway.contract.errors import Problem
 from gateway.engine.storage import Attempt
+from gateway.serve import listen, port_of, serving
 from gateway.store.attempts import SqlAttempts
 from tests.house import House
 
@@ -172,6 +173,25 @@ async def test_an_unknown_fate_is_never_tried_blindly(house: House) -> None:
     assert (again.status_code, again.json()["outcome"]) == (503, "unknown")
     assert again.headers["idempotency-replayed"] == "true"
     assert len(emulator.books()["contacts"]) == before
+
+
+VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@pytest.mark.parametrize("key", ["order:2026/118", "..%2f", VISIBLE + "k" * (255 - len(VISIBLE))])
+async def test_the_address_that_an_unknown_fate_is_told_with_answers(house: House, key: str) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=502), when=is_write)
+    house.emulator(PROVIDER).fail(Fault("status", status=500), times=1_000, when=lambda seen: seen.method == "GET")
+    listener = listen("127.0.0.1", 0)
+    async with (
+        serving(house.polder.asgi, listener, lifespan=False),
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port_of(listener)}", headers=house.client.headers) as client,
+    ):
+        lost = await client.post(f"/v1/connections/{connection}/contacts", json=DRAFT, headers=named(key))
+        assert (lost.status_code, lost.json()["outcome"]) == (503, "unknown")
+        told = await client.get(lost.json()["operation"])
+    assert (told.status_code, told.json()["key"], told.json()["state"]) == (200, key, "unknown")
 
 
 async def test_a_store_that_fails_after_the_write_makes_no_lie_of_it(

@@ -1,6 +1,7 @@
 """Every operation is reached at its address, and nothing else is."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -88,6 +89,24 @@ async def test_an_id_is_decoded_once(edge: Edge) -> None:
 @pytest.mark.parametrize("template", ["/v1/connections/{id}", "/v1/connections/con_1/invoices/{id}/pdf"])
 async def test_what_can_be_no_id_is_not_found_and_never_reaches_the_engine(edge: Edge, id: str, template: str) -> None:
     sent = await send_raw(edge, "GET", template.replace("{id}", id).encode("latin-1"))
+    assert (sent.status, sent.problem()["code"]) == (404, "not_found")
+    assert edge.engine.calls == []
+
+
+VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+FATE = b"/v1/connections/con_1/operations/"
+
+
+@pytest.mark.parametrize("key", [*VISIBLE, "..", VISIBLE + "x" * (255 - len(VISIBLE)), "%2F", "order:2026/118"])
+async def test_whatever_may_be_an_idempotency_key_can_be_asked_for(edge: Edge, key: str) -> None:
+    sent = await send_raw(edge, "GET", FATE + quote(key, safe="").encode())
+    assert sent.status == 200
+    assert edge.engine.calls[0].path == {"connection_id": "con_1", "key": key}
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "a%20b", "a%00", "caf%C3%A9", "%ff", "caf\xe9", "a/b", "%7f"])
+async def test_what_can_be_no_idempotency_key_is_not_found(edge: Edge, key: str) -> None:
+    sent = await send_raw(edge, "GET", FATE + key.encode("latin-1"))
     assert (sent.status, sent.problem()["code"]) == (404, "not_found")
     assert edge.engine.calls == []
 

@@ -10,6 +10,7 @@ from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer,
 from gateway.contract.schemas import DIALECT, Schema
 from gateway.engine.asked import DEFAULT_LIMIT, MAX_LIMIT, parameters
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
+from gateway.engine.idempotency import KEY_PATTERN
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
 from gateway.web.document.problems import ProblemResponses
 from gateway.web.document.schemas import ref
@@ -36,6 +37,7 @@ _FILTER_SCHEMAS: dict[str, Schema] = {
         "examples": ["2026-03-02T09:00:00Z"],
     },
 }
+_KEY: Schema = {"type": "string", "pattern": f"^{KEY_PATTERN}$", "examples": ["7d0f2b1c-invoice-2026-118"]}
 _INCLUDES = {
     "provider": "`provider`: what the accounting system said that the model does not hold",
     "raw": "`raw`: its untouched record",
@@ -117,6 +119,13 @@ PARAMETERS: dict[str, Object] = {
         "description": "What is written.",
         "schema": {"type": "string", "enum": ["contacts", "invoices", "products", "payments"]},
     },
+    "key": {
+        "name": "key",
+        "in": "path",
+        "required": True,
+        "description": "The `Idempotency-Key` of the write, percent-encoded: a slash in it is `%2F`.",
+        "schema": _KEY,
+    },
     "path": {
         "name": "path",
         "in": "path",
@@ -157,7 +166,7 @@ PARAMETERS: dict[str, Object] = {
         "description": "Any text of your own (visible ASCII, no spaces), new for each thing you want done. Sent again "
         "with the same request, it is answered as the first time and nothing is done twice. Without one, a write to an "
         "accounting system is given a key, which its answer names.",
-        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "examples": ["7d0f2b1c-invoice-2026-118"]},
+        "schema": _KEY,
     },
     "If-None-Match": {
         "name": "If-None-Match",
