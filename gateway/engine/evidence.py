@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.contract.errors import FieldError, Problem, UpstreamFault
-from gateway.contract.exact import dumps, loads
+from gateway.contract.exact import MalformedJson, dumps, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Request
 from gateway.engine.call import Answer
@@ -48,10 +48,13 @@ class Evidence:
 
 
 def record_id_of(answer: Answer) -> str | None:
-    """The id of the record that an answer tells of."""
+    """The id of the record that an answer tells of; a raw answer may be anything, whatever it calls itself."""
     if answer.media_type != "application/json" or not answer.body:
         return None
-    said = loads(answer.body)
+    try:
+        said = loads(answer.body)
+    except MalformedJson:
+        return None
     id = said.get("id") if isinstance(said, dict) else None
     return id if isinstance(id, str) else None
 

@@ -401,7 +401,7 @@ class Engine:
         )
         up = self._opener.open(connection, provider, call.operation.name, call.deadline, before_write=before_write)
         try:
-            reply = await up.exchange(request)
+            return handed_back(request, await up.exchange(request))
         except Problem as problem:
             if request.is_write:
                 problem.as_outcome(up.fate)
@@ -409,7 +409,6 @@ class Engine:
         finally:
             if request.is_write:
                 await self._generations.end(connection.id, "answers", "facts")
-        return Answer(reply.status, reply.body, reply.headers.get("content-type"), handed_back(reply))
 
     # --- ways out
 

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from gateway.contract.adapter import Adapter
-from gateway.contract.errors import Problem, not_found
+from gateway.contract.errors import Problem, malformed, not_found
 from gateway.contract.upstream import Facts, Reply, Request
+from gateway.engine.call import Answer
+from gateway.engine.reading import disposition
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,200}")
 _HANDED_ON = ("content-type", "accept")
-_HANDED_BACK = ("etag", "last-modified", "retry-after", "x-page", "x-per-page", "x-total", "content-disposition")
+_HANDED_BACK = ("etag", "last-modified", "retry-after", "x-page", "x-per-page", "x-total")
+_NAMED = re.compile(r'([A-Za-z-]+)\s*;(?:.*;)?\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^";]+))', re.IGNORECASE)
+"""A disposition and its plain file name, quoted or bare (RFC 6266 §4.1)."""
 
 
 def raw_request(
@@ -42,6 +46,37 @@ def raw_request(
     )
 
 
-def handed_back(reply: Reply) -> dict[str, str]:
-    """The headers of a raw reply that are passed on; never a cookie or anything about the connection."""
-    return {name: reply.headers[name] for name in _HANDED_BACK if name in reply.headers}
+def handed_back(request: Request, reply: Reply) -> Answer:
+    """A raw reply as it is passed on; never with a cookie or anything about the connection.
+
+    A header that cannot be written in ASCII is left out, or said in another way where it has one. Raises
+    ``upstream_malformed`` for a status that HTTP does not have (RFC 9110 §15): nobody knows what it says.
+    """
+    if not 200 <= reply.status <= 599:
+        problem = malformed(f"The accounting system answered with the status {reply.status}, which does not exist.")
+        raise problem.as_outcome("unknown") if request.is_write else problem
+    said = {name: text.replace("\t", " ") for name, text in reply.headers.items()}
+    headers = {name: said[name] for name in _HANDED_BACK if name in said and _is_plain(said[name])}
+    if (file := _disposition(said.get("content-disposition", ""))) is not None:
+        headers["content-disposition"] = file
+    return Answer(reply.status, reply.body, _media_type(said.get("content-type", "")), headers)
+
+
+def _media_type(text: str) -> str | None:
+    """Without its parameters where one of them cannot be written."""
+    media_type = text if _is_plain(text) else text.partition(";")[0]
+    return media_type if media_type and _is_plain(media_type) else None
+
+
+def _disposition(text: str) -> str | None:
+    if _is_plain(text):
+        return text or None
+    named = _NAMED.match(text)
+    if named is None:
+        return None
+    kind, quoted, bare = named.groups()
+    return disposition(bare.strip() if quoted is None else re.sub(r"\\(.)", r"\1", quoted), kind)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()

@@ -157,8 +157,8 @@ class Reader:
         return _Matches(found, (start + SCAN_LIMIT) << _SKIP_BITS)
 
 
-def disposition(name: str) -> str:
-    """An attachment of that name (RFC 6266): as it is where a quoted string can hold it, and encoded where not."""
+def disposition(name: str, kind: str = "attachment") -> str:
+    """A file of that name (RFC 6266): as it is where a quoted string can hold it, and encoded where not."""
     plain = "".join(sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in name)
     encoded = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
-    return f'attachment; filename="{plain}"{encoded}'
+    return f'{kind}; filename="{plain}"{encoded}'

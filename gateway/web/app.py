@@ -32,7 +32,7 @@ from gateway.web.problems import EdgeProblem
 from gateway.web.replay import Question, Replays, question_of
 from gateway.web.replies import OURS, Reply, encoded, replied, reply, send_reply
 from gateway.web.routes import Page, Route, Routes, parameters_of
-from gateway.web.telling import Seen, Telling
+from gateway.web.telling import Seen, Telling, outcome_of
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -214,7 +214,9 @@ class Application:
             return self._problem(seen, problem, raw_path)
         except Exception as error:
             seen.error = error
-            return self._problem(seen, Problem("internal_error", _INTERNAL), raw_path)
+            is_write = seen.operation is not None and seen.operation.is_write
+            unexpected = Problem("internal_error", _INTERNAL, outcome="unknown" if is_write else None)
+            return self._problem(seen, unexpected, raw_path)
 
     async def _operate(
         self,
@@ -251,7 +253,11 @@ class Application:
         )
         seen.replayed = any(name.lower() == "idempotency-replayed" for name in answer.headers)
         seen.standing = answer.standing
-        return replied(answer, operation, self._public_url, raw_path, query)
+        try:
+            return replied(answer, operation, self._public_url, raw_path, query)
+        except Exception as error:
+            seen.error = error
+            raise _unwritable(error, answer, operation) from None
 
     def _problem(self, seen: Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> Reply:
         seen.code = problem.code
@@ -261,6 +267,16 @@ class Application:
             seen.error = problem.__cause__
         told = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=seen.request_id)
         return reply(told.status, encoded(told.headers, problems.MEDIA_TYPE), told.body)
+
+
+def _unwritable(error: Exception, answer: Answer, operation: Operation) -> Problem:
+    """An answer cannot be passed on; what the engine made of a write is told all the same."""
+    problem = error if isinstance(error, Problem) else Problem("internal_error", _INTERNAL)
+    if operation.is_write:
+        problem.as_outcome(outcome_of(answer.status))
+        key = {name: text for name, text in answer.headers.items() if name == "Idempotency-Key"}
+        problem.headers = {**problem.headers, **key}
+    return problem
 
 
 def _trace(span: RequestSpan, seen: Seen) -> None:

@@ -39,7 +39,12 @@ class Reply(NamedTuple):
 
 
 def reply(status: int, headers: Headers, body: bytes) -> Reply:
-    """A reply with the headers that all have. Raises ``ValueError`` for one that would break out of its line."""
+    """A reply with the headers that all have.
+
+    Raises ``ValueError`` for a header that would break out of its line, and a status that is none of an answer.
+    """
+    if not 200 <= status <= 599:
+        raise ValueError(f"{status} is no status")
     whole = [*headers, *_ALWAYS]
     if status not in _BODILESS:
         whole.append((b"content-length", str(len(body)).encode("ascii")))

@@ -95,7 +95,7 @@ class Telling:
         if seen.named:
             self._metrics.attempted(_attempt_of(seen))
         if not seen.replayed:
-            self._metrics.wrote(seen.outcome or _outcome_of(seen.status))
+            self._metrics.wrote(seen.outcome or outcome_of(seen.status))
 
 
 def _line(seen: Seen) -> Line:
@@ -125,6 +125,6 @@ def _attempt_of(seen: Seen) -> AttemptResult:
     return "replayed" if seen.replayed else "new"
 
 
-def _outcome_of(status: int) -> Outcome:
+def outcome_of(status: int) -> Outcome:
     """What became of a write that no problem tells of: a raw one may be refused in the system's own words."""
     return "applied" if status < 400 else "rejected"

@@ -115,6 +115,33 @@ async def test_a_raw_write_that_ended_in_trouble_is_told_again_as_it_was(house: 
     assert (await fate(house, connection, "k-1"))["state"] == "manual"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content-type": 'application/json; title="Zoë"'},
+        {"content-disposition": 'attachment; filename="Factuur Zoë.pdf"', "etag": '"é"'},
+        {"content-type": "application/json"},
+    ],
+)
+async def test_a_raw_write_that_was_done_is_told_whatever_its_answer_says(house: House, said: dict[str, str]) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=201, headers=said, body=b"{oops"), when=is_write)
+    done = await house.client.post(f"/v1/connections/{connection}/raw/contacts", json={})
+    assert (done.status_code, done.content) == (201, b"{oops")
+    key = done.headers["idempotency-key"]
+    assert (await fate(house, connection, key))["state"] == "applied"
+
+
+async def test_a_raw_write_answered_with_a_status_that_does_not_exist_is_of_unknown_fate(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=700, body=b"oops"), when=is_write)
+    lost = await house.client.post(f"/v1/connections/{connection}/raw/contacts", json={})
+    assert (lost.status_code, lost.json()["code"], lost.json()["outcome"]) == (502, "upstream_malformed", "unknown")
+    told = await house.client.get(lost.json()["operation"])
+    assert told.json()["key"] == lost.headers["idempotency-key"]
+    assert told.json()["state"] in ("unknown", "manual")
+
+
 async def test_what_was_not_sent_gives_the_key_back(house: House) -> None:
     connection = await house.connect(PROVIDER)
     refused = await post(house, connection, "k-1", {**DRAFT, "unknown": 1})

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.errors import Problem
 from gateway.contract.upstream import Facts, Reply, Request
+from gateway.engine.call import Answer
 from gateway.engine.raw import handed_back, raw_request
 from tests.engine.staging import adapter
 
@@ -105,4 +106,53 @@ def test_no_header_comes_out_that_is_about_the_connection() -> None:
             ("location", "/"),
         ),
     }
-    assert handed_back(Reply(200, dict(theirs), b"")) == {"etag": '"e"', "x-total": "3"}
+    assert handed_back(Request("GET", "/x"), Reply(200, dict(theirs), b"")).headers == {"etag": '"e"', "x-total": "3"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('attachment; filename="a.pdf"; size=3', 'attachment; filename="a.pdf"; size=3'),
+        (
+            'attachment; filename="Factuur Zoë.pdf"',
+            "attachment; filename=\"Factuur Zo_.pdf\"; filename*=UTF-8''Factuur%20Zo%C3%AB.pdf",
+        ),
+        (
+            "Inline;size=3; filename=Zoë.pdf ; filename*=UTF-8''Zo%C3%AB.pdf",
+            "Inline; filename=\"Zo_.pdf\"; filename*=UTF-8''Zo%C3%AB.pdf",
+        ),
+        (
+            'attachment; filename="a\\"ë\\\\.pdf"',
+            "attachment; filename=\"a___.pdf\"; filename*=UTF-8''a%22%C3%AB%5C.pdf",
+        ),
+        ('attachment;\tfilename="a.pdf"', 'attachment; filename="a.pdf"'),
+        ('attachment; name="Zoë"', None),
+        ("Zoë", None),
+    ],
+)
+def test_a_file_keeps_its_name_whatever_is_in_it(said: str, told: str | None) -> None:
+    given = handed_back(Request("GET", "/x"), Reply(200, {"content-disposition": said}, b""))
+    assert given.headers.get("content-disposition") == told
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('application/json; title="Zoe"', 'application/json; title="Zoe"'),
+        ('application/json; title="Zoë"', "application/json"),
+        ("zoë", None),
+        ("", None),
+    ],
+)
+def test_a_media_type_is_told_as_far_as_it_can_be_written(said: str, told: str | None) -> None:
+    assert handed_back(Request("GET", "/x"), Reply(200, {"content-type": said, "etag": '"ë"'}, b"")) == Answer(
+        200, b"", told, {}
+    )
+
+
+@pytest.mark.parametrize("status", [0, 199, 600, 700, 999])
+@pytest.mark.parametrize(("method", "outcome"), [("GET", None), ("POST", "unknown")])
+def test_a_status_that_does_not_exist_is_no_answer(status: int, method: str, outcome: str | None) -> None:
+    with pytest.raises(Problem) as raised:
+        handed_back(Request(method, "/x"), Reply(status, {}, b""))
+    assert (raised.value.code, raised.value.outcome) == ("upstream_malformed", outcome)

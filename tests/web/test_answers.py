@@ -83,6 +83,24 @@ async def test_a_header_that_could_break_out_is_502(edge: Edge, value: str) -> N
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(201, b"", 'text/html; title="Zoë"', {"Idempotency-Key": "k-1"}), "applied"),
+        (Answer(422, b"", "text/html", {"Idempotency-Key": "k-1", "Content-Disposition": "naïef.pdf"}), "rejected"),
+        (Answer(200, b"", "text/html\r\nx: y", {"Idempotency-Key": "k-1"}), "applied"),
+    ],
+)
+async def test_an_answer_that_cannot_be_passed_on_tells_what_became_of_the_write(
+    edge: Edge, answer: Answer, outcome: str
+) -> None:
+    edge.engine.answers(answer)
+    told = await edge.client.post("/v1/connections/con_1/raw/contacts", json={})
+    assert (told.status_code, told.json()["outcome"]) in [(500, outcome), (502, outcome)]
+    assert told.headers["idempotency-key"] == "k-1"
+    assert "exception" in edge.lines()[-1]
+
+
 # Problems
 
 
@@ -171,6 +189,14 @@ async def test_an_unexpected_error_tells_its_request_id_and_nothing_else(edge: E
     assert line["exception"] == ["builtins.RuntimeError"]
     assert any("edge.py" in place for place in line["traceback"])
     assert b"canary" not in edge.told()
+
+
+@pytest.mark.parametrize(("method", "outcome"), [("POST", "unknown"), ("GET", None)])
+async def test_nobody_knows_what_became_of_a_write_that_ended_in_an_unexpected_error(
+    edge: Edge, method: str, outcome: str | None
+) -> None:
+    edge.engine.raises(RuntimeError())
+    assert (await edge.client.request(method, CONTACTS)).json().get("outcome") == outcome
 
 
 async def test_an_edge_goes_on_after_an_error(edge: Edge) -> None:
