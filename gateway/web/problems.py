@@ -80,8 +80,8 @@ def owner_message(code: str) -> dict[str, str]:
 
 
 def too_large(limit: int) -> NoReturn:
-    """Raise ``too_large``, and close the connection: what else is coming will not be read."""
-    raise Problem("too_large", f"The body may have {limit} bytes at most.", headers={"Connection": "close"})
+    """Raise ``too_large``."""
+    raise Problem("too_large", f"The body may have {limit} bytes at most.")
 
 
 def _particulars(problem: Problem) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 uvicorn writes an answer's head and its body apart: two calls of the operating system, each of which wakes the reader.
 And it looks at every header of every answer, where ours were looked at when they were made. Both together were a
 quarter of the time of an answer from memory (benchmarks/README.md).
+
+A connection that ends while its caller still sends is closed in stages (RFC 9112 §9.6): closed at once, it would be
+reset, and the reset may take the answer from the caller before it was read.
 """
 
 import asyncio
@@ -11,6 +14,9 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.web.replies import AT_ONCE, WriteAtOnce
+
+LINGER = 4 * 1024 * 1024
+"""Bytes that may still come after the last answer of a connection; they are thrown away."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -34,15 +40,50 @@ class Protocol(HttpToolsProtocol):
         cycle.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # uvicorn names its own only
         super()._start_asgi_task(cycle, app)
 
-    def _write_at_once(self, status: int, head: bytes, body: bytes) -> bool:
-        """What uvicorn does for both messages of an answer: where the connection stays, and its reader keeps up."""
+    def _write_at_once(self, status: int, head: bytes, body: bytes, last: bool) -> bool:
+        """What uvicorn does for both messages of an answer, where its reader keeps up."""
         cycle = self._answering
-        if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
+        if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
             return False
         ours = b"".join([b"%b: %b\r\n" % pair for pair in cycle.default_headers])
+        end = b"\r\n" if last or cycle.keep_alive else b"connection: close\r\n\r\n"
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"".join((STATUS_LINE[status], ours, head, b"\r\n", body)))
+        cycle.transport.write(b"".join((STATUS_LINE[status], ours, head, end, body)))
         cycle.message_event.set()
+        if last or not cycle.keep_alive:
+            self._end(cycle)
         cycle.on_response()
         return True
+
+    def _end(self, cycle: RequestResponseCycle) -> None:
+        """No other request of this connection is looked at, though it was sent already."""
+        self.pipeline.clear()
+        if cycle.more_body:
+            Lingering(self, self.transport)
+        else:
+            self.transport.close()
+
+
+class Lingering(asyncio.Protocol):
+    """A connection from its last answer on: nothing more is said, and what comes is thrown away.
+
+    Its caller closes it; if not, it ends like one on which nothing is asked any more.
+    """
+
+    def __init__(self, former: Protocol, transport: asyncio.Transport) -> None:
+        self._former = former
+        self._transport = transport
+        self._left = LINGER
+        transport.set_protocol(self)
+        transport.write_eof()
+
+    def data_received(self, data: bytes) -> None:
+        """More of a request that was answered."""
+        self._left -= len(data)
+        if self._left < 0:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone: the server counts it no more."""
+        self._former.connection_lost(exc)

@@ -2,7 +2,7 @@
 
 A server that can write a head and a body at once says so in the ASGI scope's ``extensions``, and is handed both: a
 reply is one call of the operating system then, and one packet of news for whoever reads it. Any other server, and ours
-where a connection ends with the reply or its reader is slow, gets ASGI's two messages.
+where the reader is slow, gets ASGI's two messages.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,25 +17,34 @@ from gateway.engine.call import Answer
 
 AT_ONCE = "polder.http.response.at_once"
 """The extension; it is a ``WriteAtOnce``."""
-WriteAtOnce: TypeAlias = Callable[[int, bytes, bytes], bool]
-"""Writes a reply of this status, these lines of the head (each with its CRLF) and this body; false if it cannot now."""
+WriteAtOnce: TypeAlias = Callable[[int, bytes, bytes, bool], bool]
+"""Writes a reply of this status, these lines of the head (each with its CRLF) and this body; false if it cannot now.
+
+Last, whether the head says that the connection ends here.
+"""
 
 _CONTROLS = bytes({*range(32), 127} - {ord("\t")})
 """What no header may hold (RFC 9110 §5.5): a tab may stand in one."""
 _BODILESS = frozenset({204, 304})
+_LAST = frozenset({408, 413})
+"""Who is told so is not listened to any longer: the rest of the request may never end (RFC 9110 §15.5.9, §15.5.14)."""
 _ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"vary", b"authorization"))
-OURS = frozenset({b"content-length", *(name for name, _ in _ALWAYS)})
-"""Headers that are set for every reply alike."""
+OURS = frozenset({b"content-length", b"connection", *(name for name, _ in _ALWAYS)})
+"""Headers that are set for every reply here, and nowhere else."""
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class Reply(NamedTuple):
-    """A reply; ``head`` has a line for every header but ``X-Request-Id``. ``send_reply`` may leave its body out."""
+    """A reply; ``head`` has a line for every header but ``X-Request-Id``. ``send_reply`` may leave its body out.
+
+    ``last`` where the head says that the connection ends here.
+    """
 
     status: int
     head: bytes
     body: bytes
+    last: bool = False
 
 
 def reply(status: int, headers: Headers, body: bytes) -> Reply:
@@ -48,7 +57,9 @@ def reply(status: int, headers: Headers, body: bytes) -> Reply:
     whole = [*headers, *_ALWAYS]
     if status not in _BODILESS:
         whole.append((b"content-length", str(len(body)).encode("ascii")))
-    return Reply(status, _written(whole), body)
+    if status in _LAST:
+        whole.append((b"connection", b"close"))
+    return Reply(status, _written(whole), body, status in _LAST)
 
 
 def replied(
@@ -80,7 +91,7 @@ async def send_reply(scope: Scope, send: Send, one: Reply, request_id: str) -> N
     head = b"%bx-request-id: %b\r\n" % (one.head, request_id.encode("ascii"))
     body = b"" if one.status in _BODILESS or scope["method"] == "HEAD" else one.body
     write_at_once: WriteAtOnce | None = scope.get("extensions", {}).get(AT_ONCE)
-    if write_at_once is None or not write_at_once(one.status, head, body):
+    if write_at_once is None or not write_at_once(one.status, head, body, one.last):
         await send({"type": "http.response.start", "status": one.status, "headers": _read(head)})
         await send({"type": "http.response.body", "body": body})
 

@@ -13,10 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.serve import listen, port_of, serving
-from gateway.web.protocol import Protocol
+from gateway.web.protocol import LINGER, Protocol
 from gateway.web.replies import reply, send_reply
+from tests.engine.sockets import on_both_loops
+from tests.web.edge import Edge
 
 pytestmark = pytest.mark.anyio
+anyio_backend = on_both_loops
 
 LARGE = bytes(range(256)) * 20_000
 """More than any socket takes at once."""
@@ -122,6 +125,49 @@ async def test_an_answer_is_one_write(protocol: type[HttpToolsProtocol], writes:
             length = re.search(rb"content-length: (\d+)", head)
             await reader.readexactly(int(length[1]) if length else 0)
             assert len([one for one in noted if one]) == (1 if path == b"/known" else writes)
+
+
+def declared(edge: Edge, length: int, *headers: bytes) -> bytes:
+    """The head of a request with a body of that length."""
+    lines = [
+        *(b"POST /v1/connections/con_1/contacts HTTP/1.1", b"host: polder.test", b"content-type: application/json"),
+        *(b"authorization: Bearer " + edge.key.encode(), b"content-length: %d" % length, *headers),
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("headers", [[], [b"connection: close"]])
+@pytest.mark.parametrize("protocol", [Protocol, HttpToolsProtocol])
+async def test_a_connection_that_is_said_to_close_does(
+    edge: Edge, protocol: type[HttpToolsProtocol], headers: list[bytes]
+) -> None:
+    async with connected(protocol, edge.app) as (reader, writer), asyncio.timeout(10):
+        writer.write(declared(edge, 2_000_000, *headers))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 413 ")
+        assert head.count(b"connection: close\r\n") == 1
+        # The body's rest could be the next request, were anybody to read it.
+        writer.write(GET + GET)
+        assert b"HTTP/1.1 " not in await reader.read()
+    assert edge.engine.calls == []
+
+
+async def sent_on(writer: asyncio.StreamWriter, size: int) -> None:
+    """So many bytes of a body, in pieces."""
+    for _ in range(size // 50_000):
+        writer.write(b"x" * 50_000)
+        await writer.drain()
+
+
+async def test_who_still_sends_can_read_his_last_answer(edge: Edge) -> None:
+    """A reset would take it from him: what he sends is thrown away for a while, and then no more."""
+    async with connected(Protocol, edge.app) as (reader, writer), asyncio.timeout(10):
+        writer.write(declared(edge, 100_000_000))
+        await reader.readuntil(b"\r\n\r\n")
+        await sent_on(writer, LINGER // 2)
+        assert b"too_large" in await reader.read()
+        with pytest.raises(ConnectionError):
+            await sent_on(writer, 100_000_000)
 
 
 async def test_nothing_is_written_to_who_left() -> None:
