@@ -72,7 +72,8 @@ class Limits:
     deadline: float = 30.0
     body: int = 1_000_000
     raw_body: int = 25_000_000
-    body_patience: float = 10.0
+    body_patience: float = 20.0
+    """For all of a body, as long as that leaves time for an answer."""
 
 
 @asynccontextmanager
@@ -232,10 +233,12 @@ class Application:
         path = parameters_of(found)
         query = query_of(query_string)
         body = b""
+        deadline = seen.started + self._limits.deadline
         if seen.method not in _WITHOUT_BODY:
             theirs = operation.shape == "theirs"
             limit = self._limits.raw_body if theirs else self._limits.body
-            body = await read_body(receive, headers, limit=limit, patience=self._limits.body_patience)
+            patience = min(self._limits.body_patience, max(0.0, deadline - self._clock.monotonic()))
+            body = await read_body(receive, headers, limit=limit, patience=patience)
             seen.received = len(body)
             if body and not theirs:
                 require_json(headers.get("content-type"))
@@ -248,7 +251,7 @@ class Application:
                 headers=headers,
                 body=body,
                 request_id=seen.request_id,
-                deadline=seen.started + self._limits.deadline,
+                deadline=deadline,
             )
         )
         seen.replayed = any(name.lower() == "idempotency-replayed" for name in answer.headers)

@@ -64,19 +64,23 @@ def _pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
 async def read_body(receive: Receive, headers: Mapping[str, str], *, limit: int, patience: float) -> bytes:
     """The whole body. Raises ``too_large`` as soon as that is known, ``request_timeout``, or ``Disconnected``.
 
-    ``patience`` is how long, in seconds, the next piece may take.
+    ``patience`` is how long, in seconds, all of it may take: of each piece, a body that trickles could take for ever.
     """
     declared = headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         too_large(limit)
+    try:
+        async with asyncio.timeout(patience):
+            return await _whole(receive, limit)
+    except TimeoutError:
+        raise EdgeProblem("request_timeout", f"The body was not whole after {patience:.3g} seconds.") from None
+
+
+async def _whole(receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
-        try:
-            async with asyncio.timeout(patience):
-                message = await receive()
-        except TimeoutError:
-            raise EdgeProblem("request_timeout", f"Nothing of the body came for {patience:g} seconds.") from None
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         piece = message.get("body", b"")

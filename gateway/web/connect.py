@@ -17,6 +17,7 @@ from gateway.contract.errors import Problem
 from gateway.engine.authorizing import Begun, Finished
 from gateway.engine.invitations import Invitation
 from gateway.engine.storage import StoredConnection
+from gateway.web.bodies import read_body
 from gateway.web.routes import Page
 
 _COOKIE = "polder_authorization"
@@ -28,6 +29,7 @@ _HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 _FORM_LIMIT = 20_000
+_FORM_PATIENCE = 10.0
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "lang": "en",
@@ -178,11 +180,7 @@ async def _submit(
 
 
 async def _read_form(request: Request) -> dict[str, str]:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _FORM_LIMIT:
-            raise Problem("too_large", "The form is too large.")
+    body = await read_body(request.receive, request.headers, limit=_FORM_LIMIT, patience=_FORM_PATIENCE)
     try:
         return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=False, max_num_fields=50))
     except ValueError as error:

@@ -1,5 +1,6 @@
 """The HTTP edge on its own: an engine that only remembers what it was asked, and keys kept in memory."""
 
+import asyncio
 import io
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
@@ -186,8 +187,9 @@ async def send_raw(
     headers: Sequence[tuple[bytes, bytes]] = (),
     chunks: Sequence[bytes] = (b"",),
     authorized: bool = True,
+    at_leisure: bool = False,
 ) -> Sent:
-    """A request exactly as bytes, which no client has put in order first."""
+    """A request exactly as bytes, which no client has put in order first; ``at_leisure``, others go before a chunk."""
     given = [*headers, *([(b"authorization", f"Bearer {edge.key}".encode())] if authorized else [])]
     scope = {
         "type": "http",
@@ -200,6 +202,8 @@ async def send_raw(
     waiting = list(chunks)
 
     async def receive() -> dict[str, Any]:
+        if at_leisure:
+            await asyncio.sleep(0)
         if not waiting:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}

@@ -1,6 +1,8 @@
 """One-time links: the page on which an account's owner gives credentials, as a browser without scripts would use it."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from typing import Any, cast
 
@@ -8,6 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.engine.authorizing import Begun, Finished
+from gateway.web import connect
 from gateway.web.connect import connect_pages
 from tests.house import PUBLIC_URL, House
 
@@ -95,6 +98,22 @@ async def test_an_administration_that_cannot_be_is_told_on_the_page(house: House
         assert '<p class="failed" role="alert">Dat is niet gelukt: There is no such administration.' in page.text
     assert (await house.client.get(f"/v1/connections/{connection}")).json()["company"] is None
     assert (await browser.get(url)).status_code == 200
+
+
+async def test_a_form_that_trickles_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "_FORM_PATIENCE", 0.05)
+    connection = await pending(house)
+    url = await link(house, connection)
+    browser = await house.anonymous()
+
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(19_000):
+            yield b"x"
+            await asyncio.sleep(0)
+
+    page = await browser.post(url, content=trickle())
+    assert (page.status_code, page.headers["connection"]) == (408, "close")
+    assert (await house.client.get(f"/v1/connections/{connection}")).json()["status"] == "pending"
 
 
 async def test_the_page_speaks_dutch_to_who_asks_for_it(house: House) -> None:

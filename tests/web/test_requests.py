@@ -221,6 +221,16 @@ async def test_a_body_that_does_not_come_is_408() -> None:
     assert sent[0]["status"] == 408
 
 
+@pytest.mark.parametrize("limits", [Limits(body_patience=0.05), Limits(deadline=0.05, body_patience=60)])
+async def test_a_body_that_trickles_is_408_though_something_of_it_comes_all_the_while(limits: Limits) -> None:
+    edge = await build_edge(limits)
+    sent = await send_raw(edge, "POST", RAW_PATH, headers=[JSON], chunks=[b"x"] * 900_000, at_leisure=True)
+    assert (sent.status, sent.problem()["code"]) == (408, "request_timeout")
+    assert sent.problem()["detail"] == "The body was not whole after 0.05 seconds."
+    assert sent.header("connection") == "close"
+    assert edge.engine.calls == []
+
+
 async def test_a_caller_who_leaves_is_answered_nothing_and_counted(edge: Edge) -> None:
     sent = await send_raw(edge, "POST", RAW_PATH, headers=[JSON], chunks=[])
     assert sent.status == 0
