@@ -32,7 +32,8 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         size += len(name) + len(value)
         if count > MOST_HEADERS or size > MOST_HEADER_BYTES:
             raise EdgeProblem(
-                "headers_too_large", f"A request may have {MOST_HEADERS} header fields and {MOST_HEADER_BYTES} bytes."
+                "headers_too_large",
+                f"A request may have {MOST_HEADERS} header fields and {MOST_HEADER_BYTES} bytes of them.",
             )
         key = name.decode("latin-1").lower()
         text = field_text(value)

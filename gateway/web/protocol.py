@@ -6,6 +6,9 @@ quarter of the time of an answer from memory (benchmarks/README.md).
 
 A connection that ends while its caller still sends is closed in stages (RFC 9112 §9.6): closed at once, it would be
 reset, and the reset may take the answer from the caller before it was read.
+
+llhttp (httptools) collects a header until it is whole, however long it is, and copies it anew for each of its pieces.
+What is to be a head, or comes behind a body, has a bound here.
 """
 
 import asyncio
@@ -15,6 +18,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.web.replies import AT_ONCE, WriteAtOnce
 
+LONGEST_HEAD = 64 * 1024
+"""Bytes after which a head that is not whole is not waited for: above what the application takes of any."""
+LONGEST_FRAMES = 1024 * 1024
+"""Bytes that may come for a body without any of it: the sizes of pieces, trailers."""
 LINGER = 4 * 1024 * 1024
 """Bytes that may still come after the last answer of a connection; they are thrown away."""
 
@@ -24,6 +31,10 @@ class Protocol(HttpToolsProtocol):
 
     _answering: RequestResponseCycle
     """The request that is answered: those that were sent ahead wait for their turn."""
+    _part: object = None
+    """The head or the body that was not whole when something came last."""
+    _waited = 0
+    """Bytes that came of it since then, or since some of the body came."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
@@ -34,6 +45,62 @@ class Protocol(HttpToolsProtocol):
         """It is gone."""
         super().connection_lost(exc)
         self._extensions.clear()  # by which it refers to itself
+
+    def data_received(self, data: bytes) -> None:
+        """Something of a request."""
+        HttpToolsProtocol.data_received(self, data)  # super() takes as long again as all that is done here
+        cycle = self.cycle
+        if cycle is None or cycle.more_body or cycle.scope is not self.scope:
+            self._still_waits(len(data), for_head=cycle is None or cycle.scope is not self.scope)
+
+    def _still_waits(self, size: int, *, for_head: bool) -> None:
+        """So many bytes came, and the request is not whole: what has no end is not listened to."""
+        part: object = self.scope if for_head else self.cycle
+        if part is not self._part:  # of the bytes it began with, nobody knows how many are its own
+            self._part, self._waited = part, 0
+            return
+        self._waited += size
+        if self.transport.is_closing():
+            return
+        if for_head and self._waited > LONGEST_HEAD and self.scope is not None:
+            self._refuse_head()
+        elif self._waited > LONGEST_FRAMES:
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._waited = 0
+        super().on_body(body)
+
+    def _refuse_head(self) -> None:
+        """Have the application answer as it answers whoever sends too many headers, and listen no more."""
+        self.flow.pause_reading()
+        said = {
+            "method": "GET",
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "headers": [(b"", bytes(self._waited))],
+        }
+        self.scope = {**self.scope, **said}  # type: ignore[typeddict-item]  # what uvicorn adds when a head is whole
+        waits = self.cycle is not None and not self.cycle.response_complete
+        self.cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        if waits:
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle

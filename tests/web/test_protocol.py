@@ -152,10 +152,10 @@ async def test_a_connection_that_is_said_to_close_does(
     assert edge.engine.calls == []
 
 
-async def sent_on(writer: asyncio.StreamWriter, size: int) -> None:
-    """So many bytes of a body, in pieces."""
-    for _ in range(size // 50_000):
-        writer.write(b"x" * 50_000)
+async def sent_on(writer: asyncio.StreamWriter, size: int, piece: bytes = b"x" * 50_000) -> None:
+    """So many bytes of it, in pieces."""
+    for _ in range(size // len(piece)):
+        writer.write(piece)
         await writer.drain()
 
 
@@ -168,6 +168,62 @@ async def test_who_still_sends_can_read_his_last_answer(edge: Edge) -> None:
         assert b"too_large" in await reader.read()
         with pytest.raises(ConnectionError):
             await sent_on(writer, 100_000_000)
+
+
+def hearing(heard: list[int]) -> type[Protocol]:
+    class Hearing(Protocol):
+        def data_received(self, data: bytes) -> None:
+            heard.append(len(data))
+            super().data_received(data)
+
+    return Hearing
+
+
+ENDLESS = {
+    "a target": (b"GET /", b"x" * 50_000),
+    "a header": (b"GET /livez HTTP/1.1\r\nx: ", b"x" * 50_000),
+    "headers": (b"GET /livez HTTP/1.1\r\n", b"x: y\r\n" * 10_000),
+}
+
+
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "second"])
+@pytest.mark.parametrize(("begin", "piece"), ENDLESS.values(), ids=ENDLESS)
+async def test_a_head_without_end_is_not_waited_for(edge: Edge, before: bytes, begin: bytes, piece: bytes) -> None:
+    heard: list[int] = []
+    async with connected(hearing(heard), edge.app) as (reader, writer), asyncio.timeout(20):
+        writer.write(before + begin)
+        sending = asyncio.create_task(sent_on(writer, 100_000_000, piece))
+        answers = await reader.read()
+        with pytest.raises(ConnectionError):
+            await sending
+    assert sum(heard) < 1_000_000
+    assert [answer[:3] for answer in answers.split(b"HTTP/1.1 ")[1:]] == [b"404"] * bool(before) + [b"431"]
+    assert answers.count(b"connection: close\r\n") == 1
+    assert edge.lines()[-1]["code"] == "headers_too_large"
+
+
+async def test_what_follows_a_body_has_an_end(edge: Edge) -> None:
+    heard: list[int] = []
+    begin = declared(edge, 0).replace(b"content-length: 0", b"transfer-encoding: chunked") + b"1\r\nx\r\n0\r\nx: "
+    async with connected(hearing(heard), edge.app) as (_, writer), asyncio.timeout(20):
+        writer.write(begin)
+        with pytest.raises(ConnectionError):
+            await sent_on(writer, 100_000_000)
+    assert sum(heard) < 3_000_000
+    assert edge.engine.calls == []
+
+
+async def test_a_long_way_of_sending_little_is_no_reason_to_refuse(edge: Edge) -> None:
+    """Requests sent ahead in pieces that end anywhere, each head no longer than it may be."""
+    head = b"GET /livez HTTP/1.1\r\nhost: a\r\nx: %b\r\n\r\n" % (b"x" * 12_000)
+    whole = head * 100
+    async with connected(Protocol, edge.app) as (reader, writer), asyncio.timeout(20):
+        for start in range(0, len(whole), 7_001):
+            writer.write(whole[start : start + 7_001])
+            await writer.drain()
+        for _ in range(100):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            await reader.readuntil(b"}")
 
 
 async def test_nothing_is_written_to_who_left() -> None:
