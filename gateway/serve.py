@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvicorn
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GRACE = 25
-"""Seconds that requests under way are given when the process is asked to stop."""
+GRACE = 5
+"""Seconds beyond its deadline that a request under way is given when the process is asked to stop."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,17 +53,23 @@ def port_of(listener: socket.socket) -> int:
     return port
 
 
+def grace_with(deadline: float) -> int:
+    """Seconds that requests under way are given when the process is asked to stop: until each must have its answer."""
+    return ceil(deadline) + GRACE
+
+
 @contextlib.asynccontextmanager
 async def serving(
     app: Any,
     listener: socket.socket,
     *,
+    deadline: float = 0.0,
     lifespan: bool = True,
     protocol: type[HttpToolsProtocol] = Protocol,
 ) -> AsyncIterator[None]:
     """Serve an application while the block runs; on leaving, requests under way are finished first.
 
-    Raises ``RuntimeError`` where the application does not start.
+    ``deadline`` is how many seconds one may take. Raises ``RuntimeError`` where the application does not start.
     """
     config = uvicorn.Config(
         app,
@@ -74,7 +81,7 @@ async def serving(
         # Whom a proxy speaks for is read where POLDER_TRUSTED_PROXIES is known; uvicorn would believe this machine's.
         proxy_headers=False,
         date_header=True,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=grace_with(deadline),
     )
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -99,7 +106,7 @@ async def answering(polder: "Polder", listener: socket.socket, metrics: socket.s
     async with contextlib.AsyncExitStack() as stack:
         if metrics is not None:
             await stack.enter_async_context(serving(polder.telemetry, metrics, lifespan=False))
-        await stack.enter_async_context(serving(polder.asgi, listener))
+        await stack.enter_async_context(serving(polder.asgi, listener, deadline=polder.settings.deadline))
         await stack.enter_async_context(giving_back())
         try:
             yield

@@ -15,7 +15,7 @@ from gateway.collecting import put_off
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
 from gateway.engine.tokens.broker import DRAIN_WAIT
-from gateway.serve import GRACE, STOP_SIGNALS, answering, port_of, run, stop_signals
+from gateway.serve import STOP_SIGNALS, answering, grace_with, port_of, run, stop_signals
 from gateway.settings import Settings
 
 Listening = Callable[[Settings], tuple[socket.socket, socket.socket | None]]
@@ -164,7 +164,7 @@ def _run_workers(settings: Settings, listening: Listening) -> None:
 
 def patience_with(settings: Settings) -> float:
     """Seconds a worker may take to stop: it drains, finishes the requests under way, then the tokens on their way."""
-    return settings.drain + GRACE + DRAIN_WAIT + SPARE
+    return settings.drain + grace_with(settings.deadline) + DRAIN_WAIT + SPARE
 
 
 async def _work(settings: Settings, listener: socket.socket, metrics: socket.socket | None, supervisor: int) -> None:

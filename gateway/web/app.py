@@ -3,6 +3,7 @@
 There is no stack of middlewares: each would cost more than all that happens here.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -40,6 +41,7 @@ _IDS_AT_ONCE = 64
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _PROBES = frozenset(path.encode() for path in pages.QUIET)
 
+_CUT_OFF = "Polder had to stop before this was done. Ask again; of a write, look first what became of it."
 _INTERNAL = "Something went wrong that should not have. Tell the operator of this Polder the request_id."
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -118,10 +120,12 @@ class Application:
         self._proxies = proxies
         self._replays = Replays(engine, callers, public_url, proxies)
         self._lifespan = Router(lifespan=lifespan)
+        self._draining = False
 
     def drain(self) -> None:
         """From now on ``/readyz`` says no, while requests are still answered."""
         self._health.drain()
+        self._draining = True
 
     def close(self) -> None:
         """The event loop is about to end: nothing that is to be told may wait for it."""
@@ -213,11 +217,14 @@ class Application:
             raise
         except (Problem, EdgeProblem) as problem:
             return self._problem(seen, problem, raw_path)
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise
+            # The server calls off what is not done when it must stop; whoever still waits is told.
+            return self._problem(seen, _unfinished(seen, _CUT_OFF), raw_path)
         except Exception as error:
             seen.error = error
-            is_write = seen.operation is not None and seen.operation.is_write
-            unexpected = Problem("internal_error", _INTERNAL, outcome="unknown" if is_write else None)
-            return self._problem(seen, unexpected, raw_path)
+            return self._problem(seen, _unfinished(seen, _INTERNAL), raw_path)
 
     async def _operate(
         self,
@@ -270,6 +277,12 @@ class Application:
             seen.error = problem.__cause__
         told = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=seen.request_id)
         return reply(told.status, encoded(told.headers, problems.MEDIA_TYPE), told.body)
+
+
+def _unfinished(seen: Seen, detail: str) -> Problem:
+    """It ended where nobody can tell how far it had come."""
+    is_write = seen.operation is not None and seen.operation.is_write
+    return Problem("internal_error", detail, outcome="unknown" if is_write else None)
 
 
 def _unwritable(error: Exception, answer: Answer, operation: Operation) -> Problem:

@@ -12,7 +12,7 @@ import psutil  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 
 from gateway.engine.tokens.broker import DRAIN_WAIT
-from gateway.serve import GRACE
+from gateway.serve import grace_with
 from gateway.settings import Settings
 from gateway.supervise import patience_with
 from tests.house import ENCRYPTION_KEY
@@ -81,8 +81,9 @@ def test_a_dead_worker_is_started_again_and_all_count_together(
 
 
 def test_no_worker_is_ended_while_it_may_still_finish_what_is_under_way() -> None:
-    for drain in (0, 20, 60):
-        assert patience_with(Settings(drain=drain)) > drain + GRACE + DRAIN_WAIT
+    for drain, deadline in ((0, 30), (20, 30), (60, 300)):
+        settings = Settings(drain=drain, deadline=deadline)
+        assert patience_with(settings) > drain + grace_with(deadline) + DRAIN_WAIT > drain + deadline + DRAIN_WAIT
 
 
 def test_workers_do_not_outlive_their_supervisor(supervisor: tuple[subprocess.Popen[bytes], str]) -> None:

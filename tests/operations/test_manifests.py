@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.serve import grace_with
 from gateway.settings import Settings
 from gateway.supervise import patience_with
 from tests.operations.prometheus import DASHBOARDS, ROOT
@@ -204,7 +205,7 @@ def stopping(overlay: str) -> float:
 def test_the_readme_says_how_long_it_may_take_to_stop() -> None:
     """All requests under way have until their deadline, and the tokens that they wait for some seconds more."""
     times = Settings()
-    assert times.drain + times.deadline + 1 + TOKEN_FLIGHTS < stopping("dev")
+    assert times.drain + grace_with(times.deadline) + TOKEN_FLIGHTS < stopping("dev")
     assert patience_with(times) < stopping("dev")
     [unit] = re.findall(r"TimeoutStopSec=(\d+)", README)
     assert int(unit) >= stopping("dev")

@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway import serve
+from gateway.engine.call import Answer, Call
 from gateway.serve import listen, port_of, serving
 from gateway.web.protocol import LINGER, Protocol
 from gateway.web.replies import reply, send_reply
@@ -224,6 +227,50 @@ async def test_a_long_way_of_sending_little_is_no_reason_to_refuse(edge: Edge) -
         for _ in range(100):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
             await reader.readuntil(b"}")
+
+
+@asynccontextmanager
+async def asked(edge: Edge, deadline: float, until: asyncio.Event) -> AsyncIterator[asyncio.StreamReader]:
+    """A write that takes until then, and a server that is asked to stop once it has begun."""
+    came = asyncio.Event()
+
+    async def perform(call: Call) -> Answer:
+        came.set()
+        await until.wait()
+        return Answer(201, b"{}")
+
+    edge.engine.perform = perform  # type: ignore[method-assign]  # this engine takes its time
+    listener = listen("127.0.0.1", 0)
+    async with asyncio.timeout(20):
+        async with serving(edge.app, listener, deadline=deadline, lifespan=False):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+            writer.write(declared(edge, 2) + b"{}")
+            await came.wait()
+            edge.app.drain()
+        yield reader
+        writer.close()
+
+
+async def test_a_request_under_way_has_its_deadline_when_the_server_stops(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "GRACE", 0)
+    done = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.5, done.set)
+    async with asked(edge, deadline=10, until=done) as reader:
+        assert (await reader.read()).startswith(b"HTTP/1.1 201 ")
+
+
+async def test_what_is_cut_off_even_so_is_told_that_nobody_knows_what_became_of_it(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "GRACE", 0)
+    async with asked(edge, deadline=0.1, until=asyncio.Event()) as reader:
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json\r\n" in head
+    told = msgspec.json.decode(body)
+    assert (told["code"], told["outcome"]) == ("internal_error", "unknown")
+    assert edge.lines()[-1]["status"] == 500
 
 
 async def test_nothing_is_written_to_who_left() -> None:
