@@ -143,9 +143,19 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen = Seen(scope["method"], self._clock.monotonic())
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-        if self._tracer is UNTRACED or raw_path in _PROBES:
+        if raw_path in _PROBES:  # a scrape would count itself
             await self._served(seen, raw_path, scope, receive, send)
             return
+        self._metrics.in_flight += 1
+        try:
+            if self._tracer is UNTRACED:
+                await self._served(seen, raw_path, scope, receive, send)
+            else:
+                await self._traced(seen, raw_path, scope, receive, send)
+        finally:
+            self._metrics.in_flight -= 1
+
+    async def _traced(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         with self._tracer.request(seen.method, scope["headers"]) as span:
             try:
                 seen.trace_id = span.trace_id
@@ -154,7 +164,6 @@ class Application:
                 _trace(span, seen)
 
     async def _served(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        self._metrics.in_flight += 1
         try:
             question = question_of(scope, raw_path)
             told = self._again(seen, question, scope) or await self._reply(seen, raw_path, scope, receive)
@@ -166,7 +175,6 @@ class Application:
         except Disconnected:
             pass
         finally:
-            self._metrics.in_flight -= 1
             self._telling.ended(seen)
 
     def _again(self, seen: Seen, question: Question | None, scope: Scope) -> Reply | None:

@@ -168,10 +168,10 @@ async def _settled(stand: Stand) -> None:
 
 
 async def left(stand: Stand) -> dict[str, int]:
-    """What is still under way: requests (but for this one), calls upstream, and who waits for a place."""
+    """What is still under way: requests, calls upstream, and who waits for a place."""
     counted = await stand.metrics()
     return {
-        "requests": int(counted["polder_http_requests_in_flight"]) - 1,
+        "requests": int(counted["polder_http_requests_in_flight"]),
         "calls": int(counted["polder_bulkhead_in_flight"]),
         "queue": int(counted["polder_bulkhead_queue_depth"]),
     }

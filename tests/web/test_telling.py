@@ -43,6 +43,11 @@ async def test_requests_are_counted_by_template_method_and_status(edge: Edge) ->
     assert counted["polder_http_requests_in_flight"] == 0
 
 
+async def test_a_scrape_does_not_count_itself(edge: Edge) -> None:
+    """Else a gateway that does nothing seems never to be done."""
+    assert "polder_http_requests_in_flight 0.0" in (await edge.anonymous.get("/metrics")).text
+
+
 async def test_a_request_is_in_flight_while_it_is_answered(edge: Edge) -> None:
     seen: list[float] = []
 
