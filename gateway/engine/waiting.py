@@ -1,4 +1,4 @@
-"""How much of a request's time Polder spent waiting for an accounting system: what is left is Polder's own.
+"""How much of a request's time Polder waited for an accounting system, or for its caller's body: the rest is its own.
 
 The edge begins a stopwatch for each request, and whoever waits says so. It travels with the request's context, into the
 tasks that work for it, so that nothing in between need hand it on.
@@ -51,7 +51,7 @@ def unmeasured() -> None:
 
 
 class waiting:  # noqa: N801  # read as a word at a ``with``, as ``suppress`` is
-    """The block waits for an accounting system, for the request under way; outside of one nothing is counted."""
+    """The block waits for others, on behalf of the request under way; outside of one nothing is counted."""
 
     __slots__ = ("_watch",)
 

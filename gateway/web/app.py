@@ -22,7 +22,7 @@ from gateway.engine.audit import OWNER, Origin, asked_by
 from gateway.engine.cache import Kept
 from gateway.engine.call import Address, Answer, Call, Caller, Network, Standing
 from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
-from gateway.engine.waiting import measured
+from gateway.engine.waiting import measured, waiting
 from gateway.web import pages, problems
 from gateway.web.addresses import address_of
 from gateway.web.bodies import Disconnected, headers_of, query_of, read_body, require_json
@@ -253,7 +253,8 @@ class Application:
             theirs = operation.shape == "theirs"
             limit = self._limits.raw_body if theirs else self._limits.body
             patience = min(self._limits.body_patience, max(0.0, deadline - self._clock.monotonic()))
-            body = await read_body(receive, headers, limit=limit, patience=patience)
+            with waiting():
+                body = await read_body(receive, headers, limit=limit, patience=patience)
             seen.received = len(body)
             if body and not theirs:
                 require_json(headers.get("content-type"))

@@ -100,7 +100,7 @@ class Metrics:
         )
         self._overhead_seconds = self._histogram(
             "polder_gateway_overhead_seconds",
-            "The part of it that was not spent waiting for an accounting system.",
+            "The part of it that was not spent waiting for an accounting system, or for the caller's body.",
             _OVERHEAD_SECONDS,
             "resource",
         )

@@ -1,6 +1,7 @@
 """What the metrics say, put to the test: Polder's own time, what became of writes, what state a process is in."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.web.edge import Edge, build_edge
 pytestmark = pytest.mark.anyio
 
 CONTACTS = "/v1/connections/con_1/contacts"
+ROUTE = "/v1/connections/{connection_id}/contacts"
 REPLAYED = {"Idempotency-Replayed": "true"}
 
 
@@ -112,6 +114,18 @@ async def test_time_spent_waiting_is_not_polders(edge: Edge) -> None:
     assert found['polder_gateway_overhead_seconds_sum{resource="contacts"}'] == pytest.approx(0.003)
     assert found['polder_gateway_overhead_seconds_bucket{le="0.0025",resource="contacts"}'] == 0
     assert found['polder_gateway_overhead_seconds_bucket{le="0.005",resource="contacts"}'] == 1
+
+
+async def test_time_the_caller_takes_to_send_is_not_polders(edge: Edge) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"a":'
+        edge.clock.advance(5)
+        yield b"1}"
+
+    await edge.client.post(CONTACTS, content=slowly(), headers={"content-type": "application/json"})
+    found = scraped(edge.metrics)
+    assert found[f'polder_http_request_duration_seconds_sum{{route="{ROUTE}"}}'] == 5
+    assert found['polder_gateway_overhead_seconds_sum{resource="contacts"}'] == 0
 
 
 async def test_a_slow_system_does_not_make_polder_slow(house: House) -> None:
