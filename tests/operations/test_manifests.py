@@ -203,7 +203,7 @@ def stopping(overlay: str) -> float:
 
 
 def test_the_readme_says_how_long_it_may_take_to_stop() -> None:
-    """All requests under way have until their deadline, and the tokens that they wait for some seconds more."""
+    """Requests under way have until their deadline, then the tokens on their way some time, and some is to spare."""
     times = Settings()
     assert times.drain + grace_with(times.deadline) + TOKEN_FLIGHTS < stopping("dev")
     assert patience_with(times) < stopping("dev")
