@@ -124,8 +124,11 @@ class Problem(Exception):
         return KINDS[self.code]
 
     def as_outcome(self, outcome: Outcome) -> "Problem":
-        """The same problem, saying of the write what became of it, unless that was said already."""
-        if self.outcome is None:
+        """The same problem, saying of the write what became of it, unless that was said already.
+
+        That nothing was sent is no such word: it is true of one call, and another of the same write may have been done.
+        """
+        if self.outcome in (None, "not_sent"):
             self.outcome = outcome
         return self
 

@@ -1,7 +1,9 @@
 """Laws of getting in: one token request however many wait for it, one new token for a refused one, and an end to it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+import httpx2
 import pytest
 
 from gateway.contract.auth import StaticToken
@@ -61,6 +63,54 @@ async def test_a_refused_token_is_replaced_for_a_write_too(subject: Subject) -> 
     answer = await subject.ask("POST", "contacts", body=draft, connection=connection)
     assert answer.status_code == 201, answer.text
     assert len(subject.books("contacts")) == books + 1
+
+
+async def test_a_write_that_no_token_could_be_had_for_was_not_sent(subject: Subject) -> None:
+    connection = await exchanging(subject)
+    asked = await contact_of(subject, connection)
+    subject.emulator.expire_tokens()
+    subject.emulator.fail(Fault("status", status=503), times=1_000, when=subject.emulator.is_token_request)
+    refused = problem_of(await asked())
+    assert (refused["code"], refused["outcome"]) == ("upstream_unavailable", "not_sent")
+    books = len(subject.books("contacts"))
+    subject.emulator.heal()
+    subject.house.clock.advance(120)
+    assert ((await asked()).status_code, len(subject.books("contacts"))) == (201, books + 1)
+
+
+async def test_a_write_that_was_done_is_not_called_unsent_for_want_of_a_token(subject: Subject) -> None:
+    """The token dies behind the write, and no other can be had for what is read back: it is not done a second time."""
+    connection = await exchanging(subject)
+    asked = await contact_of(subject, connection)
+    books = len(subject.books("contacts"))
+
+    def is_asked_behind_the_write(seen: Seen) -> bool:
+        return len(subject.books("contacts")) > books and subject.emulator.is_token_request(seen)
+
+    def ends_the_token(seen: Seen) -> bool:
+        if len(subject.books("contacts")) > books and not subject.emulator.is_token_request(seen):
+            subject.emulator.expire_tokens()
+        return False
+
+    subject.emulator.fail(Fault("lost"), times=1_000, when=is_asked_behind_the_write)
+    subject.emulator.fail(Fault("status"), when=ends_the_token)
+    first = await asked()
+    assert first.status_code == 201 or problem_of(first)["outcome"] == "applied"
+    subject.emulator.heal()
+    subject.house.clock.advance(120)
+    again = await asked()
+    assert (again.status_code, len(subject.books("contacts"))) == (201, books + 1), again.text
+
+
+async def contact_of(subject: Subject, connection: str) -> Callable[[], Awaitable[httpx2.Response]]:
+    """A contact that can be asked for again and again under one key."""
+    draft = await subject.draft("contacts")
+
+    async def asked() -> httpx2.Response:
+        headers = {"idempotency-key": "k-1"}
+        return await subject.ask("POST", "contacts", body=draft, connection=connection, headers=headers)
+
+    return asked
 
 
 async def test_a_fresh_token_is_used_again(subject: Subject) -> None:

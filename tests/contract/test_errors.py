@@ -72,6 +72,12 @@ def test_an_outcome_is_said_once_and_stays() -> None:
     assert problem.as_outcome("unknown").outcome == "rejected"
 
 
+def test_that_nothing_was_sent_is_believed_of_nobody_who_knows_of_more() -> None:
+    problem = Problem("conflict", "No.", outcome="not_sent")
+    assert problem.as_outcome("not_sent").outcome == "not_sent"
+    assert problem.as_outcome("applied").outcome == "applied"
+
+
 def test_problems_are_told_apart_by_identity() -> None:
     assert len({Problem("conflict", "No."), Problem("conflict", "No.")}) == 2
 

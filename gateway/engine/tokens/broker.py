@@ -164,7 +164,7 @@ class Tokens:
                 )
         except TimeoutError:
             detail = f"{provider.adapter.title} is being asked for a new token, and takes long."
-            raise Problem("upstream_unavailable", detail, retry_after=5, outcome="not_sent") from None
+            raise Problem("upstream_unavailable", detail, retry_after=5) from None
 
     async def _obtained(
         self, connection: StoredConnection, provider: Provider, rejected: AccessToken | None

@@ -95,13 +95,9 @@ class Endpoints:
                 request.method, origin, request.target, headers, body, within=within, timeouts=_TIMEOUTS
             )
         except NotSent as error:
-            raise Problem(
-                "upstream_unavailable", f"{provider.adapter.title} cannot be reached.", outcome="not_sent"
-            ) from error
+            raise Problem("upstream_unavailable", f"{provider.adapter.title} cannot be reached.") from error
         except Unanswered as error:
-            raise Problem(
-                "upstream_timeout", f"{provider.adapter.title} gave no token in time.", outcome="not_sent"
-            ) from error
+            raise Problem("upstream_timeout", f"{provider.adapter.title} gave no token in time.") from error
 
 
 def outcome_of(problem: Problem) -> TokenOutcome:

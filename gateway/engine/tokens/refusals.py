@@ -63,9 +63,7 @@ class Refusals:
         """
         if self._replaced.get(connection_id) == rejected:
             raise Problem(
-                "connection_needs_reauth",
-                "The accounting system refuses even a token that it has just given.",
-                outcome="not_sent",
+                "connection_needs_reauth", "The accounting system refuses even a token that it has just given."
             )
 
     async def judge(
@@ -106,7 +104,6 @@ class Refusals:
                 f"{provider.adapter.title} refuses many connections at once; none of them is given up.",
                 upstream=refusal.upstream,
                 retry_after=int(BELIEVED),
-                outcome="not_sent",
             )
         await self._storage.connections.amend(connection.id, self._clock.now(), status="needs_reauth")
         self._observer.transition(provider.name, "needs_reauth")
@@ -114,7 +111,6 @@ class Refusals:
             "connection_needs_reauth",
             "The accounting system refuses the connection's credentials. Its owner must give new ones.",
             upstream=refusal.upstream,
-            outcome="not_sent",
         )
 
     def _is_mass(self, suspicion: Suspicion) -> bool:
@@ -128,5 +124,4 @@ def _again(problem: Problem) -> Problem:
         problem.detail,
         upstream=problem.upstream,
         retry_after=problem.retry_after,
-        outcome=problem.outcome,
     )
