@@ -14,7 +14,7 @@ settles the status, the title, who can put it right and whether trying again can
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
 Fix = Literal["caller", "owner", "wait", "operator"]
@@ -122,6 +122,10 @@ class Problem(Exception):
     def kind(self) -> Kind:
         """The row of ``KINDS`` this problem belongs to."""
         return KINDS[self.code]
+
+    def again(self) -> "Problem":
+        """The same problem for one more who hears it, who then says of it what is true of himself only."""
+        return replace(self)
 
     def as_outcome(self, outcome: Outcome) -> "Problem":
         """The same problem, saying of the write what became of it, unless that was said already.

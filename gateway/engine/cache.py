@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from cachetools import LRUCache, TLRUCache
 
 from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
 from gateway.engine.conversation import Conversation
 from gateway.engine.generations import Generations
 from gateway.engine.waiting import waiting
@@ -97,7 +98,7 @@ class Flights(Generic[T]):
         self._tasks: dict[tuple[str, ...], asyncio.Task[T]] = {}
 
     async def share(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
-        """The result of ``work``, or of the same work already under way."""
+        """The result of ``work``, or of the same work already under way. Each asker gets a ``Problem`` of his own."""
         joins = key in self._tasks
         task = self.begin(key, work)
         try:
@@ -105,6 +106,8 @@ class Flights(Generic[T]):
                 return await asyncio.shield(task)
             with waiting():
                 return await asyncio.shield(task)
+        except Problem as problem:
+            raise problem.again() from problem
         finally:
             del task  # it holds its error, and the error this frame: garbage, which is looked for seldom
 

@@ -67,7 +67,7 @@ async def test_a_refused_token_is_replaced_for_a_write_too(subject: Subject) -> 
 
 async def test_a_write_that_no_token_could_be_had_for_was_not_sent(subject: Subject) -> None:
     connection = await exchanging(subject)
-    asked = await contact_of(subject, connection)
+    asked = await contact_of(subject, connection, "k-1")
     subject.emulator.expire_tokens()
     subject.emulator.fail(Fault("status", status=503), times=1_000, when=subject.emulator.is_token_request)
     refused = problem_of(await asked())
@@ -81,7 +81,7 @@ async def test_a_write_that_no_token_could_be_had_for_was_not_sent(subject: Subj
 async def test_a_write_that_was_done_is_not_called_unsent_for_want_of_a_token(subject: Subject) -> None:
     """The token dies behind the write, and no other can be had for what is read back: it is not done a second time."""
     connection = await exchanging(subject)
-    asked = await contact_of(subject, connection)
+    asked = await contact_of(subject, connection, "k-1")
     books = len(subject.books("contacts"))
 
     def is_asked_behind_the_write(seen: Seen) -> bool:
@@ -102,12 +102,40 @@ async def test_a_write_that_was_done_is_not_called_unsent_for_want_of_a_token(su
     assert (again.status_code, len(subject.books("contacts"))) == (201, books + 1), again.text
 
 
-async def contact_of(subject: Subject, connection: str) -> Callable[[], Awaitable[httpx2.Response]]:
+async def test_who_waits_for_the_same_token_hears_of_his_own_write_only(subject: Subject) -> None:
+    """One write was done and wants to read, another was not sent: both wait for the token that nobody gets."""
+    connection = await exchanging(subject)
+    asked, other = await contact_of(subject, connection, "k-1"), await contact_of(subject, connection, "k-2")
+    books = len(subject.books("contacts"))
+    others: list[asyncio.Future[httpx2.Response]] = []
+
+    def is_asked_behind_the_write(seen: Seen) -> bool:
+        return len(subject.books("contacts")) > books and subject.emulator.is_token_request(seen)
+
+    def ends_the_token(seen: Seen) -> bool:
+        if len(subject.books("contacts")) > books and not subject.emulator.is_token_request(seen):
+            subject.emulator.expire_tokens()
+            if not others:
+                others.append(asyncio.ensure_future(other()))
+        return False
+
+    subject.emulator.fail(Fault("status", status=503), times=1_000, when=is_asked_behind_the_write)
+    subject.emulator.fail(Fault("status"), when=ends_the_token)
+    first = await asked()
+    assert first.status_code == 201 or problem_of(first)["outcome"] == "applied"
+    assert problem_of(await others[0] if others else await other())["outcome"] == "not_sent"
+    subject.emulator.heal()
+    subject.house.clock.advance(120)
+    assert [(await one()).status_code for one in (asked, other)] == [201, 201]
+    assert len(subject.books("contacts")) == books + 2
+
+
+async def contact_of(subject: Subject, connection: str, key: str) -> Callable[[], Awaitable[httpx2.Response]]:
     """A contact that can be asked for again and again under one key."""
     draft = await subject.draft("contacts")
 
     async def asked() -> httpx2.Response:
-        headers = {"idempotency-key": "k-1"}
+        headers = {"idempotency-key": key}
         return await subject.ask("POST", "contacts", body=draft, connection=connection, headers=headers)
 
     return asked

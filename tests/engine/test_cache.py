@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from gateway.contract.errors import Outcome, Problem
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.freshness import answer_of, hit, is_known, read_directives
 from gateway.engine.generations import Slots, in_memory
@@ -92,6 +93,27 @@ async def test_a_failure_is_told_to_all_and_not_remembered() -> None:
     found = await asyncio.gather(*(flights.share(("k",), work) for _ in range(3)), return_exceptions=True)
     assert [str(one) for one in found] == ["first"] * 3
     assert await flights.share(("k",), work) == 2
+
+
+async def test_what_one_asker_says_of_a_problem_is_not_told_to_the_others() -> None:
+    flights: Flights[int] = Flights()
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        raise Problem("upstream_timeout", "Late.", retry_after=5, extra={"a": 1})
+
+    async def asked(outcome: Outcome, key: str) -> Problem:
+        with pytest.raises(Problem) as raised:
+            await flights.share(("k",), work)
+        raised.value.headers = {**raised.value.headers, "Idempotency-Key": key}
+        return raised.value.as_outcome(outcome)
+
+    heard = await asyncio.gather(asked("applied", "k-1"), asked("not_sent", "k-2"), asked("unknown", "k-3"))
+    assert [one.outcome for one in heard] == ["applied", "not_sent", "unknown"]
+    assert [one.headers["Idempotency-Key"] for one in heard] == ["k-1", "k-2", "k-3"]
+    assert {(one.code, one.detail, one.retry_after, one.extra["a"]) for one in heard} == {
+        ("upstream_timeout", "Late.", 5, 1)
+    }
 
 
 async def test_who_leaves_does_not_disturb_the_others() -> None:

@@ -40,7 +40,7 @@ class Refusals:
         """Raises again what was told of the connection within the last minute."""
         known: Problem | None = self._known.get(connection_id)
         if known is not None:
-            raise _again(known)
+            raise known.again()
 
     def forget(self, connection_id: str) -> None:
         """The credentials changed: what was said of the old ones does not count."""
@@ -116,12 +116,3 @@ class Refusals:
     def _is_mass(self, suspicion: Suspicion) -> bool:
         long_ago = self._clock.now() - suspicion.since >= HELD_AT_MOST
         return suspicion.suspects > max(FEW, suspicion.connections // SHARE) and not long_ago
-
-
-def _again(problem: Problem) -> Problem:
-    return Problem(
-        problem.code,
-        problem.detail,
-        upstream=problem.upstream,
-        retry_after=problem.retry_after,
-    )
