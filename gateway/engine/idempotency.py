@@ -150,8 +150,12 @@ class Idempotency:
     def named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named:
         """The write as its caller named it, or as we name it where the caller did not."""
         key = key_of(call.headers.get("idempotency-key"))
-        # A rehearsal and what it rehearses have the same creation key.
-        said = (*sorted(call.path.items()), *sorted(pair for pair in call.query if pair[0] != "dry_run"))
+        # A rehearsal and what it rehearses have the same creation key. Equal words on two connections are equal,
+        # for where both reach the same books a record may have come of either; whose they are says the attempt's id.
+        said = (
+            *sorted(pair for pair in call.path.items() if pair[0] != "connection_id"),
+            *sorted(pair for pair in call.query if pair[0] != "dry_run"),
+        )
         place = [f"{name}={value}" for name, value in said]
         of_record = call.operation.resource not in ("connections", "raw")
         return Named(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import httpx2
 import pytest
 
 from gateway.contract.emulator import Fault, Seen
@@ -18,6 +19,7 @@ from gateway.engine.idempotency import Named, Run
 from gateway.engine.observe import Unobserved
 from gateway.engine.reconciling import CHECKS, ZOMBIE, Reconciling, Sight
 from gateway.engine.storage import Attempt
+from gateway.store.attempts import SqlAttempts
 from tests.engine.shelf import Aisle
 from tests.house import House, ManualClock, open_house
 
@@ -386,6 +388,45 @@ async def test_a_gateway_that_dies_while_sending_tells_the_truth_afterwards(hous
     assert len(emulator.books()["contacts"]) == before + 1
     if made:
         assert again.headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+async def test_of_two_equal_writes_the_lost_one_is_not_told_of_the_others_record(
+    house: House, monkeypatch: pytest.MonkeyPatch, connections: int
+) -> None:
+    """One made its record and has not written that down yet; the other never came, on whichever connection it went."""
+    reaching = [await house.connect(PROVIDER) for _ in range(connections)]
+    emulator, honest = house.emulator(PROVIDER), SqlAttempts.replace
+    made, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: SqlAttempts, before: Attempt, after: Attempt) -> bool:
+        if after.key == "k-1" and after.state == "applied":
+            made.set()
+            await go.wait()
+        return await honest(self, before, after)
+
+    async def asked(connection: str, key: str) -> httpx2.Response:
+        path = f"/v1/connections/{connection}/contacts"
+        return await house.client.post(path, json=DRAFT, headers={"idempotency-key": key})
+
+    def is_made(seen: Seen) -> bool:
+        return seen.method == "POST" and seen.path.endswith("/contacts")
+
+    monkeypatch.setattr(SqlAttempts, "replace", slow)
+    before = len(emulator.books()["contacts"])
+    first = asyncio.ensure_future(asked(reaching[0], "k-1"))
+    await made.wait()
+    emulator.fail(Fault("status", status=502), when=is_made)
+    lost = await asked(reaching[-1], "k-2")
+    go.set()
+    assert (await first).status_code == 201
+    assert (lost.status_code, lost.json()["outcome"]) == (503, "unknown")
+    for _ in range(12):
+        house.clock.advance(60)
+        await house.polder.engine.reconciling.sweep()
+    again = await asked(reaching[-1], "k-2")
+    assert (again.status_code, len(emulator.books()["contacts"])) == (201, before + 2)
+    assert again.json()["id"] != (await first).json()["id"]
 
 
 async def test_a_reference_of_what_did_not_happen_is_free_again(aisle: Aisle) -> None:
