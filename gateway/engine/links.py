@@ -4,6 +4,7 @@ A record keeps its first id for ever on our side. Where a system hands out a new
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -278,15 +279,22 @@ class Claim:
         self._values = values
         self.creation_key = creation_key
         self.marks = frozenset((connection_id, resource, name, value) for name, value in values.items())
+        self._held: dict[str, UUID | None] = {}
+        """The names of the values in hand, each with the creation key that an earlier attempt had left with it."""
 
     def _id(self, name: str) -> str:
         return f"{_CLAIM}{name}:{self._values[name]}"
 
     async def write(self) -> None:
-        """Hold every value durably. Raises ``conflict`` where one is taken."""
-        for name, value in self._values.items():
-            if not await self._hold(name, value) and not await self._hold(name, value):
-                raise _taken(name, value)
+        """Hold every value durably, or none. Raises ``conflict`` where one is taken."""
+        try:
+            for name, value in self._values.items():
+                if not await self._hold(name, value) and not await self._hold(name, value):
+                    raise _taken(name, value)
+        except Problem:
+            with suppress(Problem):  # it ends by itself
+                await self._put_back()
+            raise
 
     async def _hold(self, name: str, value: str) -> bool:
         """Hold one value; False where another process was faster, which the book now says."""
@@ -296,7 +304,8 @@ class Claim:
             raise _taken(name, value)
         if before is not None and self._is_held(before):
             raise _unfinished() if _key_in(before) == self.creation_key else _taken(name, value)
-        key = self.creation_key if before is None else _key_in(before)
+        left = None if before is None else _key_in(before)
+        key = left or self.creation_key
         until = (self._books.clock.now() + HELD).isoformat()
         held = {name: value, _CREATION_KEY: f"{key} {until} {self._books.owner.name}"}
         only_if = LinkState(self._id(name), _CREATION_KEY, before)
@@ -308,6 +317,7 @@ class Claim:
             self._books.close(self._connection_id)
             return False
         self.creation_key = key
+        self._held[name] = left
         return True
 
     def _is_held(self, claimed: str) -> bool:
@@ -320,21 +330,28 @@ class Claim:
     async def grant(self, record_id: str) -> None:
         """The record was made: the values are its own."""
         try:
-            for name in self._values:
+            for name in self._held:
                 # The whole claim in one step: without its key, another process could take what is left of it for free.
                 await self._books.rename(self._connection_id, self._resource, self._id(name), record_id)
             if self._values:
                 await self._books.put(self._connection_id, self._resource, record_id, {_CREATION_KEY: None})
         finally:
-            self._books.end(self.marks)
+            self._let_go()
 
     async def release(self) -> None:
-        """The record surely was not made."""
+        """The write surely was not done."""
         try:
-            for name in self._values:
-                await self._books.forget(self._connection_id, self._resource, self._id(name))
+            await self._put_back()
         finally:
-            self._books.end(self.marks)
+            self._let_go()
+
+    async def _put_back(self) -> None:
+        """Leave what is in hand as it was found: free, or with the creation key of an attempt of unknown fate."""
+        for name, left in self._held.items():
+            if left is None:
+                await self._books.forget(self._connection_id, self._resource, self._id(name))
+            else:
+                await self._leave(name, left)
 
     async def give_back(self) -> None:
         """What an attempt left is free; what another key took over, or somebody holds again, stays as it is."""
@@ -346,13 +363,21 @@ class Claim:
             await self._books.forget_if(self._connection_id, self._resource, LinkState(id, _CREATION_KEY, left))
 
     async def leave(self) -> None:
-        """Nobody knows whether the record was made."""
+        """Nobody knows whether the write was done."""
         try:
-            for name in self._values:
-                key = {_CREATION_KEY: str(self.creation_key)}
-                await self._books.put(self._connection_id, self._resource, self._id(name), key)
+            for name in self._held:
+                await self._leave(name, self.creation_key)
         finally:
-            self._books.end(self.marks)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """However that ended, it is not in hand any more: what is done with it from now on is another claim's."""
+        self._books.end(self.marks)
+        self.marks, self._held = frozenset(), {}
+
+    async def _leave(self, name: str, creation_key: UUID) -> None:
+        key = {_CREATION_KEY: str(creation_key)}
+        await self._books.put(self._connection_id, self._resource, self._id(name), key)
 
 
 def _key_in(claimed: str) -> UUID:

@@ -221,8 +221,11 @@ class MemoryLinks:
         await asyncio.sleep(0)
         self._refuse_if_down()
         mine = self.rows.get((connection_id, resource), [])
+        moved = {one.field for one in mine if one.record_id == old_id}
         self.rows[connection_id, resource] = [
-            replace(one, record_id=new_id) if one.record_id == old_id else one for one in mine
+            replace(one, record_id=new_id) if one.record_id == old_id else one
+            for one in mine
+            if one.record_id != new_id or one.field not in moved
         ]
 
     async def remove_if(self, connection_id: str, resource: str, state: LinkState) -> bool:

@@ -201,6 +201,42 @@ async def test_what_is_held_again_or_is_anothers_is_not_given_back(links: Memory
     assert links.rows[PLACE] == [LinkRow("7", "external_ref", "a", True)]
 
 
+async def test_of_a_claim_that_fails_at_its_second_value_nothing_is_held(links: MemoryLinks) -> None:
+    one, two = opened(links, "one"), opened(links, "two")
+    await (await one.claim(*PLACE, {"external_ref": "a"}, ONE)).grant("7")
+    rows = list(links.rows[PLACE])
+    assert (await problem_of(one.claim(*PLACE, {"code": "b", "external_ref": "a"}, ONE))).code == "conflict"
+    assert links.rows[PLACE] == rows
+    assert (await two.claim(*PLACE, {"code": "b", "external_ref": "c"}, TWO)).creation_key == TWO
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_value_that_was_left_in_doubt_is_given_back_as_it_was_found(links: MemoryLinks, taken: bool) -> None:
+    one, two = opened(links, "one"), opened(links, "two")
+    await (await one.claim(*PLACE, {"code": "b"}, ONE)).leave()
+    if taken:
+        await (await two.claim(*PLACE, {"external_ref": "a"}, TWO)).grant("7")
+        await problem_of(two.claim(*PLACE, {"code": "b", "external_ref": "a"}, TWO))
+    else:
+        await (await two.claim(*PLACE, {"code": "b"}, TWO)).release()
+    one.close("con_1")  # as the end of its generation does
+    assert (await one.claim(*PLACE, {"code": "b"}, TWO)).creation_key == ONE
+
+
+async def test_what_became_of_a_claim_is_settled_once(books: LinkBooks, links: MemoryLinks) -> None:
+    claim = await books.claim(*PLACE, {"external_ref": "a"}, ONE)
+    links.fails = True
+    await problem_of(claim.grant("7"))
+    links.fails = False
+    again = await books.claim(*PLACE, {"external_ref": "a"}, TWO)
+    rows = list(links.rows[PLACE])
+    await claim.leave()
+    await claim.release()
+    assert links.rows[PLACE] == rows
+    assert (await problem_of(books.claim(*PLACE, {"external_ref": "a"}, UUID(int=3)))).code == "conflict"
+    await again.grant("7")
+
+
 async def test_a_repeat_is_not_told_that_its_own_value_is_taken(links: MemoryLinks) -> None:
     one, two = opened(links, "one"), opened(links, "two")
     claim = await one.claim(*PLACE, {"external_ref": "a"}, ONE)
