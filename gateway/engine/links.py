@@ -83,6 +83,10 @@ class Book:
         """The records that hold a value; claims under way are none."""
         return [one for one in self._records.get((field, value), []) if not one.startswith(_CLAIM)]
 
+    def free(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """The unique ones of these values that no record holds."""
+        return {name: value for name, value in fields.items() if name in UNIQUE and not self.holders(name, value)}
+
     def ours(self, system_id: str) -> str:
         """The id we give the record that the system calls so."""
         records = self._records.get((SYSTEM_ID, system_id))

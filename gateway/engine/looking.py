@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
+from uuid import UUID
 
 from gateway.contract.adapter import Record, Resource, Sent
 from gateway.contract.errors import Problem
@@ -82,7 +83,7 @@ class Looking:
         evidence = Evidence.opened(attempt.evidence)
         body = read_body(operation, evidence.said["body"].encode())
         connection = await self._connections.find(attempt.connection_id)
-        if connection is None or not isinstance(body, Draft):
+        if connection is None or not isinstance(body, Draft | Change):
             return
         resource = resource_for(self._providers.of(connection).adapter, operation)
         kept = kept_values(resource.kept, body.given())
@@ -137,9 +138,10 @@ class _Look(Writer):
         with nonsense_told():
             if isinstance(body, Draft):
                 return await self._made(attempt, evidence, body, id)
-            return BLIND if id is None else await self._done_to(id, body if isinstance(body, Change) else None)
+            change = body if isinstance(body, Change) else None
+            return BLIND if id is None else await self._done_to(id, change, evidence.creation_key)
 
-    async def _done_to(self, id: str, change: Change | None) -> Sight:
+    async def _done_to(self, id: str, change: Change | None, creation_key: UUID) -> Sight:
         """What an update, a delete or a finalize did, as the record itself tells."""
         if not self._resource.can("get"):
             return BLIND
@@ -156,7 +158,7 @@ class _Look(Writer):
         if self._operation.verb == "delete":
             return ABSENT
         if change is not None and shows(record.item, self._seen_in_record(change)):
-            return await self._applied(await self._changed_to(id, theirs, change.given(), record))
+            return await self._applied(await self._found_changed(id, theirs, change, creation_key, record))
         if self._operation.verb == "finalize" and record.item.document_status == "final":
             return await self._applied(await self._told(record))
         return ABSENT
@@ -180,7 +182,7 @@ class _Look(Writer):
         if len(records) > 1:
             return Sight("ambiguous", candidates=tuple(record.item.id for record in records))
         self._say_what_is_lacking(draft, records[0])
-        return await self._applied(await self._granted(draft, origin, evidence.creation_key, records[0]))
+        return await self._applied(await self._found_made(draft, origin, evidence.creation_key, records[0]))
 
     async def _unclaimed(self, attempt: Attempt, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
         """Those that are no other attempt's. Raises ``idempotency_in_progress`` while it may be a twin's that runs."""

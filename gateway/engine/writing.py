@@ -4,8 +4,8 @@ Whatever happens, the problem that is raised says what became of the write (``ou
 forgotten as soon as something may have changed.
 """
 
-import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -69,43 +69,48 @@ class Writer:
             await self._deleted(id)
             return None
         if isinstance(body, Change):
-            return await self._changed(id, body)
+            return await self._changed(id, body, creation_key)
         if isinstance(body, Draft):
             return await self._created(body, creation_key, id)
         return await self._acted(id)
 
     async def _created(self, draft: Draft, creation_key: UUID, origin: str | None) -> Record[Any]:
         """Make a record, or (with ``origin``, our id) one that follows from another, such as a credit note."""
-        claim = await self._claim(draft, origin, creation_key)
-        self._up.creation_key = claim.creation_key
-        try:
+        kept = self._kept(draft, origin)
+        async with self._claimed(kept, creation_key) as claim:
+            self._up.creation_key = claim.creation_key
             if origin is None:
                 record = await self._resource.create(self._up, draft)
             else:
                 theirs = await self._recording.theirs(self._operation.resource, origin)
                 record = await getattr(self._resource, self._operation.verb)(self._up, theirs, draft)
-            identified(record, self._resource)
-        except BaseException:
-            if self._up.fate in ("not_sent", "rejected"):
-                await claim.release()
-            else:
-                # What became of the write is told whether or not this can be kept: the claim ends by itself.
-                with contextlib.suppress(Problem):
-                    await claim.leave()
-            raise
-        return await self._grant(claim, draft, origin, record)
+            return await self._granted(claim, identified(record, self._resource).item.id, kept, record)
 
-    async def _granted(self, draft: Draft, origin: str | None, creation_key: UUID, record: Record[Any]) -> Record[Any]:
-        """A record that was found to be made: what its write had claimed is its own now."""
-        unique = {name: value for name, value in self._kept(draft, origin).items() if name in UNIQUE}
+    async def _found_made(
+        self, draft: Draft, origin: str | None, creation_key: UUID, record: Record[Any]
+    ) -> Record[Any]:
+        """A record that was found to be made: it gets what it lacks of what its write had claimed.
+
+        Whoever made it may have died, or the store have failed, between any two of the steps that give it that.
+        What became another's while the write was in doubt stays so.
+        """
         book = await self._recording.book(self._operation.resource)
-        if unique and all(book.holders(name, value) == [record.item.id] for name, value in unique.items()):
-            return await self._told(record)  # granted already, by an owner who died before saying so
-        return await self._grant(await self._claim(draft, origin, creation_key), draft, origin, record)
+        id = book.ours(record.item.id)
+        lacking = {name: value for name, value in self._kept(draft, origin).items() if name not in book.kept(id)}
+        async with self._claimed(book.free(lacking), creation_key) as claim:
+            return await self._granted(claim, id, lacking, record)
 
-    async def _claim(self, draft: Draft, origin: str | None, creation_key: UUID) -> Claim | UntouchedClaim:
-        kept = self._kept(draft, origin)
-        return await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
+    @asynccontextmanager
+    async def _claimed(self, kept: Mapping[str, str], creation_key: UUID) -> AsyncIterator[Claim | UntouchedClaim]:
+        """Claim the unique ones of these values before anything is sent, and settle the claim where that fails."""
+        claim = await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
+        try:
+            yield claim
+        except BaseException:
+            # What became of the write is told whether or not this can be kept: the claim ends by itself.
+            with suppress(Problem):
+                await (claim.release() if self._up.fate in ("not_sent", "rejected") else claim.leave())
+            raise
 
     def _kept(self, draft: Draft, origin: str | None) -> dict[str, str]:
         kept = kept_values(self._resource.kept, draft.given())
@@ -113,32 +118,47 @@ class Writer:
             kept["credits_invoice_id"] = origin
         return kept
 
-    async def _grant(
-        self, claim: Claim | UntouchedClaim, draft: Draft, origin: str | None, record: Record[Any]
+    async def _granted(
+        self, claim: Claim | UntouchedClaim, id: str, kept: Mapping[str, Any], record: Record[Any]
     ) -> Record[Any]:
-        await claim.grant(record.item.id)
-        remembered = {name: value for name, value in self._kept(draft, origin).items() if name not in UNIQUE}
-        await self._keep(record.item.id, await self._in_our_words(remembered))
+        """The record of our id, after its write: what was claimed for it is its own, and the rest is kept too."""
+        await claim.grant(id)
+        rest = {name: value for name, value in kept.items() if name not in UNIQUE or value is None}
+        await self._keep(id, await self._in_our_words(rest))
         return await self._told(record)
 
-    async def _changed(self, id: str, change: Change) -> Record[Any]:
+    async def _changed(self, id: str, change: Change, creation_key: UUID) -> Record[Any]:
         theirs = await self._recording.theirs(self._operation.resource, id)
         given = change.given()
-        await self._refuse_taken(id, {name: given[name] for name in self._resource.kept if name in given})
-        if given.keys() - ((self._resource.kept & UNIQUE) - self._resource.holds):
-            await self._remind(id, change)
-            self._up.follow = partial(self._follow, id)
-            record = await self._resource.update(self._up, theirs, change)
-        else:
-            record = await self._resource.get(self._up, theirs)
-        return await self._changed_to(id, theirs, given, record)
+        self._up.creation_key = creation_key
+        own = (await self._recording.book(self._operation.resource)).kept(id)
+        kept = kept_values(self._resource.kept, given)
+        new = {name: value for name, value in kept.items() if own.get(name) != value}
+        async with self._claimed(new, creation_key) as claim:
+            if given.keys() - ((self._resource.kept & UNIQUE) - self._resource.holds):
+                await self._remind(id, change)
+                self._up.follow = partial(self._follow, id)
+                record = await self._resource.update(self._up, theirs, change)
+            else:
+                record = await self._resource.get(self._up, theirs)
+            return await self._changed_to(claim, id, theirs, given, record)
 
-    async def _changed_to(self, id: str, theirs: str, given: Mapping[str, Any], record: Record[Any]) -> Record[Any]:
+    async def _found_changed(
+        self, id: str, theirs: str, change: Change, creation_key: UUID, record: Record[Any]
+    ) -> Record[Any]:
+        """A record that was found to be changed: it gets what its write had claimed, as far as that is still free."""
+        given = change.given()
+        book = await self._recording.book(self._operation.resource)
+        async with self._claimed(book.free(kept_values(self._resource.kept, given)), creation_key) as claim:
+            return await self._changed_to(claim, id, theirs, given, record)
+
+    async def _changed_to(
+        self, claim: Claim | UntouchedClaim, id: str, theirs: str, given: Mapping[str, Any], record: Record[Any]
+    ) -> Record[Any]:
         """A record after its change: what Polder keeps of it changes too."""
         await self._follow(id, identified(record, self._resource, theirs).item.id)
         kept = {name: given[name] for name in self._resource.kept if name in given}
-        await self._keep(id, await self._in_our_words(kept))
-        return await self._told(record)
+        return await self._granted(claim, id, kept, record)
 
     async def _remind(self, id: str, change: Change) -> None:
         """Add to a change what the system hides and Polder kept, such as the customer of a draft."""
@@ -167,13 +187,6 @@ class Writer:
         """Where the system gave the record a new id, keep answering to the first one."""
         if theirs != await self._recording.theirs(self._operation.resource, id):
             await self._keep(id, {SYSTEM_ID: theirs})
-
-    async def _refuse_taken(self, id: str, kept: dict[str, Any]) -> None:
-        """Settle before anything is sent that no unique value is another record's."""
-        book = await self._recording.book(self._operation.resource)
-        for name, value in kept.items():
-            if name in UNIQUE and value is not None and set(book.holders(name, value)) - {id}:
-                raise Problem("conflict", f"Another record of this connection has this {name}.")
 
     async def _keep(self, id: str, fields: dict[str, str | None]) -> None:
         if fields:

@@ -1,8 +1,13 @@
 """Laws of doubt: what became of a write is found out, told truthfully, and never done twice."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from gateway.contract.emulator import Fault, Seen
+from gateway.contract.errors import Problem
+from gateway.store.sql import SqlLinks
 from tests.conformance.subject import Json, Subject, body_of, problem_of
 from tests.conformance.test_errors import PASSING
 
@@ -142,6 +147,51 @@ async def test_two_equal_writes_in_doubt_share_no_record(subject: Subject) -> No
     applied = [one for one in ended if one["state"] == "applied"]
     assert len(applied) <= asked.made == 1, answers
     assert sum(status == 201 for status, _ in answers) <= 1
+
+
+@pytest.mark.parametrize("step", range(3))
+@pytest.mark.parametrize("what", ["products", "invoices"])
+async def test_what_polder_keeps_of_a_record_is_kept_though_its_store_fails_once(
+    subject: Subject, what: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is made; then the store fails at one of the steps by which it gets what Polder keeps of it."""
+    kept = subject.adapter.resources[what].kept
+    asked = await wish(subject, what)
+    if not kept & {"external_ref", "code", *asked.body} or what in subject.facts.untraceable:
+        pytest.skip(f"{subject.name}: Polder keeps nothing of what it makes, or cannot find it again")
+    asked.body |= {name: f"X-{name}" for name in kept & {"external_ref", "code"}}
+    steps = fail_once(monkeypatch, step, lambda: asked.made > 0)
+    await asked.ask()
+    if len(steps) <= step:
+        pytest.skip(f"{subject.name}: no more than {len(steps)} steps are taken")
+    ended = await asked.ended()
+    assert (ended["state"], asked.made) == ("applied", 1), ended
+    read = await subject.get(f"{what}/{ended['record_id']}")
+    for name in kept & asked.body.keys():
+        assert read[name] == asked.body[name], f"{name} is lost"
+    again, repeated = await asked.ask()
+    assert (again, repeated["id"]) == (201, read["id"])
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, step: int, when: Callable[[], bool]) -> list[str]:
+    """Let one write of what Polder keeps of records fail; those that were tried from then on."""
+    steps: list[str] = []
+
+    def failing(name: str) -> None:
+        honest = getattr(SqlLinks, name)
+
+        async def write(self: SqlLinks, *given: Any, **named: Any) -> Any:
+            if when():
+                steps.append(name)
+                if len(steps) == step + 1:
+                    raise Problem("storage_unavailable", "The disk is full.")
+            return await honest(self, *given, **named)
+
+        monkeypatch.setattr(SqlLinks, name, write)
+
+    for name in ("put", "rename", "remove"):
+        failing(name)
+    return steps
 
 
 @pytest.mark.parametrize("what", ["contacts", "products"])

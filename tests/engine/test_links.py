@@ -467,6 +467,51 @@ async def test_anothers_reference_cannot_be_taken_by_a_change(aisle: Aisle) -> N
     assert same.status_code == 200
 
 
+async def test_a_change_may_take_the_reference_of_a_create_in_doubt(aisle: Aisle) -> None:
+    """Whoever finds the record that a lost create made gives it the reference himself."""
+    aisle.shelf.fail(Fault("lost"), when=lambda seen: seen.method == "POST")
+    assert (await aisle.make(external_ref="order-1")).json()["outcome"] == "unknown"
+    (made,) = aisle.shelf.rows
+    changed = await aisle.ask("PATCH", f"products/{made}", {"name": "Koek", "external_ref": "order-1"})
+    assert (changed.status_code, changed.json()["external_ref"]) == (200, "order-1")
+    assert [one["id"] for one in await aisle.found(external_ref="order-1")] == [made]
+    assert (await aisle.make(external_ref="order-1")).json()["code"] == "conflict"
+
+
+async def test_a_reference_that_is_being_given_to_another_is_refused_before_anything_is_sent(aisle: Aisle) -> None:
+    id = (await aisle.make(external_ref="order-1")).json()["id"]
+    aisle.shelf.gate.clear()
+    making = asyncio.ensure_future(aisle.make(external_ref="order-2"))
+    while len(aisle.house.polder.engine._books._claims) == 0:
+        await asyncio.sleep(0.001)
+    change = aisle.ask("PATCH", f"products/{id}", {"name": "Koek", "external_ref": "order-2"})
+    refused = await asyncio.wait_for(change, 5)
+    assert (refused.status_code, refused.json()["code"], refused.json()["outcome"]) == (409, "conflict", "not_sent")
+    aisle.shelf.gate.set()
+    assert (await making).status_code == 201
+    assert (aisle.shelf.rows[id]["name"], aisle.shelf.heard("PUT", f"/products/{id}")) == ("Brood", 0)
+
+
+async def test_a_reference_that_a_lost_change_gave_is_the_records(aisle: Aisle) -> None:
+    id = (await aisle.make(external_ref="order-1")).json()["id"]
+    aisle.shelf.fail(Fault("lost"), when=lambda seen: seen.method == "PUT")
+    changed = await aisle.ask("PATCH", f"products/{id}", {"name": "Koek", "external_ref": "order-2"})
+    assert (changed.status_code, changed.json()["external_ref"]) == (200, "order-2")
+    assert await aisle.found(external_ref="order-1") == []
+    assert [one["id"] for one in await aisle.found(external_ref="order-2")] == [id]
+
+
+async def test_a_reference_of_a_change_that_did_not_happen_is_free_again(aisle: Aisle) -> None:
+    id = (await aisle.make(external_ref="order-1")).json()["id"]
+    aisle.shelf.fail(Fault("status", status=502), when=lambda seen: seen.method == "PUT")
+    lost = await aisle.ask("PATCH", f"products/{id}", {"name": "Koek", "external_ref": "order-2"})
+    assert lost.json()["outcome"] == "unknown"
+    aisle.house.clock.advance(600)
+    await aisle.house.polder.engine.reconciling.sweep()
+    kept = await aisle.house.polder.storage.links.of(aisle.connection)
+    assert [(row.record_id, row.value) for row in kept["products"]] == [(id, "order-1")]
+
+
 async def test_a_deleted_records_reference_is_free(aisle: Aisle) -> None:
     id = (await aisle.make(external_ref="order-1")).json()["id"]
     await aisle.ask("DELETE", f"products/{id}")
