@@ -35,6 +35,7 @@ from gateway.serve import listen, port_of, serving
 from gateway.settings import Settings
 from gateway.store.seal import generate_key
 from tests.chaos.processes import Gateway, fork_server, http_client
+from tests.conformance.subjects import facts_of
 from tests.house import emulated
 
 PERSONAL: Mapping[str, Any] = {
@@ -83,6 +84,8 @@ LIES = {
     },
 }
 """Credentials that are refused."""
+OPEN = frozenset({"type", "email", "expires_at"})
+"""Members of credentials that open nothing."""
 ENOUGH = 40
 
 
@@ -191,6 +194,7 @@ async def go_through(birds: Aviary, provider: str) -> None:
     await write(birds, base, provider)
     await misuse(birds, base, provider)
     await break_provider(birds, base, emulator)
+    await break_token_endpoint(birds, provider)
     await birds.ask("PATCH", base, {"credentials": LIES[provider]})
     await birds.ask("GET", f"{base}/contacts?limit=1")
     link = await birds.ask("POST", f"{base}/link")
@@ -203,20 +207,22 @@ async def go_through(birds: Aviary, provider: str) -> None:
     assert page.status_code == 200
 
 
-async def connected(birds: Aviary, provider: str) -> str:
+async def connected(birds: Aviary, provider: str, credentials: Mapping[str, Any] | None = None) -> str:
+    """A connection with those credentials, or the emulator's own; its id."""
     emulator = birds.emulators[provider]
     for name, value in LIES[provider].items():
-        if name not in ("type", "email"):
+        if name not in OPEN:
             birds.secrets[value] = f"a refused {name}"
     refused = await birds.ask(
         "POST", "/v1/connections", {"provider": provider, "name": "x", "credentials": LIES[provider]}
     )
     assert refused is not None
     assert refused.json()["code"] == "credentials_rejected", refused.text
-    given = dict(emulator.credentials())
-    birds.secrets |= {value: f"{provider}'s {name}" for name, value in given.items() if name != "type"}
+    given = dict(credentials or emulator.credentials())
+    birds.secrets |= {value: f"{provider}'s {name}" for name, value in given.items() if name not in OPEN}
     body: dict[str, Any] = {"provider": provider, "name": "x", "credentials": given}
-    made = await birds.ask("POST", "/v1/connections", body, headers={"idempotency-key": f"maak-{provider}"})
+    key = f"maak-{provider}-{given['type']}"
+    made = await birds.ask("POST", "/v1/connections", body, headers={"idempotency-key": key})
     assert made is not None
     if made.status_code == 422:
         company = next(one["id"] for one in made.json()["companies"] if one["accessible"])
@@ -284,6 +290,32 @@ async def break_provider(birds: Aviary, base: str, emulator: Emulator) -> None:
         await birds.ask("GET", f"{base}/contacts?limit=2")
         emulator.heal()
     emulator.expire_tokens()
+
+
+async def break_token_endpoint(birds: Aviary, provider: str) -> None:
+    """Answers of a token endpoint that quote the secrets they were asked with, in all sorts of words."""
+    emulator = birds.emulators[provider]
+    exchange = facts_of(provider).exchange
+    given = dict(emulator.credentials() if exchange is None else exchange(emulator))
+    settings = {one.name: one.secret for one in discover()[provider].operator_settings}
+    secrets = [text for name, text in emulator.operator_settings().items() if settings[name]]
+    secrets += [str(text) for name, text in given.items() if name not in OPEN]
+    birds.secrets |= dict.fromkeys(secrets, f"what {provider}'s token endpoint was sent")
+    quoted = " ".join([*secrets, *(quote(text, safe="") for text in secrets)])
+    base = f"/v1/connections/{await connected(birds, provider, given)}"
+    for status in (400, 401, 500, 200):
+        for shape in (
+            '{"error": "invalid_client", "error_description": "%", "message": "%"}',
+            '{"success": false, "error": {"code": 401, "message": "%"}}',
+        ):
+            emulator.expire_tokens()
+            fault = Fault("status", status, {"content-type": "application/json"}, shape.replace("%", quoted).encode())
+            emulator.fail(fault, times=1_000, when=emulator.is_token_request)
+            if "refresh_token" in given:
+                await birds.ask("GET", f"{base}/contacts?limit=3")
+            else:  # tried anew each time: what is stored is not asked with again for a while
+                await birds.ask("PATCH", base, {"credentials": given})
+            emulator.heal()
 
 
 async def die_writing(birds: Aviary, provider: str) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from gateway.engine.clock import dutch_date
 from gateway.engine.http import NotSent, Unanswered, Unwritable, Wire, encode
 from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
+from gateway.engine.redaction import without_secrets
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
 from gateway.engine.resilience.bulkhead import Bulkhead, Full, Place
@@ -415,6 +416,8 @@ class Outbound:
             body,
             within=min(self._left() - ANSWER_TIME, WRITING if request.is_write else READING),
         )
+        if reply.status < 400:
+            return reply
         operators = (self._provider.setting(setting) for setting in self._kind.operator_headers.values())
         return without_secrets(reply, (token.value, *operators))
 
@@ -495,13 +498,3 @@ def _outcome_of(status: int) -> UpstreamOutcome:
     if status >= 500:
         return "5xx"
     return "4xx" if status >= 400 else "ok"
-
-
-def without_secrets(reply: Reply, sent: Iterable[Secret]) -> Reply:
-    """A refusal without the secrets that were sent: some systems quote what they refuse, and callers are told that."""
-    if reply.status < 400:
-        return reply
-    body = reply.body
-    for secret in sent:
-        body = body.replace(secret.reveal().encode(), b"***") if secret else body
-    return replace(reply, body=body)

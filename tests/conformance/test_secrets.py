@@ -2,11 +2,24 @@
 
 import base64
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from gateway.contract.emulator import Fault
+from gateway.contract.exact import dumps
+from gateway.contract.secret import Secret
 from tests.conformance.subject import Subject
+from tests.conformance.test_tokens import exchanging
+
+REFUSALS = (
+    b'{"error": "invalid_grant", "error_description": %}',
+    b'{"error": "invalid_client", "error_description": %}',
+    b'{"error": %, "message": %}',
+    b'{"success": false, "error": {"code": 401, "message": %}}',
+    b'{"success": false, "error": {"code": 500, "message": %}}',
+    b'[{"errorCode": "X", "message": %}]',
+)
 
 
 def secrets_of(subject: Subject) -> set[str]:
@@ -73,6 +86,44 @@ async def test_a_secret_is_told_to_nobody(subject: Subject, capfdbinary: pytest.
             assert secret.encode() not in text, f"a secret stands in {place}"
             assert base64.b64encode(secret.encode()).rstrip(b"=") not in text, f"a secret stands in {place}, in base 64"
             assert secret.encode().hex().encode() not in text, f"a secret stands in {place}, in hexadecimal"
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 503])
+async def test_a_token_endpoint_that_quotes_what_it_refuses_betrays_nothing(subject: Subject, status: int) -> None:
+    """Neither to who asks for books, nor to who tries credentials: not in any words, nor under any status."""
+    connection = await exchanging(subject)
+    credentials = subject.widest_credentials()
+    for shape in REFUSALS:
+        secrets = await sent_to_token_endpoints(subject, connection)
+        quoted = " ".join(spelling for text in secrets for spelling in (text, quote(text, safe=""), quote_plus(text)))
+        fault = Fault("status", status, {"content-type": "application/json"}, shape.replace(b"%", dumps(quoted)))
+        subject.emulator.expire_tokens()
+        subject.emulator.fail(fault, times=1_000, when=subject.emulator.is_token_request)
+        answers = [await subject.ask("GET", "contacts", connection=connection, headers={"cache-control": "no-cache"})]
+        if "refresh_token" not in credentials:  # nobody asks for a token to try those that are brought
+            answers.append(await subject.ask("PATCH", "", connection=connection, body={"credentials": credentials}))
+        subject.emulator.heal()
+        subject.house.clock.advance(120)
+        for answer in answers:
+            assert answer.status_code >= 400, "it was refused"
+            assert [text for text in secrets if text in answer.text or quote(text) in answer.text] == []
+
+
+async def sent_to_token_endpoints(subject: Subject, connection: str) -> list[str]:
+    """What the next request for a token of that connection is made from, as far as it is secret."""
+    storage = subject.house.polder.storage
+    stored = await storage.connections.find(connection)
+    assert stored is not None
+    kind = subject.adapter.credential(stored.credential_type or "")
+    newest = await storage.tokens.newest(stored)
+    assert kind is not None
+    fields = await storage.connections.credentials(stored)
+    settings = subject.emulator.operator_settings()
+    sent = [fields[one.name] for one in kind.fields if one.secret and one.name in fields]
+    sent += [Secret(settings[one.name]) for one in subject.adapter.operator_settings if one.secret]
+    sent += [newest.token.refresh_token] if newest is not None and newest.token.refresh_token is not None else []
+    assert sent
+    return [secret.reveal() for secret in sent]
 
 
 async def test_a_deleted_connection_leaves_no_credentials(subject: Subject) -> None:

@@ -1,7 +1,7 @@
 """Requests to token endpoints, and what their answers say."""
 
-import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 
 from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2, StaticToken
 from gateway.contract.clock import Clock
@@ -13,6 +13,7 @@ from gateway.engine.oauth import read_token, refresh_request, revocation_request
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.recording import nonsense_told
+from gateway.engine.redaction import without_secrets
 
 ANSWER = 30.0
 """Seconds a token endpoint may take: longer than any other call, because an answer lost here costs the most."""
@@ -37,17 +38,25 @@ class Endpoints:
             return AccessToken(grant.fields[kind.scheme.field])
         if isinstance(kind.scheme, KeyExchange):
             scheme = kind.scheme
-            return await self.ask(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within)
+            sent = grant.fields.values()
+            return await self.ask(
+                provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), sent, within
+            )
         raise TypeError("an OAuth token comes from its owner's authorization, not from stored credentials")
 
     async def ask(
-        self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken], within: float = ANSWER
+        self,
+        provider: Provider,
+        request: Request,
+        read: Callable[[Reply], AccessToken],
+        sent: Collection[Secret] = (),
+        within: float = ANSWER,
     ) -> AccessToken:
-        """Ask a token endpoint once, and read its reply. Raises ``Problem``."""
+        """Ask a token endpoint once, and read its reply. ``sent`` is what else is secret. Raises ``Problem``."""
         started = self._clock.monotonic()
         outcome: TokenOutcome = "unknown"
         try:
-            token = await self._asked(provider, request, read, min(within, ANSWER))
+            token = await self._asked(provider, request, read, min(within, ANSWER), sent)
             outcome = "ok"
         except Problem as problem:
             outcome = outcome_of(problem)
@@ -58,31 +67,38 @@ class Endpoints:
 
     async def exchange(self, provider: Provider, scheme: KeyExchange, grant: Grant, within: float) -> AccessToken:
         """Buy a token with stored credentials; whoever asks for it tells the observer. Raises ``Problem``."""
-        return await self._asked(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within)
+        sent = grant.fields.values()
+        return await self._asked(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within, sent)
 
     async def refresh(self, provider: Provider, scheme: OAuth2, before: AccessToken, within: float) -> AccessToken:
         """Trade a refresh token for a new pair; whoever asks for it tells the observer. Raises ``Problem``."""
         assert before.refresh_token is not None
         client_id, client_secret = provider.setting("client_id"), provider.setting("client_secret")
         request = refresh_request(scheme, client_id, client_secret, before.refresh_token)
-        return await self._asked(
-            provider, request, lambda reply: read_token(reply, self._clock.now(), provider.name, before), within
-        )
+
+        def read(reply: Reply) -> AccessToken:
+            return read_token(reply, self._clock.now(), provider.name, before)
+
+        return await self._asked(provider, request, read, within, (before.value, before.refresh_token))
 
     async def revoke(self, provider: Provider, scheme: OAuth2, token: AccessToken) -> None:
         """End a token at the provider, as far as that is possible; a failure stops nothing."""
-        with contextlib.suppress(Problem):
+        with suppress(Problem):
             client_id, client_secret = provider.setting("client_id"), provider.setting("client_secret")
             request = revocation_request(scheme, client_id, client_secret, token)
             if request is not None:
                 await self._send(provider, request, ANSWER)
 
     async def _asked(
-        self, provider: Provider, request: Request, read: Callable[[Reply], AccessToken], within: float
+        self,
+        provider: Provider,
+        request: Request,
+        read: Callable[[Reply], AccessToken],
+        within: float,
+        sent: Collection[Secret],
     ) -> AccessToken:
         reply = await self._send(provider, request, within)
-        with nonsense_told():
-            token = read(reply)
+        token = _read(reply, read, (*_secrets_of(provider), *sent))
         if not is_writable(token.value.reveal()):
             raise malformed("The token endpoint answered with a token that no request can carry.")
         return token
@@ -98,6 +114,21 @@ class Endpoints:
             raise Problem("upstream_unavailable", f"{provider.adapter.title} cannot be reached.") from error
         except Unanswered as error:
             raise Problem("upstream_timeout", f"{provider.adapter.title} gave no token in time.") from error
+
+
+def _read(reply: Reply, read: Callable[[Reply], AccessToken], sent: Collection[Secret]) -> AccessToken:
+    """The token. Whatever the status of a refusal, what is told of it are its words without the secrets."""
+    with suppress(Problem), nonsense_told():
+        return read(reply)
+    with nonsense_told():
+        return read(without_secrets(reply, sent))
+
+
+def _secrets_of(provider: Provider) -> Iterator[Secret]:
+    """What the operator configured and nobody else may know."""
+    for setting in provider.adapter.operator_settings:
+        if setting.secret and setting.name in provider.operator:
+            yield provider.operator[setting.name]
 
 
 def outcome_of(problem: Problem) -> TokenOutcome:
