@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 import string
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -146,56 +146,51 @@ class Connections:
     ) -> StoredConnection:
         """An OAuth connection: waiting for its owner, or with a pair of tokens that was obtained elsewhere.
 
-        A pair is kept before it is tried, because trying it may already rotate it; where it is refused, nothing stays.
+        A pair is kept before it is tried, because trying it may already rotate it. Where that fails nothing stays,
+        unless the pair was traded for another: then the only one that lives may be ours.
         """
         if not fields:
             await self._storage.connections.add(connection, None)
             return connection
         token = imported_token(fields)
         await self._storage.connections.add(connection, None)
-        async with self._undone_unless_kept(connection):
-            try:
-                return await self.authorize(connection, token, deadline)
-            except Problem as problem:
-                if problem.code == "company_required" and await self._rotated(connection, fields):
-                    raise _kept_waiting(connection, problem) from problem
-                if problem.code == "connection_needs_reauth":
-                    raise rejected(provider, problem) from problem
-                raise
-
-    @contextlib.asynccontextmanager
-    async def _undone_unless_kept(self, connection: StoredConnection) -> AsyncIterator[None]:
-        """Destroy a new connection however the block fails, save where it says that it was ``applied`` all the same."""
         try:
-            yield
+            return await self.authorize(connection, token, deadline)
         except BaseException as error:
-            if not isinstance(error, Problem) or error.outcome != "applied":
+            traded = await self._traded(connection, token)
+            if not traded:
                 await self._storage.connections.destroy(connection)
                 await self._ended(connection.id)
+            if not isinstance(error, Problem):
+                raise
+            if traded:
+                raise _kept_waiting(connection, error) from error
+            if error.code == "connection_needs_reauth":
+                raise rejected(provider, error) from error
             raise
 
-    async def _rotated(self, connection: StoredConnection, fields: Mapping[str, Secret]) -> bool:
-        """Whether the pair that was brought along has been traded for another: then the caller's own may be dead."""
-        token = await self._tokens.current(connection, self._providers.of(connection))
-        return token.value != fields["access_token"]
+    async def _traded(self, connection: StoredConnection, token: AccessToken) -> bool:
+        """Whether a pair that was brought along was traded for another, or is being: its own may be dead then."""
+        journal = await self._storage.tokens.journal(connection)
+        return journal.intent is not None or any(one.token.value != token.value for one in journal.tokens)
 
     async def authorize(
-        self,
-        connection: StoredConnection,
-        token: AccessToken,
-        deadline: float | None = None,
-        changing: Changing = _unchanged,
+        self, connection: StoredConnection, token: AccessToken, deadline: float | None = None
     ) -> StoredConnection:
         """Give an OAuth connection its tokens, and its company where there is no choice.
 
         Raises ``company_required`` where there is one; the tokens are kept all the same.
         """
+        return await self._settled(await self._adopted(connection, token, _unchanged), _unchanged, deadline)
+
+    async def _adopted(self, connection: StoredConnection, token: AccessToken, changing: Changing) -> StoredConnection:
+        """An OAuth connection that keeps these tokens from now on."""
         provider = self._providers.of(connection)
         kind = next(one for one in provider.adapter.credentials if isinstance(one.scheme, OAuth2))
         adopting = self._dated(lambda current: replace(changing(current), credential_type=kind.type))
-        connection = await self._tokens.adopt(connection, token, adopting)
+        adopted = await self._tokens.adopt(connection, token, adopting)
         await self._ended(connection.id)
-        return await self._settled(connection, _unchanged, deadline)
+        return adopted
 
     async def _settled(
         self, connection: StoredConnection, changing: Changing, deadline: float | None
@@ -264,19 +259,20 @@ class Connections:
             )
 
         if kind is None:
-            return await self._amended(connection, changing, deadline)
+            return await self._amended(connection, changing, deadline, settles="company_id" in given)
         if isinstance(kind.scheme, OAuth2):
             return await self._reauthorized(connection, kind, fields, changing, deadline)
         return await self._replaced(connection, kind, fields, changing, deadline)
 
     async def _amended(
-        self, connection: StoredConnection, changing: Changing, deadline: float | None
+        self, connection: StoredConnection, changing: Changing, deadline: float | None, *, settles: bool
     ) -> StoredConnection:
-        """Change it, its credentials apart; where they must reach another company then, they are asked."""
+        """Change it, its credentials apart. Where they are to reach another company, or one at last, they are asked."""
 
         def staying(current: StoredConnection) -> StoredConnection:
             changed = changing(current)
-            if changed.company_id != current.company_id and current.credential_type is not None:
+            waits = settles and current.status == "pending"
+            if current.credential_type is not None and (waits or changed.company_id != current.company_id):
                 raise _Moves
             return changed
 
@@ -312,7 +308,13 @@ class Connections:
     ) -> StoredConnection:
         """Other OAuth tokens; without any, the connection waits for its owner again."""
         if fields:
-            return await self.authorize(connection, imported_token(fields), deadline, changing)
+            adopted = await self._adopted(connection, imported_token(fields), changing)
+            try:
+                return await self._settled(adopted, _unchanged, deadline)
+            except Problem as problem:
+                # They are kept whatever comes of asking: to give them again would put them over those they became.
+                problem.as_outcome("applied")
+                raise
         waiting = self._dated(lambda current: replace(changing(current), status="pending", credential_type=kind.type))
         changed, _ = await self._storage.connections.replace_credentials(connection, waiting, {})
         await self._ended(connection.id)
@@ -432,11 +434,11 @@ class Connections:
 
 
 def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
-    """The company is still to be chosen, and the pair was refreshed already: the connection keeps the new one."""
-    return Problem(
-        "company_required",
-        f"{problem.detail} The tokens were refreshed, so the connection was kept: PATCH its `company_id`.",
-        errors=problem.errors,
+    """The pair was traded already: the connection keeps the new one, and waits for its company to be settled."""
+    kept = "The tokens were traded for new ones, so the connection was kept: PATCH its `company_id` to go on."
+    return replace(
+        problem,
+        detail=f"{problem.detail} {kept}",
         extra={**problem.extra, "connection_id": connection.id},
         outcome="applied",
     )

@@ -261,3 +261,45 @@ async def test_a_scope_that_the_company_withholds_costs_no_call(house: House) ->
     assert problem["required_scope"] == "manage:sales_invoices"
     assert problem["allowed_scopes"] == allowed
     assert len(house.emulator(PROVIDER).journal) == before
+
+
+def fail_companies_once_traded(house: House) -> None:
+    """Let the provider fail when it is asked for companies with a pair that was traded for another."""
+    rompslomp = provider_of(house)
+    rompslomp.expire_tokens()
+    before = sum(map(rompslomp.is_token_request, rompslomp.journal))
+
+    def traded(seen: Seen) -> bool:
+        return seen.path.endswith("/companies") and sum(map(rompslomp.is_token_request, rompslomp.journal)) > before
+
+    rompslomp.fail(Fault("status", status=503), times=10, when=traded)
+
+
+async def test_a_pair_that_was_traded_is_kept_when_what_follows_fails(house: House) -> None:
+    """The caller's own is dead by then, and to throw the new one away would cost its owner an authorization."""
+    company = provider_of(house).company_id
+    body = {"provider": PROVIDER, "name": "Webshop", "company_id": company}
+    body["credentials"] = provider_of(house).oauth_credentials()  # type: ignore[assignment]  # an object among texts
+    fail_companies_once_traded(house)
+    failed = (await house.client.post("/v1/connections", json=body)).json()
+    assert (failed["code"], failed["outcome"]) == ("upstream_unavailable", "applied")
+    provider_of(house).heal()
+    url = f"/v1/connections/{failed['connection_id']}"
+    assert (await house.client.get(url)).json()["status"] == "pending"
+    house.clock.advance(60)
+    settled = await house.client.patch(url, json={"company_id": company})
+    assert (settled.status_code, settled.json()["status"]) == (200, "active"), settled.text
+    assert (await house.client.get(f"{url}/contacts")).status_code == 200
+
+
+async def test_a_change_to_a_pair_that_was_traded_is_not_done_again(house: House) -> None:
+    credentials = provider_of(house).oauth_credentials()
+    connection = await house.connect(PROVIDER, credentials=credentials, company_id=provider_of(house).company_id)
+    url, body = f"/v1/connections/{connection}", {"credentials": provider_of(house).oauth_credentials()}
+    fail_companies_once_traded(house)
+    for _ in range(2):
+        failed = await house.client.patch(url, json=body, headers={"idempotency-key": "k-1"})
+        assert (failed.json()["code"], failed.json()["outcome"]) == ("upstream_unavailable", "applied")
+        provider_of(house).heal()
+        house.clock.advance(120)
+    assert (await house.client.get(f"{url}/contacts")).status_code == 200
