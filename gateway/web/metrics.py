@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import product
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
@@ -38,6 +39,9 @@ UNMATCHED = "unmatched"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "OTHER"
 """Any method that is none of those: a caller may send any word."""
+
+ASKING = sorted({operation.resource for operation in OPERATIONS} - {"providers"})
+"""Resources for which accounting systems are called."""
 
 _Together = Literal["livesum", "livemax", "livemin", "livemostrecent"]
 """How a gauge of several processes that are scraped as one is told; what a scrape looks up, only one has just seen."""
@@ -197,6 +201,9 @@ class Metrics:
                 self._transitions.labels(provider, to)
             for reason in get_args(HeldBack):
                 self._held_back.labels(provider, reason)
+            for resource, upstream_outcome in product(ASKING, get_args(UpstreamOutcome)):
+                # A share of nothing is no share at all: whoever takes the least of all providers' would pass it over.
+                self._upstream.labels(provider, resource, upstream_outcome)
             self._upstream_seconds.labels(provider)
             self._token_seconds.labels(provider)
             for token_outcome in get_args(TokenOutcome):

@@ -203,6 +203,9 @@ async def test_what_alerts_are_about_is_there_from_the_start(edge: Edge) -> None
         'polder_problems_total{code="unauthenticated"}',
         'polder_token_refresh_total{outcome="config_error",provider="books"}',
         'polder_writes_total{outcome="unknown"}',
+        'polder_upstream_requests_total{outcome="ok",provider="books",resource="contacts"}',
+        'polder_upstream_requests_total{outcome="timeout",provider="books",resource="raw"}',
+        'polder_upstream_requests_total{outcome="connect",provider="books",resource="connections"}',
         'polder_connections{provider="books",status="needs_reauth"}',
         "polder_draining",
     ):
