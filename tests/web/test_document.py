@@ -25,6 +25,7 @@ from gateway.engine.asked import parameters, read_query
 from gateway.web.document import check, document, document_bytes, document_text, files, write
 from gateway.web.document.examples import REQUESTS, Example, shown
 from gateway.web.problems import ALL_KINDS
+from tests.house import House
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
 STALE = "openapi/ is stale: run ./dev generate"
@@ -164,13 +165,54 @@ def test_an_operation_says_what_it_may_answer(name: str) -> None:
         expected.add("403")
     if "{" in operation.path:
         expected.add("404")
-    if operation in RESOURCE_OPERATIONS:
+    if operation in RESOURCE_OPERATIONS or operation.shape == "schema":
         expected |= {"405", "424", "502", "504"}
     if operation.accepts is not None:
         expected |= {"400", "413", "415"}
     if operation.fresh_for:
         expected.add("304")
     assert expected <= responses.keys()
+
+
+OF_EVERY_ANSWER = {
+    "content-type",
+    "content-length",
+    "cache-control",
+    "vary",
+    "x-content-type-options",
+    "referrer-policy",
+}
+NOW_AND_THEN = {"link", "polder-emulated"}
+
+
+async def test_a_read_has_the_headers_that_it_says(house: House) -> None:
+    house.emulator("memory").populate()
+    connection = await house.connect("memory")
+    listed: dict[str, str] = {}
+    for operation in (one for one in RESOURCE_OPERATIONS if not one.is_write):
+        path = operation.path.format(connection_id=connection, id=listed.get(operation.resource, ""))
+        answer = await house.client.get(path)
+        assert answer.status_code == 200, f"{operation.name}: {answer.text}"
+        if operation.shape == "list":
+            # A draft invoice has no files.
+            found = [one for one in answer.json()["data"] if one.get("document_status") != "draft"]
+            listed[operation.resource] = found[0]["id"]
+        again = await house.client.get(path, headers={"if-none-match": answer.headers["etag"]})
+        for status, sent in (("200", answer), ("304", again)):
+            assert sent.status_code == int(status), operation.name
+            said = {name.lower() for name in described(operation)["responses"][status]["headers"]}
+            assert set(sent.headers) - OF_EVERY_ANSWER <= said, operation.name
+            assert said - set(sent.headers) <= NOW_AND_THEN, operation.name
+
+
+@pytest.mark.parametrize("resource", ["contacts", "invoices"])
+async def test_a_schema_of_a_connection_without_credentials_is_a_problem_that_is_published(
+    house: House, resource: str
+) -> None:
+    made = await house.client.post("/v1/connections", json={"provider": "memory", "name": "Pending"})
+    told = await house.client.get(f"/v1/connections/{made.json()['id']}/schemas/{resource}")
+    assert str(told.status_code) in described(BY_NAME["connections.schema"])["responses"]
+    assert (told.status_code, told.json()["code"]) == (424, "connection_pending")
 
 
 def test_every_code_can_be_met_somewhere() -> None:

@@ -198,6 +198,7 @@ HEADERS: dict[str, Object] = {
         "schema": {"type": "integer", "minimum": 0},
     },
     "Cache-Status": {"description": "Where the answer came from (RFC 9211).", "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "The file's name (RFC 6266).", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, as `<…>; rel="next"`, where there is one.', "schema": {"type": "string"}},
     "Polder-Emulated": {
         "description": "Filters the accounting system cannot apply, which Polder applied itself.",
@@ -261,9 +262,10 @@ def _parameters(operation: Operation) -> Iterator[Object]:
     yield _shared("X-Request-Id")
     if operation.is_write:
         yield _shared("Idempotency-Key")
-    elif operation.fresh_for:
+    elif _has_etag(operation):
         yield _shared("If-None-Match")
-        yield _shared("Cache-Control")
+        if operation.fresh_for:
+            yield _shared("Cache-Control")
 
 
 _THEIR_QUERY: Object = {
@@ -352,11 +354,8 @@ def _success(operation: Operation) -> dict[str, Object]:
     made = {str(operation.status): answer}
     if "dry_run" in parameters(operation):
         _add_dry_run(made, operation)
-    if operation.fresh_for:
-        made["304"] = {
-            "description": "The answer is the one `If-None-Match` names.",
-            "headers": {name: _header(name) for name in ("X-Request-Id", "ETag")},
-        }
+    if _has_etag(operation):
+        made["304"] = {"description": "The answer is the one `If-None-Match` names.", "headers": answer["headers"]}
     return made
 
 
@@ -419,9 +418,16 @@ def _headers(operation: Operation) -> Object:
         names.append("Idempotency-Replayed")
         if operation.resource != "connections":
             names.append("Idempotency-Key")
-    elif operation.fresh_for:
+    elif _has_etag(operation):
         names += ["ETag", "Age", "Cache-Status"]
+    if operation.shape == "file":
+        names.append("Content-Disposition")
     return {name: _header(name) for name in names}
+
+
+def _has_etag(operation: Operation) -> bool:
+    """Whether its answer is looked at as the cache's are, kept there or not."""
+    return operation in RESOURCE_OPERATIONS and not operation.is_write
 
 
 def _header(name: str) -> Object:

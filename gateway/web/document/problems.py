@@ -77,6 +77,12 @@ _BY_NAME = {
     "connections.create": ("credentials_rejected", "company_required", "company_not_accessible"),
     "connections.update": ("credentials_rejected", "company_required", "company_not_accessible"),
     "connections.companies": ("connection_pending", "connection_needs_reauth", "connection_suspended"),
+    "connections.schema": (
+        "operation_unsupported",
+        "connection_pending",
+        "connection_needs_reauth",
+        "connection_suspended",
+    ),
 }
 _UPSTREAM = (
     "upstream_rate_limited",
@@ -85,7 +91,7 @@ _UPSTREAM = (
     "upstream_unavailable",
     "upstream_timeout",
 )
-_ASKS_UPSTREAM = frozenset({"connections.create", "connections.update", "connections.companies"})
+_ASKS_UPSTREAM = frozenset({"connections.create", "connections.update", "connections.companies", "connections.schema"})
 _WORDS = {
     400: "The request cannot be read.",
     401: "No valid API key.",
