@@ -54,7 +54,9 @@ async def test_the_life_of_an_invoice(switches: dict[str, Any]) -> None:
         assert (changed.id == draft.id) is (switches.get("put_id") == "same")
         assert await books.read(changed.id) == changed
 
-        final = (await INVOICES.finalize(books.up(), changed.id)).item
+        up = books.up()
+        final = (await INVOICES.finalize(up, changed.id)).item
+        assert up.ids == [final.id]
         assert (final.document_status, final.payment_status, final.contact_id) == ("final", "unpaid", customer.id)
         assert final.number
         assert all_of(final.totals.paid, final.totals.open) == ("0.00", "121.00")
