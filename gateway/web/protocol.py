@@ -18,6 +18,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.web.replies import AT_ONCE, WriteAtOnce
 
+HEAD_PATIENCE = 10.0
+"""Seconds for a head to be whole, from its first piece on or, of a new connection, from its beginning: whoever says
+nothing, or too little, holds no place for ever. uvicorn itself bounds only the time between two requests."""
 LONGEST_HEAD = 64 * 1024
 """Bytes after which a head that is not whole is not waited for: above what the application takes of any."""
 LONGEST_FRAMES = 1024 * 1024
@@ -39,11 +42,13 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn names the kind that there is
+        self._patience = self.loop.call_later(HEAD_PATIENCE, self._heard_enough)
         self._extensions: dict[str, WriteAtOnce] = {AT_ONCE: self._write_at_once}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         super().connection_lost(exc)
+        self._patience.cancel()
         self._extensions.clear()  # by which it refers to itself
 
     def data_received(self, data: bytes) -> None:
@@ -51,12 +56,22 @@ class Protocol(HttpToolsProtocol):
         HttpToolsProtocol.data_received(self, data)  # super() takes as long again as all that is done here
         cycle = self.cycle
         if cycle is None or cycle.more_body or cycle.scope is not self.scope:
-            self._still_waits(len(data), for_head=cycle is None or cycle.scope is not self.scope)
+            self._still_waits(len(data), for_head=self._waits_for_head())
+
+    def _waits_for_head(self) -> bool:
+        return self.cycle is None or self.cycle.scope is not self.scope
+
+    def _heard_enough(self) -> None:
+        if self._waits_for_head():
+            self.transport.close()
 
     def _still_waits(self, size: int, *, for_head: bool) -> None:
         """So many bytes came, and the request is not whole: what has no end is not listened to."""
         part: object = self.scope if for_head else self.cycle
         if part is not self._part:  # of the bytes it began with, nobody knows how many are its own
+            if for_head and self.cycle is not None:  # of the first, the time runs since the connection was made
+                self._patience.cancel()
+                self._patience = self.loop.call_later(HEAD_PATIENCE, self._heard_enough)
             self._part, self._waited = part, 0
             return
         self._waited += size

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway import serve
 from gateway.engine.call import Answer, Call
 from gateway.serve import listen, port_of, serving
+from gateway.web import protocol
 from gateway.web.protocol import LINGER, Protocol
 from gateway.web.replies import reply, send_reply
 from tests.engine.sockets import on_both_loops
@@ -203,6 +204,36 @@ async def test_a_head_without_end_is_not_waited_for(edge: Edge, before: bytes, b
     assert [answer[:3] for answer in answers.split(b"HTTP/1.1 ")[1:]] == [b"404"] * bool(before) + [b"431"]
     assert answers.count(b"connection: close\r\n") == 1
     assert edge.lines()[-1]["code"] == "headers_too_large"
+
+
+@pytest.mark.parametrize(
+    ("before", "piece"), [(b"", b""), *((before, begun) for before in (b"", GET) for begun in (GET[:1], GET[:-9]))]
+)
+async def test_who_says_nothing_or_too_little_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, before: bytes, piece: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_PATIENCE", 0.2)
+    async with connected(Protocol) as (reader, writer), asyncio.timeout(10):
+        writer.write(before)
+        if before:
+            await reader.readuntil(b'{"small":true}')
+        writer.write(piece)
+        assert await reader.read() == b""
+
+
+async def test_the_time_for_a_head_is_not_that_of_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_PATIENCE", 0.05)
+    done = asyncio.Event()
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        asyncio.get_running_loop().call_later(0.3, done.set)
+        await done.wait()
+        await application(scope, receive, send)
+
+    async with connected(Protocol, late) as (reader, writer), asyncio.timeout(10):
+        for _ in range(2):
+            writer.write(GET)
+            assert b"200" in await reader.readuntil(b'{"small":true}')
 
 
 async def test_what_follows_a_body_has_an_end(edge: Edge) -> None:
