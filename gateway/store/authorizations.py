@@ -26,7 +26,9 @@ class SqlAuthorizations:
         overtaken = tables.authorizations.c.connection_id == authorization.connection_id
         of = tables.connections.c.id == authorization.connection_id
         async with self._database.writing() as transaction:
-            kept = (await transaction.execute(select(tables.connections).where(of))).one_or_none()
+            # Locked, so that of two at once the second finds, and ends, what the first has begun.
+            locked = select(tables.connections).where(of).with_for_update()
+            kept = (await transaction.execute(locked)).one_or_none()
             if kept is None:
                 not_found("The connection is gone.")
             row = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -31,7 +32,26 @@ _MIGRATION_LOCK = 0x506F6C646572  # "Polder": any number will do that nothing el
 _POOL_TIMEOUT_S = 10
 _SESSIONS_KEPT, _SESSIONS = 5, 15
 """How many sessions one process keeps open, and how many it may have at a time."""
-_CONNECT_TIMEOUT_S = "5"
+_PATIENCE: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "2",
+    "keepalives_interval": "1",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""Of us with a PostgreSQL server that is gone without a word; an address may say another."""
+LIMITS: Final = {
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+    "lock_timeout": "5s",
+    "statement_timeout": "20s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+"""Of the server with each of our sessions: it notices within five seconds that a host is gone, and who hangs in the
+middle of a transaction keeps what that has locked, and who waits for it, no longer than a request may take.
+"""
+_OF_MIGRATIONS: Final = {**LIMITS, "lock_timeout": "60s", "statement_timeout": "0"}
 _SQLITE_BUSY_TIMEOUT_S = "5"
 _MIGRATION_PATIENCE_S = "60"
 """Another process may be bringing the tables up to date: whoever comes second waits for it, and begins only then."""
@@ -156,7 +176,7 @@ def parsed(database_url: str) -> URL:
         if database_url.count("@") > 1:
             # The password would end at the first, and the rest of it be taken for a host and be shown as one.
             raise ValueError(f"The database URL has more than one @. {_AS_IN}")
-        return url.set(drivername="postgresql+psycopg", query={"connect_timeout": _CONNECT_TIMEOUT_S, **url.query})
+        return url.set(drivername="postgresql+psycopg", query={**_PATIENCE, **url.query})
     raise ValueError(f"The database URL is of {url.drivername}: only sqlite and postgresql are known.")
 
 
@@ -251,18 +271,42 @@ def postgres_engine(database_url: str, *, pool_size: int, max_overflow: int) -> 
 
 def _postgres_engine(url: URL, **pool: int) -> AsyncEngine:
     with _driver_needed():
-        return create_async_engine(url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, **pool)
+        engine = create_async_engine(
+            url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, **pool
+        )
+    _limit(engine.sync_engine, LIMITS)
+    return engine
 
 
 def _migration_engine(url: URL) -> Engine:
     if not _is_sqlite(url):
         with _driver_needed():
-            return create_engine(url, hide_parameters=True, poolclass=NullPool)
+            engine = create_engine(url, hide_parameters=True, poolclass=NullPool)
+        _limit(engine, _OF_MIGRATIONS)
+        return engine
     patient = url.set(drivername="sqlite+pysqlite", query={**url.query, "timeout": _MIGRATION_PATIENCE_S})
     engine = create_engine(patient, hide_parameters=True, poolclass=NullPool)
     # A table is altered by making another and dropping the first, and dropping would delete all that refers to it.
     _prepare_sqlite(engine, references=False)
     return engine
+
+
+def limited(limits: Mapping[str, str], *, of_transaction: bool) -> str:
+    """The statement that sets these of a session, or of its transaction only."""
+    each = (f"set_config('{name}', '{value}', {of_transaction})" for name, value in limits.items())
+    return f"SELECT {', '.join(each)}"
+
+
+def _limit(engine: Engine, limits: Mapping[str, str]) -> None:
+    statement = limited(limits, of_transaction=False)
+
+    # Not as ``options`` of the address, which poolers refuse; behind one that shares sessions, all of us set the same.
+    @event.listens_for(engine, "connect")
+    def limit(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:  # noqa: ARG001 - the event passes both
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+        connection.commit()
 
 
 @contextmanager

@@ -8,19 +8,18 @@ with a time to live was rejected: it can end under a holder who is merely slow.
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
-from gateway.store.database import postgres_engine, told_as_problem
+from gateway.store.database import LIMITS, limited, postgres_engine, told_as_problem
 
 _FILES = 4096
 """Names that fall on the same file wait for each other: so many files that the few in flight at a time hardly meet."""
@@ -28,18 +27,8 @@ _FILE_POLL_S = 0.01
 _SESSIONS = 8
 """Locks held on the server at a time by one process; who waits for one holds none."""
 _SESSION_POLL_S = 0.05
-_LIMITS = {
-    "lock_timeout": "5s",
-    # Longer than any holder takes.
-    "idle_in_transaction_session_timeout": "60s",
-}
-_KEEPALIVES = {"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
-
-
-def settings(further: Mapping[str, str] = MappingProxyType({}), *, of_transaction: bool) -> TextClause:
-    """Sets these, and lets the server notice within five seconds that the host at the other end is gone."""
-    each = (f"set_config('{name}', '{value}', {of_transaction})" for name, value in {**_KEEPALIVES, **further}.items())
-    return text(f"SELECT {', '.join(each)}")
+# Longer than any holder takes. Set for each transaction: behind a pooler its session may have been somebody else's.
+_HOLDING = text(limited({**LIMITS, "idle_in_transaction_session_timeout": "60s"}, of_transaction=True))
 
 
 class Locks(Protocol):
@@ -110,7 +99,7 @@ class SessionLocks:
             try:
                 with told_as_problem():
                     await connection.start()
-                    await connection.execute(settings(_LIMITS, of_transaction=True))
+                    await connection.execute(_HOLDING)
                     answer = await connection.scalar(
                         text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number}
                     )

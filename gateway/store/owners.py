@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
 from gateway.store.database import postgres_engine
-from gateway.store.locks import locked, settings
+from gateway.store.locks import locked
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,40}\.[0-9]{1,10}\.[0-9a-f]{16}")
 _TRIES = 10
@@ -56,8 +56,8 @@ _HELD = text(
     "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = :space"
     " AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-# Of the client: it finds out too that the server is gone without a word.
-_PATIENCE = {"keepalives_idle": "2", "keepalives_interval": "1", "keepalives_count": "3", "tcp_user_timeout": "3000"}
+# Less patient with a server that is gone than others: nothing but this process's being there depends on its session.
+_PATIENCE = {"tcp_user_timeout": "3000"}
 
 
 class FileOwner:
@@ -208,7 +208,6 @@ class SessionOwner:
         """The numbers of all locks that are held, ours among them."""
         if self._session is None:
             self._session = await self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-            await self._session.execute(settings(of_transaction=False))
             await self._take(self._session)
         held = await self._numbers(self._session)
         if _number(self.name) not in held:

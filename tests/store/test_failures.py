@@ -1,5 +1,6 @@
 """A database that cannot be used is ``storage_unavailable``, said without a statement or a path."""
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -11,9 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, make_url, select, text
 
 from gateway.contract.errors import Problem
-from gateway.store import migrate, open_storage, pending
+from gateway.store import migrate, open_storage, pending, tables
+from gateway.store.database import LIMITS, postgres_engine
 from gateway.store.seal import KeyRing
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, look, path_of, token
@@ -116,6 +119,81 @@ async def test_a_writer_that_never_ends_is_waited_for_and_then_reported(
         assert await storage.connections.find("con_1") == connection(), "readers are not held up"
         other.execute("ROLLBACK")
     assert (await storage.tokens.append(connection(), token(), NOON)).seq == 1
+
+
+async def test_a_row_that_a_lost_node_has_locked_is_waited_for_and_then_reported(
+    opened: Callable[[str], SqlStorage], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where as many wait as there are sessions, another connection's books are reached."""
+    monkeypatch.setitem(LIMITS, "lock_timeout", "500ms")
+    storage = opened(postgres_url)
+    for id in ("con_1", "con_2"):
+        await storage.connections.add(connection(id), None)
+    with holding(postgres_url, "con_1"):
+        waiting = [asyncio.ensure_future(storage.tokens.append(connection(), token(), NOON)) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            assert await storage.connections.find("con_2") == connection("con_2")
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+    for problem in found:
+        assert isinstance(problem, Problem)
+        assert_discreet(problem)
+    assert (await storage.tokens.append(connection(), token(), NOON)).seq == 1
+
+
+async def test_who_hangs_in_a_transaction_lets_go_of_what_it_has_locked(
+    opened: Callable[[str], SqlStorage], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS, "idle_in_transaction_session_timeout", "300ms")
+    hangs, lives = opened(postgres_url), opened(postgres_url)
+    await lives.connections.add(connection(), None)
+    row = select(tables.connections.c.id).with_for_update()
+
+    async def hang() -> None:
+        async with hangs._database.writing() as transaction:
+            await transaction.execute(row)
+            async with asyncio.timeout(3):
+                assert (await lives.tokens.append(connection(), token(), NOON)).seq == 1
+            await transaction.execute(row)
+
+    with pytest.raises(Problem) as caught:
+        await hang()
+    assert_discreet(caught.value)
+
+
+async def test_a_statement_that_never_ends_is_reported(
+    opened: Callable[[str], SqlStorage], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS, "statement_timeout", "200ms")
+    with pytest.raises(Problem, match="57014") as caught:
+        await opened(postgres_url)._database.rows(text("SELECT pg_sleep(10)"))
+    assert_discreet(caught.value)
+
+
+async def test_no_session_waits_without_an_end(opened: Callable[[str], SqlStorage], postgres_url: str) -> None:
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    asked = text(f"SELECT name, setting FROM pg_settings WHERE name IN {names}")
+    further = postgres_engine(postgres_url, pool_size=1, max_overflow=0)
+    try:
+        async with further.connect() as session:
+            sessions = [(await session.execute(asked)).all(), await opened(postgres_url)._database.rows(asked)]
+    finally:
+        await further.dispose()
+    for found in sessions:
+        assert {name for name, setting in found if int(setting) > 0} == set(names)
+
+
+@contextmanager
+def holding(url: str, id: str) -> Iterator[None]:
+    """Somebody whose host is gone has locked the row of a connection, and the server has not noticed."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.connect() as session:
+            session.execute(select(tables.connections.c.id).where(tables.connections.c.id == id).with_for_update())
+            yield
+            session.rollback()
+    finally:
+        engine.dispose()
 
 
 async def test_sqlite_keeps_its_word_through_a_power_cut_and_a_search_of_the_file(
