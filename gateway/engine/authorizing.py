@@ -122,7 +122,10 @@ class Authorizer:
             authorization.verifier.reveal(),
         )
         token = await self._tokens.endpoints.ask(
-            provider, request, lambda reply: read_token(reply, self._clock.now(), provider.name)
+            provider,
+            request,
+            lambda reply: read_token(reply, self._clock.now(), provider.name),
+            sent=(Secret(code), authorization.verifier),
         )
         try:
             return Finished(await self._connections.authorize(connection, token))

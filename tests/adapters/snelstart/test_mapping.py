@@ -254,7 +254,7 @@ def test_an_amount_is_the_same_however_it_is_written(spelled: str) -> None:
         assert amount.text == "20.00"
 
 
-@pytest.mark.parametrize("spelled", ["true", "{}", '""', '"NaN"', '"x"', "1e99", "0.1234567890123"])
+@pytest.mark.parametrize("spelled", ["true", "{}", '""', '"NaN"', '"x"', "1e99", "1234567890123456"])
 def test_what_is_no_amount_makes_no_sense(spelled: str) -> None:
     row = Unread(f'{{"btwSoort": "VerkopenHoog", "btwBedrag": {spelled}}}'.encode())
     for said in (row, loads(row)):
