@@ -168,7 +168,7 @@ def test_dates_are_plain() -> None:
 
 def test_a_moment_is_told_in_utc_seconds() -> None:
     assert instant_text(datetime(2026, 3, 2, 9, 0, 0, 999_999, tzinfo=UTC)) == "2026-03-02T09:00:00Z"
-    assert instant_text(datetime(987, 3, 2, tzinfo=UTC)).endswith("-03-02T00:00:00Z")
+    assert instant_text(datetime(987, 3, 2, tzinfo=UTC)) == "0987-03-02T00:00:00Z"
 
 
 # Null and absence

@@ -56,7 +56,10 @@ Day = Annotated[date, BeforeValidator(_day_of)]
 
 def instant_text(value: datetime) -> str:
     """A UTC timestamp, ``2026-03-02T09:00:00Z``, with no fraction of a second."""
-    return (value if value.tzinfo is None else value.astimezone(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = value if value.tzinfo is None else value.astimezone(UTC)
+    return (
+        f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"  # strftime writes the year 999 in three digits
+    )
 
 
 Instant = Annotated[datetime, PlainSerializer(instant_text, return_type=str), Field(examples=["2026-03-02T09:00:00Z"])]
