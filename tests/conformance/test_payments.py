@@ -42,6 +42,21 @@ async def test_a_payment_taken_back_never_was(subject: Subject) -> None:
     await subject.refused(404, "not_found", "DELETE", f"payments/{payment['id']}")
 
 
+async def test_an_invoice_is_overdue_from_the_day_after_it_was_due_until_it_is_paid(subject: Subject) -> None:
+    invoice = await subject.final_invoice(due_on="2026-03-05")
+
+    async def told() -> list[object]:
+        listed = next(one for one in await subject.walk("invoices") if one["id"] == invoice["id"])
+        return [listed["is_overdue"], (await subject.get(f"invoices/{invoice['id']}"))["is_overdue"]]
+
+    subject.house.clock.advance(3 * 86_400)  # the fifth, at ten in the morning
+    assert await told() == [False, False]
+    subject.house.clock.advance(86_400)
+    assert await told() == [True, True]
+    await paid(subject, invoice)
+    assert await told() == [False, False]
+
+
 async def test_a_part_payment_counts_or_is_refused(subject: Subject) -> None:
     invoice = await subject.final_invoice()
     before = len(subject.emulator.journal)

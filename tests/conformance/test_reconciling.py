@@ -138,6 +138,30 @@ async def test_what_was_done_to_a_record_shows_in_it(subject: Subject, verb: str
     assert (again.status_code, again.content) == (answer.status_code, answer.content)
 
 
+CHANGES: dict[str, tuple[str, Json | None]] = {
+    "contacts.update": ("PATCH", {"phone": "020 123 4567"}),
+    "products.update": ("PATCH", {"price": "3.75"}),
+    "contacts.delete": ("DELETE", None),
+    "invoices.finalize": ("POST", None),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+async def test_what_was_not_done_to_a_record_is_not_told_as_done(subject: Subject, what: str) -> None:
+    resource, verb = what.split(".")
+    subject.need(f"{resource}.create", what)
+    made = await subject.make(resource)
+    before = await subject.get(f"{resource}/{made['id']}")
+    method, change = CHANGES[what]
+    path = f"{resource}/{made['id']}{'/finalize' if verb == 'finalize' else ''}"
+    lose(subject, Fault("status", status=502))
+    answer = await subject.ask(method, path, headers={"idempotency-key": "k-1"}, body=change)
+    assert (answer.status_code in PASSING, problem_of(answer)["outcome"]) == (True, "unknown"), answer.text
+    fate = await Wish(subject, path, resource, {}).ended()
+    assert fate["state"] == "not_executed", fate
+    assert await subject.get(f"{resource}/{made['id']}") == before
+
+
 async def test_two_equal_writes_in_doubt_share_no_record(subject: Subject) -> None:
     """Of two equal creates one was lost and one was done: only one of them may be called done."""
     asked = await wish(subject, "contacts")
