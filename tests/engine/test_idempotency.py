@@ -1,16 +1,22 @@
 """The same write sent again, through the whole gateway: once is once."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
+from gateway.contract.adapter import Record
 from gateway.contract.emulator import Fault, Seen
 from gateway.contract.errors import Problem
+from gateway.contract.models import Product, ProductDraft
+from gateway.contract.upstream import Request, Upstream
+from gateway.engine.idempotency import GRACE
 from gateway.engine.storage import Attempt
 from gateway.serve import listen, port_of, serving
 from gateway.store.attempts import SqlAttempts
+from tests.engine.shelf import Aisle, ShelfProducts
 from tests.house import House
 
 PROVIDER = "memory"
@@ -304,3 +310,90 @@ async def test_what_can_be_no_key_is_refused(house: House, key: str) -> None:
     headers = [(b"idempotency-key", key.encode())]
     answer = await house.client.post(path, json=DRAFT, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+
+
+async def test_a_key_is_that_of_one_record_and_one_way_of_asking(aisle: Aisle) -> None:
+    one, other = (await aisle.make()).json()["id"], (await aisle.make()).json()["id"]
+    first = await aisle.ask("PATCH", f"products/{one}", {"name": "Koek"}, named("k-1"))
+    assert first.status_code == 200
+    for path, query in ((f"products/{other}", {}), (f"products/{one}", {"on_unsupported": "drop"})):
+        answer = await aisle.ask("PATCH", path, {"name": "Koek"}, named("k-1"), **query)
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_mismatch")
+    assert aisle.shelf.rows[other]["name"] == "Brood"
+
+
+async def test_a_forgotten_key_makes_what_is_asked_now(aisle: Aisle) -> None:
+    """The system itself knows creation keys, and longer than Polder: another body is another creation."""
+    first = await aisle.ask("POST", "products", {"name": "Brood"}, named("k-1"))
+    aisle.house.clock.advance(73 * 3600)
+    later = await aisle.ask("POST", "products", {"name": "Koek"}, named("k-1"))
+    assert (later.status_code, later.json()["name"]) == (201, "Koek")
+    assert later.json()["id"] != first.json()["id"]
+
+
+async def test_a_429_of_a_raw_write_gives_the_key_back(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=429, headers={"Retry-After": "7"}), when=is_write)
+    path = f"/v1/connections/{connection}/raw/contacts"
+    waiting = await house.client.post(path, json={"name": "De Graaf"}, headers=named("k-1"))
+    assert waiting.status_code == 429
+    house.clock.advance(8)
+    again = await house.client.post(path, json={"name": "De Graaf"}, headers=named("k-1"))
+    assert again.status_code != 429
+    assert "idempotency-replayed" not in again.headers
+
+
+async def test_a_bug_after_the_first_byte_left_is_no_reason_to_do_it_again(
+    aisle: Aisle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def trips(self: ShelfProducts, up: Upstream, draft: ProductDraft) -> Record[Product]:
+        await up.data(Request("POST", "/products", json={"name": draft.name, "unit": None, "creationKey": "x"}))
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(ShelfProducts, "create", trips)
+    for _ in range(2):
+        answer = await aisle.ask("POST", "products", {"name": "Brood"}, named("k-1"))
+        assert answer.status_code >= 500
+    assert aisle.shelf.heard("POST", "/products") == 1
+    assert (await aisle.ask("GET", "operations/k-1")).json()["state"] in ("unknown", "manual")
+
+
+async def test_who_carries_out_a_write_has_until_its_callers_deadline(aisle: Aisle) -> None:
+    aisle.shelf.gate.clear()
+    asked = asyncio.ensure_future(aisle.ask("POST", "products", {"name": "Brood"}, named("k-1")))
+    while not aisle.shelf.heard("POST", "/products"):
+        await asyncio.sleep(0.001)
+    attempt = await aisle.house.polder.storage.attempts.newest("acme", aisle.connection, "k-1")
+    assert attempt is not None
+    assert attempt.next_check_at is not None
+    deadline = timedelta(seconds=aisle.house.polder.settings.deadline)
+    assert attempt.next_check_at - attempt.created_at == deadline + GRACE
+    aisle.shelf.gate.set()
+    assert (await asked).status_code == 201
+
+
+async def test_who_names_no_write_is_told_its_name_in_doubt_too(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=502), when=is_write)
+    house.emulator(PROVIDER).fail(Fault("status", status=500), times=1_000, when=lambda seen: seen.method == "GET")
+    lost = await house.client.post(f"/v1/connections/{connection}/contacts", json=DRAFT)
+    assert lost.json()["outcome"] == "unknown"
+    assert (await fate(house, connection, lost.headers["idempotency-key"]))["state"] == "unknown"
+
+
+async def test_a_process_that_ends_waits_for_no_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=502), when=is_write)
+    asleep = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        asleep.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.clock, "sleep", sleep)
+    lost = asyncio.ensure_future(post(house, connection, "k-1"))
+    await asyncio.wait_for(asleep.wait(), 5)
+    closing = asyncio.ensure_future(house.polder.engine.close())
+    answer = await asyncio.wait_for(lost, 5)
+    assert (answer.json()["outcome"], answer.json()["state"]) == ("unknown", "unknown")
+    await closing

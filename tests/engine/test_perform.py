@@ -2,6 +2,8 @@
 
 import asyncio
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import pytest
@@ -11,7 +13,8 @@ from gateway.contract.emulator import Fault
 from gateway.contract.models import Change, Product
 from gateway.contract.money import amount_text
 from gateway.contract.upstream import Upstream
-from tests.engine.shelf import Aisle, ShelfProducts
+from gateway.engine.permit import missing_scope
+from tests.engine.shelf import SHELF, Aisle, ShelfProducts
 
 PRODUCTS = ("GET", "/products")
 DOWN = Fault("status", 503)
@@ -360,3 +363,31 @@ async def test_a_connection_that_was_refused_heals_with_the_first_success(aisle:
     assert (await aisle.ask("GET", "products")).status_code == 200
     shown = (await aisle.house.client.get(path)).json()
     assert (shown["status"], shown["health"]["state"]) == ("active", "ok")
+
+
+async def test_who_wants_it_fresh_does_not_wait_for_a_question_that_was_asked_before(aisle: Aisle) -> None:
+    aisle.shelf.gate.clear()
+    before = len(aisle.shelf.journal)
+    early = asyncio.ensure_future(aisle.ask("GET", "products"))
+    await until(aisle, before + 1)
+    fresh = asyncio.ensure_future(aisle.ask("GET", "products", headers={"cache-control": "no-cache"}))
+    await until(aisle, before + 2)
+    aisle.shelf.gate.set()
+    assert [(await one).status_code for one in (early, fresh)] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "token", "lacks"),
+    [
+        (["admin"], [], None),
+        (["admin"], ["admin"], None),
+        (["admin"], ["read"], "admin"),
+        (["read"], ["admin"], "admin"),
+    ],
+)
+def test_a_scope_is_held_where_the_owner_and_the_token_have_it(
+    allowed: list[str], token: list[str], lacks: str | None
+) -> None:
+    connection: Any = SimpleNamespace(allowed_scopes=allowed, token_scopes=token)
+    assert missing_scope(SHELF, connection, "company.get") == lacks
+    assert missing_scope(SHELF, connection, "products.list") is None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -441,3 +442,22 @@ async def test_a_reference_of_what_did_not_happen_is_free_again(aisle: Aisle) ->
     await reconciling._looker.let_go(replace(attempt, state="not_executed"))
     made = await aisle.ask("POST", "products", body, {"idempotency-key": "k-2"})
     assert made.status_code == 201
+
+
+async def lost(aisle: Aisle, fault: Fault, method: str, path: str, body: object = None) -> Any:
+    aisle.shelf.fail(fault, when=lambda seen: seen.method == method)
+    return await aisle.ask({"PUT": "PATCH"}.get(method, method), path, body, {"idempotency-key": "k-1"})
+
+
+async def test_what_polder_keeps_itself_is_not_looked_for_in_the_record(aisle: Aisle) -> None:
+    made = (await aisle.make()).json()
+    change = {"name": "Koek", "external_ref": "r-1"}
+    answer = await lost(aisle, Fault("lost"), "PUT", f"products/{made['id']}", change)
+    assert (answer.status_code, answer.json()["name"], answer.json()["external_ref"]) == (200, "Koek", "r-1")
+    assert aisle.shelf.heard("PUT", f"/products/{made['id']}") == 1
+
+
+async def test_a_delete_that_was_found_out_gives_back_what_the_record_held(aisle: Aisle) -> None:
+    made = (await aisle.make(external_ref="r-1")).json()
+    assert (await lost(aisle, Fault("lost"), "DELETE", f"products/{made['id']}")).status_code == 204
+    assert (await aisle.make(external_ref="r-1")).status_code == 201

@@ -254,3 +254,85 @@ async def test_a_company_without_the_right_scope_is_not_asked(tmp_path: Path) ->
         problem = await books.refused(403, "scope_missing", "POST", "invoices", draft)
         assert problem["required_scope"] == "manage:sales_invoices"
         assert len(books.emulator.journal) == before
+
+
+async def test_lines_of_a_credit_note_that_is_a_concept_stay_below_zero(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        note = await books.ask("POST", "invoices", await books.draft(line("10"), document_type="credit_note"))
+        changed = await books.ask("PATCH", f"invoices/{note['id']}", {"lines": [line("20")]})
+        assert (changed["document_type"], changed["totals"]["gross"]) == ("credit_note", "24.20")
+        assert books.emulator.books()["invoices"][0]["price_with_vat"] == "-24.2"
+
+
+async def test_a_concept_for_another_customer_has_his_vat_number(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        draft = await books.draft(line("100", "reverse_charge"))
+        made = await books.ask("POST", "invoices", draft)
+        other = await books.contact(vat_number="NL001234567B01")
+        await books.ask("PATCH", f"invoices/{made['id']}", {"contact_id": other})
+        (row,) = books.emulator.books()["invoices"]
+        assert (str(row["contact_id"]), row["vat_number"]) == (other, "NL001234567B01")
+
+
+async def test_a_credit_note_is_not_older_than_its_invoice(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        final = await books.final(issued_on="2026-04-01")
+        path = f"invoices/{final['id']}/credit"
+        problem = await books.refused(422, "validation_failed", "POST", path, {"issued_on": "2026-03-31"})
+        assert [one["pointer"] for one in problem["errors"]] == ["/issued_on"]
+        assert (await books.ask("POST", path))["issued_on"] == "2026-04-01"
+
+
+async def test_a_list_looks_for_the_credit_notes_of_its_oldest_invoice(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        old = await books.final(issued_on="2026-01-15")
+        await books.ask("POST", f"invoices/{old['id']}/credit", {"issued_on": "2026-01-20"})
+        new = await books.final(issued_on="2026-03-02")
+        listed = (await books.ask("GET", "invoices"))["data"]
+        told = {one["id"]: one["payment_status"] for one in listed}
+        assert (told[old["id"]], told[new["id"]]) == ("credited", "unpaid")
+
+
+async def test_what_is_no_pdf_is_not_handed_on_as_one(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        final = await books.final()
+        page = Fault("status", 200, {"content-type": "application/pdf"}, b"<html>Bad gateway</html>")
+        books.emulator.fail(page, when=lambda seen: seen.path.endswith("/pdf"))
+        await books.refused(502, "upstream_malformed", "GET", f"invoices/{final['id']}/pdf")
+
+
+async def test_a_credit_note_is_not_paid_back_more_than_is_open(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        note = await books.final(line("10"), document_type="credit_note")
+        body = await books.payment(note, "20.00", direction="out")
+        problem = await books.refused(422, "validation_failed", "POST", "payments", body)
+        assert [one["pointer"] for one in problem["errors"]] == ["/allocations/0/amount"]
+        await books.pay(note, "12.10", direction="out")
+
+
+async def test_a_payment_that_was_made_already_is_not_made_twice(tmp_path: Path) -> None:
+    """Its mark is in the books, though Polder's own memory of the write is gone."""
+    async with connected(tmp_path) as books:
+        final = await books.final()
+        body = await books.payment(final, "10.00")
+        path, headers = f"/v1/connections/{books.connection}/payments", {"idempotency-key": "k-1"}
+        first = await books.house.client.post(path, json=body, headers=headers)
+        books.house.clock.advance(73 * 3600)
+        again = await books.house.client.post(path, json=body, headers=headers)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.json()["id"] == first.json()["id"]
+        assert len(books.emulator.books()["payments"]) == 1
+
+
+async def test_a_product_is_found_by_its_code_to_the_letter_on_any_page(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        vat = await books.vat("domestic_high")
+        for number in range(101):
+            await books.ask(
+                "POST",
+                "products",
+                {"name": f"Meel {number}", "price": "1", "code": f"A-{number:03}", "vat_code_id": vat},
+            )
+        for code in ("A-000", "A-100"):
+            assert [one["code"] for one in (await books.ask("GET", f"products?code={code}"))["data"]] == [code]
+        assert (await books.ask("GET", "products?code=A-0"))["data"] == []

@@ -19,14 +19,17 @@ from gateway.contract.exact import Json, loads
 from gateway.contract.models import (
     Address,
     AddressDraft,
+    Contact,
     ContactDraft,
+    CreditDraft,
     ExpectedTotals,
     LineDraft,
     PaymentDraft,
+    Product,
     ProductDraft,
     VatCode,
 )
-from gateway.contract.money import Priced, add_up, amount_text
+from gateway.contract.money import AmountText, Priced, add_up, amount_text
 from gateway.contract.totals import differences
 from tests.shown import shown
 
@@ -280,3 +283,174 @@ def test_an_invoice_of_no_currency_is_in_euros() -> None:
 def test_a_currency_that_is_none_makes_no_sense(text: str) -> None:
     with pytest.raises(ValueError, match="three letters"):
         currency_of(text)
+
+
+LISTED = loads((Path(adapters.rompslomp.__file__).parent / "fixtures" / "invoices.listed.json").read_bytes())["raw"]
+
+
+def row_line(
+    net: str, tax: str, *, price: str | None = None, quantity: str = "1", code: int = 1, rate: str = "0.21"
+) -> Json:
+    return {
+        "id": 1, "description": "Iets", "price_per_unit": price or net, "quantity": quantity, "vat_type_id": code,
+        "vat_rate": rate, "price_without_vat": net, "vat_amount": tax,
+        "price_with_vat": str(Decimal(net) + Decimal(tax)),
+    }  # fmt: skip
+
+
+def read(*said: Json, **fields: object) -> Any:
+    sums = {
+        name: str(sum(Decimal(one[name]) for one in said))
+        for name in ("price_without_vat", "vat_amount", "price_with_vat")
+    }
+    raw = {
+        **LISTED,
+        "status": "published",
+        **sums,
+        "open_amount": sums["price_with_vat"],
+        "invoice_lines": list(said),
+        **fields,
+    }
+    return invoices.told(invoices.InvoiceRow.of(raw), raw, CODES, TODAY).item
+
+
+@pytest.mark.parametrize(("price", "quantity"), [("-10", "2"), ("10", "-2")])
+def test_a_line_of_a_credit_note_is_above_zero_whichever_number_bears_the_sign(price: str, quantity: str) -> None:
+    note = read(row_line("-20", "-4.2", price=price, quantity=quantity))
+    (line,) = note.lines
+    assert (note.document_type, line.quantity, line.unit_price, line.net) == ("credit_note", "2", "10.00", "20.00")
+
+
+@pytest.mark.parametrize(
+    ("due", "net", "open_", "overdue"),
+    [
+        ("2024-03-01", "10", "12.1", True),
+        ("2024-03-02", "10", "12.1", False),
+        ("2024-03-01", "10", "0", False),
+        ("2024-03-01", "-10", "-12.1", False),
+    ],
+)
+def test_overdue_is_an_invoice_that_is_open_after_its_due_date(due: str, net: str, open_: str, overdue: bool) -> None:
+    line = row_line(net, str(Decimal(net) * Decimal("0.21")))
+    assert read(line, due_date=due, open_amount=open_).is_overdue is overdue
+
+
+@pytest.mark.parametrize(("open_", "status"), [("12.1", "unpaid"), ("5", "partially_paid"), ("0", "unpaid")])
+def test_part_of_an_invoice_is_paid_where_part_of_it_is_open(open_: str, status: str) -> None:
+    assert read(row_line("10", "2.1"), open_amount=open_, payment_status="unpaid").payment_status == status
+
+
+def test_a_credit_note_that_is_a_concept_credits_nothing_yet() -> None:
+    note = {**LISTED, "api_reference": "polder:credit:7"}
+    assert invoices.credited_among([{**note, "status": "published"}]) == {"7"}
+    assert invoices.credited_among([{**note, "status": "concept"}]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"contact_id": 8},
+        {"date": "2024-03-03"},
+        {"invoice_lines": [{**row_line("20", "4.2", price="10", quantity="3")}]},
+        {"invoice_lines": [{**row_line("20", "4.2", price="10", quantity="2", code=2)}]},
+        {"invoice_lines": [{**row_line("20", "4.2", price="9", quantity="2")}]},
+        {"invoice_lines": [row_line("20", "4.2", price="10", quantity="2"), row_line("20", "4.2")]},
+    ],
+    ids=str,
+)
+def test_another_document_of_the_same_reference_is_not_the_one_that_was_sent(other: Json) -> None:
+    raw = {
+        **LISTED,
+        "contact_id": 7,
+        "date": "2024-03-02",
+        "invoice_lines": [row_line("20", "4.2", price="10", quantity="2")],
+    }
+    line = {"description": "Iets", "price_per_unit": "10.00", "quantity": "2", "vat_type_id": 1}
+    sent = {"contact_id": 7, "date": "2024-03-02", "invoice_lines": [line]}
+    assert invoices.is_same_document(raw, sent)
+    assert not invoices.is_same_document({**raw, **other}, sent)
+
+
+def test_a_credit_note_is_of_the_kind_of_its_invoice() -> None:
+    kind = {"currency": "usd", "currency_exchange_rate": "1.25", "distance_sale": True, "validates_vat_number": False}
+    body = invoices.credit_body({**LISTED, **kind}, CreditDraft(), TODAY)
+    assert {name: body[name] for name in kind} == kind
+
+
+def test_vat_groups_that_do_not_make_the_totals_are_not_told() -> None:
+    rows = [row_line("10", "2.1"), row_line("10", "0.9", code=2, rate="0.09")]
+    assert len(read(*rows).tax_breakdown) == 2
+    assert read(*rows, vat_amount="3.5", price_with_vat="23.5").tax_breakdown is None
+
+
+def test_what_the_caller_expects_goes_before_what_the_prices_come_to() -> None:
+    document = lines.document_of(drafts({"unit_price": "10", "vat_code_id": "1"}), SETUP, prices_include_tax=True)
+    for wanted, rounding in (("10.00", "0.01"), ("10.02", "0.03")):
+        plan = totals.planned(document, ExpectedTotals(gross=Decimal(wanted)), "add_line", SETUP)
+        assert (plan.expected["gross"], plan.items[-1].price) == (Decimal(wanted), Decimal(rounding))
+
+
+def test_a_rounding_line_needs_its_account() -> None:
+    with pytest.raises(Problem, match="rounding_ledger_account_id"):
+        totals.rounding_item(Decimal("0.01"), lines.Setup(todays=CODES, vat_codes=CODES, products={}))
+
+
+ZERO_RATE = vat_type(7, "vat_zero", "0%", "0.0")
+
+
+@pytest.mark.parametrize(
+    ("code", "country", "needed", "number"),
+    [
+        (CODES["4"], "NL", True, "X1"),
+        (ZERO_RATE, "DE", True, "X1"),
+        (ZERO_RATE, "NL", True, None),
+        (CODES["1"], "DE", False, "X1"),
+    ],
+)
+def test_who_buys_without_vat_within_the_eu_is_named_by_his_vat_number(
+    code: Any, country: str, needed: bool, number: str | None
+) -> None:
+    setup = lines.Setup(todays={code.id: code}, vat_codes={code.id: code}, products={})
+    items = lines.document_of(
+        drafts({"unit_price": "10", "vat_code_id": code.id}), setup, prices_include_tax=False
+    ).items
+    customer = Contact(
+        id="1",
+        kind="company",
+        roles=["customer"],
+        name="X",
+        vat_number="X1",
+        archived=False,
+        address=Address(country=country),
+    )
+    assert lines.may_need_vat_number(items) is needed
+    assert lines.vat_number_for(items, customer) == number
+
+
+def test_a_product_does_not_overrule_its_line() -> None:
+    product = Product(
+        id="12",
+        name="Meel",
+        type="unknown",
+        archived=False,
+        price=AmountText("10.00"),
+        price_includes_tax=False,
+        vat_code_id="1",
+        ledger_account_id="9",
+    )
+    setup = lines.Setup(todays=CODES, vat_codes=CODES, products={"12": product}, ledger_account_id="5")
+    said = drafts({"product_id": "12"}, {"product_id": "12", "ledger_account_id": "7"})
+    items = lines.document_of(said, setup, prices_include_tax=False).items
+    assert [(item.price, item.ledger_account_id) for item in items] == [(Decimal(10), "9"), (Decimal(10), "7")]
+    with pytest.raises(Problem) as caught:
+        lines.document_of(said, setup, prices_include_tax=True)
+    assert [error.pointer for error in caught.value.errors] == ["/lines/0/unit_price"]
+
+
+@pytest.mark.parametrize(("day", "offset"), [("2024-03-02", "+01:00"), ("2024-07-01", "+02:00")])
+def test_a_day_begins_at_midnight_in_amsterdam(day: str, offset: str) -> None:
+    draft = PaymentDraft.model_validate({"amount": "1", "paid_on": day, "payment_method_id": "5"})
+    body = payments.payment_body(draft, TODAY, payments.mark_of(None, KEY))
+    assert body["paid_at"] == f"{day}T00:00:00.000{offset}"
+    read_back = payments.payment_of({"id": 7, **body}).item
+    assert read_back.paid_on == date.fromisoformat(day)
