@@ -107,9 +107,13 @@ class Flights(Generic[T]):
             with waiting():
                 return await asyncio.shield(task)
         except Problem as problem:
-            raise problem.again() from problem
+            told = problem.again()
         finally:
             del task  # it holds its error, and the error this frame: garbage, which is looked for seldom
+        try:
+            raise told  # not above, where it would hold the other, and that one's frames
+        finally:
+            del told
 
     def begin(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         """Have ``work`` done, unless the same is under way; nobody need wait for it."""
