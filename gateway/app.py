@@ -19,11 +19,20 @@ from gateway.engine.keys import Callers, mint
 from gateway.engine.network import network
 from gateway.engine.perform import Engine, Rounds
 from gateway.engine.providers import Provider, Providers
+from gateway.engine.rate_limit import RateLimiter
 from gateway.engine.storage import Owner, Storage, StoredKey
 from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.registry import discover
 from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
-from gateway.store import migrate, open_generations, open_owner, open_presence, open_storage, pending
+from gateway.store import (
+    migrate,
+    open_generations,
+    open_owner,
+    open_presence,
+    open_rate_limiter,
+    open_storage,
+    pending,
+)
 from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
@@ -57,10 +66,12 @@ class Polder:
         log: Log,
         tracer: Tracer,
         presence: "Presence | None" = None,
+        rate_limiter: RateLimiter | None = None,
         *,
         serves: bool = True,
     ) -> None:
         self.owner = owner
+        self._rate_limiter = rate_limiter
         self._rounds: Rounds = "all" if settings.background or not serves else "own"
         self._presence = presence
         self.settings = settings
@@ -89,6 +100,7 @@ class Polder:
             tracer=tracer,
             public_url=settings.base_url,
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
+            rate_limiter=rate_limiter,
             proxies=settings.proxies,
             lifespan=self._lifespan,
             further_pages={
@@ -119,6 +131,8 @@ class Polder:
         await self.callers.close()
         if self._presence is not None:
             await self._presence.close()
+        if self._rate_limiter is not None:
+            await self._rate_limiter.close()
         await self.owner.close()
         await self.storage.close()
         await self._tracer.close()
@@ -247,7 +261,10 @@ async def build(
         zombie=timedelta(seconds=settings.zombie_time),
     )
     presence = open_presence(settings.database, settings.redis_url, settings.home)
-    return Polder(settings, clock, storage, engine, metrics, generations, owner, log, tracer, presence, serves=serves)
+    limiter = open_rate_limiter(settings.rate_limit, settings.redis_url, clock)
+    return Polder(
+        settings, clock, storage, engine, metrics, generations, owner, log, tracer, presence, limiter, serves=serves
+    )
 
 
 def ring_of(settings: Settings) -> KeyRing:

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     drain: float = Field(
         default=0.0, ge=0, le=60, description="Seconds that requests are let in after a signal, while /readyz says no."
     )
+    rate_limit: int = Field(
+        default=0, ge=0, le=1_000_000, description="Requests a minute that one API key may make; 0 is no limit."
+    )
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
 

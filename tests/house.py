@@ -163,11 +163,12 @@ async def open_house(
     emulators: Mapping[str, EmulatorFactory] | None = None,
     tracer: Tracer | None = None,
     between: Callable[[Emulator], ASGIApp] | None = None,
+    rate_limit: int = 0,
 ) -> AsyncIterator[House]:
     """Open a house with some adapters (all that can be emulated, unless said otherwise) and close it again.
 
     ``emulators`` says how the emulator of a provider is made where its defaults will not do, to set its switches, and
-    ``between`` what stands between it and the gateway.
+    ``between`` what stands between it and the gateway. ``rate_limit`` is a key's requests a minute, 0 none.
     """
     clock = ManualClock()
     (home / "polder.db").write_bytes(_empty_database())
@@ -176,7 +177,13 @@ async def open_house(
     apps: dict[str, ASGIApp] = {name: one if between is None else between(one) for name, one in running.items()}
     by_origin = {origin.default: apps[name] for name, adapter in served.items() for origin in adapter.origins.values()}
     polder = await build(
-        Settings(home=home, env="test", encryption_keys=SecretStr(ENCRYPTION_KEY), public_url=PUBLIC_URL),
+        Settings(
+            home=home,
+            env="test",
+            encryption_keys=SecretStr(ENCRYPTION_KEY),
+            public_url=PUBLIC_URL,
+            rate_limit=rate_limit,
+        ),
         clock=clock,
         adapters=served,
         transport_for=lambda origin: httpx2.ASGITransport(by_origin[origin]),

@@ -107,6 +107,7 @@ LAYERS = {
         (
             "gateway.contract",
             "gateway.engine.generations",
+            "gateway.engine.rate_limit",
             "gateway.engine.observe",
             "gateway.engine.storage",
             "gateway.store",

@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -157,7 +157,10 @@ class Engine:
         sighting = await self.connections.sighted(call.caller, call.path["connection_id"])
         connection = sighting.connection
         permit_use(connection)
-        provider = self.providers.of(connection)
+        return self._with_quota(connection.id, await self._used(call, sighting, self.providers.of(connection)))
+
+    async def _used(self, call: Call, sighting: Sighting, provider: Provider) -> Answer:
+        connection = sighting.connection
         if call.operation.resource == "raw":
             return await self._to_the_end(lambda: self._raw_once(call, connection, provider))
         task = _Task(
@@ -174,6 +177,13 @@ class Engine:
         if call.operation.is_write:
             return await self._to_the_end(lambda: self._write(task))
         return await self._read(task)
+
+    def _with_quota(self, connection_id: str, answer: Answer) -> Answer:
+        """The answer with what its system said last of how much it still takes, unless no call was made for it."""
+        left = self._way.pace.quota_left(connection_id)
+        if left is None or answer.standing is not None or "Idempotency-Replayed" in answer.headers:
+            return answer
+        return replace(answer, headers={**answer.headers, "X-Upstream-RateLimit-Remaining": str(left)})
 
     async def start(self, rounds: Rounds = "all") -> None:
         """Take up what a process that died left behind, and look after tokens and writes in doubt from then on.

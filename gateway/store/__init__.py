@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import in_memory
+from gateway.engine.rate_limit import LocalRateLimiter
 from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing
 
 if TYPE_CHECKING:
     from gateway.engine.generations import Generations
+    from gateway.engine.rate_limit import RateLimiter
     from gateway.engine.storage import Owner
     from gateway.store.presence import Presence
     from gateway.store.sql import SqlStorage
 
-__all__ = ["KeyRing", "migrate", "open_generations", "open_owner", "open_presence", "open_storage", "pending"]
+__all__ = [
+    "KeyRing",
+    "migrate",
+    "open_generations",
+    "open_owner",
+    "open_presence",
+    "open_rate_limiter",
+    "open_storage",
+    "pending",
+]
 
 _SHARED = "generations"
 """The file through which processes of one host share generations."""
@@ -73,6 +84,20 @@ def open_presence(database_url: str, redis_url: str, home: Path) -> "Presence | 
     from gateway.store.presence import Presence  # noqa: PLC0415 - where it is needed
 
     return Presence(database_url, home / _SHARED)
+
+
+def open_rate_limiter(limit: int, redis_url: str, clock: Clock) -> "RateLimiter | None":
+    """What counts the requests of API keys, ``limit`` a minute each; None for 0, which is no limit.
+
+    With a ``redis_url`` all nodes count together, else each process by itself; ``open_generations`` goes before.
+    """
+    if limit == 0:
+        return None
+    if redis_url:
+        from gateway.store.rate_limit import SharedRateLimiter  # noqa: PLC0415 - where it is needed
+
+        return SharedRateLimiter(redis_url, limit, clock)
+    return LocalRateLimiter(limit, clock)
 
 
 def _of_nodes(redis_url: str, clock: Clock, dice: random.Random) -> "Generations":

@@ -21,6 +21,7 @@ from gateway.contract.operations import OPERATIONS, Operation
 from gateway.engine.audit import OWNER, Origin, asked_by
 from gateway.engine.cache import Kept
 from gateway.engine.call import Address, Answer, Call, Caller, Network, Standing
+from gateway.engine.rate_limit import RateLimiter
 from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
 from gateway.engine.waiting import measured, waiting
 from gateway.web import pages, problems
@@ -31,7 +32,7 @@ from gateway.web.logs import Log
 from gateway.web.metrics import UNMATCHED, Metrics
 from gateway.web.problems import EdgeProblem
 from gateway.web.replay import Question, Replays, question_of
-from gateway.web.replies import OURS, Reply, encoded, replied, reply, send_reply
+from gateway.web.replies import OURS, Reply, encoded, limited, replied, reply, send_reply
 from gateway.web.routes import Page, Route, Routes, parameters_of
 from gateway.web.telling import Seen, Telling, outcome_of
 
@@ -102,6 +103,7 @@ class Application:
         page_table: Mapping[str, Page],
         public_url: str,
         limits: Limits,
+        rate_limiter: RateLimiter | None,
         proxies: Sequence[Network],
         lifespan: Lifespan,
     ) -> None:
@@ -117,6 +119,7 @@ class Application:
         self._public_url = public_url
         self._docs = f"{public_url}/docs/problems"
         self._limits = limits
+        self._rate_limiter = rate_limiter
         self._proxies = proxies
         self._replays = Replays(engine, callers, public_url, proxies)
         self._lifespan = Router(lifespan=lifespan)
@@ -166,9 +169,15 @@ class Application:
     async def _served(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             question = question_of(scope, raw_path)
-            told = self._again(seen, question, scope) or await self._reply(seen, raw_path, scope, receive)
+            told = self._again(seen, question, scope)
+            if told is None:
+                told = await self._reply(seen, raw_path, scope, receive)
+            elif self._rate_limiter is not None:
+                told = await self._if_allowed(seen, told, raw_path)
             if question is not None and seen.standing is not None:
                 self._replays.remember(question, seen.route, seen.standing)
+            if seen.allowance is not None:
+                told = limited(told, seen.allowance)
             seen.status = told.status
             seen.sent = len(told.body)
             await send_reply(scope, send, told, seen.request_id)
@@ -188,6 +197,25 @@ class Application:
         seen.operation = replayed.standing.operation
         seen.key_id = replayed.standing.caller.key_id
         return replayed.reply
+
+    async def _if_allowed(self, seen: Seen, told: Reply, raw_path: bytes) -> Reply:
+        try:
+            await self._count(seen)
+        except Problem as problem:
+            return self._problem(seen, problem, raw_path)
+        return told
+
+    async def _count(self, seen: Seen) -> None:
+        """Count a request of its key's. Raises ``rate_limited``."""
+        if self._rate_limiter is None or seen.key_id is None:
+            return
+        seen.allowance = await self._rate_limiter.take(seen.key_id)
+        if seen.allowance.wait:
+            said = f"This API key may make {seen.allowance.limit} requests a minute."
+            problem = Problem("rate_limited", said, retry_after=seen.allowance.wait)
+            if seen.operation is not None and seen.operation.is_write:
+                problem.as_outcome("not_sent")
+            raise problem
 
     async def _reply(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive) -> Reply:
         """The answer of a route, or the problem it ended in."""
@@ -217,6 +245,7 @@ class Application:
             seen.key_id = caller.key_id
             if not caller.may_call_from(address):
                 raise Problem("forbidden", "The API key may not be used from this address.")
+            await self._count(seen)
             with asked_by(Origin(caller.key_id, seen.request_id, _told(address))):
                 return await self._operate(
                     seen, operation, caller, raw_path, found, headers, scope["query_string"], receive
@@ -341,6 +370,7 @@ def create_app(
     public_url: str,
     tracer: Tracer = UNTRACED,
     limits: Limits | None = None,
+    rate_limiter: RateLimiter | None = None,
     proxies: Sequence[Network] = (),
     lifespan: Lifespan = _nothing_to_start,
     further_pages: Mapping[str, Page] | None = None,
@@ -351,7 +381,7 @@ def create_app(
     Where it does not ``serve``, it answers probes and ``further_pages``, and nothing else.
 
     ``further_pages`` are pages by path template, beside the documentation and the probes; they ask for no key.
-    ``proxies`` are the networks whose ``X-Forwarded-For`` is believed.
+    ``proxies`` are the networks whose ``X-Forwarded-For`` is believed. Without a ``rate_limiter`` keys have no limit.
     """
     return Application(
         engine,
@@ -369,6 +399,7 @@ def create_app(
         },
         public_url=public_url,
         limits=limits or Limits(),
+        rate_limiter=rate_limiter,
         proxies=proxies,
         lifespan=lifespan,
     )

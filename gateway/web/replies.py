@@ -14,6 +14,7 @@ from starlette.types import Scope, Send
 from gateway.contract.errors import Problem
 from gateway.contract.operations import Operation
 from gateway.engine.call import Answer
+from gateway.engine.rate_limit import WINDOW, Allowance
 
 AT_ONCE = "polder.http.response.at_once"
 """The extension; it is a ``WriteAtOnce``."""
@@ -72,6 +73,13 @@ def replied(
         address = f"{public_url}{raw_path.decode('ascii')}?{urlencode(pairs)}"
         headers.append((b"link", f'<{address}>; rel="next"'.encode("ascii")))
     return reply(answer.status, headers, answer.body)
+
+
+def limited(one: Reply, allowance: Allowance) -> Reply:
+    """The reply with what its caller may still ask (draft-ietf-httpapi-ratelimit-headers-10)."""
+    policy = b'ratelimit-policy: "default";q=%d;w=%d\r\n' % (allowance.limit, WINDOW)
+    left = b'ratelimit: "default";r=%d;t=%d\r\n' % (allowance.remaining, allowance.reset)
+    return one._replace(head=one.head + policy + left)
 
 
 def encoded(headers: Mapping[str, str], media_type: str | None) -> Headers:

@@ -12,6 +12,7 @@ from gateway.contract.errors import Outcome
 from gateway.contract.operations import Operation
 from gateway.engine.call import Standing
 from gateway.engine.observe import AttemptResult
+from gateway.engine.rate_limit import Allowance
 from gateway.engine.waiting import Waiting
 from gateway.web.logs import Line, Log, broken
 from gateway.web.metrics import UNMATCHED, Metrics
@@ -33,6 +34,7 @@ class Seen:
     operation: Operation | None = None
     key_id: str | None = None
     standing: Standing | None = None
+    allowance: Allowance | None = None
     watch: Waiting | None = None
     named: bool = False
     replayed: bool = False

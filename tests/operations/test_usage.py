@@ -128,6 +128,25 @@ async def test_the_quota_left_is_told_where_the_provider_tells_it(house: House) 
     assert await told() == 0
 
 
+async def test_an_answer_that_took_a_call_tells_what_the_provider_still_takes(house: House) -> None:
+    connection = await house.connect("memory")
+    contacts = f"/v1/connections/{connection}/contacts"
+    house.emulator("memory").telling = {"RateLimit": '"default";r=42;t=13'}
+    new = {"headers": {"Idempotency-Key": "k-1"}, "json": {"kind": "company", "company_name": "Acme"}}
+    answers = [
+        await house.client.get(contacts),
+        await house.client.post(contacts, **new),  # type: ignore[arg-type]  # it is one of several kinds
+        await house.client.get(f"/v1/connections/{connection}/raw/contacts"),
+    ]
+    assert {answer.headers.get("x-upstream-ratelimit-remaining") for answer in answers} == {"42"}
+    again = [await house.client.post(contacts, **new)]  # type: ignore[arg-type]  # as above
+    again += [await house.client.get(contacts) for _ in range(2)][1:]
+    again += [await house.client.get(f"/v1/connections/{connection}")]
+    assert [answer.headers.get("x-upstream-ratelimit-remaining") for answer in again] == [None] * 3
+    other = await house.connect("memory", client=await house.client_for(tenant="other"))
+    assert "x-upstream-ratelimit-remaining" not in (await house.client.get(f"/v1/connections/{other}/contacts")).headers
+
+
 async def test_every_adapter_is_indifferent_to_being_told(house: House) -> None:
     for name, emulator in house.emulators.items():
         emulator.telling = {"RateLimit": '"default";r=42;t=13'}

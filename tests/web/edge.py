@@ -12,11 +12,13 @@ from typing import Any, cast
 import httpx2
 import msgspec
 
+from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.engine.cache import Kept
 from gateway.engine.call import Answer, Call, Network, Standing
 from gateway.engine.generations import in_memory
 from gateway.engine.keys import Callers, mint
+from gateway.engine.rate_limit import RateLimiter
 from gateway.engine.storage import Backlog, Storage, StoredKey
 from gateway.web.app import Application, Limits, create_app
 from gateway.web.health import Health
@@ -126,6 +128,12 @@ class Edge:
     client: httpx2.AsyncClient
     anonymous: httpx2.AsyncClient
 
+    async def another_key(self) -> str:
+        """A good key beside the client's."""
+        key, stored = mint(tenant="acme", name="other", scopes=["*"], now=self.clock.now(), random=Random(4))
+        await self.keys.add(stored)
+        return key
+
     def told(self) -> bytes:
         """All that was logged."""
         self.metrics.fold()
@@ -139,7 +147,11 @@ def client_of(app: Application, headers: dict[str, str]) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=PUBLIC_URL, headers=headers)
 
 
-async def build_edge(limits: Limits | None = None, proxies: Sequence[Network] = ()) -> Edge:
+async def build_edge(
+    limits: Limits | None = None,
+    proxies: Sequence[Network] = (),
+    limiter: Callable[[Clock], RateLimiter] | None = None,
+) -> Edge:
     clock, engine, keys, storage = ManualClock(), RememberingEngine(), KeysInMemory(), CheckedStorage()
     written, metrics = io.BytesIO(), Metrics("1.2.3", ["books"])
     health = Health(cast(Storage, storage), clock, metrics)
@@ -155,6 +167,7 @@ async def build_edge(limits: Limits | None = None, proxies: Sequence[Network] = 
         log=Log(written, clock),
         public_url=PUBLIC_URL,
         limits=limits,
+        rate_limiter=None if limiter is None else limiter(clock),
         further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, Path(), lambda: None).page()},
         proxies=proxies,
     )

@@ -182,7 +182,7 @@ OF_EVERY_ANSWER = {
     "x-content-type-options",
     "referrer-policy",
 }
-NOW_AND_THEN = {"link", "polder-emulated"}
+NOW_AND_THEN = {"link", "polder-emulated", "ratelimit", "ratelimit-policy", "x-upstream-ratelimit-remaining"}
 
 
 async def test_a_read_has_the_headers_that_it_says(house: House) -> None:

@@ -209,6 +209,19 @@ HEADERS: dict[str, Object] = {
         "`GET …/operations/{key}` tells what became of it.",
         "schema": {"type": "string"},
     },
+    "RateLimit-Policy": {
+        "description": "How many requests (`q`) the API key may make in so many seconds (`w`), where it has a limit "
+        "(draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string", "examples": ['"default";q=600;w=60']},
+    },
+    "RateLimit": {
+        "description": "How many of them are left (`r`), and in how many seconds all are there again (`t`).",
+        "schema": {"type": "string", "examples": ['"default";r=599;t=1']},
+    },
+    "X-Upstream-RateLimit-Remaining": {
+        "description": "How many requests the accounting system still takes, as it said itself, where it does.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Idempotency-Replayed": {
         "description": "`true` where this is the first answer to the `Idempotency-Key`, again.",
         "schema": {"type": "string"},
@@ -409,7 +422,9 @@ def _answer_words(operation: Operation) -> str:
 
 
 def _headers(operation: Operation) -> Object:
-    names = ["X-Request-Id"]
+    names = ["X-Request-Id", "RateLimit-Policy", "RateLimit"]
+    if operation in RESOURCE_OPERATIONS or operation.resource == "raw":
+        names.append("X-Upstream-RateLimit-Remaining")
     if operation.shape == "list":
         names.append("Link")
         if any(filter.guaranteed for filter in operation.filters):

@@ -35,7 +35,7 @@ _DETAILS = {
     "upstream_rejected": "The accounting system says: Factuurnummer bestaat al.",
     "connection_needs_reauth": "The owner has withdrawn the authorization: it must be given again.",
     "connection_pending": "The connection has no credentials yet.",
-    "rate_limited": "This key may do 600 requests a minute.",
+    "rate_limited": "This API key may make 600 requests a minute.",
     "upstream_rate_limited": "The accounting system asks to wait 20 seconds.",
 }
 _MEMBERS: dict[str, Object] = {
@@ -199,7 +199,7 @@ def _codes(operation: Operation) -> Iterator[str]:
 
 
 def _response(status: int, codes: Sequence[str]) -> Object:
-    names = ("X-Request-Id", *_HEADERS_OF.get(status, ()))
+    names = ("X-Request-Id", *_HEADERS_OF.get(status, _OF_KEYS))
     return {
         "description": f"{_WORDS[status]} Codes: {', '.join(f'`{code}`' for code in codes)}.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
@@ -212,7 +212,14 @@ def _response(status: int, codes: Sequence[str]) -> Object:
     }
 
 
-_HEADERS_OF = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_OF_KEYS = ("RateLimit-Policy", "RateLimit")
+"""Who has no good key is not counted."""
+_HEADERS_OF = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow", *_OF_KEYS),
+    429: ("Retry-After", *_OF_KEYS),
+    503: ("Retry-After", *_OF_KEYS),
+}
 
 PROBLEM_HEADERS: dict[str, Object] = {
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
