@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.planted import BUGS, Bug
+from tests.conformance import planted_adapter, planted_engine
+from tests.conformance.planting import Bug
 from tests.conformance.subject import open_subject
 
+BUGS = [*planted_adapter.BUGS, *planted_engine.BUGS]
 README = Path(__file__).resolve().parent.parent / "README.md"
 
 
