@@ -64,6 +64,8 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
     if isinstance(problem, Problem):
         wait = problem.retry_after if problem.retry_after is not None else wait
         told = {**problem.extra, **told, **_particulars(problem)}
+        # What was done would be done twice, or be told again in the same words.
+        told["retryable"] = kind.retryable and problem.outcome != "applied"
         headers |= problem.headers
     if wait is not None:
         told["retry_after"] = wait

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.contract.errors import KINDS, FieldError, Problem, UpstreamFault
+from gateway.contract.errors import KINDS, FieldError, Outcome, Problem, UpstreamFault
 from gateway.engine.call import Answer
 from gateway.web.problems import ALL_KINDS
 from gateway.web.remedies import REMEDIES
@@ -161,6 +161,15 @@ async def test_a_problem_with_everything(edge: Edge) -> None:
     assert (told["status"], told["code"]) == (422, "upstream_rejected")
     assert answer.headers["retry-after"] == "7"
     assert answer.headers["x-upstream-ratelimit-remaining"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "retryable"), [("not_sent", True), ("rejected", True), ("unknown", True), ("applied", False)]
+)
+async def test_what_was_done_is_not_to_be_asked_for_again(edge: Edge, outcome: Outcome, retryable: bool) -> None:
+    edge.engine.raises(Problem("upstream_timeout", "It was done; what it came to could not be read.", outcome=outcome))
+    told = (await edge.client.post(CONTACTS, json={})).json()
+    assert (told["outcome"], told["retryable"]) == (outcome, retryable)
 
 
 async def test_allow_of_an_unsupported_operation_is_the_engines(edge: Edge) -> None:
