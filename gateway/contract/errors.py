@@ -124,8 +124,13 @@ class Problem(Exception):
         return KINDS[self.code]
 
     def again(self) -> "Problem":
-        """The same problem for one more who hears it, who then says of it what is true of himself only."""
-        return replace(self)
+        """The same problem for one more who hears it, who then says of it what is true of himself only.
+
+        What it came of is told with it: the log line of nonsense names what an adapter tripped over.
+        """
+        one = replace(self)
+        one.__cause__ = self.__cause__
+        return one
 
     def as_outcome(self, outcome: Outcome) -> "Problem":
         """The same problem, saying of the write what became of it, unless that was said already.

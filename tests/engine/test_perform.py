@@ -14,6 +14,7 @@ from gateway.contract.models import Change, Product
 from gateway.contract.money import amount_text
 from gateway.contract.upstream import Upstream
 from gateway.engine.permit import missing_scope
+from gateway.web.logs import Line, Log
 from tests.engine.shelf import SHELF, Aisle, ShelfProducts
 
 PRODUCTS = ("GET", "/products")
@@ -391,3 +392,16 @@ def test_a_scope_is_held_where_the_owner_and_the_token_have_it(
     connection: Any = SimpleNamespace(allowed_scopes=allowed, token_scopes=token)
     assert missing_scope(SHELF, connection, "company.get") == lacks
     assert missing_scope(SHELF, connection, "products.list") is None
+
+
+async def test_the_log_names_what_an_adapter_tripped_over_whoever_waited_for_it(
+    aisle: Aisle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[Line] = []
+    monkeypatch.setattr(Log, "write", lambda _, *told: lines.extend(told))
+    aisle.shelf.populate()
+    del aisle.shelf.rows["p1"]["name"]
+    answers = await asyncio.gather(*(aisle.ask("GET", "products") for _ in range(2)))
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [(502, "upstream_malformed")] * 2
+    await asyncio.sleep(0)  # they are told of when the loop comes round
+    assert [(line.level, line.exception) for line in lines] == [("error", ["builtins.KeyError"])] * 2
