@@ -42,7 +42,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn names the kind that there is
-        self._patience = self.loop.call_later(HEAD_PATIENCE, self._heard_enough)
+        self._be_patient()
         self._extensions: dict[str, WriteAtOnce] = {AT_ONCE: self._write_at_once}
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -61,8 +61,14 @@ class Protocol(HttpToolsProtocol):
     def _waits_for_head(self) -> bool:
         return self.cycle is None or self.cycle.scope is not self.scope
 
+    def _be_patient(self) -> None:
+        self._patience = self.loop.call_later(HEAD_PATIENCE, self._heard_enough)
+
     def _heard_enough(self) -> None:
-        if self._waits_for_head():
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Whoever sends ahead is owed an answer, and is not listened to meanwhile: the rest may be there long since.
+            self._be_patient()
+        elif self._waits_for_head():
             self.transport.close()
 
     def _still_waits(self, size: int, *, for_head: bool) -> None:
@@ -71,7 +77,7 @@ class Protocol(HttpToolsProtocol):
         if part is not self._part:  # of the bytes it began with, nobody knows how many are its own
             if for_head and self.cycle is not None:  # of the first, the time runs since the connection was made
                 self._patience.cancel()
-                self._patience = self.loop.call_later(HEAD_PATIENCE, self._heard_enough)
+                self._be_patient()
             self._part, self._waited = part, 0
             return
         self._waited += size

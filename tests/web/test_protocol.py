@@ -236,6 +236,24 @@ async def test_the_time_for_a_head_is_not_that_of_its_answer(monkeypatch: pytest
             assert b"200" in await reader.readuntil(b'{"small":true}')
 
 
+async def test_who_sends_ahead_is_answered_before_the_time_for_his_next_head_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rest of the third head is sent at once, and read when the first answer was given."""
+    monkeypatch.setattr(protocol, "HEAD_PATIENCE", 0.05)
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.2)
+        await application(scope, receive, send)
+
+    async with connected(Protocol, late) as (reader, writer), asyncio.timeout(10):
+        writer.write(GET + GET + GET[:-9])
+        await asyncio.sleep(0.02)
+        writer.write(GET[-9:])
+        for _ in range(3):
+            assert b"200" in await reader.readuntil(b'{"small":true}')
+
+
 async def test_what_follows_a_body_has_an_end(edge: Edge) -> None:
     heard: list[int] = []
     begin = declared(edge, 0).replace(b"content-length: 0", b"transfer-encoding: chunked") + b"1\r\nx\r\n0\r\nx: "
