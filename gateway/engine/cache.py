@@ -99,21 +99,10 @@ class Flights(Generic[T]):
 
     async def share(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
         """The result of ``work``, or of the same work already under way. Each asker gets a ``Problem`` of his own."""
-        joins = key in self._tasks
-        task = self.begin(key, work)
-        try:
-            if not joins:
-                return await asyncio.shield(task)
-            with waiting():
-                return await asyncio.shield(task)
-        except Problem as problem:
-            told = problem.again()
-        finally:
-            del task  # it holds its error, and the error this frame: garbage, which is looked for seldom
-        try:
-            raise told  # not above, where it would hold the other, and that one's frames
-        finally:
-            del told
+        if key not in self._tasks:
+            return await shared(self.begin(key, work))
+        with waiting():
+            return await shared(self.begin(key, work))
 
     def begin(self, key: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         """Have ``work`` done, unless the same is under way; nobody need wait for it."""
@@ -133,6 +122,22 @@ class Flights(Generic[T]):
         """Wait until nothing is under way, or so many seconds; what takes longer is not called off."""
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=within)
+
+
+async def shared(task: asyncio.Task[T]) -> T:
+    """The result of a task that others wait for too: who leaves calls nothing off for them, and each hears a
+    ``Problem`` of his own, of which he may say what is true of himself only.
+    """
+    try:
+        return await asyncio.shield(task)
+    except Problem as problem:
+        told = problem.again()
+    finally:
+        del task  # it holds its error, and the error this frame: garbage, which is looked for seldom
+    try:
+        raise told  # not above, where it would hold the other, and that one's frames
+    finally:
+        del told
 
 
 async def _run(work: Callable[[], Awaitable[T]]) -> T:

@@ -334,7 +334,7 @@ class Engine:
         try:
             return await asyncio.shield(task)
         finally:
-            del task  # see Flights.share
+            del task  # see cache.shared
 
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         self._writes.discard(task)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from gateway.contract.clock import Clock
+from gateway.engine.cache import shared
 from gateway.engine.generations import Generations
 from gateway.engine.storage import Storage, StoredConnection
 
@@ -64,8 +65,7 @@ class Sightings:
         read, task = self._under_way.get(id, (generation, None))
         if task is None or read != generation:
             task = self._look_up([id, *self._due(id, now)], now)
-        # It is nobody's own: who leaves calls nothing off for the others.
-        return (await asyncio.shield(task)).get(id)
+        return (await shared(task)).get(id)
 
     def _due(self, id: str, now: float) -> Sequence[str]:
         """The others that will have to be looked up before long, as far as they are asked for."""

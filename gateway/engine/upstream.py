@@ -215,7 +215,7 @@ class Outbound:
             await called_off(tasks)
             raise
         finally:
-            del tasks  # see Flights.share
+            del tasks  # see cache.shared
 
     async def data(self, request: Request) -> Any:
         """Send it, and take the envelope off."""
@@ -244,7 +244,7 @@ class Outbound:
         try:
             raise problem
         finally:
-            del problem  # see Flights.share
+            del problem  # see cache.shared
 
     def _became(self, request: Request, fate: Outcome) -> None:
         """What is known of the writes of this request only ever grows."""

@@ -158,3 +158,13 @@ async def test_a_storage_that_fails_is_told_to_all_who_asked_and_tried_again_by_
     watch.shelf.broken = False
     assert await watch.see("con_1") != [None]
     assert watch.shelf.asked == [["con_1"], ["con_1"]]
+
+
+async def test_who_hears_that_nothing_can_be_looked_up_hears_it_for_himself(watch: Watch) -> None:
+    """A write may say that it was not sent, and a read says nothing of the kind."""
+    watch.shelf.broken = True
+    writer, reader = await asyncio.gather(*(watch.sightings.of("con_1") for _ in range(2)), return_exceptions=True)
+    assert isinstance(writer, Problem)
+    assert isinstance(reader, Problem)
+    writer.as_outcome("not_sent")
+    assert (watch.shelf.asked, reader.outcome) == ([["con_1"]], None)
