@@ -402,9 +402,12 @@ class Connections:
         if problem is None and connection.status == "needs_reauth":
             kind = self._providers.of(connection).kind_of(connection)
             if isinstance(kind.scheme, StaticToken):
-                # There is no other way to be trusted again. The call is told whether or not this can be kept.
+                # There is no other way to be trusted again. The call is told whether or not this can be kept. It may
+                # have begun with credentials that are gone by now: where the owner was asked for others, that stays so.
                 with contextlib.suppress(Problem):
-                    await self._storage.connections.amend(connection.id, self._clock.now(), status="active")
+                    await self._storage.connections.amend(
+                        connection.id, self._clock.now(), status="active", instead_of="needs_reauth"
+                    )
             await self._generations.end(connection.id, "connection")
         elif problem is not None and problem.code == "connection_needs_reauth" and connection.status != "needs_reauth":
             await self._generations.end(connection.id, "connection")

@@ -183,13 +183,18 @@ class SqlConnections:
         async with self._database.writing() as transaction:
             return await self._change(transaction, connection, changing)
 
-    async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus) -> None:
-        """Replace its status, whatever else changed meanwhile. Nothing happens where it is gone.
+    async def amend(
+        self, id: str, updated_at: datetime, *, status: ConnectionStatus, instead_of: ConnectionStatus | None = None
+    ) -> None:
+        """Replace its status, whatever else changed meanwhile.
 
-        A connection that is active is no suspect any more. Every change has a moment of its own, after the last one's.
+        Nothing happens where it is gone, or has another status by now than it is to have ``instead_of``. A connection
+        that is active is no suspect any more. Every change has a moment of its own, after the last one's.
         """
         trusted = {"suspect_since": None, "refused_at": None} if status == "active" else {}
         table, which = tables.connections, tables.connections.c.id == id
+        if instead_of is not None:
+            which &= table.c.status == instead_of
         async with self._database.writing() as transaction:
             last: datetime | None = await transaction.scalar(select(table.c.updated_at).where(which).with_for_update())
             if last is not None:

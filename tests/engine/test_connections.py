@@ -290,6 +290,20 @@ async def test_a_link_that_a_change_overtakes_changes_nothing(tmp_path: Path) ->
         assert await token_of(held.house, connection) == {}
 
 
+async def test_a_call_that_ends_late_does_not_activate_what_waits_for_its_owner_by_now(tmp_path: Path) -> None:
+    async with hold(tmp_path, OAUTH) as held:
+        connection = await held.house.connect(OAUTH)
+        await held.house.polder.storage.connections.amend(connection, held.house.clock.now(), status="needs_reauth")
+        held.house.clock.advance(10)  # until that is seen
+        url = f"/v1/connections/{connection}/contacts"
+        called, waits = await held.meanwhile(
+            held.house.client.get(url), patched(held.house, connection, credentials={"type": "oauth2"})
+        )
+        assert (called.status_code, waits.json()["status"]) == (200, "pending")
+        assert (await shown(held.house, connection))["status"] == "pending"
+        assert (await held.house.client.get(url)).json()["code"] == "connection_pending"
+
+
 # How long it may take
 
 SECONDS = 6.0
