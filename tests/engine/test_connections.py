@@ -304,6 +304,26 @@ async def test_a_call_that_ends_late_does_not_activate_what_waits_for_its_owner_
         assert (await held.house.client.get(url)).json()["code"] == "connection_pending"
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [("credentials", "token_credentials"), ("token_credentials", "credentials"), ("token_credentials", None)],
+)
+async def test_a_call_under_way_is_told_that_its_credentials_are_gone(
+    house: House, first: str, then: str | None
+) -> None:
+    """They are of another kind by now, or it was deleted: nobody answered nonsense."""
+    emulator: Any = house.emulator(TOKEN)
+    connection = await house.connect(TOKEN, credentials=getattr(emulator, first)())
+    begun = await stored(house, connection)
+    if then is None:
+        assert (await house.client.delete(f"/v1/connections/{connection}")).status_code == 204
+    else:
+        assert (await patched(house, connection, credentials=getattr(emulator, then)())).status_code == 200
+    with pytest.raises(Problem) as raised:
+        await house.polder.engine.connections.companies(begun)
+    assert (raised.value.code, raised.value.retry_after) == ("upstream_unavailable", 1)
+
+
 # How long it may take
 
 SECONDS = 6.0

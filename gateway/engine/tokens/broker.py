@@ -23,7 +23,7 @@ from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
 from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.refusals import Refusals
-from gateway.engine.tokens.renewal import Enough, Renewals, insisted
+from gateway.engine.tokens.renewal import Enough, Renewals, insisted, stored_fields
 from gateway.engine.waiting import unmeasured
 
 CALLER_WAIT = 10.0
@@ -199,7 +199,7 @@ class Tokens:
     ) -> AccessToken:
         """The credential itself. Rejected, there is no other."""
         changes = self._changes
-        fields = await self._storage.connections.credentials(connection)
+        fields = await stored_fields(self._storage, connection, provider.kind_of(connection))
         token = AccessToken(fields[scheme.field])
         if rejected is not None and rejected.value == token.value:
             refusal = Problem("credentials_rejected", "The token is refused.")

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from cachetools import LRUCache
 
-from gateway.contract.auth import AccessToken, Grant, KeyExchange, OAuth2
+from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
@@ -170,7 +170,7 @@ class _Renewal:
         if isinstance(scheme, OAuth2):
             return [(row.seq, _bound(endpoints.refresh, provider, scheme, row.token)) for row in rows]
         assert isinstance(scheme, KeyExchange)
-        fields = await self._shared.storage.connections.credentials(self._connection)
+        fields = await stored_fields(self._shared.storage, self._connection, provider.kind_of(self._connection))
         return [(None, _bound(endpoints.exchange, provider, scheme, self._grant(fields)))]
 
     def _grant(self, fields: Mapping[str, Secret]) -> Grant:
@@ -339,8 +339,23 @@ def _is_settled(problem: Problem) -> bool:
     return problem.kind.fix != "wait" and problem.code != "upstream_malformed"
 
 
+async def stored_fields(storage: Storage, connection: StoredConnection, kind: CredentialKind) -> Mapping[str, Secret]:
+    """A connection's credentials of the kind that it had when it was read.
+
+    Raises ``upstream_unavailable`` where it has others by now, or none: an adapter would take ``not_found`` for its
+    system's word about a record.
+    """
+    fields = await storage.connections.credentials(connection)
+    if all(one.name in fields for one in kind.fields if one.required):
+        return fields
+    raise _replaced()
+
+
 def _told(problem: Problem) -> Problem:
     """What whoever waits is told where the credentials were replaced, or the connection deleted, meanwhile."""
-    if problem.code != "conflict":
-        return problem
-    return Problem("upstream_unavailable", "The connection's credentials were just replaced: try again.", retry_after=1)
+    return _replaced() if problem.code == "conflict" else problem
+
+
+def _replaced() -> Problem:
+    detail = "The connection's credentials were just replaced, or are gone: try again."
+    return Problem("upstream_unavailable", detail, retry_after=1)
