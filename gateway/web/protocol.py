@@ -12,6 +12,7 @@ What is to be a head, or comes behind a body, has a bound here.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -164,7 +165,8 @@ class Lingering(asyncio.Protocol):
         self._transport = transport
         self._left = LINGER
         transport.set_protocol(self)
-        transport.write_eof()
+        with suppress(OSError):  # who has just reset it hears no end
+            transport.write_eof()
 
     def data_received(self, data: bytes) -> None:
         """More of a request that was answered."""

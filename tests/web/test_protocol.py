@@ -1,6 +1,7 @@
 """Answers written at once: the same bytes as uvicorn's own, in one write where uvicorn has two."""
 
 import asyncio
+import errno
 import gc
 import re
 import weakref
@@ -172,6 +173,30 @@ async def test_who_still_sends_can_read_his_last_answer(edge: Edge) -> None:
         assert b"too_large" in await reader.read()
         with pytest.raises(ConnectionError):
             await sent_on(writer, 100_000_000)
+
+
+async def test_who_resets_it_just_before_its_end_breaks_nothing(edge: Edge) -> None:
+    broken: list[BaseException] = []
+
+    class Reset(_Written):
+        def write_eof(self) -> None:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    class Resetting(Protocol):
+        def connection_made(self, transport: Any) -> None:
+            resets: Any = Reset(transport, [])
+            super().connection_made(resets)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await edge.app(scope, receive, send)
+        except OSError as error:
+            broken.append(error)
+
+    async with connected(Resetting, app) as (reader, writer), asyncio.timeout(10):
+        writer.write(declared(edge, 2_000_000))
+        await reader.readuntil(b"too_large")
+    assert broken == []
 
 
 def hearing(heard: list[int]) -> type[Protocol]:
