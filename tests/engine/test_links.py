@@ -91,6 +91,22 @@ async def test_a_value_of_a_record_is_taken(books: LinkBooks) -> None:
     assert (await problem_of(books.claim(*PLACE, {"external_ref": "a"}, TWO))).code == "conflict"
 
 
+async def test_of_a_value_in_hand_nobody_is_told_that_a_record_has_it(links: MemoryLinks) -> None:
+    """The other write may be a change of the very same record, or come to nothing."""
+    one, two = opened(links, "one"), opened(links, "two")
+    claim = await one.claim(*PLACE, {"external_ref": "a"}, ONE)
+    for process in (one, two):
+        problem = await problem_of(process.claim(*PLACE, {"external_ref": "a"}, TWO))
+        assert (problem.code, problem.retry_after) == ("conflict", 1)
+        assert "not over yet" in problem.detail
+    await claim.grant("7")
+    two.close("con_1")  # as the end of its generation does
+    for process in (one, two):
+        problem = await problem_of(process.claim(*PLACE, {"external_ref": "a"}, TWO))
+        assert (problem.code, problem.retry_after) == ("conflict", None)
+        assert "Another record" in problem.detail
+
+
 async def test_a_released_claim_leaves_nothing(books: LinkBooks, links: MemoryLinks) -> None:
     await (await books.claim(*PLACE, {"external_ref": "a", "code": "b"}, ONE)).release()
     assert links.rows[PLACE] == []
