@@ -134,6 +134,8 @@ class SqlTokens:
         columns = tables.tokens.c
         used = update(tables.tokens).where(_of(connection, columns.seq == seq), columns.state == "unused")
         async with self._database.writing() as transaction:
+            # First the connection, as everybody does: whoever replaces its credentials deletes its tokens, all of them.
+            await transaction.execute(select(tables.connections.c.id).where(is_(connection)).with_for_update())
             if (await transaction.execute(used.values(state="used"))).rowcount:
                 await transaction.execute(delete(tables.tokens).where(_of(connection, columns.seq < seq)))
 

@@ -4,12 +4,14 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from gateway.engine.storage import Backlog, Intent, Journal, StoredToken, Suspicion
+from gateway.store import tables
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, look, refused, secrets, token
 
@@ -212,6 +214,30 @@ async def test_a_token_that_older_credentials_bought_is_not_kept(kept: SqlStorag
     with refused("conflict"):
         await kept.tokens.suspect(connection(), NOON, since=NOON, version=before, owner=None)
     assert (await kept.tokens.journal(connection())).tokens == [first]
+
+
+@pytest.mark.parametrize("ending", ["replaced", "destroyed"])
+async def test_a_token_that_works_stands_in_nobodys_way(
+    opened: Callable[[str], SqlStorage], postgres_url: str, ending: str
+) -> None:
+    """Whoever forgets all tokens meanwhile, one after the other, is kept at the second until both have begun."""
+    storage, another = opened(postgres_url), opened(postgres_url)
+    await storage.connections.add(connection(), None)
+    for number in range(1, 5):
+        await storage.tokens.append(connection(), token(str(number), refresh="r"), NOON)
+    second = select(tables.tokens.c.seq).where(tables.tokens.c.seq == 2).with_for_update()
+    async with another._database.writing() as transaction:
+        await transaction.execute(second)
+        forgets: Awaitable[object] = (
+            another.connections.destroy(connection())
+            if ending == "destroyed"
+            else another.connections.replace_credentials(connection(), lambda now: now, {})
+        )
+        forgetting = asyncio.ensure_future(forgets)
+        await asyncio.sleep(0.2)
+        using = asyncio.ensure_future(storage.tokens.use(connection(), 4))
+        await asyncio.sleep(0.2)
+    await asyncio.gather(forgetting, using)
 
 
 async def test_only_what_can_be_refreshed_and_was_not_for_long_is_idle(kept: SqlStorage) -> None:
