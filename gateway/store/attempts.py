@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Delete, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,12 +22,23 @@ from gateway.store.vault import Vault
 CLAIMS = 5
 """How often a key that is taken, and free again when one looks whose it is, is tried before its connection is thought
 gone."""
+FORGOTTEN_AT_ONCE = 1_000
+"""How many that are too old one claim forgets at most: the first after a long rest does not wait for all of them."""
 _SEALED = ("evidence", "answer")
 _PLAIN = tuple(column.name for column in tables.attempts.columns if not column.name.startswith("sealed_"))
 _UNSETTLED = ("claimed", "sending", "unknown")
 
+
+def forgetting(at_once: int) -> Delete:
+    """Forgets what began before ``forget_before``, the oldest first, so many at most."""
+    columns = tables.attempts.c
+    old = select(columns.id).where(columns.created_at < bindparam("forget_before")).order_by(columns.created_at)
+    # Whoever has one in hand forgets it too, with its connection perhaps: who waited for it could be waited for.
+    return delete(tables.attempts).where(columns.id.in_(old.limit(at_once).with_for_update(skip_locked=True)))
+
+
 # Every write executes these. Written once, with the values beside them, they take half the time.
-_FORGOTTEN = delete(tables.attempts).where(tables.attempts.c.created_at < bindparam("forget_before"))
+_FORGOTTEN = forgetting(FORGOTTEN_AT_ONCE)
 _CLAIMED = insert(tables.attempts)
 _REPLACED = update(tables.attempts).where(
     tables.attempts.c.id == bindparam("seen_id"),
@@ -52,15 +63,18 @@ class SqlAttempts:
                 return None
             # The one there is may be given back before it is read: then it is this one's turn again.
             found = await self.find(attempt.id)
-            if found is not None:
+            if found is not None and found.created_at >= forget_before:
                 return found
+            if found is not None:
+                await self.release(found)
         raise Problem("not_found", "The connection is gone.")
 
     async def _insert(self, attempt: Attempt, forget_before: datetime) -> bool:
         try:
             async with self._database.writing() as transaction:
-                await transaction.execute(_FORGOTTEN, {"forget_before": forget_before})
+                # In this order: the first waits for whoever ends the connection, and nobody may wait for it meanwhile.
                 await transaction.execute(_CLAIMED, await self._row(transaction, attempt))
+                await transaction.execute(_FORGOTTEN, {"forget_before": forget_before})
         except IntegrityError:
             return False
         return True

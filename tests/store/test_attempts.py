@@ -6,9 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from gateway.contract.secret import Secret
 from gateway.engine.storage import Attempt, Backlog
+from gateway.store import attempts, tables
+from gateway.store.attempts import forgetting
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, look, refused
 
@@ -149,10 +152,46 @@ async def test_what_is_unknown_is_told_by_provider_with_the_oldest(kept: SqlStor
     assert await kept.attempts.unknown() == {connection("con_1").provider: Backlog(2, later(1))}
 
 
-async def test_what_is_old_is_forgotten_by_the_next_claim(kept: SqlStorage) -> None:
-    await kept.attempts.claim(attempt("old", created_at=LONG_AGO - timedelta(seconds=1)), forget_before=LONG_AGO)
-    await kept.attempts.claim(attempt("new"), forget_before=LONG_AGO)
-    assert await kept.attempts.newest("acme", "con_1", "old") is None
+async def test_what_is_old_is_forgotten_by_the_next_claims(kept: SqlStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more of it at a time than one write can wait for."""
+    old = [attempt(f"old {number}", created_at=NOON + timedelta(seconds=number)) for number in range(5)]
+    for one in old:
+        await kept.attempts.claim(one, forget_before=LONG_AGO)
+    statement = forgetting(at_once=2)
+    monkeypatch.setattr(attempts, "_FORGOTTEN", statement)
+    left = []
+    for number in range(3):
+        await kept.attempts.claim(attempt(f"new {number}", created_at=later(20)), forget_before=later(10))
+        left.append(sum([await kept.attempts.find(one.id) is not None for one in old]))
+    assert left == [3, 1, 0]
+
+
+async def test_a_key_whose_attempt_is_old_is_claimed_again(kept: SqlStorage) -> None:
+    await kept.attempts.claim(attempt(), forget_before=LONG_AGO)
+    again = attempt(run="r-2", created_at=later(20))
+    assert await kept.attempts.claim(again, forget_before=later(10)) is None
+    assert await kept.attempts.find(again.id) == again
+
+
+async def test_a_claim_and_the_end_of_its_connection_stand_in_nobodys_way(
+    opened: Callable[[str], SqlStorage], postgres_url: str
+) -> None:
+    """Both have old attempts to forget; one of these is kept from them until both have begun."""
+    storage, another = opened(postgres_url), opened(postgres_url)
+    await storage.connections.add(connection("con_1"), None)
+    old = [attempt(f"old {number}") for number in range(3)]
+    for one in old:
+        await storage.attempts.claim(one, forget_before=LONG_AGO)
+    table = tables.attempts
+    async with another._database.writing() as transaction:
+        await transaction.execute(select(table.c.id).where(table.c.id == old[1].id).with_for_update())
+        new = attempt("new", created_at=later(20))
+        claiming = asyncio.ensure_future(storage.attempts.claim(new, forget_before=later(10)))
+        await asyncio.sleep(0.2)
+        ending = asyncio.ensure_future(another.connections.destroy(connection("con_1")))
+        await asyncio.sleep(0.2)
+    claimed, _ = await asyncio.gather(claiming, ending)
+    assert claimed is None
 
 
 async def test_attempts_go_with_their_connection_save_one_that_outlives_it(kept: SqlStorage) -> None:
