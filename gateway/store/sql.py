@@ -189,19 +189,22 @@ class SqlConnections:
         """Replace its status, whatever else changed meanwhile.
 
         Nothing happens where it is gone, or has another status by now than it is to have ``instead_of``. A connection
-        that is active is no suspect any more. Every change has a moment of its own, after the last one's.
+        that is active is no suspect any more. Every change has a moment of its own, after the last one's; to say again
+        what is known changes nothing, so that the link which its owner was sent stays open.
         """
         trusted = {"suspect_since": None, "refused_at": None} if status == "active" else {}
         table, which = tables.connections, tables.connections.c.id == id
         if instead_of is not None:
             which &= table.c.status == instead_of
+        query = select(table.c.status, table.c.updated_at).where(which).with_for_update()
         async with self._database.writing() as transaction:
-            last: datetime | None = await transaction.scalar(select(table.c.updated_at).where(which).with_for_update())
-            if last is not None:
-                moment = max(updated_at, last + timedelta(microseconds=1))
-                await transaction.execute(
-                    update(table).where(which).values(**trusted, status=status, updated_at=moment)
-                )
+            last = (await transaction.execute(query)).one_or_none()
+            if last is None:
+                return
+            moment = max(updated_at, last.updated_at + timedelta(microseconds=1))
+            changed = {} if last.status == status else {"status": status, "updated_at": moment}
+            if values := {**trusted, **changed}:
+                await transaction.execute(update(table).where(which).values(values))
 
     async def replace_credentials(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
+from gateway.contract.emulator import ASGIApp, Emulator, Fault, Message, Receive, Send
 from gateway.contract.errors import Problem
 from gateway.contract.models import ConnectionDraft
 from gateway.contract.secret import Secret
@@ -128,6 +128,21 @@ async def test_what_is_asked_of_a_connection_that_waits_leaves_its_link_open(hou
     assert (await shown(house, connection))["status"] == "pending"
     assert (await browser.get(url)).status_code == 200
     assert not house.emulator(OAUTH).journal
+
+
+@pytest.mark.parametrize("provider", sorted(emulated()))
+async def test_a_link_stays_open_while_the_old_credentials_are_still_tried(house: House, provider: str) -> None:
+    """An application goes on calling until the owner has given others."""
+    connection = await house.connect(provider)
+    house.emulator(provider).fail(Fault("status", 401), times=100)
+    contacts = f"/v1/connections/{connection}/contacts"
+    assert (await house.client.get(contacts)).status_code == 424
+    assert (await shown(house, connection))["status"] == "needs_reauth"
+    url, browser = await link(house, connection), await house.anonymous()
+    for _ in range(3):
+        house.clock.advance(61)
+        assert (await house.client.get(contacts)).status_code == 424
+    assert (await browser.get(url)).status_code == 200
 
 
 # Changes at the same time
