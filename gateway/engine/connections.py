@@ -157,10 +157,13 @@ class Connections:
         try:
             return await self.authorize(connection, token, deadline)
         except BaseException as error:
-            traded = await self._traded(connection, token)
-            if not traded:
-                await self._storage.connections.destroy(connection)
-                await self._ended(connection.id)
+            try:
+                traded = await self._traded(connection, token)
+                if not traded:
+                    await self._storage.connections.destroy(connection)
+                    await self._ended(connection.id)
+            except Problem as problem:
+                raise _left_behind(connection, problem) from error
             if not isinstance(error, Problem):
                 raise
             if traded:
@@ -434,6 +437,16 @@ class Connections:
             created_at=connection.created_at,
             updated_at=connection.updated_at,
         )
+
+
+def _left_behind(connection: StoredConnection, problem: Problem) -> Problem:
+    """It failed, and so did taking it back: the connection may be there, with its ``external_ref`` and its tokens."""
+    return replace(
+        problem,
+        detail=f"{problem.detail} The connection may have been made all the same: look before you repeat it.",
+        extra={**problem.extra, "connection_id": connection.id},
+        outcome="unknown",
+    )
 
 
 def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:

@@ -114,6 +114,22 @@ async def test_a_connection_whose_making_breaks_off_does_not_stay(
     await made(house, OAUTH, external_ref="shop")
 
 
+async def test_a_connection_that_cannot_be_taken_back_is_not_told_as_never_made(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*asked: object) -> None:
+        raise Problem("storage_unavailable", "The disk is gone.")
+
+    pair = {"type": "oauth2", "access_token": "a", "refresh_token": "r"}
+    with monkeypatch.context() as outage:
+        outage.setattr(house.polder.storage.connections, "replace_credentials", down)
+        outage.setattr(house.polder.storage.connections, "destroy", down)
+        answer = await house.client.post("/v1/connections", json=body(OAUTH, external_ref="shop", credentials=pair))
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["outcome"]) == (503, "storage_unavailable", "unknown")
+    assert (await shown(house, told["connection_id"]))["external_ref"] == "shop"
+
+
 # Waiting for the owner
 
 
