@@ -5,6 +5,7 @@ writers of one connection take turns and nothing is kept for a connection that i
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -242,7 +243,8 @@ class SqlConnections:
         async with self._database.writing() as transaction:
             # What belongs to it goes with it: every such table refers to it with ON DELETE CASCADE.
             await transaction.execute(delete(tables.connections).where(is_(connection)))
-        await self._database.sweep()
+        with suppress(Problem):  # it is gone all the same, and the next ``resweep`` leaves no trace of it
+            await self._database.sweep()
 
     async def _change(
         self,

@@ -4,6 +4,8 @@ import traceback
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
@@ -174,6 +176,28 @@ async def test_nothing_sealed_of_a_destroyed_connection_is_left_wherever_it_was(
     assert not any(cell in found for cell in of_it)
     assert all(cell in found for cell in cells - of_it)
     assert doomed.id.encode() not in found
+
+
+async def test_a_connection_is_destroyed_though_its_traces_cannot_be_swept_up_at_once(
+    opened: Callable[[str], SqlStorage], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To say that it failed would be to say that it is there; the next check sweeps."""
+    storage = opened(sqlite_url)
+    await storage.connections.add(connection("con_doomed"), None)
+    engine, bare = storage._database._engine, AsyncEngine.execution_options
+
+    def busy(self: AsyncEngine, **options: object) -> AsyncEngine:
+        if self is engine:
+            raise PoolTimeout
+        return bare(self, **options)
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(AsyncEngine, "execution_options", busy)
+        await storage.connections.destroy(connection("con_doomed"))
+    assert await storage.connections.find("con_doomed") is None
+    assert b"con_doomed" in bytes_on_disk(sqlite_url)
+    await storage.check()
+    assert b"con_doomed" not in bytes_on_disk(sqlite_url)
 
 
 async def test_an_old_copy_does_not_open_once_the_data_key_is_destroyed(filled: SqlStorage, sqlite_url: str) -> None:
