@@ -217,13 +217,14 @@ class SqlConnections:
     ) -> tuple[StoredConnection, StoredToken | None]:
         """Change it and keep these credentials instead of the old ones, and forget its tokens, in one step.
 
+        An authorization under way ends too: what its owner gives by it was asked for before these.
         A token that came with them is the first of the new journal. Raises as ``change`` does.
         """
         fresh = {"credentials_version": tables.connections.c.credentials_version + 1}
         async with self._database.writing() as transaction:
             trusted = fresh | {"suspect_since": None, "refused_at": None}
             changed = await self._change(transaction, connection, changing, trusted)
-            for table in (tables.credentials, tables.tokens, tables.intents):
+            for table in (tables.credentials, tables.tokens, tables.intents, tables.authorizations):
                 await transaction.execute(delete(table).where(table.c.connection_id == connection.id))
             await self._seal(transaction, changed, credentials)
             if token is None or received_at is None:

@@ -149,6 +149,25 @@ async def test_a_forged_state_or_another_browser_gets_nothing(house: House) -> N
     assert not [seen for seen in house.emulator(PROVIDER).journal if seen.path == "/oauth/token"]
 
 
+@pytest.mark.parametrize("by", ["the owner on the page of the link", "a change"])
+async def test_credentials_that_came_meanwhile_end_an_authorization(house: House, by: str) -> None:
+    """They are the last word: an account that somebody else opens in a tab of before must not take their place."""
+    connection, browser = await pending(house), await house.anonymous()
+    asked = await depart(house, browser, connection)
+    location = await consent(house, asked, approve=True)
+    given, company = dict(provider_of(house).credentials()), {"company_id": provider_of(house).company_id}
+    if by == "a change":
+        body = {"credentials": given, **company}
+        assert (await house.client.patch(f"/v1/connections/{connection}", json=body)).status_code == 200
+    else:
+        link = (await house.client.post(f"/v1/connections/{connection}/link")).json()["url"]
+        assert (await browser.post(link, data={**given, **company})).status_code == 200
+    assert (await arrive(browser, location)).status_code == 404
+    shown = (await house.client.get(f"/v1/connections/{connection}")).json()
+    assert (shown["status"], shown["scopes"]["token"]) == ("active", []), "a personal token names no scopes"
+    assert not [seen for seen in house.emulator(PROVIDER).journal if seen.path == "/oauth/token"]
+
+
 async def test_a_state_ends_after_ten_minutes(house: House) -> None:
     connection, browser = await pending(house), await house.anonymous()
     asked = await depart(house, browser, connection)
