@@ -19,7 +19,7 @@ from gateway.contract.secret import Secret
 from gateway.engine.audit import Auditor
 from gateway.engine.connections import Connections
 from gateway.engine.invitations import Invitations
-from gateway.engine.oauth import authorization_uri, code_request, read_token
+from gateway.engine.oauth import authorization_uri, code_request, read_token, sent_back
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Authorization, Storage, StoredConnection
 from gateway.engine.tokens import Tokens
@@ -90,8 +90,10 @@ class Authorizer:
         )
         return Begun(url, browser)
 
-    async def finish(self, provider_name: str, state: str, browser: str, code: str | None) -> Finished:
-        """Receive the owner back, with a code, or (None) without one.
+    async def finish(
+        self, provider_name: str, state: str, browser: str, code: str | None, error: str | None
+    ) -> Finished:
+        """Receive the owner back, with a code, or (None) without one, for a reason if the provider gives any.
 
         Raises ``not_found`` for a state that is not under way in this browser, ``upstream_forbidden`` where the owner
         said no, and what exchanging the code raises.
@@ -106,13 +108,13 @@ class Authorizer:
         if connection is None or connection.provider != provider_name:
             raise Problem("not_found", _GONE)
         async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
+            if code is None:
+                raise sent_back(error, provider.adapter.title)
             return await self._exchanged(connection, provider, code, authorization)
 
     async def _exchanged(
-        self, connection: StoredConnection, provider: Provider, code: str | None, authorization: Authorization
+        self, connection: StoredConnection, provider: Provider, code: str, authorization: Authorization
     ) -> Finished:
-        if code is None:
-            raise Problem("upstream_forbidden", "The owner of the account did not give access.")
         request = code_request(
             oauth_of(provider),
             provider.setting("client_id"),

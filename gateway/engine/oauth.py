@@ -14,9 +14,16 @@ from gateway.contract.upstream import Reply, Request
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 _OURS = frozenset(
-    {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope"}
+    {
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_request",
+        "unsupported_grant_type",
+        "unsupported_response_type",
+        "invalid_scope",
+    }
 )
-"""Errors that say something of our configuration and nothing of the connection (RFC 6749 §5.2)."""
+"""Errors that say something of our configuration and nothing of the connection (RFC 6749 §4.1.2.1, §5.2)."""
 
 
 def authorization_uri(
@@ -37,6 +44,15 @@ def authorization_uri(
         **pkce,
     )
     return uri
+
+
+def sent_back(error: str | None, title: str) -> Problem:
+    """Why an owner came back without a code (RFC 6749 §4.1.2.1): only one of the reasons is his own."""
+    if error == "access_denied":
+        return Problem("upstream_forbidden", "The owner of the account did not give access.")
+    if error in _OURS:
+        return Problem("provider_misconfigured", f"{title} refuses what Polder asks its owners for: {error}.")
+    return Problem("upstream_unavailable", f"{title} did not finish the authorization. Start it again.")
 
 
 def code_request(

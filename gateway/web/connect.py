@@ -84,7 +84,9 @@ class Authorizer(Protocol):
     async def begin(self, invitation_token: str) -> Begun:
         """Where to. Raises ``not_found``."""
 
-    async def finish(self, provider_name: str, state: str, browser: str, code: str | None) -> Finished:
+    async def finish(
+        self, provider_name: str, state: str, browser: str, code: str | None, error: str | None
+    ) -> Finished:
         """What came of it. Raises ``Problem``."""
 
 
@@ -120,10 +122,12 @@ def _arrival(authorizer: Authorizer) -> Page:
     async def show(request: Request) -> Response:
         words = _words(request)
         query = request.query_params
-        code = query.get("code") if "error" not in query else None
+        error = query.get("error")
+        code = (query.get("code") or None) if error is None else None
         browser = request.cookies.get(_COOKIE, "")
         try:
-            finished = await authorizer.finish(request.path_params["provider"], query.get("state", ""), browser, code)
+            provider, state = request.path_params["provider"], query.get("state", "")
+            finished = await authorizer.finish(provider, state, browser, code, error)
         except Problem as problem:
             return _told(words, problem)
         if finished.choose is not None:

@@ -159,7 +159,9 @@ class Departures:
     async def begin(self, invitation_token: str) -> Begun:
         return Begun(f"http://provider.test/authorize?{invitation_token}", "a-browser")
 
-    async def finish(self, provider_name: str, state: str, browser: str, code: str | None) -> Finished:
+    async def finish(
+        self, provider_name: str, state: str, browser: str, code: str | None, error: str | None
+    ) -> Finished:
         raise AssertionError("nobody comes back")
 
 

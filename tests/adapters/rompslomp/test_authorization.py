@@ -126,6 +126,37 @@ async def test_who_says_no_sees_so_and_nothing_is_connected(house: House) -> Non
     assert (await house.client.get(f"/v1/connections/{connection}")).json()["status"] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        ("invalid_scope", 502, "invalid_scope"),
+        ("unauthorized_client", 502, "unauthorized_client"),
+        ("server_error", 503, "Start it again"),
+        ("temporarily_unavailable", 503, "Start it again"),
+        ("&lt;b&gt;", 503, "Start it again"),
+        ("", 503, "Start it again"),
+    ],
+)
+async def test_who_never_said_no_is_not_told_so(house: House, error: str, status: int, told: str) -> None:
+    connection, browser = await pending(house), await house.anonymous()
+    asked = await depart(house, browser, connection)
+    page = await browser.get(f"{CALLBACK}?{urlencode({'error': unescape(error), 'state': asked['state']})}")
+    assert page.status_code == status
+    assert told in page.text
+    assert "did not give access" not in page.text
+    assert "<b>" not in page.text
+    assert (await house.client.get(f"/v1/connections/{connection}")).json()["status"] == "pending"
+
+
+async def test_who_comes_back_with_nothing_starts_again(house: House) -> None:
+    for code in ({}, {"code": ""}):
+        browser = await house.anonymous()
+        asked = await depart(house, browser, await pending(house))
+        page = await browser.get(f"{CALLBACK}?{urlencode({**code, 'state': asked['state']})}")
+        assert (page.status_code, "Start it again" in page.text) == (503, True)
+    assert not [seen for seen in house.emulator(PROVIDER).journal if seen.path == "/oauth/token"]
+
+
 async def test_a_state_is_good_once(house: House) -> None:
     connection, browser = await pending(house), await house.anonymous()
     asked = await depart(house, browser, connection)
