@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2, StaticToken
 from gateway.contract.clock import Clock
-from gateway.contract.errors import Problem, malformed
+from gateway.contract.errors import KINDS, Problem, UpstreamFault, malformed
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire, encode, is_writable
@@ -98,7 +98,7 @@ class Endpoints:
         sent: Collection[Secret],
     ) -> AccessToken:
         reply = await self._send(provider, request, within)
-        token = _read(reply, read, (*_secrets_of(provider), *sent))
+        token = _read(provider, reply, read, (*_secrets_of(provider), *sent))
         if not is_writable(token.value.reveal()):
             raise malformed("The token endpoint answered with a token that no request can carry.")
         return token
@@ -116,12 +116,25 @@ class Endpoints:
             raise Problem("upstream_timeout", f"{provider.adapter.title} gave no token in time.") from error
 
 
-def _read(reply: Reply, read: Callable[[Reply], AccessToken], sent: Collection[Secret]) -> AccessToken:
-    """The token. Whatever the status of a refusal, what is told of it are its words without the secrets."""
-    with suppress(Problem), nonsense_told():
-        return read(reply)
-    with nonsense_told():
-        return read(without_secrets(reply, sent))
+def _read(
+    provider: Provider, reply: Reply, read: Callable[[Reply], AccessToken], sent: Collection[Secret]
+) -> AccessToken:
+    """The token. What a refusal means, under whatever status, is read from it as it is; told are its words without the
+    secrets, where these still mean the same: a made-up secret may be a word of theirs, such as ``invalid``.
+    """
+    try:
+        with nonsense_told():
+            return read(reply)
+    except Problem as problem:
+        code, wait = problem.code, problem.retry_after
+    try:
+        with nonsense_told():
+            read(without_secrets(reply, sent))
+    except Problem as told:
+        if told.code == code:
+            raise
+    fault = UpstreamFault(provider.name, reply.status)
+    raise Problem(code, f"{KINDS[code].title}.", upstream=fault, retry_after=wait)
 
 
 def _secrets_of(provider: Provider) -> Iterator[Secret]:

@@ -313,6 +313,19 @@ async def test_a_scope_that_the_company_withholds_costs_no_call(house: House) ->
     assert len(house.emulator(PROVIDER).journal) == before
 
 
+@pytest.mark.parametrize("word", ["invalid", "grant", "error", "a", '"', "401"])
+async def test_a_made_up_pair_is_refused_whatever_it_is_made_of(house: House, word: str) -> None:
+    """A secret is taken out of what the provider says of it, and not out of what that means."""
+    for credentials in (
+        {"type": "oauth2", "access_token": word, "refresh_token": word},
+        {"type": "oauth2", "access_token": word, "refresh_token": word, "expires_at": "2020-01-01T00:00:00Z"},
+    ):
+        body = {"provider": PROVIDER, "name": "Webshop", "credentials": credentials}
+        answer = await house.client.post("/v1/connections", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "credentials_rejected"), answer.text
+    assert (await house.client.get("/v1/connections")).json()["total_count"] == 0
+
+
 def fail_companies_once_traded(house: House) -> None:
     """Let the provider fail when it is asked for companies with a pair that was traded for another."""
     rompslomp = provider_of(house)
