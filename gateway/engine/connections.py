@@ -450,8 +450,8 @@ def _left_behind(connection: StoredConnection, problem: Problem) -> Problem:
 
 
 def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
-    """The pair was traded already: the connection keeps the new one, and waits for its company to be settled."""
-    kept = "The tokens were traded for new ones, so the connection was kept: PATCH its `company_id` to go on."
+    """The pair was traded, or nobody knows: the connection keeps what lives, and waits for its company to be settled."""
+    kept = "The tokens may have been traded for new ones, so the connection was kept: PATCH its `company_id` to go on."
     return replace(
         problem,
         detail=f"{problem.detail} {kept}",

@@ -355,6 +355,18 @@ async def test_a_pair_that_was_traded_is_kept_when_what_follows_fails(house: Hou
     assert (await house.client.get(f"{url}/contacts")).status_code == 200
 
 
+async def test_of_a_pair_that_may_have_been_traded_nobody_says_that_it_was(house: House) -> None:
+    rompslomp = provider_of(house)
+    credentials = rompslomp.oauth_credentials()
+    rompslomp.expire_tokens()
+    rompslomp.fail(Fault("status", status=503), times=10, when=rompslomp.is_token_request)
+    body = {"provider": PROVIDER, "name": "Webshop", "credentials": credentials}
+    failed = (await house.client.post("/v1/connections", json=body)).json()
+    assert (failed["code"], failed["outcome"]) == ("upstream_unavailable", "applied")
+    assert "may have been traded" in failed["detail"]
+    assert (await house.client.get(f"/v1/connections/{failed['connection_id']}")).status_code == 200
+
+
 async def test_a_change_to_a_pair_that_was_traded_is_not_done_again(house: House) -> None:
     credentials = provider_of(house).oauth_credentials()
     connection = await house.connect(PROVIDER, credentials=credentials, company_id=provider_of(house).company_id)
