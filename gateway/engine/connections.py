@@ -450,7 +450,7 @@ def _left_behind(connection: StoredConnection, problem: Problem) -> Problem:
 
 
 def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
-    """The pair was traded, or nobody knows: the connection keeps what lives, and waits for its company to be settled."""
+    """The pair was traded, or may have been: the connection keeps what there is, and waits for its company."""
     kept = "The tokens may have been traded for new ones, so the connection was kept: PATCH its `company_id` to go on."
     return replace(
         problem,
