@@ -73,7 +73,12 @@ ADAPTER = Adapter(
         Setting("default_ledger_account_id", "Ledger account for lines that name none"),
         Setting("rounding_ledger_account_id", "Ledger account for rounding lines"),
         Setting("layout_id", "Layout for invoices that name none", "The id of one of Rompslomp's templates."),
-        Setting("scopes", "Scopes to ask the owner for", "Those that all resources need, unless said otherwise."),
+        Setting(
+            "scopes",
+            "Scopes to ask the owner for",
+            "Those that all resources need, unless said otherwise.",
+            several=True,
+        ),
     ),
     scope_for=scope_for,
     pace=Pace(per_connection=4, per_provider=64),

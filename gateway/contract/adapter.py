@@ -294,11 +294,14 @@ class OperatorSetting:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Something a connection may be set to, such as the ledger account for lines that name none."""
+    """Something a connection may be set to, such as the ledger account for lines that name none: a text, or a list of
+    texts where it may be ``several``.
+    """
 
     name: str
     title: str
     help: str | None = None
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)

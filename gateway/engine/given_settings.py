@@ -9,7 +9,7 @@ from gateway.engine.providers import Provider
 
 def merged_settings(provider: Provider, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with some changed; null clears one. Raises ``unknown_field`` or ``validation_failed``."""
-    known = {one.name for one in provider.adapter.settings}
+    known = {one.name: one for one in provider.adapter.settings}
     settings = dict(before)
     for name, value in given.items():
         if name not in known:
@@ -17,15 +17,17 @@ def merged_settings(provider: Provider, before: Mapping[str, Any], given: Mappin
             raise Problem("unknown_field", message, errors=[FieldError("/settings", "unknown_field", message)])
         if value is None:
             settings.pop(name, None)
-        elif _is_setting(value):
+        elif _is_text(value) or (known[name].several and _is_list(value)):
             settings[name] = value
         else:
-            raise invalid(f"/settings/{name}", "A setting is a text, or a list of texts.")
+            kind = "a text, or a list of texts" if known[name].several else "a text"
+            raise invalid(f"/settings/{name}", f"This setting is {kind}.")
     return settings
 
 
-def _is_setting(value: object) -> bool:
-    texts = value if isinstance(value, list) else [value]
-    return len(texts) <= 50 and all(
-        isinstance(one, str) and 1 <= len(one) <= 255 and one.isprintable() for one in texts
-    )
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= 50 and all(_is_text(one) for one in value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 255 and value.isprintable()

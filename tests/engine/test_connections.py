@@ -51,6 +51,19 @@ def pointed_at(answer: httpx2.Response) -> tuple[int, list[str]]:
 # What is given
 
 
+@pytest.mark.parametrize("provider", emulated())
+async def test_a_setting_is_a_list_only_where_it_may_be_several(house: House, provider: str) -> None:
+    """An adapter that wants an id would trip over a list of them, in the middle of somebody's invoice."""
+    connection, settings = await house.connect(provider), emulated()[provider].settings
+    for one in settings:
+        answer = await patched(house, connection, settings={one.name: ["1", "2"]})
+        if one.several:
+            assert answer.json()["settings"] == {one.name: ["1", "2"]}
+        else:
+            assert pointed_at(answer) == (422, [f"/settings/{one.name}"])
+    assert (await shown(house, connection))["settings"].keys() == {one.name for one in settings if one.several}
+
+
 UNWRITABLE = [
     (OAUTH, {"type": "oauth2", "access_token": "caf\u00e9", "refresh_token": "r"}, "access_token"),
     (TOKEN, {"type": "api_token", "api_token": "caf\u00e9"}, "api_token"),
