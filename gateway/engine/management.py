@@ -61,6 +61,7 @@ class Management:
         if operation.is_write:
             key_of(call.headers.get("idempotency-key"))  # also where doing it twice does no harm
         if operation.verb == "delete":
+            read_body(operation, call.body)
             return await self._to_the_end(lambda: self._deleted_once(call))
         if operation.resource == "providers":
             return self._provider_answer(call, asked)

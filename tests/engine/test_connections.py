@@ -64,6 +64,14 @@ async def test_a_setting_is_a_list_only_where_it_may_be_several(house: House, pr
     assert (await shown(house, connection))["settings"].keys() == {one.name for one in settings if one.several}
 
 
+async def test_a_delete_that_says_more_than_that_deletes_nothing(house: House) -> None:
+    url = f"/v1/connections/{await house.connect(TOKEN)}"
+    refused = await house.client.request("DELETE", url, json={"only": "the credentials"})
+    assert (refused.status_code, refused.json()["outcome"]) == (422, "not_sent")
+    assert (await house.client.get(url)).status_code == 200
+    assert (await house.client.request("DELETE", url, json={})).status_code == 204
+
+
 UNWRITABLE = [
     (OAUTH, {"type": "oauth2", "access_token": "caf\u00e9", "refresh_token": "r"}, "access_token"),
     (TOKEN, {"type": "api_token", "api_token": "caf\u00e9"}, "api_token"),
