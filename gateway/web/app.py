@@ -212,10 +212,7 @@ class Application:
         seen.allowance = await self._rate_limiter.take(seen.key_id)
         if seen.allowance.wait:
             said = f"This API key may make {seen.allowance.limit} requests a minute."
-            problem = Problem("rate_limited", said, retry_after=seen.allowance.wait)
-            if seen.operation is not None and seen.operation.is_write:
-                problem.as_outcome("not_sent")
-            raise problem
+            raise Problem("rate_limited", said, retry_after=seen.allowance.wait)
 
     async def _reply(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive) -> Reply:
         """The answer of a route, or the problem it ended in."""
@@ -309,8 +306,9 @@ class Application:
 
     def _problem(self, seen: Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> Reply:
         seen.code = problem.code
-        if isinstance(problem, Problem):
-            seen.outcome = problem.outcome
+        if problem.outcome is None and seen.operation is not None and seen.operation.is_write:
+            problem.outcome = "not_sent"  # it came no further than here: the engine always says
+        seen.outcome = problem.outcome
         if problem.code == "upstream_malformed" and problem.__cause__ is not None:
             seen.error = problem.__cause__
         told = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=seen.request_id)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from gateway.contract.errors import KINDS, Kind, Problem
+from gateway.contract.errors import KINDS, Kind, Outcome, Problem
 from gateway.contract.exact import dumps
 from gateway.web.remedies import REMEDIES
 
@@ -32,6 +32,7 @@ class EdgeProblem(Exception):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+        self.outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,17 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
         "code": problem.code,
         "request_id": request_id,
         "fix": kind.fix,
-        "retryable": kind.retryable,
+        # What was done would be done twice, or be told again in the same words.
+        "retryable": kind.retryable and problem.outcome != "applied",
         "owner_message": owner_message(problem.code),
     }
     headers = {"Cache-Control": "no-store"}
     wait = DEFAULT_WAIT.get(kind.status)
+    if problem.outcome is not None:
+        told["outcome"] = problem.outcome
     if isinstance(problem, Problem):
         wait = problem.retry_after if problem.retry_after is not None else wait
         told = {**problem.extra, **told, **_particulars(problem)}
-        # What was done would be done twice, or be told again in the same words.
-        told["retryable"] = kind.retryable and problem.outcome != "applied"
         headers |= problem.headers
     if wait is not None:
         told["retry_after"] = wait
@@ -88,8 +90,6 @@ def too_large(limit: int) -> NoReturn:
 
 def _particulars(problem: Problem) -> dict[str, Any]:
     members: dict[str, Any] = {}
-    if problem.outcome is not None:
-        members["outcome"] = problem.outcome
     if problem.errors:
         members["errors"] = [_given(asdict(error)) for error in problem.errors]
     if problem.upstream is not None:

@@ -172,6 +172,28 @@ async def test_what_was_done_is_not_to_be_asked_for_again(edge: Edge, outcome: O
     assert (told["outcome"], told["retryable"]) == (outcome, retryable)
 
 
+REFUSED = {
+    "no key": (401, b"/contacts", []),
+    "no id": (404, b"/contacts/1,2", [b"{}"]),
+    "too much": (413, b"/contacts", [b"x" * 600_000] * 2),
+    "no JSON": (415, b"/contacts", [b"{}"]),
+    "no query": (422, b"/contacts?q=%FF", []),
+}
+
+
+@pytest.mark.parametrize(("status", "target", "chunks"), REFUSED.values(), ids=REFUSED)
+async def test_of_a_write_that_came_no_further_than_here_it_is_told_that_nothing_was_sent(
+    edge: Edge, status: int, target: bytes, chunks: list[bytes]
+) -> None:
+    path, _, query = (b"/v1/connections/con_1" + target).partition(b"?")
+    method = "POST" if path.endswith(b"s") else "PATCH"
+    sent = await send_raw(edge, method, path, query=query, chunks=chunks or [b""], authorized=status != 401)
+    assert (sent.status, sent.problem()["outcome"]) == (status, "not_sent")
+    assert edge.engine.calls == []
+    read = await send_raw(edge, "GET", b"/v1/connections/con_1/contacts/1,2")
+    assert "outcome" not in read.problem()
+
+
 async def test_allow_of_an_unsupported_operation_is_the_engines(edge: Edge) -> None:
     edge.engine.raises(Problem("operation_unsupported", "No.", headers={"Allow": "GET"}))
     answer = await edge.client.delete(f"{CONTACTS}/1")
