@@ -26,7 +26,7 @@ from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
 from gateway.engine.waiting import measured, waiting
 from gateway.web import pages, problems
 from gateway.web.addresses import address_of
-from gateway.web.bodies import Disconnected, headers_of, query_of, read_body, require_json
+from gateway.web.bodies import Disconnected, headers_of, query_of, read_body, require_json, require_unpacked
 from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import UNMATCHED, Metrics
@@ -282,6 +282,8 @@ class Application:
             with waiting():
                 body = await read_body(receive, headers, limit=limit, patience=patience)
             seen.received = len(body)
+            if body:
+                require_unpacked(headers.get("content-encoding"))
             if body and not theirs:
                 require_json(headers.get("content-type"))
         answer = await self._engine.perform(

@@ -93,6 +93,16 @@ async def _whole(receive: Receive, limit: int) -> bytes:
             return b"".join(pieces)
 
 
+def require_unpacked(coding: str | None) -> None:
+    """Raises ``unsupported_media_type`` for a body that is packed: nobody here unpacks it (RFC 9110 §8.4, §15.5.16)."""
+    if coding is not None and coding.lower() not in ("", "identity"):
+        raise Problem(
+            "unsupported_media_type",
+            "Send the body as it is, without `Content-Encoding`.",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
 def require_json(media_type: str | None) -> None:
     """Raises ``unsupported_media_type`` unless a body is said to be JSON in UTF-8."""
     if media_type != "application/json" and (media_type is None or not _JSON.fullmatch(media_type)):

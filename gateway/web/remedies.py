@@ -65,7 +65,9 @@ REMEDIES: Mapping[str, Remedy] = {
     ),
     "idempotency_in_progress": Remedy("Wait, then send the same request again.", _BUSY_NL, _BUSY_EN),
     "too_large": _software("Send less at once; `detail` says how much may be sent."),
-    "unsupported_media_type": _software("Send `Content-Type: application/json`."),
+    "unsupported_media_type": _software(
+        "Send `Content-Type: application/json`, and the body as it is: without `Content-Encoding`."
+    ),
     "validation_failed": Remedy(
         "Put right what `errors` points at; `GET …/schemas/{resource}` says what a body must look like here.",
         "Er ontbreekt een gegeven of er klopt er een niet; vul het aan of verbeter het.",

@@ -148,6 +148,22 @@ async def test_anything_else_is_415(edge: Edge, media_type: str | None) -> None:
     assert edge.engine.calls == []
 
 
+@pytest.mark.parametrize("path", [RAW_PATH, b"/v1/connections/con_1/raw/files"])
+@pytest.mark.parametrize("coding", [b"gzip", b"br", b"identity, gzip"])
+async def test_a_packed_body_is_415_and_handed_on_to_nobody(edge: Edge, path: bytes, coding: bytes) -> None:
+    headers = [JSON, (b"content-encoding", coding)]
+    sent = await send_raw(edge, "POST", path, headers=headers, chunks=[b"\x1f\x8b"])
+    assert (sent.status, sent.problem()["code"]) == (415, "unsupported_media_type")
+    assert sent.header("accept-encoding") == "identity"
+    assert edge.engine.calls == []
+
+
+@pytest.mark.parametrize("coding", [b"identity", b"Identity", b""])
+async def test_a_body_that_is_said_to_be_as_it_is_is_taken(edge: Edge, coding: bytes) -> None:
+    sent = await send_raw(edge, "POST", RAW_PATH, headers=[JSON, (b"content-encoding", coding)], chunks=[b"{}"])
+    assert sent.status == 200
+
+
 async def test_an_empty_body_needs_no_media_type(edge: Edge) -> None:
     sent = await send_raw(edge, "POST", b"/v1/connections/con_1/invoices/1/finalize")
     assert sent.status == 200

@@ -100,7 +100,7 @@ _WORDS = {
     405: "The accounting system cannot do this.",
     409: "The state of the record, or of an equal request, does not allow it.",
     413: "The body is too large.",
-    415: "The body is not said to be JSON.",
+    415: "The body is not said to be JSON, or is packed.",
     422: "The request is not right, or the accounting system refuses it.",
     424: "The connection cannot be used.",
     429: "Too many requests.",
@@ -194,7 +194,7 @@ def _codes(operation: Operation) -> Iterator[str]:
     elif operation.name in _ASKS_UPSTREAM:
         yield from _UPSTREAM
     if operation.shape == "theirs" and operation.is_write:
-        yield "too_large"
+        yield from ("too_large", "unsupported_media_type")
     yield from _BY_NAME.get(operation.name, ())
 
 
