@@ -13,10 +13,11 @@ from gateway.contract.adapter import FilterValue
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.exact import MalformedJson, loads_once
 from gateway.contract.models.base import PRINTABLE, Shape
-from gateway.contract.operations import RESOURCE_OPERATIONS, Filter, Operation
+from gateway.contract.operations import Filter, Operation
 from gateway.contract.upstream import is_id
 from gateway.engine.validation import problem_of_validation
 
+_DRY_RUN = "dry_run"
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 _LIMIT = re.compile(r"[0-9]{1,4}")
@@ -51,8 +52,8 @@ def parameters(operation: Operation) -> tuple[str, ...]:
         names.append("include")
     if operation.accepts is not None:
         names.append("on_unsupported")
-    if operation.is_write and operation in RESOURCE_OPERATIONS:
-        names.append("dry_run")
+    if operation.is_write and operation.resource != "connections":
+        names.append(_DRY_RUN)
     return tuple(names)
 
 
@@ -81,8 +82,17 @@ def _understood(operation: Operation, query: tuple[tuple[str, str], ...]) -> Ask
         limit=_limit(given.get("limit")),
         cursor=given.get("cursor"),
         drop_unsupported=_on_unsupported(given.get("on_unsupported")),
-        dry_run=_flag("dry_run", given.get("dry_run")),
+        dry_run=_flag(_DRY_RUN, given.get(_DRY_RUN)),
     )
+
+
+def read_raw_query(query: Sequence[tuple[str, str]]) -> tuple[bool, Sequence[tuple[str, str]]]:
+    """Whether a raw write is a dry run, and its query without that: all else is the system's to understand."""
+    given = [value for name, value in query if name == _DRY_RUN]
+    if len(given) > 1:
+        raise _wrong(_DRY_RUN, "is given twice")
+    theirs = [pair for pair in query if pair[0] != _DRY_RUN]
+    return _flag(_DRY_RUN, given[0] if given else None), theirs
 
 
 def read_body(operation: Operation, body: bytes) -> Shape | None:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.contract.errors import Problem
-from gateway.contract.exact import dumps, loads
+from gateway.contract.exact import MalformedJson, dumps, loads
 from gateway.contract.models.base import Draft, Shape
 from gateway.contract.models.dry_run import (
     DefaultedField,
@@ -157,6 +157,21 @@ def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language
     )
 
 
+def told_raw(request: Request, origins: Mapping[str, str]) -> DryRun:
+    """What a raw write comes to: nothing of it is Polder's to choose."""
+    return DryRun(
+        dry_run=True,
+        complete=True,
+        incomplete_reason=None,
+        requests=[_shown(request, origins)],
+        dropped=[],
+        defaulted=[],
+        vat=[],
+        totals=None,
+        warnings=[],
+    )
+
+
 def answer_json(run: DryRun) -> bytes:
     """The answer; bodies spell their numbers as they would be sent."""
     value: dict[str, Any] = run.model_dump(mode="json")
@@ -167,7 +182,11 @@ def answer_json(run: DryRun) -> bytes:
 
 def _shown(request: Request, origins: Mapping[str, str]) -> PlannedRequest:
     _, body = encode(request)
-    value: Any = loads(body) if request.json is not None else (body.decode("utf-8", "replace") or None)
+    value: Any
+    try:
+        value = loads(body)
+    except MalformedJson:
+        value = body.decode("utf-8", "replace") or None
     return PlannedRequest(method=request.method, url=f"{origins[request.origin]}{request.target}", body=value)
 
 

@@ -19,8 +19,10 @@ from gateway.contract.auth import CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Shape
+from gateway.contract.models.dry_run import DryRun
 from gateway.contract.operations import Operation
-from gateway.engine.asked import Asked, read_body, read_query
+from gateway.contract.upstream import Request
+from gateway.engine.asked import Asked, read_body, read_query, read_raw_query
 from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
@@ -29,7 +31,7 @@ from gateway.engine.connections import Connections
 from gateway.engine.conversation import Conversation
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
-from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told
+from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told, told_raw
 from gateway.engine.freshness import answer_of, hit, is_known, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
@@ -359,8 +361,7 @@ class Engine:
         writer = Writer(task.operation, task.resource, up, self._recording(task), books, task.provider.name)
         with suppress(Captured):
             await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
-        shown = told(up, body, task.provider.origins, language_of(task.call.headers))
-        return Answer(200, answer_json(shown), DRY_RUN, {"Content-Language": language_of(task.call.headers)})
+        return _dry_answer(task.call, told(up, body, task.provider.origins, language_of(task.call.headers)))
 
     async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
         up = self._outbound_for(task, before_write=run.sending)
@@ -396,7 +397,12 @@ class Engine:
     async def _raw_once(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
         if not call.operation.is_write:
             return await self._raw(call, connection, provider)
+        dry_run, query = read_raw_query(call.query)
+        call = replace(call, query=query)
         named = self._idempotency.named(call, call.body)
+        if dry_run:
+            shown = told_raw(_raw_request(call, connection, provider), provider.origins)
+            return _dry_answer(call, shown)
         return await self._idempotency.once(
             named, lambda run: self._raw(call, connection, provider, run.sending), call.deadline
         )
@@ -404,11 +410,7 @@ class Engine:
     async def _raw(
         self, call: Call, connection: StoredConnection, provider: Provider, before_write: BeforeWrite | None = None
     ) -> Answer:
-        kind = provider.kind_of(connection)
-        facts = facts_of(connection, kind)
-        request = raw_request(
-            provider.adapter, facts, call.operation.method, call.path["path"], call.query, dict(call.headers), call.body
-        )
+        request = _raw_request(call, connection, provider)
         up = self._opener.open(connection, provider, call.operation.name, call.deadline, before_write=before_write)
         try:
             return handed_back(request, await up.exchange(request))
@@ -450,6 +452,17 @@ class Engine:
 def _matter(operation: Operation) -> Matter:
     """Of which generation its answers are: a write of records ends those of records only."""
     return "facts" if operation.stale_for else "answers"
+
+
+def _raw_request(call: Call, connection: StoredConnection, provider: Provider) -> Request:
+    """What a raw call asks the system. Raises ``not_found`` or ``forbidden``."""
+    facts = facts_of(connection, provider.kind_of(connection))
+    method, path = call.operation.method, call.path["path"]
+    return raw_request(provider.adapter, facts, method, path, call.query, dict(call.headers), call.body)
+
+
+def _dry_answer(call: Call, shown: DryRun) -> Answer:
+    return Answer(200, answer_json(shown), DRY_RUN, {"Content-Language": language_of(call.headers)})
 
 
 @lru_cache(1024)

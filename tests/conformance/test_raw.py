@@ -1,10 +1,14 @@
 """Laws of the raw passage: the system's own words, untouched, and no way out of what the connection owns."""
 
+from decimal import Decimal
 from itertools import product
+from urllib.parse import urlsplit
+
+import pytest
 
 from gateway.contract.emulator import Fault
 from gateway.contract.upstream import Facts
-from tests.conformance.subject import Subject, problem_of
+from tests.conformance.subject import Subject, body_of, problem_of
 
 WAYS_OUT = (
     "..",
@@ -95,3 +99,28 @@ async def test_a_lost_raw_write_leaves_its_fate_open(subject: Subject) -> None:
     assert answer.status_code in (502, 503, 504), answer.text
     assert problem_of(answer)["outcome"] == "unknown"
     assert len([seen for seen in subject.emulator.journal[before:] if "nergens" in seen.path]) == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_dry_run_of_a_raw_write_sends_nothing(subject: Subject, method: str) -> None:
+    company = (await subject.get(""))["company"]["id"]
+    query, body = {"dry_run": "true", "a": "1 &"}, {"naam": "x", "amount": 1.10}
+    with subject.quiet():
+        told = await subject.ask(method, "raw/nergens", body=body, query=query, headers={"idempotency-key": "raw-dry"})
+    assert told.status_code == 200, told.text
+    assert told.headers["content-type"] == "application/vnd.polder.dry-run+json"
+    said = body_of(told)
+    assert (said["dry_run"], said["complete"]) == (True, True)
+    [planned] = said["requests"]
+    assert (planned["method"], planned["body"]) == (method, {"naam": "x", "amount": Decimal("1.10")})
+    assert urlsplit(planned["url"]).path == f"{prefix(subject, company)}nergens"
+    assert urlsplit(planned["url"]).query == "a=1+%26"
+    before = len(subject.emulator.journal)
+    await subject.ask(method, "raw/nergens", body=body, query={"dry_run": "false", "a": "1 &"})
+    heard = subject.emulator.journal[before:]
+    [seen] = [one for one in heard if not subject.emulator.is_token_request(one)]
+    assert (seen.method, seen.query) == (method, "a=1+%26")
+    with subject.quiet():
+        await subject.refused(422, "validation_failed", method, "raw/nergens", query={"dry_run": "yes"})
+        await subject.refused(404, "not_found", method, "raw/a//b", query={"dry_run": "true"})
+        await subject.refused(404, "not_found", "GET", "operations/raw-dry")

@@ -46,8 +46,8 @@ _INCLUDES = {
 }
 _RAW_NOTE = (
     "The accounting system's own API, with the connection's credentials and pacing. `path` is below what the "
-    "connection owns and cannot leave it; it may have slashes. Query and body are passed on. The answer is the "
-    "system's own: its status, media type and body."
+    "connection owns and cannot leave it; it may have slashes. Query, save `dry_run` of a write, and body are passed "
+    "on. The answer is the system's own: its status, media type and body."
 )
 _NOTES = {
     "contacts.update": "Everything else of the contact stays as it is.",
@@ -286,7 +286,7 @@ _THEIR_QUERY: Object = {
     "in": "query",
     "style": "form",
     "explode": True,
-    "description": "Any parameters; they are passed on as they are.",
+    "description": "Any other parameters; they are passed on as they are.",
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
@@ -356,8 +356,13 @@ def _body_examples(operation: Operation) -> Object:
 def _success(operation: Operation) -> dict[str, Object]:
     answer: Object = {"description": _answer_words(operation), "headers": _headers(operation)}
     if operation.shape == "theirs":
-        whatever = {"type": "string", "format": "binary"}
-        return {"2XX": {**answer, "content": {"application/json": {"schema": {}}, "*/*": {"schema": whatever}}}}
+        content: Object = {
+            "application/json": {"schema": {}},
+            "*/*": {"schema": {"type": "string", "format": "binary"}},
+        }
+        if "dry_run" in parameters(operation):
+            content[DRY_RUN] = {"schema": ref("DryRun")}
+        return {"2XX": {**answer, "content": content}}
     if operation.shape == "file":
         answer["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
     elif operation.shape == "schema":
