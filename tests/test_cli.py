@@ -160,6 +160,16 @@ def test_a_key_that_expires_and_belongs_to_networks(polder: Command) -> None:
     assert len(polder.read("keys", "list")) == 1
 
 
+@pytest.mark.parametrize("option", ["--tenant", "--name", "--connection"])
+@pytest.mark.parametrize("text", ["", " ", "two\nlines"])
+def test_a_key_belongs_to_somebody(polder: Command, option: str, text: str) -> None:
+    """A shell's variable that is not set is a text too: all whose variable was not would share one tenant."""
+    given = {"--tenant": "acme", "--name": "shop", "--scope": "*", option: text}
+    said = polder.refused("keys", "create", *(f"{name}={value}" for name, value in given.items()))
+    assert option in said
+    assert polder.read("keys", "list") == []
+
+
 OLD, NEW = (f"{name}:{base64.b64encode(name.encode() * 8).decode()}" for name in ("key1", "key2"))
 
 

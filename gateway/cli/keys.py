@@ -34,6 +34,9 @@ def create(
 
     if not scope:
         fail("a key needs at least one --scope, such as --scope contacts:read, or --scope '*' for all")
+    for option, text in (("--tenant", tenant), ("--name", name), *(("--connection", one) for one in connection or ())):
+        if not text.strip() or not text.isprintable():
+            fail(f"{option} is a text of one line that is not blank")
     lives = None if expires_in is None else _life(expires_in)
 
     async def make(storage: Any, clock: Any) -> tuple[str, Any]:
