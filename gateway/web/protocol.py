@@ -26,8 +26,9 @@ LONGEST_HEAD = 64 * 1024
 """Bytes after which a head that is not whole is not waited for: above what the application takes of any."""
 LONGEST_FRAMES = 1024 * 1024
 """Bytes that may come for a body without any of it: the sizes of pieces, trailers."""
-LINGER = 4 * 1024 * 1024
-"""Bytes that may still come after the last answer of a connection; they are thrown away."""
+LINGER = 32 * 1024 * 1024
+"""Bytes that may still come after the last answer of a connection; they are thrown away. As many as a file may have,
+and more: many a client reads nothing before it has sent all of a file that is too large."""
 
 
 class Protocol(HttpToolsProtocol):

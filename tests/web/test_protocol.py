@@ -18,6 +18,7 @@ from gateway import serve
 from gateway.engine.call import Answer, Call
 from gateway.serve import listen, port_of, serving
 from gateway.web import protocol
+from gateway.web.app import Limits
 from gateway.web.protocol import LINGER, Protocol
 from gateway.web.replies import reply, send_reply
 from tests.engine.sockets import on_both_loops
@@ -197,6 +198,17 @@ async def test_who_resets_it_just_before_its_end_breaks_nothing(edge: Edge) -> N
         writer.write(declared(edge, 2_000_000))
         await reader.readuntil(b"too_large")
     assert broken == []
+
+
+async def test_who_sends_all_before_he_reads_is_told_what_was_too_large(edge: Edge) -> None:
+    """As many a client does, of a file that is just too large."""
+    size = Limits().raw_body + 1
+    begin = declared(edge, size).replace(b"/contacts ", b"/raw/files ")
+    async with connected(Protocol, edge.app) as (reader, writer), asyncio.timeout(20):
+        writer.write(begin)
+        await sent_on(writer, size)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
+        assert b"too_large" in await reader.read()
 
 
 def hearing(heard: list[int]) -> type[Protocol]:
