@@ -56,11 +56,13 @@ def resource_for(adapter: Adapter, operation: Operation) -> Resource[Any, Any]:
     resource = adapter.resources.get(operation.resource)
     if resource is not None and resource.can(operation.verb):
         return resource
-    allowed = [
+    allowed = {"OPTIONS"} | {
         one.method
         for one in RESOURCE_OPERATIONS
         if one.path == operation.path and resource is not None and resource.can(one.verb)
-    ]
+    }
+    if "GET" in allowed:
+        allowed.add("HEAD")
     reason = (resource.limits if resource is not None else {}).get(operation.verb)
     raise Problem(
         "operation_unsupported",

@@ -36,13 +36,13 @@ async def test_an_absent_verb_costs_no_call(subject: Subject) -> None:
             answer = await subject.ask(operation.method, path_of(name), body=body)
             assert problem_of(answer)["code"] == "operation_unsupported", f"{name}: {answer.text}"
         assert answer.status_code == 405
-        allowed = {word.strip() for word in answer.headers["allow"].split(",")} - {"", "HEAD", "OPTIONS"}
+        allowed = {word.strip() for word in answer.headers["allow"].split(",")}
         there = {
             one.method
             for one in RESOURCE_OPERATIONS
             if one.path == operation.path and subject.capabilities[one.name]["support"] != "unsupported"
         }
-        assert allowed == there
+        assert allowed == there | {"OPTIONS"} | ({"HEAD"} if "GET" in there else set()), "as the edge answers them too"
 
 
 async def limited(subject: Subject) -> AsyncIterator[str]:
