@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from gateway.contract import models
+from gateway.contract.emulator import Fault
 from gateway.contract.exact import Json, dumps, loads
 from gateway.contract.models.base import RecordPart, Shape
 from gateway.contract.operations import BY_NAME, OPERATIONS, RESOURCE_OPERATIONS, Operation
@@ -203,6 +205,36 @@ async def test_a_read_has_the_headers_that_it_says(house: House) -> None:
             said = {name.lower() for name in described(operation)["responses"][status]["headers"]}
             assert set(sent.headers) - OF_EVERY_ANSWER <= said, operation.name
             assert said - set(sent.headers) <= NOW_AND_THEN, operation.name
+
+
+async def test_a_write_has_the_headers_that_it_says(house: House) -> None:
+    connection = await house.connect("memory")
+    contacts, body = f"/v1/connections/{connection}/contacts", {"company_name": "Bakker"}
+    raw, key = f"/v1/connections/{connection}/raw/nergens", {"idempotency-key": "k"}
+
+    async def says(name: str, path: str, json: object = None, headers: dict[str, str] | None = None) -> httpx2.Response:
+        sent = await house.client.request(BY_NAME[name].method, path, json=json, headers=headers)
+        responses = described(BY_NAME[name])["responses"]
+        told = responses.get(str(sent.status_code)) or responses[f"{sent.status_code // 100}XX"]
+        if "$ref" in told:
+            told = published()["components"]["responses"][told["$ref"].rpartition("/")[2]]
+        said = {header.lower() for header in told["headers"]}
+        assert set(sent.headers) - OF_EVERY_ANSWER <= said, f"{name} {sent.status_code}"
+        return sent
+
+    for path, dry in ((contacts, {}), (f"{contacts}?dry_run=true", {"idempotency-key": "dry"})):
+        made = await says("contacts.create", path, body, dry)
+        assert made.status_code in (200, 201)
+    await says("raw.post", f"{raw}?dry_run=true", {})
+    assert (await says("contacts.delete", f"{contacts}/nobody")).status_code == 404
+    memory = house.emulator("memory")
+    for _ in range(2):
+        memory.fail(Fault("status", status=422), times=1, when=lambda seen: seen.method == "POST")
+        assert (await says("contacts.create", contacts, body, key)).status_code == 422
+        memory.heal()
+    memory.fail(Fault("lost"), times=99, when=lambda seen: not memory.is_token_request(seen))
+    for headers in ({}, {"idempotency-key": "lost"}, {"idempotency-key": "lost"}):
+        assert (await says("contacts.create", contacts, body, headers)).status_code in (409, 502, 503, 504)
 
 
 @pytest.mark.parametrize("resource", ["contacts", "invoices"])

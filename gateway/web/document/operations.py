@@ -204,6 +204,10 @@ HEADERS: dict[str, Object] = {
         "description": "Filters the accounting system cannot apply, which Polder applied itself.",
         "schema": {"type": "string"},
     },
+    "Content-Language": {
+        "description": "Of a dry run: the language of its sentences, `nl` or `en`.",
+        "schema": {"type": "string"},
+    },
     "Idempotency-Key": {
         "description": "The key that a write was given because it came without one: "
         "`GET …/operations/{key}` tells what became of it.",
@@ -362,6 +366,7 @@ def _success(operation: Operation) -> dict[str, Object]:
         }
         if "dry_run" in parameters(operation):
             content[DRY_RUN] = {"schema": ref("DryRun")}
+            answer["headers"] |= _OF_DRY_RUN
         return {"2XX": {**answer, "content": content}}
     if operation.shape == "file":
         answer["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
@@ -381,6 +386,7 @@ def _add_dry_run(made: dict[str, Object], operation: Operation) -> None:
     """A dry run is 200 whatever the write itself answers."""
     words = "With `dry_run=true`: what would be done."
     answer = made.setdefault("200", {"description": words, "headers": _headers(operation)})
+    answer["headers"] = {**answer["headers"], **_OF_DRY_RUN}
     answer["content"] = {**answer.get("content", {}), DRY_RUN: {"schema": ref("DryRun")}}
 
 
@@ -443,6 +449,9 @@ def _headers(operation: Operation) -> Object:
     if operation.shape == "file":
         names.append("Content-Disposition")
     return {name: _header(name) for name in names}
+
+
+_OF_DRY_RUN: Object = {"Content-Language": {"$ref": "#/components/headers/Content-Language"}}
 
 
 def _has_etag(operation: Operation) -> bool:

@@ -1,6 +1,6 @@
 """Which problems an operation may answer with, by status, and an example of each code."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.contract.operations import RAW_OPERATIONS, RESOURCE_OPERATIONS, Operation
@@ -131,7 +131,7 @@ class ProblemResponses:
             "Problem": _DEFAULT_RESPONSE,
             "ProblemOrTheirs": _or_theirs(_DEFAULT_RESPONSE),
         }
-        self._names: dict[tuple[bool, tuple[str, ...]], str] = {}
+        self._names: dict[tuple[bool, bool, tuple[str, ...]], str] = {}
 
     def responses_for(self, operation: Operation) -> dict[str, Object]:
         """References to the problem responses of an operation by status, and to ``default`` for any other."""
@@ -141,18 +141,20 @@ class ProblemResponses:
             if code in given:
                 by_status.setdefault(kind.status, []).append(code)
         theirs = operation.shape == "theirs"
-        made = {str(status): self._named(status, tuple(codes), theirs) for status, codes in sorted(by_status.items())}
+        made = {str(status): self._named(operation, tuple(codes)) for status, codes in sorted(by_status.items())}
         made["default"] = _response_ref("ProblemOrTheirs" if theirs else "Problem")
         return made
 
-    def _named(self, status: int, codes: tuple[str, ...], theirs: bool) -> Object:
-        if (theirs, codes) not in self._names:
-            alike = sum(1 for _, others in self._names if ALL_KINDS[others[0]].status == status)
+    def _named(self, operation: Operation, codes: tuple[str, ...]) -> Object:
+        status, theirs = ALL_KINDS[codes[0]].status, operation.shape == "theirs"
+        which = theirs, operation.is_write, codes
+        if which not in self._names:
+            alike = sum(1 for *_, others in self._names if ALL_KINDS[others[0]].status == status)
             name = f"Problem{status}" if alike == 0 else f"Problem{status}-{alike + 1}"
-            self._names[theirs, codes] = name
-            response = _response(status, codes)
+            self._names[which] = name
+            response = _response(status, codes, _HEADERS_OF_WRITES if operation.is_write else {})
             self.components[name] = _or_theirs(response) if theirs else response
-        return _response_ref(self._names[theirs, codes])
+        return _response_ref(self._names[which])
 
 
 def _or_theirs(response: Object) -> Object:
@@ -198,8 +200,9 @@ def _codes(operation: Operation) -> Iterator[str]:
     yield from _BY_NAME.get(operation.name, ())
 
 
-def _response(status: int, codes: Sequence[str]) -> Object:
-    names = ("X-Request-Id", *_HEADERS_OF.get(status, _OF_KEYS))
+def _response(status: int, codes: Sequence[str], further: Mapping[int, Sequence[str]]) -> Object:
+    of_key = () if status == 401 else _OF_KEYS  # who has no good key is not counted
+    names = ("X-Request-Id", *of_key, *_HEADERS_OF.get(status, ()), *further.get(status, ()))
     return {
         "description": f"{_WORDS[status]} Codes: {', '.join(f'`{code}`' for code in codes)}.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
@@ -213,13 +216,13 @@ def _response(status: int, codes: Sequence[str]) -> Object:
 
 
 _OF_KEYS = ("RateLimit-Policy", "RateLimit")
-"""Who has no good key is not counted."""
-_HEADERS_OF = {
-    401: ("WWW-Authenticate",),
-    405: ("Allow", *_OF_KEYS),
-    429: ("Retry-After", *_OF_KEYS),
-    503: ("Retry-After", *_OF_KEYS),
+_HEADERS_OF = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_OF_ATTEMPT = ("Idempotency-Key", "Idempotency-Replayed")
+_HEADERS_OF_WRITES = {
+    **dict.fromkeys((400, 403, 404, 422, 424, 429, 500, 503), _OF_ATTEMPT),
+    **dict.fromkeys((409, 502, 504), ("Retry-After", *_OF_ATTEMPT)),
 }
+"""Of a write that got as far as an attempt; where its fate is unknown, the time until Polder looks again."""
 
 PROBLEM_HEADERS: dict[str, Object] = {
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
