@@ -150,7 +150,8 @@ def _ledger(
     """The line's account, else its product's, else the connection's, else the first account for its VAT.
 
     In SnelStart the account decides about VAT, so an account of another kind than the line's VAT code is refused here;
-    the product's and the connection's are passed over then, for they cannot be meant. Beside it stands why it was
+    the product's and the connection's are passed over then, for they cannot be meant. The connection's must be there:
+    to book on another, because it was mistyped or removed, would be found out in a year. Beside it stands why it was
     chosen; null for the line's own.
     """
     setup = document.setup
@@ -163,14 +164,15 @@ def _ledger(
             )
         return account, None
     of_product = product.ledger_account_id if product is not None else None
-    named: tuple[tuple[str | None, Reason], ...] = (
-        (of_product, "of_product"),
-        (setting(up, "default_ledger_account_id"), "setting"),
-    )
+    default = setting(up, "default_ledger_account_id")
+    named: tuple[tuple[str | None, Reason], ...] = ((of_product, "of_product"), (default, "setting"))
     for id, why in named:
         known = setup.ledgers.get(id) if id is not None else None
         if known is not None and (way is None or allows(known, way)):
             return known, why
+    if default is not None and default not in setup.ledgers:
+        message = "The setting default_ledger_account_id names no ledger account of this administration."
+        raise invalid(f"{pointer}/ledger_account_id", message, "not_found")
     fitting = [one for one in setup.ledgers.values() if way is not None and way.functions and _sells(one, way)]
     if not fitting:
         raise invalid(

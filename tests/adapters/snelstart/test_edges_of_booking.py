@@ -119,6 +119,19 @@ async def test_the_connections_account_is_for_lines_of_its_vat(tmp_path: Path) -
         assert invoice["lines"][1]["ledger_account_id"] != low
 
 
+async def test_a_connections_account_that_is_not_there_is_told_and_no_other_is_booked_on(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        gone = "0b7e6b9c-3d7e-4f0e-9d64-000000000000"
+        await books.ask("PATCH", "", {"settings": {"default_ledger_account_id": gone}})
+        draft = books.draft((await books.contact())["id"], line("domestic_high"))
+        problem = await books.ask("POST", "invoices", draft, status=422)
+        assert [(one["pointer"], one["code"]) for one in problem["errors"]] == [
+            ("/lines/0/ledger_account_id", "not_found")
+        ]
+        assert "default_ledger_account_id" in problem["detail"]
+        assert books.emulator.books()["invoices"] == []
+
+
 async def test_what_settles_a_credit_note_is_of_its_own_day(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         invoice = await books.invoice((await books.contact())["id"], issued_on="2026-03-02")
