@@ -18,6 +18,7 @@ from gateway.engine.authorizing import Begun, Finished
 from gateway.engine.invitations import Invitation
 from gateway.engine.storage import StoredConnection
 from gateway.web.bodies import read_body
+from gateway.web.remedies import REMEDIES
 from gateway.web.routes import Page
 
 _COOKIE = "polder_authorization"
@@ -58,6 +59,10 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "authorize": "Verder naar {system}",
         "choose": "Welke administratie?",
         "failed": "Dat is niet gelukt: {reason}",
+        "trouble": "Dat is niet gelukt",
+        "not_found": "Deze link is al gebruikt of te oud, of het verzoek begon in een andere browser. Vraag een nieuwe "
+        "link aan wie hem heeft gestuurd.",
+        "upstream_forbidden": "De eigenaar van de administratie heeft geen toegang gegeven.",
     },
 }
 _STYLE = (
@@ -144,8 +149,16 @@ def _words(request: Request) -> Mapping[str, str]:
 
 def _told(words: Mapping[str, str], problem: Problem) -> Response:
     """A problem, for the person who sees it."""
-    title = {"not_found": words["gone"], "upstream_forbidden": words["denied"]}.get(problem.code, problem.kind.title)
-    return _html(words, title, f"<p>{escape(problem.detail)}</p>", problem.kind.status)
+    trouble = words.get("trouble", problem.kind.title)
+    title = {"not_found": words["gone"], "upstream_forbidden": words["denied"]}.get(problem.code, trouble)
+    return _html(words, title, f"<p>{escape(_reason(words, problem))}</p>", problem.kind.status)
+
+
+def _reason(words: Mapping[str, str], problem: Problem) -> str:
+    """Why, in the language of the page: a problem's own words are English."""
+    if words["lang"] == "en":
+        return problem.detail
+    return words.get(problem.code, REMEDIES[problem.code].nl)
 
 
 def _thanks(words: Mapping[str, str], connection: StoredConnection) -> Response:
@@ -196,7 +209,7 @@ def _form(token: str, invitation: Invitation, words: Mapping[str, str], problem:
     kinds = invitation.provider.adapter.credentials
     failed = ""
     if problem is not None:
-        failed = f'<p class="failed" role="alert">{escape(words["failed"].format(reason=problem.detail))}</p>'
+        failed = f'<p class="failed" role="alert">{escape(words["failed"].format(reason=_reason(words, problem)))}</p>'
     companies = problem.extra.get("companies") if problem is not None else None
     forms = "\n".join(
         _authorize_link(token, system, words) if isinstance(kind.scheme, OAuth2) else _kind_form(kind, words, companies)

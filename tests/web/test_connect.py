@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from starlette.requests import Request
 
+from gateway.contract.emulator import Fault
 from gateway.engine.authorizing import Begun, Finished
 from gateway.web import connect
 from gateway.web.connect import connect_pages
@@ -95,7 +96,7 @@ async def test_an_administration_that_cannot_be_is_told_on_the_page(house: House
     for form in ({"company_id": company_id}, filled_in(house, company_id=company_id)):
         page = await browser.post(url, data=form, headers={"accept-language": "nl"})
         assert (page.status_code, page.headers["content-type"]) == (422, "text/html; charset=utf-8")
-        assert '<p class="failed" role="alert">Dat is niet gelukt: There is no such administration.' in page.text
+        assert '<p class="failed" role="alert">Dat is niet gelukt: Er ontbreekt een gegeven of er klopt er' in page.text
     assert (await house.client.get(f"/v1/connections/{connection}")).json()["company"] is None
     assert (await browser.get(url)).status_code == 200
 
@@ -123,6 +124,27 @@ async def test_the_page_speaks_dutch_to_who_asks_for_it(house: House) -> None:
     assert '<html lang="nl">' in dutch.text
     assert "koppelen" in dutch.text
     assert '<html lang="en">' in (await browser.get(url)).text
+
+
+async def test_what_goes_wrong_is_told_in_dutch_to_who_asks_for_it(house: House) -> None:
+    connection, browser = await pending(house), await house.anonymous()
+    url, dutch = await link(house, connection), {"accept-language": "nl"}
+    wrong = await browser.post(url, data={"type": "api_token", "api_token": "nee"}, headers=dutch)
+    assert "Dat is niet gelukt: Uw boekhoudpakket weigert deze inloggegevens of sleutel" in wrong.text
+    several = await browser.post(url, data=filled_in(house), headers=dutch)
+    assert "Dat is niet gelukt: U heeft meer dan een administratie" in several.text
+    house.emulator(PROVIDER).fail(Fault("status", status=503), times=99)
+    down = await browser.post(url, data=filled_in(house), headers=dutch)
+    house.emulator(PROVIDER).heal()
+    assert "Uw boekhoudpakket is op dit moment niet bereikbaar" in down.text
+    gone = await browser.get(f"{url}x", headers=dutch)
+    assert "Deze link is al gebruikt of te oud" in gone.text
+    assert [page.status_code for page in (wrong, several, down, gone)] == [422, 422, 503, 404]
+    for page in (wrong, several, down, gone):
+        assert '<html lang="nl">' in page.text
+        assert not re.search(r"\b(the|this|these|which)\b", re.sub(r"<[^>]*>|<style>.*?</style>", "", page.text)), (
+            page.text
+        )
 
 
 async def test_a_link_ends_after_a_day_and_when_the_connection_changes(house: House) -> None:
