@@ -1,6 +1,7 @@
 """Reading: a record or a window of a list, as fresh as was asked, at the price of one upstream call where it can be."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -8,11 +9,11 @@ from urllib.parse import quote
 from gateway.contract.adapter import File, FilterValue, Listing, Record, Resource
 from gateway.contract.errors import Problem
 from gateway.contract.operations import Operation
-from gateway.contract.paging import Window
+from gateway.contract.paging import Page, Window
 from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
 from gateway.engine.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
-from gateway.engine.recording import Recording, identified
+from gateway.engine.recording import Recording, always_there, identified
 from gateway.engine.render import list_json, record_json, records_json
 from gateway.engine.upstream import Outbound
 
@@ -58,7 +59,8 @@ class Reader:
     async def one(self, id: str, asked: Asked) -> Found:
         """One record, by our id."""
         theirs = await self._recording.theirs(self._operation.resource, id)
-        record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
+        with nullcontext() if "{id}" in self._operation.path else always_there():
+            record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
         await self._recording.incoming(self._operation, self._resource, [record])
         return Found(record_json(record, self._provider, asked.include))
 
@@ -81,7 +83,7 @@ class Reader:
         elif emulated:
             matched = await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), asked.limit)
         else:
-            page = await self._resource.list(self._up, listing)
+            page = await self._page(listing)
             following = (listing.window.offset + asked.limit) << _SKIP_BITS
             matched = _Matches(await self._incoming(page.items), following if page.more else None)
             total = page.total
@@ -90,6 +92,13 @@ class Reader:
         data = records_json(matched.records, self._provider, asked.include)
         headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
         return Found(list_json(data, cursor, total), next_cursor=cursor, headers=headers)
+
+    async def _page(self, listing: Listing) -> Page[Any]:
+        """A window of the system's own list, which names no record unless a filter does."""
+        filters = (self._operation.filter(name) for name in listing.filters)
+        of_record = any(one is not None and one.referred is not None for one in filters)
+        with nullcontext() if of_record else always_there():
+            return await self._resource.list(self._up, listing)
 
     async def _incoming(self, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
         await self._recording.incoming(self._operation, self._resource, records)
@@ -141,7 +150,7 @@ class Reader:
         start = listing.window.offset
         for position in range(start, start + SCAN_LIMIT, SCAN_STEP):
             window = Listing(Window(position, SCAN_STEP), listing.filters, listing.include)
-            page = await self._resource.list(self._up, window)
+            page = await self._page(window)
             records = await self._incoming(page.items)
             matching = [one for one in records if matches(self._operation.resource, one.item, emulated)]
             fresh = matching[skip:]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gateway.contract.adapter import Record, Resource
-from gateway.contract.errors import malformed
+from gateway.contract.errors import Problem, malformed
 from gateway.contract.models.base import Part, Shape
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import is_id
@@ -26,6 +26,21 @@ def nonsense_told() -> Iterator[None]:
         yield
     except _TRIPPED as error:
         raise malformed("The accounting system's answer is not what its documentation promises.") from error
+
+
+@contextmanager
+def always_there() -> Iterator[None]:
+    """A list, and the administration itself, is there: a system that says it is not makes no sense.
+
+    To pass that on would say to the caller that there is no such connection of his.
+    """
+    try:
+        yield
+    except Problem as problem:
+        if problem.code != "not_found" or problem.upstream is None:
+            raise
+        detail = f"The accounting system has no answer where one always is: {problem.detail}"
+        raise Problem("upstream_malformed", detail, upstream=problem.upstream) from problem
 
 
 def identified(record: Record[Any], resource: Resource[Any, Any], asked: str | None = None) -> Record[Any]:

@@ -10,6 +10,7 @@ from gateway.contract.models import CompanyAccess
 from gateway.contract.secret import Secret
 from gateway.engine.opening import Opener
 from gateway.engine.providers import Provider, Providers
+from gateway.engine.recording import always_there
 from gateway.engine.storage import StoredConnection
 from gateway.engine.tokens import Tokens
 
@@ -48,7 +49,8 @@ class Trials:
             grant = endpoints.grant(provider, fields, None)
             token = await endpoints.make(provider, kind, grant, ends - self._clock.monotonic())
             up = self._opener.on_trial(connection, provider, kind, token, ends)
-            companies = await provider.adapter.companies(up)
+            with always_there():
+                companies = await provider.adapter.companies(up)
         except Problem as problem:
             if problem.code in ("connection_needs_reauth", "credentials_rejected"):
                 raise rejected(provider, problem) from problem
@@ -64,7 +66,8 @@ class Trials:
         """The administrations that a connection's stored credentials reach, asked now."""
         provider = self._providers.of(connection)
         up = self._opener.open(connection, provider, "connections.companies", deadline)
-        return await provider.adapter.companies(up)
+        with always_there():
+            return await provider.adapter.companies(up)
 
 
 def activated(connection: StoredConnection, kind: CredentialKind, trial: Trial) -> StoredConnection:

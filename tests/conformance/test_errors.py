@@ -45,6 +45,22 @@ async def test_nonsense_is_never_taken_for_data(subject: Subject, kind: FaultKin
         assert (await subject.ask("GET", path)).status_code == 200, f"{operation.name} does not recover"
 
 
+async def test_what_is_always_there_is_never_told_as_gone(subject: Subject) -> None:
+    """404 of a list would say that the connection is none of the caller's: who believes it forgets the connection."""
+    always = [path for operation, path in await reads(subject) if operation.verb == "list" or path == "company"]
+    for path in [*always, "companies"]:
+        strike(subject, Fault("status", status=404))
+        answer = await subject.ask("GET", path, headers=FRESH)
+        subject.emulator.heal()
+        assert answer.status_code in (200, 403, 502), f"{path}: {answer.text}"
+        assert (await subject.ask("GET", path)).status_code == 200, f"{path} does not recover"
+    strike(subject, Fault("status", status=404))
+    body = {"provider": subject.name, "name": "Another", "credentials": dict(subject.emulator.credentials())}
+    made = await subject.house.client.post("/v1/connections", json=body)
+    assert (made.status_code, made.json()["code"]) == (502, "upstream_malformed")
+    assert made.json()["upstream"]["status"] == 404
+
+
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("kind", NONSENSE)
 async def test_nonsense_after_a_write_leaves_its_fate_open(subject: Subject, kind: FaultKind, status: int) -> None:
