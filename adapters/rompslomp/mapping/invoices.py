@@ -357,7 +357,7 @@ def is_own(reference: str | None) -> bool:
 
 def is_mark(reference: str) -> bool:
     """Whether an api reference was made by Polder, of an invoice's own or of the one it credits."""
-    return is_own(reference) or reference.startswith(_CREDIT)
+    return is_own(reference) or is_credit(reference)
 
 
 def credit_reference(id: str) -> str:
@@ -365,9 +365,14 @@ def credit_reference(id: str) -> str:
     return f"{_CREDIT}{id}"
 
 
+def is_credit(reference: str | None) -> bool:
+    """Whether an api reference names the invoice that is credited: nothing else does, so it is never written over."""
+    return (reference or "").startswith(_CREDIT)
+
+
 def credited_by(reference: str | None) -> str | None:
     """The invoice that a credit note of that api reference credits; null for any other document."""
-    id = reference.removeprefix(_CREDIT) if reference and reference.startswith(_CREDIT) else ""
+    id = reference.removeprefix(_CREDIT) if reference and is_credit(reference) else ""
     return id if id.isascii() and id.isdigit() else None
 
 

@@ -98,7 +98,7 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     if not row.is_draft and given.keys() - {"external_ref"}:
         raise Problem("conflict", "A final invoice stays as it is.")
     body = invoices.invoice_body(given)
-    if "external_ref" in given:
+    if "external_ref" in given and not invoices.is_credit(row.api_reference):
         body["api_reference"] = invoices.reference_of(given["external_ref"], up.creation_key)
     if "contact_id" in given and row.vat_number is not None:
         body["vat_number"] = await _vat_number_of(up, given["contact_id"])

@@ -274,6 +274,17 @@ async def test_a_concept_for_another_customer_has_his_vat_number(tmp_path: Path)
         assert (str(row["contact_id"]), row["vat_number"]) == (other, "NL001234567B01")
 
 
+async def test_a_credit_note_that_gets_a_reference_still_credits_its_invoice(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        final = await books.final()
+        note = await books.ask("POST", f"invoices/{final['id']}/credit")
+        changed = await books.ask("PATCH", f"invoices/{note['id']}", {"external_ref": "CN-1"})
+        assert (changed["external_ref"], changed["credits_invoice_id"]) == ("CN-1", final["id"])
+        assert (await books.ask("GET", f"invoices/{final['id']}"))["payment_status"] == "credited"
+        await books.refused(409, "conflict", "POST", f"invoices/{final['id']}/credit")
+        assert len(books.emulator.books()["invoices"]) == 2
+
+
 async def test_a_credit_note_is_not_older_than_its_invoice(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         final = await books.final(issued_on="2026-04-01")
