@@ -109,7 +109,7 @@ class RompslompInvoices(Invoices):
         if there is None or not (invoices.is_mark(body["api_reference"]) or invoices.is_same_document(there, body)):
             return Traces([])
         if isinstance(sent.draft, InvoiceDraft):
-            await booking.compare(up, there, sent.draft)
+            await booking.compare(up, there, sent.draft, body["invoice_lines"])
         return Traces([await _told(up, there)], certain=True)
 
     async def pdf(self, up: Upstream, id: str) -> File:

@@ -112,3 +112,24 @@ async def test_a_concept_that_could_not_be_taken_back_is_told_with_a_warning(tmp
         told = (await books.house.client.post(path, json=draft, headers=key)).json()
         assert (told["document_status"], told["totals"]["gross"]) == ("draft", "0.12")
         assert [one["code"] for one in told["warnings"]] == ["totals_differ"]
+
+
+async def test_an_invoice_is_found_although_its_product_costs_more_by_now(tmp_path: Path) -> None:
+    """What its lines left to the product is not what it would be today: that is no reason not to know it."""
+    async with connected(tmp_path) as books:
+        vat = await books.vat("domestic_high")
+        product = await books.ask("POST", "products", {"name": "Roggebrood", "price": "10.00", "vat_code_id": vat})
+        asked = {"description": "Roggebrood", "product_id": product["id"]}
+        draft = await books.draft(asked, expected_totals={"gross": "12.10"}, finalize=True)
+        path, key = f"/v1/connections/{books.connection}/invoices", {"idempotency-key": "k-1"}
+        lose(books)
+        books.emulator.fail(Fault("status", status=503), times=100, when=lambda seen: "api_reference" in seen.query)
+        doubted = await books.house.client.post(path, json=draft, headers=key)
+        assert doubted.json()["outcome"] == "unknown", doubted.text
+        books.emulator.heal()
+        books.house.clock.advance(60)
+        await books.ask("PATCH", f"products/{product['id']}", {"price": "11.00"})
+        told = await books.house.client.post(path, json=draft, headers=key)
+        assert told.status_code == 201, told.text
+        assert [str(row["id"]) for row in books.emulator.books()["invoices"]] == [told.json()["id"]]
+        assert (told.json()["totals"]["gross"], told.json().get("warnings")) == ("12.10", None)
