@@ -25,7 +25,7 @@ from gateway.contract.models import instant_text
 from gateway.contract.upstream import Request
 from gateway.engine.call import Answer, Call
 from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
-from gateway.engine.reconciling import Reconciling, in_doubt
+from gateway.engine.reconciling import CHECKS, Reconciling, in_doubt
 from gateway.engine.storage import Attempt, Attempts, AttemptState
 from gateway.engine.waiting import waiting
 
@@ -105,6 +105,17 @@ class Run:
         self._named = named
         self.attempt = attempt
         self.creation_key = named.creation_key()
+        self._doubted: Attempt | None = None
+
+    async def take_over(self, before: Attempt) -> bool:
+        """Carry it out in the place of an earlier attempt; False where somebody else was faster.
+
+        One that is in doubt stays so until something of this one leaves: what it sent may have been done.
+        """
+        if before.state == "unknown":
+            self._doubted = before
+            self.attempt = replace(self.attempt, sent_at=before.sent_at, evidence=before.evidence, answer=before.answer)
+        return await self._attempts.replace(before, self.attempt)
 
     async def sending(self, request: Request, notes: Mapping[str, str], creation_key: UUID) -> None:
         """The first byte is about to leave: write down, durably, what to look for should no answer come.
@@ -125,9 +136,16 @@ class Run:
         self.attempt = ended
         return settled
 
-    async def release(self) -> None:
-        """Give the key back."""
-        await self._attempts.release(self.attempt)
+    async def release(self) -> Attempt | None:
+        """Nothing was sent: give the key back, or the attempt in doubt that this one took over; that, if it did."""
+        if self._doubted is None:
+            await self._attempts.release(self.attempt)
+            return None
+        again = self._clock.now() + timedelta(seconds=CHECKS[0])
+        doubted = replace(self._doubted, run=self.attempt.run, next_check_at=again)
+        with contextlib.suppress(Problem):  # until it can be written down, the attempt that took it over holds it
+            await self._attempts.replace(self.attempt, doubted)
+        return doubted
 
 
 Work = Callable[[Run], Awaitable[Answer]]
@@ -199,12 +217,13 @@ class Idempotency:
             created_at=now,
             next_check_at=now + left + GRACE,
         )
+        run = Run(self._attempts, self._clock, named, attempt)
         before = await self._attempts.claim(attempt, forget_before=now - KEPT_FOR)
         if before is not None:
-            answer = await self._answer_again(named, attempt, before, deadline)
+            answer = await self._answer_again(named, run, before, deadline)
             if answer is not None:
                 return answer
-        return await self._carry_out(Run(self._attempts, self._clock, named, attempt), work, deadline)
+        return await self._carry_out(run, work, deadline)
 
     async def replayed(self, named: Named) -> Answer | None:
         """The answer an earlier attempt ended with; None where there is none. For what a success makes unreachable."""
@@ -214,19 +233,19 @@ class Idempotency:
         _refuse_other(named, before)
         return None if before.answer is None else open_answer(before.answer, _REPLAYED)
 
-    async def _answer_again(self, named: Named, attempt: Attempt, before: Attempt, deadline: float) -> Answer | None:
+    async def _answer_again(self, named: Named, run: Run, before: Attempt, deadline: float) -> Answer | None:
         """The answer of an earlier attempt; None where this one is carried out in its place."""
         _refuse_other(named, before)
-        overdue = before.next_check_at is not None and before.next_check_at <= attempt.created_at
+        overdue = before.next_check_at is not None and before.next_check_at <= run.attempt.created_at
         if before.state in ("claimed", "sending") and not overdue:
             raise _in_progress()
-        if before.state in ("sending", "unknown"):
+        if before.state in ("sending", "unknown") or (before.state == "claimed" and before.evidence is not None):
             looked = await self._reconciling.look(before, deadline)
             if looked is None:
                 raise _in_progress()
             before = looked
         if before.state in ("claimed", "not_executed") or (before.state == "unknown" and named.repeatable):
-            if await self._attempts.replace(before, attempt):
+            if await run.take_over(before):
                 return None
             raise _in_progress()
         if before.answer is None or (before.state in ("unknown", "manual") and holds_problem(before.answer)):
@@ -238,7 +257,9 @@ class Idempotency:
             answer = await work(run)
         except Problem as problem:
             if problem.outcome in (None, "not_sent"):
-                await run.release()
+                doubted = await run.release()
+                if doubted is not None:
+                    raise in_doubt(doubted, self._clock.now(), _REPLAYED) from problem
                 raise
             if problem.outcome == "rejected":
                 with contextlib.suppress(Problem):  # as below

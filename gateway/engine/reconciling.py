@@ -154,8 +154,8 @@ class Reconciling:
                 await asyncio.sleep(SWEEP_EVERY)
 
     async def _looked_after(self, attempt: Attempt) -> None:
-        if attempt.state == "claimed":
-            # Its owner is gone and had not begun to send: the key is free for whoever repeats it.
+        if attempt.state == "claimed" and attempt.evidence is None:
+            # Its owner is gone and nothing was ever sent: the key is free for whoever repeats it.
             ended = replace(attempt, state="not_executed", next_check_at=None, resolved_at=self._clock.now())
             await self._attempts.replace(attempt, ended)
             return

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.emulator import Fault, Seen
+from gateway.contract.errors import Problem
 from gateway.contract.exact import Json
+from gateway.engine.storage import Attempt
+from gateway.store.attempts import SqlAttempts
 from tests.adapters.rompslomp.connected import DAY, Connected, connected, line
 
 
@@ -133,3 +136,59 @@ async def test_an_invoice_is_found_although_its_product_costs_more_by_now(tmp_pa
         assert told.status_code == 201, told.text
         assert [str(row["id"]) for row in books.emulator.books()["invoices"]] == [told.json()["id"]]
         assert (told.json()["totals"]["gross"], told.json().get("warnings")) == ("12.10", None)
+
+
+async def an_invoice_in_doubt(books: Connected) -> tuple[str, Json, dict[str, str]]:
+    """How an invoice is asked for that was made, though nobody could say so, and nothing can be read any more."""
+    draft, key = await books.draft(finalize=True), {"idempotency-key": "k-1"}
+    path = f"/v1/connections/{books.connection}/invoices"
+    await books.ask("GET", "vat-codes")
+    lose(books)
+
+    def comes_after(seen: Seen) -> bool:
+        made = any(one.method == "POST" and one.path.endswith("/sales_invoices") for one in books.emulator.journal)
+        return seen.method == "GET" and made
+
+    books.emulator.fail(Fault("status", status=503), times=1_000, when=comes_after)
+    doubted = await books.house.client.post(path, json=draft, headers=key)
+    assert doubted.json()["outcome"] == "unknown", doubted.text
+    books.house.clock.advance(700)  # what is known of the VAT types is forgotten: the repeat fails before it sends
+    return path, draft, key
+
+
+async def test_a_repeat_that_is_not_sent_leaves_the_invoice_in_doubt(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        path, draft, key = await an_invoice_in_doubt(books)
+        repeated = await books.house.client.post(path, json=draft, headers=key)
+        assert (repeated.status_code, repeated.json()["outcome"]) == (504, "unknown"), repeated.text
+        assert (await books.ask("GET", "operations/k-1"))["state"] == "unknown"
+        books.emulator.heal()
+        books.house.clock.advance(60)
+        await books.house.polder.engine.reconciling.sweep()
+        fate = await books.ask("GET", "operations/k-1")
+        made = [str(row["id"]) for row in books.emulator.books()["invoices"]]
+        assert (fate["state"], [fate["record_id"]]) == ("applied", made)
+
+
+async def test_a_repeat_whose_owner_dies_before_it_sends_leaves_the_invoice_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(tmp_path) as books:
+        path, draft, key = await an_invoice_in_doubt(books)
+        honest = SqlAttempts.replace
+
+        async def dies(self: SqlAttempts, before: Attempt, after: Attempt) -> bool:
+            if before.state == "claimed":
+                raise Problem("storage_unavailable", "Nobody is there to write this down.")
+            return await honest(self, before, after)
+
+        monkeypatch.setattr(SqlAttempts, "replace", dies)
+        repeated = await books.house.client.post(path, json=draft, headers=key)
+        assert (repeated.status_code, repeated.json()["outcome"]) == (504, "unknown"), repeated.text
+        monkeypatch.undo()
+        books.emulator.heal()
+        books.house.clock.advance(60)
+        await books.house.polder.engine.reconciling.sweep()
+        fate = await books.ask("GET", "operations/k-1")
+        made = [str(row["id"]) for row in books.emulator.books()["invoices"]]
+        assert (fate["state"], [fate["record_id"]]) == ("applied", made)
