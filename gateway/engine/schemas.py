@@ -241,7 +241,7 @@ def _fill_treatments(line: Schema, codes: Rows) -> None:
     for branch in _branches(field):
         _narrow(branch, {"enum": treatments})
     by_treatment = {name: [code for code in codes if code["treatment"] == name] for name in treatments}
-    said = [_with("vat_treatment", [name], _narrowed(line, found)) for name, found in by_treatment.items()]
+    said = [_treated(name, line, found) for name, found in by_treatment.items()]
     by_rate: dict[str, list[str]] = {}
     for code in codes:
         by_rate.setdefault(code["rate"], []).append(str(code["id"]))
@@ -260,12 +260,15 @@ def _with(name: str, values: Sequence[str], others: Mapping[str, Schema]) -> Sch
     return {"properties": {name: {"enum": list(values)}, **others}, "required": [name]}
 
 
-def _narrowed(line: Schema, codes: Rows) -> dict[str, Schema]:
-    """What may be said of the rate and country of a treatment; one of several countries wants to know which."""
+def _treated(treatment: str, line: Schema, codes: Rows) -> Schema:
+    """A treatment, and what may be said of its rate and country; one of several countries wants to know which."""
     countries = sorted({code["country"] for code in codes if code["country"] is not None})
     among = {"enum": countries if len(countries) > 1 else [*countries, None]}
     narrowing = {"vat_rate": _rates({code["rate"] for code in codes}), "vat_country": among}
-    return {name: one for name, one in narrowing.items() if name in line["properties"]}
+    held = {name: one for name, one in narrowing.items() if name in line["properties"]}
+    schema = _with("vat_treatment", [treatment], held)
+    wanted = ["vat_country"] if len(countries) > 1 and "vat_country" in held else []
+    return {**schema, "required": [*schema["required"], *wanted]}
 
 
 def _rates(rates: set[str]) -> Schema:

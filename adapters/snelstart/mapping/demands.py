@@ -132,7 +132,11 @@ def invoice_demands(setup: Setup, default_account: str | None, today: date) -> D
     for account in accounts:
         allowed = tuple(way.code.id for way in ways if allows(account, way))
         by_ways.setdefault(allowed, []).append(account.key)
-    booked = [_booked(some, allowed, _treatments(allowed, ways)) for allowed, some in by_ways.items()]
+    foreign = {way.code.id for way in ways if way.rate_code is not None}
+    booked = [
+        (_told if foreign & {*allowed} else _booked)(some, allowed, _treatments(allowed, ways))
+        for allowed, some in by_ways.items()
+    ]
     alone = [way.code.id for way in ways if way.functions and any(allows(account, way) for account in accounts)]
     treatments = _treatments(alone, ways)
     told = [one_of_these("vat_code_id", alone), one_of_these("vat_treatment", treatments), has("product_id", "string")]
@@ -178,6 +182,12 @@ def _booked(accounts: Iterable[str], codes: Iterable[str], treatments: Iterable[
         others["vat_treatment"] = {"enum": [*treatments, None]}
     chosen = one_of_these("ledger_account_id", accounts)
     return {**chosen, "properties": {**others, **chosen["properties"]}}
+
+
+def _told(accounts: Iterable[str], codes: Iterable[str], treatments: Iterable[str] | None) -> Schema:
+    """The same, with a VAT code or treatment: an account for foreign VAT does not say of which country."""
+    booked = _booked(accounts, codes, treatments)
+    return {**booked, "anyOf": [has("vat_code_id", "string"), has("vat_treatment", "string")]}
 
 
 def _unmixed(accounts: Sequence[str]) -> Schema:

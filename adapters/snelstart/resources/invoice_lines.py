@@ -14,7 +14,7 @@ from adapters.snelstart.mapping.lines import (
     text_of,
 )
 from adapters.snelstart.mapping.products import Shelf, product_of
-from adapters.snelstart.mapping.vat import Grootboek, Way, allows, is_of
+from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, allows, is_of
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import Problem, invalid
@@ -87,7 +87,8 @@ def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None
     if chosen is not None:
         up.plan.defaulted(f"{pointer}/ledger_account_id", ledger.key, chosen)
     if way is None:
-        way = document.setup.ways.of_ledger(ledger, document.issued_on)
+        way = _way_of(ledger, pointer, document)
+    _refuse_other_vat(line, pointer, way)
     why = reason_of(
         vat_code_id=line.vat_code_id,
         vat_treatment=line.vat_treatment,
@@ -121,6 +122,8 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
     """How the line is taxed: as it says, else as its product is; null leaves it to its ledger account."""
     ways, on = document.setup.ways, document.issued_on
     if line.vat_treatment is not None:
+        if line.vat_treatment == "oss" and line.vat_country is None:
+            raise invalid(f"{pointer}/vat_country", "VAT of another country needs its country.", "required")
         found = ways.for_treatment(line.vat_treatment, rate=line.vat_rate, country=line.vat_country, on=on)
         if found is None:
             raise invalid(f"{pointer}/vat_treatment", "The administration has no VAT code for this treatment.")
@@ -128,7 +131,7 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
     id = line.vat_code_id
     if id is None and product is not None and line.ledger_account_id is None and product.ledger_account_id is not None:
         # The product's account says its VAT by itself, at the rate of the invoice's own date.
-        return ways.of_ledger(_known(product.ledger_account_id, f"{pointer}/product_id", document.setup), on)
+        return _way_of(_known(product.ledger_account_id, f"{pointer}/product_id", document.setup), pointer, document)
     if id is None:
         return None
     way = ways.by_id.get(id)
@@ -137,11 +140,22 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
     code = way.code
     if (code.valid_from is not None and on < code.valid_from) or (code.valid_to is not None and on > code.valid_to):
         raise invalid(f"{pointer}/vat_code_id", "The VAT code is not in force on the date of the invoice.")
-    if line.vat_rate is not None and line.vat_rate != code.percentage:
-        raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
-    if not is_of(code, line.vat_country):
-        raise invalid(f"{pointer}/vat_country", "The VAT code is not of this country.")
     return way
+
+
+def _way_of(ledger: Grootboek, pointer: str, document: Document) -> Way:
+    """How a line is taxed by its account alone, which foreign VAT is not: its country is the customer's."""
+    if ledger.grootboekfunctie == OSS_FUNCTION:
+        raise invalid(f"{pointer}/vat_code_id", "VAT of another country needs its VAT code.", "required")
+    return document.setup.ways.of_ledger(ledger, document.issued_on)
+
+
+def _refuse_other_vat(line: LineDraft, pointer: str, way: Way) -> None:
+    """Refuse a rate and a country that are not those the line is taxed with, whoever chose that."""
+    if line.vat_rate is not None and line.vat_rate != way.code.percentage:
+        raise invalid(f"{pointer}/vat_rate", f"This line is taxed as {way.code.name}, at {way.code.rate}%.")
+    if not is_of(way.code, line.vat_country):
+        raise invalid(f"{pointer}/vat_country", f"This line is taxed as {way.code.name}, which is of another country.")
 
 
 def _ledger(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.snelstart.emulator import Switches
 from tests.adapters.snelstart.connected import ADDRESS, connected, line
 from tests.conformance.fitting import fits
 
@@ -48,3 +49,42 @@ async def test_a_code_is_of_its_country(code: str, country: str, tmp_path: Path)
         draft = books.draft(contact["id"], {**line("zero"), **said})
         problem = await books.ask("POST", "invoices", draft, status=422)
         assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", "/lines/0/vat_country")
+
+
+@pytest.mark.parametrize("said", [{"vat_rate": "9"}, {"vat_country": "DE"}], ids=["rate", "country"])
+@pytest.mark.parametrize("by", ["ledger_account_id", "product_id"])
+async def test_a_line_taxed_by_its_account_has_its_rate_and_country(
+    by: str, said: dict[str, str], tmp_path: Path
+) -> None:
+    async with connected(tmp_path) as books:
+        contact = await books.contact()
+        accounts = await books.ask("GET", "raw/grootboeken")
+        high = next(one["id"] for one in accounts if one["grootboekfunctie"] == "VerkopenOmzetHoog")
+        product = await books.make("products", {"name": "Meel", "price": "10.00", "ledger_account_id": high})
+        place = {by: high if by == "ledger_account_id" else product["id"]}
+        plain = {"description": "Meel", "unit_price": "10.00", **place}
+        told = await books.invoice(contact["id"], {**plain, "vat_rate": "21", "vat_country": "NL"})
+        assert told["totals"]["tax"] == "2.10"
+        draft = books.draft(contact["id"], {**plain, **said})
+        problem = await books.ask("POST", "invoices", draft, status=422)
+        assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", f"/lines/0/{next(iter(said))}")
+        assert len(books.emulator.books()["invoices"]) == 1
+
+
+async def test_foreign_vat_says_its_country(tmp_path: Path) -> None:
+    """Neither the treatment nor the account tells it, and the first country in the alphabet is not meant."""
+    async with connected(tmp_path, Switches(vat_tolerance=None)) as books:
+        await books.ask("PUT", "raw/companyInfo", {"factureerBuitenlandsBtw": True})
+        contact = await books.contact(address={**ADDRESS, "country": "DE"})
+        accounts = await books.ask("GET", "raw/grootboeken")
+        standard = next(one["id"] for one in accounts if one["vatRateCode"] == "SR")
+        on_account = {"description": "Brot", "unit_price": "100", "ledger_account_id": standard}
+        schema = await books.ask("GET", "schemas/invoices", operation="create")
+        for said, pointer in ((line("oss"), "vat_country"), (on_account, "vat_code_id")):
+            draft = books.draft(contact["id"], said)
+            problem = await books.ask("POST", "invoices", draft, status=422)
+            assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", f"/lines/0/{pointer}")
+            assert not fits(schema, draft)
+        coded = {**on_account, "vat_code_id": "oss-de-sr"}
+        assert fits(schema, books.draft(contact["id"], coded))
+        assert (await books.invoice(contact["id"], coded))["totals"]["tax"] == "19.00"
