@@ -69,6 +69,19 @@ async def test_a_final_invoice_stays_as_it_is(subject: Subject) -> None:
         assert answer.status_code == 204 or (await subject.get(f"invoices/{final['id']}"))["reference"] is None
 
 
+@pytest.mark.parametrize(("name", "other"), [("vat_rate", "9"), ("vat_country", "DE")])
+async def test_a_vat_code_is_of_its_rate_and_country(subject: Subject, name: str, other: str) -> None:
+    """What stands beside a code is what its caller takes it for: another would be VAT that nobody asked for."""
+    if f"lines.{name}" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: lines have no {name}")
+    coded = await subject.line(vat_code_id=await subject.vat_code("domestic_high"))
+    draft = await subject.draft("invoices", lines=[{**coded, name: other}])
+    before = len(subject.books("invoices"))
+    problem = await subject.refused(422, "validation_failed", "POST", "invoices", body=draft)
+    assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", f"/lines/0/{name}")
+    assert len(subject.books("invoices")) == before
+
+
 async def test_a_credit_note_undoes_an_invoice(subject: Subject) -> None:
     subject.need("invoices.credit")
     final = await subject.final_invoice()

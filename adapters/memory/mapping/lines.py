@@ -60,12 +60,17 @@ def _price(line: LineDraft, pointer: str, product: Product | None, prices_includ
 def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Mapping[str, VatCode], on: date) -> str:
     if line.vat_treatment is not None:
         return _code_for(line, pointer, codes, on)
-    code = line.vat_code_id or (product.vat_code_id if product is not None else None)
-    if code is None:
+    id = line.vat_code_id or (product.vat_code_id if product is not None else None)
+    if id is None:
         raise invalid(f"{pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "missing")
-    if code not in codes:
+    code = codes.get(id)
+    if code is None:
         raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.")
-    return code
+    if line.vat_rate is not None and line.vat_rate != code.percentage:
+        raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
+    if line.vat_country not in (None, code.country):
+        raise invalid(f"{pointer}/vat_country", "The VAT code is not of this country.")
+    return id
 
 
 def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: date) -> str:

@@ -101,7 +101,10 @@ class _Said:
             raise invalid(f"{self._pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
         if id not in self._setup.vat_codes:
             raise invalid(f"{self._pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
-        return self._setup.vat_codes[id]
+        code = self._setup.vat_codes[id]
+        if line.vat_country not in (None, code.country):
+            raise invalid(f"{self._pointer}/vat_country", "The VAT code is not of this country.")
+        return code
 
     def _code_for_treatment(self) -> VatCode:
         line = self._line

@@ -21,6 +21,8 @@ from gateway.contract.money import ZERO, AmountText, Charged, NumberText, amount
 from gateway.contract.values import Value
 
 DOMESTIC = frozenset({"domestic_high", "domestic_low", "zero"})
+LEAVING = frozenset({"intra_eu_goods", "intra_eu_services", "export"})
+"""What is sold to another country; to which one, the customer's address says. VAT codes name none."""
 IN_FORCE: Mapping[str, tuple[tuple[date, Decimal], ...]] = {
     "domestic_high": ((date(2012, 10, 1), Decimal(21)), (date(2001, 1, 1), Decimal(19))),
     "domestic_low": ((date(2019, 1, 1), Decimal(9)), (date(1986, 10, 1), Decimal(6))),
@@ -211,12 +213,17 @@ def code_for(
 
     Of several, one of the Dutch rate in force on the day goes first, then the oldest.
     """
-    if treatment == "unknown" or (treatment in DOMESTIC and country not in (None, "NL")):
+    if treatment == "unknown" or not is_of(treatment, country):
         return None
     alike = [code for code in codes.values() if code.treatment == treatment]
     found = [code for code in alike if rate is None or code.percentage == rate]
     current = next((known for since, known in IN_FORCE.get(treatment, ()) if since <= on), None)
     return min(found, key=lambda code: (current is not None and code.percentage != current, int(code.id)), default=None)
+
+
+def is_of(treatment: VatTreatment, country: str | None) -> bool:
+    """Whether VAT of a treatment may be of a country."""
+    return country is None or treatment not in (DOMESTIC if country != "NL" else LEAVING)
 
 
 def one_discount(said: Sequence[tuple[str, Decimal]]) -> Decimal | None:

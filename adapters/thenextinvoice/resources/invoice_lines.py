@@ -11,6 +11,7 @@ from adapters.thenextinvoice.mapping.lines import (
     Charge,
     Codes,
     code_for,
+    is_of,
     line_bodies,
     one_discount,
     rounding_charge,
@@ -150,6 +151,8 @@ def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Cod
         raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
     if line.vat_rate is not None and line.vat_rate != code.percentage:
         raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
+    if not is_of(code.treatment, line.vat_country):
+        raise invalid(f"{pointer}/vat_country", "The VAT code is not of this country.")
     return code
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from adapters.thenextinvoice.mapping.lines import code_for, one_discount
 from adapters.thenextinvoice.mapping.settings import vat_code_of
 from gateway.contract.models import VatCode
+from gateway.contract.models.ledger import VatTreatment
 from gateway.contract.money import number_text
 
 TODAY = date(2026, 3, 2)
@@ -73,3 +74,10 @@ def test_one_discount_is_that_of_all_lines() -> None:
     assert one_discount([]) == 0
     assert one_discount([("/lines/0", Decimal(5)), ("/lines/1", Decimal("5.0"))]) == 5
     assert one_discount([("/lines/0", Decimal(5)), ("/lines/1", Decimal(0))]) is None
+
+
+@pytest.mark.parametrize("treatment", ["intra_eu_goods", "intra_eu_services", "export"])
+def test_what_leaves_the_country_is_not_dutch(treatment: VatTreatment) -> None:
+    codes = {"1": code_of("1", "0", treatment)}
+    found = [code_for(treatment, codes, rate=None, country=country, on=TODAY) for country in (None, "DE", "NL")]
+    assert found == [codes["1"], codes["1"], None]
