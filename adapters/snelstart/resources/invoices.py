@@ -4,6 +4,7 @@ import binascii
 from base64 import b64decode
 from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import invoices
@@ -22,6 +23,7 @@ from adapters.snelstart.mapping.lines import entry_amounts, reckoned
 from adapters.snelstart.mapping.values import (
     NOTHING,
     Identified,
+    day_of,
     guid,
     is_guid,
     new_id,
@@ -43,6 +45,7 @@ from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Reply, Upstream
+from gateway.contract.wire import RawRecord
 
 LONGEST_TERM = 999
 DATES: Mapping[str, tuple[str, Callable[[str, date], str]]] = {
@@ -179,11 +182,14 @@ class SalesEntries(Invoices):
         return record
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
-        """By the number it was sent with, which is unique (BOE-0021), to the same customer and of the same amount."""
+        """By the number it was sent with, which is unique (BOE-0021), if it is the same through and through.
+
+        Any other invoice was in its way: then this one can only have been refused.
+        """
         body = sent.request.json
         found = await every(up, "verkoopfacturen", f"Factuurnummer eq {quoted(body['factuurnummer'])}")
         ids = [said.entry for said in map(Factuur.of, found) if said.entry and _is_sent(said, body)]
-        records = [await self.get(up, id) for id in ids]
+        records = [record for record in [await self.get(up, id) for id in ids] if _is_same_entry(record.raw, body)]
         for record in records:
             record.item.credits_invoice_id = sent.id
             if sent.id is not None and record.item.totals.open not in (None, NOTHING.text):
@@ -207,6 +213,19 @@ def _is_sent(said: Factuur, body: Mapping[str, Any]) -> bool:
     same_customer = said.customer == body["klant"]["id"]
     sent = (body["factuurnummer"], body["factuurbedrag"])
     return same_customer and (said.factuurnummer, said.factuurBedrag.value) == sent
+
+
+def _is_same_entry(raw: RawRecord, body: Mapping[str, Any]) -> bool:
+    """Whether an entry is of the day that was sent, and has the texts and amounts of its lines."""
+    entry = Boeking.of(raw)
+    there = [(line.omschrijving, line.bedrag.value) for line in entry.boekingsregels]
+    sent = [(line.get("omschrijving"), Decimal(line["bedrag"])) for line in body["boekingsregels"]]
+    return entry.issued_on == day_of(body["factuurdatum"]) and _spaceless(there) == _spaceless(sent)
+
+
+def _spaceless(lines: Sequence[tuple[str | None, Decimal]]) -> list[tuple[str, Decimal]]:
+    """Lines in an order of their own, in which SnelStart may mind spaces in its own way."""
+    return sorted(("".join((text or "").split()), amount) for text, amount in lines)
 
 
 def _check_final(draft: InvoiceDraft) -> None:

@@ -12,6 +12,7 @@ from adapters.snelstart.resources.contacts import OVERLAP, changed_since
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import not_found
+from gateway.contract.exact import Unread
 from gateway.contract.likeness import same_text
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, SkipTop, cut
@@ -29,6 +30,7 @@ class Articles(Products):
     holds = products.HOLDS
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 for each 25 products; revenue groups are remembered",
+        "create": "1; with a code 1 more before it, to know the new product from the one that may have it",
         "update": "2: it is read, then replaced whole",
     }
     limits: ClassVar[Mapping[str, str]] = {
@@ -71,6 +73,8 @@ class Articles(Products):
         given = {"code": made_up_code(up.creation_key, known.company), **draft.given()}
         _check_basis(up, draft.price_includes_tax, draft.price is not None, known)
         body = product_body(given, {}, known)
+        there = await _with_code(up, draft.code) if draft.code is not None else ()
+        up.note("there", " ".join(Artikel.of(raw).key for raw in there))
         return await self._written(up, known, "POST", ("artikelen",), body)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
@@ -84,11 +88,15 @@ class Articles(Products):
         return await self._written(up, known, "PUT", ("artikelen", id), body)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
-        """By the code it was sent with: the caller's, or one made up for this very write. Codes are unique."""
-        code = str(sent.request.json["artikelcode"])
-        found = await page_of(up, "artikelen", 0, CAP, f"Artikelcode eq {quoted(code)}")
-        records = [product_of(raw, await shelf(up)) for raw in found]
-        return Traces([one for one in records if one.item.code == code and same_text(one.item.name, _name(sent))])
+        """By the code it was sent with, unless that was there before: then this one can only have been refused.
+
+        It is the caller's, or one made up for this very write. Codes are unique.
+        """
+        code, there = str(sent.request.json["artikelcode"]), sent.notes["there"].split()
+        known = await shelf(up)
+        records = [product_of(raw, known) for raw in await _with_code(up, code)]
+        named = [one for one in records if one.item.code == code and same_text(one.item.name, _name(sent))]
+        return Traces([one for one in named if one.item.id not in there])
 
     async def _written(
         self, up: Upstream, known: Shelf, method: str, segments: tuple[str, ...], body: Any
@@ -101,6 +109,11 @@ class Articles(Products):
         if not is_guid(id):
             not_found()
         await up.call(ask("DELETE", "artikelen", id))
+
+
+async def _with_code(up: Upstream, code: str) -> list[Unread]:
+    """The articles of a code, and of its like: whether ``eq`` minds case is not documented (dossier 2.2)."""
+    return await page_of(up, "artikelen", 0, CAP, f"Artikelcode eq {quoted(code)}")
 
 
 def _name(sent: Sent) -> str | None:

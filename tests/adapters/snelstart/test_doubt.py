@@ -10,7 +10,7 @@ import pytest
 from adapters.snelstart.emulator import Switches
 from gateway.contract.emulator import Fault
 from gateway.contract.exact import loads
-from tests.adapters.snelstart.connected import ADDRESS, Books, connected
+from tests.adapters.snelstart.connected import ADDRESS, Books, connected, line
 from tests.adapters.snelstart.emulated import NOBODY
 
 CONTACT = {"company_name": "Zuivelhoeve  bv", "email": "info@zuivelhoeve.example", "address": ADDRESS}
@@ -115,3 +115,39 @@ async def test_a_contact_is_found_though_spaces_of_its_name_are_gone(tmp_path: P
         books.emulator.heal()
         fate = await ended(books)
         assert (fate["state"], fate["record_id"]) == ("applied", made)
+
+
+@pytest.mark.parametrize("what", ["products", "invoices"])
+async def test_what_has_the_code_or_number_already_is_not_taken_for_what_was_refused(what: str, tmp_path: Path) -> None:
+    """Somebody else's is of that code and name, or number, customer and amount; SnelStart's refusal is lost."""
+    async with connected(tmp_path) as books:
+        body: dict[str, Any]
+        if what == "products":
+            body = {"name": "Meel", "code": "ML-1", "price": "10.00", "vat_code_id": "hoog-2012-10-01"}
+            other = {**body, "price": "25.00"}
+        else:
+            body = books.draft((await books.contact())["id"])
+            (bread,) = body["lines"]
+            other = {**body, "lines": [{**bread, "description": "Roggebrood", "quantity": "1", "unit_price": "20.00"}]}
+        taken = await books.make(what, body)
+        books.house.clock.advance(73 * 3600)  # no write of ours is known to have made it
+        lose(books, Fault("lost", status=400))
+        status, told = await under_key(books, what, other)
+        assert (status, told["outcome"]) == (504, "unknown"), told
+        assert (await ended(books))["state"] == "not_executed"
+        assert (await under_key(books, what, other))[0] in (409, 422)
+        assert [one["id"] for one in books.emulator.books()[what]] == [taken["id"]]
+
+
+@pytest.mark.parametrize("what", ["products", "invoices"])
+async def test_what_is_of_the_callers_own_code_or_number_is_found(what: str, tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        body: dict[str, Any]
+        if what == "products":
+            body = {"name": "Meel", "code": "ML-1", "price": "10.00", "vat_code_id": "hoog-2012-10-01"}
+        else:
+            lines = [line("domestic_high", discount_percent="5"), line("domestic_low")]
+            body = books.draft((await books.contact())["id"], *lines, prices_include_tax=True)
+        lose(books, Fault("lost"))
+        status, told = await under_key(books, what, body)
+        assert (status, [told["id"]]) == (201, [one["id"] for one in books.emulator.books()[what]])
