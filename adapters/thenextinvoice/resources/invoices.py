@@ -279,7 +279,7 @@ def _known_totals(record: Record[Invoice]) -> Sequence[Amounts]:
 
 
 def _compare(up: Upstream, record: Record[Invoice], expected: Sequence[Amounts]) -> None:
-    """Warn where TheNextInvoice booked other totals than its lines come to."""
+    """Warn where TheNextInvoice booked other totals than its lines come to, or than those of them that are expected."""
     booked = _known_totals(record)
     if not booked or not expected or booked[0] in expected:
         return
@@ -289,8 +289,8 @@ def _compare(up: Upstream, record: Record[Invoice], expected: Sequence[Amounts])
     up.warn(
         "totals_differ",
         "/totals",
-        en=f"TheNextInvoice's totals differ from those of the lines by {off}.",
-        nl=f"De totalen van TheNextInvoice verschillen van die van de regels: {off}.",
+        en=f"TheNextInvoice's totals differ from what was foreseen by {off}.",
+        nl=f"De totalen van TheNextInvoice verschillen van wat voorzien was: {off}.",
     )
 
 

@@ -86,6 +86,15 @@ async def test_how_vat_is_rounded_is_learned_from_what_was_booked(vat_rounding: 
             await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
 
 
+@pytest.mark.parametrize(("gross", "told"), [("0.11", [("totals_differ", "/totals")]), ("0.12", [])])
+async def test_what_is_booked_otherwise_than_expected_is_told(gross: str, told: list[tuple[str, str]]) -> None:
+    """Three lines of 0.03 and 21% may come to either, and nothing is booked yet that shows to which."""
+    async with connected(vat_rounding="per_line") as books:
+        up, lines = books.up(), [books.line("0.03") for _ in range(3)]
+        final = await books.invoice(up, lines=lines, expected_totals=expected(gross=gross), finalize=True)
+        assert (final.totals.gross, up.warnings) == ("0.12", told)
+
+
 @pytest.mark.parametrize("vat_rounding", ["per_rate", "per_line"])
 async def test_while_nobody_knows_how_vat_is_rounded_either_way_is_expected(vat_rounding: str) -> None:
     async with connected(vat_rounding=vat_rounding) as books:
