@@ -12,6 +12,7 @@ from tests.conformance.subject import Json, Subject, body_of
 WRITABLE = ("contacts", "products", "invoices")
 FOLLOWING = frozenset({"updated_at", "name", "contact", "is_overdue", "warnings"})
 """Fields of an answer that follow from others."""
+ON_ONE_LINE: Json = {"line1": "Sluiskade 12", "postal_code": "2611 AB", "city": "Delft", "country": "NL"}
 
 
 async def whole(subject: Subject, resource: str) -> Json:
@@ -80,6 +81,23 @@ async def test_part_of_an_address_changes_alone(subject: Subject) -> None:
     assert answer.status_code == 200, answer.text
     read = await subject.get(f"contacts/{made['id']}")
     assert read["address"] == {**made["address"], "city": "Goes"}
+
+
+async def test_a_street_is_not_lost_for_want_of_a_number(subject: Subject) -> None:
+    """Its first line is kept whole: that no number is said is nothing to change, and a number alone is no line."""
+    subject.need("contacts.update", "contacts.get")
+    if not {"address.line1", "address.house_number"} <= subject.holds("contacts"):
+        pytest.skip(f"{subject.name}: an address has no house number")
+    made = await subject.make("contacts", address=ON_ONE_LINE)
+    path = f"contacts/{made['id']}"
+    none = dict.fromkeys(("house_number", "house_number_addition"))
+    answer = await subject.ask("PATCH", path, body={"address": none})
+    assert answer.status_code == 200, answer.text
+    assert body_of(answer)["address"] == (await subject.get(path))["address"] == made["address"]
+    for alone in ({"house_number": "7"}, {"house_number_addition": "b"}):
+        problem = await subject.refused(422, "validation_failed", "PATCH", path, body={"address": alone})
+        assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", "/address/street")
+    assert (await subject.get(path))["address"] == made["address"]
 
 
 async def test_null_clears_a_field(subject: Subject) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from adapters.memory import wire
 from gateway.contract.adapter import Record
+from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.models.contacts import Role
 
@@ -78,7 +79,7 @@ def contact_body(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[st
         body["relationTypes"] = [RELATION_TYPES[role] for role in given["roles"]]
     for ours, theirs in ADDRESSES.items():
         if ours in given:
-            body[theirs] = address_body(given[ours], before.get(theirs) or {})
+            body[theirs] = address_body(given[ours], before.get(theirs) or {}, f"/{ours}")
     return body
 
 
@@ -89,8 +90,10 @@ def address_of(said: wire.Address | None) -> Address | None:
     return Address(**{ours: getattr(said, theirs) for ours, theirs in ADDRESS.items()})
 
 
-def address_body(address: AddressDraft | None, before: Mapping[str, Any]) -> dict[str, Any] | None:
-    """An address to write, on top of what was.
+def address_body(
+    address: AddressDraft | None, before: Mapping[str, Any], pointer: str = "/address"
+) -> dict[str, Any] | None:
+    """An address to write, on top of what was. Raises ``validation_failed`` for a number of no street that is known.
 
     The first line and its parts say the same thing: whichever of them is given decides about the other, and where the
     line is taken away they are too.
@@ -98,7 +101,11 @@ def address_body(address: AddressDraft | None, before: Mapping[str, Any]) -> dic
     if address is None:
         return None
     given = address.given()
-    if not given.get("line1") and any(part in given for part in _FIRST_LINE_PARTS):
+    whole = before.get("addressLine") is not None and before.get("street") is None
+    if whole and not given.keys() & {"line1", "street"}:
+        if given.get("house_number") or given.get("house_number_addition"):
+            raise invalid(f"{pointer}/street", "A house number needs its street.", "required")
+    elif not given.get("line1") and any(part in given for part in _FIRST_LINE_PARTS):
         parts = {part: given.get(part, before.get(ADDRESS[part])) for part in _FIRST_LINE_PARTS}
         line = AddressDraft(**parts).first_line()
         given = {**(parts if line else {}), **given, "line1": line}

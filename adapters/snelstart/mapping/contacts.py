@@ -217,7 +217,10 @@ def _address_body(
 def _parts(address: AddressDraft, countries: Countries) -> dict[str, Any]:
     given = address.given()
     parts: dict[str, Any] = {}
-    if given.keys() & {"line1", "street", "house_number", "house_number_addition"}:
+    if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
+        raise invalid("/address/street", "A house number needs its street.", "required")
+    # What has no number is no reason to lose the street: the first line is written where it is said what it is.
+    if given.keys() & {"line1", "street"}:
         parts["straat"] = address.first_line()
     parts |= {
         theirs: given[ours] for ours, theirs in (("postal_code", "postcode"), ("city", "plaats")) if ours in given

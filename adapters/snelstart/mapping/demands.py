@@ -10,6 +10,7 @@ from adapters.snelstart.mapping.products import CODE_LENGTH, Shelf
 from adapters.snelstart.mapping.vat import SALES_FUNCTIONS, Way, allows, in_force
 from gateway.contract.schemas import (
     ABOVE_ZERO,
+    ADDRESS_LINE,
     BLANKLESS,
     NOT_ZERO,
     NOTE_STATUS,
@@ -94,7 +95,8 @@ def new_contact_demands(countries: Countries) -> Demands:
 
 def changed_contact_demands(countries: Countries) -> Demands:
     """Of a change of a contact."""
-    return {**contact_demands(countries), "roles": Demand(absent=True)}
+    line = {"address": Demand(says={"allOf": [ADDRESS_LINE]})}
+    return {**contact_demands(countries), **line, "roles": Demand(absent=True)}
 
 
 def _filled(name: str) -> Schema:

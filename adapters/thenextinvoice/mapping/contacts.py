@@ -245,11 +245,11 @@ def _put_address(body: dict[str, Any], address: AddressDraft | None) -> None:
     for ours, theirs in PLACE.items():
         if ours in said:
             body[theirs] = said[ours]
-    if not {"line1", "street", "house_number", "house_number_addition"} & said.keys():
-        return
     if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
         raise invalid("/address/street", "A house number needs its street.", "required")
-    body["address"] = address.first_line()
+    # What has no number is no reason to lose the street: the first line is written where it is said what it is.
+    if {"line1", "street"} & said.keys():
+        body["address"] = address.first_line()
 
 
 def _put_language(body: dict[str, Any], language: str | None, refuse: Refuse) -> None:
