@@ -1,16 +1,17 @@
 """One look at what a write of unknown fate did: the record itself tells, or its adapter says what to look for."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
-from uuid import UUID
 
 from gateway.contract.adapter import Record, Resource, Sent
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Part
+from gateway.contract.models.contacts import AddressDraft
 from gateway.contract.money import exact
 from gateway.contract.operations import BY_NAME, RESOURCE_OPERATIONS, Operation
+from gateway.contract.upstream import Request
 from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence
@@ -26,6 +27,8 @@ from gateway.engine.writing import Writer
 
 ABSENT = Sight("absent")
 BLIND = Sight("blind")
+STREET = frozenset({"street", "house_number", "house_number_addition"})
+"""Parts of an address's first line."""
 
 
 class EndOfWrite(Protocol):
@@ -139,9 +142,9 @@ class _Look(Writer):
             if isinstance(body, Draft):
                 return await self._made(attempt, evidence, body, id)
             change = body if isinstance(body, Change) else None
-            return BLIND if id is None else await self._done_to(id, change, evidence.creation_key)
+            return BLIND if id is None else await self._done_to(id, change, evidence)
 
-    async def _done_to(self, id: str, change: Change | None, creation_key: UUID) -> Sight:
+    async def _done_to(self, id: str, change: Change | None, evidence: Evidence) -> Sight:
         """What an update, a delete or a finalize did, as the record itself tells."""
         if not self._resource.can("get"):
             return BLIND
@@ -157,11 +160,19 @@ class _Look(Writer):
             return Sight("applied", Answer(self._operation.status, b"", None))
         if self._operation.verb == "delete":
             return ABSENT
-        if change is not None and shows(record.item, self._seen_in_record(change)):
-            return await self._applied(await self._found_changed(id, theirs, change, creation_key, record))
+        if change is not None and self._shows(record, change, evidence.request):
+            return await self._applied(await self._found_changed(id, theirs, change, evidence.creation_key, record))
         if self._operation.verb == "finalize" and record.item.document_status == "final":
             return await self._applied(await self._told(record))
         return ABSENT
+
+    def _shows(self, record: Record[Any], change: Change, sent: Request) -> bool:
+        """Whether a record says what was asked for; or what was sent, where the system says that in words of its own,
+        such as prices without the VAT that was in them.
+        """
+        return shows(record.item, self._seen_in_record(change)) or any(
+            says_back(record.said, body) for body in _bodies(sent.json)
+        )
 
     def _seen_in_record(self, change: Change) -> dict[str, Any]:
         """What a change asked of the system itself, rather than of Polder."""
@@ -218,7 +229,41 @@ def shows(item: Any, given: dict[str, Any]) -> bool:
     return all(_same(getattr(item, name), given[name]) for name in names)
 
 
+def _as_kept(asked: AddressDraft, said: Any) -> dict[str, Any]:
+    """An address as asked for, its first line whole where the system does not keep street and number apart."""
+    given = asked.given()
+    if not given.get("street") or said.street is not None:
+        return given
+    return {**{name: value for name, value in given.items() if name not in STREET}, "line1": asked.first_line()}
+
+
+def _bodies(json: Any) -> Sequence[Mapping[str, Any]]:
+    """What was sent of a record: the whole body, or what it holds under its one name."""
+    held = list(json.values()) if isinstance(json, Mapping) and len(json) == 1 else []
+    return [one for one in (json, *held) if isinstance(one, Mapping) and one]
+
+
+def says_back(said: Any, sent: Any) -> bool:
+    """Whether a system says all that was sent to it; it may say more, and spell values in its own way."""
+    if isinstance(sent, Mapping):
+        return isinstance(said, Mapping) and all(says_back(said.get(name), part) for name, part in sent.items())
+    if isinstance(sent, list):
+        whole = isinstance(said, list) and len(said) == len(sent)
+        return whole and all(says_back(one, other) for one, other in zip(said, sent, strict=True))
+    return said == sent or (said in (None, "") and sent in (None, "")) or _number(said) == _number(sent) is not None
+
+
+def _number(value: Any) -> Decimal | None:
+    """The number that a value is or spells; true is 1 to those who write it so."""
+    try:
+        return exact(str(int(value) if isinstance(value, bool) else value))
+    except ValueError:
+        return None
+
+
 def _same(said: Any, asked: Any) -> bool:
+    if isinstance(asked, AddressDraft) and said is not None:
+        return shows(said, _as_kept(asked, said))
     if isinstance(asked, Part):
         return said is not None and shows(said, {name: getattr(asked, name) for name in asked.model_fields_set})
     if isinstance(asked, list):

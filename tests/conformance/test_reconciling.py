@@ -123,12 +123,23 @@ async def test_what_was_not_done_is_told_and_can_be_asked_for_again(subject: Sub
     assert (status, asked.made) == (201, 1)
 
 
-@pytest.mark.parametrize("verb", ["update", "delete"])
-async def test_what_was_done_to_a_record_shows_in_it(subject: Subject, verb: str) -> None:
+MOVED: Json = {
+    "address": {
+        "street": "Dorpsstraat",
+        "house_number": "3",
+        "postal_code": "8601 CD",
+        "city": "Sneek",
+        "country": "NL",
+    }
+}
+
+
+@pytest.mark.parametrize("change", [{"phone": "020 123 4567"}, MOVED, None], ids=["phone", "address", "deleted"])
+async def test_what_was_done_to_a_record_shows_in_it(subject: Subject, change: Json | None) -> None:
+    verb = "delete" if change is None else "update"
     subject.need("contacts.create", f"contacts.{verb}")
     made = await subject.make("contacts")
     lose(subject, Fault("lost"))
-    change = {"phone": "020 123 4567"} if verb == "update" else None
     path, key = f"contacts/{made['id']}", {"idempotency-key": "k-1"}
     method = "PATCH" if verb == "update" else "DELETE"
     answer = await subject.ask(method, path, headers=key, body=change)

@@ -17,6 +17,7 @@ from gateway.contract.upstream import Request
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence, open_answer, open_problem
 from gateway.engine.idempotency import Named, Run
+from gateway.engine.looking import says_back
 from gateway.engine.observe import Unobserved
 from gateway.engine.reconciling import CHECKS, ZOMBIE, Reconciling, Sight
 from gateway.engine.storage import Attempt
@@ -461,3 +462,22 @@ async def test_a_delete_that_was_found_out_gives_back_what_the_record_held(aisle
     made = (await aisle.make(external_ref="r-1")).json()
     assert (await lost(aisle, Fault("lost"), "DELETE", f"products/{made['id']}")).status_code == 204
     assert (await aisle.make(external_ref="r-1")).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("said", "sent", "same"),
+    [
+        ({"city": "Delft", "land": {"id": "1", "uri": "/1"}}, {"city": "Delft", "land": {"id": "1"}}, True),
+        ({"city": "Delft"}, {"city": "Delft", "street": "Kade"}, False),
+        (
+            {"price": "10.0", "person": "1", "phone": None},
+            {"price": Decimal("10.00"), "person": True, "phone": ""},
+            True,
+        ),
+        ({"person": "0", "phone": "0"}, {"person": False, "phone": None}, False),
+        ({"lines": [{"id": 1, "price": "1"}]}, {"lines": [{"price": "1"}]}, True),
+        ({"lines": [{"id": 1, "price": "1"}]}, {"lines": [{"price": "1"}, {"price": "2"}]}, False),
+    ],
+)
+def test_a_system_says_back_what_was_sent_as_it_spells_it(said: object, sent: object, same: bool) -> None:
+    assert says_back(said, sent) == same

@@ -192,3 +192,20 @@ async def test_a_repeat_whose_owner_dies_before_it_sends_leaves_the_invoice_in_d
         fate = await books.ask("GET", "operations/k-1")
         made = [str(row["id"]) for row in books.emulator.books()["invoices"]]
         assert (fate["state"], [fate["record_id"]]) == ("applied", made)
+
+
+CHANGED: dict[str, Json] = {
+    "prices with VAT": {"prices_include_tax": True, "lines": [line("12.10")]},
+    "a rounding line": {"lines": [line("10")], "expected_totals": {"gross": "12.12"}, "on_rounding": "add_line"},
+}
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+async def test_a_change_that_rompslomp_says_in_its_own_words_shows_all_the_same(change: Json, tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        await books.rounds()
+        draft = await books.ask("POST", "invoices", await books.draft())
+        books.emulator.fail(Fault("lost"), when=lambda seen: seen.method == "PATCH" and "sales_invoices" in seen.path)
+        changed = await books.ask("PATCH", f"invoices/{draft['id']}", change)
+        assert changed["totals"]["gross"] == change.get("expected_totals", {}).get("gross", "12.10")
+        assert (await books.ask("GET", f"invoices/{draft['id']}"))["lines"] == changed["lines"]
