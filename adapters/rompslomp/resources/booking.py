@@ -9,7 +9,7 @@ from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.products import product_of
 from adapters.rompslomp.mapping.values import id_in_body, unsupported
 from adapters.rompslomp.resources import calls
-from gateway.contract.errors import FieldError, Problem
+from gateway.contract.errors import FieldError, Problem, UpstreamFault
 from gateway.contract.exact import loads
 from gateway.contract.models import InvoiceDraft, LineDraft, Product
 from gateway.contract.money import ZERO, plain
@@ -71,9 +71,9 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
         "invoice_lines": lines.line_bodies(plan.items, sign),
         "_publish": draft.finalize and plan.certain,
     }
-    made = await _made(up, body)
+    made, is_own = await _made(up, body)
     if not plan.certain:
-        made = await _proved(up, made, plan, setup, sign)
+        made = await _proved(up, made, plan, setup, sign, is_own=is_own)
     if draft.finalize and InvoiceRow.of(made).is_draft:
         made = await publish(up, str(made["id"]))
     _warn_of_differences(up, made, plan, document)
@@ -180,29 +180,41 @@ async def _patch(up: Upstream, id: str, body: calls.Raw) -> calls.Raw:
     return await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", id, body=body)
 
 
-async def _made(up: Upstream, body: calls.Raw) -> calls.Raw:
-    """The invoice, or the one that the same write made before.
+async def _made(up: Upstream, body: calls.Raw) -> tuple[calls.Raw, bool]:
+    """The invoice, or the one that the same write made before; and whether it surely is this write's.
 
     An invoice that has the caller's own reference must be that very document, or it is another one: ``conflict``.
     """
     reference = body["api_reference"]
     try:
-        return await calls.record(up, "POST", "sales_invoice", "sales_invoices", body=body)
+        return await calls.record(up, "POST", "sales_invoice", "sales_invoices", body=body), True
     except Problem as problem:
         there = await found_after(up, problem, reference)
         if there is None:
             raise
-        if invoices.is_own(reference) or invoices.is_same_document(there, body):
-            return there
-        message = f"In Rompslomp another invoice ({there['id']}) has this reference."
-        error = FieldError("/external_ref", "taken", message, provider_field="api_reference")
-        raise Problem("conflict", message, errors=[error], upstream=problem.upstream) from problem
+        is_own = invoices.is_own(reference)
+        if is_own or invoices.is_same_document(there, body):
+            return there, is_own
+        raise _taken(there, problem.upstream) from problem
 
 
-async def _proved(up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int) -> calls.Raw:
-    """The concept, if Rompslomp makes of it what is expected; else it is taken back. Raises ``totals_mismatch``."""
+def _taken(there: calls.Raw, upstream: UpstreamFault | None = None) -> Problem:
+    message = f"In Rompslomp another invoice ({there['id']}) has this reference."
+    error = FieldError("/external_ref", "taken", message, provider_field="api_reference")
+    return Problem("conflict", message, errors=[error], upstream=upstream)
+
+
+async def _proved(
+    up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines.Setup, sign: int, *, is_own: bool
+) -> calls.Raw:
+    """The concept, if Rompslomp makes of it what is expected; else it is taken back. Raises ``totals_mismatch``.
+
+    One that another connection may have made is not taken back: ``conflict``.
+    """
     closed = await _closed(up, made, plan, setup, sign)
     off = differences(plan.expected, InvoiceRow.of(closed).totals)
+    if off and not is_own:
+        raise _taken(made)
     if off:
         await calls.delete(up, "sales_invoices", str(made["id"]))
         raise mismatch("Rompslomp", off, undone=True)

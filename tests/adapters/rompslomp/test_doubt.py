@@ -209,3 +209,17 @@ async def test_a_change_that_rompslomp_says_in_its_own_words_shows_all_the_same(
         changed = await books.ask("PATCH", f"invoices/{draft['id']}", change)
         assert changed["totals"]["gross"] == change.get("expected_totals", {}).get("gross", "12.10")
         assert (await books.ask("GET", f"invoices/{draft['id']}"))["lines"] == changed["lines"]
+
+
+async def test_what_another_connection_made_of_the_same_reference_is_not_taken_back(tmp_path: Path) -> None:
+    """Only of its own concept may a write find out what it comes to, and take it back."""
+    async with connected(tmp_path) as books:
+        other = await books.house.connect("rompslomp", company_id=books.emulator.company_id)
+        draft = await books.draft(*[line("0.03")] * 3, external_ref="order-1")
+        theirs = await books.ask("POST", f"../{other}/invoices", draft)
+        assert theirs["totals"]["gross"] == "0.12"
+        problem = await books.refused(
+            409, "conflict", "POST", "invoices", {**draft, "expected_totals": {"gross": "0.11"}}
+        )
+        assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("rejected", "/external_ref")
+        assert [str(row["id"]) for row in books.emulator.books()["invoices"]] == [theirs["id"]]
