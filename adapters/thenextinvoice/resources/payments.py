@@ -80,19 +80,21 @@ class InvoicePayments(Payments):
             raise malformed("TheNextInvoice says it booked the payment, but it is not to be found.")
         return made
 
-    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
+    async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment] | None:
         """The one payment that an invoice can have, if it is of the day and by the method that were sent.
 
         Any other was booked meanwhile by somebody else, and then this one can only have been refused. Of the method
-        there is the name to go by.
+        there is the name to go by; where that is not told, or the method is gone since, nothing can tell.
         """
         assert isinstance(sent.draft, PaymentDraft)
         found = await _payment(up, _only_invoice(sent.draft))
         if found is None or found.item.paid_on.isoformat() != sent.request.json["date"]:
             return Traces([])
         asked = str(sent.request.json["method"])
-        method = (await payment_methods(up, asked)).get(asked)
-        return Traces([found] if method is not None and method.name == found.said["message"] else [], certain=True)
+        method, name = (await payment_methods(up, asked)).get(asked), found.said.get("message")
+        if method is None or not name:
+            return None
+        return Traces([found] if method.name == name else [], certain=True)
 
     async def delete(self, up: Upstream, id: str) -> None:
         found = await self.get(up, id)

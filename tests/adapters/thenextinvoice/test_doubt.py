@@ -91,6 +91,23 @@ async def test_a_payment_that_somebody_else_booked_is_not_ours(
         assert (await gateway.done("GET", "operations/k-1"))["state"] == state
 
 
+async def test_a_payment_whose_method_is_gone_is_not_told_as_not_booked(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        final = await gateway.invoice(finalize=True)
+        method = (await gateway.done("GET", "payment-methods"))["data"][0]["id"]
+        allocations = [{"invoice_id": final["id"], "amount": "121"}]
+        body = {"amount": "121", "payment_method_id": method, "allocations": allocations}
+        gateway.emulator.fail(Fault("lost"), when=lambda seen: seen.path.endswith("/payment"))
+        gateway.emulator.fail(DOWN, times=100, when=lambda seen: gateway.sent("POST", "/payment") > 0)
+        _, told = await gateway.ask("POST", "payments", body, key="k-1")
+        assert told["outcome"] == "unknown"
+        gateway.emulator.heal()
+        gateway.house.clock.advance(700)  # the methods of before are known no more
+        del gateway.emulator.company.payment_methods[int(method)]
+        await gateway.later()
+        assert (await gateway.done("GET", "operations/k-1"))["state"] == "manual"
+
+
 # Products and customers have their names, and are new
 
 
