@@ -250,13 +250,13 @@ def _name(given: Mapping[str, Any], before: Mapping[str, Any], body: dict[str, A
         elif was_person or "company_name" in given:
             raise invalid("/company_name", "A company needs a name.", "required")
         return
-    if given.get("company_name") is not None:
+    if given.get("company_name", None if was_person else said_of(before.get("naam"))) is not None:
         refuse(
             "/company_name",
             en="A person has no company in SnelStart: one relation has one name.",
             nl="Een persoon heeft in SnelStart geen bedrijf: een relatie heeft één naam.",
         )
-    name = given["contact_person"] if "contact_person" in given else before.get("naam")
+    name = said_of(place.get("contactpersoon"))
     if name is None:
         raise invalid("/contact_person", "A person needs a name.", "required")
     body["naam"] = name

@@ -48,3 +48,35 @@ async def test_a_person_becomes_a_company_by_a_name_of_its_own(change: dict[str,
         company = await books.ask("PATCH", f"contacts/{made['id']}", named)
         assert (company["kind"], company["company_name"]) == ("company", "Bakkerij Jansen")
         assert company["contact_person"] == change.get("contact_person", "Jan Jansen")
+
+
+async def test_a_company_becomes_a_person_by_the_name_of_its_contact_person(tmp_path: Path) -> None:
+    """The company's name has no place then: it is given up by who says so, and no name is put in another's place."""
+    async with connected(tmp_path) as books:
+        made = await books.contact(company_name="Bakkerij Jansen", contact_person="Jan Jansen")
+        for change in ({"kind": "person"}, {"kind": "person", "contact_person": "Piet Jansen"}):
+            problem = await books.ask("PATCH", f"contacts/{made['id']}", change, status=422)
+            assert (problem["code"], problem["errors"][0]["pointer"]) == ("field_unsupported", "/company_name")
+        assert await books.ask("GET", f"contacts/{made['id']}") == made
+        person = await books.ask("PATCH", f"contacts/{made['id']}", {"kind": "person", "company_name": None})
+        assert (person["kind"], person["name"], person["company_name"]) == ("person", "Jan Jansen", None)
+        assert (person["contact_person"], person["address"]) == ("Jan Jansen", made["address"])
+
+
+async def test_a_company_without_a_contact_person_becomes_no_person(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        made = await books.contact(company_name="Bakkerij Jansen")
+        change = {"kind": "person", "company_name": None}
+        problem = await books.ask("PATCH", f"contacts/{made['id']}", change, status=422)
+        assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/contact_person", "required")]
+        named = {**change, "contact_person": "Jan Jansen"}
+        person = await books.ask("PATCH", f"contacts/{made['id']}", named)
+        assert (person["kind"], person["name"]) == ("person", "Jan Jansen")
+
+
+async def test_what_a_person_cannot_keep_of_a_company_is_dropped_where_that_is_asked_for(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        made = await books.contact(company_name="Bakkerij Jansen", contact_person="Jan Jansen")
+        person = await books.ask("PATCH", f"contacts/{made['id']}", {"kind": "person"}, on_unsupported="drop")
+        assert [(one["code"], one["pointer"]) for one in person["warnings"]] == [("field_dropped", "/company_name")]
+        assert (person["kind"], person["contact_person"]) == ("person", "Jan Jansen")
