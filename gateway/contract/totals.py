@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from gateway.contract.errors import FieldError, Problem
+from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import ExpectedTotals
+from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import ZERO, Amounts, plain
 
 MOST_ROUNDING = Decimal("0.05")
@@ -25,6 +26,18 @@ def differences(wanted: Mapping[str, Decimal], total: Amounts) -> dict[str, Deci
 def closes(gap: Decimal) -> bool:
     """Whether a rounding line may close a gap."""
     return ZERO < abs(gap) <= MOST_ROUNDING
+
+
+def told_by_sign(system: str, kind: DocumentType, gross: Decimal, pointer: str) -> None:
+    """What a document comes to, where a system knows a credit note by nothing but its sign.
+
+    Raises ``validation_failed`` for an amount that would make it the other kind.
+    """
+    if kind == "credit_note" and gross <= ZERO:
+        raise invalid(pointer, f"A credit note comes to more than nothing: {system} tells it by its sign.")
+    if kind == "invoice" and gross < ZERO:
+        message = f"An invoice comes to no less than nothing: {system} tells a credit note by its sign. Make it one."
+        raise invalid(pointer, message)
 
 
 def mismatch(system: str, off: Mapping[str, Decimal], *, undone: bool = False) -> Problem:

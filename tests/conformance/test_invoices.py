@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from gateway.contract.exact import dumps
 from tests.conformance.subject import Json, Subject, body_of, problem_of
 
 
@@ -80,6 +81,29 @@ async def test_a_vat_code_is_of_its_rate_and_country(subject: Subject, name: str
     problem = await subject.refused(422, "validation_failed", "POST", "invoices", body=draft)
     assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", f"/lines/0/{name}")
     assert len(subject.books("invoices")) == before
+
+
+@pytest.mark.parametrize("kind", ["invoice", "credit_note"])
+async def test_a_document_stays_of_the_kind_that_was_asked_for(subject: Subject, kind: str) -> None:
+    """Some systems tell a credit note by its sign only: what would be told as the other kind is never sent."""
+    subject.need("invoices.create")
+    below = [await subject.line(unit_price="-10.00")]
+    asked = {**await subject.draft("invoices"), "document_type": kind}
+    ways = [("POST", "invoices", {**asked, "lines": below})]
+    if subject.capabilities["invoices.update"]["support"] == "native":
+        made = await subject.make("invoices", document_type=kind)
+        ways.append(("PATCH", f"invoices/{made['id']}", {"lines": below}))
+    for method, path, body in ways:
+        before = dumps(list(subject.books("invoices")))
+        answer = await subject.ask(method, path, body=body)
+        if answer.status_code == 422:
+            problem = problem_of(answer)
+            assert (problem["code"], problem["outcome"]) == ("validation_failed", "not_sent")
+            assert dumps(list(subject.books("invoices"))) == before
+            continue
+        assert answer.status_code in (200, 201), answer.text
+        read = await subject.get(f"invoices/{body_of(answer)['id']}")
+        assert (read["document_type"], read["totals"]["net"]) == (kind, "-20.00")
 
 
 async def test_a_credit_note_undoes_an_invoice(subject: Subject) -> None:

@@ -12,9 +12,10 @@ from adapters.rompslomp.resources import calls
 from gateway.contract.errors import FieldError, Problem, UpstreamFault
 from gateway.contract.exact import loads
 from gateway.contract.models import InvoiceDraft, LineDraft, Product
+from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import ZERO, plain
 from gateway.contract.plan import reason_of
-from gateway.contract.totals import asserted, closes, differences, mismatch
+from gateway.contract.totals import asserted, closes, differences, mismatch, told_by_sign
 from gateway.contract.upstream import Upstream
 
 REFUSED = frozenset({"upstream_rejected", "conflict"})
@@ -61,6 +62,7 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
     """Make an invoice, exactly once: its api reference is unique (dossier §5, "Idempotency")."""
     setup = await _setup(up, draft.lines)
     document, plan = _planned(draft, setup)
+    _check_sign(plan, draft.document_type, "/document_type")
     _explain(up, draft.lines, plan, setup)
     sign = _sign(draft)
     said = {"issued_on": up.today, "layout_id": up.facts.settings.get("layout_id"), **draft.given()}
@@ -122,6 +124,7 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     setup = await _setup(up, drafts)
     document = lines.document_of(drafts, setup, prices_include_tax=bool(given.get("prices_include_tax")))
     plan = totals.planned(document, given.get("expected_totals"), given.get("on_rounding") or "reject", setup)
+    _check_sign(plan, "credit_note" if row.sign < 0 else "invoice", "/lines")
     _explain(up, drafts, plan, setup)
     contact_id = id_in_body(given["contact_id"], "/contact_id") if given.get("contact_id") else row.contact_id
     if contact_id is not None:
@@ -155,6 +158,12 @@ async def _changed_head(up: Upstream, id: str, body: calls.Raw, row: InvoiceRow,
     if off:
         raise mismatch("Rompslomp", off)
     return await _patch(up, id, body) if body else await read(up, id)
+
+
+def _check_sign(plan: totals.Plan, kind: DocumentType, pointer: str) -> None:
+    """Nothing but its sign says there whether a document is a credit note (dossier §3, "Not there")."""
+    for total in totals.foreseen(plan.items):
+        told_by_sign("Rompslomp", kind, total.gross, pointer)
 
 
 def _explain(up: Upstream, drafts: Sequence[LineDraft], plan: totals.Plan, setup: lines.Setup) -> None:

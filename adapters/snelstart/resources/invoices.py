@@ -44,6 +44,7 @@ from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Demands
+from gateway.contract.totals import told_by_sign
 from gateway.contract.upstream import Reply, Upstream
 from gateway.contract.wire import RawRecord
 
@@ -135,8 +136,7 @@ class SalesEntries(Invoices):
         includes_tax = draft.prices_include_tax
         body |= entry_amounts(charges, document.setup, includes_tax=includes_tax, sign=sign)
         total = reckoned(charges, includes_tax=includes_tax).total
-        if sign < 0 and total.gross <= 0:
-            raise invalid("/document_type", "A credit note comes to more than nothing: SnelStart tells it by its sign.")
+        told_by_sign("SnelStart", draft.document_type, total.gross, "/document_type")
         up.plan.comes_to(total)
         boeking = await up.data(ask("POST", "verkoopboekingen", json=body))
         record = await _told(up, boeking, await factuur_of(up, new_id(boeking)))
