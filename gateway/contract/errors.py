@@ -13,7 +13,8 @@ settles the status, the title, who can put it right and whether trying again can
 - operator's doing: provider_misconfigured, upstream_malformed, storage_unavailable, internal_error
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
@@ -150,6 +151,19 @@ def not_found(detail: str = "There is no such record in this connection.") -> No
 def invalid(pointer: str, message: str, code: str = "invalid") -> Problem:
     """``validation_failed`` about one field."""
     return Problem("validation_failed", message, errors=[FieldError(pointer, code, message)])
+
+
+@contextmanager
+def repointed(pointers: Mapping[str, str]) -> Iterator[None]:
+    """Let a problem point into the body that was sent, where what is said of it is said of a larger one.
+
+    ``pointers`` goes from the fields of that one to those of the body; what is in no field of it points nowhere.
+    """
+    try:
+        yield
+    except Problem as problem:
+        problem.errors = [replace(error, pointer=pointers.get(error.pointer, "")) for error in problem.errors]
+        raise
 
 
 def malformed(detail: str) -> Problem:

@@ -251,7 +251,7 @@ class Subject:
         assert answer.status_code == 200, answer.text
         return body_of(answer)
 
-    async def pay(self, invoice: Json, amount: str | None = None) -> httpx2.Response:
+    async def pay(self, invoice: Json, amount: str | None = None, **fields: Value) -> httpx2.Response:
         """Pay an invoice, whole or in part."""
         self.need("payments.create")
         whole = invoice["totals"]["open"] or invoice["totals"]["gross"]
@@ -259,7 +259,7 @@ class Subject:
         body["allocations"] = [{"invoice_id": invoice["id"], "amount": amount or whole}]
         if "payment_method_id" in self.holds("payments"):
             body["payment_method_id"] = (await self.settings("payment-methods"))[0]["id"]
-        return await self.ask("POST", "payments", body=body)
+        return await self.ask("POST", "payments", body={**body, **fields})
 
 
 def body_of(answer: httpx2.Response) -> Json:

@@ -1,6 +1,8 @@
 """Laws of payments: an invoice knows how far it is paid, and a payment taken back never was."""
 
-from tests.conformance.subject import Json, Subject, body_of
+import pytest
+
+from tests.conformance.subject import Json, Subject, body_of, problem_of
 
 
 async def paid(subject: Subject, invoice: Json, amount: str | None = None) -> Json:
@@ -93,6 +95,16 @@ async def test_a_draft_cannot_be_paid(subject: Subject) -> None:
     answer = await subject.pay(draft)
     assert answer.status_code in (409, 422), answer.text
     assert (await subject.get(f"invoices/{draft['id']}"))["payment_status"] == "not_applicable"
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("paid_on", "0001-01-01"), ("payment_method_id", "987654321")])
+async def test_what_is_wrong_with_a_payment_is_pointed_at_in_it(subject: Subject, name: str, wrong: str) -> None:
+    """There or nowhere, also where the system books it as a part, or a kind, of something else."""
+    answer = await subject.pay(await subject.final_invoice(), **{name: wrong})
+    if answer.status_code == 201:
+        pytest.skip(f"{subject.name} takes {name} {wrong}")
+    assert answer.status_code == 422, answer.text
+    assert {one["pointer"] for one in problem_of(answer)["errors"]} <= {f"/{name}", ""}
 
 
 async def test_a_paid_status_can_be_filtered(subject: Subject) -> None:

@@ -65,6 +65,13 @@ POINTERS: Mapping[str, Mapping[str, str]] = {
 }
 """Where a label of each model stands in our bodies. A line is never named, so lines are pointed at together."""
 
+OF_PAYMENT: Mapping[str, str] = {
+    "/lines": "/payment_method_id",
+    **{name: name for name in ("/amount", "/paid_on", "/payment_method_id", "/description")},
+}
+"""Where a refusal of an invoice points in the payment that is booked with it. It may speak of an account only, which
+may be a line's, and is the payment's where no line is sent."""
+
 _ENGLISH: Mapping[str, str] = {
     r"moet opgegeven zijn": "must be given",
     r"is al in gebruik": "is already in use",

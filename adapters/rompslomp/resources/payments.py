@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from adapters.rompslomp import wire
+from adapters.rompslomp.mapping.complaints import OF_PAYMENT
 from adapters.rompslomp.mapping.demands import payment_demands
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.payments import (
@@ -17,7 +18,7 @@ from adapters.rompslomp.mapping.payments import (
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem
+from gateway.contract.errors import FieldError, Problem, repointed
 from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
@@ -64,7 +65,8 @@ class RompslompPayments(Payments):
         if done is not None:
             return payment_of(done)
         _refuse_too_much(InvoiceRow.of(invoice), draft)
-        await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", invoice_id, body={"payments": [body]})
+        with repointed(OF_PAYMENT):
+            await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", invoice_id, body={"payments": [body]})
         made = await _marked(up, mark)
         if made is None:
             raise Problem(

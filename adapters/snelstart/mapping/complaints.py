@@ -10,12 +10,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A code. ``pointer`` is empty where no field of ours, or no single one, is meant."""
+    """A code. ``pointer`` is that of an invoice, contact or product; empty where no single field is meant."""
 
     meaning: str
     pointer: str = ""
     kind: str = "upstream_rejected"
 
+
+OF_PAYMENT: Mapping[str, str] = {
+    "/issued_on": "/paid_on",
+    "/lines": "/ledger_account_id",
+    **{name: name for name in ("/payment_method_id", "/ledger_account_id", "/currency", "/description", "/reference")},
+}
+OF_CREDIT: Mapping[str, str] = {name: name for name in ("/number", "/issued_on")}
+"""Where a complaint about an entry points in a payment, and in a body that credits an invoice: they are entries too."""
 
 COMPLAINTS: Mapping[str, Complaint] = {
     "ALG-0100": Complaint("A new record may bring no id."),

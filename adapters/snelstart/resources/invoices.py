@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import invoices
+from adapters.snelstart.mapping.complaints import OF_CREDIT
 from adapters.snelstart.mapping.contacts import Relatie
 from adapters.snelstart.mapping.demands import credit_demands, invoice_demands
 from adapters.snelstart.mapping.invoices import (
@@ -39,7 +40,7 @@ from adapters.snelstart.resources.crediting import credited_among, factuur_of, i
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
+from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found, repointed
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
@@ -174,7 +175,8 @@ class SalesEntries(Invoices):
                 en="A memorial entry then settles the invoice with its credit note, whose id it needs.",
                 nl="Daarna verrekent een memoriaalboeking de factuur met de creditfactuur; die heeft haar id nodig.",
             )
-        note = await up.data(ask("POST", "verkoopboekingen", json=body))
+        with repointed(OF_CREDIT):
+            note = await up.data(ask("POST", "verkoopboekingen", json=body))
         made = new_id(note)
         await settle(up, invoice, Boeking.of(note))
         record = await _told(up, note, await factuur_of(up, made))

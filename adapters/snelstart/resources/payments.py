@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import payments
+from adapters.snelstart.mapping.complaints import OF_PAYMENT
 from adapters.snelstart.mapping.demands import payment_demands
 from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
@@ -13,7 +14,7 @@ from adapters.snelstart.mapping.values import day_of, is_guid, new_id, since, un
 from adapters.snelstart.resources.administration import TOP, every, journals_of, page_of, setting
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem, invalid, not_found
+from gateway.contract.errors import FieldError, Problem, invalid, not_found, repointed
 from gateway.contract.likeness import is_payment
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO, round_to_cents
@@ -100,7 +101,8 @@ class MoneyEntries(Payments):
 async def _booked(up: Upstream, kind: str, body: Mapping[str, Any], draft: PaymentDraft) -> Mapping[str, Any]:
     """A new entry. Raises ``validation_failed`` where it settles an invoice that is not there."""
     try:
-        raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
+        with repointed(OF_PAYMENT):
+            raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
     except Problem as problem:
         if problem.code != "not_found":
             raise

@@ -52,3 +52,13 @@ async def test_an_invoice_of_no_entry_makes_no_sense(include: str, tmp_path: Pat
         problem = await books.ask("GET", "invoices", status=502, where={"include": include} if include else {})
         assert problem["code"] == "upstream_malformed"
         assert problem["detail"] == "SnelStart's invoice does not say of which sales entry it is."
+
+
+async def test_what_is_wrong_with_a_credit_note_is_pointed_at_in_what_was_sent(tmp_path: Path) -> None:
+    """SnelStart speaks of the entry's lines too, of which the body that credits an invoice has none."""
+    async with connected(tmp_path) as books:
+        invoice = await books.invoice((await books.contact())["id"])
+        body = {"number": "C-1", "issued_on": "0001-01-01"}
+        problem = await books.ask("POST", f"invoices/{invoice['id']}/credit", body, status=422)
+        assert problem["code"] == "upstream_rejected"
+        assert {one["pointer"] for one in problem["errors"]} == {"/issued_on", ""}
