@@ -258,9 +258,12 @@ def _no_customer() -> Problem:
 
 
 def _usual_due_on(up: Upstream, issued_on: date, customer: Customer, profile: Profile) -> date:
-    """Where none is given: after the customer's own term, else the profile's."""
+    """Where none is given: after the customer's own term, else the profile's. Raises ``validation_failed``."""
     days = customer.term_days
-    due_on = issued_on + timedelta(days=profile.term_days if days is None else days)
+    try:
+        due_on = issued_on + timedelta(days=profile.term_days if days is None else days)
+    except OverflowError as error:
+        raise invalid("/due_on", "The term of payment ends after the last day there is: give due_on.") from error
     up.plan.defaulted("/due_on", due_on.isoformat(), "customer_term")
     return due_on
 

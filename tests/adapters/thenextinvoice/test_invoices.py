@@ -232,6 +232,7 @@ async def test_a_key_whose_invoice_is_gone_makes_no_other() -> None:
     [
         ({"contact_id": "987654"}, "/contact_id"),
         ({"contact_id": "_"}, "/contact_id"),
+        ({"issued_on": date.max}, "/due_on"),
         ({"lines": [{"vat_code_id": None}]}, "/lines/0/vat_code_id"),
         ({"lines": [{"vat_code_id": "987654"}]}, "/lines/0/vat_code_id"),
         ({"lines": [{"vat_rate": "9"}]}, "/lines/0/vat_rate"),
