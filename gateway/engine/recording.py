@@ -122,10 +122,11 @@ def _refuse(body: Shape, pointer: str, dotted: str, held: frozenset[str], up: Ou
             for position, part in enumerate(value):
                 _refuse(part, f"{pointer}/{name}/{position}", f"{dotted}{name}.", held, up)
         elif f"{dotted}{name}" not in held:
-            up.unsupported(
-                f"{pointer}/{name}",
-                en=f"The accounting system has no place for `{dotted}{name}`.",
-                nl=f"Het boekhoudpakket kan `{dotted}{name}` niet bewaren.",
-            )
+            if value != body.usual.get(name):
+                up.unsupported(
+                    f"{pointer}/{name}",
+                    en=f"The accounting system has no place for `{dotted}{name}`.",
+                    nl=f"Het boekhoudpakket kan `{dotted}{name}` niet bewaren.",
+                )
             setattr(body, name, type(body).model_fields[name].get_default(call_default_factory=True))
             body.model_fields_set.discard(name)

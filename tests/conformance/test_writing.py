@@ -176,6 +176,18 @@ async def test_nonsense_in_a_body_costs_no_call(subject: Subject, resource: str)
         await subject.refused(422, "unknown_field", "POST", resource, body=draft, colour="blue")
 
 
+async def test_what_is_so_anyway_may_be_said(subject: Subject) -> None:
+    """A caller writes to all systems alike: no discount, and euros, are what there is where there is nothing else."""
+    line = await subject.line(discount_percent="0.00")
+    made = await subject.make("invoices", lines=[line], currency="EUR")
+    assert made["lines"][0]["discount_percent"] in (None, "0")
+    assert made["totals"]["gross"] == "24.20"
+    subject.need("invoices.update")
+    answer = await subject.ask("PATCH", f"invoices/{made['id']}", body={"currency": "EUR", "prices_include_tax": False})
+    assert answer.status_code == 200, answer.text
+    assert (await subject.get(f"invoices/{made['id']}"))["totals"] == made["totals"]
+
+
 @pytest.mark.parametrize("resource", ["contacts", "products"])
 async def test_a_field_without_a_place_is_refused_or_dropped(subject: Subject, resource: str) -> None:
     subject.need(f"{resource}.create")

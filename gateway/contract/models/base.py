@@ -8,6 +8,7 @@ the time that pydantic needs to check one or two: what is checked of it, is chec
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from types import NoneType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_type_hints
@@ -71,6 +72,9 @@ class Shape(BaseModel):
 
     # A start builds no validator: most processes are asked about few of the resources, and each is built when it is.
     model_config = ConfigDict(defer_build=True, extra="forbid", strict=True)
+
+    usual: ClassVar[Mapping[str, Any]] = {}
+    """What fields say, beside null and their default, that is so anyway wherever a system has no place for them."""
 
 
 class Draft(Shape):
@@ -151,4 +155,6 @@ def change_of(
         hint = _never_none(hints[name]) if name in never_null else hints[name]
         fields[name] = (hint, Field(default_factory=_nothing, description=info.description))
     name = draft.__name__.removesuffix("Draft") + "Change"
-    return create_model(name, __base__=Change, __module__=draft.__module__, __doc__=draft.__doc__, **fields)
+    change = create_model(name, __base__=Change, __module__=draft.__module__, __doc__=draft.__doc__, **fields)
+    change.usual = {name: draft.model_fields[name].get_default(call_default_factory=True) for name in fields}
+    return change

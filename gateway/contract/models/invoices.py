@@ -1,7 +1,8 @@
 """Sales invoices and credit notes."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,7 +23,7 @@ from gateway.contract.models.base import (
     change_of,
 )
 from gateway.contract.models.ledger import VatCategory, VatTreatment
-from gateway.contract.money import Amount, AmountOut, Percentage, PercentageOut, Quantity, QuantityOut
+from gateway.contract.money import ZERO, Amount, AmountOut, Percentage, PercentageOut, Quantity, QuantityOut
 
 DocumentType = Literal["invoice", "credit_note"]
 DocumentStatus = Literal["draft", "final", "void", "unknown"]
@@ -33,6 +34,8 @@ OnRounding = Literal["reject", "add_line"]
 
 class LineDraft(Part):
     """A line to write. ``unit_price`` is with or without tax as the invoice's ``prices_include_tax`` says."""
+
+    usual: ClassVar[Mapping[str, Any]] = {"discount_percent": ZERO}
 
     type: LineType = "item"
     description: LongText
