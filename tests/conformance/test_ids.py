@@ -107,6 +107,15 @@ async def test_an_id_that_the_system_changes_still_finds_its_record(subject: Sub
     assert [one["id"] for one in found] == [draft["id"]]
 
 
+async def test_an_id_has_one_spelling(subject: Subject) -> None:
+    """A number with a zero before it is the same number to many systems: by that, too, a record has two ids."""
+    subject.need_filter("invoices.list", "contact_id")
+    made = await subject.make("invoices")
+    other = f"0{made['contact_id']}"
+    await subject.refused(404, "not_found", "GET", f"contacts/{other}")
+    assert await subject.walk("invoices", contact_id=other) == []
+
+
 async def test_ten_alike_are_ten(subject: Subject) -> None:
     """Records that say the same are told apart: each create answers its own id."""
     fields = {"name": "Volkoren brood"}

@@ -41,14 +41,19 @@ def id_in_path(id: str) -> str:
 
     Rails reads ``12abc`` as 12 (dossier §6 leaves it open), so an id that is no number must not get there.
     """
-    if not _RECORD_ID.fullmatch(id):
+    if not is_record_id(id):
         not_found()
     return id
 
 
+def is_record_id(id: str) -> bool:
+    """Whether a record can have this id; a number that is spelled otherwise would find it too."""
+    return _RECORD_ID.fullmatch(id) is not None
+
+
 def id_in_body(id: str, pointer: str) -> int:
     """An id as a body has it. Raises ``validation_failed`` for one that no record can have."""
-    if not _RECORD_ID.fullmatch(id):
+    if not is_record_id(id):
         raise invalid(pointer, "There is no such record in Rompslomp.", "not_found")
     return int(id)
 

@@ -7,7 +7,7 @@ from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
 from adapters.rompslomp.mapping.demands import invoice_demands
 from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
-from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of
+from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of, is_record_id
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
@@ -135,7 +135,8 @@ async def _glanced_at(up: Upstream, listing: Listing) -> Page[_Listed]:
     """A window of the list, filtered by Rompslomp; read no further than the next question needs."""
     selections = SELECTIONS.get(listing.text("document_status"), ())
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
-    if "contact_id" in listing.filters and not str(listing.filters["contact_id"]).isdigit():
+    contact_id = listing.text("contact_id")
+    if contact_id is not None and not is_record_id(contact_id):
         return Page([], more=False, total=0)
     sources = [_selection(up, [("selection", name), *searches]) for name in selections]
     return await Chain(sources).read(listing.window)
