@@ -59,6 +59,17 @@ async def test_an_invoice_is_overdue_from_the_day_after_it_was_due_until_it_is_p
     assert await told() == [False, False]
 
 
+async def test_a_credit_note_is_never_overdue(subject: Subject) -> None:
+    """Its customer owes nothing."""
+    if "document_type" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: nobody writes credit notes but by crediting")
+    note = await subject.final_invoice(document_type="credit_note", due_on="2026-03-05")
+    subject.house.clock.advance(9 * 86_400)
+    listed = next(one for one in await subject.walk("invoices") if one["id"] == note["id"])
+    read = await subject.get(f"invoices/{note['id']}")
+    assert (listed["document_type"], listed["is_overdue"], read["is_overdue"]) == ("credit_note", False, False)
+
+
 async def test_a_part_payment_counts_or_is_refused(subject: Subject) -> None:
     invoice = await subject.final_invoice()
     before = len(subject.emulator.journal)

@@ -89,7 +89,7 @@ def invoice_of(raw: Mapping[str, Any]) -> Record[Invoice]:
         ),
         tax_breakdown=None if said.vatGroups is None else [_tax_of(group, sign) for group in said.vatGroups],
         sent_at=said.sentAt,
-        is_overdue=said.overdue,
+        is_overdue=said.overdue and sign > 0,
         provider_status=said.state,
         created_at=said.createdAt,
         updated_at=said.updatedAt,

@@ -207,7 +207,7 @@ def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
         currency="EUR",
         prices_include_tax=False,
         totals=_totals(gross, open_),
-        is_overdue=_is_overdue(due_on, today, open_),
+        is_overdue=_is_overdue(due_on, today, open_) and not is_credit,
         updated_at=moment_or_none(said.modifiedOn),
     )
 
