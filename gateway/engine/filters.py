@@ -7,6 +7,7 @@ every record is held against the predicate here. Capabilities and the answer (``
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
+from unicodedata import normalize
 
 from gateway.contract.adapter import FilterValue, Resource
 from gateway.contract.errors import FieldError, Problem
@@ -21,7 +22,9 @@ SCAN_LIMIT = 5_000
 
 
 def _fold(text: str | None) -> str:
-    return (text or "").strip().casefold()
+    """A text without what no caller minds: its case, and whether an accent is a sign of its own (Unicode, D145)."""
+    said = (text or "").strip()
+    return said.lower() if said.isascii() else normalize("NFC", normalize("NFC", said).casefold())
 
 
 def _every_word(haystack: list[str | None], value: FilterValue) -> bool:

@@ -96,6 +96,16 @@ def values(everything: list[Json], name: str) -> list[str]:
     return chosen
 
 
+async def test_an_accent_is_the_same_however_it_is_written(subject: Subject) -> None:
+    """One sign, or a letter and a sign behind it: they look alike, and some programs write one and some the other."""
+    if subject.need_filter("contacts.list", "q") == "native":
+        pytest.skip(f"{subject.name} searches itself")
+    one, other = [await subject.make("contacts", company_name=name) for name in ("Café Zoë", "Cafe\u0301 Zoe\u0308")]
+    for asked in ("CAFÉ zoë", "cafe\u0301 ZOE\u0308"):
+        assert {found["id"] for found in await subject.walk("contacts", q=asked)} == {one["id"], other["id"]}
+    assert await subject.walk("contacts", q="cafe zoe") == []
+
+
 async def test_the_right_customer_is_found_among_hundreds(subject: Subject) -> None:
     subject.need_filter("contacts.list", "email")
     subject.need("contacts.create")
