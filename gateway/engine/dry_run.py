@@ -93,6 +93,7 @@ class UntouchedBooks:
 
     def __init__(self, books: LinkBooks) -> None:
         self._books = books
+        self._forgotten: set[str] = set()
 
     async def of(self, connection_id: str, resource: str) -> Book:
         """What is known of the connection's records of one resource."""
@@ -104,7 +105,7 @@ class UntouchedBooks:
         """Look whether unique values are free. Raises ``conflict`` where one is taken."""
         book = await self.of(connection_id, resource)
         for name, value in fields.items():
-            if name in UNIQUE and book.holders(name, value):
+            if name in UNIQUE and set(book.holders(name, value)) - self._forgotten:
                 raise Problem("conflict", f"Another record of this connection has this {name}.")
         return UntouchedClaim(creation_key)
 
@@ -113,8 +114,9 @@ class UntouchedBooks:
         del connection_id, resource, id, fields
 
     async def forget(self, connection_id: str, resource: str, id: str) -> None:
-        """Forget nothing."""
-        del connection_id, resource, id
+        """Forget nothing, but for this rehearsal."""
+        del connection_id, resource
+        self._forgotten.add(id)
 
 
 def language_of(headers: Mapping[str, str]) -> str:

@@ -103,6 +103,7 @@ class Writer:
     @asynccontextmanager
     async def _claimed(self, kept: Mapping[str, str], creation_key: UUID) -> AsyncIterator[Claim | UntouchedClaim]:
         """Claim the unique ones of these values before anything is sent, and settle the claim where that fails."""
+        await self._take_from_gone(kept)
         claim = await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
         try:
             yield claim
@@ -111,6 +112,26 @@ class Writer:
             with suppress(Problem):
                 await (claim.release() if self._up.fate in ("not_sent", "rejected") else claim.leave())
             raise
+
+    async def _take_from_gone(self, kept: Mapping[str, str]) -> None:
+        """Take unique values from records that were deleted in the system itself: of that nobody tells Polder.
+
+        Where a record may have got a new id, which only a lost answer told, it is not known to be gone.
+        """
+        if self._resource.moves or not self._resource.can("get"):
+            return
+        book = await self._recording.book(self._operation.resource)
+        for name, value in kept.items():
+            for id in book.holders(name, value) if name in UNIQUE else ():
+                if await self._is_gone(book.theirs(id)):
+                    await self._books.forget(self._connection_id, self._operation.resource, id)
+
+    async def _is_gone(self, theirs: str) -> bool:
+        try:
+            await self._resource.get(self._up, theirs)
+        except Problem as problem:
+            return problem.code == "not_found"
+        return False
 
     def _kept(self, draft: Draft, origin: str | None) -> dict[str, str]:
         kept = kept_values(self._resource.kept, draft.given())
