@@ -78,8 +78,9 @@ class Reader:
         listing = Listing(Window(at >> _SKIP_BITS, asked.limit), await self._in_their_words(native), asked.include)
         total = None
         by_link = next((name for name in emulated if name in self._resource.kept), None)
-        if by_link is not None:
-            matched = await self._linked(by_link, asked)
+        found = await self._linked(by_link, asked) if by_link is not None and asked.cursor is None else None
+        if found is not None:
+            matched = found
         elif emulated:
             matched = await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), asked.limit)
         else:
@@ -119,12 +120,17 @@ class Reader:
                 said[name] = await self._recording.theirs(known.referred, str(value))
         return said
 
-    async def _linked(self, by: str, asked: Asked) -> _Matches:
-        """The records that hold a value Polder keeps: looked up, not scanned for."""
+    async def _linked(self, by: str, asked: Asked) -> _Matches | None:
+        """The records that hold a value Polder keeps: looked up, not scanned for.
+
+        Null where one is not found by its id and archived ones are asked for: some systems show those in lists only.
+        """
         book = await self._recording.book(self._operation.resource)
         records = []
         for id in book.holders(by, str(asked.filters[by])):
             record = await self._present(book.theirs(id))
+            if record is None and "archived" in asked.include:
+                return None
             if record is not None and self._passes(record, asked):
                 records.append(record)
         return _Matches(records[: asked.limit], None)

@@ -80,3 +80,18 @@ async def test_what_a_person_cannot_keep_of_a_company_is_dropped_where_that_is_a
         person = await books.ask("PATCH", f"contacts/{made['id']}", {"kind": "person"}, on_unsupported="drop")
         assert [(one["code"], one["pointer"]) for one in person["warnings"]] == [("field_dropped", "/company_name")]
         assert (person["kind"], person["contact_person"]) == ("person", "Jan Jansen")
+
+
+async def test_a_contact_that_was_made_inactive_is_found_by_its_reference_among_the_archived(tmp_path: Path) -> None:
+    """By its id it is not found, and its reference is still its own until another contact is given it."""
+    async with connected(tmp_path) as books:
+        made = await books.contact(external_ref="shop-1")
+        books.emulator.administration.records["relaties"][made["id"]]["nonactief"] = True
+        await books.ask("GET", f"contacts/{made['id']}", status=404)
+        assert (await books.ask("GET", "contacts", external_ref="shop-1"))["data"] == []
+        (archived,) = (await books.ask("GET", "contacts", external_ref="shop-1", include="archived"))["data"]
+        assert (archived["id"], archived["external_ref"], archived["archived"]) == (made["id"], "shop-1", True)
+        assert (await books.ask("GET", "contacts", external_ref="shop-2", include="archived"))["data"] == []
+        another = await books.contact(external_ref="shop-1")
+        (found,) = (await books.ask("GET", "contacts", external_ref="shop-1", include="archived"))["data"]
+        assert found["id"] == another["id"]
