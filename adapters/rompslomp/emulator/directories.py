@@ -13,11 +13,12 @@ from adapters.rompslomp.emulator.switches import Switches
 
 def shown_vat_type(vat_type: VatType) -> dict[str, Any]:
     """A VAT type as answers have it; one whose rate each line brings has no value."""
+    value = vat_type.value if vat_type.tells_rate else None
     return {
         "id": vat_type.id,
         "name": vat_type.name,
         "friendly_name": vat_type.friendly_name,
-        "value": None if vat_type.value is None else written(vat_type.value),
+        "value": None if value is None else written(value),
     }
 
 

@@ -130,7 +130,7 @@ def shown_line(line: Line) -> dict[str, Any]:
         "price_with_vat": written(amounts.gross),
         "price_without_vat": written(amounts.net),
         "vat_amount": written(amounts.vat),
-        "vat_rate": written(line.rate),
+        "vat_rate": written(line.rate) if line.vat_type.tells_rate else None,
         "vat_type_id": line.vat_type.id,
         "quantity": written(line.quantity),
         "product_id": line.product.id if line.product else None,

@@ -68,6 +68,8 @@ class VatType:
     country: str = "NL"
     known_from: Day = date.min
     known_till: Day = date.max
+    tells_rate: bool = True
+    """Whether answers have its rate."""
     id: int = 0
 
 

@@ -47,6 +47,8 @@ class Switches:
     - ``vat_rounding``: see ``arithmetic``.
     - ``foreign_vat_name``: the ``name`` of the rows for other EU countries; ``friendly_name`` tells the country.
     - ``foreign_vat_label``: ``friendly_name`` is ``Duitsland 19%`` (``country_name``) or ``DE 19%`` (``country_code``).
+    - ``untaxed_rate``: the ``value`` of ``vat_none`` and ``vat_reverse_charged``, and ``vat_rate`` of their lines, is 0
+      or null. The document lets either be null, and no recorded answer has such a type.
     - ``vat_number_from_contact``: an invoice without VAT number takes that of its contact.
 
     Invoices (§3.1, §6)
@@ -96,6 +98,7 @@ class Switches:
     vat_rounding: Rounding = "per_line"
     foreign_vat_name: Literal["vat_high", "vat_custom"] = "vat_high"
     foreign_vat_label: Literal["country_name", "country_code"] = "country_name"
+    untaxed_rate: Literal["zero", "null"] = "zero"
     vat_number_from_contact: bool = False
 
     concept_needs_contact: bool = True

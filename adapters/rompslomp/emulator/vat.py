@@ -1,5 +1,6 @@
 """The VAT types, one set for all companies: the Dutch ones, and a row per other EU country for OSS (dossier §4)."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ _DUTCH = (
     VatType("vat_reverse_charged", "verlegd", Decimal("0.0")),
     VatType("vat_custom", "aangepast", None),
 )
+_UNTAXED = frozenset({"vat_none", "vat_reverse_charged"})
 _ABROAD = (
     ("HU", "Hongarije", "27"),
     ("FI", "Finland", "25.5"),
@@ -51,11 +53,8 @@ EU_ABROAD = frozenset(code for code, _, _ in _ABROAD) | {"GR"}
 def open_vat_types(types: Table[VatType], switches: Switches) -> None:
     """Make the VAT types that every company shares."""
     for dutch in _DUTCH:
-        types.add(
-            VatType(
-                dutch.name, dutch.friendly_name, dutch.value, known_from=dutch.known_from, known_till=dutch.known_till
-            )
-        )
+        tells_rate = switches.untaxed_rate == "zero" or dutch.name not in _UNTAXED
+        types.add(replace(dutch, tells_rate=tells_rate))
     for code, country, percentage in _ABROAD:
         label = country if switches.foreign_vat_label == "country_name" else code
         rate = Decimal(percentage).scaleb(-2)

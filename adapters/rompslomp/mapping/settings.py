@@ -13,6 +13,8 @@ from gateway.contract.wire import Figure, PositiveId, RawRecord, country_of
 
 CUSTOM = "vat_custom"
 """The VAT type whose lines bring their own rate."""
+_TAXED = frozenset({"vat_high", "vat_low", "vat_low_new"})
+"""VAT types that are nothing without their rate."""
 TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "vat_high": ("domestic_high", "S"),
     "vat_low": ("domestic_low", "S"),
@@ -70,7 +72,11 @@ _PAYMENT_KINDS: Mapping[str, str] = {"bank": "bank", "cash": "cash", "cross_entr
 
 
 class VatTypeRow(Wire, frozen=True, kw_only=True):
-    """A VAT type; ``value`` is a fraction, null where every line brings its own, and only there."""
+    """A VAT type; ``value`` is a fraction. The vendor's document lets it be null, and does not say where.
+
+    A type that is not one of taxed sales at home may do without, one that no document knows too: one row that cannot be
+    read would take every invoice with it.
+    """
 
     id: PositiveId
     name: str
@@ -78,8 +84,8 @@ class VatTypeRow(Wire, frozen=True, kw_only=True):
     value: Figure | None = None
 
     def __post_init__(self) -> None:
-        if self.value is None and self.name != CUSTOM:
-            raise ValueError("a VAT type has a rate")
+        if self.value is None and self.name in _TAXED:
+            raise ValueError("a VAT type of taxed sales has a rate")
 
 
 class AccountRow(Wire, frozen=True, kw_only=True):
@@ -115,12 +121,10 @@ class CompanyRow(Wire, frozen=True, kw_only=True):
 
 
 def vat_code_of(raw: RawRecord) -> Record[VatCode]:
-    """A VAT type as a VAT code: 0.21 is 21 per cent. One whose lines bring their own rate says 0."""
+    """A VAT type as a VAT code: 0.21 is 21 per cent. One without a rate says 0."""
     row = VatTypeRow.of(raw)
     country = _country_of(row)
-    treatment, category = TREATMENTS.get(
-        row.name, ("unknown", "S" if row.value is not None and exact(row.value) else "Z")
-    )
+    treatment, category = TREATMENTS.get(row.name, ("unknown", "S" if row.value is None or exact(row.value) else "Z"))
     if country != "NL":
         treatment, category = "oss", "S"
     code = VatCode(
@@ -139,8 +143,9 @@ def vat_code_of(raw: RawRecord) -> Record[VatCode]:
 
 
 def brings_own_rate(code: VatCode) -> bool:
-    """Whether a line of this VAT code must say its rate."""
-    return code.code == CUSTOM and code.treatment == "unknown"
+    """Whether a line of this VAT code must say its rate: a taxed one that has none."""
+    rateless = code.category == "S" and not code.percentage
+    return code.treatment == "unknown" and (rateless or code.code == CUSTOM)
 
 
 def _country_of(row: VatTypeRow) -> str:

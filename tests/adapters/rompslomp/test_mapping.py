@@ -271,6 +271,15 @@ def test_a_rate_that_says_nothing_is_no_rate_of_nothing() -> None:
         settings.vat_code_of({"id": 7, "name": "vat_high", "value": ""})
 
 
+@pytest.mark.parametrize("name", ["vat_none", "vat_zero", "vat_reverse_charged", "vat_margin"])
+def test_a_vat_type_without_a_rate_does_not_take_the_list_with_it(name: str) -> None:
+    code = vat_type(7, name, "iets", None)
+    assert code.rate == "0"
+    assert settings.brings_own_rate(code) == (name == "vat_margin")
+    with pytest.raises(Problem, match="makes no sense"):
+        vat_type(7, "vat_high", "hoog", None)
+
+
 def test_an_invoice_of_no_currency_is_in_euros() -> None:
     fixture = Path(adapters.rompslomp.__file__).parent / "fixtures" / "invoices.listed.json"
     raw = {**loads(fixture.read_bytes())["raw"], "currency_exchange_rate": "1.25"}

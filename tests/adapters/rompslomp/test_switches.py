@@ -20,6 +20,7 @@ WAYS: list[dict[str, Any]] = [
     {"vat_rounding": "per_rate_total"},
     {"foreign_vat_name": "vat_custom"},
     {"foreign_vat_label": "country_code"},
+    {"untaxed_rate": "null"},
     {"vat_number_from_contact": True},
     {"concept_needs_contact": False},
     {"publish_needs_lines": False},
@@ -46,6 +47,22 @@ async def test_the_same_life_either_way(tmp_path: Path, switches: dict[str, Any]
         contact = await contacts(books)
         product = await products(books)
         await invoices(books, contact, product)
+        await untaxed(books, contact)
+
+
+async def untaxed(books: Connected, contact: str) -> None:
+    lines = [
+        {"description": treatment, "unit_price": "50.00", "vat_treatment": treatment}
+        for treatment in ("exempt", "reverse_charge")
+    ]
+    made = await books.ask("POST", "invoices", await books.draft(*lines, contact_id=contact, finalize=True))
+    assert [(line["vat_treatment"], line["vat_rate"], line["tax"]) for line in made["lines"]] == [
+        ("exempt", "0", "0.00"),
+        ("reverse_charge", "0", "0.00"),
+    ]
+    assert [(group["rate"], group["base"]) for group in made["tax_breakdown"]] == [("0", "50.00"), ("0", "50.00")]
+    codes = (await books.ask("GET", "vat-codes?limit=200"))["data"]
+    assert {code["rate"] for code in codes if code["treatment"] in ("exempt", "reverse_charge")} == {"0"}
 
 
 async def contacts(books: Connected) -> str:
