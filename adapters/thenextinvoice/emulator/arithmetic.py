@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Literal
 
 CENT = Decimal("0.01")
 HUNDRED = Decimal(100)
+_WRITTEN_OUT = Context(prec=17)
 DIGITS = 60
 """Working precision: products of long prices, quantities and percentages stay exact before they are rounded."""
 
@@ -102,6 +103,11 @@ def _taxed(amount: Amount, includes_vat: bool) -> RateTotal:
         tax = rounded(given - given / factor)
         return RateTotal(given - tax, tax)
     return RateTotal(given, rounded(given * amount.rate / HUNDRED))
+
+
+def floating(value: Decimal) -> Decimal:
+    """The number next to ``value`` that a binary floating point number of 64 bits is, written out in full."""
+    return _WRITTEN_OUT.multiply(value, 1 + Decimal(2) ** -52)
 
 
 def plain(value: Decimal) -> int | Decimal:

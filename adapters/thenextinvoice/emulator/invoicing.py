@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal, localcontext
 
 from adapters.thenextinvoice.emulator import customers
-from adapters.thenextinvoice.emulator.arithmetic import DIGITS, Amount, Totals, plain, totals_of
+from adapters.thenextinvoice.emulator.arithmetic import DIGITS, Amount, Totals, floating, plain, totals_of
 from adapters.thenextinvoice.emulator.fields import Field, fits, not_blank, read, texts
 from adapters.thenextinvoice.emulator.state import Company, Invoice, Line, Row, Service, reference
 from adapters.thenextinvoice.emulator.switches import Switches
@@ -301,16 +301,17 @@ def _party_row(party: Json, kept: Row | None, switches: Switches) -> Json:
 
 def calculated(amounts: Totals, switches: Switches) -> Row:
     """The amounts as they are read; ``vatTotals`` by percentage as text, lowest first."""
+    told = floating if switches.float_noise else plain
     rows = {
-        str(plain(rate)): plain(amounts.rates[rate].tax)
+        str(plain(rate)): told(amounts.rates[rate].tax)
         for rate in sorted(amounts.rates)
         if rate or switches.zero_vat_row
     }
     return {
-        "totalExclVat": plain(amounts.net),
-        "totalInclVat": plain(amounts.gross),
-        "discountApplied": plain(amounts.discount),
-        "vatApplied": plain(amounts.tax),
+        "totalExclVat": told(amounts.net),
+        "totalInclVat": told(amounts.gross),
+        "discountApplied": told(amounts.discount),
+        "vatApplied": told(amounts.tax),
         "vatTotals": [] if not rows and switches.empty_vat_totals == "list" else rows,
     }
 

@@ -36,6 +36,8 @@ class Switches:
     - ``draft_number``: the ``number`` of a draft is null or ``""``.
     - ``quotation_type``, ``quotation_series``: the ``type`` of a quotation, and whose numbers it has.
     - ``vat_rounding``: see ``arithmetic.totals_of``.
+    - ``float_noise``: whether ``calculated`` is as floating point leaves it (36.300000000000008), or rounded to cents.
+      The documentation calls amounts floats, and its examples are whole.
     - ``zero_vat_row``: whether ``vatTotals`` has a row ``"0"`` for lines without VAT.
     - ``empty_vat_totals``: ``vatTotals`` without rows is ``[]``, as PHP writes an empty map, or ``{}``.
     - ``payment_url_scheme``: whether the payment URL begins with ``https://``; the example does not.
@@ -74,6 +76,7 @@ class Switches:
     quotation_type: Literal["", "Q"] = ""
     quotation_series: Literal["own", "shared"] = "own"
     vat_rounding: Literal["per_rate", "per_line"] = "per_rate"
+    float_noise: bool = False
     zero_vat_row: bool = False
     empty_vat_totals: Literal["list", "object"] = "list"
     payment_url_scheme: bool = False

@@ -37,7 +37,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, AmountText, TaxRounding, amount_text
+from gateway.contract.money import ZERO, Amounts, AmountText, TaxRounding, amount_text, round_to_cents
 from gateway.contract.values import Value
 from gateway.contract.wire import Filled, NoItems, RawRecord, said_in
 
@@ -135,7 +135,11 @@ NO_TEXTS = Texts()
 
 
 class Calculated(Wire, frozen=True):
-    """The amounts as booked. ``vatTotals`` is keyed by percentage."""
+    """The amounts as booked. ``vatTotals`` is keyed by percentage.
+
+    What is booked is booked in cents, however it is written: amounts are floats there (documentation, "Create
+    Invoice"), and such a one may come as 36.300000000000004.
+    """
 
     totalExclVat: Decimal
     totalInclVat: Decimal
@@ -145,13 +149,15 @@ class Calculated(Wire, frozen=True):
     @property
     def amounts(self) -> Amounts:
         """Net, tax and gross, in their own signs."""
-        return Amounts(self.totalExclVat, self.vatApplied, self.totalInclVat)
+        net, tax, gross = self.totalExclVat, self.vatApplied, self.totalInclVat
+        return Amounts(round_to_cents(net), round_to_cents(tax), round_to_cents(gross))
 
     def agrees(self, sum: Sum) -> bool:
         """Whether a sum of the lines is what was booked, in all and under every percentage."""
         if sum.total != self.amounts:
             return False
-        taxes = self.vatTotals if isinstance(self.vatTotals, dict) else {}
+        said = self.vatTotals if isinstance(self.vatTotals, dict) else {}
+        taxes = {rate: round_to_cents(tax) for rate, tax in said.items()}
         return taxes == sum.taxes or _by_rate(taxes) == _by_rate(sum.taxes)
 
 

@@ -17,7 +17,7 @@ WAYS: list[dict[str, Any]] = [
     {"several_statuses": "all"},
     {"parties": "objects", "draft_number": "empty", "zero_vat_row": True},
     {"credit_negates": "quantity", "ties": "by_id", "default_order": "documented"},
-    {"vat_rounding": "per_line"},
+    {"vat_rounding": "per_line", "float_noise": True},
 ]
 
 

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from gateway.contract.models import ExpectedTotals
-from tests.adapters.thenextinvoice.connected import INVOICES, Books, all_of, connected, invoice_change
+from tests.adapters.thenextinvoice.connected import (
+    INVOICES,
+    PAYMENTS,
+    TODAY,
+    Books,
+    all_of,
+    connected,
+    invoice_change,
+)
 
 
 def expected(**said: str) -> ExpectedTotals:
@@ -103,6 +111,32 @@ async def test_while_nobody_knows_how_vat_is_rounded_either_way_is_expected(vat_
         lines = [books.line(THREE) for _ in range(3)]
         draft = await books.draft(lines=lines, expected_totals=expected(tax="0.05"))
         await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
+
+
+@pytest.mark.parametrize("vat_rounding", ["per_rate", "per_line"])
+async def test_amounts_of_floating_point_are_told_and_paid_in_cents(vat_rounding: str) -> None:
+    async with connected(vat_rounding=vat_rounding, float_noise=True) as books:
+        up = books.up()
+        final = await books.invoice(up, lines=[books.line("12345.67", "3"), books.line(THREE)], finalize=True)
+        net, tax, gross = "37037.08", "7777.79" if vat_rounding == "per_rate" else "7777.78", "44814.87"
+        gross = gross if vat_rounding == "per_rate" else "44814.86"
+        assert up.warnings == []
+        assert all_of(final.totals.net, final.totals.tax, final.totals.gross, final.totals.open) == (
+            net,
+            tax,
+            gross,
+            gross,
+        )
+        assert [(line.net, line.gross) for line in final.lines or ()] == [
+            ("37037.01", "44814.78"),
+            (THREE, "0.08"),
+        ]
+        assert [(group.base, group.tax) for group in final.tax_breakdown or ()] == [(net, tax)]
+        (listed,) = await books.listed()
+        assert listed.totals == final.totals
+        payment = (await PAYMENTS.create(books.up(), books.payment(final, paid_on=TODAY))).item
+        assert (payment.amount, payment.unallocated) == (gross, "0.00")
+        assert (await books.read(final.id)).totals.paid == gross
 
 
 async def test_totals_that_differ_from_those_of_the_lines_are_told() -> None:
