@@ -78,6 +78,9 @@ def customer_row(customer: Customer, switches: Switches) -> Row:
 def checked(body: Json, switches: Switches) -> Row:
     """The properties of a customer to be written, defaults filled in. Refuses with 400."""
     given = read(body, FIELDS)
+    nothing = next((name for name, value in given.items() if value is None), None)
+    if nothing is not None and switches.null_optional == "refused":
+        raise Refusal(400, f"{nothing} must not be null")
     if switches.blank_required == "refused":
         not_blank(given, *REQUIRED)
     not_blank(given, "companyname")

@@ -17,6 +17,7 @@ class Switches:
 
     Customers and products
     - ``person_read``, ``option_expiration_read``: how a value that is *written* as a boolean or number is read.
+    - ``null_optional``: whether what a customer need not have may be written as null, as an example does a product's.
     - ``blank_required``: whether a required text may be empty.
     - ``product_page_zero``: the documented default page 0 is the first page, as page 1 is, or refused when asked for.
     - ``tidies``: whether a product's text and a customer's name are stored without spaces they can do without, and a
@@ -59,6 +60,7 @@ class Switches:
 
     person_read: Literal["text", "boolean"] = "text"
     option_expiration_read: Literal["text", "number"] = "text"
+    null_optional: Literal["refused", "accepted"] = "refused"
     blank_required: Literal["refused", "accepted"] = "refused"
     product_page_zero: Literal["first", "refused"] = "first"
     tidies: bool = False

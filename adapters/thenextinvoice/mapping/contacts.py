@@ -191,6 +191,9 @@ def as_written(raw: RawRecord) -> dict[str, Any]:
 def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
     """What to write: ``body`` with what the caller said (``given()`` of a draft or a change) put in.
 
+    What is nothing is left out: a property that is not set goes back to its default (documentation, "Update Customer"),
+    and none is documented to be null.
+
     Raises ``validation_failed`` where the names do not make a company or a person.
     """
     result = dict(body)
@@ -209,7 +212,8 @@ def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> 
         result["option_currency"] = said["currency"]
     if "language" in said:
         _put_language(result, said["language"], refuse)
-    return result | {name: result.get(name) or "" for name in REQUIRED}
+    result |= {name: result.get(name) or "" for name in REQUIRED}
+    return {name: value for name, value in result.items() if value is not None}
 
 
 def _put_names(body: dict[str, Any], said: Mapping[str, Any], refuse: Refuse) -> None:

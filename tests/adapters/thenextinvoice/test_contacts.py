@@ -39,6 +39,19 @@ async def test_a_change_keeps_what_our_model_does_not_know() -> None:
         assert now["phone"] == "0152123456"
 
 
+@pytest.mark.parametrize("null_optional", ["refused", "accepted"])
+async def test_what_is_nothing_is_left_out_and_so_goes_back_to_nothing(null_optional: str) -> None:
+    async with connected(null_optional=null_optional) as books:
+        made = await books.contact(contact_person=None, phone="0152123456", payment_term_days=30, language="nl")
+        cleared = {"phone": None, "payment_term_days": None, "language": None}
+        changed = await books.change_contact(made.id, **cleared)
+        assert changed == replace(made, **cleared)
+        assert (await CONTACTS.get(books.up(), made.id)).item == changed
+        sent = [request.json for request in books.link.requests if request.method in ("POST", "PUT")]
+        assert len(sent) == 2
+        assert not any(value is None for body in sent for value in body.values())
+
+
 @pytest.mark.parametrize("past_end", ["empty", "last"])
 @pytest.mark.parametrize("size", [1, 7, 100, 200])
 async def test_every_contact_is_met_once(past_end: str, size: int) -> None:
