@@ -112,7 +112,7 @@ class Administration:
         """The code of the country a relation is established in; the Netherlands where nothing says otherwise."""
         address = relation["vestigingsAdres"]
         country = self.find("landen", address["land"]) if address else None
-        return str(country["landcode"]) if country else "NL"
+        return str(country["landcode"] or "") if country else "NL"
 
     def vat_rates(self) -> Iterator[Record]:
         """The whole history of Dutch VAT rates, as /btwtarieven tells it."""
@@ -139,6 +139,9 @@ class Administration:
             identity = refer("landen", self.fixed_id("landen", country.alpha2))
             codes = {"landcodeISO": country.alpha3, "landcode": country.alpha2}
             self.keep("landen", {"naam": country.name, **codes, **identity})
+        if self.switches.country_without_codes:
+            nowhere = {"naam": "Onbekend", "landcodeISO": None, "landcode": None}
+            self.keep("landen", {**nowhere, **refer("landen", self.fixed_id("landen", "Onbekend"))})
         since = f"{self.today().year - 1}-01-05T12:00:00"
         for account in chart.ACCOUNTS:
             self.keep("grootboeken", self._ledger(account, since))

@@ -102,6 +102,10 @@ class Switches:
     ubl: Literal["xml", "array"] = "xml"
     """The UBL of an invoice: XML text (vendor's client), or an array of objects (OpenAPI document)."""
 
+    country_without_codes: bool = False
+    """Whether /landen has a row that is no country of ISO 3166: the document requires no code, and live lists have had
+    more rows than ISO has countries (dossier 2.4)."""
+
     # Relations and articles (dossier 2.4, 3.1)
     both_kinds_allowed: bool = False
     """Whether one relation may be Klant and Leverancier (the error list says no)."""

@@ -96,9 +96,9 @@ class Relatie(Identified, frozen=True):
 
 
 class Land(Identified, frozen=True):
-    """A country: ``landcode`` has two letters, ``landcodeISO`` three (dossier 2.4)."""
+    """A country: ``landcode`` has two letters, ``landcodeISO`` three (dossier 2.4). The document requires neither."""
 
-    landcode: str
+    landcode: str | None = None
     landcodeISO: str | None = None
 
     @property

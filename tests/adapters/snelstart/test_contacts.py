@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.snelstart.emulator import Switches
 from tests.adapters.snelstart.connected import ADDRESS, Books, connected
 
 SAME = {"kind": "company", "company_name": "Jan Jansen", "contact_person": "Jan Jansen", "address": ADDRESS}
@@ -95,3 +96,18 @@ async def test_a_contact_that_was_made_inactive_is_found_by_its_reference_among_
         another = await books.contact(external_ref="shop-1")
         (found,) = (await books.ask("GET", "contacts", external_ref="shop-1", include="archived"))["data"]
         assert found["id"] == another["id"]
+
+
+async def test_a_country_without_a_code_leaves_contacts_readable(tmp_path: Path) -> None:
+    async with connected(tmp_path, Switches(country_without_codes=True)) as books:
+        made = await books.contact()
+        assert (await books.ask("GET", "contacts"))["data"] == [made]
+        countries = await books.ask("GET", "raw/landen")
+        nowhere = {"id": next(country["id"] for country in countries if country["landcode"] is None)}
+        place = {"straat": "Kade 1", "postcode": "1", "plaats": "Verweg", "land": nowhere}
+        relation = {"naam": "De Verte", "relatiesoort": ["Klant"], "vestigingsAdres": place}
+        id = (await books.ask("POST", "raw/relaties", relation, status=201))["id"]
+        told = await books.ask("GET", f"contacts/{id}")
+        assert (told["address"]["country"], told["address"]["city"]) == (None, "Verweg")
+        assert (await books.ask("PATCH", f"contacts/{id}", {"phone": "0152123456"}))["phone"] == "0152123456"
+        assert (await books.ask("GET", f"raw/relaties/{id}"))["vestigingsAdres"]["land"]["id"] == nowhere["id"]
