@@ -21,6 +21,9 @@ ASSUMED_WAIT = 60
 """Seconds to wait after a refusal that names no time: the limits are per minute (dossier 5.3)."""
 
 _WAIT = re.compile(r"[Tt]ry again in (\d{1,5}) seconds?")
+_QUOTA = re.compile(r"replenished in (?:(\d{1,4})\.)?(\d{1,4}):(\d\d):(\d\d)")
+"""How the gateway in front of the API writes a span of time (dossier 5.3): ``6.23:30:00`` is nearly a week."""
+_WEEK = 7 * 24 * 3600
 _KINDS_BY_STATUS: Mapping[int, str] = {
     401: "connection_needs_reauth",
     403: "upstream_forbidden",
@@ -137,6 +140,11 @@ def _broken(rules: Sequence[tuple[str, str | None]], status: int) -> Problem:
 
 
 def _seconds(message: str | None) -> int:
+    """How long the message says to wait: within the hour for a rate, within the week for a quota."""
+    left = _QUOTA.search(message or "")
+    if left is not None:
+        days, hours, minutes, seconds = (int(part or 0) for part in left.groups())
+        return min(((days * 24 + hours) * 60 + minutes) * 60 + seconds, _WEEK)
     found = _WAIT.search(message or "")
     return min(int(found[1]), 3600) if found is not None else ASSUMED_WAIT
 

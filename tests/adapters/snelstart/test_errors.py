@@ -14,6 +14,7 @@ from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply
 
 KEY = "Access denied due to invalid subscription key. Make sure to provide a valid key for an active subscription."
+QUOTA = "Out of call volume quota. Quota will be replenished in {}."
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 GRANT = Grant({"connection_key": Secret(" a/b+c= \n")}, {}, None, NOW)
 
@@ -98,6 +99,11 @@ def test_model_state_names_their_fields() -> None:
     [
         (reply(429, retry_after="7"), 7),
         (reply(429, {"statusCode": 429, "message": "Rate limit is exceeded. Try again in 12 seconds."}), 12),
+        (reply(403, {"statusCode": 403, "message": QUOTA.format("00:05:12")}), 312),
+        (reply(403, {"statusCode": 403, "message": QUOTA.format("167:30:00")}), 603_000),
+        (reply(403, {"statusCode": 403, "message": QUOTA.format("6.23:30:00")}), 603_000),
+        (reply(403, {"statusCode": 403, "message": QUOTA.format("9999.00:00:00")}), 604_800),
+        (reply(403, {"statusCode": 403, "message": QUOTA.format("soon")}), 60),
         (reply(429), wire.ASSUMED_WAIT),
     ],
 )
