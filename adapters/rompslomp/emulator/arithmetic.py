@@ -10,6 +10,7 @@ which *round* is to cents with half a cent going away from zero, and nothing is 
 4. A document under ``per_rate_total`` adds up the unrounded charges of each rate (lines of equal rate together,
    whatever their VAT type): per rate net = round(sum) and VAT = round(net x rate), then all rates are added up. Its
    totals, net among them, may so differ from the sums of its lines by some cents.
+5. Under ``unrounded`` nothing is rounded: an invoice and its lines show what the products of rules 1 and 2 are.
 
 A document's ``price_with_vat`` is always its net plus its VAT. With rates as percentages this is what
 ``gateway.contract.money.add_up`` computes for prices without tax, under ``per_line`` and under ``per_rate`` with the
@@ -23,7 +24,7 @@ from typing import Literal
 
 from gateway.contract.money import plain, round_to_cents
 
-Rounding = Literal["per_line", "per_rate_total"]
+Rounding = Literal["per_line", "per_rate_total", "unrounded"]
 
 _DIGITS = 100
 """Working precision: the product of a long price, a long quantity and a rate stays exact before it is rounded."""
@@ -40,26 +41,29 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Net, VAT and gross in euro, each exact to the cent."""
+    """Net, VAT and gross in euro, each exact to the cent where it is rounded."""
 
     net: Decimal
     vat: Decimal
     gross: Decimal
 
 
-def line_amounts(charge: Charge) -> Amounts:
-    """What a line shows: rules 1 and 2."""
+def line_amounts(charge: Charge, rounding: Rounding = "per_line") -> Amounts:
+    """What a line shows: rules 1 and 2, or 5."""
     with localcontext() as context:
         context.prec = _DIGITS
-        return _amounts(charge.price * charge.quantity, charge.rate)
+        charged = charge.price * charge.quantity
+        if rounding == "unrounded":
+            return Amounts(charged, charged * charge.rate, charged + charged * charge.rate)
+        return _amounts(charged, charge.rate)
 
 
 def document_amounts(charges: Iterable[Charge], rounding: Rounding) -> Amounts:
-    """What a document shows: rules 3 and 4."""
+    """What a document shows: rules 3, 4 and 5."""
     with localcontext() as context:
         context.prec = _DIGITS
-        if rounding == "per_line":
-            parts = [line_amounts(charge) for charge in charges]
+        if rounding != "per_rate_total":
+            parts = [line_amounts(charge, rounding) for charge in charges]
         else:
             sums: dict[Decimal, Decimal] = {}
             for charge in charges:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from adapters.rompslomp.emulator.arithmetic import line_amounts, written
+from adapters.rompslomp.emulator.arithmetic import Rounding, line_amounts, written
 from adapters.rompslomp.emulator.errors import BLANK, NOT_A_NUMBER, Complaints, no_such_record
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, decimal_in
 from adapters.rompslomp.emulator.records import Line
@@ -119,9 +119,9 @@ def _take_rate(line: Line, given: Given, complaints: Complaints) -> None:
         complaints.add("Vat rate", BLANK)
 
 
-def shown_line(line: Line) -> dict[str, Any]:
-    """A line as answers have it."""
-    amounts = line_amounts(line.charge)
+def shown_line(line: Line, rounding: Rounding = "per_line") -> dict[str, Any]:
+    """A line as answers have it. ``rounding`` is that of its document, where it has amounts of its own."""
+    amounts = line_amounts(line.charge, rounding)
     return {
         "id": line.id,
         "description": line.description,

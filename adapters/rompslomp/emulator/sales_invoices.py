@@ -66,7 +66,7 @@ def shown_invoice(state: State, company: Company, invoice: SalesInvoice) -> dict
         "distance_sale": invoice.distance_sale,
         "cached_contact": invoice.cached_contact or cached(invoice.contact),
         "attachment_objects": [shown_attachment(company, invoice, file) for file in invoice.attachments],
-        "invoice_lines": [shown_line(line) for line in invoice.lines],
+        "invoice_lines": [shown_line(line, state.switches.vat_rounding) for line in invoice.lines],
     }
     if invoice.payment_method == "pay_custom":
         shown["custom_payment_instructions"] = invoice.custom_payment_instructions

@@ -44,7 +44,7 @@ class Switches:
     - ``api_reference_search``: ``exact``, or whatever ``contains`` the text.
 
     VAT (§4)
-    - ``vat_rounding``: see ``arithmetic``.
+    - ``vat_rounding``: see ``arithmetic``; ``unrounded`` is of invoices.
     - ``foreign_vat_name``: the ``name`` of the rows for other EU countries; ``friendly_name`` tells the country.
     - ``foreign_vat_label``: ``friendly_name`` is ``Duitsland 19%`` (``country_name``) or ``DE 19%`` (``country_code``).
     - ``untaxed_rate``: the ``value`` of ``vat_none`` and ``vat_reverse_charged``, and ``vat_rate`` of their lines, is 0

@@ -160,9 +160,9 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
 
     @property
     def open(self) -> Decimal | None:
-        """What is still to be paid, as ours."""
+        """What is still to be paid, as ours: in cents, though nobody knows that Rompslomp rounds (dossier §6)."""
         said = self.above_zero.open_amount
-        return None if said is None else exact(said)
+        return None if said is None else exact(cents_said(said))
 
     @property
     def totals(self) -> Amounts:
@@ -188,7 +188,7 @@ def told(
     said = row.above_zero
     is_credit_note = said is not row
     net, tax, gross = cents_said(said.price_without_vat), cents_said(said.vat_amount), cents_said(said.price_with_vat)
-    open_said = None if said.open_amount is None else amount_said(said.open_amount)
+    open_said = None if said.open_amount is None else cents_said(said.open_amount)
     open_amount = None if open_said is None else exact(open_said)
     status = STATES.get(row.status, "unknown")
     paid = None if open_said is None else _paid(gross, open_said)
@@ -238,6 +238,8 @@ def _payment_status(
         return "overpaid"
     if row.payment_status != "unpaid":
         return "unknown"
+    if open_amount == 0 and exact(row.open_amount or "0"):
+        return "paid"  # but for parts of a cent
     return "partially_paid" if open_amount is not None and ZERO < open_amount < gross else "unpaid"
 
 

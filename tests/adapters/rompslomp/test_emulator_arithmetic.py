@@ -41,6 +41,8 @@ def test_per_line_and_per_rate_total_differ_by_cents() -> None:
     thirds = [Charge(D("0.333"), D(1), D("0.21"))] * 3
     assert document_amounts(thirds, "per_line").net == D("0.99")
     assert document_amounts(thirds, "per_rate_total").net == D("1.00")
+    assert document_amounts(thirds, "unrounded") == Amounts(D("0.999"), D("0.20979"), D("1.20879"))
+    assert line_amounts(thirds[0], "unrounded") == Amounts(D("0.333"), D("0.06993"), D("0.40293"))
 
 
 PRICES = st.decimals("-1e6", "1e6", places=6)

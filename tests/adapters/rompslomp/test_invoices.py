@@ -89,6 +89,25 @@ async def test_only_a_concept_tells_how_it_rounds(tmp_path: Path, rounding: str,
         assert made["tax_breakdown"][0]["base"] == "0.09"
 
 
+@pytest.mark.parametrize("rounding", ["per_line", "per_rate_total", "unrounded"])
+@pytest.mark.parametrize(("price", "gross"), [("190.08264", "230.00"), ("8.26", "9.99"), ("27.276", "33.01")])
+async def test_what_is_open_is_told_and_paid_in_cents(tmp_path: Path, rounding: str, price: str, gross: str) -> None:
+    """Unrounded these come to 229.9999944, 9.9946 and 33.00396."""
+    gross = "33.00" if rounding == "unrounded" and price == "27.276" else gross
+    async with connected(tmp_path, vat_rounding=rounding) as books:
+        final = await books.final(line(price))
+        assert "warnings" not in final or price == "27.276"
+        assert (final["totals"]["gross"], final["totals"]["open"], final["totals"]["paid"]) == (gross, gross, "0.00")
+        part = await books.pay(final, "1.00")
+        assert part["allocations"] == [{"invoice_id": final["id"], "amount": "1.00"}]
+        rest = await books.ask("GET", f"invoices/{final['id']}")
+        assert (rest["payment_status"], rest["totals"]["paid"]) == ("partially_paid", "1.00")
+        await books.pay(final, rest["totals"]["open"])
+        paid = await books.ask("GET", f"invoices/{final['id']}")
+        assert (paid["payment_status"], paid["totals"]["open"], paid["totals"]["paid"]) == ("paid", "0.00", gross)
+        await books.refused(409, "conflict", "POST", "payments", await books.payment(final, "0.01"))
+
+
 async def test_a_concept_that_does_not_come_to_what_is_expected_is_left_as_it_was(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         lines = [line("0.03"), line("0.03"), line("0.03")]
