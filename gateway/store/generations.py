@@ -39,8 +39,11 @@ class SharedSlots(Slots):
         if kind is not None:
             raise ValueError(f"{path.parent} is on a network filesystem ({kind}): it must be on a disk of this host.")
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if os.fstat(self._descriptor).st_size < SIZE:
-            os.truncate(self._descriptor, SIZE)
+        try:
+            _make_room(self._descriptor)
+        except OSError:
+            os.close(self._descriptor)
+            raise
         super().__init__(
             memoryview(mmap.mmap(self._descriptor, SIZE)), dice, lambda slot: _turn(self._descriptor, slot)
         )
@@ -48,6 +51,16 @@ class SharedSlots(Slots):
     async def close(self) -> None:
         """Let go of the file; what is mapped goes with the last who reads it."""
         os.close(self._descriptor)
+
+
+def _make_room(descriptor: int) -> None:
+    """Have the whole file on the disk, now: to write to a part of it that a full disk has no room for kills a process
+    (SIGBUS), and every write to an accounting system writes to it.
+    """
+    if sys.platform == "linux":
+        os.posix_fallocate(descriptor, 0, SIZE)
+    elif os.fstat(descriptor).st_size < SIZE:
+        os.truncate(descriptor, SIZE)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """Generations: what one process ends, none that shares them believes any more."""
 
+import os
 import random
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -84,3 +86,15 @@ def test_a_network_filesystem_is_told_from_a_disk() -> None:
     assert network_filesystem(Path("/srv/my share/polder/polder.db"), mounts) == "nfs4"
     assert network_filesystem(Path("/srv/my share/disk/polder.db"), mounts) is None
     assert network_filesystem(Path("/srv/polder.db"), mounts) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no way to ask for it")
+@pytest.mark.parametrize("left_behind", [None, SIZE])
+async def test_a_disk_that_fills_up_later_kills_nobody(tmp_path: Path, left_behind: int | None) -> None:
+    path = tmp_path / "generations"
+    if left_behind is not None:  # by a version that had no room made for it
+        path.touch()
+        os.truncate(path, left_behind)
+    slots = SharedSlots(path, random.Random(1))
+    assert path.stat().st_blocks * 512 >= path.stat().st_size == SIZE
+    await slots.close()
