@@ -7,9 +7,9 @@ or has not renewed its lease for so long that it must have run out. So a node th
 nothing from memory that it cannot vouch for, and delays a write by little more than a lease.
 
 No clocks are compared: a node measures its own lease from the moment it asked, and others' from the moment it saw them
-renewed for the last time. Nothing on the server need survive: a server that starts anew, or was emptied, begins another
-epoch. Then every node forgets what it has in memory, and until a lease after it noticed the new epoch, no write is
-answered, as the leases of the epoch before are not known any more.
+renewed for the last time. Nothing on the server need survive: a server that starts anew, was emptied, or had to evict
+one of the keys for want of memory, begins another epoch. Then every node forgets what it has in memory, and until a
+lease after it noticed the new epoch, no write is answered, as the leases of the epoch before are not known any more.
 """
 
 import asyncio
@@ -42,9 +42,12 @@ _EVERYTHING: Final = "*"
 
 _SAME_SERVER = """
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-if redis.call('HGET', KEYS[1], 'run') ~= run then
+local known = redis.call('HMGET', KEYS[1], 'run', 'joined')
+local evicted = redis.call('EXISTS', KEYS[2]) == 0 or (known[2] and redis.call('EXISTS', KEYS[3]) == 0)
+if known[1] ~= run or evicted then
   redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
   redis.call('HSET', KEYS[1], 'run', run, 'epoch', ARGV[1], 'seq', 0)
+  redis.call('XADD', KEYS[2], '0-1', 'begun', ARGV[1])
 end
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
@@ -57,6 +60,7 @@ local applied = tonumber(ARGV[4])
 if ARGV[3] ~= epoch then applied = seq end
 if applied < seq then entries = redis.call('XRANGE', KEYS[2], (applied + 1) .. '-0', '+', 'COUNT', 1000) end
 redis.call('HSET', KEYS[3], ARGV[2], applied .. ' ' .. ARGV[5])
+redis.call('HSET', KEYS[1], 'joined', 1)
 return {epoch, seq, redis.call('HGETALL', KEYS[3]), entries}
 """
 )

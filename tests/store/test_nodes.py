@@ -160,6 +160,36 @@ async def test_a_server_that_was_emptied_is_another(join: Join, redis: Redis) ->
     await vouching(node, other)
 
 
+@pytest.mark.parametrize("key", ["meta", "log"])
+async def test_a_server_that_evicted_what_was_ended_is_another(join: Join, redis: Redis, key: str) -> None:
+    node, other = await join(), await join()
+    await vouching(node, other)
+    before = other.number
+    # What one has just ended, the other has not read yet: it hears of nothing while this runs.
+    await other.hang()
+    known = await redis.hget("{polder}:meta", "seq")
+    telling = asyncio.create_task(node.end(PLACE, "answers"))
+    while await redis.hget("{polder}:meta", "seq") == known:
+        await asyncio.sleep(0)
+    await redis.delete(f"{{polder}}:{key}")
+    other.wake()
+    await telling
+    assert other.number != before
+    await vouching(other)
+    assert other.number != before
+
+
+async def test_who_was_evicted_is_waited_for_all_the_same(join: Join, redis: Redis) -> None:
+    node, other = await join(), await join()
+    await node.end("con_2", "answers")  # from then on nobody waits because the epoch is new
+    await vouching(node, other)
+    before = other.number
+    await other.hang()
+    await redis.delete("{polder}:nodes")
+    await node.end(PLACE, "answers")
+    assert other.number != before
+
+
 async def test_who_missed_more_than_the_log_holds_forgets_everything(join: Join, redis: Redis) -> None:
     node, late = await join(), await join()
     await vouching(node, late)
@@ -180,5 +210,5 @@ async def test_what_could_not_be_told_is_told_later(join: Join, valkey: Valkey, 
     await node.end(PLACE, "answers")
     valkey.start()
     await vouching(node)
-    entries = await redis.xrange("{polder}:log") or []
+    entries = await redis.xrange("{polder}:log", "1-0") or []
     assert [PLACE.encode() in (entry or {})[b"ended"] for _, entry in entries] == [True]
