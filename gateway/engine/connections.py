@@ -5,9 +5,9 @@ import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from cachetools import LRUCache, TTLCache
+from cachetools import TTLCache
 
 from gateway.contract.auth import AccessToken, CredentialKind, OAuth2, StaticToken
 from gateway.contract.clock import Clock
@@ -74,7 +74,6 @@ class Connections:
         self._trials = Trials(providers, tokens, opener, clock)
         self._generations = generations
         self._sightings = Sightings(storage, generations, clock)
-        self._heeded: LRUCache[str, tuple[int, datetime]] = LRUCache(100_000)
         self._rechecked: TTLCache[str, bool] = TTLCache(10_000, ttl=SCOPES_KEPT, timer=clock.monotonic)
         self._usage = Usage(storage, clock)
         self._pulses = Pulses(clock, quota_left)
@@ -88,22 +87,8 @@ class Connections:
         known = await self._sightings.of(id)
         if known is None:
             raise unknown_connection()
-        self._heed(permit_connection(caller, known.connection))
+        permit_connection(caller, known.connection)
         return known
-
-    def _heed(self, connection: StoredConnection) -> None:
-        """Let go of tokens that were obtained with credentials which another process replaced.
-
-        Generations end for other reasons too, and a token is let go of for none of those: so its time of change counts.
-        """
-        if not self._generations.vouched:
-            return
-        now = self._generations.of(connection.id, "credentials")
-        before, changed_at = self._heeded.get(connection.id, (now, connection.updated_at))
-        if before != now and changed_at != connection.updated_at:
-            self._tokens.forget(connection.id)
-        if before != now or connection.id not in self._heeded:
-            self._heeded[connection.id] = now, connection.updated_at
 
     async def create(self, caller: Caller, draft: ConnectionDraft, deadline: float | None = None) -> StoredConnection:
         """Make a connection; credentials are tried first, and where they fail nothing is stored.
@@ -395,8 +380,7 @@ class Connections:
     async def _ended(self, connection_id: str, *further: Matter) -> None:
         """It changed, and its credentials perhaps: nothing that was known of it is used any more, here or elsewhere."""
         self._tokens.forget(connection_id)
-        self._heeded.pop(connection_id, None)
-        await self._generations.end(connection_id, "answers", "facts", "connection", "credentials", *further)
+        await self._generations.end(connection_id, "answers", "facts", "connection", *further)
 
     async def noted(self, connection: StoredConnection, problem: Problem | None) -> None:
         """A call of this connection went so: remember its health, and read anew what the token layer made of it."""

@@ -13,13 +13,12 @@ from functools import lru_cache
 from typing import Literal, Protocol
 from zlib import crc32
 
-Matter = Literal["answers", "facts", "links", "connection", "credentials", "keys"]
+Matter = Literal["answers", "facts", "links", "connection", "keys"]
 MATTERS: Mapping[Matter, int] = {
     "answers": 1,
     "facts": 2,
     "links": 3,
     "connection": 4,
-    "credentials": 5,
     "keys": 6,
 }
 """What has generations of its own, and its column in a row of slots; the first column of all is the epoch's.

@@ -20,7 +20,8 @@ class StoredConnection:
     """A connection, without its secrets. ``id`` is ``con_…``; times are aware UTC.
 
     ``data_key`` is what the store seals its secrets under: 32 random bytes in hexadecimal, made with the connection and
-    never changed. It is None where the store could not open it; then none of its secrets can be had.
+    never changed; None where the store could not open it: then none of its secrets can be had. ``credentials_version``
+    counts, in the store, how often its credentials were replaced: what was obtained with others is of no use any more.
     """
 
     id: str
@@ -37,6 +38,7 @@ class StoredConnection:
     settings: Mapping[str, Any] = field(default_factory=dict)
     token_scopes: tuple[str, ...] = ()
     allowed_scopes: tuple[str, ...] = ()
+    credentials_version: int = 0
     data_key: Secret | None = field(default=None, repr=False)
 
 
@@ -74,7 +76,7 @@ class Intent:
 class Journal:
     """All that is known of a connection's tokens, the newest first, as of one moment.
 
-    ``version`` grows whenever the credentials are replaced: a token that was asked for with older ones is not kept.
+    ``version`` is that of the credentials: a token that was asked for with older ones is not kept.
     ``suspect_since`` and ``refused_at`` say when the provider first and last refused the credentials; both are None
     once a token was received again.
     """

@@ -6,7 +6,7 @@ writers of one connection take turns and nothing is kept for a connection that i
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -131,7 +131,7 @@ class SqlConnections:
 
         Raises ``conflict`` where the tenant has another with its ``external_ref``.
         """
-        counts = {"token_seq": 0, "credentials_version": 0}
+        counts = {"token_seq": 0, "credentials_version": connection.credentials_version}
         born = {"tenant": connection.tenant, **counts, "sealed_key": self._vault.wrapped(connection)}
         try:
             async with self._database.writing() as transaction:
@@ -223,7 +223,8 @@ class SqlConnections:
         fresh = {"credentials_version": tables.connections.c.credentials_version + 1}
         async with self._database.writing() as transaction:
             trusted = fresh | {"suspect_since": None, "refused_at": None}
-            changed = await self._change(transaction, connection, changing, trusted)
+            before = await self._change(transaction, connection, changing, trusted)
+            changed = replace(before, credentials_version=before.credentials_version + 1)
             for table in (tables.credentials, tables.tokens, tables.intents, tables.authorizations):
                 await transaction.execute(delete(table).where(table.c.connection_id == connection.id))
             await self._seal(transaction, changed, credentials)
@@ -259,7 +260,8 @@ class SqlConnections:
         row = found.one_or_none()
         if row is None:
             _gone()
-        changed = changing(self._vault.connection(row))
+        current = self._vault.connection(row)
+        changed = replace(changing(current), credentials_version=current.credentials_version)
         values = {**_mutable(changed), **(further or {})}
         try:
             await transaction.execute(update(tables.connections).where(is_(connection)).values(values))
@@ -357,9 +359,10 @@ class SqlLinks:
 _MUTABLE = tuple(
     field.name
     for field in fields(StoredConnection)
-    if field.name in tables.connections.columns and field.name not in ("id", "tenant")
+    if field.name in tables.connections.columns and field.name not in ("id", "tenant", "credentials_version")
 )
-"""What a change keeps of a connection: not its id and tenant, which its secrets are bound to, nor its data key.
+"""What a change keeps of a connection: not its id and tenant, which its secrets are bound to, nor its data key, nor
+which credentials it has.
 
 Whoever changes a connection does not know whether a rotation has wrapped its data key anew meanwhile.
 """

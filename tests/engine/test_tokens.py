@@ -15,7 +15,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.http import Wire
 from gateway.engine.observe import Unobserved
-from gateway.engine.storage import StoredToken
+from gateway.engine.storage import StoredConnection, StoredToken
 from gateway.engine.tokens import Tokens
 from tests.engine.journal import Disk, MemoryOwner, MemoryStorage
 from tests.engine.staging import Books, connection, provider, said
@@ -50,10 +50,15 @@ class Desk:
         return said({"token": f"t{self.given}", **expires})
 
     async def current(self) -> str:
-        return (await self.tokens.current(CONNECTION, PROVIDER)).value.reveal()
+        return (await self.tokens.current(self.connection, PROVIDER)).value.reveal()
 
     async def replace(self, text: str) -> str:
-        return (await self.tokens.replace(CONNECTION, PROVIDER, AccessToken(Secret(text)))).value.reveal()
+        return (await self.tokens.replace(self.connection, PROVIDER, AccessToken(Secret(text)))).value.reveal()
+
+    @property
+    def connection(self) -> StoredConnection:
+        """The connection as it is looked up now."""
+        return replace(CONNECTION, credentials_version=self.disk.of(CONNECTION).version)
 
     @property
     def kept(self) -> list[str]:
@@ -143,7 +148,7 @@ async def test_new_credentials_are_tried_at_once() -> None:
     wrong = Desk(password="wrong")
     await problem_of(wrong.current())
     wrong.disk.credentials = {"password": Secret("right")}
-    wrong.tokens.forget(CONNECTION.id)
+    wrong.disk.of(CONNECTION).version += 1
     assert await wrong.current() == "t1"
 
 
@@ -321,7 +326,6 @@ async def test_a_token_of_credentials_that_were_replaced_meanwhile_is_given_to_n
         await asyncio.sleep(0)
     # What Connections.update does when the owner gives other credentials, of another administration perhaps.
     desk.disk.of(CONNECTION).version += 1
-    desk.tokens.forget(CONNECTION.id)
     desk.hold.set()
     assert (await problem_of(flight)).retry_after == 1
     assert desk.kept == []
@@ -336,7 +340,6 @@ async def test_a_refusal_of_credentials_that_were_replaced_meanwhile_marks_nothi
         await asyncio.sleep(0)
     desk.disk.of(CONNECTION).version += 1
     desk.disk.credentials = {"password": Secret("right")}
-    desk.tokens.forget(CONNECTION.id)
     desk.hold.set()
     assert (await problem_of(flight)).code == "upstream_unavailable"
     assert desk.disk.of(CONNECTION).status == "active"

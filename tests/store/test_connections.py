@@ -203,8 +203,9 @@ async def test_new_credentials_replace_the_old_and_the_tokens_bought_with_them(s
     await storage.connections.add(connection(status="needs_reauth"), secrets(email="e", password="p"))
     first = await storage.tokens.append(connection(), token("old"), NOON)
     active = connection(status="active", credential_type="api_token")
-    await storage.connections.replace_credentials(connection(), lambda _: active, secrets(api_token="new"))
-    assert await storage.connections.find("con_1") == active
+    changed, _ = await storage.connections.replace_credentials(connection(), lambda _: active, secrets(api_token="new"))
+    assert await storage.connections.find("con_1") == changed == replace(active, credentials_version=1)
+    assert await storage.connections.change(changed, lambda _: active) == changed
     assert await storage.connections.credentials(active) == secrets(api_token="new")
     assert await storage.tokens.newest(active) is None
     assert (await storage.tokens.append(active, token("new"), NOON)).seq > first.seq

@@ -36,9 +36,10 @@ REST = 30.0
 
 @dataclass(slots=True)
 class _Known:
-    """A token at hand, with the moments (monotonic) that say how good it is."""
+    """A token at hand: which credentials it is of, and the moments (monotonic) that say how good it is."""
 
     stored: StoredToken
+    version: int
     fresh_until: float
     valid_until: float
     unused: bool
@@ -58,11 +59,10 @@ class Tokens:
         self._renewals = Renewals(storage, self.endpoints, self._refusals, self.patience, clock, observer, owner)
         self._flights: Flights[AccessToken] = Flights()
         self._marks: set[asyncio.Task[None]] = set()
-        self._changes = 0
 
     async def current(self, connection: StoredConnection, provider: Provider) -> AccessToken:
         """A token that should work now. Raises ``Problem`` where none can be had."""
-        known: _Known | None = self._known.get(connection.id)
+        known = self._at_hand(connection)
         if known is not None:
             now = self._clock.monotonic()
             if now < known.fresh_until:
@@ -74,7 +74,7 @@ class Tokens:
 
     async def replace(self, connection: StoredConnection, provider: Provider, rejected: AccessToken) -> AccessToken:
         """Another token than the one the provider just rejected. Raises ``Problem`` where there is none."""
-        known: _Known | None = self._known.get(connection.id)
+        known = self._at_hand(connection)
         another = known is not None and known.stored.token.value != rejected.value
         if known is not None and another and self._clock.monotonic() < known.valid_until:
             return known.stored.token
@@ -90,7 +90,7 @@ class Tokens:
     def worked(self, connection: StoredConnection, token: AccessToken) -> None:
         """A token opened something: what it was made from is spent. Kept in the background, once per token."""
         self._refusals.worked(connection.id, token.value)
-        known: _Known | None = self._known.get(connection.id)
+        known = self._at_hand(connection)
         if known is None or not known.unused or known.stored.token.value != token.value:
             return
         known.unused = False
@@ -111,15 +111,13 @@ class Tokens:
         changed, kept = await insisted(self._clock, lambda: replaced(connection, changing, {}, token, received_at))
         self.forget(connection.id)
         if kept is not None:
-            self._publish(connection.id, kept)
+            self._publish(changed, kept)
         return changed
 
     def forget(self, connection_id: str) -> None:
         """The connection's credentials changed or are gone: what was obtained with the old ones is kept no more."""
-        self._changes += 1
         self._known.pop(connection_id, None)
         self._resting.pop(connection_id, None)
-        self._refusals.forget(connection_id)
 
     async def revoke(self, connection: StoredConnection, provider: Provider) -> None:
         """End the connection's token at the provider, as far as that is possible; a failure stops nothing."""
@@ -140,11 +138,11 @@ class Tokens:
 
     def renew(self, connection: StoredConnection, provider: Provider, enough: Enough) -> asyncio.Task[AccessToken]:
         """A flight that nobody waits for, unless one is under way. Its task fails with a ``Problem``."""
-        return self._flights.begin((connection.id,), lambda: self._behind(connection, provider, enough))
+        return self._flights.begin(_flight_of(connection), lambda: self._behind(connection, provider, enough))
 
     async def _behind(self, connection: StoredConnection, provider: Provider, enough: Enough) -> AccessToken:
         unmeasured()
-        self._refusals.heed(connection.id)
+        self._refusals.heed(connection)
         return await self._renewed(connection, provider, None, enough)
 
     def _replace_behind(self, connection: StoredConnection, provider: Provider) -> None:
@@ -160,7 +158,7 @@ class Tokens:
         try:
             async with asyncio.timeout(CALLER_WAIT):
                 return await self._flights.share(
-                    (connection.id,), lambda: self._obtained(connection, provider, rejected)
+                    _flight_of(connection), lambda: self._obtained(connection, provider, rejected)
                 )
         except TimeoutError:
             detail = f"{provider.adapter.title} is being asked for a new token, and takes long."
@@ -169,7 +167,7 @@ class Tokens:
     async def _obtained(
         self, connection: StoredConnection, provider: Provider, rejected: AccessToken | None
     ) -> AccessToken:
-        self._refusals.heed(connection.id)
+        self._refusals.heed(connection)
         scheme = provider.kind_of(connection).scheme
         if isinstance(scheme, StaticToken):
             return await self._static(connection, provider, scheme, rejected)
@@ -177,10 +175,9 @@ class Tokens:
         def serves(row: StoredToken) -> bool:
             return is_valid(row, self._clock.now()) and (rejected is None or row.token.value != rejected.value)
 
-        changes = self._changes
         newest = await self._storage.tokens.newest(connection)
         if newest is not None and serves(newest):
-            return self._published(connection, newest, changes)
+            return self._published(connection, newest)
         if rejected is not None and (newest is None or newest.state != "used"):  # it may have worked elsewhere
             self._refusals.refuse_endless(connection.id, rejected.value)
         return await self._renewed(connection, provider, rejected, newest_if(serves))
@@ -188,40 +185,48 @@ class Tokens:
     async def _renewed(
         self, connection: StoredConnection, provider: Provider, rejected: AccessToken | None, enough: Enough
     ) -> AccessToken:
-        changes = self._changes
         stored = await self._renewals.renewed(connection, provider, enough)
         if rejected is not None:
             self._refusals.replaced(connection.id, stored.token.value)
-        return self._published(connection, stored, changes)
+        return self._published(connection, stored)
 
     async def _static(
         self, connection: StoredConnection, provider: Provider, scheme: StaticToken, rejected: AccessToken | None
     ) -> AccessToken:
         """The credential itself. Rejected, there is no other."""
-        changes = self._changes
         fields = await stored_fields(self._storage, connection, provider.kind_of(connection))
         token = AccessToken(fields[scheme.field])
         if rejected is not None and rejected.value == token.value:
             refusal = Problem("credentials_rejected", "The token is refused.")
             raise await self._refusals.judge(connection, provider, refusal, final=True) or refusal
-        return self._published(connection, StoredToken(0, token, self._clock.now(), "used"), changes)
+        return self._published(connection, StoredToken(0, token, self._clock.now(), "used"))
 
-    def _published(self, connection: StoredConnection, stored: StoredToken, changes: int) -> AccessToken:
-        """Let all who call have it, unless credentials changed meanwhile: then the next one looks into the journal."""
-        if changes == self._changes:
-            self._publish(connection.id, stored)
+    def _at_hand(self, connection: StoredConnection) -> _Known | None:
+        """The last token of these very credentials: another process may have replaced those it knew."""
+        known: _Known | None = self._known.get(connection.id)
+        return None if known is None or known.version != connection.credentials_version else known
+
+    def _published(self, connection: StoredConnection, stored: StoredToken) -> AccessToken:
+        """Let all who call with the same credentials have it."""
+        self._publish(connection, stored)
         return stored.token
 
-    def _publish(self, connection_id: str, stored: StoredToken) -> None:
-        self._resting.pop(connection_id, None)
+    def _publish(self, connection: StoredConnection, stored: StoredToken) -> None:
+        self._resting.pop(connection.id, None)
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        fresh, valid = fresh_until(stored, connection_id), valid_until(stored)
-        self._known[connection_id] = _Known(
+        fresh, valid = fresh_until(stored, connection.id), valid_until(stored)
+        self._known[connection.id] = _Known(
             stored,
+            connection.credentials_version,
             math.inf if fresh is None else monotonic + (fresh - now).total_seconds(),
             math.inf if valid is None else monotonic + (valid - now).total_seconds(),
             unused=stored.state == "unused" and stored.token.refresh_token is not None,
         )
+
+
+def _flight_of(connection: StoredConnection) -> tuple[str, str]:
+    """Who waits for a token waits for one of the credentials that he knows of."""
+    return connection.id, str(connection.credentials_version)
 
 
 def newest_if(serves: Callable[[StoredToken], bool]) -> Enough:

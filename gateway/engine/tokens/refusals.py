@@ -32,21 +32,14 @@ class Refusals:
         self._storage = storage
         self._clock = clock
         self._observer = observer
-        self._known: TTLCache[str, Problem] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
+        self._known: TTLCache[tuple[str, int], Problem] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
         self._replaced: TTLCache[str, Secret] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
-        self._changes = 0
 
-    def heed(self, connection_id: str) -> None:
-        """Raises again what was told of the connection within the last minute."""
-        known: Problem | None = self._known.get(connection_id)
+    def heed(self, connection: StoredConnection) -> None:
+        """Raises again what was told of the connection's credentials within the last minute."""
+        known: Problem | None = self._known.get(_credentials_of(connection))
         if known is not None:
             raise known.again()
-
-    def forget(self, connection_id: str) -> None:
-        """The credentials changed: what was said of the old ones does not count."""
-        self._changes += 1
-        self._known.pop(connection_id, None)
-        self._replaced.pop(connection_id, None)
 
     def replaced(self, connection_id: str, by: Secret) -> None:
         """A rejected token was replaced by this one."""
@@ -82,7 +75,7 @@ class Refusals:
         its provider's are refused. ``owner`` is whose intent it ends, where there was one. Raises ``conflict`` where
         its credentials were replaced since that ``version``.
         """
-        now, changes = self._clock.now(), self._changes
+        now = self._clock.now()
         suspicion = await self._storage.tokens.suspect(
             connection, now, since=now - WINDOW, version=version, owner=owner
         )
@@ -90,8 +83,7 @@ class Refusals:
         if not final:
             return None
         verdict = await self._verdict(connection, provider, suspicion, refusal)
-        if changes == self._changes:
-            self._known[connection.id] = verdict
+        self._known[_credentials_of(connection)] = verdict
         return verdict
 
     async def _verdict(
@@ -116,3 +108,7 @@ class Refusals:
     def _is_mass(self, suspicion: Suspicion) -> bool:
         long_ago = self._clock.now() - suspicion.since >= HELD_AT_MOST
         return suspicion.suspects > max(FEW, suspicion.connections // SHARE) and not long_ago
+
+
+def _credentials_of(connection: StoredConnection) -> tuple[str, int]:
+    return connection.id, connection.credentials_version
