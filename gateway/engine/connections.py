@@ -393,7 +393,7 @@ class Connections:
                 # have begun with credentials that are gone by now: where the owner was asked for others, that stays so.
                 with contextlib.suppress(Problem):
                     await self._storage.connections.amend(
-                        connection.id, self._clock.now(), status="active", instead_of="needs_reauth"
+                        connection.id, self._clock.now(), status="active", version=connection.credentials_version
                     )
             await self._generations.end(connection.id, "connection")
         elif problem is not None and problem.code == "connection_needs_reauth" and connection.status != "needs_reauth":

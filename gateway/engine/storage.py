@@ -207,13 +207,8 @@ class Connections(Protocol):
         Raises ``conflict`` as ``add`` does, and ``not_found`` where it is gone.
         """
 
-    async def amend(
-        self, id: str, updated_at: datetime, *, status: ConnectionStatus, instead_of: ConnectionStatus | None = None
-    ) -> None:
-        """Replace its status, whatever else changed meanwhile.
-
-        Nothing happens where it is gone, or has another status by now than it is to have ``instead_of``.
-        """
+    async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus, version: int) -> bool:
+        """Replace its status, whatever else changed; False where it is gone, or its credentials were replaced."""
 
     async def replace_credentials(
         self,

@@ -184,28 +184,26 @@ class SqlConnections:
         async with self._database.writing() as transaction:
             return await self._change(transaction, connection, changing)
 
-    async def amend(
-        self, id: str, updated_at: datetime, *, status: ConnectionStatus, instead_of: ConnectionStatus | None = None
-    ) -> None:
-        """Replace its status, whatever else changed meanwhile.
+    async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus, version: int) -> bool:
+        """Replace its status, whatever else changed; False where it is gone, or its credentials were replaced.
 
-        Nothing happens where it is gone, or has another status by now than it is to have ``instead_of``. A connection
-        that is active is no suspect any more. Every change has a moment of its own, after the last one's; to say again
-        what is known changes nothing, so that the link which its owner was sent stays open.
+
+        A connection that is active is no suspect any more. Every change has a moment of its own, after the last one's; to
+        say again what is known changes nothing, so that the link which its owner was sent stays open.
         """
         trusted = {"suspect_since": None, "refused_at": None} if status == "active" else {}
-        table, which = tables.connections, tables.connections.c.id == id
-        if instead_of is not None:
-            which &= table.c.status == instead_of
+        table = tables.connections
+        which = (table.c.id == id) & (table.c.credentials_version == version)
         query = select(table.c.status, table.c.updated_at).where(which).with_for_update()
         async with self._database.writing() as transaction:
             last = (await transaction.execute(query)).one_or_none()
             if last is None:
-                return
+                return False
             moment = max(updated_at, last.updated_at + timedelta(microseconds=1))
             changed = {} if last.status == status else {"status": status, "updated_at": moment}
             if values := {**trusted, **changed}:
                 await transaction.execute(update(table).where(which).values(values))
+        return True
 
     async def replace_credentials(
         self,

@@ -252,10 +252,14 @@ class MemoryConnections:
         await asyncio.sleep(0)
         return self._disk.credentials
 
-    async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus | None = None) -> None:
+    async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus, version: int) -> bool:
         del updated_at
         await asyncio.sleep(0)
-        self._disk.kept.setdefault(id, Kept()).status = status or "active"
+        kept = self._disk.kept.setdefault(id, Kept())
+        if kept.version != version:
+            return False
+        kept.status = status
+        return True
 
 
 class MemoryStorage:

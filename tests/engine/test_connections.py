@@ -345,7 +345,8 @@ async def test_a_link_that_a_change_overtakes_changes_nothing(tmp_path: Path) ->
 async def test_a_call_that_ends_late_does_not_activate_what_waits_for_its_owner_by_now(tmp_path: Path) -> None:
     async with hold(tmp_path, OAUTH) as held:
         connection = await held.house.connect(OAUTH)
-        await held.house.polder.storage.connections.amend(connection, held.house.clock.now(), status="needs_reauth")
+        now = held.house.clock.now()
+        await held.house.polder.storage.connections.amend(connection, now, status="needs_reauth", version=0)
         held.house.clock.advance(10)  # until that is seen
         url = f"/v1/connections/{connection}/contacts"
         called, waits = await held.meanwhile(

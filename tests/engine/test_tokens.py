@@ -346,6 +346,24 @@ async def test_a_refusal_of_credentials_that_were_replaced_meanwhile_marks_nothi
     assert await desk.current() == "t1"
 
 
+@pytest.mark.parametrize("type", ["login", "token"])
+async def test_nor_does_one_that_is_judged_while_they_are_replaced(type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(password="wrong")
+    suspect = desk.storage.tokens.suspect
+
+    async def replaced_then(*asked: Any, **further: Any) -> Any:
+        found = await suspect(*asked, **further)
+        desk.disk.of(CONNECTION).version += 1
+        return found
+
+    monkeypatch.setattr(desk.storage.tokens, "suspect", replaced_then)
+    asked = connection(type=type)
+    refused = desk.tokens.replace(asked, PROVIDER, AccessToken(Secret("static-1")))
+    problem = await problem_of(refused)
+    assert (problem.code, problem.retry_after) == ("upstream_unavailable", 1)
+    assert desk.disk.of(CONNECTION).status == "active"
+
+
 async def test_a_token_that_is_refused_as_soon_as_it_was_given_is_not_replaced_within_a_minute(desk: Desk) -> None:
     await desk.current()
     assert await desk.replace("t1") == "t2"

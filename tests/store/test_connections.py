@@ -153,7 +153,7 @@ async def test_what_a_change_raises_calls_it_off(storage: SqlStorage) -> None:
 
 async def test_a_status_is_set_at_a_moment_after_the_last_change(storage: SqlStorage) -> None:
     await storage.connections.add(connection(updated_at=later(5)), None)
-    await storage.connections.amend("con_1", later(1), status="needs_reauth")
+    assert await storage.connections.amend("con_1", later(1), status="needs_reauth", version=0)
     found = await storage.connections.find("con_1")
     assert found is not None
     assert (found.status, found.updated_at) == ("needs_reauth", later(5) + timedelta(microseconds=1))
@@ -162,16 +162,16 @@ async def test_a_status_is_set_at_a_moment_after_the_last_change(storage: SqlSto
 async def test_a_status_that_is_set_again_changes_nothing(storage: SqlStorage) -> None:
     await storage.connections.add(connection(), None)
     for moment in (1, 2):
-        await storage.connections.amend("con_1", later(moment), status="needs_reauth")
+        assert await storage.connections.amend("con_1", later(moment), status="needs_reauth", version=0)
     assert await storage.connections.find("con_1") == connection(status="needs_reauth", updated_at=later(1))
 
 
-async def test_a_status_is_set_instead_of_the_one_it_was_set_for(storage: SqlStorage) -> None:
-    await storage.connections.add(connection(status="pending"), None)
-    await storage.connections.amend("con_1", later(1), status="active", instead_of="needs_reauth")
-    assert await storage.connections.find("con_1") == connection(status="pending")
-    await storage.connections.amend("con_1", later(1), status="active", instead_of="pending")
-    assert await storage.connections.find("con_1") == connection(status="active", updated_at=later(1))
+async def test_a_status_that_is_of_other_credentials_is_not_set(storage: SqlStorage) -> None:
+    await storage.connections.add(connection(), secrets(token="t"))
+    changed, _ = await storage.connections.replace_credentials(connection(), lambda now: now, secrets(token="u"))
+    assert not await storage.connections.amend("con_1", later(1), status="needs_reauth", version=0)
+    assert await storage.connections.find("con_1") == changed
+    assert not await storage.connections.amend("con_2", later(1), status="needs_reauth", version=0)
 
 
 async def test_a_connection_that_is_gone_is_not_brought_back(storage: SqlStorage) -> None:

@@ -189,7 +189,7 @@ async def test_suspicion_counts_the_connections_of_one_provider_and_lasts_until_
 
 
 async def test_who_needed_its_owner_is_active_with_its_next_token(kept: SqlStorage) -> None:
-    await kept.connections.amend("con_1", later(1), status="needs_reauth")
+    await kept.connections.amend("con_1", later(1), status="needs_reauth", version=0)
     await kept.tokens.append(connection(), token(), later(2))
     found = await kept.connections.find("con_1")
     assert found is not None
@@ -198,7 +198,7 @@ async def test_who_needed_its_owner_is_active_with_its_next_token(kept: SqlStora
 
 async def test_who_is_active_again_is_no_suspect(kept: SqlStorage) -> None:
     await kept.tokens.suspect(connection(), NOON, since=NOON, version=None, owner=None)
-    await kept.connections.amend("con_1", later(1), status="active")
+    await kept.connections.amend("con_1", later(1), status="active", version=0)
     assert (await kept.tokens.journal(connection())).refused_at is None
 
 
@@ -248,7 +248,7 @@ async def test_only_what_can_be_refreshed_and_was_not_for_long_is_idle(kept: Sql
     await kept.tokens.append(connection("con_2"), token(refresh="r"), later(2))
     await kept.tokens.append(connection("con_3"), token(), later(2))
     await kept.tokens.append(connection("con_4"), token(refresh="r"), later(2))
-    await kept.connections.amend("con_4", NOON, status="suspended")
+    await kept.connections.amend("con_4", NOON, status="suspended", version=0)
     assert await kept.tokens.idle(later(5), 10) == [connection("con_2")]
     assert await kept.tokens.idle(later(10), 10) == [connection("con_2"), connection()]
 

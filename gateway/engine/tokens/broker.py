@@ -23,7 +23,7 @@ from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
 from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.refusals import Refusals
-from gateway.engine.tokens.renewal import Enough, Renewals, insisted, stored_fields
+from gateway.engine.tokens.renewal import Enough, Renewals, insisted, stored_fields, told_of
 from gateway.engine.waiting import unmeasured
 
 CALLER_WAIT = 10.0
@@ -198,8 +198,15 @@ class Tokens:
         token = AccessToken(fields[scheme.field])
         if rejected is not None and rejected.value == token.value:
             refusal = Problem("credentials_rejected", "The token is refused.")
-            raise await self._refusals.judge(connection, provider, refusal, final=True) or refusal
+            raise await self._judged(connection, provider, refusal) or refusal
         return self._published(connection, StoredToken(0, token, self._clock.now(), "used"))
+
+    async def _judged(self, connection: StoredConnection, provider: Provider, refusal: Problem) -> Problem | None:
+        version = connection.credentials_version
+        try:
+            return await self._refusals.judge(connection, provider, refusal, final=True, version=version)
+        except Problem as problem:
+            raise told_of(problem) from problem
 
     def _at_hand(self, connection: StoredConnection) -> _Known | None:
         """The last token of these very credentials: another process may have replaced those it knew."""

@@ -66,7 +66,7 @@ class Refusals:
         refusal: Problem,
         *,
         final: bool,
-        version: int | None = None,
+        version: int,
         owner: str | None = None,
     ) -> Problem | None:
         """Everything there was to ask with has been refused: what to tell whoever waits.
@@ -82,12 +82,12 @@ class Refusals:
         self._observer.transition(provider.name, "suspect")
         if not final:
             return None
-        verdict = await self._verdict(connection, provider, suspicion, refusal)
+        verdict = await self._verdict(connection, provider, suspicion, refusal, version)
         self._known[_credentials_of(connection)] = verdict
         return verdict
 
     async def _verdict(
-        self, connection: StoredConnection, provider: Provider, suspicion: Suspicion, refusal: Problem
+        self, connection: StoredConnection, provider: Provider, suspicion: Suspicion, refusal: Problem, version: int
     ) -> Problem:
         if self._is_mass(suspicion):
             self._observer.transition(provider.name, "held")
@@ -97,7 +97,9 @@ class Refusals:
                 upstream=refusal.upstream,
                 retry_after=int(BELIEVED),
             )
-        await self._storage.connections.amend(connection.id, self._clock.now(), status="needs_reauth")
+        now = self._clock.now()
+        if not await self._storage.connections.amend(connection.id, now, status="needs_reauth", version=version):
+            raise Problem("conflict", "The connection's credentials were replaced meanwhile.")
         self._observer.transition(provider.name, "needs_reauth")
         return Problem(
             "connection_needs_reauth",

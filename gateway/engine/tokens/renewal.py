@@ -271,7 +271,7 @@ class _Renewal:
                 self._connection, self._provider, refusal, final=final, version=journal.version, owner=self._owner
             )
         except Problem as problem:
-            raise _told(problem) from problem
+            raise told_of(problem) from problem
         if verdict is not None:
             raise verdict
 
@@ -291,7 +291,7 @@ class _Renewal:
             )
         except Problem as problem:
             if problem.code != "storage_unavailable":
-                raise _told(problem) from problem
+                raise told_of(problem) from problem
             try:
                 await self._tokens.spool(self._connection, token, received_at, version, owner=self._owner)
             except Problem:
@@ -351,7 +351,7 @@ async def stored_fields(storage: Storage, connection: StoredConnection, kind: Cr
     raise _replaced()
 
 
-def _told(problem: Problem) -> Problem:
+def told_of(problem: Problem) -> Problem:
     """What whoever waits is told where the credentials were replaced, or the connection deleted, meanwhile."""
     return _replaced() if problem.code == "conflict" else problem
 
