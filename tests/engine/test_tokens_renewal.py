@@ -82,6 +82,15 @@ async def test_the_intent_of_another_who_may_live_is_waited_for() -> None:
     assert life.refreshes() == ["r0"]
 
 
+async def test_a_clock_that_was_set_back_lets_nobody_wait_for_what_was_written_down_by_it() -> None:
+    life, made, _ = a_life(disk=Disk(living={"cut off"}))
+    kept, began, ahead = life.disk.of(made), life.clock.monotonic(), life.clock.now() + timedelta(days=30)
+    kept.refused_at = kept.suspect_since = ahead
+    kept.intent = Intent("cut off", life.clock.now(), ahead)
+    await life.tokens.current(made, PROVIDER)
+    assert (life.refreshes(), round(life.clock.monotonic() - began)) == (["r0"], 65)
+
+
 async def test_who_waits_for_anothers_intent_takes_what_comes_of_it() -> None:
     clock = Timeline()
     life, made, _ = a_life(disk=Disk(living={"slow"}), clock=clock)

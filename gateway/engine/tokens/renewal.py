@@ -95,6 +95,7 @@ class _Renewal:
         self._clock = shared.clock
         self._scheme = provider.kind_of(connection).scheme
         self._owner = shared.owner.name
+        self._seen: dict[datetime, float] = {}
 
     async def token(self) -> StoredToken:
         ends = self._clock.monotonic() + IN_ALL
@@ -129,12 +130,22 @@ class _Renewal:
 
     def _wait(self, journal: Journal) -> float:
         """Seconds until it is this process's turn; 0 for now."""
-        now, intent = self._clock.now(), journal.intent
-        if intent is not None and self._is_anothers(intent) and intent.deadline > now:
-            return min(GLANCE, (intent.deadline - now).total_seconds())
+        intent = journal.intent
+        if intent is not None and self._is_anothers(intent):
+            left = self._left(intent.deadline, ANSWER + GRACE)
+            if left > 0:
+                return min(GLANCE, left)
         if isinstance(self._scheme, OAuth2) and journal.refused_at is not None:
-            return (journal.refused_at + timedelta(seconds=PAUSE) - now).total_seconds()
+            return self._left(journal.refused_at + timedelta(seconds=PAUSE), PAUSE)
         return 0.0
+
+    def _left(self, until: datetime, at_most: float) -> float:
+        """Seconds until a moment that somebody wrote down so long before it, ``at_most``.
+
+        Where a clock was set back since, it may be years ahead: nobody waits longer than that once he has seen it.
+        """
+        seen = self._seen.setdefault(until, self._clock.monotonic())
+        return min((until - self._clock.now()).total_seconds(), seen + at_most - self._clock.monotonic())
 
     def _is_anothers(self, intent: Intent) -> bool:
         """Whether it is of another process that may live."""
