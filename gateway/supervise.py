@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -25,6 +26,8 @@ SPARE: Final = 5.0
 QUICK: Final = 5.0
 """A worker that lived no longer than these seconds is not started again at once: each time it waits longer."""
 LONGEST_WAIT: Final = 10.0
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - nobody else can open the folder that is made in it
+"""A file system in memory, where the system has one."""
 
 
 class Supervisor:
@@ -123,10 +126,12 @@ def supervise(settings: Settings, listening: Listening) -> None:
 def counting_together() -> Iterator[None]:
     """Let every worker count in files of one folder, so that any of them can tell the metrics of all.
 
-    The metrics library looks for the folder when it is first imported, so nothing may have imported it before.
+    The metrics library looks for the folder when it is first imported, so nothing may have imported it before. It maps
+    the files: on a disk that has no room for them any more, each worker that counts something would be killed (SIGBUS).
     """
     assert "prometheus_client" not in sys.modules
-    with TemporaryDirectory(prefix="polder-metrics-", ignore_cleanup_errors=True) as folder:
+    apart = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="polder-metrics-", dir=apart, ignore_cleanup_errors=True) as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
 

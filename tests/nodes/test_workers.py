@@ -80,6 +80,16 @@ def test_a_dead_worker_is_started_again_and_all_count_together(
     assert not any(is_there(worker) for worker in first)
 
 
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no file system in memory")
+def test_what_they_count_in_is_on_no_disk_that_may_fill_up(supervisor: tuple[subprocess.Popen[bytes], str]) -> None:
+    process, url = supervisor
+    assert httpx2.get(f"{url}/v1/providers").status_code == 401
+    mapped = {map.path for worker in workers(process.pid) for map in psutil.Process(worker).memory_maps()}
+    counted = {path for path in mapped if "polder-metrics-" in path}
+    assert counted
+    assert all(path.startswith("/dev/shm/") for path in counted)
+
+
 def test_no_worker_is_ended_while_it_may_still_finish_what_is_under_way() -> None:
     for drain, deadline in ((0, 30), (20, 30), (60, 300)):
         settings = Settings(drain=drain, deadline=deadline)
