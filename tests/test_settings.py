@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.contract.adapter import Adapter
+from gateway.engine.clock import SystemClock
 from gateway.settings import (
     KEY_FILE,
     Misconfigured,
@@ -183,6 +184,23 @@ async def test_several_nodes_need_a_database_that_all_can_reach(tmp_path: Path) 
     settings = Settings(home=tmp_path, redis_url="redis://127.0.0.1:1")
     with pytest.raises(Misconfigured, match="several nodes need a PostgreSQL database"):
         await build(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("geheim", "redis://:ge/heim@h:6379/0", "redis://:ge#heim@h:6379/0", "redis://:12/geheim@h:6379/0"),
+        *("redis://h:6379/0?geheim=1", "redis://h:6379/0?db=geheim", "rediss://h:6380?ssl_cert_reqs=geheim"),
+    ],
+)
+def test_an_address_of_valkey_that_cannot_work_is_refused_and_not_shown(tmp_path: Path, url: str) -> None:
+    from gateway.app import generations_of
+
+    settings = Settings(home=tmp_path, database_url="postgresql://db/polder", redis_url=url)
+    with pytest.raises(Misconfigured, match=r"POLDER_REDIS_URL.*redis://user:password@host") as raised:
+        generations_of(settings, SystemClock())
+    told = [raised.value, raised.value.__cause__, raised.value.__cause__ and raised.value.__cause__.__cause__]
+    assert not any(part in str(told) for part in ("geheim", "'ge'"))
 
 
 # Providers

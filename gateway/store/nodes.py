@@ -39,6 +39,10 @@ _CONNECTIONS: Final = 200
 _OWED: Final = 10_000
 _KEYS: Final = ("{polder}:meta", "{polder}:log", "{polder}:nodes")
 _EVERYTHING: Final = "*"
+_AS_IN: Final = (
+    "Write redis://user:password@host:6379/0, or rediss:// for TLS, with %40, %3A, %2F, %3F and %23 for @, :, /, ? and "
+    "# in a password."
+)
 
 _SAME_SERVER = """
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
@@ -105,17 +109,17 @@ class _Others:
 
 
 class NodeGenerations:
-    """Generations shared by all nodes that reach one server. Its loss costs hits, and nothing but time besides."""
+    """Generations shared by all nodes that reach one server. Its loss costs hits, and nothing but time besides.
+
+    Raises ``ValueError``, which never shows a password, for an address that is of no use.
+    """
 
     def __init__(self, url: str, slots: Slots, clock: Clock, dice: random.Random) -> None:
         self._slots = slots
         self._clock = clock
         self._dice = dice
         self._name = f"{dice.getrandbits(128):032x}"
-        # A call that fails is not repeated by the library: who made it knows whether that makes sense.
-        self._redis = Redis.from_url(
-            url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=_CALL_WAIT, max_connections=_CONNECTIONS
-        )
+        self._redis = _client(url)
         self._others = _Others(self._name)
         self._until = float("-inf")
         self._epoch = ""
@@ -301,6 +305,23 @@ class NodeGenerations:
             raise
         self._down_since = None
         return answer
+
+
+def _client(url: str) -> Redis:
+    user, at, _ = url.partition("://")[2].partition("@")
+    try:
+        if at and any(sign in user for sign in "/?#"):
+            raise ValueError  # the password would end there, and the rest of it be taken for a database
+        # A call that fails is not repeated by the library: who made it knows whether that makes sense.
+        client = Redis.from_url(
+            url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=_CALL_WAIT, max_connections=_CONNECTIONS
+        )
+        # It connects to nothing, but reads all that the address asks for.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # it has no annotations
+    except (ValueError, TypeError, RedisError):
+        # The library's words quote what it takes for a port, or for an option: the rest of a password, perhaps.
+        raise ValueError(f"the Redis URL cannot be read. {_AS_IN}") from None
+    return client
 
 
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
