@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from gateway.app import collector_named, ring_of, storage_of
+from gateway.app import collector_named, generations_of, ring_of, storage_of
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
@@ -82,6 +82,7 @@ async def examine(clock: Clock | None = None, transport_for: TransportFor = netw
     findings += _configuration(settings)
     findings += _traces(environment)
     findings += await _store(settings)
+    findings += await _others(settings, clock)
     findings += _keys(settings)
     findings += _files(settings)
     findings += _backup(settings, clock)
@@ -154,6 +155,24 @@ async def _store(settings: Settings) -> list[Finding]:
     finally:
         await storage.close()
     return [Finding("ok", "The database can be written to."), *_sealed(in_use, ring_of(settings))]
+
+
+async def _others(settings: Settings, clock: Clock) -> list[Finding]:
+    """Whether nodes can tell each other of writes, where there is more than one."""
+    if not settings.redis_url:
+        return []
+    try:
+        generations = generations_of(settings, clock)
+    except Misconfigured as error:
+        return [Finding("error", str(error), "See README.md, Configuration.")]
+    try:
+        await generations.start()
+        if generations.vouched:
+            return [Finding("ok", "Valkey answers: nodes hear of each other's writes.")]
+    finally:
+        await generations.close()
+    what = "Valkey cannot be used: until it can, nodes answer nothing from memory, so every read is a call."
+    return [Finding("warning", what, "Check POLDER_REDIS_URL, its host, and whether its memory is full.")]
 
 
 def _sealed(in_use: Mapping[str, int], ring: KeyRing) -> Iterator[Finding]:

@@ -234,7 +234,7 @@ def restore(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Say what is wrong and how to mend it: configuration, database, keys, files, disk, clock and providers.
+    """Say what is wrong and how to mend it: configuration, database, Valkey, keys, files, disk, clock and providers.
 
     Exits with 1 if anything is an error, with 0 if there are warnings at most.
     """

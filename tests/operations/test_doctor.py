@@ -16,6 +16,7 @@ from gateway.backup import back_up
 from gateway.doctor import Finding, examine, told
 from gateway.settings import KEY_FILE, read_settings
 from tests.house import ENCRYPTION_KEY, START, ManualClock
+from tests.services import Valkey
 
 pytestmark = pytest.mark.anyio
 
@@ -168,8 +169,20 @@ async def test_a_database_of_several_nodes_that_cannot_tell_each_other_is_found(
     monkeypatch.setenv("POLDER_DATABASE_URL", postgres_url)
     [(what, found)] = (await wrong()).items()
     assert (found.level, "POLDER_REDIS_URL is not set" in what) == ("warning", True)
-    monkeypatch.setenv("POLDER_REDIS_URL", "redis://127.0.0.1:1")
+
+
+async def test_a_valkey_that_cannot_be_used_is_found(
+    monkeypatch: pytest.MonkeyPatch, postgres_url: str, valkey: Valkey
+) -> None:
+    monkeypatch.setenv("POLDER_DATABASE_URL", postgres_url)
+    monkeypatch.setenv("POLDER_REDIS_URL", valkey.url)
     assert await wrong() == {}
+    monkeypatch.setenv("POLDER_REDIS_URL", "redis://127.0.0.1:1")
+    [found] = (await wrong()).values()
+    assert (found.level, found.what.startswith("Valkey cannot be used")) == ("warning", True)
+    monkeypatch.setenv("POLDER_REDIS_URL", "redis://:ge/heim@127.0.0.1:1")
+    [found] = (await wrong()).values()
+    assert (found.level, "POLDER_REDIS_URL" in found.what) == ("error", True)
 
 
 async def test_production_is_not_migrated_by_looking_at_it(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
