@@ -128,5 +128,5 @@ def _attempt_of(seen: Seen) -> AttemptResult:
 
 
 def outcome_of(status: int) -> Outcome:
-    """What became of a write that no problem tells of: a raw one may be refused in the system's own words."""
-    return "applied" if status < 400 else "rejected"
+    """What became of a write that no problem tells of: a raw one may be refused, or fail, in the system's own words."""
+    return "applied" if status < 400 else "rejected" if status < 500 else "unknown"

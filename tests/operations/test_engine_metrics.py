@@ -103,6 +103,17 @@ async def test_a_write_that_was_found_again_is_counted_as_recovered(house: House
     assert found['polder_writes_total{outcome="applied"}'] == 2, "the connection is a write too"
 
 
+async def test_a_raw_write_that_their_own_failure_answers_is_of_unknown_fate(house: House) -> None:
+    connection = await house.connect(PROVIDER)
+    house.emulator(PROVIDER).fail(Fault("status", status=500), when=is_write)
+    raw = await house.client.post(f"/v1/connections/{connection}/raw/contacts", json={})
+    told = await house.client.get(f"/v1/connections/{connection}/operations/{raw.headers['idempotency-key']}")
+    assert (raw.status_code, told.json()["state"]) == (500, "manual")
+    found = scraped(house.polder.metrics)
+    assert found['polder_writes_total{outcome="unknown"}'] == 1
+    assert found['polder_writes_total{outcome="rejected"}'] == 0
+
+
 async def test_a_write_of_unknown_fate_is_told_with_its_age_until_it_is_known(house: House) -> None:
     connection = await house.connect(PROVIDER)
     emulator = house.emulator(PROVIDER)

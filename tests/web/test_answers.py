@@ -89,6 +89,7 @@ async def test_a_header_that_could_break_out_is_502(edge: Edge, value: str) -> N
         (Answer(201, b"", 'text/html; title="Zoë"', {"Idempotency-Key": "k-1"}), "applied"),
         (Answer(422, b"", "text/html", {"Idempotency-Key": "k-1", "Content-Disposition": "naïef.pdf"}), "rejected"),
         (Answer(200, b"", "text/html\r\nx: y", {"Idempotency-Key": "k-1"}), "applied"),
+        (Answer(502, b"", "text/html\r\nx: y", {"Idempotency-Key": "k-1"}), "unknown"),
     ],
 )
 async def test_an_answer_that_cannot_be_passed_on_tells_what_became_of_the_write(
