@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -55,6 +55,7 @@ _OF_MIGRATIONS: Final = {**LIMITS, "lock_timeout": "60s", "statement_timeout": "
 _SQLITE_BUSY_TIMEOUT_S = "5"
 _MIGRATION_PATIENCE_S = "60"
 """Another process may be bringing the tables up to date: whoever comes second waits for it, and begins only then."""
+_READ_ONLY: Final = "25006"
 _BEGIN = "polder_begin"
 _BEGUN = "polder_begun"
 _WRITING: Final[Mapping[str, Any]] = {_BEGIN: "BEGIN IMMEDIATE"}
@@ -275,6 +276,7 @@ def _postgres_engine(url: URL, **pool: int) -> AsyncEngine:
             url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, **pool
         )
     _limit(engine.sync_engine, LIMITS)
+    _let_go_of_what_only_reads(engine.sync_engine)
     return engine
 
 
@@ -307,6 +309,17 @@ def _limit(engine: Engine, limits: Mapping[str, str]) -> None:
         cursor.execute(statement)
         cursor.close()
         connection.commit()
+
+
+def _let_go_of_what_only_reads(engine: Engine) -> None:
+    """Let go of a session that may not write: it may be of a time when nobody might, or with a server whose place
+    another has taken, and would go on so for ever.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def let_go(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from gateway.store import migrate, open_storage, pending, tables
 from gateway.store.database import LIMITS, postgres_engine
 from gateway.store.seal import KeyRing
 from gateway.store.sql import SqlStorage
+from tests.services import administering
 from tests.store.making import NOON, connection, look, path_of, token
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +169,19 @@ async def test_a_statement_that_never_ends_is_reported(
     with pytest.raises(Problem, match="57014") as caught:
         await opened(postgres_url)._database.rows(text("SELECT pg_sleep(10)"))
     assert_discreet(caught.value)
+
+
+async def test_a_server_that_may_be_written_to_again_is(opened: Callable[[str], SqlStorage], postgres_url: str) -> None:
+    storage, name = opened(postgres_url), make_url(postgres_url).database
+    only_reads = f"ALTER DATABASE {name} SET default_transaction_read_only"
+    with administering(postgres_url) as server:
+        server.execute(text(f"{only_reads} = on"))
+        for _ in range(2):
+            with pytest.raises(Problem, match="25006") as raised:
+                await storage.check()
+            assert_discreet(raised.value)
+        server.execute(text(f"{only_reads} = off"))
+    await storage.check()
 
 
 async def test_no_session_waits_without_an_end(opened: Callable[[str], SqlStorage], postgres_url: str) -> None:
