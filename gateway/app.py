@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
@@ -102,7 +102,7 @@ class Polder:
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             rate_limiter=rate_limiter,
             proxies=settings.proxies,
-            lifespan=self._lifespan,
+            lifespan=lambda app: self.running(),  # noqa: ARG005 - Starlette's own protocol
             further_pages={
                 **(connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url) if serves else {}),
                 **({} if settings.has_metrics_apart else {PATH: vitals.page()}),
@@ -140,10 +140,10 @@ class Polder:
         self.metrics.fold()
 
     @asynccontextmanager
-    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
-        del app
-        await self.start()
+    async def running(self) -> AsyncIterator[None]:
+        """Started, while the block runs, and closed behind it. Raises ``storage_unavailable``."""
         try:
+            await self.start()
             async with beating(self.metrics, self.engine.strain):
                 yield
         finally:

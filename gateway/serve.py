@@ -101,12 +101,15 @@ async def answering(polder: "Polder", listener: socket.socket, metrics: socket.s
     """Let a Polder answer while the block runs, and its metrics at a socket of their own where there is one.
 
     On leaving, ``/readyz`` says no first, while requests are let in, and served like any other, for as long as is
-    configured; then those under way are finished. Metrics can be scraped to the end.
+    configured; then those under way are finished. Metrics can be scraped to the end. Raises ``storage_unavailable``.
     """
     async with contextlib.AsyncExitStack() as stack:
         if metrics is not None:
             await stack.enter_async_context(serving(polder.telemetry, metrics, lifespan=False))
-        await stack.enter_async_context(serving(polder.asgi, listener, deadline=polder.settings.deadline))
+        # Not as the server's own lifespan: it tells of a start that failed in a hundred lines, and ends the process.
+        await stack.enter_async_context(polder.running())
+        deadline = polder.settings.deadline
+        await stack.enter_async_context(serving(polder.asgi, listener, deadline=deadline, lifespan=False))
         await stack.enter_async_context(giving_back())
         try:
             yield

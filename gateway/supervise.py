@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Final
 from gateway.backup import serving_from
 from gateway.collecting import put_off
 from gateway.contract.clock import Clock
+from gateway.contract.errors import Problem
 from gateway.engine.clock import SystemClock
 from gateway.engine.tokens.broker import DRAIN_WAIT
 from gateway.serve import STOP_SIGNALS, answering, grace_with, port_of, run, stop_signals
-from gateway.settings import Settings
+from gateway.settings import Misconfigured, Settings
 
 Listening = Callable[[Settings], tuple[socket.socket, socket.socket | None]]
 """Opens the sockets that requests and, where they are apart, metrics come to."""
@@ -83,6 +85,10 @@ class Supervisor:
                 signal.pthread_sigmask(signal.SIG_SETMASK, ())
                 self._work()
                 status = 0
+            except (Misconfigured, Problem) as error:
+                print(f"polder: {error}", file=sys.stderr)
+            except Exception:
+                traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()

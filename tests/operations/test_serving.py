@@ -14,9 +14,11 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
+from sqlalchemy import make_url, text
 
 from tests.operations.prometheus import ROOT
 from tests.operations.scrape import series
+from tests.services import administering
 
 PATIENCE = 60.0
 
@@ -40,6 +42,28 @@ def serving(home: Path, command: str = "serve", **variables: str) -> Iterator[su
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_start_that_fails_is_told_in_one_line(tmp_path: Path, postgres_url: str, workers: str) -> None:
+    (port,) = free_ports(1)
+    only_reads = f"ALTER DATABASE {make_url(postgres_url).database} SET default_transaction_read_only"
+    configured = {"POLDER_DATABASE_URL": postgres_url, "POLDER_PORT": str(port), "POLDER_WORKERS": workers}
+    with administering(postgres_url) as server:
+        server.execute(text(f"{only_reads} = on"))
+        with serving(tmp_path, **configured) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline() == (
+                "polder: storage_unavailable: Polder's storage cannot be used (25006).\n"
+            )
+            if workers == "1":
+                assert (process.wait(PATIENCE), process.stderr.read()) == (1, "")
+                return
+            server.execute(text(f"{only_reads} = off"))
+            until(port, "/readyz", 200)
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+            assert "Traceback" not in process.stderr.read()
 
 
 def asked(port: int, path: str) -> tuple[int, str]:
