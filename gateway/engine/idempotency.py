@@ -165,8 +165,8 @@ class Idempotency:
         """The process is about to end: nobody waits any longer to find something out here; the sweep does it."""
         self._draining.set()
 
-    def named(self, call: Call, body: bytes, *, repeatable: bool = False) -> Named:
-        """The write as its caller named it, or as we name it where the caller did not."""
+    def named(self, call: Call, body: bytes, *, repeatable: bool = False, company_id: str | None = None) -> Named:
+        """The write as its caller named it, or as we name it where the caller did not; and whose books it goes to."""
         key = key_of(call.headers.get("idempotency-key"))
         # A rehearsal and what it rehearses have the same creation key. Equal words on two connections are equal,
         # for where both reach the same books a record may have come of either; whose they are says the attempt's id.
@@ -175,6 +175,7 @@ class Idempotency:
             *sorted(pair for pair in call.query if pair[0] != "dry_run"),
         )
         place = [f"{name}={value}" for name, value in said]
+        asked = {"path": dict(call.path), "query": call.query}
         of_record = call.operation.resource not in ("connections", "raw")
         return Named(
             tenant=call.caller.tenant,
@@ -184,7 +185,7 @@ class Idempotency:
             fingerprint=fingerprint_of(*place, body),
             repeatable=repeatable,
             made_up=key is None,
-            said={"path": dict(call.path), "query": call.query, "body": body.decode()} if of_record else {},
+            said={**asked, "body": body.decode(), "company_id": company_id} if of_record else {},
         )
 
     def _made_up_key(self) -> str:

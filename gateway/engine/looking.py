@@ -101,6 +101,8 @@ class Looking:
         connection = await self._connections.find(attempt.connection_id or "")
         if connection is None:
             return None
+        if evidence.said.get("company_id", connection.company_id) != connection.company_id:
+            return None  # it went to other books: what is in these says nothing of it
         permit_use(connection)
         provider = self._providers.of(connection)
         resource = resource_for(provider.adapter, operation)

@@ -347,7 +347,10 @@ class Engine:
         body = read_body(task.operation, task.call.body)
         said = "" if body is None else body.model_dump_json(exclude_unset=True)
         named = self._idempotency.named(
-            task.call, said.encode(), repeatable=task.operation.verb in task.resource.repeatable
+            task.call,
+            said.encode(),
+            repeatable=task.operation.verb in task.resource.repeatable,
+            company_id=task.connection.company_id,
         )
         if task.asked.dry_run:
             return await self._rehearsed(task, body, named.creation_key())

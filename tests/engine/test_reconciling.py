@@ -336,6 +336,21 @@ async def test_an_owner_finds_itself_overtaken_before_it_sends(watch: Watch) -> 
     assert ((await watch.now()).state, (await watch.now()).run) == ("claimed", "r-2")
 
 
+async def test_what_went_to_other_books_is_not_looked_for_in_these(house: House) -> None:
+    place, named = f"/v1/connections/{await house.connect(PROVIDER)}", {"idempotency-key": "k-1"}
+    _, second, *_ = [one["id"] for one in (await house.client.get(f"{place}/companies")).json()["data"]]
+    system = house.emulator(PROVIDER)
+    system.fail(Fault("lost"), when=lambda seen: seen.method == "POST" and seen.path.endswith("contacts"))
+    system.fail(Fault("status", status=500), times=100, when=lambda seen: seen.method == "GET")
+    lost = await house.client.post(f"{place}/contacts", json=DRAFT, headers=named)
+    assert (lost.status_code, lost.json()["outcome"]) == (504, "unknown")
+    system.heal()
+    assert (await house.client.patch(place, json={"company_id": second})).status_code == 200
+    house.clock.advance(ZOMBIE.total_seconds())
+    await house.polder.engine.reconciling.sweep()
+    assert (await house.client.get(f"{place}/operations/k-1")).json()["state"] == "manual"
+
+
 async def test_what_is_looked_for_is_written_down_before_the_first_byte_leaves(aisle: Aisle) -> None:
     attempts = aisle.house.polder.storage.attempts
     aisle.shelf.gate.clear()
