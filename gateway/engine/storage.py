@@ -224,7 +224,7 @@ class Connections(Protocol):
         """
 
     async def credentials(self, connection: StoredConnection) -> Mapping[str, Secret]:
-        """Its credentials; empty where there are none."""
+        """Its credentials, of the version that it was read with; empty where there are none of that."""
 
     async def destroy(self, connection: StoredConnection) -> None:
         """Remove it with its credentials, tokens and links, beyond recovery."""
@@ -252,7 +252,7 @@ class Tokens(Protocol):
         """
 
     async def newest(self, connection: StoredConnection) -> StoredToken | None:
-        """The last token received."""
+        """The last token received with credentials of the version that it was read with."""
 
     async def journal(self, connection: StoredConnection) -> Journal:
         """The last four tokens and all about them; what this host had to spool of them is put in first."""

@@ -15,7 +15,7 @@ _WAIT: Final = 0.5
 """Seconds that a request waits for the server at most."""
 _PAUSE: Final = 1.0
 """Seconds for which a server that failed is not asked."""
-_CONNECTIONS: Final = 64
+_CONNECTIONS: Final = 16
 
 _TAKE = """
 local told = redis.call('TIME')

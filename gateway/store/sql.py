@@ -38,7 +38,11 @@ from gateway.store.vault import Vault
 _THOSE = select(tables.connections).where(tables.connections.c.id.in_(bindparam("ids", expanding=True)))
 _CREDENTIALS = (
     select(tables.credentials.c.field, tables.credentials.c.sealed)
-    .where(tables.credentials.c.connection_id == bindparam("of_id"))
+    .join(tables.connections, tables.connections.c.id == tables.credentials.c.connection_id)
+    .where(
+        tables.connections.c.id == bindparam("of_id"),
+        tables.connections.c.credentials_version == bindparam("of_version"),
+    )
     .order_by(tables.credentials.c.field)
 )
 _LINKS = (
@@ -187,9 +191,8 @@ class SqlConnections:
     async def amend(self, id: str, updated_at: datetime, *, status: ConnectionStatus, version: int) -> bool:
         """Replace its status, whatever else changed; False where it is gone, or its credentials were replaced.
 
-
-        A connection that is active is no suspect any more. Every change has a moment of its own, after the last one's; to
-        say again what is known changes nothing, so that the link which its owner was sent stays open.
+        A connection that is active is no suspect any more. Every change has a moment of its own, after the last one's;
+        to say again what is known changes nothing, so that the link which its owner was sent stays open.
         """
         trusted = {"suspect_since": None, "refused_at": None} if status == "active" else {}
         table = tables.connections
@@ -231,8 +234,9 @@ class SqlConnections:
             return changed, await self._tokens.write(transaction, changed, token, received_at)
 
     async def credentials(self, connection: StoredConnection) -> Mapping[str, Secret]:
-        """Its credentials; empty where there are none."""
-        rows = await self._database.rows(_CREDENTIALS, {"of_id": connection.id})
+        """Its credentials, of the version that it was read with; empty where there are none of that."""
+        which = {"of_id": connection.id, "of_version": connection.credentials_version}
+        rows = await self._database.rows(_CREDENTIALS, which)
         return {row.field: self._vault.open(connection, f"credentials.{row.field}", row.sealed) for row in rows}
 
     async def destroy(self, connection: StoredConnection) -> None:

@@ -40,8 +40,11 @@ class SqlTokens:
         return self._locks.hold(connection_id, within)
 
     async def newest(self, connection: StoredConnection) -> StoredToken | None:
-        """The last token received."""
-        row = await self._database.row(_newest_first(connection).limit(1))
+        """The last token received with credentials of the version that it was read with."""
+        columns = tables.connections.c
+        of_version = columns.credentials_version == connection.credentials_version
+        same = select(columns.id).where(columns.id == connection.id, of_version).exists()
+        row = await self._database.row(_newest_first(connection).where(same).limit(1))
         return None if row is None else self._token(connection, row)
 
     async def journal(self, connection: StoredConnection) -> Journal:

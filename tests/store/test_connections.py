@@ -134,7 +134,7 @@ async def test_of_changes_by_several_processes_none_is_lost(opened: Callable[[st
     found = await storages[0].connections.find("con_1")
     assert found is not None
     assert found.settings == {f"s{number}": number for number in range(9)}
-    assert await storages[0].connections.credentials(connection()) == secrets(token="new")
+    assert await storages[0].connections.credentials(found) == secrets(token="new")
 
 
 async def test_what_a_change_raises_calls_it_off(storage: SqlStorage) -> None:
@@ -206,9 +206,12 @@ async def test_new_credentials_replace_the_old_and_the_tokens_bought_with_them(s
     changed, _ = await storage.connections.replace_credentials(connection(), lambda _: active, secrets(api_token="new"))
     assert await storage.connections.find("con_1") == changed == replace(active, credentials_version=1)
     assert await storage.connections.change(changed, lambda _: active) == changed
-    assert await storage.connections.credentials(active) == secrets(api_token="new")
+    assert await storage.connections.credentials(changed) == secrets(api_token="new")
+    assert await storage.tokens.newest(changed) is None
+    assert (await storage.tokens.append(changed, token("new"), NOON)).seq > first.seq
+    # Whoever read the connection before gets nothing of what it has by now: that may be of another administration.
+    assert await storage.connections.credentials(active) == {}
     assert await storage.tokens.newest(active) is None
-    assert (await storage.tokens.append(active, token("new"), NOON)).seq > first.seq
 
 
 async def test_destroying_takes_everything_of_that_connection_only(storage: SqlStorage) -> None:

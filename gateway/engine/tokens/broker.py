@@ -23,7 +23,7 @@ from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
 from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.refusals import Refusals
-from gateway.engine.tokens.renewal import Enough, Renewals, insisted, stored_fields, told_of
+from gateway.engine.tokens.renewal import Enough, Renewals, insisted, overtaken_told, stored_fields
 from gateway.engine.waiting import unmeasured
 
 CALLER_WAIT = 10.0
@@ -194,19 +194,14 @@ class Tokens:
         self, connection: StoredConnection, provider: Provider, scheme: StaticToken, rejected: AccessToken | None
     ) -> AccessToken:
         """The credential itself. Rejected, there is no other."""
-        fields = await stored_fields(self._storage, connection, provider.kind_of(connection))
-        token = AccessToken(fields[scheme.field])
-        if rejected is not None and rejected.value == token.value:
-            refusal = Problem("credentials_rejected", "The token is refused.")
-            raise await self._judged(connection, provider, refusal) or refusal
+        with overtaken_told():
+            fields = await stored_fields(self._storage, connection)
+            token = AccessToken(fields[scheme.field])
+            if rejected is not None and rejected.value == token.value:
+                refusal = Problem("credentials_rejected", "The token is refused.")
+                version = connection.credentials_version
+                raise await self._refusals.judge(connection, provider, refusal, final=True, version=version) or refusal
         return self._published(connection, StoredToken(0, token, self._clock.now(), "used"))
-
-    async def _judged(self, connection: StoredConnection, provider: Provider, refusal: Problem) -> Problem | None:
-        version = connection.credentials_version
-        try:
-            return await self._refusals.judge(connection, provider, refusal, final=True, version=version)
-        except Problem as problem:
-            raise told_of(problem) from problem
 
     def _at_hand(self, connection: StoredConnection) -> _Known | None:
         """The last token of these very credentials: another process may have replaced those it knew."""

@@ -13,15 +13,15 @@ end the new one for it.
 ``tests/model`` proves the protocol, step by step, for every way in which providers rotate their tokens.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cachetools import LRUCache
 
-from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2
+from gateway.contract.auth import AccessToken, Grant, KeyExchange, OAuth2
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
@@ -48,6 +48,10 @@ GLANCE = 0.5
 """Seconds between looks at another's intent."""
 KEEPING = (0.05, 0.2, 0.5, 1.0)
 """Seconds between attempts to keep a token that was received."""
+_OVERTAKEN = {
+    "conflict": "The connection's credentials were just replaced, or are gone: try again.",
+    "not_found": "The connection was just deleted.",
+}
 
 T = TypeVar("T")
 Ask = Callable[[float], Awaitable[AccessToken]]
@@ -80,7 +84,8 @@ class Renewals:
 
     async def renewed(self, connection: StoredConnection, provider: Provider, enough: Enough) -> StoredToken:
         """A token that is enough, kept. Raises ``Problem``."""
-        return await _Renewal(self, connection, provider, enough).token()
+        with overtaken_told():
+            return await _Renewal(self, connection, provider, enough).token()
 
 
 class _Renewal:
@@ -126,7 +131,10 @@ class _Renewal:
                 if problem.code == "storage_unavailable":
                     raise
             del self._shared.unkept[self._connection.id]
-        return await self._tokens.journal(self._connection)
+        journal = await self._tokens.journal(self._connection)
+        if journal.version != self._connection.credentials_version:
+            raise _replaced()
+        return journal
 
     def _wait(self, journal: Journal) -> float:
         """Seconds until it is this process's turn; 0 for now."""
@@ -181,7 +189,7 @@ class _Renewal:
         if isinstance(scheme, OAuth2):
             return [(row.seq, _bound(endpoints.refresh, provider, scheme, row.token)) for row in rows]
         assert isinstance(scheme, KeyExchange)
-        fields = await stored_fields(self._shared.storage, self._connection, provider.kind_of(self._connection))
+        fields = await stored_fields(self._shared.storage, self._connection)
         return [(None, _bound(endpoints.exchange, provider, scheme, self._grant(fields)))]
 
     def _grant(self, fields: Mapping[str, Secret]) -> Grant:
@@ -277,12 +285,9 @@ class _Renewal:
         """
         proven = any(row.state != "unused" for row in journal.tokens)
         final = not isinstance(self._scheme, OAuth2) or not proven or journal.refused_at is not None
-        try:
-            verdict = await self._shared.refusals.judge(
-                self._connection, self._provider, refusal, final=final, version=journal.version, owner=self._owner
-            )
-        except Problem as problem:
-            raise told_of(problem) from problem
+        verdict = await self._shared.refusals.judge(
+            self._connection, self._provider, refusal, final=final, version=journal.version, owner=self._owner
+        )
         if verdict is not None:
             raise verdict
 
@@ -301,8 +306,11 @@ class _Renewal:
                 lambda: self._tokens.append(self._connection, token, received_at, version, owner=self._owner),
             )
         except Problem as problem:
+            if problem.code == "not_found" and isinstance(self._scheme, OAuth2):
+                # Whoever deleted the connection could end only the pair before this one.
+                await self._shared.endpoints.revoke(self._provider, self._scheme, token)
             if problem.code != "storage_unavailable":
-                raise told_of(problem) from problem
+                raise
             try:
                 await self._tokens.spool(self._connection, token, received_at, version, owner=self._owner)
             except Problem:
@@ -350,23 +358,27 @@ def _is_settled(problem: Problem) -> bool:
     return problem.kind.fix != "wait" and problem.code != "upstream_malformed"
 
 
-async def stored_fields(storage: Storage, connection: StoredConnection, kind: CredentialKind) -> Mapping[str, Secret]:
-    """A connection's credentials of the kind that it had when it was read.
-
-    Raises ``upstream_unavailable`` where it has others by now, or none: an adapter would take ``not_found`` for its
-    system's word about a record.
-    """
+async def stored_fields(storage: Storage, connection: StoredConnection) -> Mapping[str, Secret]:
+    """A connection's credentials, as it was read with. Raises ``conflict`` where it has others by now, or is gone."""
     fields = await storage.connections.credentials(connection)
-    if all(one.name in fields for one in kind.fields if one.required):
-        return fields
-    raise _replaced()
-
-
-def told_of(problem: Problem) -> Problem:
-    """What whoever waits is told where the credentials were replaced, or the connection deleted, meanwhile."""
-    return _replaced() if problem.code == "conflict" else problem
+    if not fields:
+        raise _replaced()
+    return fields
 
 
 def _replaced() -> Problem:
-    detail = "The connection's credentials were just replaced, or are gone: try again."
-    return Problem("upstream_unavailable", detail, retry_after=1)
+    return Problem("conflict", "The connection's credentials were replaced meanwhile.")
+
+
+@contextmanager
+def overtaken_told() -> Iterator[None]:
+    """Where the credentials were replaced, or the connection deleted, meanwhile, whoever waits is told to ask again.
+
+    Not that something is not found: he would take that for the record that he asked for.
+    """
+    try:
+        yield
+    except Problem as problem:
+        if problem.code not in _OVERTAKEN:
+            raise
+        raise Problem("upstream_unavailable", _OVERTAKEN[problem.code], retry_after=1) from problem

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,10 +16,11 @@ from adapters.rompslomp.emulator import Emulator, Switches
 from gateway.app import Polder, build
 from gateway.contract.emulator import Fault
 from gateway.contract.secret import Secret
-from gateway.engine.storage import Intent, StoredConnection
+from gateway.engine.storage import Intent, StoredConnection, StoredToken
 from gateway.engine.tokens import Sweeper
 from gateway.engine.tokens.sweeper import AT_ONCE
 from gateway.settings import variable
+from gateway.store.tokens import SqlTokens
 from tests.house import House, open_house
 
 PROVIDER = "rompslomp"
@@ -204,6 +206,25 @@ async def test_the_whole_is_ready_until_it_is_about_to_stop(house: House) -> Non
     answer = await house.client.get(path, headers=fresh)
     assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
     assert refreshes(house) == 1
+
+
+async def test_a_pair_that_comes_for_a_connection_that_was_deleted_meanwhile_is_revoked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await connected(house)
+    house.clock.advance(3 * 3600)
+    append = SqlTokens.append
+
+    async def deleted_first(self: SqlTokens, *kept: Any, **further: Any) -> StoredToken:
+        assert (await house.client.delete(f"/v1/connections/{connection.id}")).status_code == 204
+        return await append(self, *kept, **further)
+
+    monkeypatch.setattr(SqlTokens, "append", deleted_first)
+    answer = await house.client.get(f"/v1/connections/{connection.id}/contacts")
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert (await house.client.get(f"/v1/connections/{connection.id}/contacts")).status_code == 404
+    revoked = [seen.body for seen in house.emulator(PROVIDER).journal if seen.path == "/oauth/revoke"]
+    assert len(set(revoked)) == 2, "the pair before, and the one that came"
 
 
 async def test_a_connection_that_was_refused_but_not_given_up_is_asked_for_again_after_a_while(house: House) -> None:
