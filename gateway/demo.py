@@ -23,7 +23,7 @@ from gateway.engine.call import EVERYTHING, Call, Caller
 from gateway.engine.clock import SystemClock
 from gateway.registry import discover, emulator_of
 from gateway.serve import listen, port_of, serving, stop_signals
-from gateway.settings import Settings, variable
+from gateway.settings import Settings, address, variable
 
 TENANT = "demo"
 
@@ -64,7 +64,7 @@ async def running(home: Path, listener: socket.socket) -> AsyncIterator[Demo]:
             socket_ = listen("127.0.0.1", 0)
             await stack.enter_async_context(serving(emulator, socket_, lifespan=False))
             environment |= pointed_at(adapter, f"http://127.0.0.1:{port_of(socket_)}", emulator)
-        url = f"http://{_shown_host(listener)}:{port_of(listener)}"
+        url = address(_shown_host(listener), port_of(listener))
         settings = Settings(env="demo", home=home, public_url=url, log_level="warning")
         polder = await build(settings, clock=clock, adapters=adapters, environment=environment)
         await stack.enter_async_context(serving(polder.asgi, listener))

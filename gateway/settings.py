@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
@@ -22,6 +23,8 @@ PRODUCTION = "production"
 METRICS_PORT = 9464
 """Where an exporter of metrics is looked for by custom."""
 KEY_FILE = "encryption-keys"
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+"""What may follow the origin of the public address: no query, and nothing to be encoded."""
 
 
 class Misconfigured(Exception):
@@ -75,6 +78,14 @@ class Settings(BaseSettings):
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
 
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        origin, path = _split(text.rstrip("/"))
+        if text and not (is_origin(origin) and _PATH.fullmatch(path)):
+            raise ValueError("must be an address such as https://polder.example")
+        return text
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, text: str) -> str:
@@ -94,7 +105,7 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         """Where callers reach us, with no slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.public_url or address(self.host, self.port)).rstrip("/")
 
     @property
     def metrics_at(self) -> int:
@@ -134,6 +145,17 @@ class Settings(BaseSettings):
     def make_home(self) -> None:
         """Have the folder, readable by its owner only."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def address(host: str, port: int) -> str:
+    """Where a listener is reached; an address of IPv6 stands in brackets (RFC 3986 §3.2.2)."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _split(url: str) -> tuple[str, str]:
+    """A URL's origin, and what follows it."""
+    end = url.find("/", url.find("://") + 3)
+    return (url, "") if end < 0 else (url[:end], url[end:])
 
 
 def _parsed_networks(text: str) -> tuple[Network, ...]:

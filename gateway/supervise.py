@@ -19,7 +19,7 @@ from gateway.contract.errors import Problem
 from gateway.engine.clock import SystemClock
 from gateway.engine.tokens.broker import DRAIN_WAIT
 from gateway.serve import STOP_SIGNALS, answering, grace_with, port_of, run, stop_signals
-from gateway.settings import Misconfigured, Settings
+from gateway.settings import Misconfigured, Settings, address
 
 Listening = Callable[[Settings], tuple[socket.socket, socket.socket | None]]
 """Opens the sockets that requests and, where they are apart, metrics come to."""
@@ -165,7 +165,7 @@ def _run_workers(settings: Settings, listening: Listening) -> None:
         mark_process_dead(process)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
 
     if sys.stderr.isatty():
-        print(f"Polder is at http://{settings.host}:{port_of(listener)} (docs at /docs). Ctrl-C stops it.", flush=True)
+        print(f"Polder is at {address(settings.host, port_of(listener))} (docs at /docs). Ctrl-C stops it.", flush=True)
     supervisor = Supervisor(settings.workers, work, died, clock, patience_with(settings))
     with listener, serving_from(settings):
         supervisor.run()

@@ -158,6 +158,16 @@ def test_what_is_configured_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.base_url, settings.database) == ("https://api.example", "postgresql://db/polder")
 
 
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_an_address_of_ipv6_stands_in_brackets(host: str) -> None:
+    assert Settings(host=host).base_url == f"http://[{host}]:8080"
+
+
+@pytest.mark.parametrize("url", ["https://api.example", "http://[::1]:8080/", "https://api.example/books/polder/"])
+def test_a_public_address_may_have_a_path(url: str) -> None:
+    assert Settings(public_url=url).base_url == url.rstrip("/")
+
+
 def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().proxies == ()
     monkeypatch.setenv("POLDER_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")
@@ -170,6 +180,8 @@ def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
         *(("PORT", "65536"), ("PORT", "http"), ("WORKERS", "0"), ("WORKERS", "65")),
         *(("DEADLINE", "0"), ("DEADLINE", "301"), ("BODY_LIMIT", "1")),
         *(("TRUSTED_PROXIES", "10.0.0.1/8"), ("TRUSTED_PROXIES", "10.0.0.0/8,proxy.local")),
+        *(("PUBLIC_URL", "api.example"), ("PUBLIC_URL", "ftp://api.example"), ("PUBLIC_URL", "https://api.example/?a")),
+        *(("PUBLIC_URL", "https://u:p@api.example"), ("PUBLIC_URL", "https://api.example/a b"), ("PUBLIC_URL", "/")),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -85,6 +85,7 @@ async def _serve(settings: Any, *, serves: bool = True) -> None:
         from gateway.app import build
         from gateway.backup import serving_from
         from gateway.serve import answering, port_of, stop_signals
+        from gateway.settings import address
 
         polder = await build(settings, serves=serves)
     listener, metrics = _listeners(settings)
@@ -92,7 +93,7 @@ async def _serve(settings: Any, *, serves: bool = True) -> None:
         async with answering(polder, listener, metrics):
             if sys.stderr.isatty():
                 said = "(docs at /docs)" if serves else "and answers probes only"
-                print(f"Polder is at http://{settings.host}:{port_of(listener)} {said}. Ctrl-C stops it.")
+                print(f"Polder is at {address(settings.host, port_of(listener))} {said}. Ctrl-C stops it.")
             await stop.wait()
 
 
@@ -145,10 +146,11 @@ async def _emulate(provider: str, host: str, port: int) -> None:
     from gateway.engine.clock import SystemClock
     from gateway.registry import discover
     from gateway.serve import port_of, serving, stop_signals
+    from gateway.settings import address
 
     listener = _listening(host, port, "--port")
     emulator = populated(provider, SystemClock())
-    url = f"http://{host}:{port_of(listener)}"
+    url = address(host, port_of(listener))
     with stop_signals() as stop:
         async with serving(emulator, listener, lifespan=False):
             print(f"{provider} is emulated at {url}. For a Polder that takes it for the vendor:\n")
