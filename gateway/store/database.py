@@ -7,6 +7,7 @@ once where another does.
 """
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
@@ -53,6 +54,7 @@ middle of a transaction keeps what that has locked, and who waits for it, no lon
 """
 _OF_MIGRATIONS: Final = {**LIMITS, "lock_timeout": "60s", "statement_timeout": "0"}
 _SQLITE_BUSY_TIMEOUT_S = "5"
+_SECONDS: Final = re.compile(r"[0-9]{1,4}(\.[0-9]+)?")
 _MIGRATION_PATIENCE_S = "60"
 """Another process may be bringing the tables up to date: whoever comes second waits for it, and begins only then."""
 _READ_ONLY: Final = "25006"
@@ -172,6 +174,8 @@ def parsed(database_url: str) -> URL:
             raise ValueError("The database URL names no file: SQLite needs one, as in sqlite:///polder.db.")
         # "timeout" is the driver's own name for the busy timeout, so that an address may say another.
         patient = {"timeout": _SQLITE_BUSY_TIMEOUT_S, **url.query}
+        if not _SECONDS.fullmatch(str(patient["timeout"])):
+            raise ValueError("The timeout of the database URL is no number of seconds.")
         return url.set(drivername="sqlite+aiosqlite", query=patient)
     if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         if database_url.count("@") > 1:

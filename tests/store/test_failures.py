@@ -225,6 +225,7 @@ async def test_sqlite_keeps_its_word_through_a_power_cut_and_a_search_of_the_fil
         ("mysql://root:hunter2@host/db", "mysql"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///polder.db?timeout=soon", "no number of seconds"),
         ("hunter2", "no URL"),
         ("", "no URL"),
     ],
