@@ -416,6 +416,16 @@ def test_the_runbooks_reach_all_that_a_release_or_a_secret_reaches() -> None:
         assert {one.removeprefix("deployment/") for one in named.split()} == everything
 
 
+def test_the_runbooks_say_whose_logs() -> None:
+    text = " ".join(path.read_text() for path in (K8S / "runbooks").glob("*.md"))
+    asked = re.findall(r"`kubectl -n polder logs ([^`]*)`", text)
+    assert asked
+    for options in asked:
+        [label] = re.findall(r"-l (\S+)=(\S+)", options)
+        for one in workloads("prod"):
+            assert label in one["spec"]["template"]["metadata"]["labels"].items()
+
+
 def test_the_runbooks_leave_replicas_to_the_scaler() -> None:
     text = " ".join(path.read_text() for path in (K8S / "runbooks").glob("*.md"))
     scaler = only("prod", "HorizontalPodAutoscaler")
