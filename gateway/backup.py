@@ -102,17 +102,21 @@ def _read_keys(path: Path) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that is not there yet, readable by its owner only."""
+    """Write a file that is not there yet, whole or not at all, readable by its owner only."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise CannotCopy(f"{path} is there, and nothing is overwritten.") from None
     except OSError as error:
         raise CannotCopy(f"{path} cannot be written ({error.strerror}).") from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink()  # it would stand in the way when there is room again
+        raise CannotCopy(f"{path} cannot be written ({error.strerror}).") from error
 
 
 @contextlib.contextmanager

@@ -166,11 +166,11 @@ def _write_private(path: Path, text: str) -> None:
     """Write a file whole or not at all, readable by its owner only; whoever comes second keeps the first one's."""
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     draft = Path(name)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(file.fileno())
     try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
         os.link(draft, path)
     except FileExistsError:
         pass  # another process made it in the meantime

@@ -1,6 +1,7 @@
 """Configuration: keys that are made once and privately, never in production, and words that name the variable."""
 
 import base64
+import errno
 import os
 import stat
 import subprocess
@@ -67,6 +68,16 @@ def test_a_key_file_is_private_whatever_the_umask_is() -> None:
     finally:
         os.umask(before)
     assert (mode_of(settings.home / KEY_FILE), mode_of(settings.home)) == (0o600, 0o700)
+
+
+def test_a_key_file_that_the_disk_has_no_room_for_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        Settings().key_text(lambda: KEY)
+    assert os.listdir(Settings().home) == []
 
 
 def test_a_key_file_is_made_once() -> None:

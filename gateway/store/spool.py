@@ -129,11 +129,15 @@ class Spool:
     def _write(self, path: Path, content: bytes) -> None:
         draft = path.with_name(f"{path.stem}.{uuid4().hex}.draft")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(path)
+        except OSError:
+            draft.unlink()  # on a full disk each try would leave one
+            raise
         folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(folder)

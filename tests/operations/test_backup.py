@@ -1,5 +1,6 @@
 """Backup and restore of the embedded database: whole, private, never over what is there, never under a gateway."""
 
+import errno
 import os
 import sqlite3
 import stat
@@ -116,6 +117,19 @@ def test_keys_come_along_only_when_they_are_asked_for(settings: Settings, elsewh
     assert (elsewhere.home / KEY_FILE).read_text() == text
     assert stat.S_IMODE((elsewhere.home / KEY_FILE).stat().st_mode) == 0o600
     assert stat.S_IMODE((elsewhere.home / "polder.db").stat().st_mode) == 0o600
+
+
+def test_keys_that_the_disk_has_no_room_for_leave_nothing_behind(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(CannotCopy, match=r"keys cannot be written \(No space left on device\)"):
+            back_up(settings, tmp_path / "copy.db", tmp_path / "keys", NOW)
+    back_up(settings, tmp_path / "copy.db", tmp_path / "keys", NOW)
 
 
 def test_keys_that_are_configured_elsewhere_are_not_made_up(settings: Settings, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A token that the database does not take waits in a sealed file until it does."""
 
+import errno
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +126,19 @@ async def test_a_disk_that_takes_no_file_is_told(kept: SqlStorage, home: Path) -
     (home / "spool").write_text("a file where a folder should be")
     with refused("storage_unavailable"):
         await kept.tokens.spool(connection(), token(), NOON, 0, owner="one")
+
+
+async def test_a_disk_that_is_full_is_left_as_it_was(
+    kept: SqlStorage, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for _ in range(2):
+        with pytest.raises(Problem, match="No space left on device"):
+            await kept.tokens.spool(connection(), token("t"), NOON, 0, owner="one")
+    assert list((home / "spool").iterdir()) == []
 
 
 async def test_a_file_moved_to_another_connection_does_not_open_there(kept: SqlStorage, home: Path) -> None:
