@@ -55,6 +55,7 @@ middle of a transaction keeps what that has locked, and who waits for it, no lon
 _OF_MIGRATIONS: Final = {**LIMITS, "lock_timeout": "60s", "statement_timeout": "0"}
 _SQLITE_BUSY_TIMEOUT_S = "5"
 _SECONDS: Final = re.compile(r"[0-9]{1,4}(\.[0-9]+)?")
+_SWEEP_PATIENCE_MS = 250
 _MIGRATION_PATIENCE_S = "60"
 """Another process may be bringing the tables up to date: whoever comes second waits for it, and begins only then."""
 _READ_ONLY: Final = "25006"
@@ -123,7 +124,8 @@ class Database:
     async def sweep(self) -> None:
         """Leave no trace of what was deleted: SQLite's log still has it until it is emptied into the file.
 
-        A reader that takes longer than the busy timeout keeps the log in use; then the next ``resweep`` empties it.
+        A reader that takes longer keeps the log in use; then the next ``resweep`` empties it. Whoever writes waits for
+        as long as this waits for readers: so it does not for long.
         """
         if not self._is_sqlite:
             return
@@ -131,7 +133,12 @@ class Database:
         with told_as_problem():
             # The log cannot be emptied from within a transaction.
             async with self._engine.execution_options(**_BARE).connect() as connection:
-                busy = await connection.scalar(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+                patience = await connection.scalar(text("PRAGMA busy_timeout"))
+                await connection.execute(text(f"PRAGMA busy_timeout={_SWEEP_PATIENCE_MS}"))
+                try:
+                    busy = await connection.scalar(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+                finally:
+                    await connection.execute(text(f"PRAGMA busy_timeout={patience}"))
         self._unswept = bool(busy)
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """What a thief of the SQLite file, or somebody who writes in it, gets: nothing."""
 
+import asyncio
 import traceback
 from collections.abc import Callable
 
@@ -79,6 +80,24 @@ async def test_what_a_reader_keeps_in_the_log_is_gone_at_the_next_check(
         assert cells[0] in bytes_on_disk(sqlite_url), "a reader of the old state must keep it, or this proves nothing"
     await impatient.check()
     assert not any(cell in bytes_on_disk(sqlite_url) for cell in cells)
+
+
+async def test_a_reader_who_stays_holds_up_neither_writers_nor_a_check(
+    opened: Callable[[str], SqlStorage], sqlite_url: str
+) -> None:
+    """Such as a copy that is made of a large database: the log waits for him, and nobody else does."""
+    storage, other = opened(sqlite_url), opened(sqlite_url)
+    for each in (connection(), connection("con_2")):
+        await storage.connections.add(each, None)
+    async with other._database.reading() as transaction:
+        await transaction.exec_driver_sql("SELECT * FROM connections")
+        async with asyncio.timeout(3):
+            await storage.connections.destroy(connection())
+            for _ in range(2):
+                await asyncio.gather(storage.check(), storage.connections.change(connection("con_2"), lambda now: now))
+        assert b"con_1" in bytes_on_disk(sqlite_url), "a reader of the old state must keep it, or this proves nothing"
+    await storage.check()
+    assert b"con_1" not in bytes_on_disk(sqlite_url)
 
 
 async def test_only_the_owner_may_read_the_file_and_its_log(filled: SqlStorage, sqlite_url: str) -> None:
