@@ -265,7 +265,7 @@ class Connections:
             return changed
 
         try:
-            changed = await self._storage.connections.change(connection, self._dated(staying))
+            changed = await self._storage.connections.change(connection, self._dated_if_other(staying))
         except _Moves:
             return await self._settled(await self._read(connection), changing, deadline)
         await self._ended(connection.id)
@@ -356,7 +356,7 @@ class Connections:
                 return current
             return replace(current, company_name=own.name, allowed_scopes=allowed)
 
-        changed = await self._storage.connections.change(connection, self._dated(remembering))
+        changed = await self._storage.connections.change(connection, self._dated_if_other(remembering))
         await self._generations.end(connection.id, "connection")
         return changed
 
@@ -374,6 +374,15 @@ class Connections:
         def dated(current: StoredConnection) -> StoredConnection:
             moment = max(self._clock.now(), current.updated_at + timedelta(microseconds=1))
             return replace(changing(current), updated_at=moment)
+
+        return dated
+
+    def _dated_if_other(self, changing: Changing) -> Changing:
+        """The same, where it makes anything otherwise: what is said again is no change, and ends no link."""
+
+        def dated(current: StoredConnection) -> StoredConnection:
+            changed = changing(current)
+            return current if changed == current else self._dated(lambda _: changed)(current)
 
         return dated
 

@@ -167,6 +167,18 @@ async def test_what_is_asked_of_a_connection_that_waits_leaves_its_link_open(hou
     assert not house.emulator(OAUTH).journal
 
 
+async def test_to_say_again_what_a_connection_is_changes_nothing(house: House) -> None:
+    connection = await made(house, OAUTH, settings={"default_ledger_account_id": "1"})
+    url, browser, before = await link(house, connection), await house.anonymous(), await shown(house, connection)
+    for said in ({}, {"name": "Webshop"}, {"settings": {"default_ledger_account_id": "1"}}):
+        house.clock.advance(1)
+        answer = await patched(house, connection, **said)
+        assert (answer.status_code, answer.json()) == (200, before)
+    assert (await browser.get(url)).status_code == 200
+    assert (await patched(house, connection, name="Shop")).json()["updated_at"] != before["updated_at"]
+    assert (await browser.get(url)).status_code == 404
+
+
 @pytest.mark.parametrize("provider", sorted(emulated()))
 async def test_a_link_stays_open_while_the_old_credentials_are_still_tried(house: House, provider: str) -> None:
     """An application goes on calling until the owner has given others."""
