@@ -7,7 +7,7 @@ from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
 from adapters.rompslomp.mapping.demands import contact_demands
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
-from gateway.contract.likeness import is_contact, name_of
+from gateway.contract.likeness import is_contact, name_of, same_text
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Demands
@@ -68,13 +68,14 @@ class RompslompContacts(Contacts):
 
 
 async def _alike(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
-    """The contacts that have a draft's name and e-mail address, and its number where it has one."""
-    everyone = [("selection", "all")]
-    if draft.number:
-        found = await _holding(up, everyone, {"number": draft.number})
-    else:
-        found = list(map(contact_of, await calls.whole(up, "contacts", [*everyone, ("search[q]", name_of(draft))])))
-    return [one for one in found if is_contact(one.item, draft)]
+    """The contacts that have a draft's name and e-mail address, and its number where it has one.
+
+    Rompslomp is asked for a word of it, so that it may mind spaces in its own way.
+    """
+    word = max((draft.number or name_of(draft)).split(), key=len, default="")
+    found = map(contact_of, await calls.whole(up, "contacts", [("selection", "all"), ("search[q]", word)]))
+    alike = [one for one in found if is_contact(one.item, draft)]
+    return [one for one in alike if not draft.number or same_text(one.item.number, draft.number)]
 
 
 async def _holding(up: Upstream, query: Query, wanted: Mapping[str, str]) -> list[Record[Contact]]:

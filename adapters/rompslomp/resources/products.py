@@ -62,8 +62,11 @@ class RompslompProducts(Products):
 
 
 async def _alike(up: Upstream, draft: ProductDraft) -> list[Record[Product]]:
-    """The products that have a draft's name, and its code where it has one. Names are searched too (dossier §3)."""
-    named = [("selection", "all"), ("search[q]", draft.name)]
+    """The products that have a draft's name, and its code where it has one. Names are searched too (dossier §3).
+
+    Rompslomp is asked for a word of the name, so that it may mind spaces in its own way.
+    """
+    named = [("selection", "all"), ("search[q]", max(draft.name.split(), key=len))]
     rows = await (_with_code(up, draft.code) if draft.code else calls.whole(up, "products", named))
     return [one for one in map(product_of, rows) if is_product(one.item, draft)]
 

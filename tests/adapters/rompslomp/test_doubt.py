@@ -223,3 +223,29 @@ async def test_what_another_connection_made_of_the_same_reference_is_not_taken_b
         )
         assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("rejected", "/external_ref")
         assert [str(row["id"]) for row in books.emulator.books()["invoices"]] == [theirs["id"]]
+
+
+@pytest.mark.parametrize("what", ["contacts", "products"])
+async def test_what_is_written_down_without_needless_spaces_is_found(what: str, tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        body: Json = {"company_name": "Zuivelhoeve  bv"}
+        tidied: Json = {"contact": {"company_name": "Zuivelhoeve bv"}}
+        if what == "products":
+            body = {"name": "Schroef  10 mm", "price": "1", "vat_code_id": await books.vat("domestic_high")}
+            tidied = {"product": {"invoice_line": {"description": "Schroef 10 mm"}}}
+        key = {"idempotency-key": "k-1"}
+        lose(books)
+        posted = [seen.method for seen in books.emulator.journal].count("POST")
+
+        def comes_after(seen: Seen) -> bool:
+            return seen.method == "GET" and [one.method for one in books.emulator.journal].count("POST") > posted
+
+        books.emulator.fail(Fault("status", status=503), times=100, when=comes_after)
+        answer = await books.house.client.post(f"/v1/connections/{books.connection}/{what}", json=body, headers=key)
+        assert answer.json()["outcome"] == "unknown", answer.text
+        books.emulator.heal()
+        books.house.clock.advance(60)
+        (made,) = books.emulator.books()[what]
+        await books.ask("PATCH", f"raw/{what}/{made['id']}", tidied)
+        await books.house.polder.engine.reconciling.sweep()
+        assert (await books.ask("GET", "operations/k-1"))["state"] == "applied"
