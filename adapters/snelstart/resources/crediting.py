@@ -24,6 +24,10 @@ each customer is six. What SnelStart does is not recorded.
 """
 
 
+UNKNOWN = frozenset({"upstream_timeout", "upstream_malformed", "upstream_unavailable"})
+"""Ends of a write that leave open whether it was done."""
+
+
 async def factuur_of(up: Upstream, boeking: str) -> Unread:
     """The invoice that an entry shows up as. Raises ``upstream_malformed`` where there is none."""
     found = await every(up, "verkoopfacturen", f"VerkoopBoeking/Id eq {guid(boeking)}")
@@ -89,12 +93,13 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
         )
         return
     assert said.entry is not None
+    left = said.open.value
     for sign in (1, -1):
         # What the sign of ``bedrag`` means is not recorded (dossier 2.5): the balance tells, and a wrong guess is
-        # undone.
+        # undone. One whose answer was lost has no id to undo it by: the other sign settles what it left open too.
         lines = [
-            _line(said.entry, sign * said.open.value, said.factuurnummer),
-            _line(credit.key, -sign * said.open.value, said.factuurnummer),
+            _line(said.entry, sign * left, said.factuurnummer),
+            _line(credit.key, -sign * left, said.factuurnummer),
         ]
         body = {
             "datum": f"{max(credit.issued_on, said.issued_on).isoformat()}T00:00:00",
@@ -102,15 +107,36 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
             "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
             "verkoopboekingBoekingsRegels": lines,
         }
-        entry = new_id(await up.data(ask("POST", "memoriaalboekingen", json=body)))
-        if not Factuur.of(await factuur_of(up, said.entry)).open.value:
+        entry = await _memorial(up, body)
+        try:
+            left = Factuur.of(await factuur_of(up, said.entry)).open.value
+        except Problem:
+            await _undo(up, entry)
+            raise
+        if not left:
             return
-        await up.call(ask("DELETE", "memoriaalboekingen", entry))
+        await _undo(up, entry)
+        left = left if entry is None else said.open.value
     up.warn(
         "not_settled",
         en="A memorial entry did not settle invoice and credit note: both stay open.",
         nl="Een memoriaalboeking verrekende factuur en creditfactuur niet: beide blijven open staan.",
     )
+
+
+async def _memorial(up: Upstream, body: dict[str, Any]) -> str | None:
+    """Book a memorial entry: its id, null where only the balance can tell whether it was booked."""
+    try:
+        return new_id(await up.data(ask("POST", "memoriaalboekingen", json=body)))
+    except Problem as problem:
+        if problem.code not in UNKNOWN:
+            raise
+        return None
+
+
+async def _undo(up: Upstream, entry: str | None) -> None:
+    if entry is not None:
+        await up.call(ask("DELETE", "memoriaalboekingen", entry))
 
 
 def _line(boeking: str, amount: Decimal, number: str) -> dict[str, Any]:

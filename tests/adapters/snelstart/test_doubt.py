@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from adapters.snelstart.emulator import Switches
-from gateway.contract.emulator import Fault
+from gateway.contract.emulator import Fault, Seen
 from gateway.contract.exact import loads
 from tests.adapters.snelstart.connected import ADDRESS, Books, connected, line
 from tests.adapters.snelstart.emulated import NOBODY
@@ -151,3 +151,26 @@ async def test_what_is_of_the_callers_own_code_or_number_is_found(what: str, tmp
         lose(books, Fault("lost"))
         status, told = await under_key(books, what, body)
         assert (status, [told["id"]]) == (201, [one["id"] for one in books.emulator.books()[what]])
+
+
+@pytest.mark.parametrize("sign", ["positive_settles", "negative_settles"])
+@pytest.mark.parametrize("lost", ["the memorial entry", "the balance"])
+async def test_a_memorial_entry_in_doubt_leaves_no_other_balance_than_is_told(
+    lost: str, sign: Literal["positive_settles", "negative_settles"], tmp_path: Path
+) -> None:
+    """An entry of the wrong sign that stays would double what is open."""
+    async with connected(tmp_path, Switches(memorial_sign=sign)) as books:
+        invoice = await books.invoice((await books.contact())["id"])
+
+        def strikes(seen: Seen) -> bool:
+            memorials = [one for one in books.heard() if one.method == "POST" and "memoriaal" in one.path]
+            if lost == "the balance":
+                return bool(memorials) and seen.method == "GET" and seen.path.endswith("/verkoopfacturen")
+            return seen.method == "POST" and "memoriaal" in seen.path
+
+        books.emulator.fail(Fault("lost") if lost != "the balance" else Fault("status", status=500), when=strikes)
+        note = await books.make(f"invoices/{invoice['id']}/credit", {"number": "C-1"})
+        told = [one["code"] for one in note.get("warnings") or ()]
+        left = "0.00" if not told else "24.20"
+        assert told == ([] if lost == "the memorial entry" else ["not_settled"])
+        assert (note["totals"]["open"], (await books.read(invoice))["totals"]["open"]) == (left, left)
