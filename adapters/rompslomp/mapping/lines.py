@@ -99,6 +99,9 @@ class _Said:
         id = line.vat_code_id or (self._product.vat_code_id if self._product is not None else None)
         if id is None:
             raise invalid(f"{self._pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
+        if id not in self._setup.vat_codes and line.vat_code_id is None:
+            message = "The product's VAT code is none of today's: give vat_code_id or vat_treatment."
+            raise invalid(f"{self._pointer}/vat_code_id", message, "required")
         if id not in self._setup.vat_codes:
             raise invalid(f"{self._pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
         code = self._setup.vat_codes[id]

@@ -304,6 +304,31 @@ async def test_a_credit_note_that_gets_a_reference_still_credits_its_invoice(tmp
         assert len(books.emulator.books()["invoices"]) == 2
 
 
+async def test_a_product_with_a_vat_code_of_the_past_asks_for_todays(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        types = await books.ask("GET", "raw/vat_types?selection=all&since=1990-01-02")
+        past = next(one["id"] for one in types["vat_types"] if one["name"] == "vat_low")
+        book = {"description": "Boek", "price_per_unit": "10.00", "vat_type_id": past}
+        product = (await books.ask("POST", "raw/products", {"product": {"invoice_line": book}}))["product"]["id"]
+        sold = {"description": "Boek", "product_id": str(product)}
+        problem = await books.refused(422, "validation_failed", "POST", "invoices", await books.draft(sold))
+        (error,) = problem["errors"]
+        assert (error["pointer"], error["code"]) == ("/lines/0/vat_code_id", "required")
+        for said in ({"vat_treatment": "domestic_low"}, {"vat_code_id": str(past)}):
+            made = await books.ask("POST", "invoices", await books.draft({**sold, **said}))
+            assert made["totals"]["tax"] == ("0.90" if "vat_treatment" in said else "0.60")
+
+
+@pytest.mark.parametrize("kind", ["invoice", "credit_note"])
+async def test_a_changed_concept_stays_of_its_type(kind: str, tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        concept = await books.ask("POST", "invoices", await books.draft(line("10"), document_type=kind))
+        change = {"lines": [line("-10")]}
+        problem = await books.refused(422, "validation_failed", "PATCH", f"invoices/{concept['id']}", change)
+        assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", "/lines")
+        assert await books.ask("GET", f"invoices/{concept['id']}") == concept
+
+
 async def test_a_credit_note_is_not_older_than_its_invoice(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         final = await books.final(issued_on="2026-04-01")
