@@ -26,6 +26,7 @@ from gateway.contract.upstream import Request
 from gateway.engine.call import Answer, Call
 from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
 from gateway.engine.reconciling import CHECKS, Reconciling, in_doubt
+from gateway.engine.signing import Signer
 from gateway.engine.storage import Attempt, Attempts, AttemptState
 from gateway.engine.waiting import waiting
 
@@ -47,6 +48,7 @@ _REPLAYED = {"Idempotency-Replayed": "true"}
 class Named:
     """A write and its key. ``repeatable``: the system itself sees to it that a repeat does nothing twice.
 
+    ``older`` are its fingerprints under encryption keys that were replaced.
     ``outlives``: its attempt is kept although its connection is deleted, as by this very write. ``made_up`` where the
     caller gave no key: it is then told the one that was made for it. ``said`` is what is needed
     of the call to tell later what came of it.
@@ -57,6 +59,7 @@ class Named:
     operation: str
     key: str
     fingerprint: bytes
+    older: tuple[bytes, ...] = ()
     repeatable: bool = False
     made_up: bool = False
     outlives: bool = False
@@ -154,8 +157,11 @@ Work = Callable[[Run], Awaitable[Answer]]
 class Idempotency:
     """Sees to it that a write happens once."""
 
-    def __init__(self, attempts: Attempts, clock: Clock, reconciling: Reconciling, rng: random.Random) -> None:
+    def __init__(
+        self, attempts: Attempts, clock: Clock, reconciling: Reconciling, rng: random.Random, signer: Signer
+    ) -> None:
         self._attempts = attempts
+        self._signer = signer
         self._clock = clock
         self._reconciling = reconciling
         self._random = rng
@@ -174,7 +180,10 @@ class Idempotency:
             *sorted(pair for pair in call.path.items() if pair[0] != "connection_id"),
             *sorted(pair for pair in call.query if pair[0] != "dry_run"),
         )
-        place = [f"{name}={value}" for name, value in said]
+        digest = fingerprint_of(*(f"{name}={value}" for name, value in said), body)
+        of_connection = call.operation.resource == "connections"
+        # Of credentials no digest is kept that others can compute: who reads it could try passwords until one fits.
+        fingerprint, *older = self._signer.signatures(digest) if of_connection else (digest,)
         asked = {"path": dict(call.path), "query": call.query}
         of_record = call.operation.resource not in ("connections", "raw")
         return Named(
@@ -182,7 +191,8 @@ class Idempotency:
             connection_id=call.path.get("connection_id"),
             operation=call.operation.name,
             key=key or self._made_up_key(),
-            fingerprint=fingerprint_of(*place, body),
+            fingerprint=fingerprint,
+            older=tuple(older),
             repeatable=repeatable,
             made_up=key is None,
             said={**asked, "body": body.decode(), "company_id": company_id} if of_record else {},
@@ -348,7 +358,7 @@ class Idempotency:
 
 
 def _refuse_other(named: Named, before: Attempt) -> None:
-    if before.fingerprint != named.fingerprint:
+    if before.fingerprint not in (named.fingerprint, *named.older):
         raise Problem("idempotency_mismatch", "This idempotency key was used for another body. Use a new key.")
 
 

@@ -57,6 +57,7 @@ from gateway.engine.reconciling import ZOMBIE, Reconciling
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of
 from gateway.engine.sightings import Sighting
+from gateway.engine.signing import Signer
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
 from gateway.engine.upstream import BeforeWrite, Outbound, Way
@@ -126,7 +127,7 @@ class Engine:
             storage.attempts, storage.connections, providers, self._books, self._opener, self._end_of_write
         )
         self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
-        self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng)
+        self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32))
         self._cursors = Cursors(*signing_keys)
         self._reads: Flights[Kept] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()

@@ -16,6 +16,10 @@ class Signer:
         """The signature of a message."""
         return self._by(self._keys[0], message)
 
+    def signatures(self, message: bytes) -> tuple[bytes, ...]:
+        """The signatures of a message that are good, that of the first key first."""
+        return tuple(self._by(key, message) for key in self._keys)
+
     def signed(self, message: bytes, signature: bytes) -> bool:
         """Whether that is a signature of the message."""
         return any(hmac.compare_digest(signature, self._by(key, message)) for key in self._keys)

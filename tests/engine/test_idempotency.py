@@ -10,14 +10,18 @@ import pytest
 from gateway.contract.adapter import Record
 from gateway.contract.emulator import Fault, Seen
 from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps
 from gateway.contract.models import Product, ProductDraft
 from gateway.contract.upstream import Request, Upstream
-from gateway.engine.idempotency import GRACE
+from gateway.engine.idempotency import GRACE, fingerprint_of
+from gateway.engine.signing import Signer
 from gateway.engine.storage import Attempt
 from gateway.serve import listen, port_of, serving
+from gateway.settings import derived_keys
 from gateway.store.attempts import SqlAttempts
 from tests.engine.shelf import Aisle, ShelfProducts
-from tests.house import House
+from tests.house import ENCRYPTION_KEY, House
+from tests.store.making import look
 
 PROVIDER = "memory"
 DRAFT = {"company_name": "Kaasboer De Graaf B.V.", "email": "info@kaasboer.example"}
@@ -76,6 +80,35 @@ async def test_the_same_body_spelled_otherwise_is_the_same_body(house: House) ->
     first = await post(house, connection, "k-1")
     again = await post(house, connection, "k-1", dict(reversed(DRAFT.items())))
     assert again.content == first.content
+
+
+async def test_no_digest_of_credentials_is_kept_that_just_anybody_can_compute(house: House) -> None:
+    """Who reads the database could try words until one of them fits: a password is not long enough for that."""
+    url = f"/v1/connections/{await house.connect(PROVIDER)}"
+    company = (await house.client.get(url)).json()["company"]["id"]
+    given = {"credentials": dict(house.emulator(PROVIDER).credentials()), "company_id": company}
+    created, changed = dumps({"provider": PROVIDER, "name": "Books", **given}), dumps(given)
+    headers = {"content-type": "application/json", "idempotency-key": "k-1"}
+    made = await house.client.post("/v1/connections", content=created, headers=headers)
+    assert (made.status_code, (await house.client.patch(url, content=changed, headers=headers)).status_code) == (
+        201,
+        200,
+    )
+    kept = look(f"sqlite:///{house.home}/polder.db", "SELECT operation, fingerprint FROM attempts", [])
+    assert sorted(operation for operation, _ in kept) == ["connections.create", "connections.update"]
+    assert not {fingerprint for _, fingerprint in kept} & {fingerprint_of(created), fingerprint_of(changed)}
+
+
+async def test_a_repeat_is_known_after_the_encryption_key_was_replaced(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"content-type": "application/json", "idempotency-key": "k-1"}
+    body = dumps({"provider": PROVIDER, "name": "Books"})
+    first = await house.client.post("/v1/connections", content=body, headers=headers)
+    renewed = derived_keys(f"new:{'A' * 43}=,{ENCRYPTION_KEY}", "signatures")
+    monkeypatch.setattr(house.polder.engine._idempotency, "_signer", Signer(renewed, 32))
+    again = await house.client.post("/v1/connections", content=body, headers=headers)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
 
 
 async def test_a_key_means_nothing_to_another_connection_operation_or_tenant(house: House) -> None:
