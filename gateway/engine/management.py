@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
 from gateway.contract.models import ConnectionChange, ConnectionDraft
+from gateway.contract.models.base import Shape
 from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.audit import Auditor
 from gateway.engine.call import Answer, Call
@@ -71,7 +73,9 @@ class Management:
             permit_new_connection(call.caller)
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
-            return await self._to_the_end(lambda: self._named_or_not(call, lambda: self._created(call, draft)))
+            return await self._to_the_end(
+                lambda: self._named_or_not(call, _said(draft), lambda: self._created(call, draft))
+            )
         if operation.verb == "busiest":
             used = await self._connections.busiest(call.caller)
             return self._page(call, asked, [model_json(one) for one in used])
@@ -80,11 +84,11 @@ class Management:
             change = read_body(operation, call.body)
             assert isinstance(change, ConnectionChange)
             return await self._to_the_end(
-                lambda: self._named_or_not(call, lambda: self._updated(call, connection, change))
+                lambda: self._named_or_not(call, _said(change), lambda: self._updated(call, connection, change))
             )
         if operation.verb == "link":
             read_body(operation, call.body)
-            return await self._named_or_not(call, lambda: self._linked(connection))
+            return await self._named_or_not(call, b"", lambda: self._linked(connection))
         if operation.verb == "operation":
             return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
         if operation.verb == "companies":
@@ -111,15 +115,15 @@ class Management:
         schema = await connection_schema(operation, resource, demands, listed, up.today)
         return Answer(200, dumps(schema), call.operation.media_type)
 
-    async def _named_or_not(self, call: Call, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _named_or_not(self, call: Call, said: bytes, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do what changes nothing but Polder's own records, once if its caller named it."""
         if "idempotency-key" not in call.headers:
             return await work()
-        return await self._idempotency.once(self._idempotency.named(call, call.body), lambda _: work(), call.deadline)
+        return await self._idempotency.once(self._idempotency.named(call, said), lambda _: work(), call.deadline)
 
     async def _deleted_once(self, call: Call) -> Answer:
         """Delete a connection. Its attempts go with it, save this one."""
-        named = replace(self._idempotency.named(call, call.body), outlives=True)
+        named = replace(self._idempotency.named(call, b""), outlives=True)
         if not named.made_up and call.caller.reaches(call.path["connection_id"]):
             before = await self._idempotency.replayed(named)
             if before is not None:
@@ -175,6 +179,15 @@ class Management:
         end = offset + asked.limit
         cursor = self._cursors.write(end, context) if end < len(items) else None
         return Answer(200, list_json(array_json(items[offset:end]), cursor, len(items)), next_cursor=cursor)
+
+
+def _said(body: Shape) -> bytes:
+    """What a body says, however it is spelled."""
+    return dumps(_in_order(body.model_dump(mode="json", exclude_unset=True)))
+
+
+def _in_order(value: Any) -> Any:
+    return {name: _in_order(value[name]) for name in sorted(value)} if isinstance(value, dict) else value
 
 
 def _record(body: bytes) -> Answer:

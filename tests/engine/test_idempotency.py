@@ -82,6 +82,23 @@ async def test_the_same_body_spelled_otherwise_is_the_same_body(house: House) ->
     assert again.content == first.content
 
 
+async def test_a_connection_that_is_spelled_otherwise_is_the_same_too(house: House) -> None:
+    given = dict(house.emulator(PROVIDER).credentials())
+    connected = (await house.client.get(f"/v1/connections/{await house.connect(PROVIDER)}")).json()
+    body = {"provider": PROVIDER, "name": "Books", "company_id": connected["company"]["id"], "credentials": given}
+    other = {**dict(reversed(body.items())), "credentials": dict(reversed(given.items()))}
+    first, again = [await house.client.post("/v1/connections", json=one, headers=named("k-1")) for one in (body, other)]
+    assert (first.status_code, again.content) == (201, first.content)
+    url = f"/v1/connections/{first.json()['id']}"
+    renamed = [
+        await house.client.patch(url, content=text, headers={**named("k-2"), "content-type": "application/json"})
+        for text in (b'{"name":"Shop"}', b' { "name" : "Shop" } ')
+    ]
+    assert [one.status_code for one in renamed] == [200, 200]
+    refused = await house.client.patch(url, json={"name": "Other"}, headers=named("k-2"))
+    assert refused.json()["code"] == "idempotency_mismatch"
+
+
 async def test_no_digest_of_credentials_is_kept_that_just_anybody_can_compute(house: House) -> None:
     """Who reads the database could try words until one of them fits: a password is not long enough for that."""
     url = f"/v1/connections/{await house.connect(PROVIDER)}"
