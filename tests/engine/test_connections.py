@@ -72,6 +72,18 @@ async def test_a_delete_that_says_more_than_that_deletes_nothing(house: House) -
     assert (await house.client.request("DELETE", url, json={})).status_code == 204
 
 
+async def test_a_token_endpoint_that_breaks_off_is_not_said_to_be_late(house: House) -> None:
+    memory = house.emulator(TOKEN)
+    memory.fail(Fault("lost"), times=9, when=memory.is_token_request)
+    given = dict(memory.credentials())
+    told = (await house.client.post("/v1/connections", json=body(TOKEN, credentials=given))).json()
+    assert (told["code"], told["detail"]) == ("upstream_unavailable", "Memory Books broke off its answer.")
+    memory.heal()
+    memory.fail(Fault("slow", seconds=31), times=9, when=memory.is_token_request)
+    told = (await house.client.post("/v1/connections", json=body(TOKEN, credentials=given))).json()
+    assert (told["code"], told["detail"]) == ("upstream_timeout", "Memory Books gave no token in time.")
+
+
 UNWRITABLE = [
     (OAUTH, {"type": "oauth2", "access_token": "caf\u00e9", "refresh_token": "r"}, "access_token"),
     (TOKEN, {"type": "api_token", "api_token": "caf\u00e9"}, "api_token"),

@@ -113,7 +113,9 @@ class Endpoints:
         except NotSent as error:
             raise Problem("upstream_unavailable", f"{provider.adapter.title} cannot be reached.") from error
         except Unanswered as error:
-            raise Problem("upstream_timeout", f"{provider.adapter.title} gave no token in time.") from error
+            if error.late:
+                raise Problem("upstream_timeout", f"{provider.adapter.title} gave no token in time.") from error
+            raise Problem("upstream_unavailable", f"{provider.adapter.title} broke off its answer.") from error
 
 
 def _read(
