@@ -206,10 +206,11 @@ class Upstream(Protocol):
         as reading the record back, loses the record.
         """
 
-    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
+    def unsupported(self, pointer: str, *, en: str, nl: str, same_amount: bool = False) -> None:
         """Say in two languages that the system cannot hold what stands at a pointer.
 
         Raises ``field_unsupported``; with ``on_unsupported=drop`` it warns and returns, and the adapter leaves it out.
+        What gives an amount its meaning is refused all the same, unless the adapter sees to it that none changes.
         """
 
     def warn(self, code: str, pointer: str | None = None, *, en: str, nl: str) -> None:

@@ -46,6 +46,7 @@ SHORT_WAIT = 1.0
 """Seconds of ``Retry-After`` that are waited out rather than passed on."""
 _NEVER_DROPPED = frozenset(
     {"currency", "exchange_rate", "prices_include_tax", "price_includes_tax", "document_type", "direction", "amount"}
+    | {"discount_percent"}
 )
 """Fields without which an amount would mean something else; a contact has no amounts."""
 _FATES: tuple[Outcome, ...] = ("not_sent", "rejected", "unknown", "applied")
@@ -171,10 +172,10 @@ class Outbound:
         """The date in the Netherlands."""
         return dutch_date(self._now)
 
-    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
+    def unsupported(self, pointer: str, *, en: str, nl: str, same_amount: bool = False) -> None:
         """Refuse what the system cannot hold, or warn that it is dropped."""
         of_amount = not self._operation.startswith("contacts.") and pointer.rpartition("/")[2] in _NEVER_DROPPED
-        if of_amount or not self._drop_unsupported:
+        if (of_amount and not same_amount) or not self._drop_unsupported:
             raise Problem("field_unsupported", en, errors=[FieldError(pointer, "field_unsupported", en)])
         self.warn("field_dropped", pointer, en=en, nl=nl)
 

@@ -126,7 +126,7 @@ class DirectUpstream:
     async def moved(self, id: str) -> None:
         self.ids.append(id)
 
-    def unsupported(self, pointer: str, *, en: str, nl: str) -> None:
+    def unsupported(self, pointer: str, *, en: str, nl: str, same_amount: bool = False) -> None:
         if not self.drop:
             raise Problem("field_unsupported", en, errors=[FieldError(pointer, "field_unsupported", en)])
         self.warn("field_dropped", pointer, en=en, nl=nl)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conformance.comparing import address_said, changes, same, tells
 from tests.conformance.drafts import CONTACT, INVOICE, NEWS, held
-from tests.conformance.subject import Json, Subject, body_of
+from tests.conformance.subject import Json, Subject, body_of, problem_of
 
 WRITABLE = ("contacts", "products", "invoices")
 FOLLOWING = frozenset({"updated_at", "name", "contact", "is_overdue", "warnings"})
@@ -213,3 +213,16 @@ async def test_a_field_without_a_place_is_refused_or_dropped(subject: Subject, r
     pointers = {warning["pointer"] for warning in body_of(answer)["warnings"]}
     assert pointers <= {f"/{name}" for name in homeless}
     assert pointers
+
+
+async def test_what_is_dropped_changes_no_amount(subject: Subject) -> None:
+    """A discount that has no place is not left out of what is charged."""
+    lines = [await subject.line(discount_percent="10"), await subject.line(discount_percent="5")]
+    draft = await subject.draft("invoices", lines=lines)
+    answer = await subject.ask("POST", "invoices", body=draft, on_unsupported="drop")
+    if answer.status_code == 201:
+        assert body_of(answer)["totals"]["net"] == "37.00"
+        return
+    problem = problem_of(answer)
+    assert (problem["code"], problem["outcome"]) == ("field_unsupported", "not_sent")
+    assert [error["pointer"] for error in problem["errors"]] == ["/lines/0/discount_percent"]

@@ -64,15 +64,16 @@ def _discount(up: Upstream, lines: Sequence[LineDraft]) -> Decimal | None:
         if line.type == "item"
     ]
     common = one_discount(said)
-    if common is None:
-        pointer = next(pointer for pointer, percentage in said if percentage != said[0][1])
-        up.unsupported(
-            pointer,
-            en="TheNextInvoice has one discount for the whole document: give every item line the same. Where this may "
-            "be dropped, each discount is taken off its line's price.",
-            nl="TheNextInvoice kent één korting voor het hele document: geef elke regel dezelfde. Mag dit vervallen, "
-            "dan gaat elke korting af van de prijs van haar regel.",
-        )
+    for pointer, percentage in said if common is None else ():
+        if percentage:
+            up.unsupported(
+                pointer,
+                en="TheNextInvoice has one discount for the whole document: give every item line the same. Where this "
+                "may be dropped, each discount is taken off its line's price.",
+                nl="TheNextInvoice kent één korting voor het hele document: geef elke regel dezelfde. Mag dit "
+                "vervallen, dan gaat elke korting af van de prijs van haar regel.",
+                same_amount=True,
+            )
     return common
 
 

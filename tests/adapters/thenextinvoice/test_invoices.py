@@ -343,18 +343,19 @@ async def test_discounts_that_differ_are_refused_before_any_write() -> None:
         draft = await books.draft(lines=lines)
         with books.writes_nothing():
             problem = await books.refused("field_unsupported", INVOICES.create(books.up(), draft))
-        assert [error.pointer for error in problem.errors] == ["/lines/1/discount_percent"]
+        assert [error.pointer for error in problem.errors] == ["/lines/0/discount_percent"]
 
 
 async def test_discounts_that_differ_and_may_be_dropped_change_no_amount() -> None:
     async with connected() as books:
         lines = [books.line("19.99", discount_percent=Decimal("33.33")), books.line("5", "3")]
+        lines.append(books.line("10", discount_percent=Decimal(10)))
         up = books.up(drop=True)
         made = await books.invoice(up, lines=lines)
-        assert up.warnings == [("field_dropped", "/lines/1/discount_percent")]
+        assert up.warnings == [("field_dropped", f"/lines/{number}/discount_percent") for number in (0, 2)]
         assert made.lines is not None
-        assert [line.net for line in made.lines] == ["13.33", "15.00"]
-        assert [line.discount_percent for line in made.lines] == [None, None]
+        assert [line.net for line in made.lines] == ["13.33", "15.00", "9.00"]
+        assert [line.discount_percent for line in made.lines] == [None, None, None]
         assert made.lines[0].unit_price == "13.327333"
 
 
