@@ -128,5 +128,7 @@ def _refuse(body: Shape, pointer: str, dotted: str, held: frozenset[str], up: Ou
                     en=f"The accounting system has no place for `{dotted}{name}`.",
                     nl=f"Het boekhoudpakket kan `{dotted}{name}` niet bewaren.",
                 )
+            if isinstance(body, Part) and name in body.whole:
+                continue
             setattr(body, name, type(body).model_fields[name].get_default(call_default_factory=True))
             body.model_fields_set.discard(name)

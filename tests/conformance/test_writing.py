@@ -226,3 +226,23 @@ async def test_what_is_dropped_changes_no_amount(subject: Subject) -> None:
     problem = problem_of(answer)
     assert (problem["code"], problem["outcome"]) == ("field_unsupported", "not_sent")
     assert [error["pointer"] for error in problem["errors"]] == ["/lines/0/discount_percent"]
+
+
+async def test_a_line_of_text_that_has_no_place_is_refused_or_dropped_whole(subject: Subject) -> None:
+    lines = [{"type": "text", "description": "Met dank"}, await subject.line(), await subject.line(quantity="1")]
+    draft = await subject.draft("invoices", lines=lines)
+    if "lines.type" in subject.holds("invoices"):
+        pytest.skip(f"{subject.name} has lines of text")
+    problem = await subject.refused(422, "field_unsupported", "POST", "invoices", body=draft)
+    assert [error["pointer"] for error in problem["errors"]] == ["/lines/0/type"]
+    foreseen = await subject.ask("POST", "invoices", body=draft, on_unsupported="drop", dry_run="true")
+    assert foreseen.status_code == 200, foreseen.text
+    assert [one["line"] for one in body_of(foreseen)["vat"]] == [1, 2]
+    answer = await subject.ask("POST", "invoices", body=draft, on_unsupported="drop")
+    assert answer.status_code == 201, answer.text
+    assert [one["pointer"] for one in body_of(answer)["warnings"]] == ["/lines/0/type"]
+    assert [line["quantity"] for line in body_of(answer)["lines"]] == ["2", "1"]
+    nothing = {**draft, "lines": lines[:1]}
+    asked = {"body": nothing, "query": {"on_unsupported": "drop"}}
+    problem = await subject.refused(422, "validation_failed", "POST", "invoices", **asked)
+    assert [error["pointer"] for error in problem["errors"]] == ["/lines"]

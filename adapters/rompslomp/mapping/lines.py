@@ -56,12 +56,19 @@ class Document:
 
 def document_of(lines: Sequence[LineDraft], setup: Setup, *, prices_include_tax: bool) -> Document:
     """The lines, everything they leave open settled. Raises ``validation_failed`` for what cannot be."""
-    said = [_Said(line, f"/lines/{number}", setup, prices_include_tax) for number, line in enumerate(lines)]
+    said = [_Said(line, f"/lines/{number}", setup, prices_include_tax) for number, line in charging(lines)]
+    if not said:
+        raise invalid("/lines", "An invoice needs a line that charges something.", "required")
     items = tuple(one.item() for one in said)
     if not prices_include_tax:
         return Document(items)
     priced = [Priced(one.quantity, one.price, ZERO, one.rate, str(one.rate)) for one in said]
     return Document(items, add_up(priced, prices_include_tax=True, rounding="per_line").total.gross)
+
+
+def charging(lines: Sequence[LineDraft]) -> list[tuple[int, LineDraft]]:
+    """The lines that are not of text, by their place: one of text may be dropped, or it would have been refused."""
+    return [(number, line) for number, line in enumerate(lines) if line.type == "item"]
 
 
 class _Said:

@@ -168,7 +168,7 @@ def _check_sign(plan: totals.Plan, kind: DocumentType, pointer: str) -> None:
 
 def _explain(up: Upstream, drafts: Sequence[LineDraft], plan: totals.Plan, setup: lines.Setup) -> None:
     """Note how lines are taxed and booked, what they come to, and whether that is proved by a concept."""
-    for number, (draft, item) in enumerate(zip(drafts, plan.items, strict=False)):
+    for (number, draft), item in zip(lines.charging(drafts), plan.items, strict=False):
         why = reason_of(vat_code_id=draft.vat_code_id, vat_treatment=draft.vat_treatment, product_id=draft.product_id)
         up.plan.taxed(number, item.code, why, item.rate)
         if draft.ledger_account_id is None and item.ledger_account_id is not None:

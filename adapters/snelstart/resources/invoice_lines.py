@@ -39,6 +39,8 @@ async def settled_lines(up: Upstream, lines: Sequence[LineDraft], document: Docu
     products = await _products(up, lines)
     charges = []
     for number, line in enumerate(lines):
+        if line.type == "text":
+            continue  # it may be dropped, or it would have been refused
         pointer = f"/lines/{number}"
         charge = _charge(up, line, pointer, products.get(line.product_id or ""), document)
         if line.product_id is not None:

@@ -96,6 +96,9 @@ class Change(Shape):
 class Part(Shape):
     """A nested object of a draft or a change."""
 
+    whole: ClassVar[frozenset[str]] = frozenset()
+    """Fields without which it would be something else: where one may be dropped, all of it is, and by the adapter."""
+
     def given(self) -> dict[str, Any]:
         """Exactly what was sent, null among it."""
         return {name: getattr(self, name) for name in sorted(self.model_fields_set)}

@@ -36,6 +36,7 @@ class LineDraft(Part):
     """A line to write. ``unit_price`` is with or without tax as the invoice's ``prices_include_tax`` says."""
 
     usual: ClassVar[Mapping[str, Any]] = {"discount_percent": ZERO}
+    whole: ClassVar[frozenset[str]] = frozenset({"type"})
 
     type: LineType = "item"
     description: LongText
