@@ -74,7 +74,8 @@ class SalesEntries(Invoices):
         "ubl": "2: finding the invoice, then the file",
     }
     limits: ClassVar[Mapping[str, str]] = {
-        "list": "A payment may leave updated_at as it was.",
+        "list": "A payment may leave updated_at as it was. Whether prices include VAT is told with include=lines: "
+        "without it, prices_include_tax is false.",
         "create": "The caller numbers invoices; every invoice is final at once. Quantity, unit, discount and prices "
         "with VAT are kept at the end of a line's text. There are no lines of text, and no currency but the euro.",
         "update": "Every invoice is booked, and what is booked is credited and not changed.",
