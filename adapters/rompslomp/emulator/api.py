@@ -5,7 +5,7 @@ its plan and the user's role (403), then the endpoint itself. A wrong method is 
 """
 
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -39,6 +39,9 @@ from gateway.contract.emulator import ASGIApp, Message, Receive, Send
 _BASE = "/api/v1"
 _COMPANY = "/companies/{company_id}"
 _MINUTE = 60.0
+_NOT_HERE: Mapping[str, str] = {"hours": "manage:hours", "rides": "manage:rides"}
+"""What is documented and not emulated, and its scope. It answers 501, which the vendor never does: 404 would say that
+Rompslomp has no such endpoint."""
 
 
 class _PathAsRails:
@@ -89,6 +92,7 @@ def application(state: State, server: TokenServer, oauth: OAuthEndpoints) -> Sta
         *quotations.ENDPOINTS,
         *expenses.ENDPOINTS,
         *journal_entries.ENDPOINTS,
+        *_absent(),
     )
     served = [(_BASE, endpoint) for endpoint in companies.ENDPOINTS]
     served += [(_BASE + _COMPANY, endpoint) for endpoint in of_company]
@@ -103,6 +107,19 @@ def application(state: State, server: TokenServer, oauth: OAuthEndpoints) -> Sta
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _absent() -> Iterator[Endpoint]:
+    for noun, scope in _NOT_HERE.items():
+        for method in ("GET", "POST"):
+            yield Endpoint(method, f"/{noun}", _refuse_absent, (scope,))
+        for method in ("GET", "PATCH", "DELETE"):
+            yield Endpoint(method, f"/{noun}/{{id}}", _refuse_absent, (scope,))
+
+
+def _refuse_absent(call: Call) -> Response:
+    del call
+    raise ApiError(501, "server", "This endpoint is not part of the emulator")
 
 
 def _serving(

@@ -18,6 +18,19 @@ async def test_what_is_no_endpoint_is_404_even_without_token() -> None:
             }
 
 
+@pytest.mark.parametrize("noun", ["hours", "rides"])
+async def test_what_is_documented_and_not_emulated_is_not_denied(noun: str) -> None:
+    asked = [("GET", noun), ("POST", noun), ("GET", f"{noun}/1"), ("PATCH", f"{noun}/1"), ("DELETE", f"{noun}/1")]
+    async with provided() as provider:
+        for method, path in asked:
+            assert await provider.error(method, path, {}, status=501) == (
+                "server",
+                "This endpoint is not part of the emulator",
+            )
+        answer = await provider.client.get(f"/api/v1/companies/{provider.company}/{noun}")
+        assert answer.status_code == 401
+
+
 async def test_a_path_may_end_in_json() -> None:
     async with provided() as provider:
         contact = await provider.contact()
