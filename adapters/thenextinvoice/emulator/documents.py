@@ -132,7 +132,7 @@ def csv_of(service: Service, company: Company, invoices: Iterable[Invoice], toda
                 amounts.net,
                 amounts.tax,
                 amounts.gross,
-                state_of(invoice, today),
+                state_of(invoice, today, service.switches),
             )
         )
     return text.getvalue().encode()

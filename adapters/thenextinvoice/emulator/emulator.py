@@ -165,7 +165,7 @@ class Emulator(Base):
         return {
             **invoice_row(self.service, company, invoice),
             "customer_id": invoice.customer_id,
-            "state": state_of(invoice, self.clock.now().date()),
+            "state": state_of(invoice, self.clock.now().date(), self.service.switches),
             "creationToken": invoice.token,
             "amounts": {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross},
         }

@@ -37,7 +37,7 @@ def _has(call: Call, invoice: Invoice, status: str) -> bool:
     """Whether a finalized invoice has that status of the filter."""
     if not invoice.final or invoice.kind != "invoice":
         return False
-    state = state_of(invoice, call.today())
+    state = state_of(invoice, call.today(), call.service.switches)
     if status == "open" and call.service.switches.open_includes_pastdue:
         return state in ("open", "pastdue")
     if status == "reminded":

@@ -152,7 +152,7 @@ def status(call: Call) -> Answer:
     no_booking = {"status": False, "method": None, "message": None, "time": None}
     return Data(
         {
-            "invoice": {"state": state_of(invoice, call.today())},
+            "invoice": {"state": state_of(invoice, call.today(), call.service.switches)},
             "booking": no_booking if invoice.booking is None else invoice.booking,
             "mail": {"status": bool(invoice.mails), "events": list(invoice.mails)},
             "comments": {

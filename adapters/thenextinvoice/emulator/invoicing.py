@@ -316,7 +316,7 @@ def calculated(amounts: Totals, switches: Switches) -> Row:
     }
 
 
-def state_of(invoice: Invoice, today: date) -> str:
+def state_of(invoice: Invoice, today: date, switches: Switches) -> str:
     """The state in one word: those of the status filter and, as a guess, ``draft``, ``quotation``, ``recurring``."""
     if invoice.kind != "invoice":
         return invoice.kind
@@ -328,4 +328,6 @@ def state_of(invoice: Invoice, today: date) -> str:
         return "credit"
     if invoice.payment is not None:
         return "paid"
+    if invoice.reminders and switches.reminded == "state":
+        return "reminded"
     return "pastdue" if invoice.due_on < today else "open"

@@ -48,6 +48,8 @@ class Switches:
     - ``over_limit``: a ``limit`` over 100 is clamped or refused (400).
     - ``past_end``: a page past the end is empty or the last page again.
     - ``open_includes_pastdue``: whether ``status=open`` includes what is past due.
+    - ``reminded``: a reminder is a mark beside the state of an invoice, as the status has it, or a state of its own in
+      the place of open and past due, as the options of the search have it.
     - ``several_statuses``: several statuses select what has any of them or what has all of them.
     - ``default_order``: without ``order``, invoices come shuffled anew at each request, or in the documented order.
     - ``ties``: records equal under the asked order are shuffled anew at each request, or ordered by id.
@@ -87,6 +89,7 @@ class Switches:
     over_limit: Literal["clamp", "refuse"] = "clamp"
     past_end: Literal["empty", "last"] = "empty"
     open_includes_pastdue: bool = True
+    reminded: Literal["mark", "state"] = "mark"
     several_statuses: Literal["any", "all"] = "any"
     default_order: Literal["shuffled", "documented"] = "shuffled"
     ties: Literal["shuffled", "by_id"] = "shuffled"

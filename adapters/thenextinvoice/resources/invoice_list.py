@@ -101,7 +101,7 @@ class Searches:
         return read
 
     def _unpaid(self) -> list[Source]:
-        """What is open, and what is open and past due.
+        """What is open, what is open and past due, and what was reminded of and is neither for that.
 
         Whether ``status=open`` includes what is ``pastdue`` is not said. By due date the two cannot overlap: what is
         due later is open, what was due before yesterday is past due, and of the days on which clocks may differ both
@@ -113,6 +113,7 @@ class Searches:
             self._between("open", tomorrow, None),
             self._around(yesterday, today),
             self._between("pastdue", None, yesterday - timedelta(days=1)),
+            self._reminded,
         ]
 
     def _between(self, state: str, first: date | None, last: date | None) -> Source:
@@ -136,6 +137,18 @@ class Searches:
             return await self._told(page, [found[glance.key][1] for glance in page.items])
 
         return read
+
+    async def _reminded(self, window: Window) -> Page[Record[Invoice]]:
+        """What was reminded of, so far as no other state claims it.
+
+        The status has a reminder beside the state, and the search has it among the states: nobody says which it is.
+        """
+        query = self._query(*self._due(), ("type", "invoice"), *NEWEST_FIRST)
+        found = await self._all([*query, ("status", "reminded")])
+        known = await standings(self.up, found, query)
+        left = [glance for glance in found if _is_unpaid_only(known[glance.key])]
+        page = cut(left, window)
+        return await self._told(page, [known[glance.key] for glance in page.items])
 
     def _state_query(self, state: str, first: date | None, last: date | None) -> Query | None:
         """One state within due dates, narrowed to those the caller asks for; null where nothing is left of them."""
@@ -179,6 +192,10 @@ class Searches:
             if record.item.contact_id is None:
                 record.item.contact_id = contact_id
         return Page(records, page.more, page.total)
+
+
+def _is_unpaid_only(standing: Standing) -> bool:
+    return standing.payment_status == "unpaid" and standing.state not in ("open", "pastdue")
 
 
 async def standings(up: Upstream, glances: Sequence[Glance], query: Query) -> Mapping[str, Standing]:

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any, get_args
+from unittest.mock import ANY
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.contract.models import CreditDraft
 from gateway.contract.models.invoices import InvoicePaymentStatus
@@ -13,6 +15,7 @@ from tests.adapters.thenextinvoice.connected import INVOICES, TODAY, Books, conn
 WAYS: list[dict[str, Any]] = [
     {},
     {"open_includes_pastdue": False},
+    {"reminded": "state"},
     {"past_end": "last", "over_limit": "refuse"},
     {"several_statuses": "all"},
     {"parties": "objects", "draft_number": "empty", "zero_vat_row": True},
@@ -195,6 +198,30 @@ async def test_a_state_that_no_search_tells_is_asked_for() -> None:
 
         books.link.send = blind  # type: ignore[method-assign]  # the blind system
         assert await books.listed(document_status="final") == found
+
+
+@pytest.mark.parametrize("open_includes_pastdue", [True, False])
+@pytest.mark.parametrize("reminded", ["mark", "state"])
+async def test_what_was_reminded_of_is_unpaid_and_listed_once(reminded: str, open_includes_pastdue: bool) -> None:
+    async with connected(reminded=reminded, open_includes_pastdue=open_includes_pastdue) as books:
+        customer = await books.contact()
+        issued = TODAY - timedelta(days=40)
+        made = [
+            await books.final(contact_id=customer.id, issued_on=issued, due_on=TODAY + timedelta(days=days))
+            for days in (-30, -20, -10, 0, 10)
+        ]
+        for one in (made[0], made[1], made[3]):
+            books.emulator.company.invoices[int(one.id)].reminders.append("2026-03-01 09:00:00")
+        await books.pay(made[1])
+        owed = {one.id for one in made} - {made[1].id}
+        for size in (1, 2, 200):
+            found = await books.listed(payment_status="unpaid", size=size)
+            assert sorted(one.id for one in found) == sorted(owed)
+        for one in found:
+            assert await books.read(one.id) == replace(one, lines=ANY, tax_breakdown=ANY)
+        assert await books.listed(payment_status="unpaid", due_to=made[0].due_on) == [
+            one for one in found if one.id == made[0].id
+        ]
 
 
 async def test_orders_are_always_asked_for() -> None:
