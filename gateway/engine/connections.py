@@ -378,7 +378,7 @@ class Connections:
         return dated
 
     def _dated_if_other(self, changing: Changing) -> Changing:
-        """The same, where it makes anything otherwise: what is said again is no change, and ends no link."""
+        """The same, where it makes anything otherwise: what is said again is no change."""
 
         def dated(current: StoredConnection) -> StoredConnection:
             changed = changing(current)

@@ -1,7 +1,8 @@
 """One-time links for the end user: a page on which the owner of an account gives credentials to a waiting connection.
 
-A link is signed, not stored. It names its connection and the moment that was last changed; giving credentials changes
-the connection, so a link that was used, or that a later change overtook, opens nothing any more.
+A link is signed, not stored. It names its connection, which credentials that has and which company: giving either is
+what a link is for, so one that was used, or that was overtaken by whoever gave them otherwise, opens nothing any more.
+Whatever else changes meanwhile ends no link: that the old credentials are refused by now is why its owner was sent it.
 """
 
 import base64
@@ -92,7 +93,7 @@ class Invitations:
         connection = invitation.connection
 
         def unspent(current: StoredConnection) -> StoredConnection:
-            if current.updated_at != connection.updated_at:
+            if _lacking(current) != _lacking(connection):
                 raise Problem("not_found", _GONE)
             return current
 
@@ -101,4 +102,9 @@ class Invitations:
 
 
 def _message(payload: bytes, connection: StoredConnection) -> bytes:
-    return b"\0".join((b"invitation", payload, connection.updated_at.isoformat().encode()))
+    return b"\0".join((b"invitation", payload, _lacking(connection)))
+
+
+def _lacking(connection: StoredConnection) -> bytes:
+    """What a link is to give, as it is before that."""
+    return f"{connection.credentials_version} {connection.company_id or ''}".encode()

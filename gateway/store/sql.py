@@ -192,7 +192,7 @@ class SqlConnections:
         """Replace its status, whatever else changed; False where it is gone, or its credentials were replaced.
 
         A connection that is active is no suspect any more. Every change has a moment of its own, after the last one's;
-        to say again what is known changes nothing, so that the link which its owner was sent stays open.
+        to say again what is known is no change.
         """
         trusted = {"suspect_since": None, "refused_at": None} if status == "active" else {}
         table = tables.connections
