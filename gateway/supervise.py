@@ -7,8 +7,9 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -28,6 +29,7 @@ SPARE: Final = 5.0
 QUICK: Final = 5.0
 """A worker that lived no longer than these seconds is not started again at once: each time it waits longer."""
 LONGEST_WAIT: Final = 10.0
+_COUNTED_IN: Final = "PROMETHEUS_MULTIPROC_DIR"
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - nobody else can open the folder that is made in it
 """A file system in memory, where the system has one."""
 
@@ -138,7 +140,7 @@ def counting_together() -> Iterator[None]:
     assert "prometheus_client" not in sys.modules
     apart = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with TemporaryDirectory(prefix="polder-metrics-", dir=apart, ignore_cleanup_errors=True) as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        os.environ[_COUNTED_IN] = folder
         yield
 
 
@@ -182,8 +184,14 @@ async def _work(settings: Settings, listener: socket.socket, metrics: socket.soc
     """One worker, until it is told to stop or the supervisor, who alone has the other end of a pipe, is gone."""
     from gateway.app import build  # noqa: PLC0415 - as in _run_workers
 
-    polder = await build(settings)
-    with stop_signals() as stop:
-        asyncio.get_running_loop().add_reader(supervisor, stop.set)
+    polder, loop = await build(settings), asyncio.get_running_loop()
+    with ExitStack() as last, stop_signals() as stop:
+
+        def orphaned() -> None:
+            loop.remove_reader(supervisor)  # the end of a pipe can be read for ever
+            last.callback(rmtree, os.environ[_COUNTED_IN], ignore_errors=True)  # nobody else clears it away now
+            stop.set()
+
+        loop.add_reader(supervisor, orphaned)
         async with answering(polder, listener, metrics):
             await stop.wait()

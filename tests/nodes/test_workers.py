@@ -39,6 +39,12 @@ def workers(of: int) -> set[int]:
     return {child.pid for child in psutil.Process(of).children()}
 
 
+def counted_in(worker: int) -> set[Path]:
+    """The files that a worker counts in."""
+    mapped = {Path(map.path) for map in psutil.Process(worker).memory_maps()}
+    return {path for path in mapped if path.parent.name.startswith("polder-metrics-")}
+
+
 def until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + WITHIN
     while not true():
@@ -84,10 +90,9 @@ def test_a_dead_worker_is_started_again_and_all_count_together(
 def test_what_they_count_in_is_on_no_disk_that_may_fill_up(supervisor: tuple[subprocess.Popen[bytes], str]) -> None:
     process, url = supervisor
     assert httpx2.get(f"{url}/v1/providers").status_code == 401
-    mapped = {map.path for worker in workers(process.pid) for map in psutil.Process(worker).memory_maps()}
-    counted = {path for path in mapped if "polder-metrics-" in path}
+    counted = {path for worker in workers(process.pid) for path in counted_in(worker)}
     assert counted
-    assert all(path.startswith("/dev/shm/") for path in counted)
+    assert {path.parent.parent for path in counted} == {Path("/dev/shm")}
 
 
 def test_no_worker_is_ended_while_it_may_still_finish_what_is_under_way() -> None:
@@ -100,6 +105,9 @@ def test_workers_do_not_outlive_their_supervisor(supervisor: tuple[subprocess.Po
     process, _ = supervisor
     until(lambda: len(workers(process.pid)) == 2)
     orphans = workers(process.pid)
+    until(lambda: all(counted_in(worker) for worker in orphans))
+    [folder] = {path.parent for worker in orphans for path in counted_in(worker)}
     process.kill()
     process.wait()
     until(lambda: not any(is_there(worker) for worker in orphans))
+    assert not folder.exists()
