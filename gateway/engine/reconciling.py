@@ -31,6 +31,8 @@ PATIENCE = 0.1
 """Of how long nobody knows already, the share that is waited before the next look, where that is more than on schedule:
 a connection whose owner went away is looked at ever more rarely."""
 RARELY = 3600.0
+ABSURD = timedelta(seconds=RARELY + 600)
+"""Nobody puts a check off for so long but by a clock that was ahead: then it is due."""
 ZOMBIE = timedelta(minutes=5)
 """How long after it was sent a request may still be carried out, unless configured otherwise."""
 LOOK_DEADLINE = 20.0
@@ -136,7 +138,7 @@ class Reconciling:
     async def sweep(self) -> int:
         """Look after everything that is due, a bounded number at a time; how many that were."""
         now = self._clock.now()
-        due = await self._attempts.due(now, AT_ONCE)
+        due = await self._attempts.due(now, AT_ONCE, absurd=now + ABSURD)
         await asyncio.gather(*(self._looked_after(attempt) for attempt in due))
         return len(due)
 

@@ -26,7 +26,8 @@ FORGOTTEN_AT_ONCE = 1_000
 """How many that are too old one claim forgets at most: the first after a long rest does not wait for all of them."""
 _SEALED = ("evidence", "answer")
 _PLAIN = tuple(column.name for column in tables.attempts.columns if not column.name.startswith("sealed_"))
-_UNSETTLED = ("claimed", "sending", "unknown")
+_SENT = ("sending", "unknown")
+_UNSETTLED = ("claimed", *_SENT)
 
 
 def forgetting(at_once: int) -> Delete:
@@ -98,12 +99,13 @@ class SqlAttempts:
         async with self._database.writing() as transaction:
             await transaction.execute(delete(tables.attempts).where(which))
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Attempt]:
-        """Attempts under way or unknown whose next check is due, longest due first."""
+    async def due(self, now: datetime, limit: int, *, absurd: datetime) -> Sequence[Attempt]:
+        """Unsettled attempts whose next check is due, or of those that were sent after ``absurd``; earliest first."""
         columns = tables.attempts.c
+        put_off = (columns.next_check_at > absurd) & columns.state.in_(_SENT)
         query = (
             select(tables.attempts)
-            .where(columns.next_check_at <= now, columns.state.in_(_UNSETTLED))
+            .where((columns.next_check_at <= now) | put_off, columns.state.in_(_UNSETTLED))
             .order_by(columns.next_check_at, columns.id)
             .limit(limit)
         )

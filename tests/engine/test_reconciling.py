@@ -103,6 +103,17 @@ async def watch(house: House) -> Watch:
 # The schedule
 
 
+async def test_a_clock_that_was_ahead_puts_no_look_off_for_days(watch: Watch) -> None:
+    attempt = await watch.doubt()
+    ahead = replace(attempt, next_check_at=watch.clock.now() + timedelta(days=30))
+    assert await watch.attempts.replace(attempt, ahead)
+    claimed = await watch.attempt("claimed", "k-2")
+    assert await watch.attempts.replace(claimed, replace(claimed, next_check_at=ahead.next_check_at))
+    assert await watch.reconciling.sweep() == 1, "what was not sent may be somebody's whose clock is ahead still"
+    assert watch.eyes.looks == 1
+    assert (await watch.now()).next_check_at == watch.clock.now() + timedelta(seconds=CHECKS[1])
+
+
 async def test_it_looks_on_schedule_and_gives_up_when_nothing_can_be_on_its_way(watch: Watch) -> None:
     attempt = await watch.doubt()
     began, looked = watch.clock.monotonic(), []

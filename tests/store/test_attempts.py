@@ -118,8 +118,8 @@ async def test_what_is_due_is_found_longest_due_first(kept: SqlStorage) -> None:
     kinds = [("a", "unknown", 3), ("b", "sending", 1), ("c", "claimed", 2), ("d", "manual", 0), ("e", "unknown", 9)]
     for key, state, minutes in kinds:
         await kept.attempts.claim(attempt(key, state=state, next_check_at=later(minutes)), forget_before=LONG_AGO)
-    assert [one.key for one in await kept.attempts.due(later(3), 10)] == ["b", "c", "a"]
-    assert [one.key for one in await kept.attempts.due(later(3), 1)] == ["b"]
+    assert [one.key for one in await kept.attempts.due(later(3), 10, absurd=later(99))] == ["b", "c", "a"]
+    assert [one.key for one in await kept.attempts.due(later(3), 1, absurd=later(99))] == ["b"]
 
 
 async def test_others_are_those_on_the_same_books_that_matter(kept: SqlStorage) -> None:
