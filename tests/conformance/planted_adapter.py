@@ -15,7 +15,7 @@ from adapters.memory.mapping import settings as set_up
 from adapters.memory.mapping.replies import read_envelope, read_error
 from gateway.contract.adapter import Adapter, Listing, Record
 from gateway.contract.errors import Problem
-from gateway.contract.models import Change, Contact, ContactDraft, Invoice, VatCode
+from gateway.contract.models import Change, Contact, ContactDraft, Invoice, LineDraft, VatCode
 from gateway.contract.money import number_text
 from gateway.contract.paging import Page, Window
 from gateway.contract.upstream import Reply, Request, Upstream
@@ -188,6 +188,31 @@ def overdue_a_day_early(monkeypatch: pytest.MonkeyPatch) -> Adapter:
             return replace(record, item=structs.replace(record.item, is_overdue=due is not None and due <= up.today))
 
     return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_payments.test_a_credit_note_is_never_overdue)
+def credit_note_is_overdue(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A credit note is overdue when its day has passed."""
+
+    class Broken(memory.MemoryInvoices):
+        async def get(self, up: Upstream, id: str) -> Record[Invoice]:
+            record = await super().get(up, id)
+            due = record.item.due_on
+            return replace(record, item=structs.replace(record.item, is_overdue=due is not None and due < up.today))
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_a_vat_code_is_of_its_rate_and_country, name="vat_country", other="DE")
+def country_passed_over(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """The country that stands beside a VAT code is passed over."""
+    honest = lines._vat_code
+
+    def broken(line: LineDraft, *args: Any) -> str:
+        return honest(line.model_copy(update={"vat_country": None}), *args)
+
+    monkeypatch.setattr(lines, "_vat_code", broken)
+    return ADAPTER
 
 
 @BUGS.caught_by(test_invoices.test_a_draft_has_no_paper, kind="pdf")

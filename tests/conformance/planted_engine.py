@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from gateway.contract.models import Contact, ContactDraft
 from gateway.contract.paging import Window
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
-from gateway.engine import connections, looking, perform, upstream
+from gateway.engine import connections, filters, looking, perform, reading, upstream
 from gateway.engine.asked import Asked, parameters, read_query
 from gateway.engine.cache import Flights
 from gateway.engine.call import Caller
@@ -139,6 +140,31 @@ def any_trace_will_do(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def record_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A change whose fate is unknown counts as done as long as its record is there."""
     monkeypatch.setattr(looking, "shows", lambda item, given: True)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_errors.test_what_is_always_there_is_never_told_as_gone)
+def list_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A system that says its list is not there is believed."""
+    monkeypatch.setattr(reading, "always_there", nullcontext)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_filters.test_an_accent_is_the_same_however_it_is_written)
+def accents_told_apart(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A search tells an accent from the same one written as a sign of its own."""
+    monkeypatch.setattr(filters, "_fold", lambda text: (text or "").strip().casefold())
+
+    class Searched(memory.MemoryContacts):
+        filters = memory.MemoryContacts.filters - {"q"}
+
+    return with_resource("contacts", Searched())
+
+
+@BUGS.caught_by(test_raw.test_a_dry_run_of_a_raw_write_sends_nothing, method="POST")
+def rehearsal_sent(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A dry run of a raw write is sent."""
+    monkeypatch.setattr(perform, "read_raw_query", lambda query: (False, query))
     return ADAPTER
 
 
