@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -17,7 +16,6 @@ from gateway.contract.upstream import Request
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence, open_answer, open_problem
 from gateway.engine.idempotency import Named, Run
-from gateway.engine.looking import says_back
 from gateway.engine.observe import Unobserved
 from gateway.engine.reconciling import CHECKS, ZOMBIE, Reconciling, Sight
 from gateway.engine.storage import Attempt
@@ -455,55 +453,3 @@ async def test_of_two_equal_writes_the_lost_one_is_not_told_of_the_others_record
     again = await asked(reaching[-1], "k-2")
     assert (again.status_code, len(emulator.books()["contacts"])) == (201, before + 2)
     assert again.json()["id"] != (await first).json()["id"]
-
-
-async def test_a_reference_of_what_did_not_happen_is_free_again(aisle: Aisle) -> None:
-    aisle.shelf.fail(Fault("status", status=502), when=lambda seen: seen.method == "POST")
-    body = {"name": "Brood", "external_ref": "r-1"}
-    lost = await aisle.ask("POST", "products", body, {"idempotency-key": "k-1"})
-    assert lost.json()["outcome"] == "unknown"
-    attempts = aisle.house.polder.storage.attempts
-    attempt = await attempts.newest("acme", aisle.connection, "k-1")
-    assert attempt is not None
-    reconciling = aisle.house.polder.engine.reconciling
-    await reconciling._looker.let_go(replace(attempt, state="not_executed"))
-    made = await aisle.ask("POST", "products", body, {"idempotency-key": "k-2"})
-    assert made.status_code == 201
-
-
-async def lost(aisle: Aisle, fault: Fault, method: str, path: str, body: object = None) -> Any:
-    aisle.shelf.fail(fault, when=lambda seen: seen.method == method)
-    return await aisle.ask({"PUT": "PATCH"}.get(method, method), path, body, {"idempotency-key": "k-1"})
-
-
-async def test_what_polder_keeps_itself_is_not_looked_for_in_the_record(aisle: Aisle) -> None:
-    made = (await aisle.make()).json()
-    change = {"name": "Koek", "external_ref": "r-1"}
-    answer = await lost(aisle, Fault("lost"), "PUT", f"products/{made['id']}", change)
-    assert (answer.status_code, answer.json()["name"], answer.json()["external_ref"]) == (200, "Koek", "r-1")
-    assert aisle.shelf.heard("PUT", f"/products/{made['id']}") == 1
-
-
-async def test_a_delete_that_was_found_out_gives_back_what_the_record_held(aisle: Aisle) -> None:
-    made = (await aisle.make(external_ref="r-1")).json()
-    assert (await lost(aisle, Fault("lost"), "DELETE", f"products/{made['id']}")).status_code == 204
-    assert (await aisle.make(external_ref="r-1")).status_code == 201
-
-
-@pytest.mark.parametrize(
-    ("said", "sent", "same"),
-    [
-        ({"city": "Delft", "land": {"id": "1", "uri": "/1"}}, {"city": "Delft", "land": {"id": "1"}}, True),
-        ({"city": "Delft"}, {"city": "Delft", "street": "Kade"}, False),
-        (
-            {"price": "10.0", "person": "1", "phone": None},
-            {"price": Decimal("10.00"), "person": True, "phone": ""},
-            True,
-        ),
-        ({"person": "0", "phone": "0"}, {"person": False, "phone": None}, False),
-        ({"lines": [{"id": 1, "price": "1"}]}, {"lines": [{"price": "1"}]}, True),
-        ({"lines": [{"id": 1, "price": "1"}]}, {"lines": [{"price": "1"}, {"price": "2"}]}, False),
-    ],
-)
-def test_a_system_says_back_what_was_sent_as_it_spells_it(said: object, sent: object, same: bool) -> None:
-    assert says_back(said, sent) == same
