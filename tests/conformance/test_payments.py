@@ -100,6 +100,16 @@ async def test_a_paid_invoice_is_not_paid_twice_unsaid(subject: Subject) -> None
         assert (read["payment_status"], read["totals"]["paid"]) == ("paid", "24.20")
 
 
+async def test_an_invoice_that_is_not_there_cannot_be_paid(subject: Subject) -> None:
+    subject.need("invoices.delete", "payments.create")
+    invoice = await subject.make("invoices")
+    assert (await subject.ask("DELETE", f"invoices/{invoice['id']}")).status_code == 204
+    answer = await subject.pay(invoice)
+    problem = problem_of(answer)
+    assert (answer.status_code, problem["outcome"] in ("not_sent", "rejected")) == (422, True), answer.text
+    assert {error["pointer"] for error in problem["errors"]} <= {"/allocations/0/invoice_id", ""}
+
+
 async def test_a_draft_cannot_be_paid(subject: Subject) -> None:
     subject.need("payments.create", "invoices.finalize")
     draft = await subject.make("invoices")

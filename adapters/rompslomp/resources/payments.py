@@ -18,7 +18,7 @@ from adapters.rompslomp.mapping.payments import (
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem, repointed
+from gateway.contract.errors import FieldError, Problem, invalid, repointed
 from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
@@ -58,8 +58,7 @@ class RompslompPayments(Payments):
         mark = mark_of(invoice_id, up.creation_key)
         body = payment_body(draft, up.today, mark)
         invoice, newest = await up.gather(
-            calls.record(up, "GET", "sales_invoice", "sales_invoices", invoice_id),
-            calls.slice_of(up, "payments", ALL, 1, wire.PAGE_CAP),
+            _invoice(up, invoice_id), calls.slice_of(up, "payments", ALL, 1, wire.PAGE_CAP)
         )
         done = next((raw for raw in newest.items if bears(raw, mark)), None)
         if done is not None:
@@ -82,6 +81,16 @@ class RompslompPayments(Payments):
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "payments", id)
+
+
+async def _invoice(up: Upstream, id: str) -> calls.Raw:
+    """The invoice that is paid. Raises ``validation_failed`` where there is none."""
+    try:
+        return await calls.record(up, "GET", "sales_invoice", "sales_invoices", id)
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        raise invalid("/allocations/0/invoice_id", "There is no such invoice in Rompslomp.", "not_found") from problem
 
 
 def _refuse_too_much(invoice: InvoiceRow, draft: PaymentDraft) -> None:
