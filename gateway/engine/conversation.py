@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from gateway.contract.upstream import Reply, Request
 
 LONGEST = 200
 """Requests of a conversation that is worth keeping."""
+_HASHES = AESGCM(AESGCM.generate_key(128))
+_ALWAYS = bytes(12)
 _STEP = 400
 """Bytes that a step takes beside its texts."""
 
@@ -23,7 +27,7 @@ class Heard:
 
     place: int
     status: int
-    body: int
+    body: bytes
     """``hash_of`` it."""
     headers: tuple[tuple[str, str | None], ...]
 
@@ -68,10 +72,10 @@ class Conversation:
         return _STEP + sum(_STEP + len(step.path) if isinstance(step, Request) else _STEP for step in self.steps)
 
 
-def hash_of(body: bytes) -> int:
-    """What tells a reply's body from any other, in this process: SipHash under a key that the process drew (PEP 456).
+def hash_of(body: bytes) -> bytes:
+    """What tells a reply's body from any other, in this process: its GMAC (NIST SP 800-38D) under a key that it drew.
 
-    A reply is compared with one other, not with all there ever were, so 64 bits are enough: of all the answers of a
-    century not one will be mistaken. SHA-256 takes three times as long, a seventh of what Polder does for a repetition.
+    Nobody sees one, so nobody can find two bodies that are told alike. SHA-256 takes ten times as long, and SipHash, by
+    which Python hashes, four times: a twentieth of what Polder does for a repetition.
     """
-    return hash(body)
+    return _HASHES.encrypt(_ALWAYS, b"", body)

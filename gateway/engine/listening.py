@@ -173,7 +173,7 @@ class _Reply:
 
     place: int
     status: int
-    body: int
+    body: bytes
     headers: _Looked
 
     def heard(self) -> Heard:
