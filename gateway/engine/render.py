@@ -3,27 +3,26 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel
 
 from gateway.contract.adapter import Record
 from gateway.contract.exact import dumps
 from gateway.contract.records import record_json as item_json
 from gateway.contract.records import records_json as items_json
+from gateway.engine.gmac import gmac
 
 Warnings = Sequence[dict[str, str | None]]
 
-_TELLING_APART = AESGCM(bytes(16))
-_ALWAYS = bytes(12)
+_tag = gmac(bytes(16))
 
 
 def etag_of(body: bytes) -> str:
     """A strong validator of a body (RFC 9110 §8.8.3), the same on every node: its GMAC under a key that all know.
 
-    That takes a tenth of the time of a SHA-256. Whoever made two bodies of one validator on purpose would have to write
-    his own books for it, and would be told that they had not changed.
+    Whoever made two bodies of one validator on purpose would have to write his own books for it, and would be told that
+    they had not changed.
     """
-    return f'"{_TELLING_APART.encrypt(_ALWAYS, b"", body).hex()}"'
+    return f'"{_tag(body).hex()}"'
 
 
 def record_json(record: Record[Any], provider: str, include: Collection[str]) -> bytes:
