@@ -105,7 +105,7 @@ def _address_body(address: AddressDraft | None) -> dict[str, Any]:
         return dict.fromkeys(("address", *PLACE.values()))
     said = address.given()
     body = {theirs: said[ours] for ours, theirs in PLACE.items() if ours in said}
-    if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
+    if address.lacks_street:
         raise invalid("/address/street", "A house number needs its street.", "required")
     # What has no number is no reason to lose the street: the first line is written where it is said what it is.
     return {"address": address.first_line(), **body} if _FIRST_LINES & said.keys() else body

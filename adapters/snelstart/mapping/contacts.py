@@ -217,7 +217,7 @@ def _address_body(
 def _parts(address: AddressDraft, countries: Countries) -> dict[str, Any]:
     given = address.given()
     parts: dict[str, Any] = {}
-    if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
+    if address.lacks_street:
         raise invalid("/address/street", "A house number needs its street.", "required")
     # What has no number is no reason to lose the street: the first line is written where it is said what it is.
     if given.keys() & {"line1", "street"}:

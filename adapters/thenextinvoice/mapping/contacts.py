@@ -249,7 +249,7 @@ def _put_address(body: dict[str, Any], address: AddressDraft | None) -> None:
     for ours, theirs in PLACE.items():
         if ours in said:
             body[theirs] = said[ours]
-    if not address.line1 and not address.street and (address.house_number or address.house_number_addition):
+    if address.lacks_street:
         raise invalid("/address/street", "A house number needs its street.", "required")
     # What has no number is no reason to lose the street: the first line is written where it is said what it is.
     if {"line1", "street"} & said.keys():

@@ -49,6 +49,11 @@ class AddressDraft(Part):
     region: Text | None = None
     country: Country | None = None
 
+    @property
+    def lacks_street(self) -> bool:
+        """Whether a number is given, and nothing of where it would stand."""
+        return bool(self.house_number or self.house_number_addition) and not (self.line1 or self.street)
+
     def first_line(self) -> str | None:
         """``line1``, else street, number and addition in one line; None where the body gave neither."""
         if self.line1:
