@@ -1,7 +1,8 @@
 """Small faults in an adapter, each of the kind that happens, and the law that must catch it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -177,30 +178,30 @@ def part_is_taken_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
-@BUGS.caught_by(test_payments.test_an_invoice_is_overdue_from_the_day_after_it_was_due_until_it_is_paid)
-def overdue_a_day_early(monkeypatch: pytest.MonkeyPatch) -> Adapter:
-    """An invoice is overdue on the day that it is due."""
+def overdue_where(is_late: Callable[[date, date], bool]) -> Adapter:
+    """The memory adapter, with documents overdue by their day and today's alone."""
 
     class Broken(memory.MemoryInvoices):
         async def get(self, up: Upstream, id: str) -> Record[Invoice]:
             record = await super().get(up, id)
             due = record.item.due_on
-            return replace(record, item=structs.replace(record.item, is_overdue=due is not None and due <= up.today))
+            return replace(
+                record, item=structs.replace(record.item, is_overdue=due is not None and is_late(due, up.today))
+            )
 
     return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_payments.test_an_invoice_is_overdue_from_the_day_after_it_was_due_until_it_is_paid)
+def overdue_a_day_early(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """An invoice is overdue on the day that it is due."""
+    return overdue_where(lambda due, today: due <= today)
 
 
 @BUGS.caught_by(test_payments.test_a_credit_note_is_never_overdue)
 def credit_note_is_overdue(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A credit note is overdue when its day has passed."""
-
-    class Broken(memory.MemoryInvoices):
-        async def get(self, up: Upstream, id: str) -> Record[Invoice]:
-            record = await super().get(up, id)
-            due = record.item.due_on
-            return replace(record, item=structs.replace(record.item, is_overdue=due is not None and due < up.today))
-
-    return with_resource("invoices", Broken())
+    return overdue_where(lambda due, today: due < today)
 
 
 @BUGS.caught_by(test_invoices.test_a_vat_code_is_of_its_rate_and_country, name="vat_country", other="DE")
