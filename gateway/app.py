@@ -30,6 +30,7 @@ from gateway.store import (
     open_owner,
     open_presence,
     open_rate_limiter,
+    open_second_level,
     open_storage,
     pending,
 )
@@ -246,6 +247,7 @@ async def build(
     log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
     tracer = tracer or tracer_of(settings, given, log)
     owner = open_owner(settings.database, settings.home)
+    key_text = settings.key_text(generate_key)
     engine = Engine(
         providers=Providers(providers),
         storage=storage,
@@ -253,12 +255,15 @@ async def build(
         clock=clock,
         observer=metrics,
         rng=secrets.SystemRandom(),
-        signing_keys=derived_keys(settings.key_text(generate_key), "signatures"),
+        signing_keys=derived_keys(key_text, "signatures"),
         public_url=settings.base_url,
         token=secrets.token_urlsafe,
         generations=generations,
         owner=owner,
         zombie=timedelta(seconds=settings.zombie_time),
+        second_level=open_second_level(
+            settings.redis_url, settings.shared_cache, derived_keys(key_text, "answers"), installed_version(), clock
+        ),
     )
     presence = open_presence(settings.database, settings.redis_url, settings.home)
     limiter = open_rate_limiter(settings.rate_limit, settings.redis_url, clock)

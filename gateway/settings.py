@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     rate_limit: int = Field(
         default=0, ge=0, le=1_000_000, description="Requests a minute that one API key may make; 0 is no limit."
     )
+    shared_cache: int = Field(
+        default=16_000_000,
+        ge=0,
+        description="Bytes of Valkey that a process may fill with answers for other nodes; 0 is none.",
+    )
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
 

@@ -109,10 +109,11 @@ LAYERS = {
             "gateway.engine.generations",
             "gateway.engine.rate_limit",
             "gateway.engine.observe",
+            "gateway.engine.second_level",
             "gateway.engine.storage",
             "gateway.store",
         ),
-        ("aiosqlite", "alembic", "cryptography", "redis", "sqlalchemy"),
+        ("aiosqlite", "alembic", "cryptography", "msgspec", "redis", "sqlalchemy"),
     ),
     "gateway.web": Layer(
         ("gateway.contract", "gateway.engine", "gateway.web"),

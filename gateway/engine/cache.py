@@ -50,6 +50,11 @@ class Kept:
         same = self.body, self.etag, self.next_cursor, self.headers
         return Kept(*same, now, until, until + stale_for, self.conversation)
 
+    def with_conversation_of(self, before: "Kept | None") -> "Kept":
+        """The same, and how it came about, where it is what was answered before too."""
+        is_same = before is not None and before.etag == self.etag
+        return replace(self, conversation=before.conversation) if before is not None and is_same else self
+
     def age(self, now: float) -> int:
         """Whole seconds since it was stored."""
         return int(now - self.stored_at)

@@ -55,6 +55,11 @@ def hit(kept: Kept, now: float) -> str:
     return f"polder; hit; ttl={kept.left(now)}"
 
 
+def hit_elsewhere(kept: Kept, now: float) -> str:
+    """How the ``Cache-Status`` begins of an answer that another node had: the cache nearest to the caller is last."""
+    return f"polder-shared; hit; ttl={kept.left(now)}, "
+
+
 def answer_of(kept: Kept, status: str, now: float, *, known: bool, standing: Standing | None = None) -> Answer:
     """What is kept, as an answer; without its body where that is ``known`` to the caller.
 

@@ -41,6 +41,17 @@ class Ended:
     after: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment as all nodes understand it: a place in the log of what they end, of that epoch.
+
+    What was ended before it in the log had been done before it in the system.
+    """
+
+    epoch: str
+    place: int
+
+
 class Generations(Protocol):
     """The generations of all connections and API keys."""
 
@@ -53,6 +64,13 @@ class Generations(Protocol):
 
     async def end(self, id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations. When this returns, no process anywhere answers from the ones before."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """Now, for other nodes; None where there are none, or where this one can vouch for nothing."""
+
+    def unended_since(self, mark: Mark, id: str, matter: Matter) -> bool:
+        """Whether a generation surely is the one that was at a mark, of this node's or another's."""
 
     def forsake(self) -> None:
         """A process of this host died, perhaps between a write and the end of its generation: nothing known holds."""
@@ -96,7 +114,7 @@ class Slots:
 
     def of(self, id: str, matter: Matter) -> int:
         """The generation that now is."""
-        return self._slots[0] ^ self._slots[_slot(id, matter)]
+        return self._slots[0] ^ self._slots[slot_of(id, matter)]
 
     async def end(self, id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations, for every process that shares the memory."""
@@ -106,8 +124,18 @@ class Slots:
         """End generations without waiting for anything."""
         return {matter: self._end(id, matter) for matter in matters}
 
+    @property
+    def mark(self) -> Mark | None:
+        """Nobody else would understand one."""
+        return None
+
+    def unended_since(self, mark: Mark, id: str, matter: Matter) -> bool:
+        """No mark is understood."""
+        del mark, id, matter
+        return False
+
     def _end(self, id: str, matter: Matter) -> Ended:
-        slot = _slot(id, matter)
+        slot = slot_of(id, matter)
         intruded = slot // COLUMNS * COLUMNS + _INTRUDED
         with self._turn(slot) as alone:
             if not alone:
@@ -139,5 +167,6 @@ def in_memory(dice: random.Random) -> Slots:
 
 
 @lru_cache(4096)
-def _slot(id: str, matter: Matter) -> int:
+def slot_of(id: str, matter: Matter) -> int:
+    """The place of its number among all of them, which others may share."""
     return crc32(id.encode()) % ROWS * COLUMNS + MATTERS[matter]

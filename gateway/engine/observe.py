@@ -9,7 +9,8 @@ Transition = Literal["suspect", "needs_reauth", "held"]
 """What refused credentials make of a connection; ``held`` where too many of its provider's are refused at once."""
 WriteResult = Literal["recovered", "not_executed", "manual", "duplicate"]
 HeldBack = Literal["breaker", "queue", "budget"]
-CacheResult = Literal["hit", "miss", "stale_error"]
+CacheResult = Literal["hit", "shared", "miss", "stale_error"]
+"""``shared`` is what another node had."""
 Statement = Literal["read", "write", "commit"]
 AttemptResult = Literal["new", "replayed", "in_progress", "mismatch"]
 

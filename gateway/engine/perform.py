@@ -32,7 +32,7 @@ from gateway.engine.conversation import Conversation
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told, told_raw
-from gateway.engine.freshness import answer_of, hit, is_known, is_passing, read_directives
+from gateway.engine.freshness import Directives, answer_of, hit, hit_elsewhere, is_known, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
 from gateway.engine.idempotency import Idempotency, Run
@@ -56,6 +56,7 @@ from gateway.engine.reading import Found, Reader
 from gateway.engine.reconciling import ZOMBIE, Reconciling
 from gateway.engine.recording import Recording, nonsense_told
 from gateway.engine.render import etag_of
+from gateway.engine.second_level import NO_SECOND_LEVEL, Fetched, Question, SecondLevel, Shared
 from gateway.engine.sightings import Sighting
 from gateway.engine.signing import Signer
 from gateway.engine.storage import Owner, Storage, StoredConnection
@@ -99,6 +100,7 @@ class Engine:
         generations: Generations,
         owner: Owner,
         zombie: timedelta = ZOMBIE,
+        second_level: SecondLevel = NO_SECOND_LEVEL,
     ) -> None:
         self.providers = providers
         self._clock = clock
@@ -106,6 +108,7 @@ class Engine:
         self._random = rng
         self._wire = wire
         self._cache = AnswerCache()
+        self._second_level = second_level
         self._generations = generations
         self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
         self._owner = owner
@@ -129,7 +132,7 @@ class Engine:
         self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
         self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32))
         self._cursors = Cursors(*signing_keys)
-        self._reads: Flights[Kept] = Flights()
+        self._reads: Flights[Fetched] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
         self._management = Management(
             self.connections,
@@ -220,6 +223,7 @@ class Engine:
         await self._tokens.settle()
         watches = (watch for watch in (self._watch, self._reconciler) if watch is not None)
         await asyncio.gather(*watches, return_exceptions=True)
+        await self._second_level.close()
         await self._wire.close()
 
     # --- reading
@@ -234,7 +238,7 @@ class Engine:
             self._observer.cache(task.operation.resource, "hit")
             return self._answer(task, kept, hit(kept, now), self._standing(task, key, generation))
         try:
-            fetched = await self._reads.share((*key, directives.text), lambda: self._fetch(task, key))
+            fetched = await self._reads.share((*key, directives.text), lambda: self._fetch(task, key, directives))
         except Problem as problem:
             if kept is None or not task.operation.stale_for or not is_passing(problem):
                 raise
@@ -242,9 +246,10 @@ class Engine:
             return self._answer(
                 task, kept, f"polder; fwd=stale; fwd-status={problem.kind.status}; detail=stale-if-error"
             )
-        self._observer.cache(task.operation.resource, "miss")
+        self._observer.cache(task.operation.resource, "shared" if fetched.is_shared else "miss")
         stored = "; stored" if task.operation.fresh_for else ""
-        return self._answer(task, fetched, f"polder; fwd={directives.forwarding}{stored}")
+        elsewhere = hit_elsewhere(fetched.kept, self._clock.monotonic()) if fetched.is_shared else ""
+        return self._answer(task, fetched.kept, f"{elsewhere}polder; fwd={directives.forwarding}{stored}")
 
     def recall(self, standing: Standing, now: float) -> Kept | None:
         """An answer that the cache gave before, if all that it stands on still holds ``now``, and it is fresh."""
@@ -268,10 +273,24 @@ class Engine:
         return Standing(task.call.caller, task.operation, task.connection.id, generations, sighting.until, key)
 
     def _key(self, task: _Task, generation: int) -> tuple[str, ...]:
-        asked = task.call.path.get("id", ""), _canonical(tuple(task.call.query))
-        return task.connection.id, str(generation), task.operation.name, *asked
+        return task.connection.id, str(generation), task.operation.name, *_what(task.call)
 
-    async def _fetch(self, task: _Task, key: tuple[str, ...]) -> Kept:
+    async def _fetch(self, task: _Task, key: tuple[str, ...], directives: Directives) -> Fetched:
+        """From another node, else from the system: then the others are given it."""
+        if not task.operation.fresh_for:
+            return Fetched(await self._asked_for(task, key))
+        question = Question(task.connection.id, task.operation.name, *_what(task.call))
+        shared = Shared(self._second_level, self._generations, self._clock, question, _matter(task.operation))
+        kept = await shared.recall(directives)
+        if kept is not None:
+            self._cache.put(key, kept.with_conversation_of(self._cache.last(key)))
+            return Fetched(kept, is_shared=True)
+        kept = await self._asked_for(task, key)
+        self._cache.put(key, kept)
+        shared.tell(kept)
+        return Fetched(kept)
+
+    async def _asked_for(self, task: _Task, key: tuple[str, ...]) -> Kept:
         up = self._outbound_for(task, Listening)
         assert isinstance(up, Listening)
         try:
@@ -282,8 +301,6 @@ class Engine:
         finally:
             await up.let_go()
         await self.connections.noted(task.connection, None)
-        if task.operation.fresh_for:
-            self._cache.put(key, kept)
         return kept
 
     async def _said_again(self, task: _Task, key: tuple[str, ...], up: Listening) -> Kept | None:
@@ -451,6 +468,11 @@ class Engine:
             before_write=before_write,
             way=way,
         )
+
+
+def _what(call: Call) -> tuple[str, str]:
+    """The record and the query of a read: the same for the same question."""
+    return call.path.get("id", ""), _canonical(tuple(call.query))
 
 
 def _matter(operation: Operation) -> Matter:

@@ -5,18 +5,21 @@ happens when it is first called: ``polder --help`` need not wait for it.
 """
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import in_memory
 from gateway.engine.rate_limit import LocalRateLimiter
+from gateway.engine.second_level import NO_SECOND_LEVEL
 from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing
 
 if TYPE_CHECKING:
     from gateway.engine.generations import Generations
     from gateway.engine.rate_limit import RateLimiter
+    from gateway.engine.second_level import SecondLevel
     from gateway.engine.storage import Owner
     from gateway.store.presence import Presence
     from gateway.store.sql import SqlStorage
@@ -28,6 +31,7 @@ __all__ = [
     "open_owner",
     "open_presence",
     "open_rate_limiter",
+    "open_second_level",
     "open_storage",
     "pending",
 ]
@@ -98,6 +102,18 @@ def open_rate_limiter(limit: int, redis_url: str, clock: Clock) -> "RateLimiter 
 
         return SharedRateLimiter(redis_url, limit, clock)
     return LocalRateLimiter(limit, clock)
+
+
+def open_second_level(redis_url: str, limit: int, keys: Sequence[bytes], version: str, clock: Clock) -> "SecondLevel":
+    """What nodes were answered, for each other, under the first of ``keys``; a process fills ``limit`` bytes of it.
+
+    There is none without a ``redis_url``, or where ``limit`` is 0; ``open_generations`` goes before.
+    """
+    if not redis_url or limit == 0:
+        return NO_SECOND_LEVEL
+    from gateway.store.second_level import ValkeyAnswers  # noqa: PLC0415 - where it is needed
+
+    return ValkeyAnswers(redis_url, keys[0], version, limit, clock)
 
 
 def _of_nodes(redis_url: str, clock: Clock, dice: random.Random) -> "Generations":

@@ -15,7 +15,8 @@ lease after it noticed the new epoch, no write is answered, as the leases of the
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,7 +26,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.contract.clock import Clock
-from gateway.engine.generations import MATTERS, Ended, Matter, Slots
+from gateway.engine.generations import MATTERS, Ended, Mark, Matter, Slots, slot_of
+from gateway.store.valkey import FAILURES
 
 LEASE: Final = 1.0
 MARGIN: Final = 0.25
@@ -84,6 +86,50 @@ return redis.call('HDEL', KEYS[3], ARGV[1])
 
 
 @dataclass(slots=True)
+class _Log:
+    """What this node knows of the log: how far the server has written it, and where each slot was ended last.
+
+    Of what came before ``floor`` it may not know everything.
+    """
+
+    heard: int = 0
+    floor: int = 0
+    ended: dict[int, int] = field(default_factory=dict)
+    untold: Counter[int] = field(default_factory=Counter)
+    """Slots that are ended here, and are not surely in the log yet."""
+
+    def begin(self, place: int) -> None:
+        """Another log, written so far."""
+        self.heard = self.floor = place
+        self.ended.clear()
+
+    def note(self, place: int, slots: Sequence[int]) -> None:
+        """They were ended at that place."""
+        for slot in slots:
+            self.ended[slot] = max(place, self.ended.get(slot, 0))
+
+    def forget(self, place: int) -> None:
+        """Nothing is known of what came before that place."""
+        self.floor = max(self.floor, place)
+
+    @contextlib.contextmanager
+    def telling(self, slots: Sequence[int]) -> Iterator[None]:
+        """These are being written in the log. If that is called off, nobody knows whether they were."""
+        self.untold.update(slots)
+        try:
+            yield
+        except BaseException:
+            self.forget(self.heard + 1)
+            raise
+        finally:
+            self.untold.subtract(slots)
+
+    def unended_since(self, place: int, slot: int) -> bool:
+        """Whether a slot was surely not ended since that place."""
+        return not self.untold[slot] and place >= max(self.floor, self.ended.get(slot, 0))
+
+
+@dataclass(slots=True)
 class _Others:
     """Other nodes: how far each has read, and since when (by our own clock) it has renewed its lease no more."""
 
@@ -121,6 +167,7 @@ class NodeGenerations:
         self._name = f"{dice.getrandbits(128):032x}"
         self._redis = _client(url)
         self._others = _Others(self._name)
+        self._log = _Log()
         self._until = float("-inf")
         self._epoch = ""
         self._noticed_at = float("-inf")
@@ -142,7 +189,7 @@ class NodeGenerations:
 
     async def start(self) -> None:
         """Join, if the server is there; otherwise as soon as it is."""
-        with contextlib.suppress(*_FAILURES):
+        with contextlib.suppress(*FAILURES):
             await self._renew()
         self._loop = asyncio.create_task(self._run())
 
@@ -150,10 +197,10 @@ class NodeGenerations:
         """Leave, so that nobody waits for this node."""
         await self._stop_listening()
         self._until = float("-inf")
-        with contextlib.suppress(*_FAILURES):
+        with contextlib.suppress(*FAILURES):
             await self._publish_owed()
             await self._call(self._redis.hdel(_KEYS[2], self._name))
-        with contextlib.suppress(*_FAILURES):
+        with contextlib.suppress(*FAILURES):
             await self._redis.aclose()
         await self._slots.close()
 
@@ -167,8 +214,20 @@ class NodeGenerations:
     async def end(self, id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations on every node; when this returns, none answers from those before."""
         ended = self._slots.end_here(id, matters)
-        await self._tell(f"{self._name} {id} {','.join(matters)}")
+        with self._log.telling([slot_of(id, matter) for matter in matters]):
+            await self._tell(f"{self._name} {id} {','.join(matters)}")
         return ended
+
+    @property
+    def mark(self) -> Mark | None:
+        """As far as the server has written the log; None without a lease."""
+        return Mark(self._epoch, self._log.heard) if self.vouched else None
+
+    def unended_since(self, mark: Mark, id: str, matter: Matter) -> bool:
+        """Whether this node has a lease, has told all that it ended, and knows that nobody ended it since."""
+        if not self.vouched or self._owed or mark.epoch != self._epoch:
+            return False
+        return self._log.unended_since(mark.place, slot_of(id, matter))
 
     def forsake(self) -> None:
         """Nodes notice by themselves which of them died, wherever that is."""
@@ -182,7 +241,7 @@ class NodeGenerations:
             try:
                 seq = await self._publish(entry)
                 await self._acknowledged(self._epoch, seq, give_up_at)
-            except _FAILURES:
+            except FAILURES:
                 now = self._clock.monotonic()
                 lost = self._down_since is not None and now >= self._down_since + LEASE + MARGIN
                 if lost or now >= give_up_at:
@@ -194,7 +253,17 @@ class NodeGenerations:
     async def _publish(self, entry: str) -> int:
         epoch, seq, nodes = await self._script(_END, self._seed(), entry)
         self._look(epoch, seq, nodes)
+        self._note(int(seq), entry)
         return int(seq)
+
+    def _note(self, seq: int, entry: str) -> Sequence[Matter]:
+        """Remember where an entry stands in the log: what it ends."""
+        _, id, named = entry.split(" ")
+        matters = [matter for matter in MATTERS if matter in named.split(",")]
+        if id == _EVERYTHING:
+            self._log.forget(seq)
+        self._log.note(seq, [slot_of(id, matter) for matter in matters])
+        return matters
 
     async def _acknowledged(self, epoch: str, seq: int, give_up_at: float) -> None:
         """Wait until no other node with a lease is behind an entry of the log. Raises ``TimeoutError``."""
@@ -228,7 +297,7 @@ class NodeGenerations:
                 if await self._renew():
                     await self._bell()
                 pause = _PAUSE
-            except _FAILURES:
+            except FAILURES:
                 await self._clock.sleep(pause * (1 + self._dice.random()))
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -242,7 +311,7 @@ class NodeGenerations:
         self._look(epoch, seq, nodes)
         if known != self._epoch or asked_at >= self._until:
             # We join, or the lease ran out and others did not wait for us any more: who knows what was ended meanwhile.
-            self._slots.end_all()
+            self._forget(int(seq))
         if not entries:
             self._applied = int(seq)
         for id, (_, entry) in entries:
@@ -253,12 +322,18 @@ class NodeGenerations:
         return not entries
 
     def _apply(self, seq: int, entry: str) -> None:
-        origin, id, matters = entry.split(" ")
+        origin, id, _ = entry.split(" ")
+        matters = self._note(seq, entry)
         if seq != self._applied + 1 or id == _EVERYTHING:
-            self._slots.end_all()
+            self._forget(seq)
         elif origin != self._name:
-            self._slots.end_here(id, [matter for matter in MATTERS if matter in matters.split(",")])
+            self._slots.end_here(id, matters)
         self._applied = seq
+
+    def _forget(self, place: int) -> None:
+        """All that is known may be out of date, and so may be what others knew before that place of the log."""
+        self._slots.end_all()
+        self._log.forget(place)
 
     async def _bell(self) -> None:
         """Wait until something was ended, or the lease is to be renewed."""
@@ -272,7 +347,7 @@ class NodeGenerations:
             buried = await self._call(self._redis.eval(_BURY, len(_KEYS), *_KEYS, name, state))
             self._others.seen.pop(name, None)
             if buried:
-                self._slots.end_all()
+                self._forget(self._log.heard + 1)
                 await self._publish(f"{self._name} {_EVERYTHING} ")
 
     def _look(self, epoch: bytes, seq: int, nodes: Sequence[bytes]) -> None:
@@ -284,6 +359,8 @@ class NodeGenerations:
             self._applied = int(seq)
             self._until = float("-inf")
             self._slots.end_all()
+            self._log.begin(int(seq))
+        self._log.heard = max(self._log.heard, int(seq))
         self._others.look(nodes, now)
 
     # --- the server
@@ -299,7 +376,7 @@ class NodeGenerations:
         try:
             async with asyncio.timeout(_CALL_WAIT):
                 answer = await call
-        except _FAILURES:
+        except FAILURES:
             if self._down_since is None:
                 self._down_since = self._clock.monotonic()
             raise
@@ -322,6 +399,3 @@ def _client(url: str) -> Redis:
         # The library's words quote what it takes for a port, or for an option: the rest of a password, perhaps.
         raise ValueError(f"the Redis URL cannot be read. {_AS_IN}") from None
     return client
-
-
-_FAILURES: Final = (RedisError, OSError, TimeoutError)

@@ -3,13 +3,9 @@
 import asyncio
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
 from gateway.contract.clock import Clock
 from gateway.engine.rate_limit import Allowance, Debt, LocalRateLimiter, Rate
+from gateway.store.valkey import FAILURES, pooled
 
 _WAIT: Final = 0.5
 """Seconds that a request waits for the server at most."""
@@ -40,15 +36,7 @@ class SharedRateLimiter:
         self._clock = clock
         self._alone = LocalRateLimiter(limit, clock)
         self._asked_from = float("-inf")
-        self._redis = Redis(
-            connection_pool=BlockingConnectionPool.from_url(
-                url,
-                max_connections=_CONNECTIONS,
-                timeout=_WAIT,
-                retry=Retry(NoBackoff(), 0),
-                socket_connect_timeout=_WAIT,
-            )
-        )
+        self._redis = pooled(url, _CONNECTIONS, _WAIT)
 
     async def take(self, key_id: str) -> Allowance:
         """Count one request of a key, unless there are too many: that is not counted."""
@@ -59,7 +47,7 @@ class SharedRateLimiter:
                 answer: Any = await self._redis.eval(
                     _TAKE, 1, f"{{polder}}:rate:{key_id}", str(self._rate.interval), str(self._rate.burst)
                 )
-        except (RedisError, OSError, TimeoutError):
+        except FAILURES:
             self._asked_from = self._clock.monotonic() + _PAUSE
             return await self._alone.take(key_id)
         allowed, owed = answer
@@ -70,5 +58,5 @@ class SharedRateLimiter:
         try:
             async with asyncio.timeout(_WAIT):
                 await self._redis.aclose(close_connection_pool=True)
-        except (RedisError, OSError, TimeoutError):
+        except FAILURES:
             pass  # the server has gone already
