@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
-from gateway.engine.generations import in_memory
-from gateway.store.nodes import NodeGenerations
+from gateway.engine.generations import Mark, in_memory
+from gateway.store.nodes import LEASE, NodeGenerations
 from tests.services import Valkey
 
 PLACE = "con_1"
@@ -212,3 +212,94 @@ async def test_what_could_not_be_told_is_told_later(join: Join, valkey: Valkey, 
     await vouching(node)
     entries = await redis.xrange("{polder}:log", "1-0") or []
     assert [PLACE.encode() in (entry or {})[b"ended"] for _, entry in entries] == [True]
+
+
+# Marks
+
+
+def believes(node: Node, mark: Mark | None, place: str = PLACE) -> bool:
+    """Whether it takes an answer for good that was asked for when the mark was made."""
+    assert mark is not None
+    return node.unended_since(mark, place, "answers")
+
+
+async def test_a_mark_holds_on_every_node_until_that_generation_is_ended(join: Join) -> None:
+    nodes = [await join(Unhurried()) for _ in range(3)]
+    for round in range(10):
+        before = nodes[round % 3].mark
+        assert all(believes(node, before) for node in nodes)
+        await nodes[(round + 1) % 3].end("con_2", "answers")
+        assert all(believes(node, before) for node in nodes), "of another connection"
+        await nodes[(round + 1) % 3].end(PLACE, "answers")
+        assert not any(believes(node, before) for node in nodes)
+        assert all(node.unended_since(before, PLACE, "facts") for node in nodes if before is not None)
+        after = nodes[(round + 1) % 3].mark
+        assert all(believes(node, after) for node in nodes)
+
+
+async def test_who_ends_a_generation_believes_no_mark_of_before_from_then_on(join: Join) -> None:
+    node = await join(Unhurried())
+    before = node.mark
+    ending = asyncio.create_task(node.end(PLACE, "answers"))
+    while not ending.done():
+        await asyncio.sleep(0)
+        assert not believes(node, before)
+    await ending
+    assert not believes(node, before)
+
+
+async def test_one_that_comes_later_believes_what_it_can_know(join: Join) -> None:
+    node = await join(Unhurried())
+    old = node.mark
+    await node.end("con_2", "answers")
+    new = node.mark
+    late = await join(Unhurried())
+    await vouching(late)
+    assert not believes(late, old), "whoever was not there does not know what was ended"
+    assert believes(late, new)
+
+
+async def test_an_end_that_is_called_off_ends_what_others_knew(join: Join) -> None:
+    node = await join(Unhurried())
+    before = node.mark
+    ending = asyncio.create_task(node.end(PLACE, "answers"))
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+    assert not believes(node, before)
+
+
+async def test_a_mark_is_of_one_server(join: Join, valkey: Valkey) -> None:
+    node = await join()
+    await vouching(node)
+    before = node.mark
+    valkey.kill()
+    await asyncio.sleep(LEASE)
+    assert node.mark is None
+    assert not believes(node, before)
+    valkey.start()
+    await vouching(node)
+    assert not believes(node, before)
+
+
+async def test_what_could_not_be_told_is_believed_by_none(join: Join, valkey: Valkey) -> None:
+    node = await join()
+    await vouching(node)
+    valkey.kill()
+    await node.end(PLACE, "answers")
+    valkey.start()
+    await vouching(node)
+    assert believes(node, node.mark)
+
+
+async def test_nobody_believes_what_was_known_before_one_died(join: Join, redis: Redis) -> None:
+    node, other, dying = await join(), await join(), await join()
+    await vouching(node, other, dying)
+    before = node.mark
+    await dying.hang()
+    async with asyncio.timeout(20):
+        while await redis.hlen("{polder}:nodes") != 2:
+            await asyncio.sleep(0.01)
+    await node.end("con_2", "answers")
+    assert not believes(node, before)
+    assert not believes(other, before)
