@@ -149,7 +149,7 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
         Panel(
             "Answered from memory",
             "percentunit",
-            [(share("polder_cache_requests_total", "resource", 'result=~"hit|stale_error"'), "{{resource}}")],
+            [(share("polder_cache_requests_total", "resource", 'result=~"hit|shared|stale_error"'), "{{resource}}")],
         ),
         Panel(
             "Breakers",

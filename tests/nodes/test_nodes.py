@@ -165,6 +165,20 @@ def test_a_node_that_slept_serves_nothing_stale(on_nodes: Gateways) -> None:
             assert asked.result() == f"After {number}"
 
 
+def test_what_one_node_was_answered_the_others_need_not_ask_for(on_nodes: Gateways) -> None:
+    await_hits(on_nodes)
+    one, *others = on_nodes.nodes
+    for attempt in range(50):  # an answer is given some time soon, and a lease may run out on a busy machine
+        asked = {"q": f"attempt {attempt}", "limit": "5"}
+        first = one.get(on_nodes.path, **asked)
+        time.sleep(0.05)
+        found = [other.get(on_nodes.path, **asked) for other in others]
+        assert {answer.content for answer in found} == {first.content}
+        if all(answer.headers["cache-status"].startswith("polder-shared; hit") for answer in found):
+            return
+    raise AssertionError("every node asked for itself")
+
+
 def test_the_loss_of_valkey_costs_time_and_nothing_else(on_nodes: Gateways, server: Valkey) -> None:
     await_hits(on_nodes)
     done = threading.Event()

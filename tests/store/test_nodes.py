@@ -239,6 +239,7 @@ async def test_a_mark_holds_on_every_node_until_that_generation_is_ended(join: J
 
 async def test_who_ends_a_generation_believes_no_mark_of_before_from_then_on(join: Join) -> None:
     node = await join(Unhurried())
+    await node.end("con_2", "answers")  # the first of an epoch waits, and what was ended is heard of meanwhile
     before = node.mark
     ending = asyncio.create_task(node.end(PLACE, "answers"))
     while not ending.done():

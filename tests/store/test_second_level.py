@@ -117,7 +117,8 @@ async def test_another_version_or_key_finds_nothing(node: Node) -> None:
 async def test_who_reads_the_server_learns_nothing(node: Node, redis: Redis) -> None:
     await put(node())
     [name] = await lying(redis)
-    stored: bytes = await redis.get(name)
+    stored = await redis.get(name)
+    assert isinstance(stored, bytes)
     for secret in (b"Paal", b"con_1", b"contacts", b"tag"):
         assert secret not in name + stored
 
@@ -126,7 +127,8 @@ async def test_who_writes_to_the_server_is_not_believed(node: Node, redis: Redis
     level, other = node(), QUESTION._replace(connection_id="con_2")
     await put(level)
     [name] = await lying(redis)
-    stored: bytes = await redis.get(name)
+    stored = await redis.get(name)
+    assert isinstance(stored, bytes)
     await put(level, other)
     for name in await lying(redis):  # each in the place of the other, so that one is moved and one is its own
         await redis.set(name, stored, px=30_000)

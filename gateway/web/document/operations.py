@@ -197,7 +197,10 @@ HEADERS: dict[str, Object] = {
         "description": "Seconds since the accounting system was asked.",
         "schema": {"type": "integer", "minimum": 0},
     },
-    "Cache-Status": {"description": "Where the answer came from (RFC 9211).", "schema": {"type": "string"}},
+    "Cache-Status": {
+        "description": "Where the answer came from (RFC 9211). `polder-shared` is what nodes tell each other.",
+        "schema": {"type": "string"},
+    },
     "Content-Disposition": {"description": "The file's name (RFC 6266).", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, as `<…>; rel="next"`, where there is one.', "schema": {"type": "string"}},
     "Polder-Emulated": {
