@@ -260,6 +260,18 @@ async def test_one_that_comes_later_believes_what_it_can_know(join: Join) -> Non
     assert believes(late, new)
 
 
+async def test_one_that_slept_believes_nothing_of_what_it_cannot_read_any_more(join: Join, redis: Redis) -> None:
+    node, sleeping = await join(), await join()
+    await vouching(node, sleeping)
+    before = sleeping.mark
+    await sleeping.hang()
+    await node.end(PLACE, "answers")
+    await redis.xtrim("{polder}:log", maxlen=0)
+    sleeping.wake()
+    await vouching(sleeping)
+    assert not believes(sleeping, before)
+
+
 async def test_an_end_that_is_called_off_ends_what_others_knew(join: Join) -> None:
     node = await join(Unhurried())
     before = node.mark
