@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem, invalid
 from gateway.contract.models import ConnectionChange, Link
+from gateway.contract.upstream import is_id
 from gateway.engine.audit import Auditor
 from gateway.engine.connections import Connections
 from gateway.engine.providers import Provider, Providers
@@ -69,9 +70,11 @@ class Invitations:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
             mac, payload = raw[:_MAC], raw[_MAC:]
             expires_at = datetime.fromtimestamp(int.from_bytes(payload[:5], "big"), UTC)
-            connection = await self._storage.connections.find(payload[5:].decode())
+            id = payload[5:].decode()
         except (binascii.Error, ValueError, OverflowError, OSError) as error:
             raise Problem("not_found", _GONE) from error
+        # Anybody can write a link: not every database can be asked for every text, such as one with a NUL in it.
+        connection = await self._storage.connections.find(id) if is_id(id) else None
         if connection is None or not self._signer.signed(_message(payload, connection), mac):
             raise Problem("not_found", _GONE)
         if expires_at <= self._clock.now():

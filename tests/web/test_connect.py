@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from typing import Any, cast
@@ -10,6 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.contract.emulator import Fault
+from gateway.contract.errors import Problem
 from gateway.engine.authorizing import Begun, Finished
 from gateway.web import connect
 from gateway.web.connect import connect_pages
@@ -168,6 +170,20 @@ async def test_a_forged_link_opens_nothing(house: House) -> None:
     token = url.rpartition("/")[2]
     for forged in [token[:-4], token[4:], "A" * len(token), token.swapcase(), "x", "AAAAAAAA"]:
         assert (await browser.get(f"/connect/{forged}")).status_code == 404
+
+
+@pytest.mark.parametrize("id", ["con_\0", "", " ", "con_1\n", "é"])
+async def test_a_forged_link_asks_the_database_for_no_id_that_cannot_be(
+    house: House, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find(id: str) -> None:
+        raise Problem("storage_unavailable", f"PostgreSQL takes no NUL: {id!r}.")
+
+    monkeypatch.setattr(house.polder.storage.connections, "find", find)
+    forged = urlsafe_b64encode(bytes(20) + b"\0\xff\xff\xff\xff" + id.encode()).rstrip(b"=").decode()
+    browser = await house.anonymous()
+    assert (await browser.get(f"/connect/{forged}")).status_code == 404
+    assert (await browser.get(f"/connect/{forged}/authorize")).status_code == 404
 
 
 async def test_a_link_needs_the_right_to_manage_connections(house: House) -> None:
