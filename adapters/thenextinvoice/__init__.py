@@ -33,7 +33,12 @@ ADAPTER = Adapter(
     companies=companies,
     read_error=wire.read_error,
     read_envelope=wire.read_envelope,
-    raw=Raw(wire.raw_prefix, refused=("session", "token")),
+    raw=Raw(
+        wire.raw_prefix,
+        # Beside log-ins: TOTP secrets and recovery codes, the company's API token (which is an integration of that
+        # name, "409 API token already exists (add thenextinvoice)"), and users with a password of the caller's choice.
+        refused=("session", "token", "settings/2fa", "settings/integrations", "settings/user"),
+    ),
     settings=(
         Setting("default_ledger_account_id", "Ledger account for lines that name none"),
         Setting("sender_id", "Invoice profile that sends", "The company's default profile where it is not set."),

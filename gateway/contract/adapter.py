@@ -314,7 +314,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What of the system's own API a connection may reach: everything below ``prefix``, save ``refused`` beginnings."""
+    """What of the system's own API a connection may reach: everything below ``prefix``, save ``refused`` beginnings.
+
+    A beginning is one segment or several (``settings/users``), in small letters.
+    """
 
     prefix: Callable[[Facts], str]
     refused: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ def raw_request(
     for segment in segments:
         if not _SEGMENT.fullmatch(segment) or segment in (".", "..") or unquote(segment) != segment:
             not_found("There is no such path in the accounting system's API.")
-    if segments[0].lower().partition(".")[0] in adapter.raw.refused:
+    if _is_within(segments, adapter.raw.refused):
         raise Problem("forbidden", "This part of the accounting system's API is not open through Polder.")
     return Request(
         method,
@@ -44,6 +44,12 @@ def raw_request(
         body=body or None,
         headers={name: headers[name] for name in _HANDED_ON if headers.get(name, "é").isascii()},
     )
+
+
+def _is_within(segments: Sequence[str], places: Sequence[str]) -> bool:
+    """Whether a path is one of some places or below it, however its letters are cased and whatever format it names."""
+    plain = [segment.lower().partition(".")[0] for segment in segments]
+    return any(plain[: len(place)] == place for place in (one.split("/") for one in places))
 
 
 def handed_back(request: Request, reply: Reply) -> Answer:

@@ -110,7 +110,7 @@ def adapter(resources: Mapping[str, Resource[Any, Any]] | None = None, pace: Pac
         companies=no_companies,
         read_error=read_error,
         read_envelope=lambda reply: reply.json(),
-        raw=Raw(prefix, refused=("oauth",)),
+        raw=Raw(prefix, refused=("oauth", "settings/keys")),
         pace=pace,
     )
 

@@ -58,13 +58,32 @@ def test_a_path_that_could_mean_something_else_is_not_found(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["contacts", "contacts/1", "invoices/1/pdf", "relaties(1)", "a,b", "a=b&c", "search:x", "v1.0/a-b_c~d", "a...b"],
+    [
+        "settings",
+        "settings/keyswords",
+        "a/settings/keys",
+        "contacts",
+        "contacts/1",
+        "invoices/1/pdf",
+        "relaties(1)",
+        "a,b",
+        "a=b&c",
+        "search:x",
+        "v1.0/a-b_c~d",
+        "a...b",
+    ],
 )
 def test_a_plain_path_stands_below_the_prefix(path: str) -> None:
     assert raw(path).path == PREFIX + path
 
 
-@pytest.mark.parametrize("path", ["oauth", "oauth/token", "OAuth/Token", "oauth.json", "OAUTH.v2/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("oauth", "oauth/token", "OAuth/Token", "oauth.json", "OAUTH.v2/x"),
+        *("settings/keys", "Settings/KEYS.json", "settings.v2/keys/1", "settings/keys/1/secret"),
+    ],
+)
 def test_a_place_that_hands_out_credentials_is_forbidden(path: str) -> None:
     assert refusal_of(path) == "forbidden"
 

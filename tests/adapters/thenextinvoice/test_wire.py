@@ -15,9 +15,11 @@ from gateway.contract.errors import FieldError, Problem
 from gateway.contract.exact import dumps, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply
+from gateway.engine.raw import raw_request
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 JSON = {"content-type": "application/json"}
+FACTS = Facts("con_1", "1", "api_token", {})
 
 
 def reply(value: object, status: int = 200, **headers: str) -> Reply:
@@ -199,9 +201,22 @@ def test_what_is_no_number_is_no_id(id: str) -> None:
     assert not wire.is_number(id)
 
 
-def test_raw_stays_below_the_api_and_away_from_tokens() -> None:
-    assert ADAPTER.raw.prefix(Facts("con_1", "1", "api_token", {})) == "/api/v1/"
-    assert set(ADAPTER.raw.refused) == {"session", "token"}
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("session/jwt", "session/jwt/switch", "token/lilium", "settings/user", "settings/user/1"),
+        *("settings/2fa", "settings/2fa/recovery", "settings/integrations", "settings/integrations/thenextinvoice"),
+    ],
+)
+def test_raw_reaches_nothing_that_hands_out_credentials(path: str) -> None:
+    with pytest.raises(Problem) as raised:
+        raw_request(ADAPTER, FACTS, "POST", path, (), {}, b"{}")
+    assert raised.value.code == "forbidden"
+
+
+@pytest.mark.parametrize("path", ["settings", "settings/profile/1", "settings/ledgernumbers", "invoice/1/view"])
+def test_raw_reaches_all_else(path: str) -> None:
+    assert raw_request(ADAPTER, FACTS, "GET", path, (), {}, b"").path == f"/api/v1/{path}"
 
 
 # Logging in
