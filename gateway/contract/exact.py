@@ -19,6 +19,9 @@ Json = Any
 LARGEST_EXPONENT = 400
 """Beyond which a number is refused: spelled out it would take more room than any amount is worth."""
 
+DEEPEST = 32
+"""Levels of what a caller sends: our own bodies have four, and who goes through deeper ones may run out of stack."""
+
 
 def _fraction(text: str) -> Decimal:
     try:
@@ -92,14 +95,27 @@ def is_text(text: bytes) -> bool:
 def loads_once(text: bytes) -> Any:
     """Read one JSON value in which no object names a member twice: of two amounts nobody knows which one is meant.
 
-    Raises ``MalformedJson``. It reads twice, the second time with the standard library, which tells of every member.
+    Raises ``MalformedJson``, also for more than ``DEEPEST`` levels. It reads twice, the second time with the standard
+    library, which tells of every member.
     """
     value = loads(text)
+    if text.count(b"[") + text.count(b"{") > DEEPEST and _is_deep(value):
+        raise MalformedJson(f"it is nested more than {DEEPEST} levels deep")
     try:
         json.loads(text, object_pairs_hook=_once, parse_int=str, parse_float=str)
     except (RecursionError, ValueError) as error:
         raise MalformedJson(str(error)) from error
     return value
+
+
+def _is_deep(value: Json) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [one for each in inner for one in each]
+        if not level:
+            return False
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def _once(members: list[tuple[str, object]]) -> None:

@@ -118,6 +118,19 @@ def test_what_is_given_once_is_read_as_ever(value: Any) -> None:
     assert loads_once(dumps(value)) == loads(dumps(value))
 
 
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
+def test_what_a_caller_sends_is_nested_so_deep_and_no_deeper(opens: bytes, closes: bytes) -> None:
+    levels = len(closes)
+    for depth in (31, 32):
+        text = opens * (depth // levels) + b"1" + closes * (depth // levels)
+        assert loads_once(text) == loads(text)
+    for depth in (34, 200, 900):
+        text = opens * (depth // levels) + b"1" + closes * (depth // levels)
+        assert loads(text)
+        with pytest.raises(MalformedJson, match="more than 32 levels"):
+            loads_once(text)
+
+
 @pytest.mark.parametrize("text", [b"[" * 100_000, b"NaN", b'{"a":1', b"\xff", b'[{"a":1}, {"a":2}]x'])
 def test_what_is_no_json_is_refused_by_both(text: bytes) -> None:
     for read in (loads, loads_once):

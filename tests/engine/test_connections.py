@@ -64,6 +64,18 @@ async def test_a_setting_is_a_list_only_where_it_may_be_several(house: House, pr
     assert (await shown(house, connection))["settings"].keys() == {one.name for one in settings if one.several}
 
 
+@pytest.mark.parametrize("member", ["settings", "credentials"])
+@pytest.mark.parametrize("depth", [28, 300, 900])
+async def test_what_is_nested_deep_is_refused_and_breaks_nothing(house: House, member: str, depth: int) -> None:
+    connection = await house.connect("memory")
+    body = f'{{"{member}":{{"type":{"[" * depth}{"]" * depth}}}}}'.encode()
+    answer = await house.client.patch(
+        f"/v1/connections/{connection}", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.json()["outcome"] == "not_sent"
+
+
 async def test_a_delete_that_says_more_than_that_deletes_nothing(house: House) -> None:
     url = f"/v1/connections/{await house.connect(TOKEN)}"
     refused = await house.client.request("DELETE", url, json={"only": "the credentials"})
