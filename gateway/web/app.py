@@ -26,7 +26,15 @@ from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
 from gateway.engine.waiting import measured, waiting
 from gateway.web import pages, problems
 from gateway.web.addresses import address_of
-from gateway.web.bodies import Disconnected, headers_of, query_of, read_body, require_json, require_unpacked
+from gateway.web.bodies import (
+    Disconnected,
+    headers_of,
+    query_of,
+    read_body,
+    require_json,
+    require_short,
+    require_unpacked,
+)
 from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import UNMATCHED, Metrics
@@ -220,6 +228,7 @@ class Application:
             seen.request_id = next(self._request_ids)
             headers = headers_of(scope["headers"])
             _name(seen, headers.get("x-request-id"), headers.get("traceparent"))
+            require_short(raw_path, scope["query_string"])
             matched = self._routes.match(raw_path)
             if matched is None:
                 raise Problem("not_found", "There is nothing at this address.")

@@ -13,6 +13,7 @@ from gateway.web.problems import EdgeProblem, too_large
 
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 16 * 1024
+MOST_ADDRESS_BYTES = 8 * 1024
 MOST_PARAMETERS = 100
 _JSON = re.compile(r'application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 
@@ -39,6 +40,12 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         text = field_text(value)
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
+
+
+def require_short(raw_path: bytes, query: bytes) -> None:
+    """Raises ``address_too_long`` for more than 8 KB: what was asked lately is remembered in several places."""
+    if len(raw_path) + len(query) > MOST_ADDRESS_BYTES:
+        raise EdgeProblem("address_too_long", f"A request's path and query may have {MOST_ADDRESS_BYTES} bytes.")
 
 
 def field_text(value: bytes) -> str:

@@ -15,6 +15,7 @@ DEFAULT_WAIT = {429: 1, 503: 5}
 
 EDGE_KINDS: Mapping[str, Kind] = {
     "request_timeout": Kind(408, "The body did not arrive in time", "caller", True),
+    "address_too_long": Kind(414, "The request's address is too long", "caller"),
     "headers_too_large": Kind(431, "The request's headers are too large", "caller"),
 }
 """What only the HTTP edge can trip over."""

@@ -85,6 +85,15 @@ async def test_too_many_header_bytes_are_431(edge: Edge) -> None:
     assert sent.header("x-request-id") == sent.problem()["request_id"]
 
 
+@pytest.mark.parametrize("path", [RAW_PATH, b"/nowhere", b"/docs"])
+async def test_an_address_without_end_is_414_and_kept_nowhere(edge: Edge, path: bytes) -> None:
+    room = 8 * 1024 - len(path)
+    for query in (b"q=" + b"a" * (room - 1), b"&" * 60_000):
+        sent = await send_raw(edge, "GET", path, query=query)
+        assert (sent.status, sent.problem()["code"]) == (414, "address_too_long")
+    assert (await send_raw(edge, "GET", path, query=b"q=" + b"a" * (room - 2))).status != 414
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
