@@ -26,7 +26,7 @@ TREATMENTS: Mapping[str, tuple[VatTreatment, VatCategory]] = {
 }
 """The kinds of Dutch VAT types as our treatment and EN 16931's category (UNCL 5305); ``vat_none`` is "vrijgesteld"."""
 
-_FOREIGN = re.compile(r"(?P<place>[^0-9(%]+?)\s+[0-9]+(?:[.,][0-9]+)?\s*%")
+_FOREIGN = re.compile(r"(?P<place>[^0-9(%]{1,60}?)\s+[0-9]+(?:[.,][0-9]+)?\s*%")
 """What a rate of another EU country is called: ``Duitsland 19%`` or ``DE 19%`` (dossier §4, "vat_type")."""
 
 COUNTRIES: Mapping[str, str] = {

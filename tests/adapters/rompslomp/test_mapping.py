@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -269,6 +270,13 @@ def test_a_currency_is_told_in_capitals() -> None:
 def test_a_rate_that_says_nothing_is_no_rate_of_nothing() -> None:
     with pytest.raises(ValueError, match="a number is"):
         settings.vat_code_of({"id": 7, "name": "vat_high", "value": ""})
+
+
+@pytest.mark.parametrize("name", [" " * 64_000, "a " * 32_000, "a" + " " * 64_000 + "1"])
+def test_the_name_of_a_vat_type_is_read_in_no_time_however_long_it_is(name: str) -> None:
+    began = perf_counter()
+    assert vat_type(8, "vat_high", name, "0.21").country == "NL"
+    assert perf_counter() - began < 2, "it took a time that grows as the square of the name"
 
 
 @pytest.mark.parametrize("name", ["vat_none", "vat_zero", "vat_reverse_charged", "vat_margin"])
