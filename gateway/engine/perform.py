@@ -55,7 +55,7 @@ from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
 from gateway.engine.reconciling import ZOMBIE, Reconciling
 from gateway.engine.recording import Recording, nonsense_told
-from gateway.engine.render import etag_of
+from gateway.engine.render import etags
 from gateway.engine.second_level import NO_SECOND_LEVEL, Fetched, Question, SecondLevel, Shared
 from gateway.engine.sightings import Sighting
 from gateway.engine.signing import Signer
@@ -132,6 +132,7 @@ class Engine:
         self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
         self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32))
         self._cursors = Cursors(*signing_keys)
+        self._etag_of = etags(Signer(signing_keys, 32).sign(b"etags"))
         self._reads: Flights[Fetched] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
         self._management = Management(
@@ -331,7 +332,7 @@ class Engine:
         fresh_until = now + operation.fresh_for
         return Kept(
             found.body,
-            etag_of(found.body),
+            self._etag_of(found.body),
             found.next_cursor,
             (("Content-Type", found.media_type), *found.headers.items()),
             now,
