@@ -13,6 +13,7 @@ from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Outcome, Problem
 from gateway.contract.plan import Plan, Warned
+from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.clock import dutch_date
@@ -144,6 +145,7 @@ class Outbound:
         self._announced: asyncio.Future[None] | None = None
         self._notes: dict[str, str] = {}
         self._facts_used: set[str] = set()
+        self._secrets_sent: set[Secret] = set()
         self._now = way.clock.now()
         self.warnings: list[Warned] = []
         self.plan = Plan()
@@ -240,6 +242,8 @@ class Outbound:
         problem = self._provider.adapter.read_error(reply)
         if problem is None:
             return reply
+        if reply.status < 400:  # one that passes for a success was left as it came
+            problem = self._provider.adapter.read_error(without_secrets(reply, self._secrets_sent)) or problem
         if problem.code not in _NOTHING_DONE:
             self._became(request, "rejected" if problem.kind.status < 500 else "unknown")
         try:
@@ -273,9 +277,7 @@ class Outbound:
         return reply
 
     def _rejects_token(self, reply: Reply) -> bool:
-        if reply.status != 401:
-            return False
-        problem = self._provider.adapter.read_error(reply)
+        problem = self._provider.adapter.read_error(reply) if reply.status == 401 else None
         return problem is not None and problem.code == "connection_needs_reauth"
 
     async def _patiently(self, request: Request, token: AccessToken) -> Reply:
@@ -406,8 +408,9 @@ class Outbound:
     async def _send(self, request: Request, token: AccessToken) -> Reply:
         headers, body = encode(request)
         headers[self._kind.header.lower()] = self._kind.prefix + token.value.reveal()
-        for header, setting in self._kind.operator_headers.items():
-            headers[header.lower()] = self._provider.setting(setting).reveal()
+        operators = {name: self._provider.setting(one) for name, one in self._kind.operator_headers.items()}
+        headers |= {name.lower(): secret.reveal() for name, secret in operators.items()}
+        self._secrets_sent |= {token.value, *operators.values()}
         reply = await self._way.wire.send(
             request.method,
             self._provider.origins[request.origin],
@@ -416,10 +419,7 @@ class Outbound:
             body,
             within=min(self._left() - ANSWER_TIME, WRITING if request.is_write else READING),
         )
-        if reply.status < 400:
-            return reply
-        operators = (self._provider.setting(setting) for setting in self._kind.operator_headers.values())
-        return without_secrets(reply, (token.value, *operators))
+        return reply if reply.status < 400 else without_secrets(reply, self._secrets_sent)
 
     async def _admitted(self, breaker: Breaker) -> None:
         """Nobody calls while the provider asked to wait: a short wait is waited out, a longer one passed on.

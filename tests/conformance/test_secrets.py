@@ -35,6 +35,15 @@ def secrets_of(subject: Subject) -> set[str]:
     return known
 
 
+def presented(subject: Subject) -> list[str]:
+    """The secrets that the last request showed to the system."""
+    kind = subject.adapter.credential(subject.emulator.credentials()["type"])
+    assert kind is not None
+    headers = subject.emulator.journal[-1].headers
+    told = [headers[name.lower()] for name in kind.operator_headers]
+    return [headers[kind.header.lower()].removeprefix(kind.prefix), *told]
+
+
 async def in_and_out(subject: Subject) -> list[str]:
     """Work, trouble and refusals of all sorts; every answer's text and headers."""
     told = []
@@ -86,6 +95,26 @@ async def test_a_secret_is_told_to_nobody(subject: Subject, capfdbinary: pytest.
             assert secret.encode() not in text, f"a secret stands in {place}"
             assert base64.b64encode(secret.encode()).rstrip(b"=") not in text, f"a secret stands in {place}, in base 64"
             assert secret.encode().hex().encode() not in text, f"a secret stands in {place}, in hexadecimal"
+
+
+@pytest.mark.parametrize("status", [200, 202, 400, 401, 422, 503])
+async def test_a_system_that_quotes_what_it_refuses_betrays_nothing(subject: Subject, status: int) -> None:
+    """Some refuse under a status that passes for a success."""
+    for shape in (*REFUSALS, b'{"ok": false, "error": {"code": "x", "message": %, "messageEn": %}}'):
+        await subject.ask("GET", "contacts", headers={"cache-control": "no-cache"})  # so that there is a token
+        secrets = presented(subject)
+        quoted = " ".join(spelling for text in secrets for spelling in (text, quote(text, safe=""), quote_plus(text)))
+        fault = Fault("status", status, {"content-type": "application/json"}, shape.replace(b"%", dumps(quoted)))
+        subject.emulator.fail(fault, times=1_000, when=lambda seen: not subject.emulator.is_token_request(seen))
+        answers = [
+            await subject.ask("GET", "contacts", headers={"cache-control": "no-cache"}),
+            await subject.ask("POST", "contacts", body=await subject.draft("contacts")),
+        ]
+        subject.emulator.heal()
+        subject.house.clock.advance(120)
+        for answer in answers:
+            assert answer.status_code >= 400, "it was refused"
+            assert [text for text in secrets if text in answer.text or quote(text) in answer.text] == []
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 503])
