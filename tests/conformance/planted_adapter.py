@@ -55,7 +55,7 @@ def forgetful_update(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def forgetful_address(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """An update of a city clears the street."""
     whole = contacts.address_body
-    monkeypatch.setattr(contacts, "address_body", lambda address, before: whole(address, {}))
+    monkeypatch.setattr(contacts, "address_body", lambda address, before, pointer: whole(address, {}, pointer))
     return ADAPTER
 
 
@@ -185,9 +185,8 @@ def overdue_where(is_late: Callable[[date, date], bool]) -> Adapter:
         async def get(self, up: Upstream, id: str) -> Record[Invoice]:
             record = await super().get(up, id)
             due = record.item.due_on
-            return replace(
-                record, item=structs.replace(record.item, is_overdue=due is not None and is_late(due, up.today))
-            )
+            late = structs.replace(record.item, is_overdue=due is not None and is_late(due, up.today))
+            return structs.replace(record, item=late)
 
     return with_resource("invoices", Broken())
 
@@ -264,7 +263,7 @@ def id_pasted_into_a_path(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def wrong_raw(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """What is shown as the system's own record is another one's."""
     honest = contacts.contact_of
-    monkeypatch.setattr(contacts, "contact_of", lambda raw: replace(honest(raw), raw={**raw, "id": "co1"}))
+    monkeypatch.setattr(contacts, "contact_of", lambda raw: structs.replace(honest(raw), raw={**raw, "id": "co1"}))
     return ADAPTER
 
 

@@ -4,17 +4,19 @@ That the same laws hold for the memory adapter as it is, the suite itself shows.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from gateway.web import logs, telling
 from tests.conformance import planted_adapter, planted_engine
 from tests.conformance.planting import Bug
 from tests.conformance.subject import open_subject
 
 BUGS = [*planted_adapter.BUGS, *planted_engine.BUGS]
+MISFITS = frozenset({"builtins.AttributeError", "builtins.NameError", "builtins.TypeError"})
 README = Path(__file__).resolve().parent.parent / "README.md"
 
 
@@ -23,12 +25,28 @@ async def test_a_planted_bug_is_caught(
     bug: Bug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     adapter = bug.plant(monkeypatch)
+    tripped = trips(monkeypatch)
     arguments = dict(bug.arguments)
     if "capfdbinary" in signature(bug.law).parameters:
         arguments["capfdbinary"] = capfdbinary
     async with open_subject(adapter, tmp_path) as subject:
         with pytest.raises(AssertionError):
             await bug.law(subject, **arguments)
+    assert tripped == [], "the law failed because what was planted does not run"
+
+
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a plant stumbles over that no longer fits what it replaces: any law fails then, and none is proved."""
+    tripped: list[str] = []
+    honest = logs.broken
+
+    def heard(error: BaseException) -> tuple[Sequence[str], Sequence[str]]:
+        types, places = honest(error)
+        tripped.extend(MISFITS & set(types))
+        return types, places
+
+    monkeypatch.setattr(telling, "broken", heard)
+    return tripped
 
 
 def rows() -> Iterator[tuple[str, str]]:
