@@ -16,7 +16,8 @@ from adapters.memory.mapping import settings as set_up
 from adapters.memory.mapping.replies import read_envelope, read_error
 from gateway.contract.adapter import Adapter, Listing, Record
 from gateway.contract.errors import Problem
-from gateway.contract.models import Change, Contact, ContactDraft, Invoice, LineDraft, VatCode
+from gateway.contract.models import AddressDraft, Change, Contact, ContactDraft, Invoice, LineDraft, VatCode
+from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import number_text
 from gateway.contract.paging import Page, Window
 from gateway.contract.upstream import Reply, Request, Upstream
@@ -56,6 +57,19 @@ def forgetful_address(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """An update of a city clears the street."""
     whole = contacts.address_body
     monkeypatch.setattr(contacts, "address_body", lambda address, before, pointer: whole(address, {}, pointer))
+    return ADAPTER
+
+
+@BUGS.caught_by(test_writing.test_a_street_is_not_lost_for_want_of_a_number)
+def street_lost(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A change that says that there is no house number clears the line that the street is on."""
+    whole = contacts.address_body
+
+    def broken(address: AddressDraft | None, before: Mapping[str, Any], pointer: str) -> dict[str, Any] | None:
+        numbered = address is not None and "house_number" in address.given()
+        return whole(address, {**before, "addressLine": None} if numbered else before, pointer)
+
+    monkeypatch.setattr(contacts, "address_body", broken)
     return ADAPTER
 
 
@@ -171,6 +185,33 @@ def negative_credit_note(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
+@BUGS.caught_by(test_invoices.test_a_document_stays_of_the_kind_that_was_asked_for, kind="invoice")
+def invoice_told_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """An invoice of less than nothing is told as a credit note."""
+    return told_by_sign("invoice")
+
+
+@BUGS.caught_by(test_invoices.test_a_document_stays_of_the_kind_that_was_asked_for, kind="credit_note")
+def credit_note_told_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A credit note of less than nothing is told as an invoice."""
+    return told_by_sign("credit_note")
+
+
+def told_by_sign(kind: DocumentType) -> Adapter:
+    """The memory adapter, which tells documents of one kind by their sign alone."""
+
+    class Broken(memory.MemoryInvoices):
+        async def get(self, up: Upstream, id: str) -> Record[Invoice]:
+            record = await super().get(up, id)
+            said = record.item
+            if said.document_type != kind or not (said.totals.net or "").startswith("-"):
+                return record
+            other: DocumentType = "credit_note" if kind == "invoice" else "invoice"
+            return structs.replace(record, item=structs.replace(said, document_type=other))
+
+    return with_resource("invoices", Broken())
+
+
 @BUGS.caught_by(test_payments.test_a_part_payment_counts_or_is_refused)
 def part_is_taken_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A part payment makes an invoice paid."""
@@ -257,6 +298,19 @@ def id_pasted_into_a_path(monkeypatch: pytest.MonkeyPatch) -> Adapter:
             return contacts.contact_of(await up.data(Request("GET", f"/api/companies/m1/contacts/{id}")))
 
     return with_resource("contacts", Broken())
+
+
+@BUGS.caught_by(test_ids.test_an_id_has_one_spelling)
+def id_in_two_spellings(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A zero before an id that a filter asks for is passed over, as before a number."""
+
+    class Broken(memory.MemoryInvoices):
+        async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
+            asked = listing.text("contact_id")
+            plain = {} if asked is None else {"contact_id": asked.lstrip("0")}
+            return await super().list(up, replace(listing, filters={**listing.filters, **plain}))
+
+    return with_resource("invoices", Broken())
 
 
 @BUGS.caught_by(test_reading.test_include_shows_what_the_system_said, resource="contacts")

@@ -1,7 +1,7 @@
 """Small faults in the engine, each of the kind that happens, and the law that must catch it."""
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from adapters.memory import resources as memory
 from gateway.contract.adapter import Adapter, Listing, Record, Sent, Traces
 from gateway.contract.auth import AccessToken
 from gateway.contract.emulator import Fault
-from gateway.contract.models import Contact, ContactDraft
+from gateway.contract.models import Contact, ContactDraft, LineDraft
 from gateway.contract.paging import Window
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
@@ -29,6 +29,7 @@ from gateway.engine.reconciling import Sight
 from gateway.engine.storage import Attempt, StoredConnection
 from gateway.engine.tokens import broker
 from gateway.engine.tokens.refusals import Refusals
+from gateway.engine.writing import Writer
 from gateway.store.attempts import SqlAttempts
 from gateway.store.seal import DataKey
 from tests.conformance import (
@@ -44,8 +45,16 @@ from tests.conformance import (
     test_secrets,
     test_tenants,
     test_tokens,
+    test_writing,
 )
-from tests.conformance.planting import Bugs, with_resource
+from tests.conformance.planting import (
+    REFERENCES_IN_POLDER,
+    SEARCHED_BY_POLDER,
+    WITHOUT_DISCOUNTS,
+    WITHOUT_TEXTS,
+    Bugs,
+    with_resource,
+)
 
 BUGS = Bugs()
 
@@ -150,15 +159,11 @@ def list_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
-@BUGS.caught_by(test_filters.test_an_accent_is_the_same_however_it_is_written)
+@BUGS.caught_by(test_filters.test_an_accent_is_the_same_however_it_is_written, SEARCHED_BY_POLDER)
 def accents_told_apart(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A search tells an accent from the same one written as a sign of its own."""
     monkeypatch.setattr(filters, "_fold", lambda text: (text or "").strip().casefold())
-
-    class Searched(memory.MemoryContacts):
-        filters = memory.MemoryContacts.filters - {"q"}
-
-    return with_resource("contacts", Searched())
+    return SEARCHED_BY_POLDER
 
 
 @BUGS.caught_by(test_raw.test_a_dry_run_of_a_raw_write_sends_nothing, method="POST")
@@ -266,3 +271,33 @@ def reference_not_claimed(monkeypatch: pytest.MonkeyPatch) -> Adapter:
             return await super().create(up, draft.model_copy(update={"external_ref": None}))
 
     return with_resource("contacts", Broken())
+
+
+@BUGS.caught_by(
+    test_links.test_a_record_that_others_deleted_gives_its_reference_back,
+    REFERENCES_IN_POLDER,
+    resource="contacts",
+    method="POST",
+)
+def reference_of_nobody(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A record that was deleted in the system itself keeps its reference."""
+
+    async def broken(self: Writer, kept: Mapping[str, str]) -> None:
+        """Nobody looks whether a holder is still there."""
+
+    monkeypatch.setattr(Writer, "_take_from_gone", broken)
+    return REFERENCES_IN_POLDER
+
+
+@BUGS.caught_by(test_writing.test_what_is_dropped_changes_no_amount, WITHOUT_DISCOUNTS)
+def discount_dropped(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A discount that has no place is dropped like anything else, and its lines are charged in full."""
+    monkeypatch.setattr(upstream, "_NEVER_DROPPED", frozenset())
+    return WITHOUT_DISCOUNTS
+
+
+@BUGS.caught_by(test_writing.test_a_line_of_text_that_has_no_place_is_refused_or_dropped_whole, WITHOUT_TEXTS)
+def text_without_a_price(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A line of text that has no place becomes one that charges something, without a price."""
+    monkeypatch.setattr(LineDraft, "whole", frozenset())
+    return WITHOUT_TEXTS

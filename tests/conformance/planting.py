@@ -6,12 +6,17 @@ engine, for as long as one test runs).
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from adapters.memory import ADAPTER
-from gateway.contract.adapter import Adapter
+from adapters.memory import resources as memory
+from adapters.memory.mapping import invoices
+from gateway.contract.adapter import Adapter, Record
+from gateway.contract.errors import invalid
+from gateway.contract.models import Contact, ContactDraft, Invoice, InvoiceDraft
+from gateway.contract.upstream import Upstream
 
 Law = Callable[..., Awaitable[None]]
 Plant = Callable[[pytest.MonkeyPatch], Adapter]
@@ -19,12 +24,16 @@ Plant = Callable[[pytest.MonkeyPatch], Adapter]
 
 @dataclass(frozen=True)
 class Bug:
-    """A fault, how it is planted (giving the adapter to try), and the law that must fail with its arguments."""
+    """A fault, how it is planted (giving the adapter to try), and the law that must fail with its arguments.
+
+    ``sound`` is that adapter without the fault, where it is not the memory adapter as it is: there the law must hold.
+    """
 
     name: str
     plant: Plant
     law: Law
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    sound: Adapter = ADAPTER
 
     @property
     def caught_by(self) -> str:
@@ -35,11 +44,11 @@ class Bug:
 class Bugs(list[Bug]):
     """The faults of one module, in its order."""
 
-    def caught_by(self, law: Law, **arguments: Any) -> Callable[[Plant], Plant]:
+    def caught_by(self, law: Law, sound: Adapter = ADAPTER, **arguments: Any) -> Callable[[Plant], Plant]:
         """Plant a fault under the name that its docstring gives."""
 
         def plant(bug: Plant) -> Plant:
-            self.append(Bug((bug.__doc__ or "").strip(), bug, law, arguments))
+            self.append(Bug((bug.__doc__ or "").strip(), bug, law, arguments, sound))
             return bug
 
         return plant
@@ -48,3 +57,45 @@ class Bugs(list[Bug]):
 def with_resource(name: str, resource: object) -> Adapter:
     """The memory adapter with one resource replaced."""
     return replace(ADAPTER, resources={**ADAPTER.resources, name: resource})  # type: ignore[dict-item]  # a broken one
+
+
+class _Searched(memory.MemoryContacts):
+    filters = memory.MemoryContacts.filters - {"q"}
+
+
+class _Unreferenced(memory.MemoryContacts):
+    names: ClassVar[Mapping[str, str]] = {
+        ours: theirs for ours, theirs in memory.MemoryContacts.names.items() if ours != "external_ref"
+    }
+    filters = frozenset(names)
+    holds = memory.MemoryContacts.holds - {"external_ref"}
+    kept = frozenset({"external_ref"})
+
+    async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
+        return await super().create(up, draft.model_copy(update={"external_ref": None}))
+
+
+class _Undiscounted(memory.MemoryInvoices):
+    holds = memory.MemoryInvoices.holds - {"lines.discount_percent"}
+
+
+class _Wordless(memory.MemoryInvoices):
+    holds = memory.MemoryInvoices.holds - {"lines.type"}
+
+    async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+        if all(line.type == "text" for line in draft.lines):
+            raise invalid("/lines", "An invoice needs a line that charges something.", "required")
+        body = invoices.new_body(draft.given(), draft.document_type, up.today)
+        body = await memory._with_lines(up, body, draft.lines, draft)
+        charging = [line for line in body["lines"] if line["price"] is not None]
+        return invoices.invoice_of(await memory.ask(up, "POST", "invoices", json={**body, "lines": charging}))
+
+
+SEARCHED_BY_POLDER = with_resource("contacts", _Searched())
+"""A system that finds no customers by words."""
+REFERENCES_IN_POLDER = with_resource("contacts", _Unreferenced())
+"""A system without a place for a customer's reference."""
+WITHOUT_DISCOUNTS = with_resource("invoices", _Undiscounted())
+"""A system without a place for a line's discount."""
+WITHOUT_TEXTS = with_resource("invoices", _Wordless())
+"""A system without lines of text."""

@@ -1,6 +1,7 @@
 """The laws on trial: a suite that never failed proves nothing. Each planted bug must make its law fail.
 
-That the same laws hold for the memory adapter as it is, the suite itself shows.
+That the same laws hold for the memory adapter as it is, the suite itself shows; for the others that faults are
+planted in, ``test_without_its_bug_a_law_holds``.
 """
 
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.memory import ADAPTER
 from gateway.web import logs, telling
 from tests.conformance import planted_adapter, planted_engine
 from tests.conformance.planting import Bug
@@ -33,6 +35,12 @@ async def test_a_planted_bug_is_caught(
         with pytest.raises(AssertionError):
             await bug.law(subject, **arguments)
     assert tripped == [], "the law failed because what was planted does not run"
+
+
+@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.sound is not ADAPTER], ids=lambda bug: bug.plant.__name__)
+async def test_without_its_bug_a_law_holds(bug: Bug, tmp_path: Path) -> None:
+    async with open_subject(bug.sound, tmp_path) as subject:
+        await bug.law(subject, **bug.arguments)
 
 
 def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
