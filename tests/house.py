@@ -31,6 +31,7 @@ from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
 from gateway.engine.tracing import Tracer
 from gateway.settings import Settings, variable
 from gateway.store import migrate
+from tests.durability import hurry
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ENCRYPTION_KEY = f"test:{base64.b64encode(bytes(range(32))).decode()}"
@@ -190,6 +191,7 @@ async def open_house(
         environment=_environment(served, running),
         tracer=tracer,
     )
+    hurry(polder.storage)
     await polder.start(rounds="none")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(polder.close)

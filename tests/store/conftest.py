@@ -9,6 +9,7 @@ import pytest
 from gateway.store import migrate, open_storage
 from gateway.store.seal import KeyRing, generate_key
 from gateway.store.sql import SqlStorage
+from tests.durability import hurry
 
 
 @pytest.fixture(scope="session")
@@ -61,4 +62,6 @@ async def opened(ring: KeyRing, home: Path) -> AsyncIterator[Callable[..., SqlSt
 
 @pytest.fixture
 def storage(opened: Callable[..., SqlStorage], url: str) -> SqlStorage:
-    return opened(url)
+    storage = opened(url)
+    hurry(storage)
+    return storage
