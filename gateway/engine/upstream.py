@@ -52,7 +52,7 @@ _NEVER_DROPPED = frozenset(
 """Fields without which an amount would mean something else; a contact has no amounts."""
 _FATES: tuple[Outcome, ...] = ("not_sent", "rejected", "unknown", "applied")
 """What may be known of a write, the surest last."""
-_NOTHING_DONE = frozenset({"connection_needs_reauth", "upstream_rate_limited"})
+_NOTHING_DONE = frozenset({"connection_needs_reauth", "provider_misconfigured", "upstream_rate_limited"})
 """Refusals at the door: the request was not looked at, so it may be sent again."""
 
 

@@ -398,6 +398,20 @@ async def test_a_refused_subscription_key_is_the_operators(tmp_path: Path) -> No
         assert (await books.ask("GET", ""))["status"] == "active"
 
 
+async def test_a_write_with_a_refused_subscription_key_is_not_sent(tmp_path: Path) -> None:
+    """The gateway before the API refuses it, so the books never saw it: the same key may be used again."""
+    async with connected(tmp_path) as books:
+        contact = await books.contact()
+        await books.invoice(contact["id"])  # so that nothing need be read before the next one
+        url, draft = f"/v1/connections/{books.connection}/invoices", books.draft(contact["id"])
+        keys, books.emulator.access.subscription_keys = books.emulator.access.subscription_keys, ("0" * 32, "1" * 32)
+        refused = await books.house.client.post(url, json=draft, headers={"idempotency-key": "n-1"})
+        assert (refused.json()["code"], refused.json()["outcome"]) == ("provider_misconfigured", "not_sent")
+        books.emulator.access.subscription_keys = keys
+        made = await books.house.client.post(url, json=draft, headers={"idempotency-key": "n-1"})
+        assert (made.status_code, made.json()["number"]) == (201, draft["number"])
+
+
 async def test_a_revoked_key_is_the_owners(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         books.emulator.revoke()
