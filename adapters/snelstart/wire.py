@@ -61,10 +61,10 @@ def read_error(reply: Reply) -> Problem | None:
         return None
     said = _body(reply)
     broken = _rules(said)
-    if broken:
+    if broken and reply.status < 500:
         return _broken(broken, reply.status)
     message = _message(said)
-    fault = UpstreamFault(PROVIDER, reply.status, message=message)
+    fault = UpstreamFault(PROVIDER, reply.status, broken[0][0] if broken else None, message)
     words = f": {message}" if message else "."
     if reply.status == 401 and "subscription key" in (message or "").lower():
         # The gateway in front of the API, about the operator's key; any other 401 is about the token (dossier 1.3).

@@ -55,6 +55,7 @@ def rule(code: str, message: str = "Nee") -> list[dict[str, object]]:
         (reply(400, {"Message": "Could not find a property named 'X'"}), "upstream_rejected", "caller"),
         (reply(429, {"statusCode": 429, "message": "Slow"}), "upstream_rate_limited", "wait"),
         (reply(500, {"message": "incident"}), "upstream_unavailable", "wait"),
+        (reply(500, rule("ALG-0106")), "upstream_unavailable", "wait"),
         (reply(302, b"<html>"), "upstream_malformed", "operator"),
     ],
 )
