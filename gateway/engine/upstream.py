@@ -260,12 +260,14 @@ class Outbound:
         """Send it, and give the reply whatever it says. A rejected token is replaced; nothing was done then."""
         token = await self._tokens.current()
         reply = await self._patiently(request, token)
+        rejected = self._rejects_token(reply)
         for _ in range(REPLACEMENTS):
-            if not self._rejects_token(reply):
+            if not rejected:
                 break
             token = await self._tokens.replace(token)
             reply = await self._patiently(request, token)
-        if reply.status < 500 and reply.status != 401:
+            rejected = self._rejects_token(reply)
+        if reply.status < 500 and reply.status != 401 and not rejected:
             self._tokens.worked(token)
         quota_left = reply.quota_left
         if quota_left is not None:
@@ -277,7 +279,7 @@ class Outbound:
         return reply
 
     def _rejects_token(self, reply: Reply) -> bool:
-        problem = self._provider.adapter.read_error(reply) if reply.status == 401 else None
+        problem = self._provider.adapter.read_error(reply)
         return problem is not None and problem.code == "connection_needs_reauth"
 
     async def _patiently(self, request: Request, token: AccessToken) -> Reply:
