@@ -43,6 +43,20 @@ def always_there() -> Iterator[None]:
         raise Problem("upstream_malformed", detail, upstream=problem.upstream) from problem
 
 
+@contextmanager
+def named_in_draft() -> Iterator[None]:
+    """What is to be made is not there yet: a system that misses something then misses what the draft names.
+
+    To pass that on would say to the caller that there is no such connection of his.
+    """
+    try:
+        yield
+    except Problem as problem:
+        if problem.code != "not_found" or problem.upstream is None:
+            raise
+        raise Problem("upstream_rejected", problem.detail, problem.errors, problem.upstream) from problem
+
+
 def identified(record: Record[Any], resource: Resource[Any, Any], asked: str | None = None) -> Record[Any]:
     """The record, if it can be told from others and is the one of that id that was asked for.
 

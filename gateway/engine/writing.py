@@ -17,7 +17,14 @@ from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
 from gateway.engine.dry_run import UntouchedBooks, UntouchedClaim
 from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, LinkBooks, kept_values
-from gateway.engine.recording import Recording, identified, nonsense_told, referred_by, refuse_unsupported
+from gateway.engine.recording import (
+    Recording,
+    identified,
+    named_in_draft,
+    nonsense_told,
+    referred_by,
+    refuse_unsupported,
+)
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
 
@@ -80,7 +87,8 @@ class Writer:
         async with self._claimed(kept, creation_key) as claim:
             self._up.creation_key = claim.creation_key
             if origin is None:
-                record = await self._resource.create(self._up, draft)
+                with named_in_draft():
+                    record = await self._resource.create(self._up, draft)
             else:
                 theirs = await self._recording.theirs(self._operation.resource, origin)
                 record = await getattr(self._resource, self._operation.verb)(self._up, theirs, draft)

@@ -61,6 +61,22 @@ async def test_what_is_always_there_is_never_told_as_gone(subject: Subject) -> N
     assert made.json()["upstream"]["status"] == 404
 
 
+async def test_what_a_new_record_names_is_never_told_as_the_connection_gone(subject: Subject) -> None:
+    """404 of what is to be made can only be about what its draft names: the address that was asked is there."""
+    for resource in ("contacts", "products"):
+        if subject.capabilities[f"{resource}.create"]["support"] != "native":
+            continue
+        draft, before = await subject.draft(resource), len(subject.books(resource))
+        strike(subject, Fault("status", status=404), writes=True)
+        answer = await subject.ask("POST", resource, body=draft)
+        subject.emulator.heal()
+        problem = problem_of(answer)
+        told = (answer.status_code, problem["code"], problem["outcome"], problem["upstream"]["status"])
+        assert told == (422, "upstream_rejected", "rejected", 404), answer.text
+        assert len(subject.books(resource)) == before
+        assert (await subject.ask("POST", resource, body=draft)).status_code == 201, "it is in nobody's way"
+
+
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("kind", NONSENSE)
 async def test_nonsense_after_a_write_leaves_its_fate_open(subject: Subject, kind: FaultKind, status: int) -> None:
