@@ -3,7 +3,7 @@
 A price is without VAT here, and a line has no discount, no unit and no kind (dossier §4, "invoice_line").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -201,13 +201,13 @@ def is_distance_sale(items: Sequence[Item]) -> bool:
     return any(item.code.treatment == "oss" for item in items)
 
 
-def may_need_vat_number(items: Sequence[Item]) -> bool:
+def may_need_vat_number(codes: Iterable[VatCode]) -> bool:
     """Whether the customer's VAT number may have to be on the invoice (dossier §4, ``vat_number``)."""
-    return any(item.code.code in ("vat_reverse_charged", "vat_zero") for item in items)
+    return any(code.code in ("vat_reverse_charged", "vat_zero") for code in codes)
 
 
-def vat_number_for(items: Sequence[Item], contact: Contact) -> str | None:
+def vat_number_for(codes: Iterable[VatCode], contact: Contact) -> str | None:
     """The VAT number that the invoice must carry; null for none. Rompslomp itself refuses one that is missing."""
-    reversed_ = any(item.code.code == "vat_reverse_charged" for item in items)
+    reversed_ = any(code.code == "vat_reverse_charged" for code in codes)
     country = contact.address.country if contact.address is not None else None
     return contact.vat_number if reversed_ or country in EU_ABROAD else None

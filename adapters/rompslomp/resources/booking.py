@@ -11,7 +11,7 @@ from adapters.rompslomp.mapping.values import id_in_body, unsupported
 from adapters.rompslomp.resources import calls
 from gateway.contract.errors import FieldError, Problem, UpstreamFault
 from gateway.contract.exact import loads
-from gateway.contract.models import InvoiceDraft, LineDraft, Product
+from gateway.contract.models import Contact, InvoiceDraft, LineDraft, Product
 from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import ZERO, plain
 from gateway.contract.plan import reason_of
@@ -116,8 +116,8 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     body = invoices.invoice_body(given)
     if "external_ref" in given and not invoices.is_credit(row.api_reference):
         body["api_reference"] = invoices.reference_of(given["external_ref"], up.creation_key)
-    if "contact_id" in given and row.vat_number is not None:
-        body["vat_number"] = await _vat_number_of(up, given["contact_id"])
+    if given.get("contact_id") is not None:
+        body |= await _vat_number_of(up, row, id_in_body(given["contact_id"], "/contact_id"))
     drafts: Sequence[LineDraft] | None = given.get("lines")
     if drafts is None:
         return await _changed_head(up, id, body, row, given)
@@ -295,20 +295,42 @@ async def _product(up: Upstream, id: str) -> Product | None:
 async def _vat_facts(up: Upstream, items: Sequence[lines.Item], contact_id: int) -> calls.Raw:
     """What the VAT of the lines asks of the invoice itself: the customer's VAT number, and ``distance_sale``."""
     facts: calls.Raw = {"distance_sale": True} if lines.is_distance_sale(items) else {}
-    if not lines.may_need_vat_number(items):
+    codes = [item.code for item in items]
+    if not lines.may_need_vat_number(codes):
         return facts
     try:
-        contact = contact_of(await calls.record(up, "GET", "contact", "contacts", str(contact_id))).item
+        contact = await _customer(up, contact_id)
     except Problem as problem:
-        if problem.code == "not_found" or problem.code in calls.FORBIDDEN:
+        if problem.code in calls.FORBIDDEN:
             return facts  # Rompslomp itself says what it lacks
         raise
-    number = lines.vat_number_for(items, contact)
+    number = None if contact is None else lines.vat_number_for(codes, contact)
     return facts if number is None else {**facts, "vat_number": number}
 
 
-async def _vat_number_of(up: Upstream, contact_id: str | None) -> str | None:
-    if contact_id is None:
-        return None
-    id_in_body(contact_id, "/contact_id")
-    return contact_of(await calls.record(up, "GET", "contact", "contacts", contact_id)).item.vat_number
+async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int) -> calls.Raw:
+    """The VAT number of another customer, where the concept bears one or its lines ask for one."""
+    try:
+        known = await calls.vat_codes(up)
+        codes = [known[str(line.vat_type_id)] for line in row.invoice_lines if str(line.vat_type_id) in known]
+        if row.vat_number is None and not lines.may_need_vat_number(codes):
+            return {}
+        contact = await _customer(up, contact_id)
+    except Problem as problem:
+        if problem.code in calls.FORBIDDEN and row.vat_number is None:
+            return {}  # Rompslomp itself says what it lacks
+        raise
+    if contact is None:
+        return {}
+    number = contact.vat_number if row.vat_number is not None else lines.vat_number_for(codes, contact)
+    return {} if number == row.vat_number else {"vat_number": number}
+
+
+async def _customer(up: Upstream, contact_id: int) -> Contact | None:
+    """A customer; null for one that is not there, which Rompslomp itself refuses."""
+    try:
+        return contact_of(await calls.record(up, "GET", "contact", "contacts", str(contact_id))).item
+    except Problem as problem:
+        if problem.code == "not_found":
+            return None
+        raise

@@ -293,6 +293,26 @@ async def test_a_concept_for_another_customer_has_his_vat_number(tmp_path: Path)
         assert (str(row["contact_id"]), row["vat_number"]) == (other, "NL001234567B01")
 
 
+async def test_a_concept_without_vat_gets_the_vat_number_of_a_customer_abroad(tmp_path: Path) -> None:
+    """A VAT number is required on 0 % to another EU country, and there is no other place to give it (dossier §4)."""
+    async with connected(tmp_path) as books:
+        draft = await books.ask("POST", "invoices", await books.draft(line("100", "zero")))
+        assert books.emulator.books()["invoices"][0]["vat_number"] is None
+        other = await books.contact(address={"country": "DE"}, vat_number="DE123456789")
+        await books.ask("PATCH", f"invoices/{draft['id']}", {"contact_id": other})
+        row = books.emulator.books()["invoices"][0]
+        assert (str(row["contact_id"]), row["vat_number"]) == (other, "DE123456789")
+
+
+async def test_a_customer_who_is_not_there_is_no_invoice_that_is_not(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        draft = await books.ask("POST", "invoices", await books.draft(line("100", "reverse_charge")))
+        change = {"contact_id": "999999"}
+        problem = await books.refused(422, "upstream_rejected", "PATCH", f"invoices/{draft['id']}", change)
+        assert problem["errors"][0]["pointer"] == "/contact_id"
+        assert await books.ask("GET", f"invoices/{draft['id']}") == draft
+
+
 async def test_a_credit_note_that_gets_a_reference_still_credits_its_invoice(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         final = await books.final()
