@@ -1,6 +1,6 @@
 """The calls all verbs are made of: one record, one window of a list, a whole list, and what is remembered of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters.rompslomp import wire
@@ -30,7 +30,21 @@ async def record(
         return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)
     except Problem as problem:
         await _be_of_the_company(up, problem)
+        if method == "PATCH" and problem.code == "not_found":
+            await _be_of_the_record(up, problem, segments)
         raise
+
+
+async def _be_of_the_record(up: Upstream, problem: Problem, segments: Sequence[str]) -> None:
+    """Raise ``upstream_rejected`` where a 404 is about something that a change names: the record itself is there.
+
+    Which status a contact, template, VAT type or account has that is not there is not documented (dossier §5).
+    """
+    try:
+        await up.data(wire.ask(up.facts, "GET", *segments))
+    except Problem:
+        return
+    raise Problem("upstream_rejected", problem.detail, upstream=problem.upstream) from problem
 
 
 async def delete(up: Upstream, many: str, id: str) -> None:

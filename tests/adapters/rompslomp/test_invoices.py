@@ -313,6 +313,21 @@ async def test_a_customer_who_is_not_there_is_no_invoice_that_is_not(tmp_path: P
         assert await books.ask("GET", f"invoices/{draft['id']}") == draft
 
 
+async def test_what_a_change_names_in_vain_is_told_as_that_under_either_status(tmp_path: Path) -> None:
+    """404 is what Rompslomp says of a record that is not there, and may be of one that a body names (dossier §5)."""
+    async with connected(tmp_path, unknown_reference_status=404) as books:
+        draft = await books.ask("POST", "invoices", await books.draft())
+        for change in ({"contact_id": "999999"}, {"layout_id": "999999"}):
+            problem = await books.refused(422, "upstream_rejected", "PATCH", f"invoices/{draft['id']}", change)
+            assert problem["outcome"] == "rejected"
+        product = await books.ask("POST", "products", {"name": "Meel", "price": "1.00"})
+        await books.refused(
+            422, "upstream_rejected", "PATCH", f"products/{product['id']}", {"ledger_account_id": "999999"}
+        )
+        await books.ask("DELETE", f"products/{product['id']}")
+        await books.refused(404, "not_found", "PATCH", f"products/{product['id']}", {"price": "2.00"})
+
+
 async def test_a_credit_note_that_gets_a_reference_still_credits_its_invoice(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         final = await books.final()
