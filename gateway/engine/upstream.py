@@ -104,17 +104,13 @@ BeforeWrite = Callable[[Request, Mapping[str, str], UUID], Awaitable[None]]
 """Told of the first write of a request before it leaves: the request, what was noted beside it, its creation key."""
 
 
-def _unnoticed(token: AccessToken) -> None:
-    del token
-
-
 @dataclass(frozen=True, slots=True)
 class TokenSource:
     """Where a way out gets its token, from the broker or from credentials on trial; and who is told that it worked."""
 
     current: Callable[[], Awaitable[AccessToken]]
     replace: Callable[[AccessToken], Awaitable[AccessToken]]
-    worked: Callable[[AccessToken], None] = _unnoticed
+    worked: Callable[[AccessToken], None] = lambda _: None
 
 
 class Outbound:
@@ -244,6 +240,8 @@ class Outbound:
             return reply
         if reply.status < 400:  # one that passes for a success was left as it came
             problem = self._provider.adapter.read_error(without_secrets(reply, self._secrets_sent)) or problem
+        if problem.code == "upstream_unavailable" and problem.retry_after is None:
+            problem.retry_after = reply.retry_after
         if problem.code not in _NOTHING_DONE:
             self._became(request, "rejected" if problem.kind.status < 500 else "unknown")
         try:
@@ -309,11 +307,11 @@ class Outbound:
         raise AssertionError("the loop always returns or raises")
 
     async def _worth_repeating(self, request: Request, reply: Reply, attempt: int) -> bool:
+        wait = reply.retry_after
         if reply.status == 429:
-            wait = reply.retry_after
             return wait is not None and wait <= SHORT_WAIT and await self._sleep(wait)
-        if reply.status in UNWELL and not request.is_write:
-            return await self._rest(attempt)
+        if reply.status in UNWELL and not request.is_write and (wait or 0) <= SHORT_WAIT:
+            return await self._rest(attempt, wait or 0)
         return False
 
     async def _once(self, request: Request, token: AccessToken) -> Reply:
@@ -442,12 +440,12 @@ class Outbound:
             title = self._provider.adapter.title
             raise self._held_back("breaker", shut, f"{title} fails at the moment; nothing was sent.")
 
-    async def _rest(self, attempt: int) -> bool:
+    async def _rest(self, attempt: int, least: float = 0) -> bool:
         """Wait a little before the next try, as far as the time and the provider's budget of retries allow."""
         if not self._way.budget(self._provider.name).spend():
             self._way.observer.held_back(self._provider.name, "budget")
             return False
-        return await self._sleep(self._way.random.uniform(0, 0.1 * 2**attempt))
+        return await self._sleep(least + self._way.random.uniform(0, 0.1 * 2**attempt))
 
     async def _sleep(self, seconds: float) -> bool:
         if seconds >= self._left():

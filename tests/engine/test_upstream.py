@@ -82,6 +82,16 @@ async def test_a_read_is_tried_three_times_in_all(stage: Stage, books: Books, fa
     assert (problem.code, len(books.heard)) == (code, 3)
 
 
+async def test_a_system_that_is_unwell_is_not_asked_before_the_time_it_names(stage: Stage, books: Books) -> None:
+    books.then(said({}, 503, retry_after="120"))
+    problem = await problem_of(stage.outbound().call(READ))
+    assert (problem.code, problem.retry_after, len(books.heard)) == ("upstream_unavailable", 120, 1)
+    began = stage.clock.monotonic()
+    books.then(said({}, 503, retry_after="1"))
+    assert await stage.outbound().data(READ) == {"ok": True}
+    assert stage.clock.monotonic() - began >= 1
+
+
 async def test_a_late_read_is_not_tried_again(stage: Stage, books: Books) -> None:
     books.then(LATE)
     problem = await problem_of(stage.outbound().call(READ))
