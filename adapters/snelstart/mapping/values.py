@@ -14,7 +14,8 @@ from gateway.contract.money import amount_text, exact
 from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?)?Z?", re.ASCII)
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
+"""A date-time, as a rule without a zone (dossier 2.3): the document's format, ``date-time``, has one."""
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 """Counts as none, both ways (dossier 2.3)."""
 UNFILLED = "0001-01-01"
@@ -130,11 +131,12 @@ def said_of(text: str | None) -> str | None:
 
 @lru_cache(maxsize=10_000)
 def moment_of(text: str) -> datetime:
-    """A moment, in UTC. Raises ``upstream_malformed``."""
+    """A moment, in UTC; one that says no zone is taken as Dutch. Raises ``upstream_malformed``."""
     found = _MOMENT.fullmatch(text)
     try:
-        return in_utc(datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00:00'}" if found else ""))
-    except ValueError as error:
+        said = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00:00'}{found[3] or ''}" if found else "")
+        return in_utc(said) if said.tzinfo is None else said.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise malformed("SnelStart gives a date-time that is not written yyyy-MM-ddTHH:mm:ss.") from error
 
 

@@ -22,6 +22,13 @@ def test_moments_are_dutch_wall_clock_time() -> None:
     assert values.in_utc(datetime(2026, 1, 16, 9, 0)) == datetime(2026, 1, 16, 8, 0, tzinfo=UTC)
 
 
+def test_a_moment_that_says_its_zone_is_not_taken_as_dutch() -> None:
+    nine = datetime(2026, 8, 16, 9, 12, 44, tzinfo=UTC)
+    for text in ("2026-08-16T09:12:44Z", "2026-08-16T11:12:44.103+02:00", "2026-08-16T11:12:44"):
+        assert values.moment_of(text) == nine
+        assert values.day_of(text).isoformat() == "2026-08-16"
+
+
 @given(st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1)))
 def test_a_moment_survives_there_and_back(bare: datetime) -> None:
     moment = bare.replace(tzinfo=UTC, microsecond=0)
