@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Delete, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Delete, Row, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -109,13 +109,18 @@ class SqlAttempts:
             .order_by(columns.next_check_at, columns.id)
             .limit(limit)
         )
+        found: list[Attempt] = []
         async with self._database.reading() as transaction:
             rows = (await transaction.execute(query)).all()
-            found = []
-            for row in rows:
-                with contextlib.suppress(Problem):  # one whose key is not here holds up no other
-                    found.append(await self._attempt(transaction, row))
-        return found
+            while rows:
+                for row in rows:
+                    with contextlib.suppress(Problem):  # one whose key is not here holds up no other
+                        found.append(await self._attempt(transaction, row))
+                if len(found) >= limit or len(rows) < limit:
+                    break
+                seen = tuple_(columns.next_check_at, columns.id) > (rows[-1].next_check_at, rows[-1].id)
+                rows = (await transaction.execute(query.where(seen))).all()
+        return found[:limit]
 
     async def others(self, attempt: Attempt, record_ids: Sequence[str]) -> Sequence[Attempt]:
         """The other attempts at the same operation on the same books that made one of some records, or say the same."""

@@ -12,6 +12,7 @@ from gateway.contract.secret import Secret
 from gateway.engine.storage import Attempt, Backlog
 from gateway.store import attempts, tables
 from gateway.store.attempts import forgetting
+from gateway.store.seal import KeyRing, generate_key
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, look, refused
 
@@ -120,6 +121,20 @@ async def test_what_is_due_is_found_longest_due_first(kept: SqlStorage) -> None:
         await kept.attempts.claim(attempt(key, state=state, next_check_at=later(minutes)), forget_before=LONG_AGO)
     assert [one.key for one in await kept.attempts.due(later(3), 10, absurd=later(99))] == ["b", "c", "a"]
     assert [one.key for one in await kept.attempts.due(later(3), 1, absurd=later(99))] == ["b"]
+
+
+async def test_those_whose_key_is_not_here_hold_up_no_other(
+    kept: SqlStorage, opened: Callable[..., SqlStorage], url: str
+) -> None:
+    elsewhere = opened(url, KeyRing.parse(generate_key(), environment="test"))
+    await elsewhere.connections.add(connection("con_2"), None)
+    for number in range(5):
+        theirs = attempt(f"t-{number}", connection_id="con_2", evidence=Secret("sent"), next_check_at=later(number))
+        await elsewhere.attempts.claim(theirs, forget_before=LONG_AGO)
+    for key, due in (("a", 5), ("b", 6), ("c", 7)):
+        ours = attempt(key, evidence=Secret("sent"), next_check_at=later(due))
+        await kept.attempts.claim(ours, forget_before=LONG_AGO)
+    assert [one.key for one in await kept.attempts.due(later(9), 2, absurd=later(99))] == ["a", "b"]
 
 
 async def test_others_are_those_on_the_same_books_that_matter(kept: SqlStorage) -> None:
