@@ -1,12 +1,13 @@
 """The composition root: settings → store → engine → web. The only module that knows them all."""
 
+import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
@@ -39,7 +40,7 @@ from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
 from gateway.web.app import Application, Limits, create_app
 from gateway.web.health import Health
-from gateway.web.logs import Line, Log
+from gateway.web.logs import Line, Log, broken
 from gateway.web.metrics import Metrics
 from gateway.web.vitals import PATH, Vitals, beating
 
@@ -143,12 +144,27 @@ class Polder:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Started, while the block runs, and closed behind it. Raises ``storage_unavailable``."""
+        loop = asyncio.get_running_loop()
+        before = loop.get_exception_handler()
+        loop.set_exception_handler(self._stumbled)
         try:
             await self.start()
             async with beating(self.metrics, self.engine.strain):
                 yield
         finally:
             await self.close()
+            loop.set_exception_handler(before)
+
+    def _stumbled(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """What nobody waits for went wrong. asyncio itself would tell of it in many lines, with all that is quoted."""
+        del loop
+        error = context.get("exception")
+        line = Line(level="error", event="background")
+        if error is None:
+            line.detail = str(context["message"])  # with no exception, a sentence of asyncio's own
+        else:
+            line.exception, line.traceback = broken(error)
+        self._log.write(line)
 
     async def create_key(
         self, *, tenant: str, name: str, scopes: Sequence[str], connections: Sequence[str] | None = None

@@ -1,5 +1,6 @@
 """What the engine tells of itself while it works: counted by ``gateway.web.metrics``, ignored by most tests."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -65,6 +66,11 @@ class StorageObserver(Protocol):
 
     def storage_failed(self) -> None:
         """Something was asked of it in vain."""
+
+
+def stumbled(error: Exception) -> None:
+    """Tell of what went wrong where nobody waits for it, and nobody thought it could: whoever runs the loop logs it."""
+    asyncio.get_running_loop().call_exception_handler({"message": "in the background", "exception": error})
 
 
 class Unobserved:

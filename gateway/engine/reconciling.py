@@ -22,7 +22,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.models import instant_text
 from gateway.engine.call import Answer
 from gateway.engine.evidence import open_problem, record_id_of, seal_answer, seal_problem
-from gateway.engine.observe import Observer
+from gateway.engine.observe import Observer, stumbled
 from gateway.engine.storage import Attempt, Attempts
 
 CHECKS = (0.5, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
@@ -145,13 +145,16 @@ class Reconciling:
     async def watch(self) -> None:
         """Sweep every second, until this is cancelled: a look that is cut short is made again by whoever comes next.
 
-        A store that cannot be reached is tried again: what is due stays due.
+        A store that cannot be reached is tried again: what is due stays due. Nor does anything else that fails end it.
         """
         while True:
             try:
                 swept = await self.sweep()
             except Problem:
                 swept = 0
+            except Exception as error:
+                swept = 0
+                stumbled(error)
             if swept < AT_ONCE:
                 await asyncio.sleep(SWEEP_EVERY)
 

@@ -27,6 +27,7 @@ from redis.exceptions import RedisError
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import MATTERS, Ended, Mark, Matter, Slots, slot_of
+from gateway.engine.observe import stumbled
 from gateway.store.valkey import FAILURES
 
 LEASE: Final = 1.0
@@ -297,7 +298,10 @@ class NodeGenerations:
                 if await self._renew():
                     await self._bell()
                 pause = _PAUSE
-            except FAILURES:
+            except Exception as error:
+                if not isinstance(error, FAILURES):
+                    # The client is known to trip over connections that end; without this there is no lease any more.
+                    stumbled(error)
                 await self._clock.sleep(pause * (1 + self._dice.random()))
                 pause = min(pause * 2, _LONGEST_PAUSE)
 

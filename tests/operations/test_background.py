@@ -1,8 +1,9 @@
 """What nobody waits for: done by every gateway, or by `polder work` alone where gateways are told to leave it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,8 @@ from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.sweeper import Sweeper
 from gateway.serve import listen, serving
 from gateway.settings import Settings
+from gateway.store.attempts import SqlAttempts
+from gateway.store.tokens import SqlTokens
 from tests.house import ENCRYPTION_KEY, ManualClock
 from tests.operations.scrape import scraped
 
@@ -51,6 +54,23 @@ async def leave_behind(polder: Polder) -> None:
         next_check_at=now - timedelta(seconds=1),
     )
     assert await polder.storage.attempts.claim(attempt, forget_before=now - timedelta(days=1)) is None
+
+
+@contextmanager
+def tripping(where: type, name: str) -> Iterator[list[str]]:
+    """A method fails once in a way that nobody expects; the list then says so."""
+    tripped: list[str] = []
+    real = getattr(where, name)
+
+    async def trip(*arguments: Any, **named: Any) -> Any:
+        if not tripped:
+            tripped.append(name)
+            raise RuntimeError("can't start new thread: Kaasboer De Graaf")
+        return await real(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(where, name, trip)
+        yield tripped
 
 
 async def state(polder: Polder) -> str:
@@ -124,3 +144,39 @@ class Standing:
 
     def __init__(self, tokens: AskedTokens) -> None:
         self.tokens = tokens
+
+
+async def test_what_trips_in_the_background_goes_on_and_is_told_in_a_line_of_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tripping(SqlAttempts, "due") as tripped:
+        async with running(tmp_path) as polder:
+            await leave_behind(polder)
+            async with asyncio.timeout(PATIENCE):
+                while await state(polder) != "not_executed":
+                    await asyncio.sleep(0.05)
+    assert tripped
+    (line,) = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert (line["level"], line["event"], line["exception"]) == ("error", "background", ["builtins.RuntimeError"])
+    assert "Kaasboer" not in json.dumps(line), "what an exception says may be a caller's"
+
+
+async def test_what_trips_a_round_for_tokens_does_not_end_the_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rounds = asyncio.Semaphore(0)
+    idle = SqlTokens.idle
+
+    async def counted(*arguments: Any) -> Any:
+        rounds.release()
+        return await idle(*arguments)
+
+    monkeypatch.setattr(SqlTokens, "idle", counted)
+    monkeypatch.setattr("gateway.engine.tokens.sweeper.EVERY", 0.01)
+    async with running(tmp_path):
+        with tripping(SqlTokens, "suspects") as tripped:
+            async with asyncio.timeout(PATIENCE):
+                while not tripped:
+                    await asyncio.sleep(0.01)
+                await rounds.acquire()
+    assert '"background"' in capfd.readouterr().err

@@ -316,3 +316,23 @@ async def test_nobody_believes_what_was_known_before_one_died(join: Join, redis:
     await node.end("con_2", "answers")
     assert not believes(node, before)
     assert not believes(other, before)
+
+
+async def test_a_client_that_trips_costs_a_node_its_lease_for_a_moment_only(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+    node, bell, tripped = await join(), Node._bell, asyncio.Event()
+
+    async def trip(self: Node) -> None:
+        if not tripped.is_set():
+            tripped.set()
+            raise AttributeError("'NoneType' object has no attribute 'readline'")
+        await bell(self)
+
+    monkeypatch.setattr(Node, "_bell", trip)
+    await asyncio.wait_for(tripped.wait(), 5)
+    await asyncio.sleep(1.5)  # longer than the lease that it had
+    await vouching(node)
+    assert [type(error) for error in told] == [AttributeError]

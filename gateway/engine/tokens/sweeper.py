@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 
 from cachetools import TTLCache
@@ -10,6 +9,7 @@ from cachetools import TTLCache
 from gateway.contract.auth import AccessToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.engine.observe import stumbled
 from gateway.engine.providers import Providers
 from gateway.engine.storage import Intent, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.broker import Tokens, newest_if
@@ -64,13 +64,17 @@ class Sweeper:
             await asyncio.wait(awaited, timeout=min(left, LOOK))
 
     async def watch(self, *, own_only: bool = False) -> None:
-        """Go round until the process is about to stop. A storage that fails is tried again in the next round.
+        """Go round until the process is about to stop. Whatever fails is tried again in the next round.
 
         With ``own_only`` what belongs to all is left to others: what this process has spooled, nobody else may reach.
         """
         while not await self._tokens.patience.until_over(EVERY):
-            with suppress(Problem, OSError):
+            try:
                 await (self._storage.tokens.unspool() if own_only else self.round())
+            except (Problem, OSError):
+                pass  # a storage that is away is told by those who need it
+            except Exception as error:
+                stumbled(error)
 
     async def round(self) -> None:
         """One round. Raises ``storage_unavailable``."""
