@@ -180,11 +180,18 @@ class SqlTokens:
             await self._put_in(spooled)
 
     async def _put_in(self, spooled: Spooled) -> None:
-        """Append a spooled token, unless a crash came between that and the end of its file the last time."""
+        """Append a spooled token, unless a crash came between that and the end of its file the last time.
+
+        Where the connection's own key does not open here the file stays, as one that does not open itself does: no
+        start, and no other connection's token, waits for that.
+        """
         found = select(tables.connections).where(tables.connections.c.id == spooled.connection_id)
         row = await self._database.row(found)
         if row is not None and row.tenant == spooled.tenant:
-            await self._put_into(self._vault.connection(row), spooled)
+            connection = self._vault.connection(row)
+            if connection.data_key is None:
+                return
+            await self._put_into(connection, spooled)
         for _ in range(_TRIES):
             if await asyncio.to_thread(self._spool.done, spooled):
                 return

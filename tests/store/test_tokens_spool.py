@@ -54,6 +54,27 @@ async def test_a_token_that_is_in_the_journal_already_is_not_put_in_again(kept: 
     assert files(home) == []
 
 
+async def test_a_connection_whose_key_is_not_here_holds_up_no_start_and_no_other_connection(
+    kept: SqlStorage, opened: Callable[..., SqlStorage], url: str, home: Path, keys: str
+) -> None:
+    new = generate_key()
+    rotating = opened(url, KeyRing.parse(f"{new},{keys}", environment="test"))
+    await rotating.connections.add(connection("con_2"), None)
+    for name in ("con_1", "con_2"):  # con_1 is of the old key still
+        await rotating.tokens.spool(connection(name), token(f"of {name}"), later(1), 0, owner="one")
+    too_early = opened(url, KeyRing.parse(new, environment="test"))
+    await too_early.tokens.unspool()
+    newest = await too_early.tokens.newest(connection("con_2"))
+    assert newest is not None
+    assert newest.token == token("of con_2")
+    assert len(files(home)) == 1
+    await rotating.tokens.unspool()
+    newest = await rotating.tokens.newest(connection("con_1"))
+    assert newest is not None
+    assert newest.token == token("of con_1")
+    assert files(home) == []
+
+
 async def test_a_start_reads_the_spool_of_all_connections(
     kept: SqlStorage, opened: Callable[[str], SqlStorage], url: str, home: Path
 ) -> None:
