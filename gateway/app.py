@@ -24,8 +24,17 @@ from gateway.engine.rate_limit import RateLimiter
 from gateway.engine.storage import Owner, Storage, StoredKey
 from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.registry import discover
-from gateway.settings import Misconfigured, Settings, derived_keys, operator_settings, origins, read_environment
+from gateway.settings import (
+    KEY_FILE,
+    Misconfigured,
+    Settings,
+    derived_keys,
+    operator_settings,
+    origins,
+    read_environment,
+)
 from gateway.store import (
+    holds_anything,
     migrate,
     open_generations,
     open_owner,
@@ -60,7 +69,7 @@ class Polder:
         self,
         settings: Settings,
         clock: Clock,
-        storage: Storage,
+        storage: "SqlStorage",
         engine: Engine,
         metrics: Metrics,
         generations: Generations,
@@ -113,11 +122,11 @@ class Polder:
         )
 
     async def start(self, *, rounds: Rounds | None = None) -> None:
-        """Prove that the store works, join the other nodes, and settle what a process that died left open.
+        """Prove that the store works and our keys open it, join the other nodes, settle what a process that died left.
 
         ``rounds`` as in ``Engine.start``: what the settings say, unless given. Raises ``storage_unavailable``.
         """
-        await self.storage.check()
+        await self.storage.prove()
         await self.generations.start()
         await self.engine.start(rounds or self._rounds)
         self.metrics.background.set(self._rounds == "all")
@@ -289,7 +298,15 @@ async def build(
 
 
 def ring_of(settings: Settings) -> KeyRing:
-    """The encryption keys that are configured. Raises ``Misconfigured``."""
+    """The encryption keys that are configured. Raises ``Misconfigured``, also where made-up ones would open nothing."""
+    try:
+        if settings.lacks_keys and holds_anything(settings.database):
+            raise Misconfigured(
+                f"There is a database, and no encryption key to open it: put {settings.home / KEY_FILE} back, or set "
+                "POLDER_ENCRYPTION_KEYS."
+            )
+    except ValueError as error:
+        raise Misconfigured(f"POLDER_DATABASE_URL: {error}") from error
     try:
         return KeyRing.parse(settings.key_text(generate_key), environment=settings.env)
     except ValueError as error:

@@ -129,6 +129,11 @@ class Settings(BaseSettings):
         """Where the database is: a SQLite file in ``home`` unless another is configured."""
         return self.database_url or f"sqlite:///{(self.home / 'polder.db').resolve()}"
 
+    @property
+    def lacks_keys(self) -> bool:
+        """Whether ``key_text`` would make keys up."""
+        return self.encryption_keys is None and not self.is_production and not (self.home / KEY_FILE).exists()
+
     def key_text(self, generate: Callable[[], str]) -> str:
         """The encryption keys as configured, or from a key file that is made at need (never in production).
 

@@ -173,6 +173,32 @@ def test_a_key_belongs_to_somebody(polder: Command, option: str, text: str) -> N
 OLD, NEW = (f"{name}:{base64.b64encode(name.encode() * 8).decode()}" for name in ("key1", "key2"))
 
 
+def test_a_gateway_whose_keys_open_nothing_does_not_start(polder: Command) -> None:
+    """Else it would be ready, and take the place of those that work, and fail every request."""
+    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
+    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
+    for command in ("serve", "work"):
+        said = polder.spawn(command, "--port", "0", POLDER_ENCRYPTION_KEYS=NEW)
+        assert "does not open with Polder's encryption keys" in complaint(said)
+    (found,) = [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=NEW) if one["level"] == "error"]
+    assert "key1" in found["what"]
+
+
+def test_no_keys_are_made_up_for_a_database_that_has_some(polder: Command) -> None:
+    """They would open nothing, and stand in the way of those that do when these are found again."""
+    polder.read("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
+    file = polder.home / "encryption-keys"
+    kept = file.rename(polder.home / "elsewhere")
+    for command in (("serve", "--port", "0"), ("migrate",), ("keys", "list")):
+        assert f"put {file} back, or set POLDER_ENCRYPTION_KEYS" in polder.refused(*command)
+    (found,) = [one for one in polder.doctor() if one["level"] == "error"]
+    assert str(file) in found["what"]
+    assert not file.exists()
+    kept.rename(file)
+    (key,) = polder.read("keys", "list")
+    assert key["status"] == "active"
+
+
 def test_everything_is_brought_under_a_new_key_once(polder: Command) -> None:
     create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
     polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)

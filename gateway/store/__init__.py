@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KeyRing",
+    "holds_anything",
     "migrate",
     "open_generations",
     "open_owner",
@@ -129,6 +130,13 @@ def migrate(database_url: str, ring: KeyRing | None = None) -> None:
     from gateway.store import migrations  # noqa: PLC0415 - slow to import; see above
 
     migrations.migrate(database_url, ring)
+
+
+def holds_anything(database_url: str) -> bool:
+    """Whether there is a database in which anything is sealed. Raises as ``pending`` does."""
+    from gateway.store import revisions  # noqa: PLC0415 - slow to import; see above
+
+    return revisions.holds_anything(database_url)
 
 
 def pending(database_url: str) -> bool:

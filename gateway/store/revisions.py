@@ -11,6 +11,8 @@ from gateway.contract.errors import Problem
 from gateway.store.database import looking
 
 _TABLE = "alembic_version"
+_SEALED = ("connections", "api_keys")
+"""Tables that there were from the first revision on, and that hold what is sealed."""
 
 
 class Newer(Problem):
@@ -23,6 +25,14 @@ def pending(database_url: str) -> bool:
         revision = None if connection is None else revision_of(connection)
     refuse_newer(revision)
     return revision != revisions()[-1]
+
+
+def holds_anything(database_url: str) -> bool:
+    """Whether there are connections or API keys, which are sealed. Raises as ``pending`` does; changes nothing."""
+    with looking(database_url) as connection:
+        if connection is None or revision_of(connection) is None:
+            return False
+        return any(connection.execute(text(f"SELECT 1 FROM {name} LIMIT 1")).first() for name in _SEALED)  # noqa: S608 - constants
 
 
 def revisions() -> list[str]:

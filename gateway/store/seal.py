@@ -30,7 +30,8 @@ Randomness = Callable[[int], bytes]
 
 BY_THE_RING = 1
 BY_A_DATA_KEY = 2
-_DATA_KEY = "connections.sealed_key"
+DATA_KEY = "connections.sealed_key"
+"""What a data key is sealed for."""
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -101,11 +102,11 @@ class KeyRing:
 
     def wrap(self, key: Secret, *, tenant: str, connection: str) -> bytes:
         """Seal the data key of a connection, which is 32 bytes in hexadecimal."""
-        return self.seal(bytes.fromhex(key.reveal()), tenant=tenant, connection=connection, field=_DATA_KEY)
+        return self.seal(bytes.fromhex(key.reveal()), tenant=tenant, connection=connection, field=DATA_KEY)
 
     def unwrap(self, sealed: bytes, *, tenant: str, connection: str) -> Secret:
         """The data key of a connection. Raises ``CannotOpen``."""
-        return Secret(self.open(sealed, tenant=tenant, connection=connection, field=_DATA_KEY).hex())
+        return Secret(self.open(sealed, tenant=tenant, connection=connection, field=DATA_KEY).hex())
 
     def data_key(self, key: Secret, *, tenant: str, connection: str) -> "DataKey":
         """What seals and opens with the data key of a connection."""

@@ -33,6 +33,7 @@ from gateway.store.seal import KeyRing
 from gateway.store.spool import Spool
 from gateway.store.tokens import SqlTokens, is_
 from gateway.store.vault import Vault
+from gateway.store.witness import prove_ring
 
 # Whoever uses a connection executes these. Written once, with the values beside them, they take half the time.
 _THOSE = select(tables.connections).where(tables.connections.c.id.in_(bindparam("ids", expanding=True)))
@@ -59,7 +60,7 @@ class SqlStorage:
         self._database = Database(database_url, measuring)
         of_one_host = sqlite_file(database_url) is not None
         self._locks: Locks = FileLocks(home / "locks") if of_one_host else SessionLocks(database_url)
-        vault = Vault(ring)
+        vault = self._vault = Vault(ring)
         spool = Spool(home / "spool", ring)
         self._tokens = SqlTokens(self._database, vault, self._locks, spool)
         self._connections = SqlConnections(self._database, vault, self._tokens)
@@ -115,6 +116,11 @@ class SqlStorage:
         async with self._database.writing() as transaction:
             await transaction.execute(update(tables.probe).values(writes=tables.probe.c.writes + 1))
         await self._database.resweep()
+
+    async def prove(self) -> None:
+        """Prove that it can be written to, and that what is kept opens here. Raises ``storage_unavailable``."""
+        await self.check()
+        await prove_ring(self._database, self._vault.ring)
 
     async def close(self) -> None:
         """Close every connection to the database."""
