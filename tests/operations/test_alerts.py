@@ -185,6 +185,13 @@ CASES: dict[str, Case] = {
         "480m",
         SAID,
     ),
+    "PolderDiskFull": Case(
+        # It has been full for so long that nothing falls any more: who looks at the slope alone sees nothing.
+        of_process("polder_disk_free_bytes", "40000000x500"),
+        of_process("polder_disk_free_bytes", "400000000x500"),
+        "480m",
+        SAID,
+    ),
     "PolderBackupTooOld": Case(
         of_process("polder_last_backup_timestamp_seconds", "3600x300"),
         of_process("polder_last_backup_timestamp_seconds", "0x290 0x10"),
