@@ -55,6 +55,8 @@ middle of a transaction keeps what that has locked, and who waits for it, no lon
 _OF_MIGRATIONS: Final = {**LIMITS, "lock_timeout": "60s", "statement_timeout": "0"}
 _SQLITE_BUSY_TIMEOUT_S = "5"
 _SECONDS: Final = re.compile(r"[0-9]{1,4}(\.[0-9]+)?")
+_PREPARES: Final = "prepare_threshold"
+_PREPARING: Final = re.compile(r"none|[0-9]{1,4}")
 _SWEEP_PATIENCE_MS = 250
 _MIGRATION_PATIENCE_S = "60"
 """Another process may be bringing the tables up to date: whoever comes second waits for it, and begins only then."""
@@ -188,6 +190,8 @@ def parsed(database_url: str) -> URL:
         if database_url.count("@") > 1:
             # The password would end at the first, and the rest of it be taken for a host and be shown as one.
             raise ValueError(f"The database URL has more than one @. {_AS_IN}")
+        if not _PREPARING.fullmatch(str(url.query.get(_PREPARES, "none"))):
+            raise ValueError("The prepare_threshold of the database URL is neither a number nor none.")
         return url.set(drivername="postgresql+psycopg", query={**_PATIENCE, **url.query})
     raise ValueError(f"The database URL is of {url.drivername}: only sqlite and postgresql are known.")
 
@@ -282,9 +286,10 @@ def postgres_engine(database_url: str, *, pool_size: int, max_overflow: int) -> 
 
 
 def _postgres_engine(url: URL, **pool: int) -> AsyncEngine:
+    url, options = _preparing(url)
     with _driver_needed():
         engine = create_async_engine(
-            url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, **pool
+            url, hide_parameters=True, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, connect_args=options, **pool
         )
     _limit(engine.sync_engine, LIMITS)
     _let_go_of_what_only_reads(engine.sync_engine)
@@ -293,8 +298,9 @@ def _postgres_engine(url: URL, **pool: int) -> AsyncEngine:
 
 def _migration_engine(url: URL) -> Engine:
     if not _is_sqlite(url):
+        url, options = _preparing(url)
         with _driver_needed():
-            engine = create_engine(url, hide_parameters=True, poolclass=NullPool)
+            engine = create_engine(url, hide_parameters=True, poolclass=NullPool, connect_args=options)
         _limit(engine, _OF_MIGRATIONS)
         return engine
     patient = url.set(drivername="sqlite+pysqlite", query={**url.query, "timeout": _MIGRATION_PATIENCE_S})
@@ -302,6 +308,15 @@ def _migration_engine(url: URL) -> Engine:
     # A table is altered by making another and dropping the first, and dropping would delete all that refers to it.
     _prepare_sqlite(engine, references=False)
     return engine
+
+
+def _preparing(url: URL) -> tuple[URL, Mapping[str, int | None]]:
+    """The address, and what the driver is told of statements that come again: after how many times the server is to
+    keep one for its session. A pooler that gives out another session for the next transaction may not find it there.
+    """
+    asked = url.query.get(_PREPARES)
+    options = {} if asked is None else {_PREPARES: None if asked == "none" else int(str(asked))}
+    return url.difference_update_query([_PREPARES]), options
 
 
 def limited(limits: Mapping[str, str], *, of_transaction: bool) -> str:

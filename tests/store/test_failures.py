@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, make_url, select, text
 
 from gateway.contract.errors import Problem
 from gateway.store import migrate, open_storage, pending, tables
-from gateway.store.database import LIMITS, postgres_engine
+from gateway.store.database import LIMITS, Database, postgres_engine
 from gateway.store.seal import KeyRing
 from gateway.store.sql import SqlStorage
 from tests.services import administering
@@ -171,6 +171,22 @@ async def test_a_statement_that_never_ends_is_reported(
     assert_discreet(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"), [({}, 1), ({"prepare_threshold": "none"}, 0), ({"prepare_threshold": "99"}, 0)]
+)
+async def test_an_address_says_that_no_statement_may_be_kept_by_a_session(
+    postgres_url: str, asked: dict[str, str], kept: int
+) -> None:
+    """Behind a pooler the next transaction may be of another session, which knows nothing of it."""
+    address = make_url(postgres_url).update_query_dict(asked)
+    database = Database(address.render_as_string(hide_password=False))
+    async with database.reading() as session:
+        for _ in range(20):
+            found = await session.scalar(text("SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql"))
+    assert found == kept
+    await database.close()
+
+
 async def test_a_server_that_may_be_written_to_again_is(opened: Callable[[str], SqlStorage], postgres_url: str) -> None:
     storage, name = opened(postgres_url), make_url(postgres_url).database
     only_reads = f"ALTER DATABASE {name} SET default_transaction_read_only"
@@ -226,6 +242,7 @@ async def test_sqlite_keeps_its_word_through_a_power_cut_and_a_search_of_the_fil
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:///polder.db?timeout=soon", "no number of seconds"),
+        ("postgresql://polder@host/db?prepare_threshold=never", "neither a number nor none"),
         ("hunter2", "no URL"),
         ("", "no URL"),
     ],
