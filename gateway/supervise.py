@@ -42,9 +42,12 @@ class Supervisor:
     """
 
     def __init__(
-        self, count: int, work: Callable[[], None], died: Callable[[int], None], clock: Clock, patience: float
+        self, count: int, work: Callable[[], None], died: Callable[[int, int], None], clock: Clock, patience: float
     ) -> None:
-        """``patience`` is how many seconds a worker that was asked to stop may take."""
+        """``died`` is told of each worker that ended, and how, as ``os.waitstatus_to_exitcode`` has it: 0 if it was to.
+
+        ``patience`` is how many seconds a worker that was asked to stop may take.
+        """
         self._clock = clock
         self._patience = patience
         self._count = count
@@ -52,6 +55,7 @@ class Supervisor:
         self._died = died
         self._started: dict[int, float] = {}
         self._quick_deaths = 0
+        self._stopping = False
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT; then ``stop`` is still to be called."""
@@ -101,12 +105,12 @@ class Supervisor:
         """Take note of those that ended; how many there are."""
         ended = 0
         for process, began in list(self._started.items()):
-            found, _ = os.waitpid(process, os.WNOHANG)
+            found, status = os.waitpid(process, os.WNOHANG)
             if found == 0:
                 continue
             del self._started[process]
             ended += 1
-            self._died(process)
+            self._died(process, 0 if self._stopping else os.waitstatus_to_exitcode(status))
             self._quick_deaths = self._quick_deaths + 1 if self._clock.monotonic() - began < QUICK else 0
         return ended
 
@@ -115,6 +119,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask all to finish, and end those that do not."""
+        self._stopping = True
         for number, within in ((signal.SIGTERM, self._patience), (signal.SIGKILL, 5.0)):
             for process in self._started:
                 os.kill(process, number)
@@ -147,24 +152,34 @@ def counting_together() -> Iterator[None]:
 def _run_workers(settings: Settings, listening: Listening) -> None:
     with put_off():  # collecting would also write to memory that workers share with this process
         # What counts is imported last; see counting_together.
+        from prometheus_client import CollectorRegistry, Counter  # noqa: PLC0415 - as just said
         from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - as just said
 
         from gateway.app import generations_of, storage_of  # noqa: PLC0415 - as just said
+        from gateway.web.logs import Line, Log  # noqa: PLC0415 - as just said
+        from gateway.web.metrics import WORKER_DEATHS  # noqa: PLC0415 - as just said
 
         clock = SystemClock()
         storage_of(settings)  # what is misconfigured is told once, and the tables are made once
         generations = generations_of(settings, clock)
     listener, metrics = listening(settings)
     reading, writing = os.pipe()
+    deaths = Counter(*WORKER_DEATHS, registry=CollectorRegistry())
+    log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
 
     def work() -> None:
         os.close(writing)
         run(_work(settings, listener, metrics, reading))
 
-    def died(process: int) -> None:
+    def died(process: int, code: int) -> None:
         # It may have died between a write and the end of a generation.
         generations.forsake()
         mark_process_dead(process)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
+        if code != 0:
+            # One that was killed, for want of memory perhaps, could say nothing itself.
+            deaths.inc()
+            how = f"was ended by signal {-code}" if code < 0 else f"failed with status {code}"
+            log.write(Line(level="error", event="worker", detail=f"Worker {process} {how}; another takes its place."))
 
     if sys.stderr.isatty():
         print(f"Polder is at {address(settings.host, port_of(listener))} (docs at /docs). Ctrl-C stops it.", flush=True)

@@ -40,6 +40,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "OTHER"
 """Any method that is none of those: a caller may send any word."""
 
+WORKER_DEATHS = "polder_worker_deaths", "Workers that ended though nobody had told them to."
+"""A counter's name and help: only whoever starts workers counts in it."""
 ASKING = sorted({operation.resource for operation in OPERATIONS} - {"providers"})
 """Resources for which accounting systems are called."""
 
@@ -92,6 +94,7 @@ class Metrics:
         self.background = self._gauge(
             "polder_background_work", "Whether this process does what nobody waits for.", workers="livemax"
         )
+        self._counter(*WORKER_DEATHS)
         self._connections = self._gauge(
             "polder_connections", "Connections kept.", "provider", "status", workers="livemostrecent"
         )

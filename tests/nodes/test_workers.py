@@ -1,5 +1,6 @@
 """Several workers on one port, as ``polder serve`` starts and stops them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -84,6 +85,27 @@ def test_a_dead_worker_is_started_again_and_all_count_together(
     process.terminate()
     assert process.wait(WITHIN) == 0
     assert not any(is_there(worker) for worker in first)
+
+
+def test_a_worker_that_is_killed_is_told_of(supervisor: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> None:
+    """It cannot itself; and whoever watches the process from outside sees one that never ended."""
+    process, url = supervisor
+    until(lambda: len(workers(process.pid)) == 2)
+    victim = min(workers(process.pid))
+
+    def deaths() -> str:
+        said = httpx2.get(f"{url}/metrics").text
+        return next(line for line in said.splitlines() if line.startswith("polder_worker_deaths_total "))
+
+    assert deaths() == "polder_worker_deaths_total 0.0"
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: len(workers(process.pid)) == 2 and victim not in workers(process.pid))
+    until(lambda: deaths() == "polder_worker_deaths_total 1.0")
+    process.terminate()
+    assert process.wait(WITHIN) == 0
+    told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    (line,) = [line for line in told if line["event"] == "worker"]
+    assert line["detail"] == f"Worker {victim} was ended by signal 9; another takes its place."
 
 
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no file system in memory")

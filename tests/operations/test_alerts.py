@@ -158,6 +158,12 @@ CASES: dict[str, Case] = {
         "8m",
         SAID,
     ),
+    "PolderWorkersDie": Case(
+        of_process("polder_worker_deaths_total", "0+1x30"),
+        of_process("polder_worker_deaths_total", "0x15 1x15"),
+        "20m",
+        SAID,
+    ),
     "PolderMemoryHigh": Case(
         of_process("process_resident_memory_bytes", "500000000x30"),
         of_process("process_resident_memory_bytes", "200000000x10 500000000x5 200000000x15"),
