@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from contextlib import ExitStack
@@ -34,12 +35,22 @@ def main() -> None:
     """Run the command; what is not Polder's own fault is told in one line and exits with 1."""
     from gateway.settings import Misconfigured, saying
 
+    _open_streams()
     try:
         app()
     except (Misconfigured, Problem) as error:
         fail(str(error))
     except OSError as error:
         fail(saying(error))
+
+
+def _open_streams() -> None:
+    """Let standard streams that whoever started us had closed lead nowhere: what is opened next would take their place,
+    and be written to as if it were they.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
 
 
 @app.command()

@@ -145,3 +145,21 @@ def test_a_running_gateway_is_noticed_and_a_killed_one_is_not(tmp_path: Path) ->
         process.wait(timeout=PATIENCE)
         with pytest.raises(CannotCopy, match="There is no file"):
             restore(settings, tmp_path / "none", None)
+
+
+def test_a_gateway_whose_streams_were_closed_serves(tmp_path: Path) -> None:
+    """As some that start daemons do. What it opens next must not become its standard error."""
+    (port,) = free_ports(1)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POLDER_")}
+    given = {"POLDER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "POLDER_PORT": str(port)}
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "gateway", "serve"]
+    with subprocess.Popen(closed, env={**kept, **given}, cwd=ROOT) as process:
+        try:
+            until(port, "/readyz", 200)
+            if sys.platform == "linux":
+                streams = {os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)}
+                assert streams == {os.devnull}
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
