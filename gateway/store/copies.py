@@ -4,6 +4,7 @@ A copy is one SQLite file, readable by its owner only. What is secret in it stay
 opens for nobody.
 """
 
+import errno
 import os
 import sqlite3
 import tempfile
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from gateway.store.database import parsed
 
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system says that gives no file two names: that of a memory stick, or of many a network drive."""
 _OURS = "connections"
 """A table that every database of Polder has."""
 
@@ -69,7 +72,7 @@ def _copy(source: Path, target: Path) -> None:
             raise CannotCopy(f"{source} cannot be copied ({error.sqlite_errorname}).") from error
         _sync(draft)
         try:
-            os.link(draft, target)
+            _name(draft, target)
         except FileExistsError:
             raise CannotCopy(f"{target} is there, and nothing is overwritten.") from None
         except OSError as error:
@@ -89,7 +92,19 @@ def _draft_of(target: Path) -> Iterator[Path]:
     try:
         yield draft
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
+
+
+def _name(draft: Path, target: Path) -> None:
+    """Let a file appear under a name that nobody has. Raises ``OSError``."""
+    try:
+        os.link(draft, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # The name is taken first, so that nothing is overwritten, and then the file that has it.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        draft.replace(target)
 
 
 def _prove(connection: sqlite3.Connection, source: Path) -> None:

@@ -154,6 +154,28 @@ def test_a_backup_overwrites_nothing(settings: Settings, tmp_path: Path, there: 
     assert last_backup(settings.home) is None
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_drive_that_gives_no_file_two_names_takes_a_backup_too(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    copy = folder / "copy.db"
+    if there:
+        copy.write_text("precious")
+        with pytest.raises(CannotCopy, match="nothing is overwritten"):
+            back_up(settings, copy, None, NOW)
+        assert copy.read_text() == "precious"
+    else:
+        back_up(settings, copy, None, NOW)
+        assert copy.read_bytes().startswith(b"SQLite format 3")
+    assert entries(folder) == {"copy.db"}
+
+
 @pytest.mark.parametrize("there", ["polder.db", "polder.db-wal", KEY_FILE])
 def test_a_restore_overwrites_nothing(settings: Settings, elsewhere: Settings, tmp_path: Path, there: str) -> None:
     database, keys = tmp_path / "copy.db", tmp_path / "copy.keys"
