@@ -61,7 +61,7 @@ Choices = Mapping[str, Mapping[str, str]]
 
 
 def companies_path(*segments: str) -> str:
-    """A path below ``/api/companies``; ids are checked and quoted."""
+    """A path below ``/api/companies``. Raises ``not_found`` for an id that is none."""
     return "/api" + path_of("companies", *segments)
 
 

@@ -58,8 +58,10 @@ def parameters(operation: Operation) -> tuple[str, ...]:
 
 
 def read_query(operation: Operation, query: Sequence[tuple[str, str]]) -> Asked:
-    """Understand a query. Raises ``unknown_field`` for a parameter the operation does not know or that is given twice,
-    ``validation_failed`` for a value of the wrong kind, ``invalid_cursor`` for an empty cursor.
+    """Understand a query.
+
+    Raises ``unknown_field`` for a parameter the operation does not know, ``validation_failed`` for one that is given
+    twice or has a value of the wrong kind, ``invalid_cursor`` for an empty cursor.
     """
     return _understood(operation, tuple(query))
 

@@ -443,7 +443,7 @@ class Attempts(Protocol):
         """Forget this run of one: nothing was sent."""
 
     async def due(self, now: datetime, limit: int, *, absurd: datetime) -> Sequence[Attempt]:
-        """Unsettled attempts whose next check is due, or of those that were sent after ``absurd``; earliest first."""
+        """Unsettled attempts whose next check is due, or, once sent, was put off beyond ``absurd``; earliest first."""
 
     async def others(self, attempt: Attempt, record_ids: Sequence[str]) -> Sequence[Attempt]:
         """The other attempts at the same operation on the same books that made one of some records, or say the same.

@@ -100,7 +100,7 @@ class SqlAttempts:
             await transaction.execute(delete(tables.attempts).where(which))
 
     async def due(self, now: datetime, limit: int, *, absurd: datetime) -> Sequence[Attempt]:
-        """Unsettled attempts whose next check is due, or of those that were sent after ``absurd``; earliest first."""
+        """Unsettled attempts whose next check is due, or, once sent, was put off beyond ``absurd``; earliest first."""
         columns = tables.attempts.c
         put_off = (columns.next_check_at > absurd) & columns.state.in_(_SENT)
         query = (
