@@ -59,7 +59,7 @@ def read_error(reply: Reply) -> Problem | None:
         code,
         f"Memory Books answered with status {reply.status}.",
         upstream=UpstreamFault(NAME, reply.status),
-        retry_after=_seconds(reply),
+        retry_after=reply.retry_after,
     )
 
 
@@ -80,10 +80,5 @@ def _refused(refusal: wire.Refusal, reply: Reply) -> Problem:
         f"Memory Books: {refusal.messageEn}",
         errors=errors,
         upstream=UpstreamFault(NAME, reply.status, refusal.code, refusal.message, refusal.messageEn),
-        retry_after=_seconds(reply),
+        retry_after=reply.retry_after,
     )
-
-
-def _seconds(reply: Reply) -> int | None:
-    text = reply.headers.get("retry-after", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
