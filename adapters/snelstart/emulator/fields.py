@@ -220,14 +220,6 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class Anything(Kind):
-    """Any JSON value."""
-
-    def read(self, value: Json, path: str, binding: Binding) -> Json:  # noqa: ARG002 - the other kinds need them
-        return value
-
-
-@dataclass(frozen=True, slots=True)
 class Model(Kind):
     """An object with named properties, in the order in which the API writes them.
 

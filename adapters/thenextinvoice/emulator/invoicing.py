@@ -14,7 +14,6 @@ from adapters.thenextinvoice.emulator.switches import Switches
 from adapters.thenextinvoice.emulator.wire import Refusal, day
 from gateway.contract.exact import Json
 
-LINE_FIELDS = ("description", "ledger", "price", "quantity", "vat")
 META = texts("currency", "dueDate", "language", "sendDate", required=True)
 TEXT = texts("bottom", "footer", "top")
 TYPES = ("", "C", "I")

@@ -31,9 +31,6 @@ _PLACED = {
 }
 
 
-_ONE_IN_FULL = {"minItems": 1, "maxItems": 1, IN_FULL: True}
-
-
 def contact_demands(*, create: bool) -> Demands:
     """Of a contact. Address, postal code, city, country and e-mail are required ("Create Customer")."""
     if not create:
@@ -73,7 +70,7 @@ def payment_demands(*, method_required: bool) -> Demands:
         "amount": Demand(says=ABOVE_ZERO, why="All that is open."),
         "direction": Demand(says={"const": "in"}),
         "allocations": Demand(
-            says={"minItems": 1, "maxItems": 1, "x-in-full": True}, required=True, why="One invoice, in full."
+            says={"minItems": 1, "maxItems": 1, IN_FULL: True}, required=True, why="One invoice, in full."
         ),
         "allocations.amount": Demand(says=ABOVE_ZERO),
         "payment_method_id": Demand(required=method_required),
