@@ -178,6 +178,7 @@ _FRESH = {"vat-codes": 300, "ledger-accounts": 300, "payment-methods": 300, "com
 _STALE = dict.fromkeys(_FRESH, 24 * _HOUR)
 _WRITABLE_FRESH = 30
 _BASE = "/v1/connections/{connection_id}"
+"""One connection, below which everything of its accounting system is."""
 
 
 def _list(resource: str, title: str) -> Operation:
@@ -335,8 +336,6 @@ RESOURCE_OPERATIONS: tuple[Operation, ...] = (
 )
 """What an adapter may be able to do."""
 
-_ONE = "/v1/connections/{connection_id}"
-
 CONNECTION_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         resource="connections",
@@ -368,7 +367,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="get",
         method="GET",
-        path=_ONE,
+        path=_BASE,
         scope="connections:read",
         title="Get a connection",
         answers=models.Connection,
@@ -377,7 +376,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="update",
         method="PATCH",
-        path=_ONE,
+        path=_BASE,
         scope="connections:manage",
         title="Change a connection",
         accepts=models.ConnectionChange,
@@ -387,7 +386,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="delete",
         method="DELETE",
-        path=_ONE,
+        path=_BASE,
         scope="connections:manage",
         title="Delete a connection and destroy its credentials",
         status=204,
@@ -397,7 +396,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="link",
         method="POST",
-        path=f"{_ONE}/link",
+        path=f"{_BASE}/link",
         scope="connections:manage",
         title="Make a one-time page on which the account's owner gives credentials",
         answers=models.Link,
@@ -416,7 +415,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="operation",
         method="GET",
-        path=f"{_ONE}/operations/{{key}}",
+        path=f"{_BASE}/operations/{{key}}",
         scope="connections:read",
         title="What became of a write, by its idempotency key",
         answers=models.AttemptFacts,
@@ -425,7 +424,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="companies",
         method="GET",
-        path=f"{_ONE}/companies",
+        path=f"{_BASE}/companies",
         scope="connections:read",
         title="List the administrations the credentials reach",
         answers=models.CompanyAccess,
@@ -435,7 +434,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="capabilities",
         method="GET",
-        path=f"{_ONE}/capabilities",
+        path=f"{_BASE}/capabilities",
         scope="connections:read",
         title="What this connection can do",
         answers=models.Capabilities,
@@ -444,7 +443,7 @@ CONNECTION_OPERATIONS: tuple[Operation, ...] = (
         resource="connections",
         verb="schema",
         method="GET",
-        path=f"{_ONE}/schemas/{{resource}}",
+        path=f"{_BASE}/schemas/{{resource}}",
         scope="connections:read",
         title="What a write must look like on this connection",
         shape="schema",
