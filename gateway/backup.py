@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.settings import KEY_FILE, Misconfigured, Settings
-from gateway.store.copies import CannotCopy, copy_in, copy_out, database_file
+from gateway.store.copies import CannotCopy, copy_in, copy_out
+from gateway.store.database import sqlite_file
 
 STAMP = "last-backup"
 """A file in the home whose modification time is that of the last backup."""
@@ -79,7 +80,7 @@ def last_backup(home: Path) -> float | None:
 
 def _embedded(settings: Settings) -> Path:
     try:
-        database = database_file(settings.database)
+        database = sqlite_file(settings.database)
     except ValueError as error:
         raise Misconfigured(f"POLDER_DATABASE_URL: {error}") from error
     if database is None:

@@ -34,8 +34,7 @@ from gateway.settings import (
     variable,
 )
 from gateway.store import KeyRing
-from gateway.store.copies import database_file
-from gateway.store.database import shown
+from gateway.store.database import shown, sqlite_file
 from gateway.store.revisions import Newer
 
 Level = Literal["ok", "warning", "error"]
@@ -202,7 +201,7 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 
 def _files(settings: Settings) -> Iterator[Finding]:
     private = [settings.home / KEY_FILE]
-    database = database_file(settings.database)
+    database = sqlite_file(settings.database)
     if database is not None:
         private += [database.with_name(f"{database.name}{end}") for end in ("", "-wal", "-shm")]
     for path in private:
@@ -211,7 +210,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
 
 
 def _backup(settings: Settings, clock: Clock) -> Iterator[Finding]:
-    if database_file(settings.database) is None:
+    if sqlite_file(settings.database) is None:
         return
     made = last_backup(settings.home)
     mend = "Run `polder backup` every day, and keep its file elsewhere."

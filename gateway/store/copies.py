@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from gateway.store.database import parsed
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that gives no file two names: that of a memory stick, or of many a network drive."""
@@ -22,15 +21,6 @@ _OURS = "connections"
 
 class CannotCopy(Exception):
     """The copy was not made, or not put back; the message says why and what to do. Nothing was changed."""
-
-
-def database_file(database_url: str) -> Path | None:
-    """The file of an embedded database; None where the database is a server's. Raises ``ValueError`` for no address."""
-    url = parsed(database_url)
-    if url.get_backend_name() != "sqlite":
-        return None
-    assert url.database is not None
-    return Path(url.database)
 
 
 def copy_out(database: Path, target: Path) -> None:
