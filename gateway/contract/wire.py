@@ -82,6 +82,12 @@ def amount_of(number: Decimal) -> Decimal:
     return number
 
 
+def json_number(value: Decimal) -> int | Decimal:
+    """A number as it is written on the wire: no exponent, no needless zeros, and never minus nothing."""
+    whole = amount_of(value).to_integral_value()
+    return int(whole) if value == whole else Decimal(format(value, "f").rstrip("0"))
+
+
 def country_of(text: str | None) -> str | None:
     """A country's two letters (ISO 3166-1), in capitals; null for what is none, so that nothing is told of it."""
     return text.upper() if text and len(text) == 2 and text.isascii() and text.isalpha() else None

@@ -20,7 +20,6 @@ from adapters.snelstart.mapping.values import (
     Reference,
     day_of,
     day_or_none,
-    json_number,
     moment_or_none,
     reference_of,
     said_of,
@@ -32,7 +31,7 @@ from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown,
 from gateway.contract.models.base import like
 from gateway.contract.models.invoices import InvoicePaymentStatus
 from gateway.contract.money import ZERO, AmountText, amount_text, number_text, round_to_cents
-from gateway.contract.wire import RawRecord, said_in
+from gateway.contract.wire import RawRecord, json_number, said_in
 
 HOLDS = frozenset(
     {

@@ -18,15 +18,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from adapters.snelstart.mapping.values import (
-    Number,
-    Reference,
-    Wire,
-    json_number,
-    refer,
-    reference_of,
-    said_of,
-)
+from adapters.snelstart.mapping.values import Number, Reference, Wire, refer, reference_of, said_of
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, Ways
 from gateway.contract.money import (
     ZERO,
@@ -43,7 +35,7 @@ from gateway.contract.money import (
     plain,
     round_to_cents,
 )
-from gateway.contract.wire import Filled
+from gateway.contract.wire import Filled, json_number
 
 TEXT_LIMIT = 250
 """The longest text of a line (BOE-0071)."""

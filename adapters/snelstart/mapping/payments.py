@@ -9,22 +9,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from adapters.snelstart.mapping.values import (
-    Identified,
-    Reference,
-    Wire,
-    day_of,
-    is_guid,
-    json_number,
-    refer,
-    reference_of,
-    said_of,
-)
+from adapters.snelstart.mapping.values import Identified, Reference, Wire, day_of, is_guid, refer, reference_of, said_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO, amount_text, signed
-from gateway.contract.wire import RawRecord
+from gateway.contract.wire import RawRecord, json_number
 
 PLACES: Mapping[str, str] = {"bank": "bankboekingen", "kas": "kasboekingen"}
 """Where the entries of each kind are, by the beginning of our ids."""

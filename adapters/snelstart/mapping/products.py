@@ -8,21 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from adapters.snelstart.mapping.lines import Setup
-from adapters.snelstart.mapping.values import (
-    Identified,
-    Reference,
-    json_number,
-    moment_or_none,
-    refer,
-    reference_of,
-    said_of,
-)
+from adapters.snelstart.mapping.values import Identified, Reference, moment_or_none, refer, reference_of, said_of
 from adapters.snelstart.mapping.vat import CompanyInfo, Way
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Product
 from gateway.contract.money import amount_text
-from gateway.contract.wire import RawRecord
+from gateway.contract.wire import RawRecord, json_number
 
 SAME: Mapping[str, str] = {"code": "artikelcode", "name": "omschrijving", "unit": "eenheid"}
 HOLDS = frozenset({*SAME, "price", "price_includes_tax", "vat_code_id", "ledger_account_id"})

@@ -11,7 +11,6 @@ from gateway.contract import wire
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
 from gateway.contract.money import amount_text, exact
-from gateway.contract.wire import amount_of
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
@@ -211,9 +210,3 @@ def until(name: str, day: date) -> str:
     if day == date.max:
         return f"{name} le {midnight(day)}"
     return f"{name} lt {midnight(day + timedelta(days=1))}"
-
-
-def json_number(value: Decimal) -> int | Decimal:
-    """A number as it is written on the wire: no exponent, no needless zeros, and never minus nothing."""
-    whole = amount_of(value).to_integral_value()
-    return int(whole) if value == whole else Decimal(format(value, "f").rstrip("0"))

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.snelstart.mapping.invoices import CREDIT_TEXT, Boeking, Factuur, credits
-from adapters.snelstart.mapping.values import guid, json_number, new_id, refer
+from adapters.snelstart.mapping.values import guid, new_id, refer
 from adapters.snelstart.resources.administration import every, journals_of
 from adapters.snelstart.wire import ask
 from gateway.contract.errors import Problem, malformed
 from gateway.contract.exact import Unread
 from gateway.contract.upstream import Upstream
+from gateway.contract.wire import json_number
 
 MOST_NAMED = 10
 """Customers that a condition names at once; for more than these, all entries below zero are read.

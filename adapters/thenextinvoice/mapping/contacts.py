@@ -5,19 +5,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from adapters.thenextinvoice.mapping.values import (
-    Flag,
-    Numbered,
-    currency_of,
-    flag_of,
-    json_number,
-    language_of,
-)
+from adapters.thenextinvoice.mapping.values import Flag, Numbered, currency_of, flag_of, language_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import RawRecord, country_of, said_in
+from gateway.contract.wire import RawRecord, country_of, json_number, said_in
 
 TEXTS: Mapping[str, str] = {
     "email": "email",

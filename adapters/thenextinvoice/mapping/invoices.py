@@ -30,7 +30,6 @@ from adapters.thenextinvoice.mapping.values import (
     currency_of,
     day_of,
     flag_of,
-    json_number,
     reference_of,
 )
 from gateway.contract.adapter import Record
@@ -39,7 +38,7 @@ from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import ZERO, Amounts, AmountText, TaxRounding, amount_text, round_to_cents
 from gateway.contract.values import Value
-from gateway.contract.wire import Filled, NoItems, RawRecord, said_in
+from gateway.contract.wire import Filled, NoItems, RawRecord, json_number, said_in
 
 PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
     "draft": "not_applicable",

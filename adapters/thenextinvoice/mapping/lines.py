@@ -13,12 +13,13 @@ from functools import lru_cache
 from typing import Any
 
 from adapters.thenextinvoice.mapping.reckoning import Reckoning, Said, SaidSum, Terms, charged, said
-from adapters.thenextinvoice.mapping.values import Reference, Wire, json_number, reference_of
+from adapters.thenextinvoice.mapping.values import Reference, Wire, reference_of
 from gateway.contract.errors import invalid, malformed
 from gateway.contract.models import Line, TaxBreakdown, VatCode
 from gateway.contract.models.ledger import VatTreatment
 from gateway.contract.money import ZERO, AmountText, Charged, NumberText, amount_text, number_said, number_text
 from gateway.contract.values import Value
+from gateway.contract.wire import json_number
 
 DOMESTIC = frozenset({"domestic_high", "domestic_low", "zero"})
 LEAVING = frozenset({"intra_eu_goods", "intra_eu_services", "export"})

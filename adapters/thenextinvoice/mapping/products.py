@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from adapters.thenextinvoice.mapping.values import Numbered, Reference, json_number, reference_of
+from adapters.thenextinvoice.mapping.values import Numbered, Reference, reference_of
 from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.likeness import same_text
 from gateway.contract.models import Product
 from gateway.contract.money import amount_text
-from gateway.contract.wire import RawRecord
+from gateway.contract.wire import RawRecord, json_number
 
 FIELDS: Mapping[str, str] = {
     "name": "description",

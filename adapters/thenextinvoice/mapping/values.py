@@ -3,14 +3,13 @@
 import re
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from typing import ClassVar
 
 from gateway.contract import wire
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
-from gateway.contract.wire import Filled, amount_of, read_whole
+from gateway.contract.wire import Filled, read_whole
 
 _DIGITS = re.compile(r"0*([0-9]{1,18})")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T].{0,30})?")
@@ -128,11 +127,3 @@ def language_of(text: str | None) -> str | None:
 def currency_of(text: str | None) -> str | None:
     """A currency code in capitals; null for what is none."""
     return text.upper() if text and len(text) == 3 and text.isascii() and text.isalpha() else None
-
-
-def json_number(value: Decimal) -> int | Decimal:
-    """A number as it is written on the wire: no exponent, no needless zeros, and never minus nothing."""
-    whole = amount_of(value).to_integral_value()
-    if value == whole:
-        return int(whole)
-    return Decimal(format(value, "f").rstrip("0"))

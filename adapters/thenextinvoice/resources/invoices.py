@@ -9,7 +9,7 @@ from adapters.thenextinvoice.mapping.contacts import Customer
 from adapters.thenextinvoice.mapping.demands import credit_demands, invoice_demands
 from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
 from adapters.thenextinvoice.mapping.settings import Profile
-from adapters.thenextinvoice.mapping.values import day_of, json_number, language_of, new_id, reference_of
+from adapters.thenextinvoice.mapping.values import day_of, language_of, new_id, reference_of
 from adapters.thenextinvoice.resources.administration import profiles, sender, setting
 from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
@@ -22,6 +22,7 @@ from gateway.contract.money import Amounts, exact
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
+from gateway.contract.wire import json_number
 
 HELD_ELSEWHERE = frozenset({"external_ref"})
 
