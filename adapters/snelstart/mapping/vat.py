@@ -147,9 +147,11 @@ REVERSED = "VerkopenVerlegd"
 """The kind of VAT row that tells reverse charge."""
 ROWS = frozenset({"Geen", REVERSED, *(f"{trade}{kind}" for trade in ("Verkopen", "Inkopen") for kind in RATED)})
 """The kinds that VAT rows of a sales entry may have (dossier 4.2)."""
+UNTAXED_FUNCTION = "VerkopenOmzetOnbelastVerlegd"
+"""The function of accounts for 0 % and for reverse charge alike: the kind of VAT row tells them apart."""
 UNRATED = (
-    _Family("onbelast", "Onbelast (0%)", "VerkopenOmzetOnbelastVerlegd", "zero", "Z"),
-    _Family("verlegd", "Btw verlegd", "VerkopenOmzetOnbelastVerlegd", "reverse_charge", "AE", REVERSED),
+    _Family("onbelast", "Onbelast (0%)", UNTAXED_FUNCTION, "zero", "Z"),
+    _Family("verlegd", "Btw verlegd", UNTAXED_FUNCTION, "reverse_charge", "AE", REVERSED),
     _Family("vrijgesteld", "Btw-vrij", "VerkopenBtwVrij", "exempt", "E"),
     _Family("icp-goederen", "Goederen binnen de EU", "VerkopenExportBinnenEU", "intra_eu_goods", "K", country=None),
     _Family(
@@ -157,7 +159,6 @@ UNRATED = (
     ),
     _Family("export", "Export buiten de EU", "VerkopenExportBuitenEU", "export", "G", country=None),
 )
-UNTAXED_FUNCTION = "VerkopenOmzetOnbelastVerlegd"
 OSS_FUNCTION = "InstallatieTeleverkoopBinnenEUgeen"
 OUTSIDE = Way(
     VatCode(

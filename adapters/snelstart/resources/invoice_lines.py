@@ -14,7 +14,7 @@ from adapters.snelstart.mapping.lines import (
     text_of,
 )
 from adapters.snelstart.mapping.products import Shelf, product_of
-from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, allows, is_of
+from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, allows, in_force, is_of
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import Problem, invalid
@@ -139,8 +139,7 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
     way = ways.by_id.get(id)
     if way is None:
         raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
-    code = way.code
-    if (code.valid_from is not None and on < code.valid_from) or (code.valid_to is not None and on > code.valid_to):
+    if not in_force(way.code, on):
         raise invalid(f"{pointer}/vat_code_id", "The VAT code is not in force on the date of the invoice.")
     return way
 
