@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import ClassVar
 
 from gateway.contract import wire
-from gateway.contract.errors import malformed
+from gateway.contract.errors import malformed, not_found
 from gateway.contract.exact import Unread
 from gateway.contract.money import amount_text, exact
 
@@ -27,6 +27,13 @@ def is_guid(text: str) -> bool:
     SnelStart would take it in capitals too, but one record has one id with us, in small letters.
     """
     return _GUID.fullmatch(text) is not None
+
+
+def guid_in_path(id: str) -> str:
+    """An id as it may stand in a path. Raises ``not_found`` for what no record can have."""
+    if not is_guid(id):
+        not_found()
+    return id
 
 
 @cache

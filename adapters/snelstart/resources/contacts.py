@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from adapters.snelstart.mapping import contacts
 from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of, is_person
 from adapters.snelstart.mapping.demands import changed_contact_demands, new_contact_demands
-from adapters.snelstart.mapping.values import is_guid, moment, new_id, quoted
+from adapters.snelstart.mapping.values import guid_in_path, moment, new_id, quoted
 from adapters.snelstart.resources.administration import countries, every, page_of
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
@@ -93,9 +93,7 @@ class Relations(Contacts):
         return contact_of(made, await countries(up))
 
     async def delete(self, up: Upstream, id: str) -> None:
-        if not is_guid(id):
-            not_found()
-        await up.call(ask("DELETE", "relaties", id))
+        await up.call(ask("DELETE", "relaties", guid_in_path(id)))
 
 
 def _tell_kind(up: Upstream, kind: str, body: Mapping[str, Any]) -> None:
@@ -111,9 +109,7 @@ def _tell_kind(up: Upstream, kind: str, body: Mapping[str, Any]) -> None:
 
 async def read(up: Upstream, id: str) -> Mapping[str, Any]:
     """A relation by its id. Raises ``not_found`` for those that are hidden, and for inactive ones as SnelStart does."""
-    if not is_guid(id):
-        not_found()
-    raw: Mapping[str, Any] = await up.data(ask("GET", "relaties", id))
+    raw: Mapping[str, Any] = await up.data(ask("GET", "relaties", guid_in_path(id)))
     said = Relatie.of(raw)
     if said.hidden or said.nonactief:
         not_found()

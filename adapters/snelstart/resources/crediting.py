@@ -31,7 +31,16 @@ UNKNOWN = frozenset({"upstream_timeout", "upstream_malformed", "upstream_unavail
 
 async def factuur_of(up: Upstream, boeking: str) -> Unread:
     """The invoice that an entry shows up as. Raises ``upstream_malformed`` where there is none."""
-    found = await every(up, "verkoopfacturen", f"VerkoopBoeking/Id eq {guid(boeking)}")
+    return shown_as(await every(up, "verkoopfacturen", of_entry(boeking)), boeking)
+
+
+def of_entry(boeking: str) -> str:
+    """The condition in OData for the invoice that an entry shows up as."""
+    return f"VerkoopBoeking/Id eq {guid(boeking)}"
+
+
+def shown_as(found: Sequence[Unread], boeking: str) -> Unread:
+    """The invoice among those found that an entry shows up as. Raises ``upstream_malformed`` where there is none."""
     for raw in found:
         if Factuur.of(raw).entry == boeking:
             return raw

@@ -26,6 +26,7 @@ from adapters.snelstart.mapping.values import (
     Identified,
     day_of,
     guid,
+    guid_in_path,
     is_guid,
     new_id,
     quoted,
@@ -36,11 +37,11 @@ from adapters.snelstart.mapping.values import (
     until,
 )
 from adapters.snelstart.resources.administration import countries, every, page_of, setting, setup
-from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, settle
+from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, of_entry, settle, shown_as
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found, repointed
+from gateway.contract.errors import FieldError, Problem, invalid, malformed, repointed
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
@@ -153,9 +154,7 @@ class SalesEntries(Invoices):
         return record
 
     async def delete(self, up: Upstream, id: str) -> None:
-        if not is_guid(id):
-            not_found()
-        await up.call(ask("DELETE", "verkoopboekingen", id))
+        await up.call(ask("DELETE", "verkoopboekingen", guid_in_path(id)))
 
     async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
         if draft.number is None:
@@ -204,8 +203,6 @@ class SalesEntries(Invoices):
         return Traces(records)
 
     async def ubl(self, up: Upstream, id: str) -> File:
-        if not is_guid(id):
-            not_found()
         _, factuur = await _read(up, id)
         said = Factuur.of(factuur)
         reply = await up.call(ask("GET", "verkoopfacturen", said.key, "ubl"))
@@ -274,18 +271,13 @@ def _condition(listing: Listing) -> str | None:
 
 async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Unread]:
     """An entry and its invoice, at once."""
-    if not is_guid(id):
-        not_found()
+    condition = of_entry(guid_in_path(id))
     entry: Mapping[str, Any]
     found: Sequence[Unread]
-    condition = f"VerkoopBoeking/Id eq {guid(id)}"
     entry, found = await up.gather(
         up.data(ask("GET", "verkoopboekingen", id)), page_of(up, "verkoopfacturen", 0, 2, condition)
     )
-    for raw in found:
-        if Factuur.of(raw).entry == id:
-            return entry, raw
-    raise malformed("SnelStart shows no invoice for a sales entry.")
+    return entry, shown_as(found, id)
 
 
 async def _told(

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from adapters.snelstart.mapping import products
 from adapters.snelstart.mapping.demands import product_demands
 from adapters.snelstart.mapping.products import Artikel, Shelf, made_up_code, product_body, product_of
-from adapters.snelstart.mapping.values import is_guid, new_id, quoted
+from adapters.snelstart.mapping.values import guid_in_path, new_id, quoted
 from adapters.snelstart.resources.administration import page_of, shelf
 from adapters.snelstart.resources.contacts import OVERLAP, changed_since
 from adapters.snelstart.wire import ask
@@ -106,9 +106,7 @@ class Articles(Products):
         return product_of(made, known)
 
     async def delete(self, up: Upstream, id: str) -> None:
-        if not is_guid(id):
-            not_found()
-        await up.call(ask("DELETE", "artikelen", id))
+        await up.call(ask("DELETE", "artikelen", guid_in_path(id)))
 
 
 async def _with_code(up: Upstream, code: str) -> list[Unread]:
@@ -134,9 +132,7 @@ def _check_basis(up: Upstream, includes_tax: bool, priced: bool, known: Shelf) -
 
 async def read(up: Upstream, id: str) -> Mapping[str, Any]:
     """An article by its id. Raises ``not_found`` for an inactive one: that is what deleting makes of it."""
-    if not is_guid(id):
-        not_found()
-    raw: Mapping[str, Any] = await up.data(ask("GET", "artikelen", id))
+    raw: Mapping[str, Any] = await up.data(ask("GET", "artikelen", guid_in_path(id)))
     if Artikel.of(raw).isNonActief:
         not_found()
     return raw
