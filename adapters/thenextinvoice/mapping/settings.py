@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
 
 from adapters.thenextinvoice.mapping.values import Flag, Numbered, Wire, flag_of, language_of
 from gateway.contract.adapter import Record
@@ -11,9 +10,6 @@ from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccou
 from gateway.contract.models.ledger import VatCategory, VatTreatment
 from gateway.contract.money import number_text
 from gateway.contract.wire import RawRecord, amount_of, country_of
-
-Form = Literal["factor", "percentage"]
-"""``/settings/vatcodes`` gives 1.21 and ``/vatcodes`` gives 21, under the one name ``factor``."""
 
 BY_TYPE: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "high": ("domestic_high", "S"),
@@ -37,7 +33,7 @@ BY_RATE: Mapping[Decimal, tuple[VatTreatment, VatCategory]] = {
 
 
 class VatCodeRow(Numbered, frozen=True):
-    """A VAT code as it is read."""
+    """A VAT code as ``/settings/vatcodes`` gives it: ``factor`` is 1.21, where that of ``/vatcodes`` is 21."""
 
     name: str
     factor: Decimal
@@ -101,10 +97,10 @@ class Preferences(Wire, frozen=True):
     company_name: str | None = None
 
 
-def vat_code_of(raw: RawRecord, form: Form = "factor") -> Record[VatCode]:
+def vat_code_of(raw: RawRecord) -> Record[VatCode]:
     """A VAT code. TheNextInvoice makes sales documents only, so every code is one to sell with."""
     row = VatCodeRow.of(raw)
-    rate = amount_of(row.factor if form == "percentage" else (row.factor - 1) * 100)
+    rate = amount_of((row.factor - 1) * 100)
     treatment, category = _meaning(row.type or None, rate)
     item = VatCode(
         id=row.key,
