@@ -21,6 +21,8 @@ from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 
 PROVIDER = "thenextinvoice"
 ROOT = ("api", "v1")
+PAGE_CAP = 100
+"""The most items that a search may be asked for; what becomes of a larger limit is not said (documentation)."""
 
 ASSUMED_LIFETIME = timedelta(minutes=10)
 """How long a JWT without an ``exp`` is used: no lifetime is documented. One that ends sooner answers 401."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 from adapters.thenextinvoice.mapping import contacts
 from adapters.thenextinvoice.mapping.demands import contact_demands
 from adapters.thenextinvoice.mapping.values import new_id
-from adapters.thenextinvoice.wire import ask, number_in_path, pointing, read_found
+from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.exact import Unread
 from gateway.contract.likeness import is_contact, name_of
@@ -14,8 +14,6 @@ from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
-
-PAGE_CAP = 100
 
 
 class CustomerContacts(Contacts):
@@ -47,7 +45,7 @@ class CustomerContacts(Contacts):
         async def fetch(page: int, size: int) -> Slice[Record[Contact]]:
             return await _search(up, page, size)
 
-        return await PageNumber(fetch).read(listing.window)
+        return await PageNumber(fetch, PAGE_CAP).read(listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[Contact]:
         return contacts.contact_of(await _read(up, id))

@@ -10,8 +10,8 @@ from datetime import date, timedelta
 
 from adapters.thenextinvoice.mapping.invoices import DRAFT, Glance, Sheet, Standing, standing_of
 from adapters.thenextinvoice.mapping.values import day_of
-from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, PAGE_CAP, found_ids, search, told_all
-from adapters.thenextinvoice.wire import ask, is_number
+from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, found_ids, search, told_all
+from adapters.thenextinvoice.wire import PAGE_CAP, ask, is_number
 from gateway.contract.adapter import Listing, Record
 from gateway.contract.models import Invoice
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window, cut

@@ -16,7 +16,7 @@ from adapters.thenextinvoice.mapping.invoices import (
 from adapters.thenextinvoice.mapping.reckoning import Reckoning, Sum
 from adapters.thenextinvoice.mapping.values import reference_of
 from adapters.thenextinvoice.resources.administration import vat_codes
-from adapters.thenextinvoice.wire import ask, number_in_path, read_found, read_found_ids
+from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, read_found, read_found_ids
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Invoice
@@ -24,7 +24,6 @@ from gateway.contract.money import TaxRounding
 from gateway.contract.paging import Slice
 from gateway.contract.upstream import Query, Upstream
 
-PAGE_CAP = 100
 NEWEST_FIRST = (("order", "number"), ("reverse", "true"))
 RoundingOrNone = TaxRounding | None
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from adapters.thenextinvoice.mapping import products
 from adapters.thenextinvoice.mapping.demands import product_demands
 from adapters.thenextinvoice.mapping.values import Found
-from adapters.thenextinvoice.wire import ask, number_in_path, pointing, read_found
+from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
@@ -15,8 +15,6 @@ from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream
 from gateway.contract.wire import RawRecord
-
-PAGE_CAP = 100
 
 
 class PlainProducts(Products):
