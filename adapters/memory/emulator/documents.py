@@ -52,24 +52,27 @@ def _split(charge: Fraction, rate: Fraction, includes_vat: bool) -> tuple[Decima
 
 
 def settle(company: Company, invoice: Row) -> None:
-    """Work out how far it is paid."""
+    """Work out how far it is paid. A credit note is set off against what its invoice owes."""
     totals = invoice["totals"]
-    gross = Decimal(totals["gross"])
-    paid = sum(
-        (
-            Decimal(part["amount"])
-            for payment in company.all("payments").values()
-            for part in payment["allocations"]
-            if part["invoice"] == invoice["id"]
-        ),
-        Decimal("0.00"),
-    )
+    gross, paid = Decimal(totals["gross"]), _paid(company, invoice)
     credited = any(other["creditOf"] == invoice["id"] for other in company.all("invoices").values())
-    totals |= {"paid": str(paid), "open": "0.00" if credited else str(gross - paid)}
-    invoice["paymentState"] = _payment_state(invoice, gross, paid, credited)
+    undone = company.all("invoices").get(invoice["creditOf"])
+    owed = (
+        Decimal(0) if undone is None else max(Decimal(0), Decimal(undone["totals"]["gross"]) - _paid(company, undone))
+    )
+    left = min(Decimal("0.00"), gross - paid + owed) if owed else gross - paid
+    totals |= {"paid": str(paid), "open": "0.00" if credited else str(left)}
+    invoice["paymentState"] = _payment_state(invoice, gross, gross - left, credited)
     due = invoice["dueDate"]
     late = due is not None and due < company.today.isoformat()
     invoice["overdue"] = late and invoice["paymentState"] in ("open", "part")
+
+
+def _paid(company: Company, invoice: Row) -> Decimal:
+    """What was paid of it."""
+    allocations = (part for payment in company.all("payments").values() for part in payment["allocations"])
+    parts = (Decimal(part["amount"]) for part in allocations if part["invoice"] == invoice["id"])
+    return sum(parts, Decimal("0.00"))
 
 
 def _payment_state(invoice: Row, gross: Decimal, paid: Decimal, credited: bool) -> str:

@@ -154,6 +154,12 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
         )
 
     @property
+    def may_be_set_off(self) -> bool:
+        """Whether it is a booked credit note of one invoice, and not paid back: that invoice's debt is less for it."""
+        booked = STATES.get(self.status) == "final" and self.sign < 0
+        return booked and (self.open or ZERO) > 0 and credited_by(self.api_reference) is not None
+
+    @property
     def is_draft(self) -> bool:
         """Whether it can still be changed."""
         return self.status == "concept"
@@ -182,8 +188,12 @@ def told(
     codes: Mapping[str, VatCode],
     today: date,
     credited: frozenset[str] = frozenset(),
+    owed: Decimal = ZERO,
 ) -> Record[Invoice]:
-    """An invoice or credit note as ours. ``credited`` holds the invoices that are known to be credited in full."""
+    """An invoice or credit note as ours. ``credited`` holds the invoices that are known to be credited in full.
+
+    ``owed`` is what Rompslomp still calls open of the invoice that a credit note credits.
+    """
     id, contact_id, reference = str(row.id), id_of(row.contact_id), row.api_reference
     said = row.above_zero
     is_credit_note = said is not row
@@ -195,6 +205,10 @@ def told(
     payment_status = _payment_status(row, status, exact(gross), open_amount)
     if id in credited and row.may_be_credited:
         payment_status, open_amount, open_said = "credited", ZERO, _NOTHING
+    elif owed and open_amount is not None and row.may_be_set_off:
+        open_amount = max(ZERO, open_amount - owed)
+        open_said = amount_text(open_amount)
+        payment_status = "partially_paid" if open_amount else "paid"
     currency = row.currency or "eur"
     foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)

@@ -1,6 +1,7 @@
 """``/sales_invoices``: concepts, publication, credit notes and paper."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
@@ -12,6 +13,7 @@ from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
+from gateway.contract.money import ZERO
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
 from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Query, Upstream
@@ -38,8 +40,9 @@ class RompslompInvoices(Invoices):
     holds = invoices.HOLDS
     repeatable = frozenset({"create"})
     calls: ClassVar[Mapping[str, str]] = {
-        "list": f"{calls.LIST_CALLS}, and 1 for each {wire.PAGE_CAP} credit notes since the first of them",
-        "get": "1, and 1 for a final invoice: whether it was credited",
+        "list": f"{calls.LIST_CALLS}, and 1 for each {wire.PAGE_CAP} credit notes since the first of them; 1 for each "
+        "invoice that is credited by one of them, and not among them",
+        "get": "1, and 1 for a final invoice: whether it was credited; for a credit note: what it is set off against",
         "create": "1; 1 for each product named, 1 for the customer's VAT number where it is needed, and up to 3 where "
         "only a concept can tell whether the expected totals are met",
         "update": "2: it is read first; and what create needs, or 1 for a final invoice: whether it was credited",
@@ -57,7 +60,11 @@ class RompslompInvoices(Invoices):
         raws = [raw for _, raw in page.items]
         rows = InvoiceRow.all_of(raws)
         codes = await _names(up, rows) if "lines" in listing.include else {}
-        told = [invoices.told(row, raw, codes, up.today, credited) for row, raw in zip(rows, raws, strict=True)]
+        owed = await _owed(up, rows)
+        told = [
+            invoices.told(row, raw, codes, up.today, credited, owed.get(str(row.id), ZERO))
+            for row, raw in zip(rows, raws, strict=True)
+        ]
         return Page(told, page.more, page.total)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
@@ -100,7 +107,7 @@ class RompslompInvoices(Invoices):
                 en="Rompslomp makes other totals of the credit note than of its invoice.",
                 nl="Rompslomp maakt van de creditfactuur andere totalen dan van de factuur.",
             )
-        return await _told(up, made)
+        return await _told(up, made, row.open or ZERO)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
         """By the api reference it was sent with, which no other invoice can have (dossier §5, "Idempotency")."""
@@ -110,7 +117,7 @@ class RompslompInvoices(Invoices):
             return Traces([])
         if isinstance(sent.draft, InvoiceDraft):
             await booking.compare(up, there, sent.draft, body["invoice_lines"])
-        return Traces([await _told(up, there)], certain=True)
+        return Traces([await _told_whole(up, there)], certain=True)
 
     async def pdf(self, up: Upstream, id: str) -> File:
         try:
@@ -173,21 +180,45 @@ async def _credited_among(up: Upstream, rows: Sequence[InvoiceGlance]) -> frozen
     return invoices.credited_among(await calls.whole(up, "sales_invoices", query))
 
 
-async def _told(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
-    """An invoice that cannot have been credited yet."""
+async def _owed(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, Decimal]:
+    """What is open in Rompslomp of the invoices that some credit notes credit, by the note's id.
+
+    Rompslomp sets neither off against the other. Polder tells such an invoice as owing nothing, so its note owes nobody
+    what was never paid: else who pays back what is open of credit notes pays those who did not pay.
+    """
+    notes = {str(row.id): invoices.credited_by(row.api_reference) for row in rows if row.may_be_set_off}
+    there = {str(row.id): row.open or ZERO for row in rows}
+    away = sorted({id for id in notes.values() if id is not None and id not in there})
+    there |= zip(away, await up.each([_open_of(up, id) for id in away]), strict=True)
+    return {note: there[id] for note, id in notes.items() if id is not None}
+
+
+async def _open_of(up: Upstream, id: str) -> Decimal:
+    """What Rompslomp calls open of an invoice; nothing of one that is gone."""
+    try:
+        return InvoiceRow.of(await booking.read(up, id)).open or ZERO
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        return ZERO
+
+
+async def _told(up: Upstream, raw: calls.Raw, owed: Decimal = ZERO) -> Record[Invoice]:
+    """An invoice that cannot have been credited yet, or a credit note of one that owes so much."""
     row = InvoiceRow.of(raw)
-    return invoices.told(row, raw, await _names(up, [row]), up.today)
+    return invoices.told(row, raw, await _names(up, [row]), up.today, owed=owed)
 
 
 async def _told_whole(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
-    """An invoice, with whether it was credited."""
+    """An invoice, with whether it was credited; a credit note, with what it is set off against."""
     row = InvoiceRow.of(raw)
     codes = await _names(up, [row])
     credited = frozenset[str]()
     if row.may_be_credited:
         note = await booking.with_reference(up, invoices.credit_reference(str(row.id)))
         credited = invoices.credited_among([note] if note else [])
-    return invoices.told(row, raw, codes, up.today, credited)
+    owed = await _owed(up, [row])
+    return invoices.told(row, raw, codes, up.today, credited, owed.get(str(row.id), ZERO))
 
 
 async def _credited(up: Upstream, body: calls.Raw, reference: str) -> calls.Raw:

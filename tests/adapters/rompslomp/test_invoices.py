@@ -373,6 +373,30 @@ async def test_a_credit_note_is_not_older_than_its_invoice(tmp_path: Path) -> No
         assert (await books.ask("POST", path))["issued_on"] == "2026-04-01"
 
 
+async def test_a_credit_note_owes_nobody_what_was_never_paid(tmp_path: Path) -> None:
+    """Rompslomp leaves invoice and note open both, and Polder tells neither half of that alone."""
+    async with connected(tmp_path) as books:
+        told: dict[str, tuple[str, str]] = {}
+        notes = []
+        for paid in (None, "2.10", "12.10"):
+            final = await books.final(line("10"), issued_on="2026-02-01")
+            if paid is not None:
+                await books.pay(final, paid)
+            note = await books.ask("POST", f"invoices/{final['id']}/credit")
+            assert await books.ask("GET", f"invoices/{note['id']}") == note
+            told[note["id"]] = (note["totals"]["open"], note["payment_status"])
+            notes.append(note)
+        assert list(told.values()) == [("0.00", "paid"), ("2.10", "partially_paid"), ("12.10", "unpaid")]
+        for path in ("invoices", "invoices?issued_from=2026-03-01"):  # with their invoices, and without
+            listed = {one["id"]: one for one in (await books.ask("GET", path))["data"]}
+            assert {id: (listed[id]["totals"]["open"], listed[id]["payment_status"]) for id in told} == told
+        unpaid = (await books.ask("GET", "invoices?payment_status=unpaid"))["data"]
+        assert [one["id"] for one in unpaid] == [notes[2]["id"]]
+        # Who owed nothing pays after all: then it is owed back.
+        await books.pay({"id": notes[0]["credits_invoice_id"]}, "12.10")
+        assert (await books.ask("GET", f"invoices/{notes[0]['id']}"))["totals"]["open"] == "12.10"
+
+
 async def test_a_list_looks_for_the_credit_notes_of_its_oldest_invoice(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         old = await books.final(issued_on="2026-01-15")
