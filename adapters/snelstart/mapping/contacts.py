@@ -265,6 +265,12 @@ def _name(given: Mapping[str, Any], before: Mapping[str, Any], body: dict[str, A
     else:
         # A contact person alone is refused (REL-0060), and without one nothing tells a person from a company.
         body["vestigingsAdres"] = None
+        if any(place.get(part) for part in ("postcode", "plaats", "land")):
+            refuse(
+                "/address",
+                en="SnelStart keeps an address with street, postal code and city only.",
+                nl="SnelStart bewaart een adres alleen met straat, postcode en plaats.",
+            )
         refuse(
             "/kind",
             en="SnelStart tells a person by its address only: give an address.",

@@ -83,6 +83,19 @@ async def test_what_a_person_cannot_keep_of_a_company_is_dropped_where_that_is_a
         assert (person["kind"], person["contact_person"]) == ("person", "Jan Jansen")
 
 
+async def test_the_rest_of_an_address_without_a_street_goes_with_a_person_and_is_told(tmp_path: Path) -> None:
+    """Its country decides about VAT: nobody may think that it is there."""
+    async with connected(tmp_path) as books:
+        draft = {"contact_person": "An Peeters", "address": {"city": "Gent", "country": "BE"}}
+        problem = await books.ask("POST", "contacts", draft, status=422)
+        assert (problem["code"], problem["errors"][0]["pointer"]) == ("field_unsupported", "/address")
+        made = await books.ask("POST", "contacts", draft, status=201, on_unsupported="drop")
+        assert made["address"] is None
+        assert [one["pointer"] for one in made["warnings"]] == ["/address", "/kind"]
+        nowhere = {"contact_person": "An Peeters"}
+        assert (await books.ask("POST", "contacts", nowhere, status=422))["errors"][0]["pointer"] == "/kind"
+
+
 async def test_a_contact_that_was_made_inactive_is_found_by_its_reference_among_the_archived(tmp_path: Path) -> None:
     """By its id it is not found, and its reference is still its own until another contact is given it."""
     async with connected(tmp_path) as books:
