@@ -143,8 +143,8 @@ def _error_of(sentence: str, pointers: Mapping[str, str]) -> FieldError:
     code = next((code for words, code in _CODES.items() if english and words in english), "rejected")
     if label is None:
         known = _divided(sentence)
-        return FieldError("", code, sentence, provider_field=known[0] if known else None)
-    return FieldError(pointers[label], code, sentence, provider_field=label)
+        return FieldError("", code, english or sentence, provider_field=known[0] if known else None)
+    return FieldError(pointers[label], code, english or sentence, provider_field=label)
 
 
 def english_of(message: str) -> str | None:

@@ -24,7 +24,8 @@ CHANGE_NOTES: Mapping[str, str] = {
 FIELD_NOTES: Mapping[str, str] = {
     "FieldError.pointer": "An RFC 6901 pointer into the request body, or the name of a query parameter.",
     "FieldError.code": "Machine-readable, such as `required`, `wrong_type`, `unknown_field`, `too_long`.",
-    "FieldError.message": "For people, in English. It never repeats what was sent.",
+    "FieldError.message": "For people, in English; what the accounting system says and nobody can read, in its own "
+    "words. Polder's never repeat what was sent.",
     "FieldError.provider_field": "The accounting system's own name for the field, where it complained.",
     "UpstreamFault.provider": "The accounting system.",
     "UpstreamFault.status": "The HTTP status it answered with.",

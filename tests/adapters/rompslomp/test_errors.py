@@ -84,6 +84,14 @@ def test_a_sentence_is_kept_whole_read_in_english_and_pointed(
     assert problem.upstream is not None
     assert problem.upstream.message_en == english
     assert [(one.pointer, one.code, one.provider_field) for one in problem.errors] == errors
+    if english is not None:
+        assert all(one.message in english for one in problem.errors), "each is told in English where it is known"
+
+
+def test_what_is_understood_of_a_refusal_is_english_though_the_rest_is_not() -> None:
+    message = "Factuur is invalid: Stuksprijs moet opgegeven zijn. Iets nieuws bevalt niet."
+    said = [one.message for one in refusal(422, "client.parameters.validation", message).errors]
+    assert said == ["Unit price must be given", "Iets nieuws bevalt niet"]
 
 
 def test_a_missing_scope_is_named() -> None:
