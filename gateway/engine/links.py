@@ -242,7 +242,7 @@ class LinkBooks:
         claim = Claim(self, connection_id, resource, unique, creation_key)
         for mark in claim.marks:
             if mark in self._claims:
-                raise _unfinished() if self._claims[mark] == creation_key else _in_hand(*mark[2:])
+                raise _unfinished() if self._claims[mark] == creation_key else _in_hand(mark[2])
         self._claims |= dict.fromkeys(claim.marks, creation_key)
         return claim
 
@@ -294,7 +294,7 @@ class Claim:
         try:
             for name, value in self._values.items():
                 if not await self._hold(name, value) and not await self._hold(name, value):
-                    raise _in_hand(name, value)
+                    raise _in_hand(name)
         except Problem:
             with suppress(Problem):  # it ends by itself
                 await self._put_back()
@@ -305,9 +305,9 @@ class Claim:
         book = await self._books.of(self._connection_id, self._resource)
         before = book.kept(self._id(name)).get(_CREATION_KEY)
         if book.holders(name, value):
-            raise _taken(name, value)
+            raise _taken(name)
         if before is not None and self._is_held(before):
-            raise _unfinished() if _key_in(before) == self.creation_key else _in_hand(name, value)
+            raise _unfinished() if _key_in(before) == self.creation_key else _in_hand(name)
         left = None if before is None else _key_in(before)
         key = left or self.creation_key
         until = (self._books.clock.now() + HELD).isoformat()
@@ -394,13 +394,14 @@ def _unfinished() -> Problem:
     return Problem("idempotency_in_progress", message, retry_after=1, outcome="not_sent")
 
 
-def _in_hand(name: str, value: str) -> Problem:
+def _in_hand(name: str) -> Problem:
     """Whose it will be shows when the other write is over: it may be for the very same record, or come to nothing."""
-    return _taken(name, value, f"Another write, which is not over yet, is for the {name} {value!r}.", retry_after=1)
+    return _taken(name, f"Another write, which is not over yet, is for this {name}.", retry_after=1)
 
 
-def _taken(name: str, value: str, message: str | None = None, retry_after: int | None = None) -> Problem:
-    message = message or f"Another record of this connection has the {name} {value!r}."
+def _taken(name: str, message: str | None = None, retry_after: int | None = None) -> Problem:
+    """Without the value, which may be a person's: callers log what problems say."""
+    message = message or f"Another record of this connection has this {name}."
     error = FieldError(f"/{name}", "taken", message)
     return Problem("conflict", message, errors=[error], outcome="not_sent", retry_after=retry_after)
 

@@ -91,6 +91,15 @@ async def test_a_value_of_a_record_is_taken(books: LinkBooks) -> None:
     assert (await problem_of(books.claim(*PLACE, {"external_ref": "a"}, TWO))).code == "conflict"
 
 
+async def test_a_value_that_is_not_free_is_not_repeated(books: LinkBooks) -> None:
+    """It may be somebody's e-mail address, and callers log what problems say."""
+    claim = await books.claim(*PLACE, {"external_ref": "an@peeters.example"}, ONE)
+    for _ in ("under claim", "a record's"):
+        problem = await problem_of(books.claim(*PLACE, {"external_ref": "an@peeters.example"}, TWO))
+        assert "peeters" not in problem.detail + problem.errors[0].message
+        await claim.grant("7")
+
+
 async def test_of_a_value_in_hand_nobody_is_told_that_a_record_has_it(links: MemoryLinks) -> None:
     """The other write may be a change of the very same record, or come to nothing."""
     one, two = opened(links, "one"), opened(links, "two")
