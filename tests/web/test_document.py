@@ -247,6 +247,26 @@ async def test_a_schema_of_a_connection_without_credentials_is_a_problem_that_is
     assert (told.status_code, told.json()["code"]) == (424, "connection_pending")
 
 
+async def test_what_a_problem_tells_besides_is_published(house: House) -> None:
+    """The administrations to choose from, and by how much totals are off: no client can use what it cannot find."""
+    schema = published()["components"]["schemas"]["Problem"]["properties"]
+    credentials = dict(house.emulator("rompslomp").credentials())
+    body = {"provider": "rompslomp", "name": "Several", "credentials": credentials}
+    several = (await house.client.post("/v1/connections", json=body)).json()
+    assert (several["code"], schema["companies"]["items"]) == (
+        "company_required",
+        {"$ref": "#/components/schemas/CompanyAccess"},
+    )
+    root = f"/v1/connections/{await house.connect('memory')}"
+    contact = (await house.client.post(f"{root}/contacts", json={"company_name": "De Sluis"})).json()
+    line = {"description": "Brood", "unit_price": "10", "vat_treatment": "zero"}
+    body = {"contact_id": contact["id"], "lines": [line], "expected_totals": {"gross": "12.10"}}
+    off = (await house.client.post(f"{root}/invoices", json=body)).json()
+    assert (off["code"], off["difference"]) == ("totals_mismatch", {"gross": "2.10"})
+    assert set(several) | set(off) <= set(schema)
+    validator("Problem").validate(off)
+
+
 def test_every_code_can_be_met_somewhere() -> None:
     shown_codes = {
         code

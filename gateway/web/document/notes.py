@@ -53,9 +53,14 @@ FIELD_NOTES: Mapping[str, str] = {
     "Problem.state": "Of such a write: `unknown` while Polder looks, `manual` where only a person can tell.",
     "Problem.next_check_at": "When Polder looks again; null where it does not.",
     "Problem.candidates": "With `manual`: ids of records that may have come of it.",
+    "Problem.companies": "With `company_required` and `company_not_accessible`: the administrations to choose from.",
+    "Problem.connection_id": "Where connecting failed and the connection is there, or may be: which.",
+    "Problem.difference": "With `totals_mismatch`: by how much `net`, `tax` and `gross` were expected to be more than "
+    "the accounting system makes them, as decimal strings; those that agree are left out.",
     "Warning.code": "Machine-readable, such as `field_dropped`.",
     "Warning.detail": "For people, in English.",
-    "Warning.pointer": "The field it is about, as an RFC 6901 pointer into the request body.",
+    "Warning.pointer": "The field it is about, as an RFC 6901 pointer into the request body; or into the answer where "
+    "it stands only there, as `/totals` does.",
     "ProviderView.name": "The accounting system.",
     "ProviderView.id": "The record's id there.",
     "ProviderView.status": "The record's status there, in its own words.",

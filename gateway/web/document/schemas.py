@@ -205,6 +205,9 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
             "state": {"type": "string", "x-extensible-enum": ["unknown", "manual"]},
             "next_check_at": {"type": ["string", "null"], "format": "date-time"},
             "candidates": {"type": "array", "items": {"type": "string"}},
+            "companies": {"type": "array", "items": ref("CompanyAccess")},
+            "connection_id": {"type": "string"},
+            "difference": {"type": "object", "additionalProperties": {"type": "string"}},
         },
         "additionalProperties": True,
         "required": [
