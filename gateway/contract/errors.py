@@ -144,6 +144,14 @@ def invalid(pointer: str, message: str, code: str = "invalid") -> Problem:
     return Problem("validation_failed", message, errors=[FieldError(pointer, code, message)])
 
 
+def no_vat_code(line: str, *, rate: object, country: object) -> Problem:
+    """``validation_failed``: no VAT code is what the line at that pointer asks for, by treatment or more closely."""
+    narrowed = [f"this {name}" for name, said in (("vat_rate", rate), ("vat_country", country)) if said is not None]
+    sought = " and ".join(narrowed)
+    message = f"The administration has no VAT code for this treatment{f' with {sought}' if sought else ''}."
+    return invalid(f"{line}/vat_treatment", message, "not_found")
+
+
 @contextmanager
 def repointed(pointers: Mapping[str, str]) -> Iterator[None]:
     """Let a problem point into the body that was sent, where what is said of it is said of a larger one.

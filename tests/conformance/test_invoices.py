@@ -187,6 +187,18 @@ async def test_a_treatment_without_a_code_costs_no_write(subject: Subject) -> No
     assert {seen.method for seen in subject.emulator.journal[before:]} <= {"GET"}
 
 
+async def test_a_treatment_that_is_there_at_another_rate_is_not_said_to_be_missing(subject: Subject) -> None:
+    if "lines.vat_treatment" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: lines take codes only")
+    for narrowed in ({"vat_rate": "20.5"}, {"vat_country": "DE"}, {"vat_rate": "20.5", "vat_country": "DE"}):
+        line = await subject.line(vat_treatment="domestic_high", **narrowed)
+        line.pop("vat_code_id")
+        draft = await subject.draft("invoices", lines=[line])
+        problem = await subject.refused(422, "validation_failed", "POST", "invoices", body=draft)
+        assert problem["errors"][0]["pointer"] == "/lines/0/vat_treatment"
+        assert all(name in problem["detail"] for name in narrowed)
+
+
 async def test_a_line_takes_from_its_product_what_it_leaves_open(subject: Subject) -> None:
     subject.need("products.create")
     if "lines.product_id" not in subject.holds("invoices"):

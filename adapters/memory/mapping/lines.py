@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.memory.mapping.invoices import line_bodies, sign_of
-from gateway.contract.errors import invalid
+from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Priced, Sum, add_up, exact
 from gateway.contract.totals import asserted, closes, differences, mismatch
@@ -84,7 +84,7 @@ def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: d
             and (code.valid_to is None or on <= code.valid_to)
         ):
             return code.id
-    raise invalid(f"{pointer}/vat_treatment", "The administration has no VAT code for this treatment.")
+    raise no_vat_code(pointer, rate=line.vat_rate, country=line.vat_country)
 
 
 def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:

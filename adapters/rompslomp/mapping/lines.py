@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from adapters.rompslomp.mapping.values import Json, id_in_body, unsupported
-from gateway.contract.errors import invalid
+from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import Contact, LineDraft, Product, VatCode
 from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain
 
@@ -128,9 +128,7 @@ class _Said:
                     message = "VAT of another country needs its country."
                     raise invalid(f"{self._pointer}/vat_country", message, "required")
                 return code
-        raise invalid(
-            f"{self._pointer}/vat_treatment", "The administration has no VAT code for this treatment.", "not_found"
-        )
+        raise no_vat_code(self._pointer, rate=line.vat_rate, country=line.vat_country)
 
     def _rate(self) -> Decimal:
         rate = self._line.vat_rate

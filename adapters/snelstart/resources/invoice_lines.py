@@ -17,7 +17,7 @@ from adapters.snelstart.mapping.products import Shelf, product_of
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, allows, in_force, is_of
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
-from gateway.contract.errors import Problem, invalid
+from gateway.contract.errors import Problem, invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
 from gateway.contract.money import ZERO, exact
 from gateway.contract.plan import Reason, reason_of
@@ -128,7 +128,7 @@ def _way(line: LineDraft, pointer: str, product: Product | None, document: Docum
             raise invalid(f"{pointer}/vat_country", "VAT of another country needs its country.", "required")
         found = ways.for_treatment(line.vat_treatment, rate=line.vat_rate, country=line.vat_country, on=on)
         if found is None:
-            raise invalid(f"{pointer}/vat_treatment", "The administration has no VAT code for this treatment.")
+            raise no_vat_code(pointer, rate=line.vat_rate, country=line.vat_country)
         return found
     id = line.vat_code_id
     if id is None and product is not None and line.ledger_account_id is None and product.ledger_account_id is not None:

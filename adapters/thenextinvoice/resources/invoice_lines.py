@@ -21,7 +21,7 @@ from adapters.thenextinvoice.mapping.reckoning import positive
 from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
 from adapters.thenextinvoice.wire import ask, is_number
-from gateway.contract.errors import Problem, invalid
+from gateway.contract.errors import Problem, invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts, exact
 from gateway.contract.plan import reason_of
@@ -142,7 +142,7 @@ def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Cod
     if line.vat_treatment is not None:
         found = code_for(line.vat_treatment, codes, rate=line.vat_rate, country=line.vat_country, on=on)
         if found is None:
-            raise invalid(f"{pointer}/vat_treatment", "The administration has no VAT code for this treatment.")
+            raise no_vat_code(pointer, rate=line.vat_rate, country=line.vat_country)
         return found
     id = line.vat_code_id or (product.vat_code_id if product is not None else None)
     if id is None:
