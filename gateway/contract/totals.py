@@ -47,9 +47,12 @@ def mismatch(system: str, off: Mapping[str, Decimal], *, undone: bool = False) -
         "totals_mismatch",
         f"{system} makes other totals of these lines. {after}",
         errors=[
-            FieldError(f"/expected_totals/{name}", "totals_mismatch", f"Expected {plain(by, 2)} too much.")
-            for name, by in off.items()
+            FieldError(f"/expected_totals/{name}", "totals_mismatch", _told(by, system)) for name, by in off.items()
         ],
         outcome="rejected" if undone else "not_sent",
         extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
     )
+
+
+def _told(by: Decimal, system: str) -> str:
+    return f"Expected {plain(abs(by), 2)} {'more' if by > ZERO else 'less'} than {system} makes it."

@@ -157,8 +157,13 @@ async def test_expected_totals_are_checked_before_anything_is_sent(subject: Subj
     problem = await subject.refused(
         422, "totals_mismatch", "POST", "invoices", body={**draft, "expected_totals": {**right, "gross": "121.00"}}
     )
-    assert "0.01" in str(problem), "the exact difference is told"
+    assert problem["difference"] == {"gross": "0.01"}, "the exact difference is told"
+    assert problem["errors"][0]["message"].startswith("Expected 0.01 more than ")
     assert problem["outcome"] == "not_sent"
+    low = {**draft, "expected_totals": {**right, "gross": "120.97"}}
+    less = await subject.refused(422, "totals_mismatch", "POST", "invoices", body=low)
+    assert less["difference"] == {"gross": "-0.02"}
+    assert less["errors"][0]["message"].startswith("Expected 0.02 less than ")
     assert {seen.method for seen in subject.emulator.journal[before:]} <= {"GET"}
     assert len(subject.books("invoices")) == books
     answer = await subject.ask("POST", "invoices", body={**draft, "expected_totals": right})
