@@ -1,14 +1,13 @@
 """What the audit log tells: who did what to which connection, from where, and what came of it; and no secret."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from gateway.contract.errors import Problem
 from gateway.engine.audit import Auditor, Origin, asked_by
 from gateway.engine.storage import Audit, AuditEntry
-from gateway.store.audit import SqlAudit
 from tests.house import START, House, ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +18,7 @@ REQUEST = {"x-request-id": "req-7"}
 
 async def entries(house: House) -> list[AuditEntry]:
     """What was recorded of connections; the log is whole."""
-    log = cast(SqlAudit, house.polder.storage.audit)
+    log = house.polder.storage.audit
     assert (await log.verify()).fault is None
     found = [row.entry for row in await log.page(after=0, size=1000)]
     return [entry for entry in found if entry.action.startswith("connections.")]
@@ -87,7 +86,7 @@ async def test_no_secret_and_nothing_of_a_person_is_in_it(house: House) -> None:
 
 async def test_keys_that_are_made_are_recorded(house: House) -> None:
     await house.client_for(tenant="other")
-    row = (await cast(SqlAudit, house.polder.storage.audit).page(after=0, size=10))[-1]
+    row = (await house.polder.storage.audit.page(after=0, size=10))[-1]
     (key,) = await house.polder.storage.keys.all("other")
     assert (row.entry.action, row.entry.object, row.entry.actor) == ("keys.create", key.id, "operator")
 

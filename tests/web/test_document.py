@@ -260,8 +260,8 @@ async def test_what_a_problem_tells_besides_is_published(house: House) -> None:
     root = f"/v1/connections/{await house.connect('memory')}"
     contact = (await house.client.post(f"{root}/contacts", json={"company_name": "De Sluis"})).json()
     line = {"description": "Brood", "unit_price": "10", "vat_treatment": "zero"}
-    body = {"contact_id": contact["id"], "lines": [line], "expected_totals": {"gross": "12.10"}}
-    off = (await house.client.post(f"{root}/invoices", json=body)).json()
+    draft = {"contact_id": contact["id"], "lines": [line], "expected_totals": {"gross": "12.10"}}
+    off = (await house.client.post(f"{root}/invoices", json=draft)).json()
     assert (off["code"], off["difference"]) == ("totals_mismatch", {"gross": "2.10"})
     assert set(several) | set(off) <= set(schema)
     validator("Problem").validate(off)

@@ -156,7 +156,7 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     @property
     def may_be_set_off(self) -> bool:
         """Whether it is a booked credit note of one invoice, and not paid back: that invoice's debt is less for it."""
-        booked = STATES.get(self.status) == "final" and self.sign < 0
+        booked = self.sign < 0 and STATES.get(self.status) == "final"
         return booked and (self.open or ZERO) > 0 and credited_by(self.api_reference) is not None
 
     @property

@@ -62,7 +62,7 @@ class RompslompInvoices(Invoices):
         codes = await _names(up, rows) if "lines" in listing.include else {}
         owed = await _owed(up, rows)
         told = [
-            invoices.told(row, raw, codes, up.today, credited, owed.get(str(row.id), ZERO))
+            invoices.told(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
             for row, raw in zip(rows, raws, strict=True)
         ]
         return Page(told, page.more, page.total)
@@ -180,13 +180,15 @@ async def _credited_among(up: Upstream, rows: Sequence[InvoiceGlance]) -> frozen
     return invoices.credited_among(await calls.whole(up, "sales_invoices", query))
 
 
-async def _owed(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, Decimal]:
+async def _owed(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[int, Decimal]:
     """What is open in Rompslomp of the invoices that some credit notes credit, by the note's id.
 
     Rompslomp sets neither off against the other. Polder tells such an invoice as owing nothing, so its note owes nobody
     what was never paid: else who pays back what is open of credit notes pays those who did not pay.
     """
-    notes = {str(row.id): invoices.credited_by(row.api_reference) for row in rows if row.may_be_set_off}
+    notes = {row.id: invoices.credited_by(row.api_reference) for row in rows if row.may_be_set_off}
+    if not notes:
+        return {}  # as of nearly every page
     there = {str(row.id): row.open or ZERO for row in rows}
     away = sorted({id for id in notes.values() if id is not None and id not in there})
     there |= zip(away, await up.each([_open_of(up, id) for id in away]), strict=True)
@@ -218,7 +220,7 @@ async def _told_whole(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
         note = await booking.with_reference(up, invoices.credit_reference(str(row.id)))
         credited = invoices.credited_among([note] if note else [])
     owed = await _owed(up, [row])
-    return invoices.told(row, raw, codes, up.today, credited, owed.get(str(row.id), ZERO))
+    return invoices.told(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
 
 
 async def _credited(up: Upstream, body: calls.Raw, reference: str) -> calls.Raw:
