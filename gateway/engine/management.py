@@ -22,7 +22,14 @@ from gateway.engine.permit import permit_new_connection, permit_use, resource_fo
 from gateway.engine.providers import Providers
 from gateway.engine.recording import nonsense_told
 from gateway.engine.render import array_json, list_json, model_json
-from gateway.engine.schemas import Rows, all_settings, connection_schema, schema_operation
+from gateway.engine.schemas import (
+    Rows,
+    all_settings,
+    connection_schema,
+    discreet,
+    schema_operation,
+    sees_settings,
+)
 from gateway.engine.storage import StoredConnection
 
 Work = Callable[[], Awaitable[Answer]]
@@ -109,10 +116,13 @@ class Management:
         with nonsense_told():
             demands = await resource.demands(up, verb)
 
+        def sees(name: str) -> bool:
+            return sees_settings(name, call, connection, provider.adapter)
+
         async def listed(name: str) -> Rows | None:
             return await all_settings(name, call, connection, provider.adapter, self._perform)
 
-        schema = await connection_schema(operation, resource, demands, listed, up.today)
+        schema = await connection_schema(operation, resource, discreet(demands, operation, sees), listed, up.today)
         return Answer(200, dumps(schema), call.operation.media_type)
 
     async def _named_or_not(self, call: Call, said: bytes, work: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -70,6 +70,33 @@ async def connection_schema(
     return {"$schema": DIALECT, **schema, "title": title, "description": CANNOT_SAY}
 
 
+def discreet(demands: Demands, operation: Operation, sees: Callable[[str], bool]) -> Demands:
+    """The demands without what they say by naming records of settings that this key or connection does not see."""
+    refer = {place.rpartition(".")[2]: name for place, name in referred_by(operation).items() if name in FILLED}
+    fields = frozenset(field for field, name in refer.items() if not sees(name))
+
+    def told(place: str, demand: Demand) -> Demand:
+        named = _names_records(demand.says, fields, within=place.rpartition(".")[2] in fields)
+        return replace(demand, says={}) if named else demand
+
+    return {place: told(place, demand) for place, demand in demands.items()}
+
+
+def _names_records(says: Json, fields: frozenset[str], *, within: bool) -> bool:
+    """Whether a schema lists values of one of the fields; ``within`` where it is of such a field itself."""
+    if isinstance(says, Mapping):
+        listed = [*says.get("enum", ()), says.get("const")] if within else []
+        inner = (_names_records(one, fields, within=within or name in fields) for name, one in says.items())
+        return any(value is not None for value in listed) or any(inner)
+    return isinstance(says, list) and any(_names_records(one, fields, within=within) for one in says)
+
+
+def sees_settings(name: str, call: Call, connection: StoredConnection, adapter: Adapter) -> bool:
+    """Whether this key and this connection may list a settings resource."""
+    operation = BY_NAME[f"{name}.list"]
+    return call.caller.may(operation.scope) and missing_scope(adapter, connection, operation.name) is None
+
+
 async def all_settings(
     name: str,
     call: Call,
@@ -78,9 +105,9 @@ async def all_settings(
     perform: Callable[[Call], Awaitable[Answer]],
 ) -> Rows | None:
     """All records of a settings resource, from the cache where it has them; None where they may not be seen."""
-    operation = BY_NAME[f"{name}.list"]
-    if not call.caller.may(operation.scope) or missing_scope(adapter, connection, operation.name) is not None:
+    if not sees_settings(name, call, connection, adapter):
         return None
+    operation = BY_NAME[f"{name}.list"]
     headers = {name: text for name, text in call.headers.items() if name == "cache-control"}
     query = [("limit", str(MAX_LIMIT))]
     rows: list[Mapping[str, Any]] = []

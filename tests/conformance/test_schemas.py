@@ -1,11 +1,12 @@
 """A connection's schemas predict what it accepts: what fits is accepted, what does not changes nothing."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import strategies as st
 
 from gateway.contract.exact import dumps
+from gateway.contract.models.ledger import VatTreatment
 from gateway.contract.operations import BY_NAME
 from tests.conformance.fitting import breaking, fits, fitting, referring
 from tests.conformance.subject import Json, Subject, body_of, examples
@@ -214,3 +215,22 @@ async def test_crediting_has_a_schema(subject: Subject) -> None:
     schema = await schema_of(subject, "invoices.credit")
     assert ("number" in schema.get("required", ())) == subject.facts.numbered
     assert fits(schema, {"number": "C-2026-1"} if subject.facts.numbered else {})
+
+
+@pytest.mark.parametrize("operation", ["products.create", "invoices.create", "invoices.update", "payments.create"])
+async def test_a_schema_names_no_record_that_its_reader_may_not_list(subject: Subject, operation: str) -> None:
+    subject.need(operation)
+    resource, _, verb = operation.partition(".")
+    settings = ("vat-codes", "ledger-accounts", "payment-methods")
+    lists = [name for name in settings if subject.capabilities[f"{name}.list"]["support"] != "unsupported"]
+    for unseen in lists:
+        seen = [f"{name}:read" for name in lists if name != unseen]
+        reader = await subject.house.client_for(scopes=["connections:read", *seen])
+        path = f"schemas/{resource}"
+        answer = await subject.ask("GET", path, query={"operation": verb}, client=reader)
+        assert answer.status_code == 200, answer.text
+        ids = {str(one["id"]) for one in await subject.settings(unseen)}
+        others = {str(one["id"]) for name in lists if name != unseen for one in await subject.settings(name)}
+        # A system's own names of VAT codes may be words of ours too.
+        told = [id for id in ids - others - set(get_args(VatTreatment)) if f'"{id}"' in answer.text]
+        assert told == [], f"{unseen} are named"
