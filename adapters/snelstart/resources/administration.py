@@ -1,6 +1,6 @@
 """What is asked of an administration over and again, and remembered for a few minutes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from adapters.snelstart.mapping.contacts import Countries, Land
@@ -10,6 +10,7 @@ from adapters.snelstart.mapping.settings import Dagboek, company_access_of
 from adapters.snelstart.mapping.values import reference_of, rows
 from adapters.snelstart.mapping.vat import Btwtarief, CompanyInfo, ForeignRates, Grootboek, Ways, ways_of
 from adapters.snelstart.wire import ask
+from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
 from gateway.contract.models import CompanyAccess
 from gateway.contract.upstream import Upstream
@@ -25,12 +26,24 @@ async def companies(up: Upstream) -> list[CompanyAccess]:
 
 async def every(up: Upstream, noun: str, condition: str | None = None) -> list[Unread]:
     """All records of a list that knows ``$skip`` and ``$top``."""
-    found: list[Unread] = []
+    return [raw async for page in pages(up, noun, condition) for raw in page]
+
+
+async def pages(up: Upstream, noun: str, condition: str | None = None) -> AsyncIterator[list[Unread]]:
+    """The pages of such a list, to its end. Raises ``upstream_malformed`` for a list that begins again, as one does
+    whose ``$skip`` is not heeded (some lists here know none): it would be read until there is no memory left.
+    """
+    skip = 0
+    begins: set[bytes] = set()
     while True:
-        page = await page_of(up, noun, len(found), TOP, condition)
-        found += page
+        page = await page_of(up, noun, skip, TOP, condition)
+        if page and bytes(page[0]) in begins:
+            raise malformed(f"SnelStart's list of {noun} goes round in a circle.")
+        yield page
         if len(page) < TOP:
-            return found
+            return
+        begins.add(bytes(page[0]))
+        skip += len(page)
 
 
 async def page_of(up: Upstream, noun: str, skip: int, top: int, condition: str | None = None) -> list[Unread]:

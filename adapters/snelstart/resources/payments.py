@@ -1,6 +1,7 @@
 """Payments: bank and cash entries that settle sales invoices."""
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from adapters.snelstart.mapping.demands import payment_demands
 from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
 from adapters.snelstart.mapping.values import day_of, is_guid, new_id, since, until
-from adapters.snelstart.resources.administration import TOP, every, journals_of, page_of, setting
+from adapters.snelstart.resources.administration import every, journals_of, pages, setting
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, not_found, repointed
@@ -48,17 +49,17 @@ class MoneyEntries(Payments):
         wanted = listing.window.offset + listing.window.size + 1
         found: list[Record[Payment]] = []
         for kind, noun in PLACES.items():
-            skip = 0
-            while len(found) < wanted:
-                page = await page_of(up, noun, skip, TOP, _condition(listing.filters))
-                found += [
-                    record
-                    for raw in page
-                    if settles_sales(raw) and _settles(record := payment_of(raw, kind), listing.text("invoice_id"))
-                ]
-                skip += len(page)
-                if len(page) < TOP:
-                    break
+            if len(found) >= wanted:
+                break
+            async with aclosing(pages(up, noun, _condition(listing.filters))) as read:
+                async for page in read:
+                    found += [
+                        record
+                        for raw in page
+                        if settles_sales(raw) and _settles(record := payment_of(raw, kind), listing.text("invoice_id"))
+                    ]
+                    if len(found) >= wanted:
+                        break
         offset, size = listing.window.offset, listing.window.size
         return Page(found[offset : offset + size], more=len(found) > offset + size)
 

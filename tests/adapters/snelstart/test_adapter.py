@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from adapters.snelstart.emulator import LIVE_SCOPES, Limits, Switches
-from gateway.contract.exact import loads
+from gateway.contract.emulator import Fault
+from gateway.contract.exact import dumps, loads
 from tests.adapters.snelstart.connected import ADDRESS, Books, connected, line
 from tests.adapters.snelstart.test_emulator_schemas import TYPES, VENDOR
 
@@ -193,6 +194,29 @@ async def test_a_page_of_settled_invoices_of_many_customers_is_no_longer_a_quest
             await books.pay(await books.invoice(contact["id"]), "24.20")
             listed = (await books.ask("GET", "invoices"))["data"]
             assert [one["payment_status"] for one in listed] == ["paid"] * (number + 1)
+
+
+ENTRY = {
+    "id": "0d6e5b0a-6d58-4a6e-9c6e-000000000001",
+    "datum": "2026-03-02T00:00:00",
+    "bedragUitgegeven": 5,
+    "bedragOntvangen": 0,
+    "dagboek": {"id": "0d6e5b0a-6d58-4a6e-9c6e-000000000002"},
+}
+"""What was paid for something: it settles no sale."""
+
+
+@pytest.mark.parametrize(("path", "noun"), [("ledger-accounts", "grootboeken"), ("payments", "bankboekingen")])
+async def test_a_list_that_begins_again_is_not_read_for_ever(tmp_path: Path, path: str, noun: str) -> None:
+    async with connected(tmp_path) as books:
+        known = loads((await books.house.client.get(f"/v1/connections/{books.connection}/raw/{noun}")).content)
+        rows = (known or [ENTRY]) * 500
+        again = Fault("status", 200, {"content-type": "application/json"}, dumps(rows[:500]))
+        books.emulator.fail(again, times=1_000, when=lambda seen: seen.path.endswith(noun))
+        before = len(books.emulator.journal)
+        said = await books.ask("GET", path, status=502)
+        assert said["code"] == "upstream_malformed"
+        assert len([seen for seen in books.emulator.journal[before:] if seen.path.endswith(noun)]) == 2
 
 
 async def test_articles_are_asked_for_25_at_a_time(tmp_path: Path) -> None:
