@@ -271,7 +271,7 @@ async def build(
     generations = generations_of(settings, clock)
     log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
     tracer = tracer or tracer_of(settings, given, log)
-    owner = open_owner(settings.database, settings.home)
+    owner = open_owner(settings.database)
     key_text = settings.key_text(generate_key)
     engine = Engine(
         providers=Providers(providers),

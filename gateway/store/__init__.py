@@ -46,7 +46,7 @@ def open_storage(
 ) -> "SqlStorage":
     """Storage at ``sqlite:///path``, ``sqlite+aiosqlite:///path`` or ``postgresql://…``, sealed with that ring.
 
-    ``home`` is where lock files and spooled tokens go, made at need; processes on one SQLite file must share it.
+    ``home`` is where spooled tokens go, made at need. Lock files are beside a SQLite file, for all who open that.
 
     Nothing is connected to yet. Raises ``ValueError`` for any other address.
     """
@@ -72,12 +72,14 @@ def open_generations(database_url: str, redis_url: str, home: Path, clock: Clock
     return SharedSlots(home / _SHARED if file is None else file.with_name(f"{file.name}-{_SHARED}"), dice)
 
 
-def open_owner(database_url: str, home: Path) -> "Owner":
-    """This process, as others on the same database know it; on SQLite by the files in ``home`` that they share."""
+def open_owner(database_url: str) -> "Owner":
+    """This process, as others on the same database know it; on SQLite by files beside that."""
     from gateway.store.database import sqlite_file  # noqa: PLC0415 - slow to import; see above
     from gateway.store.owners import FileOwner, SessionOwner  # noqa: PLC0415 - where it is needed
 
-    return SessionOwner(database_url) if sqlite_file(database_url) is None else FileOwner(home / "owners")
+    file = sqlite_file(database_url)
+    # Not in the home: with another home, and the same file, a process that lives would look dead.
+    return SessionOwner(database_url) if file is None else FileOwner(file.parent / "owners")
 
 
 def open_presence(database_url: str, redis_url: str, home: Path) -> "Presence | None":

@@ -58,8 +58,8 @@ class SqlStorage:
 
     def __init__(self, database_url: str, ring: KeyRing, home: Path, measuring: Measuring = UNMEASURED) -> None:
         self._database = Database(database_url, measuring)
-        of_one_host = sqlite_file(database_url) is not None
-        self._locks: Locks = FileLocks(home / "locks") if of_one_host else SessionLocks(database_url)
+        file = sqlite_file(database_url)
+        self._locks: Locks = SessionLocks(database_url) if file is None else FileLocks(file.parent / "locks")
         vault = self._vault = Vault(ring)
         spool = Spool(home / "spool", ring)
         self._tokens = SqlTokens(self._database, vault, self._locks, spool)

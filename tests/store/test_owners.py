@@ -27,7 +27,7 @@ from gateway.store.owners import (
     SessionOwner,
 )
 from tests.services import administering
-from tests.store.making import refused
+from tests.store.making import path_of, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -38,12 +38,12 @@ Arrive = Callable[[], Owner]
 
 
 @pytest.fixture
-async def arrive(url: str, home: Path) -> AsyncIterator[Arrive]:
+async def arrive(url: str) -> AsyncIterator[Arrive]:
     """Owners in this process, which end with the test."""
     async with AsyncExitStack() as stack:
 
         def come() -> Owner:
-            found = open_owner(url, home)
+            found = open_owner(url)
             stack.push_async_callback(found.close)
             return found
 
@@ -52,11 +52,10 @@ async def arrive(url: str, home: Path) -> AsyncIterator[Arrive]:
 
 LIVES = """
 import asyncio, sys
-from pathlib import Path
 from gateway.store import open_owner
 
 async def main():
-    owner = open_owner(sys.argv[1], Path(sys.argv[2]))
+    owner = open_owner(sys.argv[1])
     await owner.vouch()
     print(owner.name, flush=True)
     await asyncio.to_thread(sys.stdin.readline)
@@ -67,10 +66,10 @@ asyncio.run(main())
 
 
 @contextmanager
-def another(url: str, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def another(url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that vouches for itself, and its name."""
     process = subprocess.Popen(
-        [sys.executable, "-c", LIVES, url, str(home)],
+        [sys.executable, "-c", LIVES, url],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -106,11 +105,9 @@ async def stays_alive(owner: Owner, name: str, seconds: float = UNSEEN + 1) -> b
     return True
 
 
-async def test_the_death_of_a_process_is_found_out_and_before_that_it_lives(
-    arrive: Arrive, url: str, home: Path
-) -> None:
+async def test_the_death_of_a_process_is_found_out_and_before_that_it_lives(arrive: Arrive, url: str) -> None:
     owner = arrive()
-    with another(url, home) as (process, name):
+    with another(url) as (process, name):
         assert await stays_alive(owner, name)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -118,17 +115,17 @@ async def test_the_death_of_a_process_is_found_out_and_before_that_it_lives(
         assert await found_gone(arrive(), name), "who comes later finds it out too"
 
 
-async def test_a_process_that_sleeps_is_not_dead(arrive: Arrive, url: str, home: Path) -> None:
+async def test_a_process_that_sleeps_is_not_dead(arrive: Arrive, url: str) -> None:
     owner = arrive()
-    with another(url, home) as (process, name):
+    with another(url) as (process, name):
         process.send_signal(signal.SIGSTOP)
         assert await stays_alive(owner, name)
         process.send_signal(signal.SIGCONT)
 
 
-async def test_who_leaves_in_good_order_is_gone(arrive: Arrive, url: str, home: Path) -> None:
+async def test_who_leaves_in_good_order_is_gone(arrive: Arrive, url: str) -> None:
     owner = arrive()
-    with another(url, home) as (process, name):
+    with another(url) as (process, name):
         process.communicate("\n", timeout=PATIENCE)
         assert process.returncode == 0
         assert await found_gone(owner, name)
@@ -167,11 +164,11 @@ async def test_two_of_one_process_are_two(arrive: Arrive) -> None:
 # Files
 
 
-async def test_the_files_of_the_dead_are_cleared_away(sqlite_url: str, home: Path) -> None:
-    with another(sqlite_url, home) as (process, name):
+async def test_the_files_of_the_dead_are_cleared_away(sqlite_url: str) -> None:
+    with another(sqlite_url) as (process, name):
         process.kill()
         process.wait()
-        folder = home / "owners"
+        folder = path_of(sqlite_url).parent / "owners"
         assert [file.name for file in folder.iterdir()] == [name]
         owner = FileOwner(folder)
         await owner.vouch()
@@ -257,12 +254,12 @@ async def unreachable() -> frozenset[int]:
 
 
 async def test_who_was_cut_off_itself_proves_nothing_of_others_for_a_while(
-    postgres_server: str, postgres_url: str, home: Path, sessions: tuple[SessionOwner, SessionOwner]
+    postgres_server: str, postgres_url: str, sessions: tuple[SessionOwner, SessionOwner]
 ) -> None:
     """As when the server was started again, and everybody is about to come back."""
     one, late = sessions
     await one.vouch()
-    with another(postgres_url, home) as (process, name):
+    with another(postgres_url) as (process, name):
         assert await stays_alive(one, name, 1)
         process.kill()
         process.wait()

@@ -45,7 +45,7 @@ async def main():
     storage = open_storage(url, KeyRing.parse(os.environ["KEYS"], environment="test"), home)
     books = RotatingProvider(Mode.ON_USE)
     books.hold = asyncio.Event()
-    asking = asyncio.ensure_future(token_layer(storage, open_owner(url, home), books).current(MADE, PROVIDER))
+    asking = asyncio.ensure_future(token_layer(storage, open_owner(url), books).current(MADE, PROVIDER))
     while not books.asked and not asking.done():
         await asyncio.sleep(0.01)
     print("asked" if books.asked else asking.exception(), flush=True)
@@ -64,7 +64,7 @@ def token_layer(storage: SqlStorage, owner: Owner, books: RotatingProvider) -> T
 async def test_where_a_process_dies_another_asks_before_the_intent_is_overdue(
     opened: Callable[[str], SqlStorage], url: str, keys: str, home: Path
 ) -> None:
-    storage, owner, now = opened(url), open_owner(url, home), SystemClock().now()
+    storage, owner, now = opened(url), open_owner(url), SystemClock().now()
     await storage.connections.add(MADE, None)
     first = AccessToken(Secret("con_1/a0"), now - timedelta(hours=1), Secret("con_1/r0"))
     await storage.tokens.append(MADE, first, now - timedelta(hours=3))

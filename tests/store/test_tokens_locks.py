@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store import open_storage
 from gateway.store.locks import _number
+from gateway.store.seal import KeyRing
 from gateway.store.sql import SqlStorage
 from tests.store.making import refused
 
@@ -34,6 +36,19 @@ async def test_who_holds_a_lock_is_alone_with_it(opened: Callable[[str], SqlStor
 
     await asyncio.gather(*(enter(storages[number % 2]) for number in range(12)))
     assert (most, entered) == (1, 12)
+
+
+async def test_who_opens_a_file_from_another_home_is_kept_out_all_the_same(
+    ring: KeyRing, sqlite_url: str, tmp_path: Path
+) -> None:
+    """As a command that is run from elsewhere: it would take a token's request that is under way for a dead one's."""
+    here, there = (open_storage(sqlite_url, ring, tmp_path / name) for name in ("here", "there"))
+    async with here.tokens.lock("con_1", 5):
+        with refused("storage_unavailable"):
+            async with there.tokens.lock("con_1", 0.1):
+                raise AssertionError("two hold one lock")
+    for storage in (here, there):
+        await storage.close()
 
 
 async def test_other_connections_are_not_waited_for(opened: Callable[[str], SqlStorage], url: str) -> None:
