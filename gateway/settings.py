@@ -23,6 +23,7 @@ PRODUCTION = "production"
 METRICS_PORT = 9464
 """Where an exporter of metrics is looked for by custom."""
 KEY_FILE = "encryption-keys"
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 """What may follow the origin of the public address: no query, and nothing to be encoded."""
 
@@ -82,6 +83,16 @@ class Settings(BaseSettings):
     )
     body_limit: int = Field(default=1_000_000, ge=1_000)
     raw_body_limit: int = Field(default=25_000_000, ge=1_000)
+
+    @field_validator("host")
+    @classmethod
+    def _listened_on(cls, text: str) -> str:
+        bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        if not _HOST.fullmatch(
+            bare
+        ):  # an empty one, as of a variable that is not set, would be all addresses there are
+            raise ValueError("must be an address to listen on, such as 127.0.0.1 or ::1")
+        return bare
 
     @field_validator("public_url")
     @classmethod

@@ -169,6 +169,19 @@ def test_what_is_configured_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.base_url, settings.database) == ("https://api.example", "postgresql://db/polder")
 
 
+def test_an_address_to_listen_on_may_stand_in_brackets() -> None:
+    """As it does wherever a port follows it."""
+    assert Settings(host="[::1]").host == "::1"
+
+
+@pytest.mark.parametrize("host", ["", " ", "a b", "[]", "http://localhost", "127.0.0.1/8"])
+def test_what_is_no_address_to_listen_on_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing at all would be every address there is, also those that strangers reach."""
+    monkeypatch.setenv("POLDER_HOST", host)
+    with pytest.raises(Misconfigured, match=r"POLDER_HOST: .*an address to listen on"):
+        read_settings()
+
+
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_an_address_of_ipv6_stands_in_brackets(host: str) -> None:
     assert Settings(host=host).base_url == f"http://[{host}]:8080"
