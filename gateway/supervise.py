@@ -42,9 +42,17 @@ class Supervisor:
     """
 
     def __init__(
-        self, count: int, work: Callable[[], None], died: Callable[[int, int], None], clock: Clock, patience: float
+        self,
+        count: int,
+        work: Callable[[int], None],
+        died: Callable[[int, int, int], None],
+        clock: Clock,
+        patience: float,
     ) -> None:
-        """``died`` is told of each worker that ended, and how, as ``os.waitstatus_to_exitcode`` has it: 0 if it was to.
+        """Each worker has a place, from 0 on, which whoever is started for it takes over.
+
+        ``work`` is told its place. ``died`` is told of each that ended, of its place, and of how it ended, as
+        ``os.waitstatus_to_exitcode`` has it: 0 if it was to.
 
         ``patience`` is how many seconds a worker that was asked to stop may take.
         """
@@ -53,7 +61,7 @@ class Supervisor:
         self._count = count
         self._work = work
         self._died = died
-        self._started: dict[int, float] = {}
+        self._started: dict[int, tuple[int, float]] = {}
         self._quick_deaths = 0
         self._stopping = False
 
@@ -82,6 +90,8 @@ class Supervisor:
         return None if found is None else found.si_signo
 
     def _start(self) -> None:
+        taken = {place for place, _ in self._started.values()}
+        place = next(place for place in range(self._count) if place not in taken)
         sys.stdout.flush()
         sys.stderr.flush()
         process = os.fork()
@@ -89,7 +99,7 @@ class Supervisor:
             status = 1
             try:
                 signal.pthread_sigmask(signal.SIG_SETMASK, ())
-                self._work()
+                self._work(place)
                 status = 0
             except (Misconfigured, Problem) as error:
                 print(f"polder: {error}", file=sys.stderr)
@@ -99,18 +109,18 @@ class Supervisor:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(status)
-        self._started[process] = self._clock.monotonic()
+        self._started[process] = place, self._clock.monotonic()
 
     def _reap(self) -> int:
         """Take note of those that ended; how many there are."""
         ended = 0
-        for process, began in list(self._started.items()):
+        for process, (place, began) in list(self._started.items()):
             found, status = os.waitpid(process, os.WNOHANG)
             if found == 0:
                 continue
             del self._started[process]
             ended += 1
-            self._died(process, 0 if self._stopping else os.waitstatus_to_exitcode(status))
+            self._died(process, place, 0 if self._stopping else os.waitstatus_to_exitcode(status))
             self._quick_deaths = self._quick_deaths + 1 if self._clock.monotonic() - began < QUICK else 0
         return ended
 
@@ -152,7 +162,7 @@ def counting_together() -> Iterator[None]:
 def _run_workers(settings: Settings, listening: Listening) -> None:
     with put_off():  # collecting would also write to memory that workers share with this process
         # What counts is imported last; see counting_together.
-        from prometheus_client import CollectorRegistry, Counter  # noqa: PLC0415 - as just said
+        from prometheus_client import CollectorRegistry, Counter, values  # noqa: PLC0415 - as just said
         from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - as just said
 
         from gateway.app import generations_of, storage_of  # noqa: PLC0415 - as just said
@@ -164,17 +174,23 @@ def _run_workers(settings: Settings, listening: Listening) -> None:
         generations = generations_of(settings, clock)
     listener, metrics = listening(settings)
     reading, writing = os.pipe()
+    # Who takes a worker's place goes on counting in its files. With files of each process every death would leave some,
+    # until the memory that they are in is full.
+    counting = "supervisor"
+    values.ValueClass = values.MultiProcessValue(lambda: counting)  # type: ignore[no-untyped-call]  # it has none either
     deaths = Counter(*WORKER_DEATHS, registry=CollectorRegistry())
     log = Log(sys.stderr.buffer, clock, human=sys.stderr.isatty(), least=settings.log_level)
 
-    def work() -> None:
+    def work(place: int) -> None:
+        nonlocal counting
+        counting = str(place)
         os.close(writing)
         run(_work(settings, listener, metrics, reading))
 
-    def died(process: int, code: int) -> None:
+    def died(process: int, place: int, code: int) -> None:
         # It may have died between a write and the end of a generation.
         generations.forsake()
-        mark_process_dead(process)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
+        mark_process_dead(place)  # type: ignore[no-untyped-call]  # the library leaves it without annotations
         if code != 0:
             # One that was killed, for want of memory perhaps, could say nothing itself.
             deaths.inc()

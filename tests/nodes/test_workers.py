@@ -108,6 +108,21 @@ def test_a_worker_that_is_killed_is_told_of(supervisor: tuple[subprocess.Popen[b
     assert line["detail"] == f"Worker {victim} was ended by signal 9; another takes its place."
 
 
+def test_workers_that_die_leave_no_files_behind(supervisor: tuple[subprocess.Popen[bytes], str]) -> None:
+    """They are in memory: some for each death would fill it up, and what has no room there ends every worker."""
+    process, url = supervisor
+    until(lambda: len(workers(process.pid)) == 2 and all(counted_in(worker) for worker in workers(process.pid)))
+    [folder] = {path.parent for worker in workers(process.pid) for path in counted_in(worker)}
+    before = {path.name for path in folder.iterdir()}
+    for _ in range(2):
+        victim = min(workers(process.pid))
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: victim not in workers(process.pid) and len(workers(process.pid)) == 2)  # noqa: B023 - at once
+        until(lambda: all(counted_in(worker) for worker in workers(process.pid)))
+    assert httpx2.get(f"{url}/metrics").status_code == 200
+    assert {path.name for path in folder.iterdir()} == before
+
+
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no file system in memory")
 def test_what_they_count_in_is_on_no_disk_that_may_fill_up(supervisor: tuple[subprocess.Popen[bytes], str]) -> None:
     process, url = supervisor
