@@ -184,6 +184,16 @@ def test_a_gateway_whose_keys_open_nothing_does_not_start(polder: Command) -> No
     assert "key1" in found["what"]
 
 
+def test_a_key_that_no_gateway_could_read_is_not_made(polder: Command) -> None:
+    """As from a shell that has other variables than the gateway."""
+    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
+    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
+    for variables in ({"POLDER_ENCRYPTION_KEYS": NEW}, {"POLDER_ENCRYPTION_KEYS": OLD, "POLDER_ENV": "staging"}):
+        assert "does not open with Polder's encryption keys" in polder.refused(*create, **variables)
+    (key,) = polder.read("keys", "list", POLDER_ENCRYPTION_KEYS=OLD)
+    assert key["status"] == "active"
+
+
 def test_no_keys_are_made_up_for_a_database_that_has_some(polder: Command) -> None:
     """They would open nothing, and stand in the way of those that do when these are found again."""
     polder.read("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")

@@ -40,6 +40,7 @@ def create(
     lives = None if expires_in is None else _life(expires_in)
 
     async def make(storage: Any, clock: Any) -> tuple[str, Any]:
+        await storage.prove()  # else there would be a key that no gateway can read
         return await new_key(
             storage, clock, tenant, name, scope, connection or None, lives=lives, networks=cidr or None
         )
