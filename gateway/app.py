@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.backup import last_backup
@@ -44,6 +45,7 @@ from gateway.store import (
     open_storage,
     pending,
 )
+from gateway.store.copies import database_file
 from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
@@ -97,7 +99,8 @@ class Polder:
         self._health = health
         self._log = log
         self._tracer = tracer
-        vitals = Vitals(storage, clock, health, metrics, settings.home, lambda: last_backup(settings.home))
+        places = places_of(settings)
+        vitals = Vitals(storage, clock, health, metrics, places, lambda: last_backup(settings.home))
         self.telemetry = vitals.application()
         """The metrics page by itself, for a port of its own."""
         self.asgi: Application = create_app(
@@ -311,6 +314,12 @@ def ring_of(settings: Settings) -> KeyRing:
         return KeyRing.parse(settings.key_text(generate_key), environment=settings.env)
     except ValueError as error:
         raise Misconfigured(f"POLDER_ENCRYPTION_KEYS: {error}") from error
+
+
+def places_of(settings: Settings) -> Sequence[Path]:
+    """The folders of this host in which anything is kept: they may be on different disks."""
+    file = database_file(settings.database)
+    return [settings.home] if file is None else list(dict.fromkeys([settings.home.resolve(), file.resolve().parent]))
 
 
 def is_behind(settings: Settings) -> bool:

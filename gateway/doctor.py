@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from gateway.app import collector_named, generations_of, ring_of, storage_of
+from gateway.app import collector_named, generations_of, places_of, ring_of, storage_of
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
@@ -222,10 +222,11 @@ def _backup(settings: Settings, clock: Clock) -> Iterator[Finding]:
 
 
 def _room(settings: Settings) -> Iterator[Finding]:
-    free = shutil.disk_usage(settings.home if settings.home.exists() else Path()).free
-    if free < LITTLE_SPACE:
-        level: Level = "error" if free < NO_SPACE else "warning"
-        yield Finding(level, f"There are {free // 1_000_000} MB left where {settings.home} is.", "Make room.")
+    for place in places_of(settings):
+        free = shutil.disk_usage(place if place.exists() else Path()).free
+        if free < LITTLE_SPACE:
+            level: Level = "error" if free < NO_SPACE else "warning"
+            yield Finding(level, f"There are {free // 1_000_000} MB left where {place} is.", "Make room.")
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not everywhere
 

@@ -83,7 +83,9 @@ class Metrics:
             "polder_storage_up", "Whether the storage could be written to when last tried.", workers="livemostrecent"
         )
         self.disk_free = self._gauge(
-            "polder_disk_free_bytes", "What is left where POLDER_HOME is.", workers="livemostrecent"
+            "polder_disk_free_bytes",
+            "What is left where POLDER_HOME is, or the embedded database: the least.",
+            workers="livemostrecent",
         )
         self.last_backup = self._gauge(
             "polder_last_backup_timestamp_seconds",

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -37,15 +37,16 @@ class Vitals:
         clock: Clock,
         health: Health,
         metrics: Metrics,
-        home: Path,
+        places: Sequence[Path],
         last_backup: Callable[[], float | None],
     ) -> None:
+        """``places`` are the folders in which anything is kept."""
         self._storage = storage
         self._clock = clock
         self._health = health
         self._metrics = metrics
         self._count_at = 0.0
-        self._home = home
+        self._places = places
         self._last_backup = last_backup
 
     def page(self) -> Page:
@@ -60,7 +61,7 @@ class Vitals:
         """``/metrics``, in Prometheus' text format."""
         del request
         with contextlib.suppress(OSError):
-            self._metrics.disk_free.set(shutil.disk_usage(self._home).free)
+            self._metrics.disk_free.set(min(shutil.disk_usage(place).free for place in self._places))
         self._metrics.last_backup.set(self._last_backup() or 0)
         with contextlib.suppress(Problem):
             await self._health.check()

@@ -152,6 +152,21 @@ async def test_a_full_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"{free // 1_000_000} MB left" in found.what
 
 
+async def test_a_full_disk_that_only_the_database_is_on_is_found(
+    monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
+) -> None:
+    apart = tmp_path / "apart"
+    monkeypatch.setenv("POLDER_DATABASE_URL", f"sqlite:///{apart}/polder.db")
+
+    def usage(path: Path) -> Usage:
+        return Usage(10**12, 0, 0 if path == apart else 10**11)
+
+    monkeypatch.setattr("gateway.doctor.shutil.disk_usage", usage)
+    [found] = (await wrong()).values()
+    assert found.level == "error"
+    assert f"0 MB left where {apart} is" in found.what
+
+
 async def test_a_production_that_is_open_to_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     await findings()  # so that there are tables
     monkeypatch.setenv("POLDER_ENV", "production")

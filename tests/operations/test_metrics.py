@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from gateway.app import build
 from gateway.backup import back_up
@@ -19,7 +21,7 @@ from gateway.engine.tokens.patience import Patience
 from gateway.engine.waiting import Waiting, measured, waiting
 from gateway.settings import METRICS_PORT, Settings
 from gateway.web.vitals import COUNTED_FOR, beating
-from tests.house import House, ManualClock
+from tests.house import ENCRYPTION_KEY, House, ManualClock
 from tests.operations.scrape import scraped, series
 from tests.web.edge import Edge, build_edge
 
@@ -253,6 +255,21 @@ async def test_the_last_backup_is_told(house: House, tmp_path: Path) -> None:
     found = await scrape()
     assert found["polder_last_backup_timestamp_seconds"] == house.clock.now().timestamp()
     assert found["polder_disk_free_bytes"] > 0
+
+
+async def test_what_is_left_of_the_fullest_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database may be on another than POLDER_HOME."""
+    home, apart = tmp_path / "home", tmp_path / "apart"
+    settings = Settings(
+        home=home, env="test", encryption_keys=SecretStr(ENCRYPTION_KEY), database_url=f"sqlite:///{apart}/polder.db"
+    )
+    polder = await build(settings, adapters={}, environment={})
+    left = {home.resolve(): 10**11, apart.resolve(): 7}
+    monkeypatch.setattr("gateway.web.vitals.shutil.disk_usage", lambda path: SimpleNamespace(free=left[path.resolve()]))
+    async with polder.running():
+        transport = httpx2.ASGITransport(polder.telemetry)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://polder.test") as client:
+            assert series((await client.get("/metrics")).text)["polder_disk_free_bytes"] == 7
 
 
 async def test_a_process_that_drains_says_so(edge: Edge) -> None:

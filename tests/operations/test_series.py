@@ -47,7 +47,7 @@ def all_page_templates() -> dict[str, Page]:
     """Every page there is; nobody looks at one here, so that nothing need stand behind them."""
     nothing: Any = None
     health = Health(nothing, nothing, Metrics("1.2.3"))
-    vitals = Vitals(nothing, nothing, health, Metrics("1.2.3"), Path(), lambda: None)
+    vitals = Vitals(nothing, nothing, health, Metrics("1.2.3"), [Path()], lambda: None)
     return {**all_pages(health, ""), **connect_pages(nothing, nothing, ""), PATH: vitals.page()}
 
 

@@ -168,7 +168,7 @@ async def build_edge(
         public_url=PUBLIC_URL,
         limits=limits,
         rate_limiter=None if limiter is None else limiter(clock),
-        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, Path(), lambda: None).page()},
+        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, [Path()], lambda: None).page()},
         proxies=proxies,
     )
     client = client_of(app, {"authorization": f"Bearer {key}"})
