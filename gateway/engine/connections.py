@@ -42,6 +42,11 @@ _TRIES = 3
 """How often a company is settled on where the connection is changed by others meanwhile."""
 
 
+def new_id() -> str:
+    """An id that no connection has or had."""
+    return f"con_{''.join(secrets.choice(_ALPHABET) for _ in range(16))}"
+
+
 class _Overtaken(Exception):
     """The connection is not as it was read any more, and what was asked with it need not be true of it now."""
 
@@ -90,9 +95,12 @@ class Connections:
         permit_connection(caller, known.connection)
         return known
 
-    async def create(self, caller: Caller, draft: ConnectionDraft, deadline: float | None = None) -> StoredConnection:
+    async def create(
+        self, caller: Caller, draft: ConnectionDraft, deadline: float | None = None, *, id: str | None = None
+    ) -> StoredConnection:
         """Make a connection; credentials are tried first, and where they fail nothing is stored.
 
+        Where there is one of that ``id``, this was begun before, and is brought to its end: nothing is made twice.
         Here and below nobody is asked beyond the ``deadline`` (monotonic) of whoever called, where there is one.
         """
         provider = self._providers.find(draft.provider)
@@ -102,7 +110,7 @@ class Connections:
         settings = merged_settings(provider, {}, draft.settings or {})
         now = self._clock.now()
         connection = StoredConnection(
-            id=f"con_{''.join(secrets.choice(_ALPHABET) for _ in range(16))}",
+            id=id or new_id(),
             tenant=caller.tenant,
             provider=provider.name,
             name=draft.name,
@@ -115,31 +123,53 @@ class Connections:
             data_key=Secret(secrets.token_hex(32)),
         )
         kind, fields = credentials_of(provider, draft.credentials)
+        begun = None if id is None else await self._storage.connections.find(id)
+        if begun is not None:
+            return await self._continued(provider, begun, kind, fields, deadline)
         if kind is None:
             await self._storage.connections.add(connection, None)
             return connection
         if isinstance(kind.scheme, OAuth2):
             waiting = replace(connection, credential_type=kind.type)
-            return await self._create_authorized(provider, waiting, fields, deadline)
+            pair = imported_token(fields) if fields else None
+            await self._storage.connections.add(waiting, None)
+            return waiting if pair is None else await self._brought_along(provider, waiting, pair, deadline)
         trial = await self._trials.of(connection, kind, fields, deadline)
         connection = activated(connection, kind, trial)
         await self._storage.connections.add(connection, fields)
         return connection
 
-    async def _create_authorized(
-        self, provider: Provider, connection: StoredConnection, fields: Mapping[str, Secret], deadline: float | None
+    async def _continued(
+        self,
+        provider: Provider,
+        connection: StoredConnection,
+        kind: CredentialKind | None,
+        fields: Mapping[str, Secret],
+        deadline: float | None,
     ) -> StoredConnection:
-        """An OAuth connection: waiting for its owner, or with a pair of tokens that was obtained elsewhere.
+        """A connection that was made, of which nobody was told. Only a pair of tokens is more than one step."""
+        if connection.status != "pending" or not fields or kind is None or not isinstance(kind.scheme, OAuth2):
+            return connection
+        kept = bool((await self._storage.tokens.journal(connection)).tokens)
+        return await self._brought_along(provider, connection, imported_token(fields), deadline, kept=kept)
+
+    async def _brought_along(
+        self,
+        provider: Provider,
+        connection: StoredConnection,
+        token: AccessToken,
+        deadline: float | None,
+        *,
+        kept: bool = False,
+    ) -> StoredConnection:
+        """An OAuth connection with a pair of tokens that was obtained elsewhere, and may be ``kept`` already.
 
         A pair is kept before it is tried, because trying it may already rotate it. Where that fails nothing stays,
         unless the pair was traded for another: then the only one that lives may be ours.
         """
-        if not fields:
-            await self._storage.connections.add(connection, None)
-            return connection
-        token = imported_token(fields)
-        await self._storage.connections.add(connection, None)
         try:
+            if kept:
+                return await self._settled(connection, _unchanged, deadline)
             return await self.authorize(connection, token, deadline)
         except BaseException as error:
             try:

@@ -115,10 +115,25 @@ class Run:
 
         One that is in doubt stays so until something of this one leaves: what it sent may have been done.
         """
+        self.attempt = replace(self.attempt, record_id=before.record_id)
         if before.state == "unknown":
             self._doubted = before
             self.attempt = replace(self.attempt, sent_at=before.sent_at, evidence=before.evidence, answer=before.answer)
         return await self._attempts.replace(before, self.attempt)
+
+    async def makes(self, id: str) -> str:
+        """The id of what is about to be made here, written down durably before it is; of a repeat that of the attempt
+        before, which may have made it and not have come to say so.
+
+        Raises ``idempotency_in_progress`` as ``sending`` does.
+        """
+        if self.attempt.record_id is not None:
+            return self.attempt.record_id
+        making = replace(self.attempt, record_id=id)
+        if not await self._attempts.replace(self.attempt, making):
+            raise _in_progress()
+        self.attempt = making
+        return id
 
     async def sending(self, request: Request, notes: Mapping[str, str], creation_key: UUID) -> None:
         """The first byte is about to leave: write down, durably, what to look for should no answer come.

@@ -12,9 +12,9 @@ from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.audit import Auditor
 from gateway.engine.call import Answer, Call
 from gateway.engine.capabilities import connection_capabilities, provider_facts
-from gateway.engine.connections import Connections
+from gateway.engine.connections import Connections, new_id
 from gateway.engine.cursors import Cursors
-from gateway.engine.idempotency import Idempotency, key_of
+from gateway.engine.idempotency import Idempotency, Run, key_of
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
 from gateway.engine.opening import Opener
@@ -81,7 +81,7 @@ class Management:
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
             return await self._to_the_end(
-                lambda: self._named_or_not(call, _said(draft), lambda: self._created(call, draft))
+                lambda: self._named_or_not(call, _said(draft), lambda run: self._created(call, draft, run))
             )
         if operation.verb == "busiest":
             used = await self._connections.busiest(call.caller)
@@ -91,11 +91,11 @@ class Management:
             change = read_body(operation, call.body)
             assert isinstance(change, ConnectionChange)
             return await self._to_the_end(
-                lambda: self._named_or_not(call, _said(change), lambda: self._updated(call, connection, change))
+                lambda: self._named_or_not(call, _said(change), lambda _: self._updated(call, connection, change))
             )
         if operation.verb == "link":
             read_body(operation, call.body)
-            return await self._named_or_not(call, b"", lambda: self._linked(connection))
+            return await self._named_or_not(call, b"", lambda _: self._linked(connection))
         if operation.verb == "operation":
             return _record(await self._idempotency.tell(call.caller.tenant, connection.id, call.path["key"]))
         if operation.verb == "companies":
@@ -125,11 +125,11 @@ class Management:
         schema = await connection_schema(operation, resource, discreet(demands, operation, sees), listed, up.today)
         return Answer(200, dumps(schema), call.operation.media_type)
 
-    async def _named_or_not(self, call: Call, said: bytes, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _named_or_not(self, call: Call, said: bytes, work: Callable[[Run | None], Awaitable[Answer]]) -> Answer:
         """Do what changes nothing but Polder's own records, once if its caller named it."""
         if "idempotency-key" not in call.headers:
-            return await work()
-        return await self._idempotency.once(self._idempotency.named(call, said), lambda _: work(), call.deadline)
+            return await work(None)
+        return await self._idempotency.once(self._idempotency.named(call, said), work, call.deadline)
 
     async def _deleted_once(self, call: Call) -> Answer:
         """Delete a connection. Its attempts go with it, save this one."""
@@ -143,9 +143,10 @@ class Management:
             return await self._deleted(connection)
         return await self._idempotency.once(named, lambda _: self._deleted(connection), call.deadline)
 
-    async def _created(self, call: Call, draft: ConnectionDraft) -> Answer:
+    async def _created(self, call: Call, draft: ConnectionDraft, run: Run | None) -> Answer:
         async with self._auditor.recording("connections.create", call.caller.tenant) as subject:
-            connection = await self._connections.create(call.caller, draft, call.deadline)
+            id = None if run is None else await run.makes(new_id())
+            connection = await self._connections.create(call.caller, draft, call.deadline, id=id)
             subject.object = connection.id
         return Answer(201, model_json(self._connections.shown(connection)))
 

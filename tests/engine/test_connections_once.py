@@ -1,0 +1,86 @@
+"""A connection that is made under a key is made once, whenever the process that makes it ends."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from gateway.contract.errors import Problem
+from gateway.engine.storage import Attempt
+from gateway.store.attempts import SqlAttempts
+from tests.house import House
+
+PROVIDER = "memory"
+KEY = {"idempotency-key": "k-1"}
+
+
+@contextmanager
+def unsettled(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Iterator[None]:
+    """That it was done cannot be written down: the store fails, or the process dies."""
+    honest = SqlAttempts.replace
+
+    async def replace(self: SqlAttempts, before: Attempt, after: Attempt) -> bool:
+        if after.state == "applied":
+            raise error
+        return await honest(self, before, after)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(SqlAttempts, "replace", replace)
+        yield
+
+
+async def connections_of(house: House) -> list[str]:
+    return [one["id"] for one in (await house.client.get("/v1/connections")).json()["data"]]
+
+
+@pytest.mark.parametrize("ref", [{}, {"external_ref": "shop"}], ids=["plain", "with a reference"])
+async def test_a_connection_is_made_once_though_nobody_could_write_down_that_it_was(
+    house: House, monkeypatch: pytest.MonkeyPatch, ref: dict[str, str]
+) -> None:
+    body: dict[str, Any] = {"provider": PROVIDER, "name": "Books", "company_id": "m1", **ref}
+    body |= {"credentials": dict(house.emulator(PROVIDER).credentials())}
+    with unsettled(monkeypatch, Problem("storage_unavailable", "The disk is gone.")):
+        first = await house.client.post("/v1/connections", json=body, headers=KEY)
+    house.clock.advance(60)
+    await house.polder.engine.reconciling.sweep()
+    again = [await house.client.post("/v1/connections", json=body, headers=KEY) for _ in range(2)]
+    assert [(one.status_code, one.json()["id"]) for one in again] == [(201, first.json()["id"])] * 2
+    assert again[1].headers["idempotency-replayed"] == "true"
+    assert await connections_of(house) == [first.json()["id"]]
+    other = await house.client.post(
+        "/v1/connections", json={**body, "external_ref": "two"}, headers={"idempotency-key": "k-2"}
+    )
+    assert other.status_code == 201
+    assert len(await connections_of(house)) == 2
+
+
+@pytest.mark.parametrize("far", ["made", "kept", "traded"])
+async def test_a_pair_of_tokens_that_was_brought_along_is_not_put_over_what_it_became(
+    house: House, monkeypatch: pytest.MonkeyPatch, far: str
+) -> None:
+    """The process dies before the pair is kept, or after, or when it has been traded for another."""
+    oauth: Any = house.emulator("rompslomp")
+    body = {"provider": "rompslomp", "name": "Books", "company_id": oauth.company_id}
+    body |= {"credentials": oauth.oauth_credentials()}
+
+    async def dead(*given: object) -> None:
+        raise asyncio.CancelledError
+
+    with unsettled(monkeypatch, asyncio.CancelledError()), monkeypatch.context() as dying:
+        if far != "traded":
+            dying.setattr(house.polder.engine.connections, "_settled" if far == "kept" else "authorize", dead)
+            dying.setattr(house.polder.storage.connections, "destroy", dead)
+        with pytest.raises(asyncio.CancelledError):
+            await house.client.post("/v1/connections", json=body, headers=KEY)
+    [connection] = await connections_of(house)
+    if far == "traded":
+        oauth.expire_tokens()
+        assert (await house.client.get(f"/v1/connections/{connection}/contacts")).status_code == 200
+    house.clock.advance(60)
+    again = await house.client.post("/v1/connections", json=body, headers=KEY)
+    assert (again.status_code, again.json()["id"], again.json()["status"]) == (201, connection, "active")
+    assert await connections_of(house) == [connection]
+    oauth.expire_tokens()
+    assert (await house.client.get(f"/v1/connections/{connection}/contacts")).status_code == 200
