@@ -6,7 +6,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -41,6 +41,7 @@ from gateway.engine.links import LinkBooks
 from gateway.engine.listening import Listening
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
+from gateway.engine.moves import Moves
 from gateway.engine.observe import Observer, Strain
 from gateway.engine.opening import Opener, facts_of
 from gateway.engine.permit import (
@@ -133,6 +134,7 @@ class Engine:
         self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32))
         self._cursors = Cursors(*signing_keys)
         self._etag_of = etags(Signer(signing_keys, 32).sign(b"etags"))
+        self._moves = Moves()
         self._reads: Flights[Fetched] = Flights()
         self._writes: set[asyncio.Task[Answer]] = set()
         self._management = Management(
@@ -315,17 +317,11 @@ class Engine:
 
     async def _translated(self, task: _Task, up: Listening) -> Kept:
         books = self._books.state(task.connection.id)
-        reader = Reader(task.operation, task.resource, up, self._recording(task), self._cursors, task.provider.name)
+        recording, name = self._recording(task), task.provider.name
+        reader = Reader(task.operation, task.resource, up, recording, self._cursors, self._moves, name)
         with nonsense_told():
-            found = await self._found(reader, task)
+            found = await reader.found(task.call.path.get("id", task.connection.company_id or ""), task.asked)
         return self._keep(task.operation, found, up.conversation(books))
-
-    async def _found(self, reader: Reader, task: _Task) -> Found:
-        if task.operation.shape == "list":
-            return await reader.list(task.asked)
-        if task.operation.shape == "file":
-            return await reader.file(task.call.path["id"])
-        return await reader.one(task.call.path.get("id", task.connection.company_id or ""), task.asked)
 
     def _keep(self, operation: Operation, found: Found, conversation: Conversation | None) -> Kept:
         now = self._clock.monotonic()
@@ -389,8 +385,10 @@ class Engine:
         up = self._outbound_for(task, before_write=run.sending)
         writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
         changes = self._books.changes(task.connection.id)
+        moves = task.resource.moves and task.operation.verb in ("update", "finalize")
         try:
-            written = await writer.write(task.call.path.get("id"), body, task.asked, run.creation_key)
+            with self._moves.under_way(task.connection.id, task.operation.resource) if moves else nullcontext():
+                written = await writer.write(task.call.path.get("id"), body, task.asked, run.creation_key)
         except Problem as problem:
             await self._failed(task, up, problem)
             raise

@@ -1,9 +1,9 @@
 """Reading: a record or a window of a list, as fresh as was asked, at the price of one upstream call where it can be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from gateway.contract.adapter import File, FilterValue, Listing, Record, Resource
@@ -13,9 +13,12 @@ from gateway.contract.paging import Page, Window
 from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
 from gateway.engine.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
+from gateway.engine.moves import Moves
 from gateway.engine.recording import Recording, always_there, identified
 from gateway.engine.render import list_json, record_json, records_json
 from gateway.engine.upstream import Outbound
+
+T = TypeVar("T")
 
 _SKIP_BITS = 8
 """A cursor's number holds the position of a window and, below it, how many matches of that window were given."""
@@ -47,6 +50,7 @@ class Reader:
         up: Outbound,
         recording: Recording,
         cursors: Cursors,
+        moves: Moves,
         provider: str,
     ) -> None:
         self._operation = operation
@@ -54,15 +58,31 @@ class Reader:
         self._up = up
         self._recording = recording
         self._cursors = cursors
+        self._moves = moves
         self._provider = provider
 
-    async def one(self, id: str, asked: Asked) -> Found:
+    async def found(self, id: str, asked: Asked) -> Found:
+        """What is asked for, a list or what is at our ``id``, as no record's getting another id distorts it."""
+        if self._operation.shape == "list":
+            return await self._settled(lambda: self.list(asked), lambda _: False)
+        if self._operation.shape == "file":
+            return await self._settled(lambda: self.file(id), lambda _: True)
+        record = await self._settled(lambda: self._one(id), lambda record: record.item.id == id)
+        return Found(record_json(record, self._provider, asked.include))
+
+    async def _settled(self, read: Callable[[], Awaitable[T]], is_sure: Callable[[T], bool]) -> T:
+        if not self._resource.moves:
+            return await read()
+        of_connection = self._up.facts.connection_id, self._operation.resource
+        return await self._moves.beside(*of_connection, read, is_sure, self._up.left)
+
+    async def _one(self, id: str) -> Record[Any]:
         """One record, by our id."""
         theirs = await self._recording.theirs(self._operation.resource, id)
         with nullcontext() if "{id}" in self._operation.path else always_there():
             record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
         await self._recording.incoming(self._operation, self._resource, [record])
-        return Found(record_json(record, self._provider, asked.include))
+        return record
 
     async def file(self, id: str) -> Found:
         """A document that belongs to a record."""

@@ -376,15 +376,14 @@ class Outbound:
 
     async def _queued(self, place: Place) -> None:
         """Wait for a place among the calls under way, as long as there is time; not at all where none comes in time."""
-        left, needed = self._left(), self._needed()
-        late = (
-            self._way.usual(self._provider.name).until_turn(place.rounds) + (needed if needed <= left else 0.0) - left
-        )
+        left, needed = self.left(), self._needed()
+        turn = self._way.usual(self._provider.name).until_turn(place.rounds)
+        late = turn + (needed if needed <= left else 0.0) - left
         if late > 0:
             raise self._held_back("queue", late, CROWDED)
         try:
             with waiting():
-                async with asyncio.timeout(max(0.0, self._left())):
+                async with asyncio.timeout(max(0.0, self.left())):
                     await place.take()
         except Full as error:
             raise self._held_back("queue", 1.0, CROWDED) from error
@@ -393,7 +392,7 @@ class Outbound:
 
     def _not_in_vain(self, came: float) -> None:
         """Leave the place to others where the queue left too little time: else only who is late already is called."""
-        if self._left() < self._needed() <= self._deadline - came:
+        if self.left() < self._needed() <= self._deadline - came:
             raise self._held_back("queue", 1.0, CROWDED)
 
     def _needed(self) -> float:
@@ -417,7 +416,7 @@ class Outbound:
             request.target,
             headers,
             body,
-            within=min(self._left() - ANSWER_TIME, WRITING if request.is_write else READING),
+            within=min(self.left() - ANSWER_TIME, WRITING if request.is_write else READING),
         )
         return reply if reply.status < 400 else without_secrets(reply, self._secrets_sent)
 
@@ -433,7 +432,7 @@ class Outbound:
                 f"{self._provider.adapter.title} asked to wait; nothing was sent.",
                 retry_after=int(wait) + 1,
             )
-        if self._left() <= 0:
+        if self.left() <= 0:
             raise Problem("upstream_timeout", "The time for this request ran out before anything was sent.")
         shut = breaker.wait()
         if shut > 0:
@@ -448,13 +447,14 @@ class Outbound:
         return await self._sleep(least + self._way.random.uniform(0, 0.1 * 2**attempt))
 
     async def _sleep(self, seconds: float) -> bool:
-        if seconds >= self._left():
+        if seconds >= self.left():
             return False
         with waiting():
             await self._way.clock.sleep(seconds)
         return True
 
-    def _left(self) -> float:
+    def left(self) -> float:
+        """Seconds of the time that this request may take."""
         return self._deadline - self._way.clock.monotonic()
 
     def _unreachable(self) -> Problem:
