@@ -1,12 +1,12 @@
-"""Records that get another id at this moment (``Resource.moves``), and what is read beside that.
+"""Records that get another id at this moment (``Resource.moves``), and what is read and written beside that.
 
 Between the system's doing and our knowing, a record is not there under the id that we know, and is there under one that
 nobody was told. So what is read meanwhile is read again when it is over: else a record would be told as gone, or under
-two ids. Only writes of this process are known here; of another node's the new id is known as soon as it is kept.
+two ids. And who would write to it waits for his turn. Only writes of this process are known here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -27,24 +27,31 @@ class Moves:
     """Which records may be getting another id."""
 
     def __init__(self) -> None:
-        self._under_way: dict[_Place, set[asyncio.Future[None]]] = {}
+        self._under_way: dict[_Place, dict[asyncio.Future[None], str]] = {}
         self._last: LRUCache[_Place, int] = LRUCache(10_000)
         self._counted = 0
 
     @contextmanager
-    def under_way(self, connection_id: str, resource: str) -> Iterator[None]:
-        """A record of that resource may get another id while the block runs."""
+    def under_way(self, connection_id: str, resource: str, id: str) -> Iterator[None]:
+        """The record that has this id with us may get another one from the system while the block runs."""
         place, over = (connection_id, resource), asyncio.get_running_loop().create_future()
-        self._under_way.setdefault(place, set()).add(over)
+        self._under_way.setdefault(place, {})[over] = id
         try:
             yield
         finally:
             self._counted += 1
             self._last[place] = self._counted
-            self._under_way[place].discard(over)
+            del self._under_way[place][over]
             if not self._under_way[place]:
                 del self._under_way[place]
             over.set_result(None)
+
+    async def turn(self, connection_id: str, resource: str, id: str, left: Callable[[], float]) -> None:
+        """Wait until nobody else may be giving that record another id, for as long as is ``left`` (seconds)."""
+        place = connection_id, resource
+        while others := [over for over, moving in self._under_way.get(place, {}).items() if moving == id]:
+            if not await _over(others, left()):
+                return
 
     async def beside(
         self,
@@ -68,18 +75,18 @@ class Moves:
             except Problem as problem:
                 if problem.code != "not_found" or not self._disturbed(place, last):
                     raise
-            if not await self._over(place, left()):
+            if not await _over(self._under_way.get(place, ()), left()):
                 break
         return await read()
 
     def _disturbed(self, place: _Place, last: int | None) -> bool:
         return place in self._under_way or self._last.get(place) != last
 
-    async def _over(self, place: _Place, within: float) -> bool:
-        """Wait for what is under way now; whether it is over in time."""
-        under_way = self._under_way.get(place, set())
-        if not under_way:
-            return True
-        with waiting():
-            _, pending = await asyncio.wait(set(under_way), timeout=max(0.0, within))
-        return not pending
+
+async def _over(under_way: Collection[asyncio.Future[None]], within: float) -> bool:
+    """Wait for what is under way; whether it is over in time."""
+    if not under_way:
+        return True
+    with waiting():
+        _, pending = await asyncio.wait(tuple(under_way), timeout=max(0.0, within))
+    return not pending

@@ -6,7 +6,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -384,11 +384,13 @@ class Engine:
     async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
         up = self._outbound_for(task, before_write=run.sending)
         writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
+        id = task.call.path.get("id")
+        if id is not None and task.resource.moves:
+            await self._moves.turn(task.connection.id, task.operation.resource, id, up.left)
         changes = self._books.changes(task.connection.id)
-        moves = task.resource.moves and task.operation.verb in ("update", "finalize")
         try:
-            with self._moves.under_way(task.connection.id, task.operation.resource) if moves else nullcontext():
-                written = await writer.write(task.call.path.get("id"), body, task.asked, run.creation_key)
+            with self._moving(task, id):
+                written = await writer.write(id, body, task.asked, run.creation_key)
         except Problem as problem:
             await self._failed(task, up, problem)
             raise
@@ -398,6 +400,11 @@ class Engine:
         if task.operation.shape == "nothing":
             return Answer(task.operation.status, b"", None)
         return Answer(task.operation.status, written)
+
+    def _moving(self, task: _Task, id: str | None) -> AbstractContextManager[None]:
+        if id is None or not task.resource.moves or task.operation.verb not in ("update", "finalize"):
+            return nullcontext()
+        return self._moves.under_way(task.connection.id, task.operation.resource, id)
 
     async def _failed(self, task: _Task, up: Outbound, problem: Problem) -> None:
         if problem.code == "upstream_malformed":

@@ -82,6 +82,31 @@ async def test_what_is_read_while_a_record_gets_another_id_has_it_under_its_firs
         assert [(one["id"], one["name"]) for one in told.get("data", [told])] == [(id, "Melk")]
 
 
+async def test_who_writes_to_a_record_while_it_gets_another_id_has_his_turn_after_that(tmp_path: Path) -> None:
+    async with held(tmp_path) as (aisle, shelf):
+        id = (await aisle.make(external_ref="a")).json()["id"]
+        first = asyncio.ensure_future(aisle.ask("PATCH", f"products/{id}", {"name": "Melk"}))
+        await shelf.done.wait()
+        second = asyncio.ensure_future(aisle.ask("PATCH", f"products/{id}", {"unit": "pak"}))
+        gone = asyncio.ensure_future(aisle.ask("DELETE", f"products/{id}"))
+        other = await aisle.make(external_ref="b")
+        assert other.status_code == 201, "nobody else waits"
+        assert not second.done()
+        assert not gone.done()
+        shelf.let_go.set()
+        assert (await first).status_code == 200
+        assert (await gone).status_code == 204
+        assert (await second).status_code in (200, 404)
+        assert [row["id"] for row in aisle.shelf.rows.values()] == [other.json()["id"]]
+
+
+async def test_whose_turn_does_not_come_in_time_goes_on() -> None:
+    moves = Moves()
+    with moves.under_way(*PLACE, "p1"):
+        await moves.turn(*PLACE, "p1", lambda: 0.0)
+        await moves.turn(*PLACE, "p2", lambda: 30.0)
+
+
 async def test_who_has_no_time_left_hears_what_there_is() -> None:
     moves, read = Moves(), 0
 
@@ -90,7 +115,7 @@ async def test_who_has_no_time_left_hears_what_there_is() -> None:
         read += 1
         raise Problem("not_found", "There is no such record.")
 
-    with moves.under_way(*PLACE), pytest.raises(Problem, match="no such record"):
+    with moves.under_way(*PLACE, "p1"), pytest.raises(Problem, match="no such record"):
         await moves.beside(*PLACE, gone, lambda _: False, lambda: 0.0)
     assert read == 2
 
@@ -103,7 +128,7 @@ async def test_what_is_not_there_is_asked_for_once_where_nothing_moves() -> None
         read += 1
         raise Problem("not_found", "There is no such record.")
 
-    with moves.under_way("con_1", "contacts"), moves.under_way("con_2", "products"), pytest.raises(Problem):
+    with moves.under_way("con_1", "contacts", "p1"), moves.under_way("con_2", "products", "p1"), pytest.raises(Problem):
         await moves.beside(*PLACE, gone, lambda _: False, lambda: 30.0)
     assert read == 1
 
@@ -114,7 +139,7 @@ async def test_where_records_move_all_the_while_a_list_is_read_three_times_at_mo
     async def moving() -> int:
         nonlocal read
         read += 1
-        with moves.under_way(*PLACE):
+        with moves.under_way(*PLACE, "p1"):
             await asyncio.sleep(0)
         return read
 
