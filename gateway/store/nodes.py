@@ -221,8 +221,12 @@ class NodeGenerations:
 
     @property
     def mark(self) -> Mark | None:
-        """As far as the server has written the log; None without a lease."""
-        return Mark(self._epoch, self._log.heard) if self.vouched else None
+        """As far as this node has read the log; None without a lease.
+
+        Not as far as it is written: an answer also stands on what is remembered here of the connection and its facts,
+        which an end that is not read yet has not taken away.
+        """
+        return Mark(self._epoch, self._applied) if self.vouched else None
 
     def unended_since(self, mark: Mark, id: str, matter: Matter) -> bool:
         """Whether this node has a lease, has told all that it ended, and knows that nobody ended it since."""
