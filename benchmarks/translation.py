@@ -26,6 +26,7 @@ from gateway.engine.asked import read_query
 from gateway.engine.clock import SystemClock, dutch_date
 from gateway.engine.cursors import Cursors
 from gateway.engine.links import Book
+from gateway.engine.moves import Moves
 from gateway.engine.reading import Reader
 from gateway.engine.recording import Recording
 
@@ -134,7 +135,8 @@ def _reader(
 
     async def read() -> bytes:
         recording = Recording(books, facts.connection_id)
-        reader = Reader(_OPERATION, adapter.resources["invoices"], up, recording, Cursors(bytes(32)), adapter.name)
+        cursors, moves = Cursors(bytes(32)), Moves()
+        reader = Reader(_OPERATION, adapter.resources["invoices"], up, recording, cursors, moves, adapter.name)
         return (await reader.list(asked)).body
 
     listed = loads(asyncio.run(read()))["data"]

@@ -45,7 +45,7 @@ from gateway.store import (
     open_storage,
     pending,
 )
-from gateway.store.copies import database_file
+from gateway.store.database import sqlite_file
 from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
@@ -318,7 +318,7 @@ def ring_of(settings: Settings) -> KeyRing:
 
 def places_of(settings: Settings) -> Sequence[Path]:
     """The folders of this host in which anything is kept: they may be on different disks."""
-    file = database_file(settings.database)
+    file = sqlite_file(settings.database)
     return [settings.home] if file is None else list(dict.fromkeys([settings.home.resolve(), file.resolve().parent]))
 
 

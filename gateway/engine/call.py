@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from urllib.parse import urlencode
 
 from gateway.contract.operations import Operation
 from gateway.engine.generations import Matter
@@ -50,6 +52,17 @@ class Call:
     body: bytes
     request_id: str
     deadline: float
+
+    @property
+    def what(self) -> tuple[str, str]:
+        """The record and the query that a read asks for: the same for the same question."""
+        return self.path.get("id", ""), _canonical(tuple(self.query))
+
+
+@lru_cache(1024)
+def _canonical(query: tuple[tuple[str, str], ...]) -> str:
+    """The same text for the same question, and no other's: quoted, so that no value can pass for a parameter."""
+    return urlencode(sorted(query))
 
 
 @dataclass(frozen=True, slots=True)

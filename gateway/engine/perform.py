@@ -9,9 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, Literal
-from urllib.parse import urlencode
 from uuid import UUID
 
 from gateway.contract.adapter import Resource
@@ -276,13 +274,13 @@ class Engine:
         return Standing(task.call.caller, task.operation, task.connection.id, generations, sighting.until, key)
 
     def _key(self, task: _Task, generation: int) -> tuple[str, ...]:
-        return task.connection.id, str(generation), task.operation.name, *_what(task.call)
+        return task.connection.id, str(generation), task.operation.name, *task.call.what
 
     async def _fetch(self, task: _Task, key: tuple[str, ...], directives: Directives) -> Fetched:
         """From another node, else from the system: then the others are given it."""
         if not task.operation.fresh_for:
             return Fetched(await self._asked_for(task, key))
-        question = Question(task.connection.id, task.operation.name, *_what(task.call))
+        question = Question(task.connection.id, task.operation.name, *task.call.what)
         shared = Shared(self._second_level, self._generations, self._clock, question, _matter(task.operation))
         kept = await shared.recall(directives)
         if kept is not None:
@@ -476,11 +474,6 @@ class Engine:
         )
 
 
-def _what(call: Call) -> tuple[str, str]:
-    """The record and the query of a read: the same for the same question."""
-    return call.path.get("id", ""), _canonical(tuple(call.query))
-
-
 def _matter(operation: Operation) -> Matter:
     """Of which generation its answers are: a write of records ends those of records only."""
     return "facts" if operation.stale_for else "answers"
@@ -495,9 +488,3 @@ def _raw_request(call: Call, connection: StoredConnection, provider: Provider) -
 
 def _dry_answer(call: Call, shown: DryRun) -> Answer:
     return Answer(200, answer_json(shown), DRY_RUN, {"Content-Language": language_of(call.headers)})
-
-
-@lru_cache(1024)
-def _canonical(query: tuple[tuple[str, str], ...]) -> str:
-    """The same text for the same question, and no other's: quoted, so that no value can pass for a parameter."""
-    return urlencode(sorted(query))

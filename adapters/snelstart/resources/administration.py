@@ -1,6 +1,6 @@
 """What is asked of an administration over and again, and remembered for a few minutes."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from adapters.snelstart.mapping.contacts import Countries, Land
@@ -29,7 +29,7 @@ async def every(up: Upstream, noun: str, condition: str | None = None) -> list[U
     return [raw async for page in pages(up, noun, condition) for raw in page]
 
 
-async def pages(up: Upstream, noun: str, condition: str | None = None) -> AsyncIterator[list[Unread]]:
+async def pages(up: Upstream, noun: str, condition: str | None = None) -> AsyncGenerator[list[Unread], None]:
     """The pages of such a list, to its end. Raises ``upstream_malformed`` for a list that begins again, as one does
     whose ``$skip`` is not heeded (some lists here know none): it would be read until there is no memory left.
     """
