@@ -58,7 +58,7 @@ async def _serve(name: str, origin: str, calls: dict[str, list[Sent]]) -> None:
             Route(f"/{place}", _passing(client, upstream), methods=["GET", "POST"]) for place, upstream in calls.items()
         ]
     listener = listen("127.0.0.1", 0)
-    async with serving(Starlette(routes=routes), listener, lifespan=False, protocol=HttpToolsProtocol):
+    async with serving(Starlette(routes=routes), listener, protocol=HttpToolsProtocol):
         print(port_of(listener), flush=True)
         await asyncio.Event().wait()
 

@@ -116,7 +116,6 @@ class Polder:
             limits=Limits(deadline=settings.deadline, body=settings.body_limit, raw_body=settings.raw_body_limit),
             rate_limiter=rate_limiter,
             proxies=settings.proxies,
-            lifespan=lambda app: self.running(),  # noqa: ARG005 - Starlette's own protocol
             further_pages={
                 **(connect.connect_pages(engine.invitations, engine.authorizer, settings.base_url) if serves else {}),
                 **({} if settings.has_metrics_apart else {PATH: vitals.page()}),

@@ -62,11 +62,12 @@ async def running(home: Path, listener: socket.socket) -> AsyncIterator[Demo]:
         for name, adapter in adapters.items():
             emulators[name] = emulator = populated(name, clock)
             socket_ = listen("127.0.0.1", 0)
-            await stack.enter_async_context(serving(emulator, socket_, lifespan=False))
+            await stack.enter_async_context(serving(emulator, socket_))
             environment |= pointed_at(adapter, f"http://127.0.0.1:{port_of(socket_)}", emulator)
         url = address(_shown_host(listener), port_of(listener))
         settings = Settings(env="demo", home=home, public_url=url, log_level="warning")
         polder = await build(settings, clock=clock, adapters=adapters, environment=environment)
+        await stack.enter_async_context(polder.running())
         await stack.enter_async_context(serving(polder.asgi, listener))
         key = await polder.create_key(tenant=TENANT, name="demo", scopes=[EVERYTHING])
         connections = {name: await connect(polder, name, emulator) for name, emulator in emulators.items()}

@@ -64,17 +64,16 @@ async def serving(
     listener: socket.socket,
     *,
     deadline: float = 0.0,
-    lifespan: bool = True,
     protocol: type[HttpToolsProtocol] = Protocol,
 ) -> AsyncIterator[None]:
     """Serve an application while the block runs; on leaving, requests under way are finished first.
 
-    ``deadline`` is how many seconds one may take. Raises ``RuntimeError`` where the application does not start.
+    ``deadline`` is how many seconds one may take. Raises ``RuntimeError`` where the server does not start.
     """
     config = uvicorn.Config(
         app,
         http=protocol,
-        lifespan="on" if lifespan else "off",
+        lifespan="off",  # it tells of a start that failed in a hundred lines, and ends the process
         access_log=False,
         log_level="error",
         server_header=False,
@@ -105,11 +104,10 @@ async def answering(polder: "Polder", listener: socket.socket, metrics: socket.s
     """
     async with contextlib.AsyncExitStack() as stack:
         if metrics is not None:
-            await stack.enter_async_context(serving(polder.telemetry, metrics, lifespan=False))
-        # Not as the server's own lifespan: it tells of a start that failed in a hundred lines, and ends the process.
+            await stack.enter_async_context(serving(polder.telemetry, metrics))
         await stack.enter_async_context(polder.running())
         deadline = polder.settings.deadline
-        await stack.enter_async_context(serving(polder.asgi, listener, deadline=deadline, lifespan=False))
+        await stack.enter_async_context(serving(polder.asgi, listener, deadline=deadline))
         await stack.enter_async_context(giving_back())
         try:
             yield

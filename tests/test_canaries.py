@@ -161,7 +161,7 @@ async def aviary(home: Path) -> AsyncIterator[Aviary]:
             assert kind is not None
             emulators[name] = emulator = kind(SystemClock())
             listener = listen("127.0.0.1", 0)
-            await stack.enter_async_context(serving(emulator, listener, lifespan=False))
+            await stack.enter_async_context(serving(emulator, listener))
             environment |= pointed_at(adapter, f"http://127.0.0.1:{port_of(listener)}", emulator)
         gateway = Gateway(starter, home, environment, client, plant="break_on_demand")
         stack.push_async_callback(gateway.close)

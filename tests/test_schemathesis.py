@@ -86,7 +86,7 @@ async def running(system: str, home: Path) -> AsyncIterator[Running]:
         key = await house.polder.create_key(tenant="acme", name="schemathesis", scopes=["*"])
         listener = listen("127.0.0.1", 0)
         # The house starts and ends the application itself.
-        async with serving(house.polder.asgi, listener, lifespan=False):
+        async with serving(house.polder.asgi, listener):
             yield Running(house, f"http://127.0.0.1:{port_of(listener)}", connection, spare, key)
 
 

@@ -163,7 +163,7 @@ async def _emulate(provider: str, host: str, port: int) -> None:
     emulator = populated(provider, SystemClock())
     url = address(host, port_of(listener))
     with stop_signals() as stop:
-        async with serving(emulator, listener, lifespan=False):
+        async with serving(emulator, listener):
             print(f"{provider} is emulated at {url}. For a Polder that takes it for the vendor:\n")
             for name, value in pointed_at(discover()[provider], url, emulator).items():
                 print(f"  export {name}={value}")

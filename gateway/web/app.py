@@ -5,14 +5,12 @@ There is no stack of middlewares: each would cost more than all that happens her
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.requests import Request
-from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from gateway.contract.clock import Clock
@@ -53,8 +51,6 @@ _PROBES = frozenset(path.encode() for path in pages.QUIET)
 _CUT_OFF = "Polder had to stop before this was done. Ask again; of a write, look first what became of it."
 _INTERNAL = "Something went wrong that should not have. Tell the operator of this Polder the request_id."
 
-Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
-
 
 class Engine(Protocol):
     """What answers a call."""
@@ -87,12 +83,6 @@ class Limits:
     """For all of a body, as long as that leaves time for an answer."""
 
 
-@asynccontextmanager
-async def _nothing_to_start(app: object) -> AsyncIterator[None]:
-    del app
-    yield
-
-
 class Application:
     """The ASGI callable. ``drain`` is called when the process is about to stop."""
 
@@ -113,7 +103,6 @@ class Application:
         limits: Limits,
         rate_limiter: RateLimiter | None,
         proxies: Sequence[Network],
-        lifespan: Lifespan,
     ) -> None:
         self._engine = engine
         self._callers = callers
@@ -130,7 +119,6 @@ class Application:
         self._rate_limiter = rate_limiter
         self._proxies = proxies
         self._replays = Replays(engine, callers, public_url, proxies)
-        self._lifespan = Router(lifespan=lifespan)
         self._draining = False
 
     def drain(self) -> None:
@@ -143,11 +131,9 @@ class Application:
         self._telling.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection event of a kind we know: a request, or the server's start and stop."""
+        """Serve a request; a websocket is closed."""
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -381,7 +367,6 @@ def create_app(
     limits: Limits | None = None,
     rate_limiter: RateLimiter | None = None,
     proxies: Sequence[Network] = (),
-    lifespan: Lifespan = _nothing_to_start,
     further_pages: Mapping[str, Page] | None = None,
     serves: bool = True,
 ) -> Application:
@@ -410,7 +395,6 @@ def create_app(
         limits=limits or Limits(),
         rate_limiter=rate_limiter,
         proxies=proxies,
-        lifespan=lifespan,
     )
 
 

@@ -308,7 +308,7 @@ async def prepared(
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         system = Spoiled(make(SystemClock()), random)
         listener = listen("127.0.0.1", 0)
-        await stack.enter_async_context(serving(system, listener, lifespan=False))
+        await stack.enter_async_context(serving(system, listener))
         logging.getLogger("uvicorn.error").disabled = True  # the resets are ours
         keys = generate_key()
         environment = {

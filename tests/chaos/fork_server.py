@@ -71,6 +71,7 @@ async def _rehearse() -> None:
                 Settings(home=home, env="rehearsal", log_level="warning"), environment=provider.environment()
             )
             listener = listen("127.0.0.1", 0)
+            await stack.enter_async_context(polder.running())
             await stack.enter_async_context(serving(polder.asgi, listener))
             key = await polder.create_key(tenant="rehearsal", name="rehearsal", scopes=["*"])
             client = await stack.enter_async_context(

@@ -203,5 +203,5 @@ async def provided(mode: Mode, random: Random, *, lifetime: int = SHORT) -> Asyn
     provider = Provider(kind, kind.make(SystemClock()), random)
     listener = listen("127.0.0.1", 0)
     provider.url = f"http://127.0.0.1:{port_of(listener)}"
-    async with serving(provider, listener, lifespan=False):
+    async with serving(provider, listener):
         yield provider

@@ -175,7 +175,7 @@ async def strained(
             assert make is not None
             running[name] = System(make(SystemClock()))
             listener = listen("127.0.0.1", 0)
-            await stack.enter_async_context(serving(running[name], listener, lifespan=False))
+            await stack.enter_async_context(serving(running[name], listener))
             url = f"http://127.0.0.1:{port_of(listener)}"
             environment |= pointed_at(discover()[name], url, running[name].emulator)
         logging.getLogger("uvicorn.error").disabled = True  # whoever hangs is called off

@@ -268,7 +268,7 @@ async def test_the_address_that_an_unknown_fate_is_told_with_answers(house: Hous
     house.emulator(PROVIDER).fail(Fault("status", status=500), times=1_000, when=lambda seen: seen.method == "GET")
     listener = listen("127.0.0.1", 0)
     async with (
-        serving(house.polder.asgi, listener, lifespan=False),
+        serving(house.polder.asgi, listener),
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port_of(listener)}", headers=house.client.headers) as client,
     ):
         lost = await client.post(f"/v1/connections/{connection}/contacts", json=DRAFT, headers=named(key))

@@ -34,7 +34,7 @@ async def running(home: Path, *, serves: bool = True, background: bool = True) -
     """One of several on the same home, on a port as in real life."""
     settings = Settings(home=home, env="test", encryption_keys=SecretStr(ENCRYPTION_KEY), background=background)
     polder = await build(settings, adapters={}, environment={}, serves=serves)
-    async with serving(polder.asgi, listen("127.0.0.1", 0)):
+    async with polder.running(), serving(polder.asgi, listen("127.0.0.1", 0)):
         yield polder
 
 

@@ -106,7 +106,7 @@ async def test_the_server_believes_no_header_by_itself(edge: Edge) -> None:
     listener = listen("127.0.0.1", 0)
     headers = {"authorization": f"Bearer {key}", "x-forwarded-for": "192.0.2.7"}
     async with (
-        serving(edge.app, listener, lifespan=False),
+        serving(edge.app, listener),
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port_of(listener)}", headers=headers) as client,
     ):
         assert (await client.get("/v1/connections")).status_code == 403

@@ -75,7 +75,7 @@ async def connected(
     protocol: type[HttpToolsProtocol], app: ASGIApp = application
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     listener = listen("127.0.0.1", 0)
-    async with serving(app, listener, lifespan=False, protocol=protocol):
+    async with serving(app, listener, protocol=protocol):
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
         try:
             yield reader, writer
@@ -328,7 +328,7 @@ async def asked(edge: Edge, deadline: float, until: asyncio.Event) -> AsyncItera
     edge.engine.perform = perform  # type: ignore[method-assign]  # this engine takes its time
     listener = listen("127.0.0.1", 0)
     async with asyncio.timeout(20):
-        async with serving(edge.app, listener, deadline=deadline, lifespan=False):
+        async with serving(edge.app, listener, deadline=deadline):
             reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
             writer.write(declared(edge, 2) + b"{}")
             await came.wait()
