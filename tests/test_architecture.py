@@ -122,7 +122,6 @@ LAYERS = {
     "gateway.web.tracing": Layer(("gateway.web.logs", "gateway.web.metrics"), ("opentelemetry",)),
     "gateway.web.protocol": Layer(("gateway.web.replies",), ("uvicorn",)),
     "gateway.web.logs": Layer(("gateway.contract",), ("msgspec",)),
-    "gateway.ingest": Layer(("gateway.contract", "gateway.engine", "gateway.ingest"), ("pydantic",)),
     # The composition root and what it is made with.
     "gateway.__main__": FREE,
     "gateway.app": FREE,
@@ -447,18 +446,15 @@ def test_the_tree_is_really_read() -> None:
 # The shape of an adapter
 
 SHAPE = ("__init__", "wire", "mapping", "resources", "emulator", "fixtures", "README.md")
-# Perfect books in memory have no provider's words to translate, so nothing of the wire.
-SHAPE_OF_MEMORY = ("__init__", "resources", "emulator", "README.md")
 
 
-def missing_parts(adapter: str, paths: Iterable[str]) -> list[str]:
+def missing_parts(paths: Iterable[str]) -> list[str]:
     """What an adapter lacks, given its files by their path inside its folder. A part may be a module or a package."""
     present = set(paths)
     names = {path.partition("/")[0].removesuffix(".py") for path in present}
     packages = {path.partition("/")[0] for path in present if path.count("/") == 1 and path.endswith("/__init__.py")}
     both = {name for name in packages if f"{name}.py" in present}
-    shape = SHAPE_OF_MEMORY if adapter == "memory" else SHAPE
-    return [part for part in shape if part not in names] + sorted(f"{name} is there twice" for name in both)
+    return [part for part in SHAPE if part not in names] + sorted(f"{name} is there twice" for name in both)
 
 
 def test_every_adapter_has_the_same_shape() -> None:
@@ -468,7 +464,7 @@ def test_every_adapter_has_the_same_shape() -> None:
         if rest:
             found.setdefault(adapter, []).append("/".join(rest))
     finished = {name: paths for name, paths in found.items() if is_adapter(paths)}
-    assert {name: lacking for name, paths in finished.items() if (lacking := missing_parts(name, paths))} == {}
+    assert {name: lacking for name, paths in finished.items() if (lacking := missing_parts(paths))} == {}
 
 
 def is_adapter(paths: Iterable[str]) -> bool:
@@ -480,15 +476,10 @@ WHOLE = {"__init__.py", "wire.py", "mapping.py", "resources.py", "emulator.py", 
 
 @pytest.mark.parametrize("path", sorted(WHOLE))
 def test_an_adapter_without_a_part_is_caught(path: str) -> None:
-    assert missing_parts("a", WHOLE) == []
-    assert missing_parts("a", WHOLE - {path}) == [path.partition("/")[0].removesuffix(".py")]
+    assert missing_parts(WHOLE) == []
+    assert missing_parts(WHOLE - {path}) == [path.partition("/")[0].removesuffix(".py")]
 
 
 def test_a_part_may_be_a_package_but_not_both() -> None:
-    assert missing_parts("a", WHOLE - {"emulator.py"} | {"emulator/__init__.py"}) == []
-    assert missing_parts("a", WHOLE | {"emulator/__init__.py"}) == ["emulator is there twice"]
-
-
-def test_memory_needs_no_wire() -> None:
-    assert missing_parts("memory", {"__init__.py", "resources.py", "emulator.py", "README.md"}) == []
-    assert missing_parts("memory", {"__init__.py", "resources.py", "README.md"}) == ["emulator"]
+    assert missing_parts(WHOLE - {"emulator.py"} | {"emulator/__init__.py"}) == []
+    assert missing_parts(WHOLE | {"emulator/__init__.py"}) == ["emulator is there twice"]
