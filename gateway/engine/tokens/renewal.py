@@ -105,19 +105,24 @@ class _Renewal:
     async def token(self) -> StoredToken:
         ends = self._clock.monotonic() + IN_ALL
         while self._clock.monotonic() < ends:
-            async with self._tokens.lock(self._connection.id, FLIGHT):
-                journal = await self._journal()
-                found = self._enough(journal)
-                if found is not None:
-                    return found
-                wait = self._wait(journal)
-                if wait <= 0:
-                    try:
-                        return await self._renew(journal)
-                    except _Again as again:
-                        wait = again.after
+            try:
+                return await self._turn()
+            except _Again as again:
+                wait = again.after
             await self._shared.patience.rest(wait)
         raise self._late()
+
+    async def _turn(self) -> StoredToken:
+        """One turn under the lock. Raises ``_Again`` where another is needed, or it is another process's."""
+        async with self._tokens.lock(self._connection.id, FLIGHT):
+            journal = await self._journal()
+            found = self._enough(journal)
+            if found is not None:
+                return found
+            wait = self._wait(journal)
+            if wait > 0:
+                raise _Again(wait)
+            return await self._renew(journal)
 
     def _late(self) -> Problem:
         return Problem("upstream_unavailable", f"{self._provider.adapter.title} gave no token in time.", retry_after=5)
