@@ -1,5 +1,6 @@
 """The emulator itself: the application over the operations, the users and companies it opens with, and its books."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -201,8 +202,8 @@ class _Limiter:
             raise Refusal(429, "Too many requests", retry_after=int(MINUTE - elapsed) + 1)
 
 
-class _LogIn:
-    """``POST /session/jwt``, the only operation that needs no credentials."""
+class _Endpoint(ABC):
+    """What answers on one path: every request counts, and whatever is refused has its envelope."""
 
     def __init__(self, service: Service, limiter: _Limiter) -> None:
         self._service = service
@@ -210,41 +211,41 @@ class _LogIn:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        await _answered(self._service, await self._answer(request))(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Answer | Refusal:
+        answer: Answer | Refusal
         try:
             self._limiter.take()
-            if request.method != "POST":
-                raise Refusal(404, "Not found")
-            return session.log_in(self._service, await request.body(), request.headers.get("content-type", ""))
+            answer = self._answer(request, await request.body())
         except Refusal as refusal:
-            return refusal
+            answer = refusal
+        await _answered(self._service, answer)(scope, receive, send)
+
+    @abstractmethod
+    def _answer(self, request: Request, raw: bytes) -> Answer: ...
 
 
-class _Path:
+class _LogIn(_Endpoint):
+    """``POST /session/jwt``, the only operation that needs no credentials."""
+
+    def _answer(self, request: Request, raw: bytes) -> Answer:
+        if request.method != "POST":
+            raise Refusal(404, "Not found")
+        return session.log_in(self._service, raw, request.headers.get("content-type", ""))
+
+
+class _Path(_Endpoint):
     """The operations on one path; a method without one is as unknown as a path without any."""
 
     def __init__(self, service: Service, limiter: _Limiter, operations: Mapping[str, Operation]) -> None:
-        self._service = service
-        self._limiter = limiter
+        super().__init__(service, limiter)
         self._operations = operations
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        await _answered(self._service, await self._answer(request))(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Answer | Refusal:
-        try:
-            self._limiter.take()
-            operation = self._operations.get(request.method)
-            if operation is None:
-                raise Refusal(404, "Not found")
-            call = self._granted(request, await request.body())
-            _check(operation, call)
-            return operation.answer(call)
-        except Refusal as refusal:
-            return refusal
+    def _answer(self, request: Request, raw: bytes) -> Answer:
+        operation = self._operations.get(request.method)
+        if operation is None:
+            raise Refusal(404, "Not found")
+        call = self._granted(request, raw)
+        _check(operation, call)
+        return operation.answer(call)
 
     def _granted(self, request: Request, raw: bytes) -> Call:
         headers = request.headers
