@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.contract.errors import malformed
 from gateway.contract.exact import MalformedJson, Unread, holding, items, items_under, loads
+from gateway.contract.models.contacts import Address
 from gateway.contract.money import LARGEST_EXPONENT
 
 WireT = TypeVar("WireT", bound="Wire")
@@ -91,6 +92,13 @@ def json_number(value: Decimal) -> int | Decimal:
 def country_of(text: str | None) -> str | None:
     """A country's two letters (ISO 3166-1), in capitals; null for what is none, so that nothing is told of it."""
     return text.upper() if text and len(text) == 2 and text.isascii() and text.isalpha() else None
+
+
+def address_of(line1: str | None, postal_code: str | None, city: str | None, country: str | None) -> Address | None:
+    """An address as a system keeps it that has no more of it than these; null where it says none of them."""
+    if not (line1 or postal_code or city or country):
+        return None
+    return Address(line1=line1 or None, postal_code=postal_code or None, city=city or None, country=country_of(country))
 
 
 def said_in(raw: RawRecord) -> Mapping[str, Any]:

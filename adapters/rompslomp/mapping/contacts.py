@@ -6,9 +6,9 @@ from typing import Any
 from adapters.rompslomp.mapping.values import Wire
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
-from gateway.contract.models import Address, AddressDraft, Contact
+from gateway.contract.models import AddressDraft, Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import PositiveId, RawRecord, country_of
+from gateway.contract.wire import PositiveId, RawRecord, address_of, country_of
 
 SAME: Mapping[str, str] = {
     "company_name": "company_name",
@@ -58,23 +58,12 @@ def contact_of(raw: RawRecord) -> Record[Contact]:
         kind="person" if row.is_individual else "company",
         roles=["supplier" if row.is_supplier else "customer"],
         name=row.name or own_name or "",
-        address=_address_of(row),
+        address=address_of(row.address, row.zipcode, row.city, row.country_code),
         archived=False,
         **{ours: getattr(row, theirs) or None for ours, theirs in SAME.items()},
     )
     lost = {"country_code"} if row.country_code and not country_of(row.country_code) else set[str]()
     return Record(contact, raw, frozenset(ContactRow.__struct_fields__) - lost)
-
-
-def _address_of(row: ContactRow) -> Address | None:
-    if not (row.address or row.zipcode or row.city or row.country_code):
-        return None
-    return Address(
-        line1=row.address or None,
-        postal_code=row.zipcode or None,
-        city=row.city or None,
-        country=country_of(row.country_code),
-    )
 
 
 def contact_body(said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from html import unescape
 
 from adapters.rompslomp.mapping.values import Wire, percentage_of
 from gateway.contract.adapter import Record
-from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
+from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import AccountType, VatCategory, VatTreatment
 from gateway.contract.money import exact
-from gateway.contract.wire import Figure, PositiveId, RawRecord, country_of
+from gateway.contract.wire import Figure, PositiveId, RawRecord, address_of
 
 CUSTOM = "vat_custom"
 """The VAT type whose lines bring their own rate."""
@@ -189,23 +189,12 @@ def company_of(raw: RawRecord) -> Record[Company]:
         vat_number=row.vat_number or None,
         coc_number=row.kvk_number or None,
         email=row.email or None,
-        address=_address_of(row),
+        address=address_of(row.address, row.zipcode, row.city, row.country_code),
         currency="EUR",
         accessible=bool(row.access_control.api_accessible),
         allowed_scopes=row.access_control.allowed_scopes or [],
     )
     return Record(company, raw, frozenset(CompanyRow.__struct_fields__))
-
-
-def _address_of(row: CompanyRow) -> Address | None:
-    if not (row.address or row.zipcode or row.city or row.country_code):
-        return None
-    return Address(
-        line1=row.address or None,
-        postal_code=row.zipcode or None,
-        city=row.city or None,
-        country=country_of(row.country_code),
-    )
 
 
 def company_name_of(raw: RawRecord) -> tuple[str, int]:

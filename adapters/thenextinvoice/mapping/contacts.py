@@ -8,9 +8,9 @@ from typing import Any
 from adapters.thenextinvoice.mapping.values import Flag, Numbered, currency_of, flag_of, language_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
-from gateway.contract.models import Address, AddressDraft, Contact
+from gateway.contract.models import AddressDraft, Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import RawRecord, country_of, json_number, said_in
+from gateway.contract.wire import RawRecord, address_of, country_of, json_number, said_in
 
 TEXTS: Mapping[str, str] = {
     "email": "email",
@@ -144,7 +144,7 @@ def contact_of(raw: RawRecord) -> Record[Contact]:
         email=customer.email or None,
         invoice_email=customer.ccaddress or None,
         phone=customer.phone or None,
-        address=_address_of(customer),
+        address=address_of(customer.address, customer.postalcode, customer.city, customer.country),
         vat_number=customer.vatnumber or None,
         iban=customer.iban or None,
         number=customer.debnumber or None,
@@ -154,17 +154,6 @@ def contact_of(raw: RawRecord) -> Record[Contact]:
         archived=False,
     )
     return Record(item, raw, _MAPPED - {name for name, lost in unheld.items() if lost})
-
-
-def _address_of(customer: Customer) -> Address | None:
-    if not (customer.address or customer.postalcode or customer.city or customer.country):
-        return None
-    return Address(
-        line1=customer.address or None,
-        postal_code=customer.postalcode or None,
-        city=customer.city or None,
-        country=country_of(customer.country),
-    )
 
 
 def blank() -> dict[str, Any]:

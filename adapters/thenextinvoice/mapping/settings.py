@@ -6,10 +6,10 @@ from decimal import Decimal
 from adapters.thenextinvoice.mapping.values import Flag, Numbered, Wire, flag_of, language_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
-from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
+from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
 from gateway.contract.money import number_text
-from gateway.contract.wire import RawRecord, amount_of, country_of
+from gateway.contract.wire import RawRecord, address_of, amount_of, country_of
 
 BY_TYPE: Mapping[str, tuple[VatTreatment, VatCategory]] = {
     "high": ("domestic_high", "S"),
@@ -148,21 +148,13 @@ def profiles_of(listed: Sequence[RawRecord]) -> list[Profile]:
 def company_of(raw: RawRecord, profile: Profile) -> Record[Company]:
     """The company. Its VAT number and e-mail address are those its default invoice profile prints."""
     row = CompanyRow.of(raw)
-    address = None
-    if row.address or row.postalcode or row.city or row.country:
-        address = Address(
-            line1=row.address or None,
-            postal_code=row.postalcode or None,
-            city=row.city or None,
-            country=country_of(row.country),
-        )
     item = Company(
         id=row.key,
         name=row.name,
         vat_number=profile.vatNumber or None,
         coc_number=row.coc or None,
         email=profile.email or None,
-        address=address,
+        address=address_of(row.address, row.postalcode, row.city, row.country),
         accessible=True,
         allowed_scopes=[],
     )
