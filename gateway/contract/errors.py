@@ -63,6 +63,10 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+UNDECIDED = frozenset({"upstream_timeout", "upstream_malformed", "upstream_unavailable"})
+"""Ends of a write that leave open whether it was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """What is wrong with one field. ``pointer`` is an RFC 6901 pointer into the request body, or a parameter's name."""

@@ -45,7 +45,7 @@ def decimal_of(value: object) -> Decimal:
         return value  # what an adapter made: by far the most there are, and nothing is to be done about them
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError('a decimal is a string such as "12.40" or a JSON number')
-    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 30):
+    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT):
         raise ValueError("a decimal has at most 15 digits before and 12 after the point")
     if isinstance(value, int) and abs(value) >= 10**INTEGER_DIGITS:
         raise ValueError("a decimal has at most 15 digits before and 12 after the point")

@@ -9,7 +9,7 @@ from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.products import product_of
 from adapters.rompslomp.mapping.values import id_in_body, unsupported
 from adapters.rompslomp.resources import calls
-from gateway.contract.errors import FieldError, Problem, UpstreamFault
+from gateway.contract.errors import UNDECIDED, FieldError, Problem, UpstreamFault
 from gateway.contract.exact import loads
 from gateway.contract.models import Contact, InvoiceDraft, LineDraft, Product
 from gateway.contract.models.invoices import DocumentType
@@ -19,8 +19,6 @@ from gateway.contract.totals import asserted, closes, differences, mismatch, tol
 from gateway.contract.upstream import Upstream
 
 REFUSED = frozenset({"upstream_rejected", "conflict"})
-UNKNOWN = frozenset({"upstream_timeout", "upstream_malformed", "upstream_unavailable"})
-"""Ends of a write that leave open whether it was done."""
 
 
 async def read(up: Upstream, id: str) -> calls.Raw:
@@ -47,12 +45,12 @@ async def found_after(up: Upstream, problem: Problem, reference: str) -> calls.R
     ``upstream_timeout`` with an unknown outcome where it was refused and nobody can look why: to tell the refusal of a
     repeat as that of the invoice would lose the invoice that the first request made.
     """
-    if problem.code not in REFUSED | UNKNOWN:
+    if problem.code not in REFUSED | UNDECIDED:
         return None
     try:
         return await with_reference(up, reference)
     except Problem as blind:
-        if problem.code in UNKNOWN:
+        if problem.code in UNDECIDED:
             return None  # what went wrong first is what is told
         detail = "Rompslomp refused this, and then did not say whether it had made it already."
         raise Problem("upstream_timeout", detail, upstream=problem.upstream, outcome="unknown") from blind

@@ -12,7 +12,7 @@ from adapters.snelstart.mapping.invoices import CREDIT_TEXT, Boeking, Factuur, c
 from adapters.snelstart.mapping.values import guid, new_id, refer
 from adapters.snelstart.resources.administration import every, journals_of
 from adapters.snelstart.wire import ask
-from gateway.contract.errors import Problem, malformed
+from gateway.contract.errors import UNDECIDED, Problem, malformed
 from gateway.contract.exact import Unread
 from gateway.contract.upstream import Upstream
 from gateway.contract.wire import json_number
@@ -23,10 +23,6 @@ MOST_NAMED = 10
 Servers of this kind (ASP.NET Web API OData) refuse a filter of more than 100 nodes unless they are told otherwise, and
 each customer is six. What SnelStart does is not recorded.
 """
-
-
-UNKNOWN = frozenset({"upstream_timeout", "upstream_malformed", "upstream_unavailable"})
-"""Ends of a write that leave open whether it was done."""
 
 
 async def factuur_of(up: Upstream, boeking: str) -> Unread:
@@ -139,7 +135,7 @@ async def _memorial(up: Upstream, body: dict[str, Any]) -> str | None:
     try:
         return new_id(await up.data(ask("POST", "memoriaalboekingen", json=body)))
     except Problem as problem:
-        if problem.code not in UNKNOWN:
+        if problem.code not in UNDECIDED:
             raise
         return None
 
