@@ -2,6 +2,15 @@
 
 ``Problem`` is the only exception that crosses a room of Polder on purpose. Its ``code`` names a row of ``KINDS``, which
 settles the status, the title, who can put it right and whether trying again can help.
+
+- caller: malformed_json, invalid_cursor, unauthenticated, forbidden, not_found, operation_unsupported, too_large,
+  unsupported_media_type, conflict, validation_failed, unknown_field, filter_unsupported, filter_required,
+  totals_mismatch, credentials_rejected, company_required, field_unsupported, draft_unsupported,
+  partial_payment_unsupported, idempotency_mismatch, upstream_rejected
+- owner (the person whose books they are): scope_missing, company_not_accessible, upstream_forbidden,
+  connection_needs_reauth, connection_pending, connection_suspended
+- wait: idempotency_in_progress, rate_limited, upstream_rate_limited, upstream_unavailable, upstream_timeout
+- operator: provider_misconfigured, upstream_malformed, storage_unavailable, internal_error
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,5 +1,6 @@
 """Every kind of problem can be told, says who can put it right, and is the one its page names."""
 
+import re
 from typing import get_args
 
 import pytest
@@ -56,9 +57,10 @@ def test_only_what_time_or_repair_mends_is_retryable() -> None:
     assert all(kind.retryable for kind in KINDS.values() if kind.fix == "wait")
 
 
-def test_the_module_tells_of_every_code() -> None:
-    told = (errors.__doc__ or "").replace("\n", " ")
-    assert [code for code in KINDS if code not in told] == []
+def test_the_module_tells_of_every_code_who_can_put_it_right() -> None:
+    _, *groups = re.split(r"\n- ", errors.__doc__ or "")
+    told = {re.split(r"\W", group)[0]: set(re.findall(r"\w+", group.partition(": ")[2])) for group in groups}
+    assert told == {fix: {code for code, kind in KINDS.items() if kind.fix == fix} for fix in get_args(Fix)}
 
 
 def test_a_code_that_is_none_is_refused() -> None:
