@@ -33,8 +33,8 @@ def read_directives(headers: Mapping[str, str]) -> Directives:
     text = headers.get("cache-control", "").lower()
     if not text:
         return Directives()
-    words = {word.strip() for word in text.split(",")}
-    if words & {"no-cache", "no-store"}:
+    words = [word.strip() for word in text.split(",")]
+    if not {"no-cache", "no-store"}.isdisjoint(words):
         return Directives("no-cache", 0)
     for word in words:
         if found := _MAX_AGE.fullmatch(word):

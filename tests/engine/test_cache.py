@@ -219,6 +219,8 @@ async def test_a_fact_that_could_not_be_loaded_is_asked_for_again(clock: ManualC
         ("max-age=-1", 5, True, True),
         ("only-if-cached, min-fresh=5", 5, True, True),
         ("max-age=60, no-cache", 0, True, False),
+        ("max-age=5, max-age=60", 30, True, False),
+        ("max-age=60, max-age=5", 30, True, True),
         (",,,", 5, True, True),
     ],
 )
