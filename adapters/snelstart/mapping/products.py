@@ -113,7 +113,10 @@ def product_body(given: Mapping[str, Any], before: Mapping[str, Any], shelf: She
 
 
 def _group_for(given: Mapping[str, Any], before: Mapping[str, Any], shelf: Shelf) -> Omzetgroep:
-    """The first revenue group, by its number, with the account and the VAT that are wanted."""
+    """The first revenue group, by its number, with the account and the VAT that are wanted.
+
+    Where only one of the two is said, a group that leaves the other as it was goes first.
+    """
     code, account = given.get("vat_code_id"), given.get("ledger_account_id")
     held = shelf.group(reference_of(Artikel.of(before).artikelOmzetgroep)) if before else None
     if code is not None and code not in shelf.setup.ways.by_id:
@@ -122,13 +125,28 @@ def _group_for(given: Mapping[str, Any], before: Mapping[str, Any], shelf: Shelf
         return held
     fitting = [group for group in shelf.groups if _fits(group, code, account, shelf)]
     if (code is not None or account is not None) and fitting:
-        return fitting[0]
+        return max(fitting, key=lambda group: 0 if held is None else _likeness(group, held, shelf))
     if code is None and account is None:
         raise invalid(
             "/ledger_account_id", "SnelStart wants a revenue group: give vat_code_id or ledger_account_id.", "required"
         )
     pointer = "/ledger_account_id" if account is not None else "/vat_code_id"
     raise invalid(pointer, "No revenue group of the administration has this account and this VAT.", "not_found")
+
+
+def _likeness(group: Omzetgroep, other: Omzetgroep, shelf: Shelf) -> int:
+    """How much of account and VAT two revenue groups share."""
+    return (group.ledger == other.ledger) + (shelf.way_of(group) is shelf.way_of(other))
+
+
+def changed_besides(given: Mapping[str, Any], before: Mapping[str, Any], body: Mapping[str, Any], shelf: Shelf) -> bool:
+    """Whether a change of the account alone changes the VAT too, or the other way round: one group has both."""
+    if len(given.keys() & {"vat_code_id", "ledger_account_id"}) != 1:
+        return False
+    was, is_ = (shelf.group(reference_of(Artikel.of(said).artikelOmzetgroep)) for said in (before, {**before, **body}))
+    if was is None or is_ is None:
+        return False
+    return was.ledger != is_.ledger if "vat_code_id" in given else shelf.way_of(was) is not shelf.way_of(is_)
 
 
 def _fits(group: Omzetgroep, code: str | None, account: str | None, shelf: Shelf) -> bool:

@@ -5,7 +5,14 @@ from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import products
 from adapters.snelstart.mapping.demands import product_demands
-from adapters.snelstart.mapping.products import Artikel, Shelf, made_up_code, product_body, product_of
+from adapters.snelstart.mapping.products import (
+    Artikel,
+    Shelf,
+    changed_besides,
+    made_up_code,
+    product_body,
+    product_of,
+)
 from adapters.snelstart.mapping.values import guid_in_path, new_id, quoted
 from adapters.snelstart.resources.administration import page_of, shelf
 from adapters.snelstart.resources.contacts import OVERLAP, changed_since
@@ -85,6 +92,14 @@ class Articles(Products):
         if "price_includes_tax" in given:
             _check_basis(up, given["price_includes_tax"], True, known)
         body = product_body(given, before, known)
+        if changed_besides(given, before, body, known):
+            by_code = "vat_code_id" in given
+            up.warn(
+                "ledger_account_changed" if by_code else "vat_code_changed",
+                "/ledger_account_id" if by_code else "/vat_code_id",
+                en="In SnelStart one revenue group has both: the VAT code and the ledger account change together.",
+                nl="In SnelStart horen beide bij één omzetgroep: btw-code en grootboekrekening veranderen samen.",
+            )
         return await self._written(up, known, "PUT", ("artikelen", id), body)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:

@@ -410,6 +410,28 @@ async def test_an_update_of_a_product_forgets_nothing(tmp_path: Path) -> None:
         every_body_is_the_vendors(books)
 
 
+async def test_a_product_keeps_its_vat_where_its_account_changes(tmp_path: Path) -> None:
+    """A revenue group has both: one that leaves the other as it was goes first, and else it is said (dossier 2.4)."""
+    async with connected(tmp_path) as books:
+        made = await books.make("products", {"name": "Meel", "price": "1.00", "vat_code_id": "laag-2019-01-01"})
+        groups = books.emulator.administration.records["artikelomzetgroepen"]
+        ledgers = books.emulator.administration.records["grootboeken"]
+        high = next(id for id, row in ledgers.items() if row["grootboekfunctie"] == "VerkopenOmzetHoog")
+        low = next(row for row in groups.values() if row["verkoopNederlandBtwSoort"] == "Laag")
+        for number, (kind, ledger) in enumerate([("Hoog", high), ("Laag", high)], 1):
+            id = f"00000000-0000-4000-8000-00000000000{number}"
+            account = {"id": ledger, "uri": f"/grootboeken/{ledger}"}
+            others = {"verkoopNederlandBtwSoort": kind, "verkoopGrootboekNederlandIdentifier": account}
+            groups[id] = {**low, **others, "id": id, "nummer": number}
+        books.house.clock.advance(4000)
+        changed = await books.ask("PATCH", f"products/{made['id']}", {"ledger_account_id": high})
+        assert (changed["ledger_account_id"], changed["vat_code_id"]) == (high, "laag-2019-01-01")
+        assert "warnings" not in changed
+        changed = await books.ask("PATCH", f"products/{made['id']}", {"vat_code_id": "onbelast"})
+        assert (changed["vat_code_id"], changed["ledger_account_id"] == high) == ("onbelast", False)
+        assert [one["code"] for one in changed["warnings"]] == ["ledger_account_changed"]
+
+
 # --- getting in
 
 
