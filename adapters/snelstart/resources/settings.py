@@ -106,5 +106,5 @@ class Administration(Companies):
     async def get(self, up: Upstream, id: str) -> Record[Company]:
         record = company_of(await up.data(ask("GET", "companyInfo")))
         if record.item.id != id:
-            not_found()
+            raise Problem("company_not_accessible", "The connection key opens another administration by now.")
         return record

@@ -24,7 +24,7 @@ from gateway.contract.adapter import (
     Record,
     VatCodes,
 )
-from gateway.contract.errors import not_found
+from gateway.contract.errors import Problem, not_found
 from gateway.contract.models import Company, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.paging import Page, cut
 from gateway.contract.upstream import Upstream
@@ -84,4 +84,6 @@ class OwnCompany(Companies):
     async def get(self, up: Upstream, id: str) -> Record[Company]:
         listed, found = await up.gather(up.data(ask("GET", "company")), profiles(up))
         own = next((raw for raw in rows_in(listed) if CompanyRow.of(raw).key == id), None)
-        return company_of(own, default_profile(found)) if own is not None else not_found()
+        if own is None:
+            raise Problem("company_not_accessible", "TheNextInvoice does not list this company for the user any more.")
+        return company_of(own, default_profile(found))

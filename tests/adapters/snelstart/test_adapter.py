@@ -473,6 +473,13 @@ async def test_a_key_of_another_administration_is_noticed(tmp_path: Path) -> Non
         assert (await books.ask("GET", "company"))["name"] == "Testbureau bv"
 
 
+async def test_an_administration_out_of_reach_is_not_told_as_a_connection_that_is_gone(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        other = dumps({"administratieIdentifier": "00000000-0000-4000-8000-000000000009"})
+        books.emulator.fail(Fault("status", body=other), when=lambda seen: seen.path.endswith("/companyInfo"))
+        assert (await books.ask("GET", "company", status=403))["code"] == "company_not_accessible"
+
+
 async def test_scopes_are_shown_and_a_missing_one_is_told_by_snelstart(tmp_path: Path) -> None:
     few = tuple(scope for scope in LIVE_SCOPES if not scope.startswith("artikelen"))
     async with connected(tmp_path, Switches(scopes=few)) as books:
