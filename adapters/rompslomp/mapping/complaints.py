@@ -12,6 +12,13 @@ from gateway.contract.errors import FieldError
 _WHOLE = re.compile(r"(?P<model>.+?) is invalid: (?P<said>.+)", re.DOTALL)
 _SENTENCE = re.compile(r"(?<=[^.])\.(?:\s+|$)")
 
+MODELS: Mapping[str, str] = {
+    "contact": "Contact",
+    "sales_invoice": "Factuur",
+    "product": "Product",
+    "payment": "Betaling",
+}
+"""What a refusal calls a record, by its root key."""
 POINTERS: Mapping[str, Mapping[str, str]] = {
     "Contact": {
         "Company name": "/company_name",
@@ -95,6 +102,7 @@ _CODES: Mapping[str, str] = {
     "is not a number": "invalid",
     "is not one of": "not_allowed",
     "must exist": "not_found",
+    "cannot be found": "not_found",
     "must be after": "out_of_range",
 }
 _LABELS: Mapping[str, str] = {

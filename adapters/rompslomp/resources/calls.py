@@ -5,6 +5,7 @@ from typing import Any
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import settings
+from adapters.rompslomp.mapping.complaints import MODELS, errors_of
 from adapters.rompslomp.mapping.values import id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
 from gateway.contract.errors import Problem
@@ -30,21 +31,27 @@ async def record(
         return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)
     except Problem as problem:
         await _be_of_the_company(up, problem)
-        if method == "PATCH" and problem.code == "not_found":
-            await _be_of_the_record(up, problem, segments)
+        if body is not None and problem.code == "not_found" and (id is None or await _is_there(up, segments)):
+            raise _named_in_vain(problem, root) from problem
         raise
 
 
-async def _be_of_the_record(up: Upstream, problem: Problem, segments: Sequence[str]) -> None:
-    """Raise ``upstream_rejected`` where a 404 is about something that a change names: the record itself is there.
-
-    Which status a contact, template, VAT type or account has that is not there is not documented (dossier §5).
-    """
+async def _is_there(up: Upstream, segments: Sequence[str]) -> bool:
     try:
         await up.data(wire.ask(up.facts, "GET", *segments))
     except Problem:
-        return
-    raise Problem("upstream_rejected", problem.detail, upstream=problem.upstream) from problem
+        return False
+    return True
+
+
+def _named_in_vain(problem: Problem, root: str) -> Problem:
+    """A 404 about something that a body names.
+
+    Which status a contact, template, VAT type or account has that is not there is not documented (dossier §5).
+    """
+    message = (problem.upstream.message if problem.upstream is not None else None) or ""
+    errors = errors_of(f"{MODELS[root]} is invalid: {message}") if message else ()
+    return Problem("upstream_rejected", problem.detail, errors, problem.upstream)
 
 
 async def delete(up: Upstream, many: str, id: str) -> None:

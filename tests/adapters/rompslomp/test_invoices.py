@@ -317,9 +317,14 @@ async def test_what_a_change_names_in_vain_is_told_as_that_under_either_status(t
     """404 is what Rompslomp says of a record that is not there, and may be of one that a body names (dossier §5)."""
     async with connected(tmp_path, unknown_reference_status=404) as books:
         draft = await books.ask("POST", "invoices", await books.draft())
-        for change in ({"contact_id": "999999"}, {"layout_id": "999999"}):
+        for name in ("contact_id", "layout_id"):
+            change = {name: "999999"}
             problem = await books.refused(422, "upstream_rejected", "PATCH", f"invoices/{draft['id']}", change)
-            assert problem["outcome"] == "rejected"
+            told = problem["errors"][0]
+            assert (problem["outcome"], told["pointer"], told["code"]) == ("rejected", f"/{name}", "not_found")
+        payment = {"amount": "1.00", "payment_method_id": "999999"}
+        problem = await books.refused(422, "upstream_rejected", "POST", "payments", payment)
+        assert problem["errors"][0]["pointer"] == "/payment_method_id"
         product = await books.ask("POST", "products", {"name": "Meel", "price": "1.00"})
         await books.refused(
             422, "upstream_rejected", "PATCH", f"products/{product['id']}", {"ledger_account_id": "999999"}
