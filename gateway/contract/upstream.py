@@ -7,8 +7,10 @@ An adapter says *what* to ask; token, pacing, retries, deadlines and the classif
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from math import ceil
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -28,6 +30,7 @@ _LONGEST_ID = 100
 _QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining")
 _TELLING_QUOTA = frozenset({*_QUOTA_HEADERS, "ratelimit"})
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
+_LONGEST_WAIT = 3600
 _COUNT_OF_POLICY = re.compile(r";\s*r=([0-9]{1,9})(?=[\s;,]|$)")
 
 
@@ -52,6 +55,15 @@ def path_of(*segments: str) -> str:
         if not is_id(segment):
             not_found()
     return "/" + "/".join(segments)
+
+
+def _moment_of(text: str) -> datetime | None:
+    """The moment of an HTTP date; None for what is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (IndexError, OverflowError, TypeError, ValueError):  # the parser's own, for what is far from a date
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +111,17 @@ class Reply:
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds that ``Retry-After`` asks to wait, at most an hour; None where it is missing or no number."""
+        """Seconds that ``Retry-After`` asks to wait, at most an hour; None where it is missing or makes no sense.
+
+        A date is one by the clock of whoever sends it, which ``Date`` tells (RFC 9110, 10.2.3 and 6.6.1).
+        """
         text = self.headers.get("retry-after", "").strip()
-        return min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 10 else None
+        if not text:
+            return None  # as nearly always
+        if text.isascii() and text.isdigit() and len(text) < 10:
+            return min(int(text), _LONGEST_WAIT)
+        then, now = _moment_of(text), _moment_of(self.headers.get("date", ""))
+        return None if then is None or now is None else min(max(0, ceil((then - now).total_seconds())), _LONGEST_WAIT)
 
     @property
     def quota_left(self) -> int | None:

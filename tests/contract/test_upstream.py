@@ -115,6 +115,27 @@ def test_retry_after_is_read_in_seconds_and_never_more_than_an_hour(said: str, s
     assert Reply(429, {"retry-after": said}, b"").retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "seconds"),
+    [
+        ("Mon, 02 Mar 2026 09:02:00 GMT", "Mon, 02 Mar 2026 09:00:00 GMT", 120),
+        ("Mon, 02 Mar 2026 09:02:00 GMT", "Mon, 02 Mar 2026 09:02:30 GMT", 0),
+        ("Tue, 03 Mar 2026 09:02:00 GMT", "Mon, 02 Mar 2026 09:00:00 GMT", 3600),
+        ("Mon, 02 Mar 2026 09:02:00 GMT", "Mon, 02 Mar 2026 10:00:00 +0100", 120),
+        ("Mon, 02 Mar 2026 09:02:00 GMT", "now", None),
+        ("Mon, 32 Mar 2026 09:02:00 GMT", "Mon, 02 Mar 2026 09:00:00 GMT", None),
+        ("Mon, 02 Mar 99999 09:02:00 GMT", "Mon, 02 Mar 2026 09:00:00 GMT", None),
+    ],
+)
+def test_retry_after_may_be_a_moment_by_the_clock_of_who_sends_it(then: str, now: str, seconds: int | None) -> None:
+    assert Reply(429, {"retry-after": then, "date": now}, b"").retry_after == seconds
+
+
+@given(st.text(max_size=40))
+def test_no_retry_after_is_too_odd_to_be_read(said: str) -> None:
+    Reply(429, {"retry-after": said, "date": "Mon, 02 Mar 2026 09:00:00 GMT"}, b"").retry_after  # noqa: B018
+
+
 def test_a_reply_without_retry_after_has_none() -> None:
     assert Reply(429, {}, b"").retry_after is None
 
