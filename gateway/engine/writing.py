@@ -168,9 +168,21 @@ class Writer:
                 await self._remind(id, change)
                 self._up.follow = partial(self._follow, id)
                 record = await self._resource.update(self._up, theirs, change)
+                self._tell_uncleared(given, record)
             else:
                 record = await self._resource.get(self._up, theirs)
             return await self._changed_to(claim, id, theirs, given, record)
+
+    def _tell_uncleared(self, given: Mapping[str, Any], record: Record[Any]) -> None:
+        """Warn of what was to be cleared, and has a value of the system's own instead, such as a number or a rate."""
+        for name, value in given.items():
+            if value is None and name not in self._resource.kept and getattr(record.item, name, None) is not None:
+                self._up.warn(
+                    "not_cleared",
+                    f"/{name}",
+                    en=f"The accounting system does not leave {name} empty: it has the value that is told.",
+                    nl=f"Het boekhoudsysteem laat {name} niet leeg: het heeft de waarde die hier staat.",
+                )
 
     async def _found_changed(
         self, id: str, theirs: str, change: Change, creation_key: UUID, record: Record[Any]

@@ -113,6 +113,22 @@ async def test_null_clears_a_field(subject: Subject) -> None:
         assert read["email"] == made["email"]
 
 
+async def test_what_is_cleared_is_empty_or_told_or_refused(subject: Subject) -> None:
+    """A system may give a field a value of its own where it has none, such as a number or a price: that is said."""
+    for resource in ("contacts", "products"):
+        if subject.capabilities[f"{resource}.update"]["support"] != "native":
+            continue
+        made = await subject.make(resource)
+        for name in sorted(NEWS[resource].keys() & made.keys() | {"price", "vat_code_id"} & made.keys()):
+            answer = await subject.ask("PATCH", f"{resource}/{made['id']}", body={name: None})
+            if answer.status_code != 200:
+                assert problem_of(answer)["outcome"] in ("not_sent", "rejected")
+                continue
+            told = body_of(answer)
+            warned = {one["pointer"] for one in told.get("warnings", ())}
+            assert told[name] is None or f"/{name}" in warned, f"{resource}.{name}: {told[name]}"
+
+
 async def test_lines_are_replaced_whole(subject: Subject) -> None:
     subject.need("invoices.update", "invoices.finalize")
     made = await subject.make("invoices", lines=[await subject.line(), await subject.line(quantity="3")])
