@@ -24,18 +24,21 @@ import httpx2
 from pydantic import SecretStr
 
 from gateway import registry
-from gateway.app import Polder, build
+from gateway.app import Polder, build, new_key
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
 from gateway.engine.tracing import Tracer
 from gateway.settings import Settings, variable
-from gateway.store import migrate
+from gateway.store import migrate, open_storage
+from gateway.store.seal import KeyRing
 from tests.durability import hurry
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ENCRYPTION_KEY = f"test:{base64.b64encode(bytes(range(32))).decode()}"
 PUBLIC_URL = "http://polder.test"
+
+_FURNISHED: list[tuple[bytes, str]] = []
 
 EmulatorFactory = Callable[[Clock], Emulator]
 
@@ -172,7 +175,8 @@ async def open_house(
     ``between`` what stands between it and the gateway. ``rate_limit`` is a key's requests a minute, 0 none.
     """
     clock = ManualClock()
-    (home / "polder.db").write_bytes(_empty_database())
+    database, key = await _furnished()
+    (home / "polder.db").write_bytes(database)
     served = emulated() if adapters is None else dict(adapters)
     running = {name: _make(name, clock, emulators or {}) for name in served}
     apps: dict[str, ASGIApp] = {name: one if between is None else between(one) for name, one in running.items()}
@@ -195,18 +199,22 @@ async def open_house(
     await polder.start(rounds="none")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(polder.close)
-        key = await polder.create_key(tenant="acme", name="test", scopes=["*"])
         client = await stack.enter_async_context(_client(polder, {"authorization": f"Bearer {key}"}))
         yield House(polder, clock, home, running, client, stack)
 
 
-@cache
-def _empty_database() -> bytes:
-    """A database with its tables, made once for all: that takes longer than most tests do."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "polder.db"
-        migrate(f"sqlite:///{path}")
-        return path.read_bytes()
+async def _furnished() -> tuple[bytes, str]:
+    """A database with its tables and the first client's key, and the key's text: made once, as that takes long."""
+    if not _FURNISHED:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "polder.db"
+            migrate(f"sqlite:///{path}")
+            ring = KeyRing.parse(ENCRYPTION_KEY, environment="test")
+            storage = open_storage(f"sqlite:///{path}", ring, path.parent)
+            key, _ = await new_key(storage, ManualClock(), "acme", "test", ["*"])
+            await storage.close()
+            _FURNISHED.append((path.read_bytes(), key))
+    return _FURNISHED[0]
 
 
 def _make(name: str, clock: ManualClock, factories: Mapping[str, EmulatorFactory]) -> Emulator:
