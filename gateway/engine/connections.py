@@ -326,7 +326,7 @@ class Connections:
     ) -> StoredConnection:
         """Other OAuth tokens; without any, the connection waits for its owner again."""
         if fields:
-            adopted = await self._adopted(connection, imported_token(fields), changing)
+            adopted = await self._given(await self._read(connection), imported_token(fields), changing)
             try:
                 return await self._settled(adopted, _unchanged, deadline)
             except Problem as problem:
@@ -335,6 +335,16 @@ class Connections:
                 raise
         waiting = self._dated(lambda current: replace(changing(current), status="pending", credential_type=kind.type))
         changed, _ = await self._storage.connections.replace_credentials(connection, waiting, {})
+        await self._ended(connection.id)
+        return changed
+
+    async def _given(self, connection: StoredConnection, token: AccessToken, changing: Changing) -> StoredConnection:
+        """An OAuth connection that has this pair. What it has been given before is not put over what it became since:
+        who repeats himself, as he heard nothing the first time, would end the pair that lives.
+        """
+        if connection.status == "needs_reauth" or not await self._tokens.has(connection, token):
+            return await self._adopted(connection, token, changing)
+        changed = await self._storage.connections.change(connection, self._dated_if_other(changing))
         await self._ended(connection.id)
         return changed
 

@@ -84,3 +84,32 @@ async def test_a_pair_of_tokens_that_was_brought_along_is_not_put_over_what_it_b
     assert await connections_of(house) == [connection]
     oauth.expire_tokens()
     assert (await house.client.get(f"/v1/connections/{connection}/contacts")).status_code == 200
+
+
+@pytest.mark.parametrize("key", [KEY, {}], ids=["under a key", "without"])
+async def test_a_pair_that_is_given_again_is_not_put_over_what_it_became(
+    house: House, monkeypatch: pytest.MonkeyPatch, key: dict[str, str]
+) -> None:
+    """The process dies before it could say that it has the pair; which is traded, before its caller repeats himself."""
+    oauth: Any = house.emulator("rompslomp")
+    connection = await house.connect("rompslomp")
+    url, change = f"/v1/connections/{connection}", {"name": "Shop", "credentials": oauth.oauth_credentials()}
+
+    async def dead(*given: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(house.polder.engine.connections, "_settled", dead)
+        with pytest.raises(asyncio.CancelledError):
+            await house.client.patch(url, json=change, headers=key)
+    oauth.expire_tokens()
+    assert (await house.client.get(f"{url}/contacts")).status_code == 200
+    house.clock.advance(60)
+    again = await house.client.patch(url, json=change, headers=key)
+    assert again.status_code == 200, again.text
+    assert (again.json()["status"], again.json()["name"]) == ("active", "Shop")
+    oauth.expire_tokens()
+    fresh = {"cache-control": "no-cache"}
+    assert (await house.client.get(f"{url}/contacts", headers=fresh)).status_code == 200
+    other = await house.client.patch(url, json={"credentials": oauth.oauth_credentials()})
+    assert (other.status_code, other.json()["status"]) == (200, "active")

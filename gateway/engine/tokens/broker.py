@@ -5,6 +5,7 @@ so that a caller who leaves cancels nothing. While the old token is still good, 
 """
 
 import asyncio
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from cachetools import LRUCache, TTLCache
 from gateway.contract.auth import AccessToken, OAuth2, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.contract.secret import Secret
 from gateway.engine.cache import Flights
 from gateway.engine.http import Wire
 from gateway.engine.observe import Observer
@@ -32,6 +34,10 @@ DRAIN_WAIT = 35.0
 """Seconds a stopping process waits for its flights: longer than an answer may take."""
 REST = 30.0
 """Seconds between attempts to replace a token that is still good."""
+
+
+_GIVEN = "given_token"
+"""Under which name it is kept, among the credentials, which token an OAuth connection was given."""
 
 
 @dataclass(slots=True)
@@ -106,13 +112,17 @@ class Tokens:
 
     async def adopt(self, connection: StoredConnection, token: AccessToken, changing: Changing) -> StoredConnection:
         """Keep a token from its owner's hand, durably, in place of all credentials there were, with that change."""
-        received_at = self._clock.now()
+        received_at, mark = self._clock.now(), {_GIVEN: _mark_of(token)}
         replaced = self._storage.connections.replace_credentials
-        changed, kept = await insisted(self._clock, lambda: replaced(connection, changing, {}, token, received_at))
+        changed, kept = await insisted(self._clock, lambda: replaced(connection, changing, mark, token, received_at))
         self.forget(connection.id)
         if kept is not None:
             self._publish(changed, kept)
         return changed
+
+    async def has(self, connection: StoredConnection, token: AccessToken) -> bool:
+        """Whether this very token was adopted last: then the connection has it, or what it was traded for since."""
+        return (await self._storage.connections.credentials(connection)).get(_GIVEN) == _mark_of(token)
 
     def forget(self, connection_id: str) -> None:
         """The connection's credentials changed or are gone: what was obtained with the old ones is kept no more."""
@@ -224,6 +234,12 @@ class Tokens:
             math.inf if valid is None else monotonic + (valid - now).total_seconds(),
             unused=stored.state == "unused" and stored.token.refresh_token is not None,
         )
+
+
+def _mark_of(token: AccessToken) -> Secret:
+    """What tells a token from any other, and opens nothing."""
+    secrets = (token.value, token.refresh_token or Secret(""))
+    return Secret(hashlib.sha256("\0".join(one.reveal() for one in secrets).encode()).hexdigest())
 
 
 def _flight_of(connection: StoredConnection) -> tuple[str, str]:
