@@ -123,35 +123,39 @@ class Connections:
             data_key=Secret(secrets.token_hex(32)),
         )
         kind, fields = credentials_of(provider, draft.credentials)
+        is_oauth = kind is not None and isinstance(kind.scheme, OAuth2)
+        pair = imported_token(fields) if is_oauth and fields else None
         begun = None if id is None else await self._storage.connections.find(id)
         if begun is not None:
-            return await self._continued(provider, begun, kind, fields, deadline)
+            return await self._continued(provider, begun, pair, deadline)
         if kind is None:
-            await self._storage.connections.add(connection, None)
+            await self._add(connection, None)
             return connection
-        if isinstance(kind.scheme, OAuth2):
+        if is_oauth:
             waiting = replace(connection, credential_type=kind.type)
-            pair = imported_token(fields) if fields else None
-            await self._storage.connections.add(waiting, None)
+            await self._add(waiting, None)
             return waiting if pair is None else await self._brought_along(provider, waiting, pair, deadline)
         trial = await self._trials.of(connection, kind, fields, deadline)
         connection = activated(connection, kind, trial)
-        await self._storage.connections.add(connection, fields)
+        await self._add(connection, fields)
         return connection
 
+    async def _add(self, connection: StoredConnection, fields: Mapping[str, Secret] | None) -> None:
+        """Keep a new one. Where the store fails, all that failed may be its saying so: then it is there."""
+        try:
+            await self._storage.connections.add(connection, fields)
+        except Problem as problem:
+            if problem.code != "storage_unavailable" or await self._storage.connections.find(connection.id) is None:
+                raise
+
     async def _continued(
-        self,
-        provider: Provider,
-        connection: StoredConnection,
-        kind: CredentialKind | None,
-        fields: Mapping[str, Secret],
-        deadline: float | None,
+        self, provider: Provider, connection: StoredConnection, pair: AccessToken | None, deadline: float | None
     ) -> StoredConnection:
         """A connection that was made, of which nobody was told. Only a pair of tokens is more than one step."""
-        if connection.status != "pending" or not fields or kind is None or not isinstance(kind.scheme, OAuth2):
+        if connection.status != "pending" or pair is None:
             return connection
-        kept = bool((await self._storage.tokens.journal(connection)).tokens)
-        return await self._brought_along(provider, connection, imported_token(fields), deadline, kept=kept)
+        kept = await self._tokens.has(connection, pair)
+        return await self._brought_along(provider, connection, pair, deadline, kept=kept)
 
     async def _brought_along(
         self,

@@ -10,6 +10,7 @@ import pytest
 from gateway.contract.errors import Problem
 from gateway.engine.storage import Attempt
 from gateway.store.attempts import SqlAttempts
+from gateway.store.sql import SqlConnections
 from tests.house import House
 
 PROVIDER = "memory"
@@ -113,3 +114,28 @@ async def test_a_pair_that_is_given_again_is_not_put_over_what_it_became(
     assert (await house.client.get(f"{url}/contacts", headers=fresh)).status_code == 200
     other = await house.client.patch(url, json={"credentials": oauth.oauth_credentials()})
     assert (other.status_code, other.json()["status"]) == (200, "active")
+
+
+@pytest.mark.parametrize("key", [KEY, {}], ids=["under a key", "without"])
+async def test_a_connection_whose_keeping_was_done_and_not_answered_is_made(
+    house: House, monkeypatch: pytest.MonkeyPatch, key: dict[str, str]
+) -> None:
+    """A server that goes away as it answers a commit has done it, or has not."""
+    honest = SqlConnections.add
+
+    async def add(self: SqlConnections, *given: Any) -> None:
+        await honest(self, *given)
+        raise Problem("storage_unavailable", "The server is gone.")
+
+    async def refused(self: SqlConnections, *given: object) -> None:
+        raise Problem("storage_unavailable", "The server is gone.")
+
+    body = {"provider": PROVIDER, "name": "Books", "external_ref": "shop"}
+    with monkeypatch.context() as outage:
+        outage.setattr(SqlConnections, "add", refused)
+        failed = await house.client.post("/v1/connections", json=body, headers=key)
+        assert (failed.status_code, failed.json()["outcome"]) == (503, "not_sent")
+        outage.setattr(SqlConnections, "add", add)
+        made = await house.client.post("/v1/connections", json=body, headers=key)
+    assert made.status_code == 201, made.text
+    assert await connections_of(house) == [made.json()["id"]]
