@@ -9,9 +9,13 @@ reset, and the reset may take the answer from the caller before it was read.
 
 llhttp (httptools) collects a header until it is whole, however long it is, and copies it anew for each of its pieces.
 What is to be a head, or comes behind a body, has a bound here.
+
+Nor does it read the body of who offers another protocol, as Java's HTTP client and curl do with HTTP/2 before they are
+told that there is none: a write would be taken for one without a body. That is read as if nothing had been offered.
 """
 
 import asyncio
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +44,10 @@ class Protocol(HttpToolsProtocol):
     """The head or the body that was not whole when something came last."""
     _waited = 0
     """Bytes that came of it since then, or since some of the body came."""
+    _came = b""
+    """What the parser is fed."""
+    _rest = b""
+    """What it is to be fed anew."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
@@ -55,10 +63,39 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Something of a request."""
+        self._came = data
         HttpToolsProtocol.data_received(self, data)  # super() takes as long again as all that is done here
+        while self._rest:
+            self._came, self._rest = self._rest, b""
+            HttpToolsProtocol.data_received(self, self._came)
         cycle = self.cycle
         if cycle is None or cycle.more_body or cycle.scope is not self.scope:
             self._still_waits(len(data), for_head=self._waits_for_head())
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        if not self._is_offered_another():
+            HttpToolsProtocol.on_headers_complete(self)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        if not self._is_offered_another():
+            HttpToolsProtocol.on_message_complete(self)
+
+    def _is_offered_another(self) -> bool:
+        """Whether this request offers a protocol that nobody here speaks. CONNECT is no offer, and refused."""
+        return self.parser.should_upgrade() and not self._should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The offer is not heeded (RFC 9110 §7.8): the same request comes again without it, and what is behind it."""
+        stopped = sys.exception()  # httptools' HttpParserUpgrade: it says how much of what came was read
+        if stopped is None or not self._is_offered_another():
+            return
+        said = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        self._rest = b"".join([first, *said, b"\r\n", self._came[stopped.args[0] :]])
+        self.parser = type(self.parser)(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
     def _waits_for_head(self) -> bool:
         return self.cycle is None or self.cycle.scope is not self.scope

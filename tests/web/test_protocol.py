@@ -419,3 +419,40 @@ async def test_the_headers_are_the_same_for_a_server_that_takes_them_apart(heade
     assert sent[0]["headers"][0] == header
     assert sent[0]["headers"][-1] == (b"x-request-id", b"req_1")
     assert sent[1]["body"] == b"{}"
+
+
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+"""What Java's HTTP client says with its first request, and curl when it is asked for HTTP/2."""
+WITH_LENGTH = b"POST /read HTTP/1.1\r\nhost: a\r\n%bcontent-length: 7\r\n\r\n" % OFFER, b"[1,2,3]"
+IN_CHUNKS = (
+    b"POST /read HTTP/1.1\r\nhost: a\r\n%btransfer-encoding: chunked\r\n\r\n" % OFFER,
+    b"7\r\n[1,2,3]\r\n0\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 9])
+@pytest.mark.parametrize(("head", "body"), [WITH_LENGTH, IN_CHUNKS])
+async def test_a_body_is_read_though_another_protocol_is_offered(head: bytes, body: bytes, pieces: int) -> None:
+    sent = head + body + GET + head + body + CLOSE
+    size = -(-len(sent) // pieces)
+    async with connected(Protocol) as (reader, writer), asyncio.timeout(10):
+        for start in range(0, len(sent), size):
+            writer.write(sent[start : start + size])
+            await asyncio.sleep(0.01)
+        answers = await reader.read()
+    assert re.findall(rb"\r\n\r\n(\[1,2,3\]|\{\"small\":true\})", answers) == [b"[1,2,3]", b'{"small":true}'] * 2
+
+
+async def test_however_many_offer_another_protocol_each_is_answered() -> None:
+    one = b"GET /small HTTP/1.1\r\nhost: a\r\n%b\r\n" % OFFER
+    async with connected(Protocol) as (reader, writer), asyncio.timeout(20):
+        writer.write(one * 500 + CLOSE)
+        assert (await reader.read()).count(b'{"small":true}') == 501
+
+
+@pytest.mark.parametrize("first", [b"CONNECT a.test:443 HTTP/1.1", b"CONNECT /small HTTP/1.1"])
+async def test_a_tunnel_is_dug_by_nobody(first: bytes) -> None:
+    """What is sent through one is no request."""
+    async with connected(Protocol) as (reader, writer), asyncio.timeout(10):
+        writer.write(first + b"\r\nhost: a\r\n" + OFFER + b"\r\n" + GET)
+        assert (await reader.read()).count(b"HTTP/1.1 ") == 1
