@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
+from gateway.cli.terminal import table
 from gateway.engine.keys import parse
 from gateway.registry import discover
 from gateway.settings import variable
@@ -428,3 +429,13 @@ def test_the_gateway_says_where_it_cannot_listen(polder: Command) -> None:
             said = complaint(polder.spawn("serve", "--port", "0", **given))
             assert f"cannot listen on 127.0.0.1:{port} " in said
             assert "POLDER_METRICS_PORT" in said
+
+
+def test_what_strangers_call_things_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """The owner of an account names his administration, and a caller his connection, as they like."""
+    named = "Café \x1b]0;owned\x07\x1b[2J\u009b31m\u202eknab\r\nid=con_2  tenant=acme\u2028\x00"
+    table([{"id": "con_1", "company": named, "scopes": [named, "ok"]}], False)
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert said.rstrip("\n").isprintable()
+    assert said.startswith("id=con_1  company=Café \\x1b]0;owned\\x07")

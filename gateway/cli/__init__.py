@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import audit, keys
-from gateway.cli.terminal import Json, fail, table, with_storage
+from gateway.cli.terminal import Json, fail, plain, table, with_storage
 from gateway.collecting import put_off
 from gateway.contract.errors import Problem
 
@@ -307,7 +307,8 @@ def check_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> No
             companies = await polder.engine.connections.companies(connection)
         finally:
             await polder.close()
-        print(f"{connection.provider} answers; the credentials reach {', '.join(one.name for one in companies)}.")
+        reached = ", ".join(plain(one.name) for one in companies)
+        print(f"{connection.provider} answers; the credentials reach {reached}.")
 
     asyncio.run(check())
 

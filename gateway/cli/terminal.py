@@ -60,4 +60,9 @@ def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return plain(",".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def plain(text: str) -> str:
+    """A text as one line that commands no terminal: tenants and owners of accounts choose names as they like."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
