@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
-from gateway.contract.errors import FieldError, Problem
+from gateway.contract.errors import FieldError, Problem, malformed
 from gateway.contract.models import CompanyAccess
 from gateway.contract.secret import Secret
 from gateway.engine.opening import Opener
@@ -50,7 +50,7 @@ class Trials:
             token = await endpoints.make(provider, kind, grant, ends - self._clock.monotonic())
             up = self._opener.on_trial(connection, provider, kind, token, ends)
             with always_there():
-                companies = await provider.adapter.companies(up)
+                companies = _keepable(await provider.adapter.companies(up))
         except Problem as problem:
             if problem.code in ("connection_needs_reauth", "credentials_rejected"):
                 raise rejected(provider, problem) from problem
@@ -67,7 +67,14 @@ class Trials:
         provider = self._providers.of(connection)
         up = self._opener.open(connection, provider, "connections.companies", deadline)
         with always_there():
-            return await provider.adapter.companies(up)
+            return _keepable(await provider.adapter.companies(up))
+
+
+def _keepable(companies: Sequence[CompanyAccess]) -> Sequence[CompanyAccess]:
+    """The same. Raises ``upstream_malformed`` for a text with a NUL: PostgreSQL keeps none, and no name has one."""
+    if any("\0" in text for one in companies for text in (one.name, *one.allowed_scopes)):
+        raise malformed("The accounting system names an administration with a NUL.")
+    return companies
 
 
 def activated(connection: StoredConnection, kind: CredentialKind, trial: Trial) -> StoredConnection:

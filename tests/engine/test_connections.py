@@ -13,6 +13,7 @@ import pytest
 
 from gateway.contract.emulator import ASGIApp, Emulator, Fault, Message, Receive, Send
 from gateway.contract.errors import Problem
+from gateway.contract.exact import dumps
 from gateway.contract.models import ConnectionDraft
 from gateway.contract.secret import Secret
 from gateway.engine.call import Answer, Call, Caller
@@ -74,6 +75,19 @@ async def test_what_is_nested_deep_is_refused_and_breaks_nothing(house: House, m
     )
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["outcome"] == "not_sent"
+
+
+async def test_a_company_whose_name_no_database_keeps_is_nonsense_of_the_systems(house: House) -> None:
+    """And not told as trouble of Polder's own storage."""
+    emulator = house.emulator("memory")
+    company = {"id": "m1", "name": "Jan\0sen", "accessible": True, "allowedScopes": []}
+    said = {"ok": True, "result": {"items": [company], "total": 1}}
+    fault = Fault("status", 200, {"content-type": "application/json"}, dumps(said))
+    emulator.fail(fault, when=lambda seen: seen.path.endswith("companies"))
+    body = {"provider": "memory", "name": "x", "credentials": emulator.token_credentials()}  # type: ignore[attr-defined]
+    answer = await house.client.post("/v1/connections", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (502, "upstream_malformed")
+    assert "NUL" in answer.json()["detail"]
 
 
 async def test_a_delete_that_says_more_than_that_deletes_nothing(house: House) -> None:
