@@ -274,14 +274,18 @@ class Engine:
         return Standing(task.call.caller, task.operation, task.connection.id, generations, sighting.until, key)
 
     def _key(self, task: _Task, generation: int) -> tuple[str, ...]:
-        return task.connection.id, str(generation), task.operation.name, *task.call.what
+        """Where an answer is kept: under all it stands on. The connection may have changed since it was found."""
+        generations = f"{generation} {task.sighting.generation}"
+        return task.connection.id, generations, task.operation.name, *task.call.what
 
     async def _fetch(self, task: _Task, key: tuple[str, ...], directives: Directives) -> Fetched:
         """From another node, else from the system: then the others are given it."""
         if not task.operation.fresh_for:
             return Fetched(await self._asked_for(task, key))
         question = Question(task.connection.id, task.operation.name, *task.call.what)
-        shared = Shared(self._second_level, self._generations, self._clock, question, _matter(task.operation))
+        is_current = self._generations.of(task.connection.id, "connection") == task.sighting.generation
+        level = self._second_level if is_current else NO_SECOND_LEVEL
+        shared = Shared(level, self._generations, self._clock, question, _matter(task.operation))
         kept = await shared.recall(directives)
         if kept is not None:
             self._cache.put(key, kept.with_conversation_of(self._cache.last(key)))

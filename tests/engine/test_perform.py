@@ -1,6 +1,7 @@
 """A request from end to end: what is answered from memory, what is asked again, and what a write ends."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from gateway.engine.cache import AnswerCache
 from gateway.engine.generations import Mark, Slots
 from gateway.engine.permit import missing_scope
 from gateway.engine.second_level import Given, Question
+from gateway.engine.storage import StoredConnection
 from gateway.web.logs import Line, Log
 from tests.engine.shelf import SHELF, Aisle, ShelfProducts
 
@@ -205,6 +207,44 @@ async def test_what_the_system_says_again_is_known_though_another_node_had_it_me
     [kept] = [entry for key, entry in aisle.house.polder.engine._cache._entries.items() if "products.list" in key]
     assert kept.conversation is not None, "translated once, and known by its words from then on"
     assert shared.content == first.content
+
+
+# What a change of the connection ends
+
+
+@pytest.fixture
+async def overtaken(aisle: Aisle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The company was asked for, by a connection that others changed while it was being looked up."""
+    connections, generations = aisle.house.polder.storage.connections, aisle.house.polder.generations
+    those, found, changed = connections.those, asyncio.Event(), asyncio.Event()
+
+    async def slowly(ids: Sequence[str]) -> Sequence[StoredConnection]:
+        before = await those(ids)
+        found.set()
+        await changed.wait()
+        return before
+
+    connection = await connections.find(aisle.connection)
+    assert connection is not None
+    aisle.house.clock.advance(6)  # what was looked up before is not believed any more
+    monkeypatch.setattr(connections, "those", slowly)
+    asked = asyncio.create_task(aisle.ask("GET", "company"))
+    await found.wait()
+    await connections.change(connection, lambda current: replace(current, company_id="c2"))
+    await generations.end(aisle.connection, "answers", "facts", "connection")
+    changed.set()
+    assert (await asked).json()["id"] == "c1"
+
+
+@pytest.mark.usefixtures("overtaken")
+async def test_an_answer_of_what_the_connection_was_before_is_not_kept(aisle: Aisle) -> None:
+    assert (await aisle.ask("GET", "company")).json()["id"] == "c2"
+
+
+async def test_an_answer_of_what_the_connection_was_before_is_given_to_nobody(
+    neighbour: Neighbour, overtaken: None
+) -> None:
+    assert neighbour.given == {}
 
 
 # What a write ends
