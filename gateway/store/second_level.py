@@ -42,7 +42,7 @@ _NONCE: Final = 12
 
 
 class _Written(msgspec.Struct, array_like=True):
-    """An answer as it lies on the server, sealed. Its age is what is gone of its time there: no clocks are compared."""
+    """An answer as it lies on the server, sealed."""
 
     epoch: str
     place: int
@@ -52,6 +52,8 @@ class _Written(msgspec.Struct, array_like=True):
     headers: tuple[tuple[str, str], ...]
     fresh_for: float
     stale_for: float
+    made_at: float
+    """The time of day, by the clock of who gave it: who keeps it aside and puts it back later makes it no younger."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -145,7 +147,7 @@ class ValkeyAnswers:
     def _sealed(self, given: Given, cipher: AESGCM) -> bytes:
         mark, nonce = given.mark, self._randomness(_NONCE)
         said = given.body, given.etag, given.next_cursor, given.headers
-        written = _Written(mark.epoch, mark.place, *said, given.fresh_for, given.stale_for)
+        written = _Written(mark.epoch, mark.place, *said, given.fresh_for, given.stale_for, self._time() - given.age)
         return nonce + cipher.encrypt(nonce, _encoder.encode(written), None)
 
     def _opened(self, sealed: bytes, left: float, cipher: AESGCM) -> Given | None:
@@ -155,8 +157,12 @@ class ValkeyAnswers:
         except (InvalidTag, ValueError):
             return None
         said = written.body, written.etag, written.next_cursor, written.headers
-        age = max(0.0, written.fresh_for - left)
+        # Clocks that differ cost hits: it is as old as the server says, or as the clocks do where that is more.
+        age = max(0.0, written.fresh_for - left, self._time() - written.made_at)
         return Given(Mark(written.epoch, written.place), *said, written.fresh_for, written.stale_for, age)
+
+    def _time(self) -> float:
+        return self._clock.now().timestamp()
 
 
 class _Room:

@@ -139,6 +139,31 @@ async def test_who_writes_to_the_server_is_not_believed(node: Node, redis: Redis
         assert await level.get(QUESTION) is None
 
 
+async def test_who_puts_back_an_answer_later_makes_it_no_younger(node: Node, redis: Redis) -> None:
+    clock = ManualClock()
+    level = node(clock=clock)
+    await put(level, given=replace(GIVEN, age=5.0))
+    [name] = await lying(redis)
+    stored = await redis.get(name)
+    assert isinstance(stored, bytes)
+    clock.advance(20)
+    await redis.set(name, stored, px=3_600_000)
+    found = await level.get(QUESTION)
+    assert found is not None
+    assert found.age == pytest.approx(25, abs=0.1)
+    await redis.set(name, stored)  # without an end
+    assert await level.get(QUESTION) is None
+
+
+async def test_a_clock_that_is_behind_makes_no_answer_younger(node: Node, redis: Redis) -> None:
+    ahead = ManualClock()
+    ahead.advance(3600)
+    await put(node(clock=ahead), given=replace(GIVEN, age=10.0))
+    found = await node().get(QUESTION)
+    assert found is not None
+    assert found.age >= 10
+
+
 async def test_a_server_that_is_away_is_asked_again_after_a_while(
     node: Node, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
