@@ -80,10 +80,19 @@ return {epoch, seq, redis.call('HGETALL', KEYS[3])}
 """
 )
 _LOOK = _SAME_SERVER + "return {epoch, seq, redis.call('HGETALL', KEYS[3])}"
-_BURY = """
-if redis.call('HGET', KEYS[3], ARGV[1]) ~= ARGV[2] then return 0 end
-return redis.call('HDEL', KEYS[3], ARGV[1])
+_BURY = (
+    _SAME_SERVER
+    + """
+local buried = 0
+if redis.call('HGET', KEYS[3], ARGV[2]) == ARGV[3] then
+  redis.call('HDEL', KEYS[3], ARGV[2])
+  seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, seq .. '-0', 'ended', ARGV[4])
+  buried = 1
+end
+return {epoch, seq, redis.call('HGETALL', KEYS[3]), buried}
 """
+)
 
 
 @dataclass(slots=True)
@@ -350,13 +359,16 @@ class NodeGenerations:
             await self._redis.xread(position, count=1, block=_RENEWED_EVERY_MS)  # type: ignore[arg-type]  # keys may be str
 
     async def _bury(self) -> None:
-        """Strike off nodes that are gone. One that was killed may not have told what it ended: all is forgotten."""
+        """Strike off nodes that are gone. One that was killed may not have told what it ended: all is forgotten.
+
+        Both in one piece, as who strikes one off may be cut off right after.
+        """
+        everything = f"{self._name} {_EVERYTHING} "
         for name, state in self._others.expired(self._clock.monotonic()).items():
-            buried = await self._call(self._redis.eval(_BURY, len(_KEYS), *_KEYS, name, state))
-            self._others.seen.pop(name, None)
+            epoch, seq, nodes, buried = await self._script(_BURY, self._seed(), name, state, everything)
+            self._look(epoch, seq, nodes)
             if buried:
-                self._forget(self._log.heard + 1)
-                await self._publish(f"{self._name} {_EVERYTHING} ")
+                self._forget(int(seq))
 
     def _look(self, epoch: bytes, seq: int, nodes: Sequence[bytes]) -> None:
         """Take note of the epoch and of the other nodes. In another epoch than before all that was known is void."""

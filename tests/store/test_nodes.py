@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, Protocol
 
 import pytest
 from redis.asyncio import Redis
@@ -116,6 +116,31 @@ async def test_one_that_died_is_struck_off_and_all_forget(join: Join, redis: Red
     await dying.hang()
     async with asyncio.timeout(20):
         while node.number in before or other.number in before or await redis.hlen("{polder}:nodes") != 2:
+            await asyncio.sleep(0.01)
+
+
+async def test_all_forget_one_that_died_though_whoever_struck_it_off_dies_of_it_too(
+    join: Join, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, other, dying = await join(), await join(), await join()
+    await vouching(node, other, dying)
+    before, call = other.number, node._call
+
+    async def last_call(of: Awaitable[Any]) -> Any:
+        answer = await call(of)
+        if not await redis.hexists("{polder}:nodes", dying._name):
+            node._leaving = True
+            raise ConnectionError
+        return answer
+
+    async def leave_it() -> None:
+        """Another was quicker."""
+
+    monkeypatch.setattr(node, "_call", last_call)
+    monkeypatch.setattr(other, "_bury", leave_it)
+    await dying.hang()
+    async with asyncio.timeout(10):
+        while node._leaving is False or not other.vouched or other.number == before:
             await asyncio.sleep(0.01)
 
 
