@@ -97,12 +97,11 @@ return {epoch, seq, redis.call('HGETALL', KEYS[3]), buried}
 
 @dataclass(slots=True)
 class _Log:
-    """What this node knows of the log: how far the server has written it, and where each slot was ended last.
+    """What this node knows of the log: where each slot was ended last.
 
     Of what came before ``floor`` it may not know everything.
     """
 
-    heard: int = 0
     floor: int = 0
     ended: dict[int, int] = field(default_factory=dict)
     untold: Counter[int] = field(default_factory=Counter)
@@ -110,7 +109,7 @@ class _Log:
 
     def begin(self, place: int) -> None:
         """Another log, written so far."""
-        self.heard = self.floor = place
+        self.floor = place
         self.ended.clear()
 
     def note(self, place: int, slots: Sequence[int]) -> None:
@@ -124,13 +123,10 @@ class _Log:
 
     @contextlib.contextmanager
     def telling(self, slots: Sequence[int]) -> Iterator[None]:
-        """These are being written in the log. If that is called off, nobody knows whether they were."""
+        """These are being written in the log."""
         self.untold.update(slots)
         try:
             yield
-        except BaseException:
-            self.forget(self.heard + 1)
-            raise
         finally:
             self.untold.subtract(slots)
 
@@ -224,8 +220,13 @@ class NodeGenerations:
     async def end(self, id: str, *matters: Matter) -> Mapping[Matter, Ended]:
         """End generations on every node; when this returns, none answers from those before."""
         ended = self._slots.end_here(id, matters)
+        entry = f"{self._name} {id} {','.join(matters)}"
         with self._log.telling([slot_of(id, matter) for matter in matters]):
-            await self._tell(f"{self._name} {id} {','.join(matters)}")
+            try:
+                await self._tell(entry)
+            except BaseException:
+                self._owe(entry)  # it was called off, and nobody knows whether it is in the log
+                raise
         return ended
 
     @property
@@ -380,7 +381,6 @@ class NodeGenerations:
             self._until = float("-inf")
             self._slots.end_all()
             self._log.begin(int(seq))
-        self._log.heard = max(self._log.heard, int(seq))
         self._others.look(nodes, now)
 
     # --- the server

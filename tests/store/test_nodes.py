@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from gateway.contract.clock import Clock
 from gateway.engine.clock import SystemClock
-from gateway.engine.generations import Mark, in_memory
+from gateway.engine.generations import Mark, in_memory, slot_of
 from gateway.store.nodes import LEASE, NodeGenerations
 from tests.services import Valkey
 
@@ -269,10 +269,10 @@ async def test_a_mark_is_as_far_as_this_node_has_read(join: Join) -> None:
     await node.hang()
     ending = [asyncio.create_task(other.end(PLACE, "connection", "answers"))]
     async with asyncio.timeout(20):
-        while other._log.heard < 1:
+        while slot_of(PLACE, "answers") not in other._log.ended:
             await asyncio.sleep(0.01)
         ending.append(asyncio.create_task(node.end("con_2", "answers")))
-        while node._log.heard < 2:
+        while slot_of("con_2", "answers") not in node._log.ended:
             await asyncio.sleep(0.01)
     # It was told how long the log is, and still goes by all that it remembers of the place.
     mark = node.mark
@@ -325,6 +325,22 @@ async def test_an_end_that_is_called_off_ends_what_others_knew(join: Join) -> No
     ending.cancel()
     await asyncio.gather(ending, return_exceptions=True)
     assert not believes(node, before)
+
+
+async def test_an_end_that_is_called_off_is_told_all_the_same(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, other = await join(), await join()
+    await vouching(node, other)
+    before = other.number
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "_publish", lambda _: asyncio.Event().wait())
+        ending = asyncio.create_task(node.end(PLACE, "answers"))
+        await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
+        assert not believes(node, node.mark)
+    async with asyncio.timeout(10):
+        while not other.vouched or other.number == before:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_mark_is_of_one_server(join: Join, valkey: Valkey) -> None:
