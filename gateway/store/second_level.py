@@ -36,6 +36,8 @@ _AT_ONCE: Final = 32
 """Answers on their way to the server; one more is not given."""
 _FULL: Final = 0.75
 """The share of the server's memory above which it is given nothing."""
+_LARGEST: Final = 1_000_000
+"""Bytes of an answer that is worth giving: more may not come over the network while a read waits."""
 _OVERHEAD: Final = 600
 """Bytes an answer takes beside its body: name, ETag, headers, and what the server keeps of it."""
 _NONCE: Final = 12
@@ -97,9 +99,10 @@ class ValkeyAnswers:
             return sealed, left
 
     def put(self, question: Question, given: Given) -> None:
-        """Give others an answer, unless the server is away or full, or too much is on its way there."""
+        """Give others an answer, unless it is very large, the server away or full, or too much on its way there."""
         now = self._clock.monotonic()
-        if now < max(self._asked_from, self._given_from) or len(self._under_way) >= _AT_ONCE:
+        is_away = now < max(self._asked_from, self._given_from)
+        if is_away or len(self._under_way) >= _AT_ONCE or len(given.body) > _LARGEST:
             return
         until = now + given.fresh_for - given.age
         if self._room.take(len(given.body) + _OVERHEAD, until, now):

@@ -219,6 +219,13 @@ async def test_a_process_fills_no_more_than_it_may(node: Node, redis: Redis) -> 
     ]
 
 
+async def test_a_very_large_answer_is_not_given(node: Node, redis: Redis) -> None:
+    level = node(limit=10_000_000)
+    for size in (1_000_001, 1_000_000):
+        await put(level, given=replace(GIVEN, body=b"x" * size))
+        assert len(await lying(redis)) == (size == 1_000_000)
+
+
 async def test_too_many_at_once_are_not_given(node: Node, monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
     monkeypatch.setattr(second_level, "_AT_ONCE", 3)
     level = node()
