@@ -142,7 +142,9 @@ PARAMETERS: dict[str, Object] = {
     "cursor": {
         "name": "cursor",
         "in": "query",
-        "description": "`next_cursor` of the page before, with the same filters. Leave it out for the first page.",
+        "description": "`next_cursor` of the page before, with the same filters. Leave it out for the first page. "
+        "It is a position: what is added or deleted before it meanwhile moves the rest, so that a record may come "
+        "twice or be missed.",
         "schema": {"type": "string", "minLength": 1},
     },
     "on_unsupported": {
