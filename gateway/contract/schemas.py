@@ -19,7 +19,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IN_FULL = "x-in-full"
 """On ``allocations`` of a payment: an invoice is paid in full or not at all."""
 NOTE_STATUS = "x-credit-note-payment-status"
-"""On the schema of crediting: the payment status that the new credit note has; ``unpaid`` where it is not said."""
+"""On the schema of crediting: the payment status of the note of an invoice that was not paid; ``unpaid`` if unsaid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from gateway.contract.schemas import (
     ABOVE_ZERO,
     ADDRESS_LINE,
     EMAIL,
+    NOTE_STATUS,
     TAXED_LINE,
     Demand,
     Demands,
@@ -62,6 +63,11 @@ def invoice_demands(codes: Mapping[str, VatCode]) -> Demands:
         "reference": Demand(says=_TEXT),
         "external_ref": Demand(says=_TEXT),
     }
+
+
+def credit_demands() -> Demands:
+    """Of crediting an invoice: what was not paid of it is set off against the note."""
+    return {"": Demand(says={NOTE_STATUS: "paid"})}
 
 
 def payment_demands() -> Demands:

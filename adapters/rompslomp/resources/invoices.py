@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
-from adapters.rompslomp.mapping.demands import invoice_demands
+from adapters.rompslomp.mapping.demands import credit_demands, invoice_demands
 from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
 from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of, is_record_id
 from adapters.rompslomp.resources import booking, calls
@@ -51,7 +51,8 @@ class RompslompInvoices(Invoices):
     limits: ClassVar[Mapping[str, str]] = {"ubl": "Rompslomp gives no UBL through its API."}
 
     async def demands(self, up: Upstream, verb: str) -> Demands:
-        del verb
+        if verb == "credit":
+            return credit_demands()
         return invoice_demands(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
