@@ -120,7 +120,12 @@ class Database:
                 self._measuring.waited(asked)
                 yield connection
                 ended = self._measuring.now()
-                await transaction.commit()
+                try:
+                    await transaction.commit()
+                except DBAPIError:
+                    # SQLAlchemy takes it for over and rolls nothing back: the session would keep what it has locked.
+                    await connection.invalidate()
+                    raise
                 self._measuring.took("commit", ended)
 
     async def sweep(self) -> None:

@@ -11,10 +11,12 @@ import pytest
 from aiosqlite.core import Connection as Driver
 from sqlalchemy import text
 
+from gateway.contract.errors import Problem
 from gateway.engine.storage import LinkRow
 from gateway.store.database import Database
 from gateway.store.sql import SqlStorage
-from gateway.store.sqlite import opened
+from gateway.store.sqlite import Connection, opened
+from tests.house import House
 from tests.store.making import connection, path_of
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +137,17 @@ async def test_who_is_called_off_while_it_opens_leaves_nothing_open(
         await opening
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         made[0].execute("SELECT 1")
+
+
+async def test_a_commit_that_fails_leaves_nothing_locked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def failing(self: Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(Connection, "commit", failing)
+        with pytest.raises(Problem, match="storage_unavailable"):
+            await house.polder.storage.check()
+    with closing(sqlite3.connect(house.home / "polder.db", timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.rollback()
+    await house.polder.storage.check()
