@@ -31,7 +31,7 @@ async def test_one_of_a_list_is_found_by_its_id(resource: str) -> None:
         for one in listed:
             assert (await own.get(books.up(), one.id)).item == one
         assert [one.id for one in await books.listed(resource, size=2)] == [one.id for one in listed]
-        await books.refused("company_not_accessible", own.get(books.up(), "987654"))
+        await books.refused("not_found", own.get(books.up(), "987654"))
 
 
 async def test_no_payment_methods_are_an_empty_list() -> None:
