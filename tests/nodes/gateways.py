@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from gateway.registry import discover, emulator_of
 from gateway.settings import Settings
 from gateway.store.sql import SqlStorage
 from tests.house import ENCRYPTION_KEY
+from tests.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROVIDER = "thenextinvoice"
@@ -102,13 +102,6 @@ def company(name: str, **further: str) -> dict[str, Any]:
     """A contact that the system takes."""
     address = {"line1": "Waagplein 2", "postal_code": "1811JP", "city": "Alkmaar", "country": "NL"}
     return {"kind": "company", "company_name": name, "email": "info@example.test", "address": address, **further}
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from gateway.serve import grace_with
 from gateway.settings import Settings
 from gateway.supervise import patience_with
 from tests.house import ENCRYPTION_KEY
-from tests.nodes.gateways import await_answer, free_port, running
+from tests.nodes.gateways import await_answer, running
+from tests.services import free_port
 
 WITHIN = 120.0
 

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from gateway.store import migrate, open_storage
 from gateway.store.seal import KeyRing, generate_key
 from gateway.store.sql import SqlStorage
 from tests.durability import hurry
+from tests.services import Valkey
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,14 @@ def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
 def url(request: pytest.FixtureRequest) -> str:
     address: str = request.getfixturevalue(f"{request.param}_url")
     return address
+
+
+@pytest.fixture
+async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
+    """A client of the test's own Valkey, beside what is tested."""
+    client = Redis.from_url(valkey.url)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture

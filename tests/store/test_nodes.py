@@ -65,13 +65,6 @@ async def join(valkey: Valkey) -> AsyncIterator[Join]:
         await node.close()
 
 
-@pytest.fixture
-async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
-    client = Redis.from_url(valkey.url)
-    yield client
-    await client.aclose()
-
-
 async def vouching(*nodes: Node) -> None:
     """Wait until they all answer from memory."""
     async with asyncio.timeout(20):
@@ -354,16 +347,6 @@ async def test_a_mark_is_of_one_server(join: Join, valkey: Valkey) -> None:
     valkey.start()
     await vouching(node)
     assert not believes(node, before)
-
-
-async def test_what_could_not_be_told_is_believed_by_none(join: Join, valkey: Valkey) -> None:
-    node = await join()
-    await vouching(node)
-    valkey.kill()
-    await node.end(PLACE, "answers")
-    valkey.start()
-    await vouching(node)
-    assert believes(node, node.mark)
 
 
 async def test_nobody_believes_what_was_known_before_one_died(join: Join, redis: Redis) -> None:

@@ -57,13 +57,6 @@ async def node(valkey: Valkey) -> AsyncIterator[Node]:
         await one.close()
 
 
-@pytest.fixture
-async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
-    client = Redis.from_url(valkey.url)
-    yield client
-    await client.aclose()
-
-
 async def put(level: ValkeyAnswers, question: Question = QUESTION, given: Given = GIVEN) -> None:
     """Give an answer, and wait until it is given."""
     level.put(question, given)
