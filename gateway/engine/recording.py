@@ -37,7 +37,7 @@ def always_there() -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        if problem.code != "not_found" or problem.upstream is None:
+        if not _is_missed(problem):
             raise
         detail = f"The accounting system has no answer where one always is: {problem.detail}"
         raise Problem("upstream_malformed", detail, upstream=problem.upstream) from problem
@@ -52,9 +52,14 @@ def named_in_draft() -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        if problem.code != "not_found" or problem.upstream is None:
+        if not _is_missed(problem):
             raise
         raise Problem("upstream_rejected", problem.detail, problem.errors, problem.upstream) from problem
+
+
+def _is_missed(problem: Problem) -> bool:
+    """Whether the system itself says that something is not there."""
+    return problem.code == "not_found" and problem.upstream is not None
 
 
 def identified(record: Record[Any], resource: Resource[Any, Any], asked: str | None = None) -> Record[Any]:

@@ -307,11 +307,11 @@ class Outbound:
         raise AssertionError("the loop always returns or raises")
 
     async def _worth_repeating(self, request: Request, reply: Reply, attempt: int) -> bool:
-        wait = reply.retry_after
         if reply.status == 429:
+            wait = reply.retry_after
             return wait is not None and wait <= SHORT_WAIT and await self._sleep(wait)
-        if reply.status in UNWELL and not request.is_write and (wait or 0) <= SHORT_WAIT:
-            return await self._rest(attempt, wait or 0)
+        if reply.status in UNWELL and not request.is_write and (least := reply.retry_after or 0) <= SHORT_WAIT:
+            return await self._rest(attempt, least)
         return False
 
     async def _once(self, request: Request, token: AccessToken) -> Reply:

@@ -107,30 +107,28 @@ async def test_whose_turn_does_not_come_in_time_goes_on() -> None:
         await moves.turn(*PLACE, "p2", lambda: 30.0)
 
 
-async def test_who_has_no_time_left_hears_what_there_is() -> None:
-    moves, read = Moves(), 0
+class Gone:
+    """A record that is not there, however often it is read."""
 
-    async def gone() -> str:
-        nonlocal read
-        read += 1
+    read = 0
+
+    async def __call__(self) -> str:
+        self.read += 1
         raise Problem("not_found", "There is no such record.")
 
+
+async def test_who_has_no_time_left_hears_what_there_is() -> None:
+    moves, gone = Moves(), Gone()
     with moves.under_way(*PLACE, "p1"), pytest.raises(Problem, match="no such record"):
         await moves.beside(*PLACE, gone, lambda _: False, lambda: 0.0)
-    assert read == 2
+    assert gone.read == 2
 
 
 async def test_what_is_not_there_is_asked_for_once_where_nothing_moves() -> None:
-    moves, read = Moves(), 0
-
-    async def gone() -> str:
-        nonlocal read
-        read += 1
-        raise Problem("not_found", "There is no such record.")
-
+    moves, gone = Moves(), Gone()
     with moves.under_way("con_1", "contacts", "p1"), moves.under_way("con_2", "products", "p1"), pytest.raises(Problem):
         await moves.beside(*PLACE, gone, lambda _: False, lambda: 30.0)
-    assert read == 1
+    assert gone.read == 1
 
 
 async def test_where_records_move_all_the_while_a_list_is_read_three_times_at_most() -> None:
