@@ -62,54 +62,14 @@ class SqlStorage:
         self._locks: Locks = SessionLocks(database_url) if file is None else FileLocks(file.parent / "locks")
         vault = self._vault = Vault(ring)
         spool = Spool(home / "spool", ring)
-        self._tokens = SqlTokens(self._database, vault, self._locks, spool)
-        self._connections = SqlConnections(self._database, vault, self._tokens)
-        self._keys = SqlKeys(self._database, ring)
-        self._audit = SqlAudit(self._database, ring)
-        self._links = SqlLinks(self._database)
-        self._authorizations = SqlAuthorizations(self._database, vault)
-        self._attempts = SqlAttempts(self._database, vault)
-        self._rotation = Rotation(self._database, vault, spool)
-
-    @property
-    def connections(self) -> "SqlConnections":
-        """Connections."""
-        return self._connections
-
-    @property
-    def tokens(self) -> SqlTokens:
-        """Tokens."""
-        return self._tokens
-
-    @property
-    def keys(self) -> SqlKeys:
-        """API keys."""
-        return self._keys
-
-    @property
-    def audit(self) -> SqlAudit:
-        """What was done to connections and keys."""
-        return self._audit
-
-    @property
-    def rotation(self) -> Rotation:
-        """Brings what is sealed under the ring's primary key."""
-        return self._rotation
-
-    @property
-    def links(self) -> "SqlLinks":
-        """Links."""
-        return self._links
-
-    @property
-    def authorizations(self) -> SqlAuthorizations:
-        """Authorizations under way."""
-        return self._authorizations
-
-    @property
-    def attempts(self) -> SqlAttempts:
-        """Writes that callers named."""
-        return self._attempts
+        self.tokens = SqlTokens(self._database, vault, self._locks, spool)
+        self.connections = SqlConnections(self._database, vault, self.tokens)
+        self.keys = SqlKeys(self._database, ring)
+        self.audit = SqlAudit(self._database, ring)
+        self.links = SqlLinks(self._database)
+        self.authorizations = SqlAuthorizations(self._database, vault)
+        self.attempts = SqlAttempts(self._database, vault)
+        self.rotation = Rotation(self._database, vault, spool)
 
     async def check(self) -> None:
         """Prove that it can be written to, by writing. Raises ``storage_unavailable``."""

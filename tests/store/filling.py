@@ -92,7 +92,7 @@ async def make_old(storage: SqlStorage, ring: KeyRing) -> int:
 async def _make_old(storage: SqlStorage, ring: KeyRing, one: Sealed) -> int:
     table = one.column.table
     owners = {each.id: each for each in CONNECTIONS}
-    vault = storage._connections._vault
+    vault = storage.connections._vault
     async with storage._database.writing() as transaction:
         query = select(table).where(table.c.connection_id.is_not(None), one.column.is_not(None))
         rows = (await transaction.execute(query)).all()
