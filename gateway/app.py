@@ -49,7 +49,7 @@ from gateway.store.database import sqlite_file
 from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing, generate_key
 from gateway.web import connect
-from gateway.web.app import Application, Limits, create_app
+from gateway.web.app import Application, Limits
 from gateway.web.health import Health
 from gateway.web.logs import Line, Log, broken
 from gateway.web.metrics import Metrics
@@ -103,7 +103,7 @@ class Polder:
         vitals = Vitals(storage, clock, health, metrics, places, lambda: last_backup(settings.home))
         self.telemetry = vitals.application()
         """The metrics page by itself, for a port of its own."""
-        self.asgi: Application = create_app(
+        self.asgi = Application(
             engine,
             self.callers,
             health,

@@ -84,25 +84,31 @@ class Limits:
 
 
 class Application:
-    """The ASGI callable. ``drain`` is called when the process is about to stop."""
+    """The ASGI callable. ``drain`` is called when the process is about to stop.
+
+    ``random`` makes request ids; ``public_url`` has no slash at its end. Where it does not ``serve``, it answers probes
+    and ``further_pages``, and nothing else: these are pages by path template, beside the documentation and the probes,
+    that ask for no key. ``proxies`` are the networks whose ``X-Forwarded-For`` is believed. Without a ``rate_limiter``
+    keys have no limit.
+    """
 
     def __init__(
         self,
         engine: Engine,
         callers: CallerDirectory,
+        health: Health,
         *,
         clock: Clock,
         random: Random,
         metrics: Metrics,
         log: Log,
-        tracer: Tracer,
-        health: Health,
-        operations: Sequence[Operation],
-        page_table: Mapping[str, Page],
         public_url: str,
-        limits: Limits,
-        rate_limiter: RateLimiter | None,
-        proxies: Sequence[Network],
+        tracer: Tracer = UNTRACED,
+        limits: Limits | None = None,
+        rate_limiter: RateLimiter | None = None,
+        proxies: Sequence[Network] = (),
+        further_pages: Mapping[str, Page] | None = None,
+        serves: bool = True,
     ) -> None:
         self._engine = engine
         self._callers = callers
@@ -112,10 +118,11 @@ class Application:
         self._telling = Telling(metrics, log, clock)
         self._tracer = tracer
         self._health = health
-        self._routes = Routes(operations, page_table)
+        shown = pages.all_pages(health, public_url) if serves else pages.probes(health)
+        self._routes = Routes(OPERATIONS if serves else (), {**shown, **(further_pages or {})})
         self._public_url = public_url
         self._docs = f"{public_url}/docs/problems"
-        self._limits = limits
+        self._limits = limits or Limits()
         self._rate_limiter = rate_limiter
         self._proxies = proxies
         self._replays = Replays(engine, callers, public_url, proxies)
@@ -351,51 +358,6 @@ def request_ids(random: Random) -> Iterator[str]:
         digits = f"{random.getrandbits(96 * _IDS_AT_ONCE):0{24 * _IDS_AT_ONCE}x}"
         for start in range(0, len(digits), 24):
             yield f"req_{digits[start : start + 24]}"
-
-
-def create_app(
-    engine: Engine,
-    callers: CallerDirectory,
-    health: Health,
-    *,
-    clock: Clock,
-    random: Random,
-    metrics: Metrics,
-    log: Log,
-    public_url: str,
-    tracer: Tracer = UNTRACED,
-    limits: Limits | None = None,
-    rate_limiter: RateLimiter | None = None,
-    proxies: Sequence[Network] = (),
-    further_pages: Mapping[str, Page] | None = None,
-    serves: bool = True,
-) -> Application:
-    """Put the edge together. ``random`` makes request ids; ``public_url`` has no slash at its end.
-
-    Where it does not ``serve``, it answers probes and ``further_pages``, and nothing else.
-
-    ``further_pages`` are pages by path template, beside the documentation and the probes; they ask for no key.
-    ``proxies`` are the networks whose ``X-Forwarded-For`` is believed. Without a ``rate_limiter`` keys have no limit.
-    """
-    return Application(
-        engine,
-        callers,
-        clock=clock,
-        random=random,
-        metrics=metrics,
-        log=log,
-        tracer=tracer,
-        health=health,
-        operations=OPERATIONS if serves else (),
-        page_table={
-            **(pages.all_pages(health, public_url) if serves else pages.probes(health)),
-            **(further_pages or {}),
-        },
-        public_url=public_url,
-        limits=limits or Limits(),
-        rate_limiter=rate_limiter,
-        proxies=proxies,
-    )
 
 
 def _told(address: Address | None) -> str | None:

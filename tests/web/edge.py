@@ -20,7 +20,7 @@ from gateway.engine.generations import in_memory
 from gateway.engine.keys import Callers, mint
 from gateway.engine.rate_limit import RateLimiter
 from gateway.engine.storage import Backlog, Storage, StoredKey
-from gateway.web.app import Application, Limits, create_app
+from gateway.web.app import Application, Limits
 from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
@@ -157,7 +157,7 @@ async def build_edge(
     health = Health(cast(Storage, storage), clock, metrics)
     key, stored = mint(tenant="acme", name="test", scopes=["*"], now=clock.now(), random=Random(1))
     await keys.add(stored)
-    app = create_app(
+    app = Application(
         engine,
         Callers(keys, clock, in_memory(Random(3))),
         health,
