@@ -25,7 +25,16 @@ from gateway.contract.adapter import (
 )
 from gateway.contract.errors import Problem, malformed
 from gateway.contract.exact import Json
-from gateway.contract.likeness import CLOCKS, is_contact, is_new, is_payment, is_product, same_text
+from gateway.contract.likeness import (
+    CLOCKS,
+    is_contact,
+    is_new,
+    is_payment,
+    is_product,
+    new_among,
+    note_there,
+    same_text,
+)
 from gateway.contract.models import (
     Change,
     Company,
@@ -401,14 +410,13 @@ class MemoryPayments(Payments):
         return payments.payment_of(await ask(up, "GET", "payments", id))
 
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
-        up.note("there", " ".join(record.item.id for record in await self._alike(up, draft)))
+        note_there(up, await self._alike(up, draft))
         return payments.payment_of(await ask(up, "POST", "payments", json=payments.payment_body(draft, up.today)))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
         """Equal payments are nothing unusual, and no payment says when it was made: what was there is left out."""
         assert isinstance(sent.draft, PaymentDraft)
-        there = sent.notes["there"].split()
-        return Traces([one for one in await self._alike(up, sent.draft) if one.item.id not in there])
+        return new_among(sent, await self._alike(up, sent.draft))
 
     async def _alike(self, up: Upstream, draft: PaymentDraft) -> Sequence[Record[Payment]]:
         settled = {"invoice_id": draft.allocations[0].invoice_id} if draft.allocations else {}

@@ -4,11 +4,14 @@ Few things are compared, and loosely, because a system may write down the rest i
 would be made a second time. That it is new, and no other write's, is settled besides.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway.contract.adapter import ItemT, Record, Sent, Traces
 from gateway.contract.models import Contact, ContactDraft, Payment, PaymentDraft, Product, ProductDraft
 from gateway.contract.money import exact
+from gateway.contract.upstream import Upstream
 
 CLOCKS = timedelta(minutes=2)
 """How far a system's clock may be behind ours."""
@@ -17,6 +20,22 @@ CLOCKS = timedelta(minutes=2)
 def is_new(stamp: datetime | None, sent_at: datetime) -> bool:
     """Whether a record was made (or changed) after something was sent, by the system's own clock."""
     return stamp is not None and stamp >= sent_at - CLOCKS
+
+
+def note_there(up: Upstream, alike: Iterable[Record[Any]]) -> None:
+    """Remember, before a create, the records that are like it already: ``new_among`` leaves them out."""
+    up.note("there", " ".join(record.item.id for record in alike))
+
+
+def new_among(sent: Sent, alike: Iterable[Record[ItemT]]) -> Traces[ItemT]:
+    """Of the records that are like a create, those that were not there before it."""
+    there = sent.notes["there"].split()
+    return Traces([record for record in alike if record.item.id not in there])
+
+
+def longest_word(text: str) -> str:
+    """What of a text to search a system for, which may mind spaces in its own way; empty where there is no word."""
+    return max(text.split(), key=len, default="")
 
 
 def same_text(one: Any, other: Any) -> bool:

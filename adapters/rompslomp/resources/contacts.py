@@ -7,7 +7,7 @@ from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
 from adapters.rompslomp.mapping.demands import contact_demands
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
-from gateway.contract.likeness import is_contact, name_of, same_text
+from gateway.contract.likeness import is_contact, longest_word, name_of, new_among, note_there, same_text
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Demands
@@ -48,14 +48,13 @@ class RompslompContacts(Contacts):
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         said = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         body = contact_body(said, up.unsupported)
-        up.note("there", " ".join(record.item.id for record in await _alike(up, draft)))
+        note_there(up, await _alike(up, draft))
         return contact_of(await calls.record(up, "POST", "contact", "contacts", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         """By its number or its name, among those that were not there before."""
         assert isinstance(sent.draft, ContactDraft)
-        there = sent.notes["there"].split()
-        return Traces([one for one in await _alike(up, sent.draft) if one.item.id not in there])
+        return new_among(sent, await _alike(up, sent.draft))
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         body = contact_body(change.given(), up.unsupported)
@@ -68,11 +67,8 @@ class RompslompContacts(Contacts):
 
 
 async def _alike(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
-    """The contacts that have a draft's name and e-mail address, and its number where it has one.
-
-    Rompslomp is asked for a word of it, so that it may mind spaces in its own way.
-    """
-    word = max((draft.number or name_of(draft)).split(), key=len, default="")
+    """The contacts that have a draft's name and e-mail address, and its number where it has one."""
+    word = longest_word(draft.number or name_of(draft))
     found = map(contact_of, await calls.whole(up, "contacts", [("selection", "all"), ("search[q]", word)]))
     alike = [one for one in found if is_contact(one.item, draft)]
     return [one for one in alike if not draft.number or same_text(one.item.number, draft.number)]

@@ -8,7 +8,7 @@ from adapters.rompslomp.mapping.products import HOLDS, product_body, product_of
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.exact import Unread
-from gateway.contract.likeness import is_product
+from gateway.contract.likeness import is_product, longest_word, new_among, note_there
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Demands
@@ -42,14 +42,13 @@ class RompslompProducts(Products):
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
         body = product_body(draft.given())
-        up.note("there", " ".join(record.item.id for record in await _alike(up, draft)))
+        note_there(up, await _alike(up, draft))
         return product_of(await calls.record(up, "POST", "product", "products", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
         """By its code or its name, among those that were not there before."""
         assert isinstance(sent.draft, ProductDraft)
-        there = sent.notes["there"].split()
-        return Traces([one for one in await _alike(up, sent.draft) if one.item.id not in there])
+        return new_among(sent, await _alike(up, sent.draft))
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         body = product_body(change.given())
@@ -62,11 +61,8 @@ class RompslompProducts(Products):
 
 
 async def _alike(up: Upstream, draft: ProductDraft) -> list[Record[Product]]:
-    """The products that have a draft's name, and its code where it has one. Names are searched too (dossier §3).
-
-    Rompslomp is asked for a word of the name, so that it may mind spaces in its own way.
-    """
-    named = [("selection", "all"), ("search[q]", max(draft.name.split(), key=len))]
+    """The products that have a draft's name, and its code where it has one. Names are searched too (dossier §3)."""
+    named = [("selection", "all"), ("search[q]", longest_word(draft.name))]
     rows = await (_with_code(up, draft.code) if draft.code else calls.whole(up, "products", named))
     return [one for one in map(product_of, rows) if is_product(one.item, draft)]
 

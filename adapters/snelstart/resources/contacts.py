@@ -12,7 +12,7 @@ from adapters.snelstart.resources.administration import countries, every, page_o
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.errors import not_found
-from gateway.contract.likeness import is_contact, name_of
+from gateway.contract.likeness import is_contact, longest_word, name_of, new_among, note_there
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Demands
@@ -69,7 +69,7 @@ class Relations(Contacts):
         known = await countries(up)
         body = contact_body(given, {}, known, up.unsupported)
         _tell_kind(up, draft.kind, body)
-        up.note("there", " ".join(record.item.id for record in await _alike(up, draft)))
+        note_there(up, await _alike(up, draft))
         return await self._written(up, "POST", ("relaties",), body)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
@@ -84,8 +84,7 @@ class Relations(Contacts):
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         """By name and e-mail address, among those that were not there before: names are not unique (dossier 4)."""
         assert isinstance(sent.draft, ContactDraft)
-        there = sent.notes["there"].split()
-        return Traces([one for one in await _alike(up, sent.draft) if one.item.id not in there])
+        return new_among(sent, await _alike(up, sent.draft))
 
     async def _written(self, up: Upstream, method: str, segments: tuple[str, ...], body: Any) -> Record[Contact]:
         made = await up.data(ask(method, *segments, json=body))
@@ -117,12 +116,8 @@ async def read(up: Upstream, id: str) -> Mapping[str, Any]:
 
 
 async def _alike(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
-    """The contacts that have a draft's name and e-mail address.
-
-    SnelStart is asked for a word of the name, so that it may mind spaces in its own way.
-    """
-    word = max(name_of(draft).split(), key=len, default="")
-    condition = f"{CUSTOMERS_AND_SUPPLIERS} and substringof({quoted(word)},Naam) eq true"
+    """The contacts that have a draft's name and e-mail address."""
+    condition = f"{CUSTOMERS_AND_SUPPLIERS} and substringof({quoted(longest_word(name_of(draft)))},Naam) eq true"
     known = await countries(up)
     found = [contact_of(raw, known) for raw in await every(up, "relaties", condition)]
     return [one for one in found if is_contact(one.item, draft)]

@@ -16,7 +16,7 @@ from adapters.snelstart.resources.administration import every, journals_of, page
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, not_found, repointed
-from gateway.contract.likeness import is_payment
+from gateway.contract.likeness import is_payment, new_among, note_there
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO, round_to_cents
 from gateway.contract.paging import Page
@@ -79,7 +79,7 @@ class MoneyEntries(Payments):
         kind = KINDS[journal.soort]
         paid_on = draft.paid_on or up.today
         body = payment_body(draft, journal.key, paid_on)
-        up.note("there", " ".join(record.item.id for record in await _alike(up, draft, kind, paid_on)))
+        note_there(up, await _alike(up, draft, kind, paid_on))
         raw = await _booked(up, kind, body, draft)
         return payment_of(raw, kind)
 
@@ -87,9 +87,7 @@ class MoneyEntries(Payments):
         """By day, amount and what it settles, among those that were not there before."""
         assert isinstance(sent.draft, PaymentDraft)
         kind = next(kind for kind, noun in PLACES.items() if sent.request.path.endswith(f"/{noun}"))
-        alike = await _alike(up, sent.draft, kind, day_of(sent.request.json["datum"]))
-        there = sent.notes["there"].split()
-        return Traces([record for record in alike if record.item.id not in there])
+        return new_among(sent, await _alike(up, sent.draft, kind, day_of(sent.request.json["datum"])))
 
     async def delete(self, up: Upstream, id: str) -> None:
         noun, entry = place_of(id)

@@ -19,8 +19,7 @@ from adapters.snelstart.resources.contacts import OVERLAP, changed_since
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import not_found
-from gateway.contract.exact import Unread
-from gateway.contract.likeness import same_text
+from gateway.contract.likeness import new_among, note_there, same_text
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, SkipTop, cut
 from gateway.contract.schemas import Demands
@@ -80,8 +79,7 @@ class Articles(Products):
         given = {"code": made_up_code(up.creation_key, known.company), **draft.given()}
         _check_basis(up, draft.price_includes_tax, draft.price is not None, known)
         body = product_body(given, {}, known)
-        there = await _with_code(up, draft.code) if draft.code is not None else ()
-        up.note("there", " ".join(Artikel.of(raw).key for raw in there))
+        note_there(up, await _with_code(up, draft.code, known) if draft.code is not None else ())
         return await self._written(up, known, "POST", ("artikelen",), body)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
@@ -107,11 +105,10 @@ class Articles(Products):
 
         It is the caller's, or one made up for this very write. Codes are unique.
         """
-        code, there = str(sent.request.json["artikelcode"]), sent.notes["there"].split()
-        known = await shelf(up)
-        records = [product_of(raw, known) for raw in await _with_code(up, code)]
-        named = [one for one in records if one.item.code == code and same_text(one.item.name, _name(sent))]
-        return Traces([one for one in named if one.item.id not in there])
+        assert isinstance(sent.draft, ProductDraft)
+        code, name = str(sent.request.json["artikelcode"]), sent.draft.name
+        found = await _with_code(up, code, await shelf(up))
+        return new_among(sent, [one for one in found if one.item.code == code and same_text(one.item.name, name)])
 
     async def _written(
         self, up: Upstream, known: Shelf, method: str, segments: tuple[str, ...], body: Any
@@ -124,14 +121,10 @@ class Articles(Products):
         await up.call(ask("DELETE", "artikelen", guid_in_path(id)))
 
 
-async def _with_code(up: Upstream, code: str) -> list[Unread]:
+async def _with_code(up: Upstream, code: str, known: Shelf) -> list[Record[Product]]:
     """The articles of a code, and of its like: whether ``eq`` minds case is not documented (dossier 2.2)."""
-    return await page_of(up, "artikelen", 0, CAP, f"Artikelcode eq {quoted(code)}")
-
-
-def _name(sent: Sent) -> str | None:
-    assert isinstance(sent.draft, ProductDraft)
-    return sent.draft.name
+    found = await page_of(up, "artikelen", 0, CAP, f"Artikelcode eq {quoted(code)}")
+    return [product_of(raw, known) for raw in found]
 
 
 def _check_basis(up: Upstream, includes_tax: bool, priced: bool, known: Shelf) -> None:

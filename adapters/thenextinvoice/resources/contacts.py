@@ -9,7 +9,7 @@ from adapters.thenextinvoice.mapping.values import new_id
 from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.exact import Unread
-from gateway.contract.likeness import is_contact, name_of
+from gateway.contract.likeness import is_contact, longest_word, name_of, new_among, note_there
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Demands
@@ -53,7 +53,7 @@ class CustomerContacts(Contacts):
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         said = {**draft.given(), "kind": draft.kind}
         body = contacts.merged(contacts.blank(), said, up.unsupported)
-        up.note("there", " ".join(record.item.id for record in await _called(up, draft)))
+        note_there(up, await _called(up, draft))
         with pointing(contacts.POINTERS):
             made = await up.data(ask("POST", "customer", json=body))
         return await self.get(up, new_id(made))
@@ -61,9 +61,8 @@ class CustomerContacts(Contacts):
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         """By its name and e-mail address, among those that were not there before; nothing else marks a customer."""
         assert isinstance(sent.draft, ContactDraft)
-        there = sent.notes["there"].split()
-        found = [record.item.id for record in await _called(up, sent.draft) if record.item.id not in there]
-        return Traces([await self.get(up, id) for id in found])
+        new = new_among(sent, await _called(up, sent.draft))
+        return Traces([await self.get(up, record.item.id) for record in new.records])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         raw = await _read(up, id)
@@ -81,19 +80,16 @@ async def _read(up: Upstream, id: str) -> Unread:
     return raw
 
 
-async def _search(up: Upstream, page: int, size: int, term: str | None = None) -> Slice[Record[Contact]]:
+async def _search(up: Upstream, page: int, size: int, term: str = "") -> Slice[Record[Contact]]:
     query = [*([("term", term)] if term else []), ("limit", str(size)), ("page", str(page))]
     found = read_found(await up.call(ask("GET", "customer", "search", query=query)))
     return Slice([contacts.contact_of(raw) for raw in found.items], found.total)
 
 
 async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
-    """The customers that have a draft's name and e-mail address: ``term`` looks in names.
-
-    It looks for a text as it stands, and a name may have been written down in another way: its longest word finds it.
-    """
+    """The customers that have a draft's name and e-mail address: ``term`` looks in names, for a text as it stands."""
     found: list[Record[Contact]] = []
-    term = max(name_of(draft).split(), key=len, default=None)
+    term = longest_word(name_of(draft))
     page = 1
     while True:
         part = await _search(up, page, PAGE_CAP, term)
