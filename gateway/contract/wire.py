@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import msgspec
 
-from gateway.contract.errors import malformed
+from gateway.contract.errors import invalid, malformed
 from gateway.contract.exact import MalformedJson, Unread, holding, items, items_under, loads
-from gateway.contract.models.contacts import Address
+from gateway.contract.models.contacts import Address, AddressDraft
 from gateway.contract.money import LARGEST_EXPONENT
 
 WireT = TypeVar("WireT", bound="Wire")
@@ -99,6 +99,20 @@ def address_of(line1: str | None, postal_code: str | None, city: str | None, cou
     if not (line1 or postal_code or city or country):
         return None
     return Address(line1=line1 or None, postal_code=postal_code or None, city=city or None, country=country_of(country))
+
+
+def address_body(address: AddressDraft, names: Mapping[str, str]) -> dict[str, Any]:
+    """What is given of an address, for such a system: ``names`` are its words for ours.
+
+    Raises ``validation_failed`` for a house number of no street.
+    """
+    if address.lacks_street:
+        raise invalid("/address/street", "A house number needs its street.", "required")
+    given = address.given()
+    # What has no number is no reason to lose the street: the first line is written where it is said what it is.
+    if given.keys() & {"line1", "street"}:
+        given["line1"] = address.first_line()
+    return {theirs: given[ours] for ours, theirs in names.items() if ours in given}
 
 
 def said_in(raw: RawRecord) -> Mapping[str, Any]:

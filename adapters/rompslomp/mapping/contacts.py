@@ -5,10 +5,9 @@ from typing import Any
 
 from adapters.rompslomp.mapping.values import Wire
 from gateway.contract.adapter import Record
-from gateway.contract.errors import invalid
-from gateway.contract.models import AddressDraft, Contact
+from gateway.contract.models import Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import PositiveId, RawRecord, address_of, country_of
+from gateway.contract.wire import PositiveId, RawRecord, address_body, address_of, country_of
 
 SAME: Mapping[str, str] = {
     "company_name": "company_name",
@@ -21,10 +20,8 @@ SAME: Mapping[str, str] = {
 }
 """Fields that are the same on both sides but for their name."""
 
-PLACE: Mapping[str, str] = {"postal_code": "zipcode", "city": "city", "country": "country_code"}
-"""Parts of the address beside its first line."""
-_FIRST_LINES = frozenset({"line1", "street"})
-_PARTS = (*PLACE, *_FIRST_LINES, "house_number", "house_number_addition")
+ADDRESS: Mapping[str, str] = {"line1": "address", "postal_code": "zipcode", "city": "city", "country": "country_code"}
+_PARTS = (*ADDRESS, "street", "house_number", "house_number_addition")
 
 HOLDS = frozenset({*SAME, "kind", "roles", *(f"address.{part}" for part in _PARTS)})
 
@@ -74,7 +71,8 @@ def contact_body(said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
     if "roles" in said:
         body["is_supplier"] = _is_supplier(said["roles"] or ["customer"], refuse)
     if "address" in said:
-        body |= _address_body(said["address"])
+        address = said["address"]
+        body |= dict.fromkeys(ADDRESS.values()) if address is None else address_body(address, ADDRESS)
     return body
 
 
@@ -87,14 +85,3 @@ def _is_supplier(roles: list[str], refuse: Refuse) -> bool:
         )
         return False
     return "supplier" in roles
-
-
-def _address_body(address: AddressDraft | None) -> dict[str, Any]:
-    if address is None:
-        return dict.fromkeys(("address", *PLACE.values()))
-    said = address.given()
-    body = {theirs: said[ours] for ours, theirs in PLACE.items() if ours in said}
-    if address.lacks_street:
-        raise invalid("/address/street", "A house number needs its street.", "required")
-    # What has no number is no reason to lose the street: the first line is written where it is said what it is.
-    return {"address": address.first_line(), **body} if _FIRST_LINES & said.keys() else body

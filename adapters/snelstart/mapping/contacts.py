@@ -13,7 +13,7 @@ from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
 from gateway.contract.models.contacts import Role
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import RawRecord, country_of
+from gateway.contract.wire import RawRecord, address_body, country_of
 
 SAME: Mapping[str, str] = {
     "email": "email",
@@ -27,14 +27,15 @@ SAME: Mapping[str, str] = {
 }
 """Fields that are the same on both sides but for their name."""
 
+ADDRESS: Mapping[str, str] = {"line1": "straat", "postal_code": "postcode", "city": "plaats"}
+"""Parts of the address beside its country, which has an id there."""
 ROLES: Mapping[str, Role] = {"Klant": "customer", "Leverancier": "supplier"}
 KINDS: Mapping[str, str] = {role: kind for kind, role in ROLES.items()}
 HOLDS = frozenset(
     {
         *SAME,
         *("kind", "roles", "company_name", "contact_person", "invoice_email", "vat_number", "number"),
-        *(f"address.{part}" for part in ("line1", "street", "house_number", "house_number_addition")),
-        *(f"address.{part}" for part in ("postal_code", "city", "country")),
+        *(f"address.{part}" for part in (*ADDRESS, "street", "house_number", "house_number_addition", "country")),
     }
 )
 NOT_WRITTEN = frozenset({"fax", "modifiedOn", "uri", "inkoopBoekingenUri", "verkoopBoekingenUri", "extraVeldenKlant"})
@@ -208,26 +209,12 @@ def _address_body(
         if address is None:
             body = {"contactpersoon": body.get("contactpersoon")}
         else:
-            body |= _parts(address, countries)
+            body |= address_body(address, ADDRESS)
+            if "country" in address.given():
+                body["land"] = _country(address.country, countries)
     if "contact_person" in given:
         body["contactpersoon"] = given["contact_person"]
     return body if any(body.values()) else None
-
-
-def _parts(address: AddressDraft, countries: Countries) -> dict[str, Any]:
-    given = address.given()
-    parts: dict[str, Any] = {}
-    if address.lacks_street:
-        raise invalid("/address/street", "A house number needs its street.", "required")
-    # What has no number is no reason to lose the street: the first line is written where it is said what it is.
-    if given.keys() & {"line1", "street"}:
-        parts["straat"] = address.first_line()
-    parts |= {
-        theirs: given[ours] for ours, theirs in (("postal_code", "postcode"), ("city", "plaats")) if ours in given
-    }
-    if "country" in given:
-        parts["land"] = _country(given["country"], countries)
-    return parts
 
 
 def _country(code: str | None, countries: Countries) -> dict[str, str] | None:

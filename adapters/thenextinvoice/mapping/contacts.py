@@ -8,9 +8,9 @@ from typing import Any
 from adapters.thenextinvoice.mapping.values import Flag, Numbered, currency_of, flag_of, language_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
-from gateway.contract.models import AddressDraft, Contact
+from gateway.contract.models import Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import RawRecord, address_of, country_of, json_number, said_in
+from gateway.contract.wire import RawRecord, address_body, address_of, country_of, json_number, said_in
 
 TEXTS: Mapping[str, str] = {
     "email": "email",
@@ -22,8 +22,8 @@ TEXTS: Mapping[str, str] = {
 }
 """Plain texts, by our name."""
 
-PLACE: Mapping[str, str] = {"postal_code": "postalcode", "city": "city", "country": "country"}
-"""Parts of the address beside its first line, by our name."""
+ADDRESS: Mapping[str, str] = {"line1": "address", "postal_code": "postalcode", "city": "city", "country": "country"}
+"""Parts of the address, by our name."""
 
 REQUIRED = ("companyname", "address", "postalcode", "city", "country", "email")
 """Texts that every write must hold. One that is not known goes out empty: whether that will do is theirs to say."""
@@ -49,8 +49,7 @@ WRITABLE = (
 
 POINTERS: Mapping[str, str] = {
     **{theirs: f"/{ours}" for ours, theirs in TEXTS.items()},
-    **{theirs: f"/address/{ours}" for ours, theirs in PLACE.items()},
-    "address": "/address/line1",
+    **{theirs: f"/address/{ours}" for ours, theirs in ADDRESS.items()},
     "companyname": "/company_name",
     "companycontact": "/contact_person",
     "person": "/kind",
@@ -66,7 +65,6 @@ HOLDS = frozenset(
         "company_name",
         "contact_person",
         "address",
-        "address.line1",
         "address.street",
         "address.house_number",
         "address.house_number_addition",
@@ -74,7 +72,7 @@ HOLDS = frozenset(
         "language",
         "currency",
         *TEXTS,
-        *(f"address.{part}" for part in PLACE),
+        *(f"address.{part}" for part in ADDRESS),
     }
 )
 
@@ -187,7 +185,8 @@ def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> 
         if ours in said:
             result[theirs] = said[ours]
     if "address" in said:
-        _put_address(result, said["address"])
+        address = said["address"]
+        result |= dict.fromkeys(ADDRESS.values(), "") if address is None else address_body(address, ADDRESS)
     if "payment_term_days" in said:
         result["option_expiration"] = said["payment_term_days"]
     if "currency" in said:
@@ -221,21 +220,6 @@ def _put_names(body: dict[str, Any], said: Mapping[str, Any], refuse: Refuse) ->
         body["companycontact"] = contact_person
     elif not was_person:
         body["companycontact"] = None
-
-
-def _put_address(body: dict[str, Any], address: AddressDraft | None) -> None:
-    if address is None:
-        body.update(dict.fromkeys(("address", *PLACE.values()), ""))
-        return
-    said = address.given()
-    for ours, theirs in PLACE.items():
-        if ours in said:
-            body[theirs] = said[ours]
-    if address.lacks_street:
-        raise invalid("/address/street", "A house number needs its street.", "required")
-    # What has no number is no reason to lose the street: the first line is written where it is said what it is.
-    if {"line1", "street"} & said.keys():
-        body["address"] = address.first_line()
 
 
 def _put_language(body: dict[str, Any], language: str | None, refuse: Refuse) -> None:
