@@ -1,13 +1,12 @@
 """How SnelStart is spoken to: its paths, its errors in five shapes, and its token server. Pure functions, no I/O."""
 
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from adapters.snelstart.mapping.complaints import COMPLAINTS
-from gateway.contract.auth import AccessToken, Grant
+from gateway.contract.auth import AccessToken, Grant, claims_of
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed
 from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.secret import Secret
@@ -175,16 +174,9 @@ def read_token(reply: Reply, grant: Grant) -> AccessToken:
 def scopes_of(token: str) -> frozenset[str]:
     """The scopes in the JWT's claim ``scopes``, separated by spaces; none where it cannot be read (dossier 1.2).
 
-    The signature is the server's to check: the scopes are shown, and nothing is decided by them.
+    They are shown, and nothing is decided by them.
     """
-    parts = token.split(".")
-    if len(parts) != 3:
-        return frozenset()
-    try:
-        claims = loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (MalformedJson, ValueError):
-        return frozenset()
-    said = claims.get("scopes") if isinstance(claims, dict) else None
+    said = claims_of(token).get("scopes")
     if isinstance(said, list):
         return frozenset(scope for scope in said if isinstance(scope, str))
     return frozenset(said.split()) if isinstance(said, str) else frozenset()

@@ -4,7 +4,6 @@ Every JSON answer is ``{success, data, error{code, message}}``; files come bare 
 """
 
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from adapters.thenextinvoice.mapping.values import Found, FoundIds, Wire, id_of
-from gateway.contract.auth import AccessToken, Grant
+from gateway.contract.auth import AccessToken, Grant, claims_of
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, not_found
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.secret import Secret
@@ -243,22 +242,14 @@ def read_log_in(reply: Reply, grant: Grant) -> AccessToken:
 def expiry(token: str, now: datetime) -> datetime:
     """When a JWT ends: its ``exp``, or after ``ASSUMED_LIFETIME`` where it has none that lies ahead.
 
-    The signature is the server's to check; nothing else in the token is used. A token just given out has not ended, so
-    an ``exp`` in the past only shows that the clocks differ.
+    A token just given out has not ended, so an ``exp`` in the past only shows that the clocks differ.
     """
     claimed = _exp(token)
     return claimed if claimed is not None and claimed > now else now + ASSUMED_LIFETIME
 
 
 def _exp(token: str) -> datetime | None:
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (MalformedJson, ValueError):
-        return None
-    seconds = claims.get("exp") if isinstance(claims, dict) else None
+    seconds = claims_of(token).get("exp")
     if isinstance(seconds, bool) or not isinstance(seconds, int | Decimal):
         return None
     try:

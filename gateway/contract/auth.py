@@ -4,10 +4,13 @@ A *credential kind* is what an account's owner can give: the fields to ask for, 
 access token. Building a token request and reading its reply are pure functions of the adapter.
 """
 
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
 
@@ -31,6 +34,16 @@ class AccessToken:
     expires_at: datetime | None = None
     refresh_token: Secret | None = None
     scopes: frozenset[str] = frozenset()
+
+
+def claims_of(token: str) -> Mapping[str, Any]:
+    """What a JWT claims; nothing where it is none. Its signature is the server's to check: nothing rests on it here."""
+    parts = token.split(".")
+    try:
+        claims = loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))) if len(parts) == 3 else {}
+    except (MalformedJson, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
