@@ -6,9 +6,7 @@ would follow (``Plan.goes_on``), and the answer says so.
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from gateway.contract.errors import Problem
 from gateway.contract.exact import MalformedJson, dumps, loads
 from gateway.contract.models.base import Draft, Shape
 from gateway.contract.models.dry_run import (
@@ -23,7 +21,6 @@ from gateway.contract.models.dry_run import (
 from gateway.contract.plan import Plan, Reason
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.http import encode
-from gateway.engine.links import UNIQUE, Book, LinkBooks
 from gateway.engine.recording import CONTROLS
 from gateway.engine.upstream import Outbound
 
@@ -69,54 +66,6 @@ class Rehearsal(Outbound):
             self.captured = self.captured or request
             raise Captured
         return await super().exchange(request)
-
-
-class UntouchedClaim:
-    """A claim that holds nothing."""
-
-    def __init__(self, creation_key: UUID) -> None:
-        self.creation_key = creation_key
-
-    async def grant(self, id: str) -> None:
-        """Nothing was made."""
-        del id
-
-    async def release(self) -> None:
-        """Nothing was held."""
-
-    async def leave(self) -> None:
-        """Nothing was held."""
-
-
-class UntouchedBooks:
-    """The books of a connection, for reading only."""
-
-    def __init__(self, books: LinkBooks) -> None:
-        self._books = books
-        self._forgotten: set[str] = set()
-
-    async def of(self, connection_id: str, resource: str) -> Book:
-        """What is known of the connection's records of one resource."""
-        return await self._books.of(connection_id, resource)
-
-    async def claim(
-        self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID
-    ) -> UntouchedClaim:
-        """Look whether unique values are free. Raises ``conflict`` where one is taken."""
-        book = await self.of(connection_id, resource)
-        for name, value in fields.items():
-            if name in UNIQUE and set(book.holders(name, value)) - self._forgotten:
-                raise Problem("conflict", f"Another record of this connection has this {name}.")
-        return UntouchedClaim(creation_key)
-
-    async def put(self, connection_id: str, resource: str, id: str, fields: Mapping[str, str | None]) -> None:
-        """Keep nothing."""
-        del connection_id, resource, id, fields
-
-    async def forget(self, connection_id: str, resource: str, id: str) -> None:
-        """Forget nothing, but for this rehearsal."""
-        del connection_id, resource
-        self._forgotten.add(id)
 
 
 def language_of(headers: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from gateway.contract.adapter import Record, Resource, Sent
+from gateway.contract.adapter import Record, Sent
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Part
 from gateway.contract.models.contacts import AddressDraft
@@ -48,7 +48,7 @@ class Looking:
         providers: Providers,
         books: LinkBooks,
         opener: Opener,
-        end_of_write: "EndOfWrite",
+        end_of_write: EndOfWrite,
     ) -> None:
         self._attempts = attempts
         self._connections = connections
@@ -60,20 +60,22 @@ class Looking:
     async def look(self, attempt: Attempt, deadline: float) -> Sight:
         """One look. Raises ``Problem`` where nothing can be seen just now."""
         operation = BY_NAME.get(attempt.operation)
-        if operation not in RESOURCE_OPERATIONS or operation is None or attempt.evidence is None:
+        if operation not in RESOURCE_OPERATIONS or operation is None:
+            return BLIND
+        if attempt.evidence is None or attempt.connection_id is None:
             return BLIND
         evidence = Evidence.opened(attempt.evidence)
-        look = await self._look(attempt, operation, evidence, deadline)
+        look = await self._look(attempt.connection_id, operation, evidence, deadline)
         if look is None:
             return BLIND
-        changes = self._books.changes(look.connection_id)
+        changes = self._books.changes(attempt.connection_id)
         sight = None
         try:
             sight = await look.sight(attempt, evidence)
             return sight
         finally:
             done = sight is not None and sight.kind == "applied"
-            await self._end_of_write(look.connection_id, changes, sent=done)
+            await self._end_of_write(attempt.connection_id, changes, sent=done)
 
     async def let_go(self, attempt: Attempt) -> None:
         """Give back the unique values that were claimed for a record that is not there.
@@ -96,9 +98,9 @@ class Looking:
         await self._end_of_write(connection.id, changes, sent=False)
 
     async def _look(
-        self, attempt: Attempt, operation: Operation, evidence: Evidence, deadline: float
+        self, connection_id: str, operation: Operation, evidence: Evidence, deadline: float
     ) -> "_Look | None":
-        connection = await self._connections.find(attempt.connection_id or "")
+        connection = await self._connections.find(connection_id)
         if connection is None:
             return None
         if evidence.said.get("company_id", connection.company_id) != connection.company_id:
@@ -109,28 +111,17 @@ class Looking:
         asked = read_query(operation, [(name, value) for name, value in evidence.said["query"]])
         up = self._opener.open(connection, provider, operation.name, deadline, drop_unsupported=asked.drop_unsupported)
         up.creation_key = evidence.creation_key
-        recording = Recording(self._books, connection.id)
-        return _Look(operation, resource, up, recording, self._books, provider.name, asked, self._attempts)
+        recording = Recording(self._books, connection.id, operation, resource)
+        return _Look(up, recording, provider.name, asked, self._attempts)
 
 
 class _Look(Writer):
     """One look, which knows what the writer would have done after a success."""
 
-    def __init__(
-        self,
-        operation: Operation,
-        resource: Resource[Any, Any],
-        up: Outbound,
-        recording: Recording,
-        books: LinkBooks,
-        provider: str,
-        asked: Asked,
-        attempts: Attempts,
-    ) -> None:
-        super().__init__(operation, resource, up, recording, books, provider)
+    def __init__(self, up: Outbound, recording: Recording, provider: str, asked: Asked, attempts: Attempts) -> None:
+        super().__init__(up, recording, provider)
         self._asked = asked
         self._attempts = attempts
-        self.connection_id = self._connection_id
 
     async def sight(self, attempt: Attempt, evidence: Evidence) -> Sight:
         """What became of it."""
@@ -139,7 +130,7 @@ class _Look(Writer):
         body = read_body(self._operation, said["body"].encode())
         if body is not None:
             refuse_unsupported(self._resource, body, self._up)
-            await self._recording.outgoing(self._operation, body)
+            await self._recording.outgoing(body)
         with nonsense_told():
             if isinstance(body, Draft):
                 return await self._made(attempt, evidence, body, id)
@@ -150,7 +141,7 @@ class _Look(Writer):
         """What an update, a delete or a finalize did, as the record itself tells."""
         if not self._resource.can("get"):
             return BLIND
-        theirs = await self._recording.theirs(self._operation.resource, id)
+        theirs = await self._recording.theirs(id)
         try:
             record = await self._resource.get(self._up, theirs)
         except Problem as problem:
@@ -158,14 +149,14 @@ class _Look(Writer):
                 raise
             if self._operation.verb != "delete":
                 return BLIND  # it may have another id since, which only the lost answer told
-            await self._books.forget(self._connection_id, self._operation.resource, id)
+            await self._recording.forget(id)
             return Sight("applied", Answer(self._operation.status, b"", None))
         if self._operation.verb == "delete":
             return ABSENT
         if change is not None and self._shows(record, change, evidence.request):
-            return await self._applied(await self._found_changed(id, theirs, change, evidence.creation_key, record))
+            return self._applied(await self._found_changed(id, theirs, change, evidence.creation_key, record))
         if self._operation.verb == "finalize" and record.item.document_status == "final":
-            return await self._applied(await self._told(record))
+            return self._applied(await self._told(record))
         return ABSENT
 
     def _shows(self, record: Record[Any], change: Change, sent: Request) -> bool:
@@ -183,7 +174,7 @@ class _Look(Writer):
 
     async def _made(self, attempt: Attempt, evidence: Evidence, draft: Draft, origin: str | None) -> Sight:
         """What a create or a credit made, by what its adapter recognises."""
-        theirs = None if origin is None else await self._recording.theirs(self._operation.resource, origin)
+        theirs = None if origin is None else await self._recording.theirs(origin)
         at = attempt.sent_at or attempt.created_at
         sent = Sent(self._operation.verb, theirs, draft, evidence.request, evidence.notes, at)
         traces = await self._resource.find_written(self._up, sent)
@@ -195,11 +186,11 @@ class _Look(Writer):
         if len(records) > 1:
             return Sight("ambiguous", candidates=tuple(record.item.id for record in records))
         self._say_what_is_lacking(draft, records[0])
-        return await self._applied(await self._found_made(draft, origin, evidence.creation_key, records[0]))
+        return self._applied(await self._found_made(draft, origin, evidence.creation_key, records[0]))
 
     async def _unclaimed(self, attempt: Attempt, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
         """Those that are no other attempt's. Raises ``idempotency_in_progress`` while it may be a twin's that runs."""
-        book = await self._recording.book(self._operation.resource)
+        book = await self._recording.book()
         ours = {id(record): book.ours(record.item.id) for record in records}
         others = await self._attempts.others(attempt, list(ours.values()))
         twins = [one for one in others if one.fingerprint == attempt.fingerprint]
@@ -221,7 +212,7 @@ class _Look(Writer):
                 nl="De verbinding viel weg voordat de factuur definitief was: het is een concept. Maak het definitief.",
             )
 
-    async def _applied(self, record: Record[Any]) -> Sight:
+    def _applied(self, record: Record[Any]) -> Sight:
         return Sight("applied", Answer(self._operation.status, self.written(record, self._asked)))
 
 

@@ -29,13 +29,13 @@ from gateway.engine.connections import Connections
 from gateway.engine.conversation import Conversation
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
-from gateway.engine.dry_run import Captured, Rehearsal, UntouchedBooks, answer_json, language_of, told, told_raw
+from gateway.engine.dry_run import Captured, Rehearsal, answer_json, language_of, told, told_raw
 from gateway.engine.freshness import Directives, answer_of, hit, hit_elsewhere, is_known, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
 from gateway.engine.idempotency import Idempotency, Run
 from gateway.engine.invitations import Invitations
-from gateway.engine.links import LinkBooks
+from gateway.engine.links import LinkBooks, UntouchedBooks
 from gateway.engine.listening import Listening
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
@@ -319,8 +319,7 @@ class Engine:
 
     async def _translated(self, task: _Task, up: Listening) -> Kept:
         books = self._books.state(task.connection.id)
-        recording, name = self._recording(task), task.provider.name
-        reader = Reader(task.operation, task.resource, up, recording, self._cursors, self._moves, name)
+        reader = Reader(up, self._recording(task), self._cursors, self._moves, task.provider.name)
         with nonsense_told():
             found = await reader.found(task.call.path.get("id", task.connection.company_id or ""), task.asked)
         return self._keep(task.operation, found, up.conversation(books))
@@ -377,15 +376,15 @@ class Engine:
         """What the write would do (``dry_run=true``): no idempotency key is used up, and nothing is forgotten."""
         up = self._outbound_for(task, Rehearsal)
         assert isinstance(up, Rehearsal)
-        books = UntouchedBooks(self._books)
-        writer = Writer(task.operation, task.resource, up, self._recording(task), books, task.provider.name)
+        recording = self._recording(task, UntouchedBooks(self._books))
+        writer = Writer(up, recording, task.provider.name)
         with suppress(Captured):
             await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
         return _dry_answer(task.call, told(up, body, task.provider.origins, language_of(task.call.headers)))
 
     async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
         up = self._outbound_for(task, before_write=run.sending)
-        writer = Writer(task.operation, task.resource, up, self._recording(task), self._books, task.provider.name)
+        writer = Writer(up, self._recording(task), task.provider.name)
         id = task.call.path.get("id")
         if id is not None and task.resource.moves:
             await self._moves.turn(task.connection.id, task.operation.resource, id, up.left)
@@ -461,8 +460,8 @@ class Engine:
         if missing_scope(task.provider.adapter, connection, task.operation.name) is not None:
             raise scope_missing(task.provider.adapter, connection, needed)
 
-    def _recording(self, task: _Task) -> Recording:
-        return Recording(self._books, task.connection.id)
+    def _recording(self, task: _Task, books: UntouchedBooks | None = None) -> Recording:
+        return Recording(books or self._books, task.connection.id, task.operation, task.resource)
 
     def _outbound_for(
         self, task: _Task, way: type[Outbound] = Outbound, *, before_write: BeforeWrite | None = None

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from gateway.contract.adapter import File, FilterValue, Listing, Record, Resource
+from gateway.contract.adapter import File, FilterValue, Listing, Record
 from gateway.contract.errors import Problem
-from gateway.contract.operations import Operation
 from gateway.contract.paging import Page, Window
 from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
@@ -43,18 +42,8 @@ class _Matches:
 class Reader:
     """Reads for one request."""
 
-    def __init__(
-        self,
-        operation: Operation,
-        resource: Resource[Any, Any],
-        up: Outbound,
-        recording: Recording,
-        cursors: Cursors,
-        moves: Moves,
-        provider: str,
-    ) -> None:
-        self._operation = operation
-        self._resource = resource
+    def __init__(self, up: Outbound, recording: Recording, cursors: Cursors, moves: Moves, provider: str) -> None:
+        self._operation, self._resource = recording.operation, recording.resource
         self._up = up
         self._recording = recording
         self._cursors = cursors
@@ -78,15 +67,15 @@ class Reader:
 
     async def _one(self, id: str) -> Record[Any]:
         """One record, by our id."""
-        theirs = await self._recording.theirs(self._operation.resource, id)
+        theirs = await self._recording.theirs(id)
         with nullcontext() if "{id}" in self._operation.path else always_there():
             record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
-        await self._recording.incoming(self._operation, self._resource, [record])
+        await self._recording.incoming([record])
         return record
 
     async def file(self, id: str) -> Found:
         """A document that belongs to a record."""
-        theirs = await self._recording.theirs(self._operation.resource, id)
+        theirs = await self._recording.theirs(id)
         document: File = await getattr(self._resource, self._operation.verb)(self._up, theirs)
         return Found(document.body, document.media_type, headers={"Content-Disposition": disposition(document.name)})
 
@@ -106,7 +95,7 @@ class Reader:
         else:
             page = await self._page(listing)
             following = (listing.window.offset + asked.limit) << _SKIP_BITS
-            matched = _Matches(await self._incoming(page.items), following if page.more else None)
+            matched = _Matches(await self._recording.incoming(page.items), following if page.more else None)
             total = page.total
         cursor = None if matched.next is None else self._cursors.write(matched.next, context)
         self._shorten(matched.records, asked)
@@ -121,10 +110,6 @@ class Reader:
         with nullcontext() if of_record else always_there():
             return await self._resource.list(self._up, listing)
 
-    async def _incoming(self, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
-        await self._recording.incoming(self._operation, self._resource, records)
-        return records
-
     def _shorten(self, records: Sequence[Record[Any]], asked: Asked) -> None:
         """A list's invoices show their lines only where they are asked for, on every system alike."""
         if "lines" in self._operation.includes and "lines" not in asked.include:
@@ -137,7 +122,7 @@ class Reader:
         for name, value in filters.items():
             known = self._operation.filter(name)
             if known is not None and known.referred is not None:
-                said[name] = await self._recording.theirs(known.referred, str(value))
+                said[name] = await self._recording.theirs(str(value), known.referred)
         return said
 
     async def _linked(self, by: str, asked: Asked) -> _Matches | None:
@@ -145,7 +130,7 @@ class Reader:
 
         Null where one is not found by its id and archived ones are asked for: some systems show those in lists only.
         """
-        book = await self._recording.book(self._operation.resource)
+        book = await self._recording.book()
         records = []
         for id in book.holders(by, str(asked.filters[by])):
             record = await self._present(book.theirs(id))
@@ -162,7 +147,7 @@ class Reader:
             if problem.code == "not_found":
                 return None  # deleted in the system itself
             raise
-        await self._incoming([record])
+        await self._recording.incoming([record])
         return record
 
     def _passes(self, record: Record[Any], asked: Asked) -> bool:
@@ -177,7 +162,7 @@ class Reader:
         for position in range(start, start + SCAN_LIMIT, SCAN_STEP):
             window = Listing(Window(position, SCAN_STEP), listing.filters, listing.include)
             page = await self._page(window)
-            records = await self._incoming(page.items)
+            records = await self._recording.incoming(page.items)
             matching = [one for one in records if matches(self._operation.resource, one.item, emulated)]
             fresh = matching[skip:]
             wanted = limit - len(found)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from gateway.contract.adapter import Record, Resource
 from gateway.contract.errors import Problem, malformed
 from gateway.contract.models.base import Part, Shape
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import is_id
-from gateway.engine.links import Book, LinkBooks, translate
+from gateway.engine.links import Book, Claim, LinkBooks, UntouchedBooks, UntouchedClaim, translate
 from gateway.engine.upstream import Outbound
 
 CONTROLS = frozenset({"finalize", "expected_totals", "on_rounding"})
@@ -79,45 +80,64 @@ def referred_by(operation: Operation) -> Mapping[str, str]:
 
 
 class Recording:
-    """Turns ids and kept fields of one connection's records into ours, and back."""
+    """Turns ids and kept fields of the records of one operation on a connection into ours, and back, and keeps them."""
 
-    def __init__(self, books: LinkBooks, connection_id: str) -> None:
+    def __init__(
+        self, books: LinkBooks | UntouchedBooks, connection_id: str, operation: Operation, resource: Resource[Any, Any]
+    ) -> None:
         self._books = books
         self._connection_id = connection_id
+        self.operation = operation
+        self.resource = resource
+        self.referred = referred_by(operation)
+        """Where the operation's record names records of other resources."""
 
-    async def book(self, resource: str) -> Book:
-        """What Polder knows of the connection's records of one resource."""
-        return await self._books.of(self._connection_id, resource)
+    async def book(self, of: str | None = None) -> Book:
+        """What Polder knows of the connection's records: of the operation's resource, unless another is named."""
+        return await self._books.of(self._connection_id, of or self.operation.resource)
 
-    async def theirs(self, resource: str, id: str) -> str:
+    async def theirs(self, id: str, of: str | None = None) -> str:
         """What the system calls the record of our id."""
-        return (await self.book(resource)).theirs(id)
+        return (await self.book(of)).theirs(id)
 
-    async def outgoing(self, operation: Operation, body: Shape) -> None:
+    async def claim(self, fields: Mapping[str, str], creation_key: UUID) -> Claim | UntouchedClaim:
+        """Reserve unique values for a record. Raises as ``LinkBooks.claim``."""
+        return await self._books.claim(self._connection_id, self.operation.resource, fields, creation_key)
+
+    async def keep(self, id: str, fields: Mapping[str, str | None]) -> None:
+        """Keep these fields of a record; None forgets one. Raises ``conflict`` where a unique value is another's."""
+        if fields:
+            await self._books.put(self._connection_id, self.operation.resource, id, fields)
+
+    async def forget(self, id: str) -> None:
+        """The record is gone."""
+        await self._books.forget(self._connection_id, self.operation.resource, id)
+
+    async def outgoing(self, body: Shape) -> None:
         """Name other records in a body as the system does."""
-        for place, resource in referred_by(operation).items():
-            translate(body, place, (await self.book(resource)).theirs)
+        for place, referred in self.referred.items():
+            translate(body, place, (await self.book(referred)).theirs)
 
-    async def incoming(
-        self, operation: Operation, resource: Resource[Any, Any], records: Sequence[Record[Any]]
-    ) -> None:
-        """Give records their first ids, name other records as we do, and fill in what Polder keeps."""
-        places = referred_by(operation)
-        books = {name: await self.book(name) for name in dict.fromkeys([*places.values(), operation.resource])}
-        for place, referred in places.items():
+    async def incoming(self, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
+        """The records with their first ids, with other records named as we do, and with what Polder keeps filled in."""
+        books = {
+            name: await self.book(name) for name in dict.fromkeys([*self.referred.values(), self.operation.resource])
+        }
+        for place, referred in self.referred.items():
             if books[referred].renames:
                 for record in records:
                     translate(record.item, place, books[referred].ours)
         for record in records:
-            identified(record, resource)
-        book = books[operation.resource]
+            identified(record, self.resource)
+        book = books[self.operation.resource]
         for record in () if book.is_empty else records:
             item = record.item
             item.id = book.ours(item.id)
             kept = book.kept(item.id)
-            for name in resource.kept if kept else ():
+            for name in self.resource.kept if kept else ():
                 if getattr(item, name) is None and name in kept:
                     setattr(item, name, kept[name])
+        return records
 
 
 def refuse_unsupported(resource: Resource[Any, Any], body: Shape, up: Outbound) -> None:

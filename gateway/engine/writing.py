@@ -10,21 +10,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from gateway.contract.adapter import Record, Resource
+from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Shape
-from gateway.contract.operations import Operation
 from gateway.engine.asked import Asked
-from gateway.engine.dry_run import UntouchedBooks, UntouchedClaim
-from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, LinkBooks, kept_values
-from gateway.engine.recording import (
-    Recording,
-    identified,
-    named_in_draft,
-    nonsense_told,
-    referred_by,
-    refuse_unsupported,
-)
+from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, UntouchedClaim, kept_values
+from gateway.engine.recording import Recording, identified, named_in_draft, nonsense_told, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
 
@@ -32,22 +23,11 @@ from gateway.engine.upstream import Outbound
 class Writer:
     """Writes for one request."""
 
-    def __init__(
-        self,
-        operation: Operation,
-        resource: Resource[Any, Any],
-        up: Outbound,
-        recording: Recording,
-        books: LinkBooks | UntouchedBooks,
-        provider: str,
-    ) -> None:
-        self._operation = operation
-        self._resource = resource
+    def __init__(self, up: Outbound, recording: Recording, provider: str) -> None:
+        self._operation, self._resource = recording.operation, recording.resource
         self._up = up
         self._recording = recording
-        self._books = books
         self._provider = provider
-        self._connection_id = up.facts.connection_id
 
     async def write(self, id: str | None, body: Shape | None, asked: Asked, creation_key: UUID) -> bytes:
         """Do it; the record as it now is, or nothing for a delete. Raises ``Problem`` with an outcome."""
@@ -68,7 +48,7 @@ class Writer:
     async def _done(self, id: str | None, body: Shape | None, creation_key: UUID) -> Record[Any] | None:
         if body is not None:
             refuse_unsupported(self._resource, body, self._up)
-            await self._recording.outgoing(self._operation, body)
+            await self._recording.outgoing(body)
         if id is None:
             assert isinstance(body, Draft)
             return await self._created(body, creation_key, None)
@@ -90,7 +70,7 @@ class Writer:
                 with named_in_draft():
                     record = await self._resource.create(self._up, draft)
             else:
-                theirs = await self._recording.theirs(self._operation.resource, origin)
+                theirs = await self._recording.theirs(origin)
                 record = await getattr(self._resource, self._operation.verb)(self._up, theirs, draft)
             return await self._granted(claim, identified(record, self._resource).item.id, kept, record)
 
@@ -102,7 +82,7 @@ class Writer:
         Whoever made it may have died, or the store have failed, between any two of the steps that give it that.
         What became another's while the write was in doubt stays so.
         """
-        book = await self._recording.book(self._operation.resource)
+        book = await self._recording.book()
         id = book.ours(record.item.id)
         lacking = {name: value for name, value in self._kept(draft, origin).items() if name not in book.kept(id)}
         async with self._claimed(book.free(lacking), creation_key) as claim:
@@ -112,7 +92,7 @@ class Writer:
     async def _claimed(self, kept: Mapping[str, str], creation_key: UUID) -> AsyncIterator[Claim | UntouchedClaim]:
         """Claim the unique ones of these values before anything is sent, and settle the claim where that fails."""
         await self._take_from_gone(kept)
-        claim = await self._books.claim(self._connection_id, self._operation.resource, kept, creation_key)
+        claim = await self._recording.claim(kept, creation_key)
         try:
             yield claim
         except BaseException:
@@ -128,11 +108,11 @@ class Writer:
         """
         if self._resource.moves or not self._resource.can("get"):
             return
-        book = await self._recording.book(self._operation.resource)
+        book = await self._recording.book()
         for name, value in kept.items():
             for id in book.holders(name, value) if name in UNIQUE else ():
                 if await self._is_gone(book.theirs(id)):
-                    await self._books.forget(self._connection_id, self._operation.resource, id)
+                    await self._recording.forget(id)
 
     async def _is_gone(self, theirs: str) -> bool:
         try:
@@ -153,14 +133,14 @@ class Writer:
         """The record of our id, after its write: what was claimed for it is its own, and the rest is kept too."""
         await claim.grant(id)
         rest = {name: value for name, value in kept.items() if name not in UNIQUE or value is None}
-        await self._keep(id, await self._in_our_words(rest))
+        await self._recording.keep(id, await self._in_our_words(rest))
         return await self._told(record)
 
     async def _changed(self, id: str, change: Change, creation_key: UUID) -> Record[Any]:
-        theirs = await self._recording.theirs(self._operation.resource, id)
+        theirs = await self._recording.theirs(id)
         given = change.given()
         self._up.creation_key = creation_key
-        own = (await self._recording.book(self._operation.resource)).kept(id)
+        own = (await self._recording.book()).kept(id)
         kept = kept_values(self._resource.kept, given)
         new = {name: value for name, value in kept.items() if own.get(name) != value}
         async with self._claimed(new, creation_key) as claim:
@@ -189,7 +169,7 @@ class Writer:
     ) -> Record[Any]:
         """A record that was found to be changed: it gets what its write had claimed, as far as that is still free."""
         given = change.given()
-        book = await self._recording.book(self._operation.resource)
+        book = await self._recording.book()
         async with self._claimed(book.free(kept_values(self._resource.kept, given)), creation_key) as claim:
             return await self._changed_to(claim, id, theirs, given, record)
 
@@ -203,39 +183,35 @@ class Writer:
 
     async def _remind(self, id: str, change: Change) -> None:
         """Add to a change what the system hides and Polder kept, such as the customer of a draft."""
-        referred = referred_by(self._operation)
-        kept = (await self._recording.book(self._operation.resource)).kept(id)
+        referred = self._recording.referred
+        kept = (await self._recording.book()).kept(id)
         for name in self._resource.kept - UNIQUE - change.model_fields_set:
             if name in kept and name in type(change).model_fields:
                 value = kept[name]
                 setattr(
-                    change, name, await self._recording.theirs(referred[name], value) if name in referred else value
+                    change, name, await self._recording.theirs(value, referred[name]) if name in referred else value
                 )
 
     async def _acted(self, id: str) -> Record[Any]:
-        theirs = await self._recording.theirs(self._operation.resource, id)
+        theirs = await self._recording.theirs(id)
         self._up.follow = partial(self._follow, id)
         record: Record[Any] = await getattr(self._resource, self._operation.verb)(self._up, theirs)
         await self._follow(id, identified(record, self._resource, theirs).item.id)
         return await self._told(record)
 
     async def _deleted(self, id: str) -> None:
-        theirs = await self._recording.theirs(self._operation.resource, id)
+        theirs = await self._recording.theirs(id)
         await self._resource.delete(self._up, theirs)
-        await self._books.forget(self._connection_id, self._operation.resource, id)
+        await self._recording.forget(id)
 
     async def _follow(self, id: str, theirs: str) -> None:
         """Where the system gave the record a new id, keep answering to the first one."""
-        if theirs != await self._recording.theirs(self._operation.resource, id):
-            await self._keep(id, {SYSTEM_ID: theirs})
-
-    async def _keep(self, id: str, fields: dict[str, str | None]) -> None:
-        if fields:
-            await self._books.put(self._connection_id, self._operation.resource, id, fields)
+        if theirs != await self._recording.theirs(id):
+            await self._recording.keep(id, {SYSTEM_ID: theirs})
 
     async def _in_our_words(self, kept: dict[str, Any]) -> dict[str, str | None]:
         """Ids among kept values are kept as we say them."""
-        referred = referred_by(self._operation)
+        referred = self._recording.referred
         said: dict[str, str | None] = {}
         for name, value in kept.items():
             book = await self._recording.book(referred[name]) if name in referred else None
@@ -243,5 +219,5 @@ class Writer:
         return said
 
     async def _told(self, record: Record[Any]) -> Record[Any]:
-        await self._recording.incoming(self._operation, self._resource, [record])
+        await self._recording.incoming([record])
         return record
