@@ -419,7 +419,7 @@ class UntouchedBooks:
         book = await self.of(connection_id, resource)
         for name, value in fields.items():
             if name in UNIQUE and set(book.holders(name, value)) - self._forgotten:
-                raise Problem("conflict", f"Another record of this connection has this {name}.")
+                raise _taken(name)
         return UntouchedClaim(creation_key)
 
     async def put(self, connection_id: str, resource: str, id: str, fields: Mapping[str, str | None]) -> None:

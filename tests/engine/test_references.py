@@ -23,6 +23,16 @@ async def test_a_reference_is_echoed_found_and_unique(aisle: Aisle) -> None:
     assert len(aisle.shelf.rows) == 1
 
 
+async def test_a_rehearsal_refuses_a_taken_reference_as_the_write_does(aisle: Aisle) -> None:
+    await aisle.make(external_ref="order-1")
+    body = {"name": "Brood", "external_ref": "order-1"}
+    done = (await aisle.ask("POST", "products", body)).json()
+    rehearsed = (await aisle.ask("POST", "products", body, dry_run="true")).json()
+    same = [{name: told[name] for name in ("code", "detail", "errors", "outcome")} for told in (done, rehearsed)]
+    assert same[0] == same[1]
+    assert rehearsed["errors"][0]["pointer"] == "/external_ref"
+
+
 async def test_references_given_at_once_are_all_found(aisle: Aisle) -> None:
     made = await asyncio.gather(*(aisle.make(external_ref=f"order-{number}") for number in range(6)))
     assert [one.status_code for one in made] == [201] * 6
