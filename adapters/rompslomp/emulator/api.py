@@ -14,24 +14,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from adapters.rompslomp.emulator import (
-    attachments,
-    companies,
-    contacts,
-    directories,
-    expenses,
-    journal_entries,
-    payments,
-    products,
-    quotations,
-    sales_invoices,
-)
+from adapters.rompslomp.emulator import attachments, companies, directories
 from adapters.rompslomp.emulator.access import authenticated, authorize_company, authorize_token
 from adapters.rompslomp.emulator.answers import answer
 from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.contacts import CONTACTS
 from adapters.rompslomp.emulator.errors import ApiError, no_such_endpoint, no_such_record
+from adapters.rompslomp.emulator.expenses import EXPENSES
 from adapters.rompslomp.emulator.identifiers import id_in
+from adapters.rompslomp.emulator.journal_entries import JOURNAL_ENTRIES
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.oauth import OAuthEndpoints
+from adapters.rompslomp.emulator.payments import PAYMENTS
+from adapters.rompslomp.emulator.products import PRODUCTS
+from adapters.rompslomp.emulator.quotations import QUOTATIONS
+from adapters.rompslomp.emulator.sales_invoices import PDF, SALES_INVOICES
 from adapters.rompslomp.emulator.state import Company, State
 from adapters.rompslomp.emulator.tokens import TokenRow, TokenServer
 from gateway.contract.emulator import ASGIApp, Message, Receive, Send
@@ -39,6 +36,15 @@ from gateway.contract.emulator import ASGIApp, Message, Receive, Send
 _BASE = "/api/v1"
 _COMPANY = "/companies/{company_id}"
 _MINUTE = 60.0
+_NOUNS: tuple[Noun[Any], ...] = (
+    CONTACTS,
+    SALES_INVOICES,
+    PRODUCTS,
+    PAYMENTS,
+    QUOTATIONS,
+    EXPENSES,
+    JOURNAL_ENTRIES,
+)
 _NOT_HERE: Mapping[str, str] = {"hours": "manage:hours", "rides": "manage:rides"}
 """What is documented and not emulated, and its scope. It answers 501, which the vendor never does: 404 would say that
 Rompslomp has no such endpoint."""
@@ -83,15 +89,10 @@ def application(state: State, server: TokenServer, oauth: OAuthEndpoints) -> Sta
     """The whole provider as one application."""
     pace = _Pace(state)
     of_company = (
-        *contacts.ENDPOINTS,
-        *sales_invoices.ENDPOINTS,
+        *(endpoint for noun in _NOUNS for endpoint in noun.endpoints()),
+        PDF,
         *attachments.ENDPOINTS,
-        *products.ENDPOINTS,
-        *payments.ENDPOINTS,
         *directories.endpoints(state.switches),
-        *quotations.ENDPOINTS,
-        *expenses.ENDPOINTS,
-        *journal_entries.ENDPOINTS,
         *_absent(),
     )
     served = [(_BASE, endpoint) for endpoint in companies.ENDPOINTS]

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from starlette.responses import Response
-
-from adapters.rompslomp.emulator.answers import answer, no_content
-from adapters.rompslomp.emulator.call import Call, Endpoint, matches
+from adapters.rompslomp.emulator.call import Call, matches
 from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, ApiError, Complaints, humanised
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import Contact
 from adapters.rompslomp.emulator.state import Company, State
 from adapters.rompslomp.emulator.switches import Switches
@@ -140,7 +138,7 @@ def refuse_if_in_use(dependents: str | None, model: str, switches: Switches) -> 
         raise ApiError(422, "client.parameters.validation", message)
 
 
-def _list(call: Call) -> Response:
+def _found(call: Call) -> list[Contact]:
     selection = call.selection("all", "customers", "suppliers", default="all")
     found = call.company.contacts.newest_first()
     if selection != "all":
@@ -155,7 +153,7 @@ def _list(call: Call) -> Response:
     email = call.query("search[contact_person_email_address]")
     if email:
         found = [contact for contact in found if _has_email(contact, email, call.switches)]
-    return call.listed("contacts", found, shown_contact)
+    return found
 
 
 def _has_email(contact: Contact, email: str, switches: Switches) -> bool:
@@ -165,33 +163,17 @@ def _has_email(contact: Contact, email: str, switches: Switches) -> bool:
     return kept == email
 
 
-def _create(call: Call) -> Response:
-    contact = book_contact(call.state, call.company, call.wrapped("contact"))
-    return answer({"contact": shown_contact(contact)}, 201)
-
-
-def _show(call: Call) -> Response:
-    return answer({"contact": shown_contact(call.record(call.company.contacts, "Contact"))})
-
-
-def _update(call: Call) -> Response:
-    contact = call.record(call.company.contacts, "Contact")
-    after = book_contact(call.state, call.company, call.wrapped("contact"), contact)
-    return answer({"contact": shown_contact(after)})
-
-
-def _delete(call: Call) -> Response:
-    contact = call.record(call.company.contacts, "Contact")
+def _let_go(call: Call, contact: Contact) -> None:
     refuse_if_in_use(_in_use(call.company, contact), "Contact", call.switches)
-    call.company.contacts.remove(contact)
-    return no_content()
 
 
-_SCOPE = ("manage:contacts",)
-ENDPOINTS = (
-    Endpoint("GET", "/contacts", _list, _SCOPE),
-    Endpoint("POST", "/contacts", _create, _SCOPE),
-    Endpoint("GET", "/contacts/{id}", _show, _SCOPE),
-    Endpoint("PATCH", "/contacts/{id}", _update, _SCOPE),
-    Endpoint("DELETE", "/contacts/{id}", _delete, _SCOPE),
+CONTACTS = Noun(
+    root="contact",
+    many="contacts",
+    name="Contact",
+    table=lambda company: company.contacts,
+    found=_found,
+    shown=lambda _, contact: shown_contact(contact),
+    book=lambda call, contact: book_contact(call.state, call.company, call.wrapped("contact"), contact),
+    let_go=_let_go,
 )

@@ -5,9 +5,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from adapters.rompslomp.emulator.answers import answer, no_content
+from adapters.rompslomp.emulator.answers import answer
 from adapters.rompslomp.emulator.arithmetic import document_amounts
-from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.call import Call
 from adapters.rompslomp.emulator.contacts import ATTRIBUTES as CONTACT_ATTRIBUTES
 from adapters.rompslomp.emulator.contacts import cached, contact_after, keep_contact
 from adapters.rompslomp.emulator.directories import shown_account
@@ -15,6 +15,7 @@ from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, Complaints
 from adapters.rompslomp.emulator.fields import Attributes, Given, check, date_text
 from adapters.rompslomp.emulator.invoicing import numbered
 from adapters.rompslomp.emulator.lines import lines_after, number_lines, shown_line
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import Contact, Expense
 from adapters.rompslomp.emulator.references import referred
 
@@ -31,7 +32,7 @@ _ATTRIBUTES: Attributes = {
 """``type_account`` is in the vendor's list of what may be sent, though nothing comes of it."""
 
 
-def _shown(expense: Expense) -> dict[str, Any]:
+def _shown(_: Call, expense: Expense) -> dict[str, Any]:
     account = expense.type_account
     return {
         "id": expense.id,
@@ -85,7 +86,7 @@ def _book(call: Call, expense: Expense | None) -> Expense:
     return call.company.expenses.put(after) if expense else call.company.expenses.add(after)
 
 
-def _list(call: Call) -> Response:
+def _found(call: Call) -> list[Expense]:
     selection = call.selection("all", "unpaid", "investments", "overpaid", "credit_invoices", default="all")
     found = call.company.expenses.newest_first()
     if selection == "credit_invoices":
@@ -94,36 +95,24 @@ def _list(call: Call) -> Response:
     elif selection in ("investments", "overpaid"):
         found = []
     first, last = call.query_date("search[from]"), call.query_date("search[till]")
-    found = [one for one in found if (not first or one.date >= first) and (not last or one.date <= last)]
-    return call.listed("expenses", found, _shown)
+    return [one for one in found if (not first or one.date >= first) and (not last or one.date <= last)]
 
 
-def _create(call: Call) -> Response:
-    """The answer has no number yet; the next reading has (recorded)."""
-    expense = _book(call, None)
-    shown = _shown(expense)
-    expense.invoice_number = numbered(call.company, "expenses", expense.date)
-    return answer({"expense": shown}, 201)
+class _Expenses(Noun[Expense]):
+    def create(self, call: Call) -> Response:
+        """The answer has no number yet; the next reading has (recorded)."""
+        expense = _book(call, None)
+        shown = _shown(call, expense)
+        expense.invoice_number = numbered(call.company, "expenses", expense.date)
+        return answer({"expense": shown}, 201)
 
 
-def _show(call: Call) -> Response:
-    return answer({"expense": _shown(call.record(call.company.expenses, "Uitgave"))})
-
-
-def _update(call: Call) -> Response:
-    return answer({"expense": _shown(_book(call, call.record(call.company.expenses, "Uitgave")))})
-
-
-def _delete(call: Call) -> Response:
-    call.company.expenses.remove(call.record(call.company.expenses, "Uitgave"))
-    return no_content()
-
-
-_SCOPE = ("manage:expenses",)
-ENDPOINTS = (
-    Endpoint("GET", "/expenses", _list, _SCOPE),
-    Endpoint("POST", "/expenses", _create, _SCOPE),
-    Endpoint("GET", "/expenses/{id}", _show, _SCOPE),
-    Endpoint("PATCH", "/expenses/{id}", _update, _SCOPE),
-    Endpoint("DELETE", "/expenses/{id}", _delete, _SCOPE),
+EXPENSES = _Expenses(
+    root="expense",
+    many="expenses",
+    name="Uitgave",
+    table=lambda company: company.expenses,
+    found=_found,
+    shown=_shown,
+    book=_book,
 )

@@ -5,13 +5,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from starlette.responses import Response
-
-from adapters.rompslomp.emulator.answers import answer, no_content
 from adapters.rompslomp.emulator.arithmetic import written
-from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.call import Call
 from adapters.rompslomp.emulator.errors import BLANK, Complaints, no_such_record
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, date_text
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import JournalEntry, JournalLine
 from adapters.rompslomp.emulator.references import account_of
 from gateway.contract.exact import Json
@@ -26,7 +24,7 @@ _LINE: Attributes = {
 _KEPT_LINE: Attributes = {**_LINE, "id": "id", "_destroy": "boolean"}
 
 
-def _shown(entry: JournalEntry) -> dict[str, Any]:
+def _shown(_: Call, entry: JournalEntry) -> dict[str, Any]:
     lines = [
         {
             "id": line.id,
@@ -94,32 +92,12 @@ def _balance(entry: JournalEntry) -> Decimal:
     return sum(sides, Decimal(0))
 
 
-def _list(call: Call) -> Response:
-    return call.listed("journal_entries", call.company.journal_entries.newest_first(), _shown)
-
-
-def _create(call: Call) -> Response:
-    return answer({"journal_entry": _shown(_book(call, None))}, 201)
-
-
-def _show(call: Call) -> Response:
-    return answer({"journal_entry": _shown(call.record(call.company.journal_entries, "Boeking"))})
-
-
-def _update(call: Call) -> Response:
-    return answer({"journal_entry": _shown(_book(call, call.record(call.company.journal_entries, "Boeking")))})
-
-
-def _delete(call: Call) -> Response:
-    call.company.journal_entries.remove(call.record(call.company.journal_entries, "Boeking"))
-    return no_content()
-
-
-_SCOPE = ("manage:journal_entries",)
-ENDPOINTS = (
-    Endpoint("GET", "/journal_entries", _list, _SCOPE),
-    Endpoint("POST", "/journal_entries", _create, _SCOPE),
-    Endpoint("GET", "/journal_entries/{id}", _show, _SCOPE),
-    Endpoint("PATCH", "/journal_entries/{id}", _update, _SCOPE),
-    Endpoint("DELETE", "/journal_entries/{id}", _delete, _SCOPE),
+JOURNAL_ENTRIES = Noun(
+    root="journal_entry",
+    many="journal_entries",
+    name="Boeking",
+    table=lambda company: company.journal_entries,
+    found=lambda call: call.company.journal_entries.newest_first(),
+    shown=_shown,
+    book=_book,
 )

@@ -7,13 +7,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from starlette.responses import Response
-
-from adapters.rompslomp.emulator.answers import answer, no_content
 from adapters.rompslomp.emulator.arithmetic import written
-from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.call import Call
 from adapters.rompslomp.emulator.errors import BLANK, Complaints
 from adapters.rompslomp.emulator.fields import AMSTERDAM, Attributes, Given, check, moment_text
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import Payment, SalesInvoice
 from adapters.rompslomp.emulator.references import account_of
 from adapters.rompslomp.emulator.state import Company, State
@@ -85,7 +83,7 @@ def _is_double(payment: Payment, payments: list[Payment]) -> bool:
     )
 
 
-def _list(call: Call) -> Response:
+def _found(call: Call) -> list[Payment]:
     selection = call.selection(
         "unbooked",
         "all_in_current_bookyear",
@@ -106,33 +104,15 @@ def _list(call: Call) -> Response:
         found = [payment for payment in found if _is_double(payment, found)]
     elif selection == "manual":
         found = [payment for payment in found if not payment.imported]
-    return call.listed("payments", found, shown_payment)
+    return found
 
 
-def _create(call: Call) -> Response:
-    payment = book_payment(call.state, call.company, call.wrapped("payment"))
-    return answer({"payment": shown_payment(payment)}, 201)
-
-
-def _show(call: Call) -> Response:
-    return answer({"payment": shown_payment(call.record(call.company.payments, "Betaling"))})
-
-
-def _update(call: Call) -> Response:
-    payment = call.record(call.company.payments, "Betaling")
-    return answer({"payment": shown_payment(book_payment(call.state, call.company, call.wrapped("payment"), payment))})
-
-
-def _delete(call: Call) -> Response:
-    call.company.payments.remove(call.record(call.company.payments, "Betaling"))
-    return no_content()
-
-
-_SCOPE = ("manage:payments",)
-ENDPOINTS = (
-    Endpoint("GET", "/payments", _list, _SCOPE),
-    Endpoint("POST", "/payments", _create, _SCOPE),
-    Endpoint("GET", "/payments/{id}", _show, _SCOPE),
-    Endpoint("PATCH", "/payments/{id}", _update, _SCOPE),
-    Endpoint("DELETE", "/payments/{id}", _delete, _SCOPE),
+PAYMENTS = Noun(
+    root="payment",
+    many="payments",
+    name="Betaling",
+    table=lambda company: company.payments,
+    found=_found,
+    shown=lambda _, payment: shown_payment(payment),
+    book=lambda call, payment: book_payment(call.state, call.company, call.wrapped("payment"), payment),
 )

@@ -6,14 +6,12 @@ from decimal import ROUND_DOWN
 from itertools import count
 from typing import Any
 
-from starlette.responses import Response
-
-from adapters.rompslomp.emulator.answers import answer, no_content
-from adapters.rompslomp.emulator.call import Call, Endpoint, matches
+from adapters.rompslomp.emulator.call import Call, matches
 from adapters.rompslomp.emulator.contacts import refuse_if_in_use
 from adapters.rompslomp.emulator.errors import TAKEN, WRONG, Complaints, too_long
 from adapters.rompslomp.emulator.fields import Attributes
 from adapters.rompslomp.emulator.lines import PRICED, number_lines, priced, shown_line
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import Product
 from adapters.rompslomp.emulator.state import Company, State
 
@@ -79,7 +77,7 @@ def shown_product(product: Product) -> dict[str, Any]:
     }
 
 
-def _list(call: Call) -> Response:
+def _found(call: Call) -> list[Product]:
     call.selection("all", default="all")
     found = call.company.products.newest_first()
     query = call.query("search[q]")
@@ -92,38 +90,23 @@ def _list(call: Call) -> Response:
     codes = call.query_all("search[product_codes]")
     if codes:
         found = [product for product in found if product.product_code in codes]
-    return call.listed("products", found, shown_product)
+    return found
 
 
-def _create(call: Call) -> Response:
-    product = book_product(call.state, call.company, call.wrapped("product"))
-    return answer({"product": shown_product(product)}, 201)
-
-
-def _show(call: Call) -> Response:
-    return answer({"product": shown_product(call.record(call.company.products, "Product"))})
-
-
-def _update(call: Call) -> Response:
-    product = call.record(call.company.products, "Product")
-    return answer({"product": shown_product(book_product(call.state, call.company, call.wrapped("product"), product))})
-
-
-def _delete(call: Call) -> Response:
-    product = call.record(call.company.products, "Product")
+def _let_go(call: Call, product: Product) -> None:
     lines = [line for invoice in call.company.sales_invoices.oldest_first() for line in invoice.lines]
     lines += [line for quotation in call.company.quotations.oldest_first() for line in quotation.lines]
     used = any(line.product is product for line in lines)
     refuse_if_in_use("factuurregels" if used else None, "Product", call.switches)
-    call.company.products.remove(product)
-    return no_content()
 
 
-_SCOPE = ("manage:products",)
-ENDPOINTS = (
-    Endpoint("GET", "/products", _list, _SCOPE),
-    Endpoint("POST", "/products", _create, _SCOPE),
-    Endpoint("GET", "/products/{id}", _show, _SCOPE),
-    Endpoint("PATCH", "/products/{id}", _update, _SCOPE),
-    Endpoint("DELETE", "/products/{id}", _delete, _SCOPE),
+PRODUCTS = Noun(
+    root="product",
+    many="products",
+    name="Product",
+    table=lambda company: company.products,
+    found=_found,
+    shown=lambda _, product: shown_product(product),
+    book=lambda call, product: book_product(call.state, call.company, call.wrapped("product"), product),
+    let_go=_let_go,
 )

@@ -3,15 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from starlette.responses import Response
-
-from adapters.rompslomp.emulator.answers import answer, no_content
-from adapters.rompslomp.emulator.call import Call, Endpoint
+from adapters.rompslomp.emulator.call import Call
 from adapters.rompslomp.emulator.errors import BLANK, Complaints
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, date_text
 from adapters.rompslomp.emulator.identifiers import id_in
 from adapters.rompslomp.emulator.invoicing import numbered
 from adapters.rompslomp.emulator.lines import lines_after, number_lines, shown_line
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import Quotation
 from adapters.rompslomp.emulator.references import referred
 
@@ -34,7 +32,7 @@ _TRIGGERS = {
 """Per trigger: the states it starts from, the state it leads to, and what is said otherwise."""
 
 
-def _shown(quotation: Quotation) -> dict[str, Any]:
+def _shown(_: Call, quotation: Quotation) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "contact_id": quotation.contact.id if quotation.contact else None,
         "template_id": quotation.template.id if quotation.template else None,
@@ -94,7 +92,7 @@ def _pull(quotation: Quotation, given: Given, complaints: Complaints) -> None:
             quotation.status = target
 
 
-def _list(call: Call) -> Response:
+def _found(call: Call) -> list[Quotation]:
     selection = call.selection("all", "approved", "stopped", "published", "concept", "invoiced", default="all")
     found = call.company.quotations.newest_first()
     if selection != "all":
@@ -108,31 +106,15 @@ def _list(call: Call) -> Response:
         found = [quotation for quotation in found if quotation.contact and quotation.contact.id == identity]
     if reference:
         found = [quotation for quotation in found if quotation.api_reference == reference]
-    return call.listed("quotations", found, _shown)
+    return found
 
 
-def _create(call: Call) -> Response:
-    return answer({"quotation": _shown(_book(call, None))}, 201)
-
-
-def _show(call: Call) -> Response:
-    return answer({"quotation": _shown(call.record(call.company.quotations, "Offerte"))})
-
-
-def _update(call: Call) -> Response:
-    return answer({"quotation": _shown(_book(call, call.record(call.company.quotations, "Offerte")))})
-
-
-def _delete(call: Call) -> Response:
-    call.company.quotations.remove(call.record(call.company.quotations, "Offerte"))
-    return no_content()
-
-
-_SCOPE = ("manage:quotations",)
-ENDPOINTS = (
-    Endpoint("GET", "/quotations", _list, _SCOPE),
-    Endpoint("POST", "/quotations", _create, _SCOPE),
-    Endpoint("GET", "/quotations/{id}", _show, _SCOPE),
-    Endpoint("PATCH", "/quotations/{id}", _update, _SCOPE),
-    Endpoint("DELETE", "/quotations/{id}", _delete, _SCOPE),
+QUOTATIONS = Noun(
+    root="quotation",
+    many="quotations",
+    name="Offerte",
+    table=lambda company: company.quotations,
+    found=_found,
+    shown=_shown,
+    book=_book,
 )

@@ -1,12 +1,11 @@
 """Sales invoices: the endpoints, and how an invoice reads (dossier §3.1, §4, "sales_invoice")."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
 
-from adapters.rompslomp.emulator.answers import answer, no_content
+from adapters.rompslomp.emulator.answers import answer
 from adapters.rompslomp.emulator.arithmetic import written
 from adapters.rompslomp.emulator.attachments import shown_attachment
 from adapters.rompslomp.emulator.call import Call, Endpoint
@@ -16,6 +15,7 @@ from adapters.rompslomp.emulator.fields import date_text
 from adapters.rompslomp.emulator.identifiers import id_in
 from adapters.rompslomp.emulator.invoicing import amounts_of, book_invoice, open_amount
 from adapters.rompslomp.emulator.lines import shown_line
+from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.payments import paid_on
 from adapters.rompslomp.emulator.pdf import pdf_of
 from adapters.rompslomp.emulator.records import SalesInvoice
@@ -82,8 +82,8 @@ def shown_invoice(state: State, company: Company, invoice: SalesInvoice) -> dict
     return shown
 
 
-def _shower(call: Call) -> Callable[[SalesInvoice], Json]:
-    return lambda invoice: shown_invoice(call.state, call.company, invoice)
+def _shown(call: Call, invoice: SalesInvoice) -> Json:
+    return shown_invoice(call.state, call.company, invoice)
 
 
 def _selected(call: Call, invoices: list[SalesInvoice]) -> list[SalesInvoice]:
@@ -107,7 +107,7 @@ def _owing(call: Call, invoice: SalesInvoice) -> tuple[Decimal, str]:
     return open_amount(gross, paid_on(call.company, invoice), call.switches)
 
 
-def _list(call: Call) -> Response:
+def _found(call: Call) -> list[SalesInvoice]:
     found = _selected(call, call.company.sales_invoices.newest_first())
     first, last = call.query_date("search[from]"), call.query_date("search[till]")
     if first is not None:
@@ -126,39 +126,23 @@ def _list(call: Call) -> Response:
             for invoice in found
             if invoice.api_reference == reference or (not exact and reference in (invoice.api_reference or ""))
         ]
-    return call.listed("sales_invoices", found, _shower(call))
+    return found
 
 
-def _book(call: Call, invoice: SalesInvoice | None) -> Json:
+def _book(call: Call, invoice: SalesInvoice | None) -> SalesInvoice:
     body = call.wrapped("sales_invoice")
     if isinstance(body, dict) and body.get("payments"):
         call.demand("manage:payments")
-    kept = book_invoice(call.state, call.company, body, call.today, invoice)
-    return {"sales_invoice": _shower(call)(kept)}
+    return book_invoice(call.state, call.company, body, call.today, invoice)
 
 
-def _create(call: Call) -> Response:
-    return answer(_book(call, None), 201)
-
-
-def _show(call: Call) -> Response:
-    return answer({"sales_invoice": _shower(call)(call.record(call.company.sales_invoices, "Factuur"))})
-
-
-def _update(call: Call) -> Response:
-    return answer(_book(call, call.record(call.company.sales_invoices, "Factuur")))
-
-
-def _delete(call: Call) -> Response:
-    invoice = call.record(call.company.sales_invoices, "Factuur")
+def _let_go(call: Call, invoice: SalesInvoice) -> None:
     if invoice.status != "concept" and call.switches.published_delete == "refused":
         message = "Factuur is invalid: Factuur is gepubliceerd en kan niet worden verwijderd."
         raise ApiError(422, "client.parameters.validation", message)
     for payment in call.company.payments.oldest_first():
         if payment.invoice_id == invoice.id:
             payment.invoice_id = None
-    call.company.sales_invoices.remove(invoice)
-    return no_content()
 
 
 def _pdf(call: Call) -> Response:
@@ -166,18 +150,20 @@ def _pdf(call: Call) -> Response:
     invoice = call.record(call.company.sales_invoices, "Factuur")
     if invoice.status == "concept":
         return answer(NOT_PUBLISHED, call.switches.concept_pdf_status)
-    shown = _shower(call)(invoice)
+    shown = _shown(call, invoice)
     lines = [f"Factuur {invoice.invoice_number}", str(shown["date"]), f"EUR {shown['price_with_vat']}"]
     headers = {"Content-Disposition": f'attachment; filename="factuur_{invoice.invoice_number}.pdf"'}
     return Response(pdf_of(lines), headers=headers, media_type="application/pdf")
 
 
-_SCOPE = ("manage:sales_invoices",)
-ENDPOINTS = (
-    Endpoint("GET", "/sales_invoices", _list, _SCOPE),
-    Endpoint("POST", "/sales_invoices", _create, _SCOPE),
-    Endpoint("GET", "/sales_invoices/{id}", _show, _SCOPE),
-    Endpoint("PATCH", "/sales_invoices/{id}", _update, _SCOPE),
-    Endpoint("DELETE", "/sales_invoices/{id}", _delete, _SCOPE),
-    Endpoint("GET", "/sales_invoices/{id}/pdf", _pdf, _SCOPE),
+SALES_INVOICES = Noun(
+    root="sales_invoice",
+    many="sales_invoices",
+    name="Factuur",
+    table=lambda company: company.sales_invoices,
+    found=_found,
+    shown=_shown,
+    book=_book,
+    let_go=_let_go,
 )
+PDF = Endpoint("GET", "/sales_invoices/{id}/pdf", _pdf, ("manage:sales_invoices",))
