@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from adapters.memory.emulator import fields
 from adapters.memory.emulator.books import Company, Refused, Row
 from gateway.contract.exact import Json
+from gateway.contract.pdf import pdf_of
 
 CENTS = Decimal("0.01")
 
@@ -214,26 +215,9 @@ def _settle_all(company: Company, payment: Row) -> None:
 
 
 def pdf(company: Company, invoice: Row) -> bytes:
-    """The invoice on paper: one line of text on one page."""
+    """The invoice on paper."""
     _booked(invoice)
-    text = f"{company.details['name']} {invoice['number']} EUR {invoice['totals']['gross']}"
-    safe = text.encode("ascii", "replace").decode().replace("\\", "").replace("(", "").replace(")", "")
-    stream = f"BT /F1 14 Tf 72 770 Td ({safe}) Tj ET"
-    objects = (
-        "<</Type/Catalog/Pages 2 0 R>>",
-        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
-        f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
-        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-    )
-    paper, offsets = "%PDF-1.4\n", []
-    for place, content in enumerate(objects, 1):
-        offsets.append(len(paper))
-        paper += f"{place} 0 obj{content}endobj\n"
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    size = len(objects) + 1
-    paper += f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer<</Size {size}/Root 1 0 R>>\n"
-    return f"{paper}startxref\n{paper.index('xref')}\n%%EOF\n".encode()
+    return pdf_of([company.details["name"], invoice["number"], f"EUR {invoice['totals']['gross']}"])
 
 
 def ubl(company: Company, invoice: Row) -> bytes:

@@ -17,10 +17,10 @@ from adapters.rompslomp.emulator.invoicing import amounts_of, book_invoice, open
 from adapters.rompslomp.emulator.lines import shown_line
 from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.payments import paid_on
-from adapters.rompslomp.emulator.pdf import pdf_of
 from adapters.rompslomp.emulator.records import SalesInvoice
 from adapters.rompslomp.emulator.state import Company, State
 from gateway.contract.exact import Json
+from gateway.contract.pdf import pdf_of
 
 _SELECTIONS = (
     "all",

@@ -11,6 +11,7 @@ from decimal import Decimal
 from adapters.thenextinvoice.emulator.invoice_search import customer_name
 from adapters.thenextinvoice.emulator.invoicing import state_of, totals
 from adapters.thenextinvoice.emulator.state import Company, Invoice, Service
+from gateway.contract.pdf import pdf_of
 
 _MEDIA_TYPES = {
     "pdf": "application/pdf",
@@ -41,7 +42,7 @@ def invoice_pdf(service: Service, company: Company, invoice: Invoice) -> bytes:
     """The invoice as one page of text."""
     amounts = totals(service, company, invoice)
     currency = invoice.meta["currency"]
-    return pdf(
+    return pdf_of(
         [
             company.name,
             f"Factuur {invoice.number}" if invoice.final else "Conceptfactuur",
@@ -64,37 +65,7 @@ def _printed(quantity: Decimal | None, description: str, price: Decimal | None) 
 def packing_slip_pdf(company: Company, invoice: Invoice) -> bytes:
     """What is in the parcel, without prices."""
     packed = (f"{line.quantity} x {line.description}" for line in invoice.lines if line.quantity is not None)
-    return pdf([company.name, f"Pakbon {invoice.number or ''}", customer_name(company, invoice), "", *packed])
-
-
-def pdf(lines: Iterable[str]) -> bytes:
-    """A one-page A4 PDF 1.4 with these lines of text."""
-    shown = "\n".join(f"({_escaped(line)}) Tj T*" for line in lines)
-    stream = f"BT /F1 11 Tf 50 790 Td 16 TL\n{shown}\nET".encode("cp1252", "replace")
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R"
-        b" /Resources << /Font << /F1 5 0 R >> >> >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
-    ]
-    written = bytearray(b"%PDF-1.4\n")
-    offsets = []
-    for number, content in enumerate(objects, start=1):
-        offsets.append(len(written))
-        written += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    start = len(written)
-    written += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    for offset in offsets:
-        written += b"%010d 00000 n \n" % offset
-    written += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
-    return bytes(written)
-
-
-def _escaped(line: str) -> str:
-    escaped = line.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
-    return escaped.replace("\r", "").replace("\n", ") Tj T* (")
+    return pdf_of([company.name, f"Pakbon {invoice.number or ''}", customer_name(company, invoice), "", *packed])
 
 
 def archive(service: Service, company: Company, invoices: Sequence[Invoice]) -> bytes:
