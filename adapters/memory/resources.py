@@ -23,7 +23,7 @@ from gateway.contract.adapter import (
     Traces,
     VatCodes,
 )
-from gateway.contract.errors import Problem, malformed
+from gateway.contract.errors import malformed
 from gateway.contract.exact import Json
 from gateway.contract.likeness import (
     CLOCKS,
@@ -57,7 +57,7 @@ from gateway.contract.money import amount_text, number_or_none
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.plan import reason_of
 from gateway.contract.schemas import NOTE_STATUS, TAXED_LINE, Demand, Demands
-from gateway.contract.upstream import Facts, Query, Request, Upstream, path_of
+from gateway.contract.upstream import Facts, Query, Request, Upstream, if_there, path_of
 
 PAGE_CAP = 100
 """Memory Books never answers more items at once."""
@@ -332,8 +332,9 @@ async def _vat_codes(up: Upstream) -> Mapping[str, VatCode]:
 
 
 async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:
+    """What lines need to know. One with an unknown product is refused by Memory Books itself, which names the line."""
     named = sorted({line.product_id for line in drafts if line.product_id is not None})
-    codes, found = await up.gather(_vat_codes(up), up.each([_product(up, id) for id in named]))
+    codes, found = await up.gather(_vat_codes(up), up.each([if_there(_product(up, id)) for id in named]))
     chosen = up.facts.settings
     return lines.Setup(
         vat_codes=codes,
@@ -343,13 +344,8 @@ async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:
     )
 
 
-async def _product(up: Upstream, id: str) -> Product | None:
-    try:
-        return products.product_of(await ask(up, "GET", "products", id)).item
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return None  # Memory Books itself refuses a line with an unknown product, and names the line
+async def _product(up: Upstream, id: str) -> Product:
+    return products.product_of(await ask(up, "GET", "products", id)).item
 
 
 async def _with_lines(

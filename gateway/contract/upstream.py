@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from gateway.contract.errors import malformed, not_found
+from gateway.contract.errors import Problem, malformed, not_found
 from gateway.contract.exact import MalformedJson, Unread, is_text, loads
 from gateway.contract.plan import Plan
 
@@ -55,6 +55,16 @@ def path_of(*segments: str) -> str:
         if not is_id(segment):
             not_found()
     return "/" + "/".join(segments)
+
+
+async def if_there(asked: Awaitable[T]) -> T | None:
+    """What is asked for; None where the system has no such record."""
+    try:
+        return await asked
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        return None
 
 
 def _moment_of(text: str) -> datetime | None:

@@ -16,7 +16,7 @@ from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import ZERO, plain
 from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch, told_by_sign
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, if_there
 
 REFUSED = frozenset({"upstream_rejected", "conflict"})
 
@@ -291,13 +291,16 @@ async def _product(up: Upstream, id: str) -> Product | None:
 
 
 async def _vat_facts(up: Upstream, items: Sequence[lines.Item], contact_id: int) -> calls.Raw:
-    """What the VAT of the lines asks of the invoice itself: the customer's VAT number, and ``distance_sale``."""
+    """What the VAT of the lines asks of the invoice itself: the customer's VAT number, and ``distance_sale``.
+
+    A customer who is not there is refused by Rompslomp itself.
+    """
     facts: calls.Raw = {"distance_sale": True} if lines.is_distance_sale(items) else {}
     codes = [item.code for item in items]
     if not lines.may_need_vat_number(codes):
         return facts
     try:
-        contact = await _customer(up, contact_id)
+        contact = await if_there(_customer(up, contact_id))
     except Problem as problem:
         if problem.code in calls.FORBIDDEN:
             return facts  # Rompslomp itself says what it lacks
@@ -313,7 +316,7 @@ async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int) -> call
         codes = [known[str(line.vat_type_id)] for line in row.invoice_lines if str(line.vat_type_id) in known]
         if row.vat_number is None and not lines.may_need_vat_number(codes):
             return {}
-        contact = await _customer(up, contact_id)
+        contact = await if_there(_customer(up, contact_id))
     except Problem as problem:
         if problem.code in calls.FORBIDDEN and row.vat_number is None:
             return {}  # Rompslomp itself says what it lacks
@@ -324,11 +327,5 @@ async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int) -> call
     return {} if number == row.vat_number else {"vat_number": number}
 
 
-async def _customer(up: Upstream, contact_id: int) -> Contact | None:
-    """A customer; null for one that is not there, which Rompslomp itself refuses."""
-    try:
-        return contact_of(await calls.record(up, "GET", "contact", "contacts", str(contact_id))).item
-    except Problem as problem:
-        if problem.code == "not_found":
-            return None
-        raise
+async def _customer(up: Upstream, contact_id: int) -> Contact:
+    return contact_of(await calls.record(up, "GET", "contact", "contacts", str(contact_id))).item

@@ -16,7 +16,7 @@ from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, 
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
 from gateway.contract.schemas import Demands
-from gateway.contract.upstream import Query, Upstream
+from gateway.contract.upstream import Query, Upstream, if_there
 from gateway.contract.wire import RawRecord
 
 SEARCHES: Mapping[str, str] = {
@@ -198,12 +198,8 @@ async def _owed(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[int, Decima
 
 async def _open_of(up: Upstream, id: str) -> Decimal:
     """What Rompslomp calls open of an invoice; nothing of one that is gone."""
-    try:
-        return InvoiceRow.of(await booking.read(up, id)).open or ZERO
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return ZERO
+    found = await if_there(booking.read(up, id))
+    return ZERO if found is None else InvoiceRow.of(found).open or ZERO
 
 
 async def _told(up: Upstream, raw: calls.Raw, owed: Decimal = ZERO) -> Record[Invoice]:

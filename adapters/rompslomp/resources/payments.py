@@ -24,7 +24,7 @@ from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Demands
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, if_there
 
 ALL = [("selection", "all")]
 """Without it a list holds only what is not booked yet."""
@@ -85,12 +85,10 @@ class RompslompPayments(Payments):
 
 async def _invoice(up: Upstream, id: str) -> calls.Raw:
     """The invoice that is paid. Raises ``validation_failed`` where there is none."""
-    try:
-        return await calls.record(up, "GET", "sales_invoice", "sales_invoices", id)
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        raise invalid("/allocations/0/invoice_id", "There is no such invoice in Rompslomp.", "not_found") from problem
+    found = await if_there(calls.record(up, "GET", "sales_invoice", "sales_invoices", id))
+    if found is None:
+        raise invalid("/allocations/0/invoice_id", "There is no such invoice in Rompslomp.", "not_found")
+    return found
 
 
 def _refuse_too_much(invoice: InvoiceRow, draft: PaymentDraft) -> None:

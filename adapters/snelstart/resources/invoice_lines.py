@@ -17,12 +17,12 @@ from adapters.snelstart.mapping.products import Shelf, product_of
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, allows, in_force, is_of
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
-from gateway.contract.errors import Problem, invalid, no_vat_code
+from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
 from gateway.contract.money import ZERO, exact
 from gateway.contract.plan import Reason, reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, if_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +67,15 @@ async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Pr
     if not wanted:
         return {}
     known = await shelf(up)
-    found = await up.each([_product(up, id, known) for id in wanted])
+    found = await up.each([if_there(_product(up, id, known)) for id in wanted])
     for number, line in enumerate(lines):
         if line.product_id is not None and found[wanted.index(line.product_id)] is None:
             raise invalid(f"/lines/{number}/product_id", "There is no such product in SnelStart.", "not_found")
     return {product.id: product for product in found if product is not None}
 
 
-async def _product(up: Upstream, id: str, known: Shelf) -> Product | None:
-    try:
-        return product_of(await read_article(up, id), known).item
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return None
+async def _product(up: Upstream, id: str, known: Shelf) -> Product:
+    return product_of(await read_article(up, id), known).item
 
 
 def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None, document: Document) -> Charge:

@@ -47,7 +47,7 @@ from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Demands
 from gateway.contract.totals import told_by_sign
-from gateway.contract.upstream import Reply, Upstream
+from gateway.contract.upstream import Reply, Upstream, if_there
 from gateway.contract.wire import RawRecord
 
 LONGEST_TERM = 999
@@ -291,13 +291,8 @@ async def _told(
 
 async def _country(up: Upstream, contact: str) -> str | None:
     """The country of a customer, on which foreign VAT depends; null where the customer cannot be read any more."""
-    try:
-        relation, known = await up.gather(up.data(ask("GET", "relaties", contact)), countries(up))
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return None
-    place = Relatie.of(relation).vestigingsAdres
+    relation, known = await up.gather(if_there(up.data(ask("GET", "relaties", contact))), countries(up))
+    place = None if relation is None else Relatie.of(relation).vestigingsAdres
     land = known.get(reference_of(place.land) or "") if place is not None else None
     return None if land is None else land.code
 
@@ -339,12 +334,8 @@ async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[s
     """Entries of one customer. The list of all of them has no pages, and none for a customer who is inactive."""
     entries: dict[str, Entry] = {}
     if len(wanted) > 1 and customer:
-        try:
-            all_of_them = rows(await up.data(ask("GET", "relaties", customer, "verkoopboekingen")))
-        except Problem as problem:
-            if problem.code != "not_found":
-                raise
-            all_of_them = []
+        found = await if_there(up.data(ask("GET", "relaties", customer, "verkoopboekingen")))
+        all_of_them = [] if found is None else rows(found)
         if len(all_of_them) > len(wanted):
             known = frozenset(wanted)
             all_of_them = [raw for raw in all_of_them if Identified.of(raw).key in known]

@@ -15,7 +15,7 @@ from adapters.thenextinvoice.wire import ask
 from gateway.contract.adapter import Record
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models import CompanyAccess, PaymentMethod, VatCode
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, if_there
 from gateway.contract.wire import rows_in
 
 
@@ -61,12 +61,8 @@ async def vat_codes(up: Upstream, needed: Iterable[str | None] = ()) -> Mapping[
 
 async def all_payment_methods(up: Upstream) -> list[Record[PaymentMethod]]:
     """The payment methods, oldest first. Where there are none the answer is 404 (documentation, "Payment methods")."""
-    try:
-        listed = rows_in(await up.data(ask("GET", "settings", "paymentmethods")))
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return []
+    found = await if_there(up.data(ask("GET", "settings", "paymentmethods")))
+    listed = [] if found is None else rows_in(found)
     return sorted(map(payment_method_of, listed), key=lambda record: int(record.item.id))
 
 

@@ -21,12 +21,12 @@ from adapters.thenextinvoice.mapping.reckoning import positive
 from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
 from adapters.thenextinvoice.wire import ask, is_number
-from gateway.contract.errors import Problem, invalid, no_vat_code
+from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts, exact
 from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, if_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,10 @@ async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Pr
 
 
 async def _product(up: Upstream, id: str, pointer: str) -> Product:
-    if is_number(id):
-        try:
-            return product_of(await up.data(ask("GET", "product", id))).item
-        except Problem as problem:
-            if problem.code != "not_found":
-                raise
-    raise invalid(pointer, "There is no such product in TheNextInvoice.", "not_found")
+    found = await if_there(up.data(ask("GET", "product", id))) if is_number(id) else None
+    if found is None:
+        raise invalid(pointer, "There is no such product in TheNextInvoice.", "not_found")
+    return product_of(found).item
 
 
 def _charge(

@@ -21,7 +21,7 @@ from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts, exact
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Demands
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, if_there
 from gateway.contract.wire import json_number
 
 HELD_ELSEWHERE = frozenset({"external_ref"})
@@ -96,18 +96,10 @@ class SalesInvoices(Invoices):
 
     async def _read_back(self, up: Upstream, id: str) -> Record[Invoice]:
         """The invoice that a write answered. That it is not there is no mistake of the caller's, and may pass."""
-        found = await self._present(up, id)
+        found = await if_there(self.get(up, id))
         if found is None:
             raise malformed(f"TheNextInvoice says it wrote invoice {id}, but that is not to be found.")
         return found
-
-    async def _present(self, up: Upstream, id: str) -> Record[Invoice] | None:
-        try:
-            return await self.get(up, id)
-        except Problem as problem:
-            if problem.code != "not_found":
-                raise
-            return None
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
         sheet, standing = await read(up, id)
@@ -211,7 +203,7 @@ class SalesInvoices(Invoices):
         deleted, or shows later. A credit shows in the invoice's own state.
         """
         if sent.id is None:
-            made = await self._present(up, new_id(await up.data(sent.request)))
+            made = await if_there(self.get(up, new_id(await up.data(sent.request))))
             return Traces([] if made is None else [made], certain=True)
         sheet, standing = await read(up, sent.id)
         if standing.payment_status != "credited":
@@ -244,14 +236,10 @@ def _credit_notes(original: Record[Invoice], at: datetime) -> Mapping[str, str |
 
 async def _customer(up: Upstream, id: str) -> Customer:
     """The customer an invoice is for. Raises ``validation_failed`` where there is none."""
-    if not is_number(id):
+    found = await if_there(up.data(ask("GET", "customer", id))) if is_number(id) else None
+    if found is None:
         raise _no_customer()
-    try:
-        return Customer.of(await up.data(ask("GET", "customer", id)))
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        raise _no_customer() from problem
+    return Customer.of(found)
 
 
 def _no_customer() -> Problem:

@@ -18,7 +18,7 @@ from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Demands
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, if_there
 
 
 class InvoicePayments(Payments):
@@ -60,12 +60,10 @@ class InvoicePayments(Payments):
 
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
         id = _only_invoice(draft)
-        try:
-            invoice, status = await _read(up, id)
-        except Problem as problem:
-            if problem.code != "not_found":
-                raise
-            raise _no_invoice() from problem
+        read = await if_there(_read(up, id))
+        if read is None:
+            raise _no_invoice()
+        invoice, status = read
         _check(draft, InvoiceRow.of(invoice), StatusRow.of(status))
         method = await _method(up, draft)
         if draft.payment_method_id is None:
@@ -107,12 +105,10 @@ async def _read(up: Upstream, id: str) -> tuple[Unread, Unread]:
 
 async def _payment(up: Upstream, id: str) -> Record[Payment] | None:
     """The payment of an invoice; null where there is none, or no such invoice."""
-    try:
-        invoice, status = await _read(up, id)
-    except Problem as problem:
-        if problem.code == "not_found":
-            return None
-        raise
+    read = await if_there(_read(up, id))
+    if read is None:
+        return None
+    invoice, status = read
     methods = await payment_methods(up) if StatusRow.of(status).payment.paid else {}
     return payments.payment_of(invoice, status, methods)
 
