@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from adapters.rompslomp.mapping.complaints import STATE, english_of, errors_of
 from adapters.rompslomp.mapping.values import Wire
-from gateway.contract.errors import Problem, UpstreamFault, malformed
+from gateway.contract.errors import Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.exact import MalformedJson, Unread, items_under, loads
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 from gateway.contract.wire import RawRecord
@@ -32,15 +32,6 @@ _CODES: Mapping[str, str] = {
     "client.rate_limit": "upstream_rate_limited",
 }
 """Error types that say more than their status. Both limits of a plan come with a status that is not documented."""
-_STATUSES: Mapping[int, str] = {
-    401: "connection_needs_reauth",
-    402: "upstream_forbidden",
-    403: "upstream_forbidden",
-    404: "not_found",
-    408: "upstream_unavailable",
-    409: "conflict",
-    429: "upstream_rate_limited",
-}
 _DETAILS: Mapping[str, str] = {
     "connection_needs_reauth": "Rompslomp does not accept the token, or the API is off for this company",
     "scope_missing": "Rompslomp allows this only with a scope that the token or the user's role lacks",
@@ -143,13 +134,11 @@ def _fault(reply: Reply) -> tuple[str | None, str | None]:
 def _code_of(status: int, kind: str | None, message: str | None) -> str:
     if kind is not None and kind in _CODES and 400 <= status < 500 and status != 401:
         return _CODES[kind]
-    if status in _STATUSES:
-        return _STATUSES[status]
-    if status >= 500:
-        return "upstream_unavailable"
+    if status == 402:
+        return "upstream_forbidden"
     if status == 422 and message and STATE.search(message):
         return "conflict"
-    return "upstream_rejected" if status >= 400 else "upstream_malformed"
+    return meaning_of(status)
 
 
 def _wait(reply: Reply) -> int:

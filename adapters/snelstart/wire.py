@@ -1,13 +1,13 @@
 """How SnelStart is spoken to: its paths, its errors in five shapes, and its token server. Pure functions, no I/O."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from adapters.snelstart.mapping.complaints import COMPLAINTS
 from gateway.contract.auth import AccessToken, Grant, claims_of
-from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed
+from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
@@ -23,14 +23,6 @@ _WAIT = re.compile(r"[Tt]ry again in (\d{1,5}) seconds?")
 _QUOTA = re.compile(r"replenished in (?:(\d{1,4})\.)?(\d{1,4}):(\d\d):(\d\d)")
 """How the gateway in front of the API writes a span of time (dossier 5.3): ``6.23:30:00`` is nearly a week."""
 _WEEK = 7 * 24 * 3600
-_KINDS_BY_STATUS: Mapping[int, str] = {
-    401: "connection_needs_reauth",
-    403: "upstream_forbidden",
-    404: "not_found",
-    408: "upstream_unavailable",
-    409: "conflict",
-    429: "upstream_rate_limited",
-}
 
 
 def ask(method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
@@ -72,10 +64,7 @@ def read_error(reply: Reply) -> Problem | None:
     if exhausted or reply.status == 429:
         wait = reply.retry_after if reply.retry_after is not None else _seconds(message)
         return Problem("upstream_rate_limited", f"SnelStart asks to wait{words}", upstream=fault, retry_after=wait)
-    code = _KINDS_BY_STATUS.get(reply.status)
-    if code is None:
-        code = "upstream_unavailable" if reply.status >= 500 else "upstream_rejected"
-        code = code if reply.status >= 400 else "upstream_malformed"
+    code = meaning_of(reply.status)
     errors = _model_state(said) if code == "upstream_rejected" else ()
     return Problem(code, f"SnelStart answers with status {reply.status}{words}", errors=errors, upstream=fault)
 

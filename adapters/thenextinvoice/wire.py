@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from adapters.thenextinvoice.mapping.values import Found, FoundIds, Wire, id_of
 from gateway.contract.auth import AccessToken, Grant, claims_of
-from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, not_found
+from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of, not_found
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
@@ -39,6 +39,15 @@ _STATE = re.compile(
 )
 """Words of a refusal that is about the state of a record. Refused states answer 400 and 500 (documentation, "Update an
 Invoice", "Credit an invoice"), as invalid fields and real failures do: only the message tells them apart."""
+
+_DETAILS: Mapping[str, str] = {
+    "connection_needs_reauth": "TheNextInvoice does not accept the token",
+    "upstream_forbidden": "TheNextInvoice forbids this",
+    "not_found": "TheNextInvoice has no such record",
+    "conflict": "The record's state does not allow this",
+    "upstream_unavailable": "TheNextInvoice failed",
+    "upstream_rejected": "TheNextInvoice refuses this",
+}
 
 _FIELD = r"(?P<field>(?:[A-Za-z]+\[[0-9]+\]\.)?[A-Za-z_][A-Za-z0-9_.]*)"
 _ABOUT_FIELD = (
@@ -159,24 +168,14 @@ def _fault(reply: Reply) -> tuple[int | None, str | None] | None:
 
 
 def _problem(status: int, message: str | None, upstream: UpstreamFault, retry_after: int | None) -> Problem:
-    words = f": {message}" if message else "."
-    if status == 401:
-        return Problem("connection_needs_reauth", f"TheNextInvoice does not accept the token{words}", upstream=upstream)
-    if status == 403:
-        return Problem("upstream_forbidden", f"TheNextInvoice forbids this{words}", upstream=upstream)
-    if status == 404:
-        return Problem("not_found", f"TheNextInvoice has no such record{words}", upstream=upstream)
-    if status == 429:
+    of_state = status in (400, 500) and message is not None and _STATE.search(message) is not None
+    code = "conflict" if of_state else meaning_of(status)
+    if code == "upstream_rate_limited":
         wait = ASSUMED_WAIT if retry_after is None else retry_after
-        return Problem("upstream_rate_limited", "TheNextInvoice asks to wait.", upstream=upstream, retry_after=wait)
-    if status == 409 or (status in (400, 500) and message and _STATE.search(message)):
-        return Problem("conflict", f"The record's state does not allow this{words}", upstream=upstream)
-    if status >= 500 or status == 408:
-        return Problem("upstream_unavailable", f"TheNextInvoice failed{words}", upstream=upstream)
-    if status >= 400:
-        detail = f"TheNextInvoice refuses this{words}"
-        return Problem("upstream_rejected", detail, errors=_about_field(message), upstream=upstream)
-    return Problem("upstream_malformed", f"TheNextInvoice answers with status {status}.", upstream=upstream)
+        return Problem(code, "TheNextInvoice asks to wait.", upstream=upstream, retry_after=wait)
+    detail = _DETAILS.get(code, f"TheNextInvoice answers with status {status}")
+    errors = _about_field(message) if code == "upstream_rejected" else ()
+    return Problem(code, f"{detail}: {message}" if message else f"{detail}.", errors, upstream)
 
 
 def _about_field(message: str | None) -> Sequence[FieldError]:

@@ -72,6 +72,23 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+_MEANINGS: Mapping[int, str] = {
+    401: "connection_needs_reauth",
+    403: "upstream_forbidden",
+    404: "not_found",
+    408: "upstream_unavailable",
+    409: "conflict",
+    429: "upstream_rate_limited",
+}
+
+
+def meaning_of(status: int) -> str:
+    """The kind of a refusal of which nothing is known but its status."""
+    if status >= 500:
+        return "upstream_unavailable"
+    return _MEANINGS.get(status, "upstream_rejected" if status >= 400 else "upstream_malformed")
+
+
 UNDECIDED = frozenset({"upstream_timeout", "upstream_malformed", "upstream_unavailable"})
 """Ends of a write that leave open whether it was done."""
 

@@ -7,7 +7,7 @@ content of a request comes with status 200**: only ``ok`` tells it from a succes
 from collections.abc import Mapping
 
 from adapters.memory import wire
-from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed
+from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.exact import Json, MalformedJson, loads
 from gateway.contract.upstream import Reply
 
@@ -27,17 +27,6 @@ CODES: Mapping[str, str] = {
 }
 """Memory Books' error codes as our kinds; any other is about the request: ``upstream_rejected``."""
 
-STATUSES: Mapping[int, str] = {
-    401: "connection_needs_reauth",
-    403: "upstream_forbidden",
-    404: "not_found",
-    409: "conflict",
-    429: "upstream_rate_limited",
-    503: "upstream_unavailable",
-    504: "upstream_timeout",
-}
-"""What a status means where no readable error came with it."""
-
 
 def read_envelope(reply: Reply) -> Json:
     """What is in the envelope of a success."""
@@ -54,9 +43,8 @@ def read_error(reply: Reply) -> Problem | None:
         return _refused(refusal, reply)
     if reply.status < 400:
         return None
-    code = STATUSES.get(reply.status, "upstream_unavailable" if reply.status >= 500 else "upstream_rejected")
     return Problem(
-        code,
+        meaning_of(reply.status),
         f"Memory Books answered with status {reply.status}.",
         upstream=UpstreamFault(NAME, reply.status),
         retry_after=reply.retry_after,
