@@ -23,6 +23,7 @@ from gateway.engine.oauth import authorization_uri, code_request, read_token, se
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import Authorization, Storage, StoredConnection
 from gateway.engine.tokens import Tokens
+from gateway.engine.undertakings import Undertakings
 
 VALID_FOR = timedelta(minutes=10)
 _GONE = "This authorization is over: it took too long, was used already, or began in another browser. Start it again."
@@ -58,6 +59,7 @@ class Authorizer:
         clock: Clock,
         public_url: str,
         token: Callable[[], str],
+        undertakings: Undertakings,
     ) -> None:
         self._connections = connections
         self._invitations = invitations
@@ -67,6 +69,7 @@ class Authorizer:
         self._clock = clock
         self._public_url = public_url
         self._token = token
+        self._undertakings = undertakings
         self._auditor = Auditor(storage.audit, clock)
 
     async def begin(self, invitation_token: str) -> Begun:
@@ -95,9 +98,17 @@ class Authorizer:
     ) -> Finished:
         """Receive the owner back, with a code, or (None) without one, for a reason if the provider gives any.
 
+        A code is good once, and what it is exchanged for may be the only pair that lives: once begun, the exchange is
+        carried through, and the pair kept.
+
         Raises ``not_found`` for a state that is not under way in this browser, ``upstream_forbidden`` where the owner
         said no, and what exchanging the code raises.
         """
+        return await self._undertakings.to_the_end(lambda: self._received(provider_name, state, browser, code, error))
+
+    async def _received(
+        self, provider_name: str, state: str, browser: str, code: str | None, error: str | None
+    ) -> Finished:
         provider = self._providers.find(provider_name)
         authorization = await self._storage.authorizations.take(digest(state))
         if provider is None or authorization is None or authorization.expires_at <= self._clock.now():

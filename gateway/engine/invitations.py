@@ -22,6 +22,7 @@ from gateway.engine.connections import Connections
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.signing import Signer
 from gateway.engine.storage import Storage, StoredConnection
+from gateway.engine.undertakings import Undertakings
 
 VALID_FOR = timedelta(hours=24)
 _MAC = 20
@@ -47,6 +48,7 @@ class Invitations:
         clock: Clock,
         keys: Sequence[bytes],
         public_url: str,
+        undertakings: Undertakings,
     ) -> None:
         self._connections = connections
         self._providers = providers
@@ -54,6 +56,7 @@ class Invitations:
         self._clock = clock
         self._signer = Signer(keys, _MAC)
         self._public_url = public_url
+        self._undertakings = undertakings
         self._auditor = Auditor(storage.audit, clock)
 
     def write(self, connection: StoredConnection) -> Link:
@@ -100,8 +103,11 @@ class Invitations:
                 raise Problem("not_found", _GONE)
             return current
 
-        async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
-            return await self._connections.update(connection, change, permit=unspent)
+        async def accepted() -> StoredConnection:
+            async with self._auditor.recording("connections.authorize", connection.tenant, connection.id):
+                return await self._connections.update(connection, change, permit=unspent)
+
+        return await self._undertakings.to_the_end(accepted)
 
 
 def _message(payload: bytes, connection: StoredConnection) -> bytes:

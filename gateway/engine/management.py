@@ -31,12 +31,11 @@ from gateway.engine.schemas import (
     sees_settings,
 )
 from gateway.engine.storage import StoredConnection
-
-Work = Callable[[], Awaitable[Answer]]
+from gateway.engine.undertakings import Undertakings
 
 
 class Management:
-    """Answers such calls. ``to_the_end`` carries work through once it has begun; ``perform`` answers any call."""
+    """Answers such calls. ``perform`` answers any call."""
 
     def __init__(
         self,
@@ -48,8 +47,8 @@ class Management:
         idempotency: Idempotency,
         cursors: Cursors,
         opener: Opener,
+        undertakings: Undertakings,
         *,
-        to_the_end: Callable[[Work], Awaitable[Answer]],
         perform: Callable[[Call], Awaitable[Answer]],
     ) -> None:
         self._connections = connections
@@ -60,7 +59,7 @@ class Management:
         self._idempotency = idempotency
         self._cursors = cursors
         self._opener = opener
-        self._to_the_end = to_the_end
+        self._undertakings = undertakings
         self._perform = perform
 
     async def answer(self, call: Call) -> Answer:
@@ -71,7 +70,7 @@ class Management:
             key_of(call.headers.get("idempotency-key"))  # also where doing it twice does no harm
         if operation.verb == "delete":
             read_body(operation, call.body)
-            return await self._to_the_end(lambda: self._deleted_once(call))
+            return await self._undertakings.to_the_end(lambda: self._deleted_once(call))
         if operation.resource == "providers":
             return self._provider_answer(call, asked)
         if operation.verb == "list":
@@ -80,7 +79,7 @@ class Management:
             permit_new_connection(call.caller)
             draft = read_body(operation, call.body)
             assert isinstance(draft, ConnectionDraft)
-            return await self._to_the_end(
+            return await self._undertakings.to_the_end(
                 lambda: self._named_or_not(call, _said(draft), lambda run: self._created(call, draft, run))
             )
         if operation.verb == "busiest":
@@ -90,7 +89,7 @@ class Management:
         if operation.verb == "update":
             change = read_body(operation, call.body)
             assert isinstance(change, ConnectionChange)
-            return await self._to_the_end(
+            return await self._undertakings.to_the_end(
                 lambda: self._named_or_not(call, _said(change), lambda _: self._updated(call, connection, change))
             )
         if operation.verb == "link":

@@ -60,6 +60,7 @@ from gateway.engine.sightings import Sighting
 from gateway.engine.signing import Signer
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
+from gateway.engine.undertakings import Undertakings
 from gateway.engine.upstream import BeforeWrite, Outbound, Way
 from gateway.engine.writing import Writer
 
@@ -116,12 +117,23 @@ class Engine:
         self._watch: asyncio.Task[None] | None = None
         self._reconciler: asyncio.Task[None] | None = None
         self._opener = Opener(self._way, self._tokens, clock)
+        self._undertakings = Undertakings()
         self.connections = Connections(
             storage, providers, self._tokens, clock, self._opener, generations, self._way.pace.quota_left
         )
-        self.invitations = Invitations(self.connections, providers, storage, clock, signing_keys, public_url)
+        self.invitations = Invitations(
+            self.connections, providers, storage, clock, signing_keys, public_url, self._undertakings
+        )
         self.authorizer = Authorizer(
-            self.connections, self.invitations, providers, self._tokens, storage, clock, public_url, token
+            self.connections,
+            self.invitations,
+            providers,
+            self._tokens,
+            storage,
+            clock,
+            public_url,
+            token,
+            self._undertakings,
         )
         self._books = LinkBooks(storage.links, generations, clock, owner)
         self._auditor = Auditor(storage.audit, clock)
@@ -134,7 +146,6 @@ class Engine:
         self._etag_of = etags(Signer(signing_keys, 32).sign(b"etags"))
         self._moves = Moves()
         self._reads: Flights[Fetched] = Flights()
-        self._writes: set[asyncio.Task[Answer]] = set()
         self._management = Management(
             self.connections,
             providers,
@@ -144,7 +155,7 @@ class Engine:
             self._idempotency,
             self._cursors,
             self._opener,
-            to_the_end=self._to_the_end,
+            self._undertakings,
             perform=self._perform,
         )
 
@@ -169,7 +180,7 @@ class Engine:
     async def _used(self, call: Call, sighting: Sighting, provider: Provider) -> Answer:
         connection = sighting.connection
         if call.operation.resource == "raw":
-            return await self._to_the_end(lambda: self._raw_once(call, connection, provider))
+            return await self._undertakings.to_the_end(lambda: self._raw_once(call, connection, provider))
         task = _Task(
             call,
             call.operation,
@@ -182,7 +193,7 @@ class Engine:
         )
         await self._permit_scope(task)
         if call.operation.is_write:
-            return await self._to_the_end(lambda: self._write(task))
+            return await self._undertakings.to_the_end(lambda: self._write(task))
         return await self._read(task)
 
     def _with_quota(self, connection_id: str, answer: Answer) -> Answer:
@@ -219,7 +230,7 @@ class Engine:
         self._idempotency.drain()
         if self._reconciler is not None:
             self._reconciler.cancel()
-        await asyncio.gather(*self._writes, return_exceptions=True)
+        await self._undertakings.settle()
         await self._reads.settle()
         await self._tokens.settle()
         watches = (watch for watch in (self._watch, self._reconciler) if watch is not None)
@@ -343,21 +354,6 @@ class Engine:
         return answer_of(kept, status, self._clock.monotonic(), known=known, standing=standing)
 
     # --- writing
-
-    async def _to_the_end(self, work: Callable[[], Any]) -> Answer:
-        """Once begun, a write is carried through, whether or not its caller still waits."""
-        task: asyncio.Task[Answer] = asyncio.ensure_future(work())
-        self._writes.add(task)
-        task.add_done_callback(self._ended)
-        try:
-            return await asyncio.shield(task)
-        finally:
-            del task  # see cache.shared
-
-    def _ended(self, task: asyncio.Task[Answer]) -> None:
-        self._writes.discard(task)
-        if not task.cancelled():
-            task.exception()  # a caller who left does not look at it
 
     async def _write(self, task: _Task) -> Answer:
         body = read_body(task.operation, task.call.body)

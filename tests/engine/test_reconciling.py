@@ -394,7 +394,7 @@ async def test_a_gateway_that_dies_while_sending_tells_the_truth_afterwards(hous
 
     def dies(seen: Seen) -> bool:
         if seen.method == "POST" and "/contacts" in seen.path:
-            for task in engine._writes:
+            for task in engine._undertakings._tasks:
                 task.cancel()
         return False
 

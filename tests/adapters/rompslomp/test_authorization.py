@@ -313,6 +313,20 @@ async def test_a_scope_that_the_company_withholds_costs_no_call(house: House) ->
     assert len(house.emulator(PROVIDER).journal) == before
 
 
+async def test_a_code_that_is_being_exchanged_when_the_server_stops_is_not_lost(house: House) -> None:
+    """Who must stop calls off what is not done; the code is spent by then, and nobody can ask for its pair again."""
+    connection, browser, rompslomp = await pending(house), await house.anonymous(), provider_of(house)
+    location = await consent(house, await depart(house, browser, connection), approve=True)
+    arriving = asyncio.ensure_future(arrive(browser, location))
+    rompslomp.fail(Fault("slow"), when=lambda seen: rompslomp.is_token_request(seen) and arriving.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await arriving
+    await house.polder.engine._undertakings.settle()
+    url, company = f"/v1/connections/{connection}", rompslomp.company_id
+    assert (await house.client.patch(url, json={"company_id": company})).json()["status"] == "active"
+    assert (await house.client.get(f"{url}/contacts")).status_code == 200
+
+
 @pytest.mark.parametrize("word", ["invalid", "grant", "error", "a", '"', "401"])
 async def test_a_made_up_pair_is_refused_whatever_it_is_made_of(house: House, word: str) -> None:
     """A secret is taken out of what the provider says of it, and not out of what that means."""
