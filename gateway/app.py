@@ -318,7 +318,7 @@ def ring_of(settings: Settings) -> KeyRing:
 def places_of(settings: Settings) -> Sequence[Path]:
     """The folders of this host in which anything is kept: they may be on different disks."""
     file = sqlite_file(settings.database)
-    return [settings.home] if file is None else list(dict.fromkeys([settings.home.resolve(), file.resolve().parent]))
+    return [settings.home] if file is None else list(dict.fromkeys([settings.home.resolve(), file.parent]))
 
 
 def is_behind(settings: Settings) -> bool:

@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from os.path import realpath
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -208,9 +209,12 @@ def shown(database_url: str) -> str:
 
 
 def sqlite_file(database_url: str) -> Path | None:
-    """The file of a SQLite database; None for another. Raises ``ValueError`` as ``parsed`` does."""
+    """The file of a SQLite database; None for another. Raises ``ValueError`` as ``parsed`` does.
+
+    The file itself, whatever links lead to it, as SQLite has it: what processes tell each other by lies beside that.
+    """
     url = parsed(database_url)
-    return _path(url) if _is_sqlite(url) else None
+    return Path(realpath(_path(url))) if _is_sqlite(url) else None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gateway.store import open_storage
 from gateway.store.locks import _number
 from gateway.store.seal import KeyRing
 from gateway.store.sql import SqlStorage
-from tests.store.making import refused
+from tests.store.making import path_of, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -38,11 +38,17 @@ async def test_who_holds_a_lock_is_alone_with_it(opened: Callable[[str], SqlStor
     assert (most, entered) == (1, 12)
 
 
+@pytest.mark.parametrize("linked", [False, True], ids=["home", "link"])
 async def test_who_opens_a_file_from_another_home_is_kept_out_all_the_same(
-    ring: KeyRing, sqlite_url: str, tmp_path: Path
+    ring: KeyRing, sqlite_url: str, tmp_path: Path, linked: bool
 ) -> None:
     """As a command that is run from elsewhere: it would take a token's request that is under way for a dead one's."""
-    here, there = (open_storage(sqlite_url, ring, tmp_path / name) for name in ("here", "there"))
+    their_url = sqlite_url
+    if linked:  # SQLite follows it, and its log is beside the file itself
+        (tmp_path / "there").mkdir()
+        (tmp_path / "there" / "books.db").symlink_to(path_of(sqlite_url))
+        their_url = f"sqlite:///{tmp_path}/there/books.db"
+    here, there = open_storage(sqlite_url, ring, tmp_path / "here"), open_storage(their_url, ring, tmp_path / "there")
     async with here.tokens.lock("con_1", 5):
         with refused("storage_unavailable"):
             async with there.tokens.lock("con_1", 0.1):
