@@ -89,10 +89,10 @@ class VatTypeRow(Wire, frozen=True, kw_only=True):
 
 
 class AccountRow(Wire, frozen=True, kw_only=True):
-    """A ledger account; ``type`` is null for helper accounts."""
+    """A ledger account; ``type`` is null for helper accounts. The vendor's document lets ``name`` be null too."""
 
     id: PositiveId
-    name: str
+    name: str | None
     path: str | None = None
     reference: str | None = None
     type: str | None = None
@@ -160,7 +160,11 @@ def ledger_account_of(raw: RawRecord) -> Record[LedgerAccount]:
     """A ledger account as ours. Names may hold HTML entities (recorded: ``Telefoon &amp; internet``)."""
     row = AccountRow.of(raw)
     account = LedgerAccount(
-        id=str(row.id), code=row.reference or None, name=unescape(row.name), type=_account_type(row), archived=False
+        id=str(row.id),
+        code=row.reference or None,
+        name=unescape(row.name or ""),
+        type=_account_type(row),
+        archived=False,
     )
     return Record(account, raw, frozenset(AccountRow.__struct_fields__))
 
@@ -176,7 +180,7 @@ def payment_method_of(raw: RawRecord) -> Record[PaymentMethod]:
     """A payment account as a payment method: money is booked on the account itself, so both have one id."""
     row = AccountRow.of(raw)
     kind = _PAYMENT_KINDS.get((row.path or "").rpartition(".")[2])
-    method = PaymentMethod(id=str(row.id), name=unescape(row.name), kind=kind, ledger_account_id=str(row.id))
+    method = PaymentMethod(id=str(row.id), name=unescape(row.name or ""), kind=kind, ledger_account_id=str(row.id))
     return Record(method, raw, frozenset({"id", "name", "path"}) if kind else frozenset({"id", "name"}))
 
 

@@ -110,12 +110,14 @@ def _check(administration: Administration, record: Record, held: Record | None, 
 
 
 def _store(administration: Administration, record: Record, guid: str) -> Record:
+    price = record["verkoopprijs"]
+    unpriced = price is None and administration.switches.unpriced_article == "null"
     complete: Record = {name: record.get(name) for name in models.ARTICLE_QUERY.properties}
     complete |= refer("artikelen", guid)
     complete |= {
         "isHoofdartikel": False,
         "subartikelen": [],
-        "verkoopprijs": plain(record["verkoopprijs"] or ZERO),
+        "verkoopprijs": None if unpriced else plain(price or ZERO),
         "inkoopprijs": plain(record["inkoopprijs"] or ZERO),
         "modifiedOn": administration.stamp(),
         "isNonActief": bool(record["isNonActief"]),

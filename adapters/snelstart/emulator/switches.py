@@ -117,6 +117,8 @@ class Switches:
     """Whether a Dutch VAT number comes back without NL (likely)."""
     deleted_article_readable: bool = False
     """Whether a deleted article can still be read by id, flagged ``isNonActief``."""
+    unpriced_article: Literal["zero", "null"] = "zero"
+    """What an article that never was given a price says of it (guess)."""
     article_codes: Literal["Alfanumeriek", "Numeriek"] = "Alfanumeriek"
     """A setting of the administration: what an article code is made of."""
     article_code_length: int = 25

@@ -26,9 +26,9 @@ CODE_LENGTH = 25
 
 
 class Artikel(Identified, frozen=True):
-    """An article."""
+    """An article. The document requires no price: who never set one has perhaps none, and not 0."""
 
-    verkoopprijs: Decimal
+    verkoopprijs: Decimal | None
     artikelcode: str | None = None
     omschrijving: str | None = None
     artikelOmzetgroep: Reference = None
@@ -88,7 +88,7 @@ def product_of(raw: RawRecord, shelf: Shelf) -> Record[Product]:
         name=said_of(said.omschrijving) or "",
         unit=said_of(said.eenheid),
         type="unknown",
-        price=amount_text(said.verkoopprijs),
+        price=None if said.verkoopprijs is None else amount_text(said.verkoopprijs),
         price_includes_tax=shelf.price_includes_tax,
         vat_code_id=None if way is None else way.code.id,
         ledger_account_id=None if group is None else group.ledger,

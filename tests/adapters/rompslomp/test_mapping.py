@@ -467,3 +467,9 @@ def test_a_day_begins_at_midnight_in_amsterdam(day: str, offset: str) -> None:
     assert body["paid_at"] == f"{day}T00:00:00.000{offset}"
     read_back = payments.payment_of({"id": 7, **body}).item
     assert read_back.paid_on == date.fromisoformat(day)
+
+
+def test_a_ledger_account_without_a_name_takes_no_list_with_it() -> None:
+    """The vendor's document lets it be null (`x-nullable`), and calls it required all the same."""
+    row = {"id": 7, "name": None, "path": "activa.bank", "reference": "B1", "type": "balance"}
+    assert settings.ledger_account_of(row).item.name == settings.payment_method_of(row).item.name == ""

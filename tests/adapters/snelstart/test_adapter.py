@@ -409,6 +409,17 @@ async def test_an_update_of_a_product_forgets_nothing(tmp_path: Path) -> None:
         every_body_is_the_vendors(books)
 
 
+@pytest.mark.parametrize(("switches", "told"), [(Switches(), "0.00"), (Switches(unpriced_article="null"), None)])
+async def test_a_product_without_a_price_is_made_and_takes_no_list_with_it(
+    switches: Switches, told: str | None, tmp_path: Path
+) -> None:
+    async with connected(tmp_path, switches) as books:
+        made = await books.make("products", {"name": "Meel", "vat_code_id": "laag-2019-01-01"})
+        changed = await books.ask("PATCH", f"products/{made['id']}", {"unit": "kg"})
+        assert (made["price"], changed["price"], changed["unit"]) == (told, told, "kg")
+        assert changed in (await books.ask("GET", "products"))["data"]
+
+
 async def test_a_product_keeps_its_vat_where_its_account_changes(tmp_path: Path) -> None:
     """A revenue group has both: one that leaves the other as it was goes first, and else it is said (dossier 2.4)."""
     async with connected(tmp_path) as books:
