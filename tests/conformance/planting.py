@@ -1,7 +1,7 @@
 """How a fault is planted: under the name that its docstring gives, beside the law that must catch it.
 
-The faults are in ``planted_adapter.py`` (in a copy of the memory adapter) and ``planted_engine.py`` (in a piece of the
-engine, for as long as one test runs).
+The faults are in the ``planted_*.py`` beside this: each is in a copy of the memory adapter, or in a piece of it or of the
+engine for as long as one test runs.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -270,7 +270,7 @@ def body_of(answer: httpx2.Response) -> Json:
 
 def problem_of(answer: httpx2.Response) -> Json:
     """A problem, proved to be one (RFC 9457) and to say who can put it right."""
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    assert answer.headers.get("content-type") == "application/problem+json", f"{answer.status_code} {answer.text}"
     problem = body_of(answer)
     assert problem["status"] == answer.status_code
     missing = {"type", "title", "detail", "code", "request_id", "fix", "retryable", "owner_message"} - problem.keys()

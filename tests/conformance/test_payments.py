@@ -42,6 +42,8 @@ async def test_a_payment_taken_back_never_was(subject: Subject) -> None:
     read = await subject.get(f"invoices/{invoice['id']}")
     assert (read["payment_status"], read["totals"]["open"]) == ("unpaid", "24.20")
     await subject.refused(404, "not_found", "DELETE", f"payments/{payment['id']}")
+    if subject.capabilities["payments.list"]["filters"]["invoice_id"] != "unsupported":
+        assert await subject.walk("payments", invoice_id=invoice["id"]) == []
 
 
 async def test_an_invoice_is_overdue_from_the_day_after_it_was_due_until_it_is_paid(subject: Subject) -> None:

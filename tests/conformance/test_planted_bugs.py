@@ -13,11 +13,11 @@ import pytest
 
 from adapters.memory import ADAPTER
 from gateway.web import logs, telling
-from tests.conformance import planted_adapter, planted_engine
+from tests.conformance import planted_adapter, planted_documents, planted_engine
 from tests.conformance.planting import Bug
 from tests.conformance.subject import open_subject
 
-BUGS = [*planted_adapter.BUGS, *planted_engine.BUGS]
+BUGS = [*planted_adapter.BUGS, *planted_documents.BUGS, *planted_engine.BUGS]
 MISFITS = frozenset({"builtins.AttributeError", "builtins.NameError", "builtins.TypeError"})
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -1,0 +1,339 @@
+"""Small faults in what an adapter makes of prices, invoices and payments, and the law that must catch each."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+from msgspec import structs
+
+from adapters.memory import ADAPTER
+from adapters.memory import resources as memory
+from adapters.memory.mapping import invoices, lines, payments, products
+from gateway.contract import money
+from gateway.contract.adapter import Adapter, File, Record
+from gateway.contract.errors import FieldError, Problem
+from gateway.contract.models import (
+    Change,
+    ContactDraft,
+    CreditDraft,
+    Invoice,
+    InvoiceDraft,
+    Line,
+    LineDraft,
+    Payment,
+    PaymentDraft,
+    Product,
+)
+from gateway.contract.money import CENT, amount_text, exact, round_to_cents
+from gateway.contract.upstream import Upstream
+from tests.conformance import test_invoices, test_money, test_payments
+from tests.conformance.planting import Bugs, with_resource
+
+BUGS = Bugs()
+
+
+@BUGS.caught_by(test_money.test_the_issues_own_invoice_is_exact)
+def quantity_in_cents(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A quantity is rounded to two decimals, as an amount is."""
+    honest = invoices._line_body
+
+    def broken(line: LineDraft, sign: int) -> dict[str, Any]:
+        body = honest(line, sign)
+        return {**body, "quantity": body["quantity"] and body["quantity"].quantize(CENT)}
+
+    monkeypatch.setattr(invoices, "_line_body", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_money.test_a_number_is_read_exactly_and_written_as_text)
+def price_in_cents(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A price is told in cents."""
+    honest = products.product_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Product]:
+        record = honest(raw)
+        told = amount_text(round_to_cents(exact(record.item.price or "0")))
+        return structs.replace(record, item=structs.replace(record.item, price=told))
+
+    monkeypatch.setattr(products, "product_of", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_money.test_what_is_no_decimal_costs_no_call, price="\u0663")
+def digits_of_any_script(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A digit is whatever Unicode calls one."""
+    monkeypatch.setattr(money, "_TEXT", re.compile(money._TEXT.pattern.replace("[0-9]", r"\d")))
+    return ADAPTER
+
+
+@BUGS.caught_by(test_money.test_a_rounding_line_closes_a_small_gap)
+def any_gap_is_rounding(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A rounding line closes a gap of any size."""
+    monkeypatch.setattr(lines, "closes", bool)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_a_draft_is_neither_numbered_nor_payable)
+def draft_is_unpaid(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """What is not paid is unpaid, a draft too."""
+    monkeypatch.setattr(invoices, "PAYMENT_STATES", {**invoices.PAYMENT_STATES, "none": "unpaid"})
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_finalizing_gives_number_and_totals)
+def told_as_it_was_before(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """What an invoice was before it was made final is told as what it became."""
+
+    class Broken(memory.MemoryInvoices):
+        async def finalize(self, up: Upstream, id: str) -> Record[Invoice]:
+            before = await self.get(up, id)
+            await super().finalize(up, id)
+            return before
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_an_invoice_can_be_final_at_once)
+def left_a_draft(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """That a new invoice is to be final is not passed on."""
+
+    class Broken(memory.MemoryInvoices):
+        async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+            return await super().create(up, draft.model_copy(update={"finalize": False}))
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_no_two_final_invoices_share_a_number)
+def number_cut_short(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Of an invoice's number the year is told, and not the rest."""
+    honest = invoices.invoice_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Invoice]:
+        record = honest(raw)
+        number = record.item.number and record.item.number[:4]
+        return structs.replace(record, item=structs.replace(record.item, number=number))
+
+    monkeypatch.setattr(invoices, "invoice_of", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_a_final_invoice_stays_as_it_is)
+def late_change_passed_over(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A change of what is final does nothing, and is told as done."""
+
+    class Broken(memory.MemoryInvoices):
+        async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
+            before = await self.get(up, id)
+            return before if before.item.document_status == "final" else await super().update(up, id, change)
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_a_draft_cannot_be_credited)
+def credited_by_force(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A draft that is to be credited is made final for it."""
+
+    class Broken(memory.MemoryInvoices):
+        async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
+            if (await self.get(up, id)).item.document_status == "draft":
+                await self.finalize(up, id)
+            return await super().credit(up, id, draft)
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_a_final_invoice_is_on_paper, kind="pdf", start=b"%PDF-")
+def paper_without_a_type(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A file is handed on without a word of what it is."""
+
+    class Broken(memory.MemoryInvoices):
+        async def pdf(self, up: Upstream, id: str) -> File:
+            return replace(await super().pdf(up, id), media_type="application/octet-stream")
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_a_line_may_say_its_treatment_instead_of_a_code)
+def first_code_will_do(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A treatment is taken for the administration's first VAT code."""
+    monkeypatch.setattr(lines, "_code_for", lambda line, pointer, codes, on: next(iter(codes)))
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_a_treatment_without_a_code_costs_no_write)
+def high_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A treatment that no code has is taxed at the high rate."""
+    honest = lines._code_for
+
+    def broken(line: LineDraft, *rest: Any) -> str:
+        try:
+            return honest(line, *rest)
+        except Problem:
+            return honest(line.model_copy(update={"vat_treatment": "domestic_high"}), *rest)
+
+    monkeypatch.setattr(lines, "_code_for", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_a_treatment_that_is_there_at_another_rate_is_not_said_to_be_missing)
+def rate_beside_a_treatment_passed_over(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A rate that stands beside a treatment is passed over."""
+    honest = lines._code_for
+
+    def broken(line: LineDraft, *rest: Any) -> str:
+        return honest(line.model_copy(update={"vat_rate": None}), *rest)
+
+    monkeypatch.setattr(lines, "_code_for", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_a_line_takes_from_its_product_what_it_leaves_open)
+def product_for_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A line without a price costs nothing, whatever its product costs."""
+    monkeypatch.setattr(lines, "_price", lambda line, *rest: line.unit_price or Decimal(0))
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_a_line_of_text_charges_nothing)
+def text_told_as_an_item(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A line of text is told as an item of 0.00."""
+    honest = invoices._line_of
+
+    def broken(said: Any, sign: int) -> Line:
+        zero = {name: amount_text(Decimal(0)) for name in ("net", "tax", "gross")}
+        line = honest(said, sign)
+        return line if line.type == "item" else structs.replace(line, type="item", **zero)
+
+    monkeypatch.setattr(invoices, "_line_of", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_an_invoice_for_nobody_is_refused)
+def invoice_for_anybody(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """An invoice for a customer who is not there goes to a new one."""
+
+    class Broken(memory.MemoryInvoices):
+        async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+            try:
+                return await super().create(up, draft)
+            except Problem:
+                new = ContactDraft(company_name="Onbekend")
+                made = await memory.MemoryContacts().create(up, new)
+                return await super().create(up, draft.model_copy(update={"contact_id": made.item.id}))
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_payments.test_a_paid_invoice_says_so)
+def nothing_allocated(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """What a payment settles is not taken off what is left of it."""
+    honest = payments.payment_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Payment]:
+        record = honest(raw)
+        return structs.replace(record, item=structs.replace(record.item, unallocated=record.item.amount))
+
+    monkeypatch.setattr(payments, "payment_of", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_payments.test_a_payment_is_listed_with_its_invoice)
+def payments_of_any_invoice(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A list of one invoice's payments is that of all."""
+
+    class Broken(memory.MemoryPayments):
+        names: ClassVar[Mapping[str, str]] = {
+            ours: theirs for ours, theirs in memory.MemoryPayments.names.items() if ours != "invoice_id"
+        }
+
+    return with_resource("payments", Broken())
+
+
+@BUGS.caught_by(test_payments.test_a_payment_taken_back_never_was)
+def paid_back_instead(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A payment is taken back by another one against it."""
+
+    class Broken(memory.MemoryPayments):
+        async def delete(self, up: Upstream, id: str) -> None:
+            raw = await memory.ask(up, "GET", "payments", id)
+            against = [{**one, "amount": f"-{one['amount']}"} for one in raw["allocations"]]
+            body = {name: value for name, value in raw.items() if name != "id"}
+            back = {**body, "amount": f"-{raw['amount']}", "allocations": against}
+            await memory.ask(up, "POST", "payments", json=back)
+
+    return with_resource("payments", Broken())
+
+
+@BUGS.caught_by(test_payments.test_a_paid_invoice_is_not_paid_twice_unsaid)
+def too_much_is_paid(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """An invoice that was paid too much is told as paid."""
+    monkeypatch.setattr(invoices, "PAYMENT_STATES", {**invoices.PAYMENT_STATES, "over": "paid"})
+    return ADAPTER
+
+
+@BUGS.caught_by(test_payments.test_an_invoice_that_is_not_there_cannot_be_paid)
+def invoice_missed_in_another_word(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """An invoice that a payment names and that is gone is pointed at where no payment has a field."""
+
+    class Broken(memory.MemoryPayments):
+        async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+            try:
+                return await super().create(up, draft)
+            except Problem as problem:
+                problem.errors = [FieldError("/invoice", "not_found", problem.detail)]
+                raise
+
+    return with_resource("payments", Broken())
+
+
+@BUGS.caught_by(test_payments.test_a_draft_cannot_be_paid)
+def final_by_paying(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A draft that is paid is made final for it."""
+
+    class Broken(memory.MemoryPayments):
+        async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+            for part in draft.allocations:
+                raw = await memory.ask(up, "GET", "invoices", part.invoice_id)
+                if raw["state"] == "concept":
+                    await memory.ask(up, "POST", "invoices", part.invoice_id, "book")
+            return await super().create(up, draft)
+
+    return with_resource("payments", Broken())
+
+
+@BUGS.caught_by(
+    test_payments.test_what_is_wrong_with_a_payment_is_pointed_at_in_it, name="payment_method_id", wrong="987654321"
+)
+def pointed_at_in_their_words(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """What is wrong with a payment is pointed at under the system's own name for it."""
+
+    class Broken(memory.MemoryPayments):
+        async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+            try:
+                return await super().create(up, draft)
+            except Problem as problem:
+                problem.errors = [replace(one, pointer=f"/{one.provider_field}") for one in problem.errors]
+                raise
+
+    return with_resource("payments", Broken())
+
+
+@BUGS.caught_by(test_payments.test_a_paid_status_can_be_filtered)
+def status_in_our_words(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A status is asked for in our words, which the system does not know."""
+
+    class Broken(memory.MemoryInvoices):
+        choices: ClassVar[memory.Choices] = {}
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_payments.test_a_payment_of_nonsense_costs_no_call)
+def exponents_read(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A number in a string may have an exponent."""
+    monkeypatch.setattr(money, "_TEXT", re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:e[0-9]+)?"))
+    return ADAPTER
