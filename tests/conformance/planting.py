@@ -1,7 +1,7 @@
 """How a fault is planted: under the name that its docstring gives, beside the law that must catch it.
 
-The faults are in the ``planted_*.py`` beside this: each is in a copy of the memory adapter, or in a piece of it or of the
-engine for as long as one test runs.
+The faults are in the ``planted_*.py`` beside this: each in a copy of the memory adapter, or in a piece of an adapter or
+of the engine for as long as one test runs.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +15,7 @@ from adapters.memory import resources as memory
 from adapters.memory.mapping import invoices
 from gateway.contract.adapter import Adapter, Record
 from gateway.contract.errors import invalid
-from gateway.contract.models import Contact, ContactDraft, Invoice, InvoiceDraft
+from gateway.contract.models import Contact, ContactDraft, Invoice, InvoiceDraft, Product, ProductDraft
 from gateway.contract.upstream import Upstream
 
 Law = Callable[..., Awaitable[None]]
@@ -56,23 +56,53 @@ class Bugs(list[Bug]):
 
 def with_resource(name: str, resource: object) -> Adapter:
     """The memory adapter with one resource replaced."""
-    return replace(ADAPTER, resources={**ADAPTER.resources, name: resource})  # type: ignore[dict-item]  # a broken one
+    return with_resources({name: resource})
+
+
+def with_resources(resources: Mapping[str, object]) -> Adapter:
+    """The memory adapter with some resources replaced."""
+    return replace(ADAPTER, resources={**ADAPTER.resources, **resources})  # type: ignore[dict-item]  # broken ones
 
 
 class _Searched(memory.MemoryContacts):
     filters = memory.MemoryContacts.filters - {"q"}
 
 
-class _Unreferenced(memory.MemoryContacts):
-    names: ClassVar[Mapping[str, str]] = {
-        ours: theirs for ours, theirs in memory.MemoryContacts.names.items() if ours != "external_ref"
-    }
+def _without_reference(names: Mapping[str, str]) -> Mapping[str, str]:
+    return {ours: theirs for ours, theirs in names.items() if ours != "external_ref"}
+
+
+_NO_REFERENCE = {"external_ref": None}
+
+
+class _UnreferencedContacts(memory.MemoryContacts):
+    names: ClassVar[Mapping[str, str]] = _without_reference(memory.MemoryContacts.names)
     filters = frozenset(names)
     holds = memory.MemoryContacts.holds - {"external_ref"}
     kept = frozenset({"external_ref"})
 
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
-        return await super().create(up, draft.model_copy(update={"external_ref": None}))
+        return await super().create(up, draft.model_copy(update=_NO_REFERENCE))
+
+
+class _UnreferencedProducts(memory.MemoryProducts):
+    names: ClassVar[Mapping[str, str]] = _without_reference(memory.MemoryProducts.names)
+    filters = frozenset(names)
+    holds = memory.MemoryProducts.holds - {"external_ref"}
+    kept = frozenset({"external_ref"})
+
+    async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
+        return await super().create(up, draft.model_copy(update=_NO_REFERENCE))
+
+
+class _UnreferencedInvoices(memory.MemoryInvoices):
+    names: ClassVar[Mapping[str, str]] = _without_reference(memory.MemoryInvoices.names)
+    filters = frozenset(names)
+    holds = memory.MemoryInvoices.holds - {"external_ref"}
+    kept = frozenset({"external_ref"})
+
+    async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+        return await super().create(up, draft.model_copy(update=_NO_REFERENCE))
 
 
 class _Undiscounted(memory.MemoryInvoices):
@@ -93,8 +123,10 @@ class _Wordless(memory.MemoryInvoices):
 
 SEARCHED_BY_POLDER = with_resource("contacts", _Searched())
 """A system that finds no customers by words."""
-REFERENCES_IN_POLDER = with_resource("contacts", _Unreferenced())
-"""A system without a place for a customer's reference."""
+REFERENCES_IN_POLDER = with_resources(
+    {"contacts": _UnreferencedContacts(), "products": _UnreferencedProducts(), "invoices": _UnreferencedInvoices()}
+)
+"""A system without a place for references."""
 WITHOUT_DISCOUNTS = with_resource("invoices", _Undiscounted())
 """A system without a place for a line's discount."""
 WITHOUT_TEXTS = with_resource("invoices", _Wordless())

@@ -187,4 +187,4 @@ async def test_a_caller_learns_the_request_id(subject: Subject) -> None:
     answer = await subject.ask("GET", "contacts", headers={"x-request-id": "mijn-vraag-1"})
     assert answer.headers["x-request-id"] == "mijn-vraag-1"
     answer = await subject.ask("GET", "contacts/987654321", headers={"x-request-id": "met spaties\t"})
-    assert problem_of(answer)["request_id"] != "met spaties\t"
+    assert "spaties" not in problem_of(answer)["request_id"]

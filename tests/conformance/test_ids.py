@@ -1,5 +1,6 @@
 """Laws of ids: an id names one record and cannot leave its place in a path."""
 
+from contextlib import nullcontext
 from itertools import product
 
 import pytest
@@ -66,7 +67,8 @@ async def test_what_can_be_no_id_is_refused_in_a_body(subject: Subject) -> None:
     draft = await subject.draft("invoices")
     books = {name: len(rows) for name, rows in subject.emulator.books().items()}
     for poison in POISON:
-        answer = await subject.ask("POST", "invoices", body={**draft, "contact_id": poison})
+        with nullcontext() if poison == "_" else subject.quiet():
+            answer = await subject.ask("POST", "invoices", body={**draft, "contact_id": poison})
         assert answer.status_code in (404, 422), f"{poison}: {answer.text}"
         problem_of(answer)
         assert {name: len(rows) for name, rows in subject.emulator.books().items()} == books, poison

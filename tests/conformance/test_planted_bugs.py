@@ -1,7 +1,7 @@
 """The laws on trial: a suite that never failed proves nothing. Each planted bug must make its law fail.
 
-That the same laws hold for the memory adapter as it is, the suite itself shows; for the others that faults are
-planted in, ``test_without_its_bug_a_law_holds``.
+That the same laws hold for the adapters as they are, the suite itself shows; for the others that faults are planted in,
+``test_without_its_bug_a_law_holds``.
 """
 
 import re
@@ -13,11 +13,14 @@ import pytest
 
 from adapters.memory import ADAPTER
 from gateway.web import logs, telling
-from tests.conformance import planted_adapter, planted_documents, planted_engine
+from tests.conformance import planted_adapter, planted_documents, planted_doubt, planted_engine
 from tests.conformance.planting import Bug
 from tests.conformance.subject import open_subject
+from tests.house import emulated
 
-BUGS = [*planted_adapter.BUGS, *planted_documents.BUGS, *planted_engine.BUGS]
+PLANTED = (planted_adapter, planted_documents, planted_engine, planted_doubt)
+BUGS = [bug for module in PLANTED for bug in module.BUGS]
+SYSTEMS = [ADAPTER, *emulated().values()]
 MISFITS = frozenset({"builtins.AttributeError", "builtins.NameError", "builtins.TypeError"})
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -28,19 +31,20 @@ async def test_a_planted_bug_is_caught(
 ) -> None:
     adapter = bug.plant(monkeypatch)
     tripped = trips(monkeypatch)
-    arguments = dict(bug.arguments)
-    if "capfdbinary" in signature(bug.law).parameters:
-        arguments["capfdbinary"] = capfdbinary
+    fixtures = {"capfdbinary": capfdbinary, "monkeypatch": monkeypatch}
+    asked = signature(bug.law).parameters
+    arguments = {**bug.arguments, **{name: fixture for name, fixture in fixtures.items() if name in asked}}
     async with open_subject(adapter, tmp_path) as subject:
         with pytest.raises(AssertionError):
             await bug.law(subject, **arguments)
     assert tripped == [], "the law failed because what was planted does not run"
 
 
-@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.sound is not ADAPTER], ids=lambda bug: bug.plant.__name__)
-async def test_without_its_bug_a_law_holds(bug: Bug, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.sound not in SYSTEMS], ids=lambda bug: bug.plant.__name__)
+async def test_without_its_bug_a_law_holds(bug: Bug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"monkeypatch": monkeypatch} if "monkeypatch" in signature(bug.law).parameters else {}
     async with open_subject(bug.sound, tmp_path) as subject:
-        await bug.law(subject, **bug.arguments)
+        await bug.law(subject, **bug.arguments, **asked)
 
 
 def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
