@@ -25,7 +25,7 @@ from gateway.contract.models import instant_text
 from gateway.contract.upstream import Request
 from gateway.engine.call import Answer, Call
 from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
-from gateway.engine.reconciling import CHECKS, Reconciling, in_doubt
+from gateway.engine.reconciling import CHECKS, WRITINGS, Reconciling, in_doubt
 from gateway.engine.signing import Signer
 from gateway.engine.storage import Attempt, Attempts, AttemptState
 from gateway.engine.waiting import waiting
@@ -147,12 +147,21 @@ class Run:
         self.attempt = sending
 
     async def settle(self, state: AttemptState, **fields: Any) -> bool:
-        """Write down how it ended; False where another owner did so."""
+        """Write down how it ended; False where another carries it out by now, or it is known no more.
+
+        Who was answered knows better than whoever looked meanwhile: one whose clock is ahead looks too soon, and may
+        take what is still on its way for what was never done.
+        """
         over = {"resolved_at": self._clock.now(), "next_check_at": None, "evidence": None}
-        ended = replace(self.attempt, state=state, **{**over, **fields})
-        settled = await self._attempts.replace(self.attempt, ended)
-        self.attempt = ended
-        return settled
+        before: Attempt | None = self.attempt
+        ended = self.attempt = replace(self.attempt, state=state, **{**over, **fields})
+        for _ in range(WRITINGS):
+            if before is None or before.run != ended.run:
+                break
+            if await self._attempts.replace(before, ended):
+                return True
+            before = await self._attempts.find(ended.id)
+        return False
 
     async def release(self) -> Attempt | None:
         """Nothing was sent: give the key back, or the attempt in doubt that this one took over; that, if it did."""

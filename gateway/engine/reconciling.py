@@ -37,7 +37,7 @@ ZOMBIE = timedelta(minutes=5)
 """How long after it was sent a request may still be carried out, unless configured otherwise."""
 LOOK_DEADLINE = 20.0
 WRITINGS = 5
-"""How often an end that was seen is written over the looks that others begin meanwhile."""
+"""How often an end that is known is written over the looks that others begin meanwhile."""
 LEASE_OVER = 2.0
 """Seconds beyond the end of a look for which it keeps others from looking."""
 SWEEP_EVERY = 1.0

@@ -345,6 +345,24 @@ async def test_an_owner_finds_itself_overtaken_before_it_sends(watch: Watch) -> 
     assert ((await watch.now()).state, (await watch.now()).run) == ("claimed", "r-2")
 
 
+@pytest.mark.parametrize("sight", [ABSENT, Sight("blind"), None])
+async def test_who_was_answered_is_believed_over_whom_a_clock_that_is_ahead_had_look_too_soon(
+    watch: Watch, sight: Sight | None
+) -> None:
+    named = Named("acme", watch.connection, "contacts.create", "k-1", b"f")
+    owner = Run(watch.attempts, watch.clock, named, await watch.attempt("sending"))
+    watch.eyes.sights = [sight]
+    watch.clock.advance(3600)
+    assert await watch.reconciling.sweep() == 1
+    watch.clock.advance(-3600)
+    assert (await watch.now()).state == (
+        "unknown" if sight is None else "not_executed" if sight == ABSENT else "manual"
+    )
+    assert await owner.settle("applied", status=201, record_id="c9")
+    told = await watch.now()
+    assert (told.state, told.status, told.record_id, told.next_check_at) == ("applied", 201, "c9", None)
+
+
 async def test_what_went_to_other_books_is_not_looked_for_in_these(house: House) -> None:
     place, named = f"/v1/connections/{await house.connect(PROVIDER)}", {"idempotency-key": "k-1"}
     _, second, *_ = [one["id"] for one in (await house.client.get(f"{place}/companies")).json()["data"]]
