@@ -134,9 +134,8 @@ def _reader(
     asked = read_query(_OPERATION, (("limit", str(count)), ("include", "lines")))
 
     async def read() -> bytes:
-        recording = Recording(books, facts.connection_id)
-        cursors, moves = Cursors(bytes(32)), Moves()
-        reader = Reader(_OPERATION, adapter.resources["invoices"], up, recording, cursors, moves, adapter.name)
+        recording = Recording(books, facts.connection_id, _OPERATION, adapter.resources["invoices"])
+        reader = Reader(up, recording, Cursors(bytes(32)), Moves(), adapter.name)
         return (await reader.list(asked)).body
 
     listed = loads(asyncio.run(read()))["data"]

@@ -13,7 +13,7 @@ from adapters.memory import ADAPTER
 from adapters.memory import resources as memory
 from adapters.memory.mapping import contacts, replies
 from gateway.contract.adapter import Adapter, Listing, Record, Sent
-from gateway.contract.errors import Outcome, Problem
+from gateway.contract.errors import Outcome, Problem, meaning_of
 from gateway.contract.exact import dumps, loads
 from gateway.contract.models import Contact, Product, ProductDraft
 from gateway.contract.models.base import Shape
@@ -102,7 +102,7 @@ def unanswered_is_unsent(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_errors.test_a_write_that_was_told_to_wait_was_not_done)
 def wait_is_trouble(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A system that asks to wait is taken for one in trouble."""
-    monkeypatch.setattr(replies, "STATUSES", {**replies.STATUSES, 429: "upstream_unavailable"})
+    monkeypatch.setattr(replies, "meaning_of", lambda status: meaning_of(503 if status == 429 else status))
     return ADAPTER
 
 
