@@ -7,7 +7,6 @@ still runs. What surely was not sent, or was answered 429, gives the key back. W
 before anything is sent again.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import random
@@ -25,10 +24,10 @@ from gateway.contract.models import instant_text
 from gateway.contract.upstream import Request
 from gateway.engine.call import Answer, Call
 from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
+from gateway.engine.patience import Patience
 from gateway.engine.reconciling import CHECKS, WRITINGS, Reconciling, in_doubt
 from gateway.engine.signing import Signer
 from gateway.engine.storage import Attempt, Attempts, AttemptState
-from gateway.engine.waiting import waiting
 
 KEPT_FOR = timedelta(hours=72)
 GRACE = timedelta(seconds=3)
@@ -189,11 +188,11 @@ class Idempotency:
         self._clock = clock
         self._reconciling = reconciling
         self._random = rng
-        self._draining = asyncio.Event()
+        self._patience = Patience(clock)
 
     def drain(self) -> None:
         """The process is about to end: nobody waits any longer to find something out here; the sweep does it."""
-        self._draining.set()
+        self._patience.stop()
 
     def named(self, call: Call, body: bytes, *, repeatable: bool = False, company_id: str | None = None) -> Named:
         """The write as its caller named it, or as we name it where the caller did not; and whose books it goes to."""
@@ -340,25 +339,13 @@ class Idempotency:
             wait = (attempt.next_check_at - self._clock.now()).total_seconds()
             if self._clock.monotonic() + wait + LOOK_TIME > deadline:
                 break
-            if not await self._waited(max(0.0, wait)):
+            if not await self._patience.rested(max(0.0, wait)):
                 break
             looked = await self._reconciling.look(attempt, deadline)
             if looked is None:  # another node looks
                 break
             attempt = looked
         return attempt
-
-    async def _waited(self, seconds: float) -> bool:
-        """Wait; False where the process drains, without waiting any longer."""
-        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._draining.wait())]
-        try:
-            with waiting():
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-        return not self._draining.is_set()
 
     async def tell(self, tenant: str, connection_id: str, key: str) -> bytes:
         """What became of a write, by its key: the body of an answer. Raises ``not_found``."""

@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.app import Polder, build
+from gateway.engine.patience import Patience
 from gateway.engine.reconciling import SWEEP_EVERY
 from gateway.engine.storage import Attempt
-from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.sweeper import Sweeper
 from gateway.serve import listen, serving
 from gateway.settings import Settings

@@ -16,8 +16,8 @@ from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.engine.cache import Flights
 from gateway.engine.call import Answer, Call
+from gateway.engine.patience import Patience
 from gateway.engine.reconciling import CHECKS
-from gateway.engine.tokens.patience import Patience
 from gateway.engine.waiting import Waiting, measured, waiting
 from gateway.settings import METRICS_PORT, Settings
 from gateway.web.vitals import COUNTED_FOR, beating

@@ -2,7 +2,7 @@
 
 ``broker`` is what the rest of the engine asks. Underneath: ``renewal``, the steps of one flight; ``endpoints``, which
 talks to a provider's token endpoint; ``refusals``, which decides what refused credentials mean; ``sweeper``, which
-takes up what was left behind; ``lifetimes`` and ``patience``, when a token is due and how waits end.
+takes up what was left behind; and ``lifetimes``: when a token is due.
 """
 
 from gateway.engine.tokens.broker import Tokens

@@ -19,11 +19,11 @@ from gateway.contract.secret import Secret
 from gateway.engine.cache import Flights
 from gateway.engine.http import Wire
 from gateway.engine.observe import Observer
+from gateway.engine.patience import Patience
 from gateway.engine.providers import Provider
 from gateway.engine.storage import Changing, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
-from gateway.engine.tokens.patience import Patience
 from gateway.engine.tokens.refusals import Refusals
 from gateway.engine.tokens.renewal import Enough, Renewals, insisted, overtaken_told, stored_fields
 from gateway.engine.waiting import unmeasured

@@ -8,7 +8,7 @@ from gateway.engine.waiting import waiting
 
 
 class Patience:
-    """Waits between two requests for a token; once ``stop`` was called there are none, and no further request."""
+    """Waits between two requests, or looks; once ``stop`` was called nobody waits, and for no token is asked."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -32,6 +32,11 @@ class Patience:
 
     async def rest(self, seconds: float) -> None:
         """Wait that many seconds. Raises ``upstream_unavailable`` as soon as the process is about to stop."""
+        await self.rested(seconds)
+        self.refuse_if_over()
+
+    async def rested(self, seconds: float) -> bool:
+        """Wait that many seconds; False, without waiting any longer, where the process is about to stop."""
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -40,7 +45,7 @@ class Patience:
         finally:
             sleeping.cancel()
             stopping.cancel()
-        self.refuse_if_over()
+        return not self.is_over
 
     async def until_over(self, at_most: float) -> bool:
         """Wait for the end, so many real seconds at most; whether it came."""
