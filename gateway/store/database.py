@@ -289,9 +289,12 @@ def _async_engine(url: URL) -> AsyncEngine:
     return _postgres_engine(url, pool_size=_SESSIONS_KEPT, max_overflow=_SESSIONS - _SESSIONS_KEPT)
 
 
-def postgres_engine(database_url: str, *, pool_size: int, max_overflow: int) -> AsyncEngine:
-    """Sessions apart from those of ``Database``, so many and no more. Raises ``ValueError`` without the driver."""
-    return _postgres_engine(parsed(database_url), pool_size=pool_size, max_overflow=max_overflow)
+def postgres_engine(database_url: str, sessions: int, **options: str) -> AsyncEngine:
+    """Sessions apart from those of ``Database``, so many and no more, whose address has these options too.
+
+    Raises ``ValueError`` without the driver.
+    """
+    return _postgres_engine(parsed(database_url).update_query_dict(options), pool_size=sessions, max_overflow=0)
 
 
 def _postgres_engine(url: URL, **pool: int) -> AsyncEngine:

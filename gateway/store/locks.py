@@ -77,7 +77,7 @@ class SessionLocks:
     """Locks among all who use one PostgreSQL database, on sessions of their own."""
 
     def __init__(self, database_url: str) -> None:
-        self._engine = postgres_engine(database_url, pool_size=_SESSIONS, max_overflow=0)
+        self._engine = postgres_engine(database_url, _SESSIONS)
 
     @asynccontextmanager
     async def hold(self, name: str, within: float) -> AsyncIterator[None]:

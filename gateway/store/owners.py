@@ -20,7 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,7 +57,7 @@ _HELD = text(
     " AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 # Less patient with a server that is gone than others: nothing but this process's being there depends on its session.
-_PATIENCE = {"tcp_user_timeout": "3000"}
+_PATIENCE_MS = "3000"
 
 
 class FileOwner:
@@ -131,8 +131,7 @@ class SessionOwner:
 
     def __init__(self, database_url: str) -> None:
         self.name = _new_name()
-        url = make_url(database_url).update_query_dict(_PATIENCE)
-        self._engine = postgres_engine(url.render_as_string(hide_password=False), pool_size=1, max_overflow=0)
+        self._engine = postgres_engine(database_url, 1, tcp_user_timeout=_PATIENCE_MS)
         self._session: AsyncConnection | None = None
         self._tenure = 0
         self._looked_at = float("-inf")

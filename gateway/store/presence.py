@@ -11,7 +11,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.store.database import postgres_engine, told_as_problem
@@ -29,8 +29,7 @@ class Presence:
 
     def __init__(self, database_url: str, generations: Path) -> None:
         self._name = f"{_NAME}{_identity(generations)}"
-        url = make_url(database_url).update_query_dict({"application_name": self._name})
-        self._engine = postgres_engine(url.render_as_string(hide_password=False), pool_size=1, max_overflow=0)
+        self._engine = postgres_engine(database_url, 1, application_name=self._name)
 
     async def strangers(self) -> bool:
         """Whether a gateway is there that shares no generations with this one; from the first time on this one is too.

@@ -203,7 +203,7 @@ async def test_a_server_that_may_be_written_to_again_is(opened: Callable[[str], 
 async def test_no_session_waits_without_an_end(opened: Callable[[str], SqlStorage], postgres_url: str) -> None:
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     asked = text(f"SELECT name, setting FROM pg_settings WHERE name IN {names}")
-    further = postgres_engine(postgres_url, pool_size=1, max_overflow=0)
+    further = postgres_engine(postgres_url, 1)
     try:
         async with further.connect() as session:
             sessions = [(await session.execute(asked)).all(), await opened(postgres_url)._database.rows(asked)]
