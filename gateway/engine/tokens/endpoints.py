@@ -1,6 +1,6 @@
 """Requests to token endpoints, and what their answers say."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 
 from gateway.contract.auth import AccessToken, CredentialKind, Grant, KeyExchange, OAuth2, StaticToken
@@ -37,11 +37,7 @@ class Endpoints:
         if isinstance(kind.scheme, StaticToken):
             return AccessToken(grant.fields[kind.scheme.field])
         if isinstance(kind.scheme, KeyExchange):
-            scheme = kind.scheme
-            sent = grant.fields.values()
-            return await self.ask(
-                provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), sent, within
-            )
+            return await self._counted(provider, self.exchange(provider, kind.scheme, grant, min(within, ANSWER)))
         raise TypeError("an OAuth token comes from its owner's authorization, not from stored credentials")
 
     async def ask(
@@ -49,14 +45,16 @@ class Endpoints:
         provider: Provider,
         request: Request,
         read: Callable[[Reply], AccessToken],
-        sent: Collection[Secret] = (),
-        within: float = ANSWER,
+        sent: Collection[Secret],
     ) -> AccessToken:
         """Ask a token endpoint once, and read its reply. ``sent`` is what else is secret. Raises ``Problem``."""
+        return await self._counted(provider, self._asked(provider, request, read, ANSWER, sent))
+
+    async def _counted(self, provider: Provider, asked: Awaitable[AccessToken]) -> AccessToken:
         started = self._clock.monotonic()
         outcome: TokenOutcome = "unknown"
         try:
-            token = await self._asked(provider, request, read, min(within, ANSWER), sent)
+            token = await asked
             outcome = "ok"
         except Problem as problem:
             outcome = outcome_of(problem)
