@@ -224,7 +224,7 @@ class SessionOwner:
         return frozenset((await session.scalars(_HELD, {"space": _LOCKS})).all())
 
     async def _lose(self) -> None:
-        """The session is of no use any more: the next look opens another."""
+        """The session is of no use any more: the next look opens another. In the pool it would keep the lock."""
         session, self._session = self._session, None
         if session is not None:
             self._lost_at = _now()
@@ -239,12 +239,8 @@ class SessionOwner:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=LOOK_WAIT)
-        session, self._session = self._session, None
+        await self._lose()
         with suppress(SQLAlchemyError):
-            if session is not None:
-                # Not back into the pool, where the session would keep the lock.
-                await session.invalidate()
-                await session.close()
             await self._engine.dispose()
 
 
