@@ -129,8 +129,7 @@ class SqlAttempts:
             (other.c.provider == own.c.provider) & (other.c.company_id == own.c.company_id)
         )
         reaching = select(other.c.id).where(own.c.id == attempt.connection_id, same_books)
-        plain = [column for column in columns if column.name not in {f"sealed_{name}" for name in _SEALED}]
-        query = select(*plain).where(
+        query = select(*(columns[name] for name in _PLAIN)).where(
             columns.connection_id.in_(reaching),
             columns.operation == attempt.operation,
             columns.id != attempt.id,
@@ -173,19 +172,14 @@ class SqlAttempts:
             return None if row is None else await self._attempt(transaction, row)
 
     async def _row(self, transaction: AsyncConnection, attempt: Attempt) -> dict[str, Any]:
-        plain = {name: getattr(attempt, name) for name in _PLAIN}
+        row: dict[str, Any] = dict.fromkeys(f"sealed_{name}" for name in _SEALED)
+        row |= {name: getattr(attempt, name) for name in _PLAIN}
         secrets = {name: secret for name in _SEALED if (secret := getattr(attempt, name)) is not None}
         # What is about a connection that is gone meanwhile is kept no more, as the attempt itself is not.
         owner = await self._vault.owner(transaction, attempt.tenant, attempt.connection_id) if secrets else None
-        sealed = (
-            {}
-            if owner is None
-            else {
-                f"sealed_{name}": self._vault.seal(owner, f"attempts.{name}", secret)
-                for name, secret in secrets.items()
-            }
-        )
-        return {**plain, **{f"sealed_{name}": None for name in _SEALED}, **sealed}
+        if owner is not None:
+            row |= {f"sealed_{name}": self._vault.seal(owner, f"attempts.{name}", one) for name, one in secrets.items()}
+        return row
 
     async def _attempt(self, transaction: AsyncConnection, row: Row[Any]) -> Attempt:
         fields = dict(row._mapping)
