@@ -45,7 +45,8 @@ def restore(settings: Settings, source: Path, keys: Path | None) -> None:
     """
     database = _embedded(settings)
     settings.make_home()
-    with _alone(settings), contextlib.ExitStack() as undo:
+    taken = f"A gateway runs on {settings.home}: stop it first."
+    with _locked(settings, taken, exclusive=True), contextlib.ExitStack() as undo:
         if keys is not None:
             # The keys first: a gateway that finds a database and no keys would make itself others.
             own = settings.home / KEY_FILE
@@ -62,11 +63,7 @@ def serving_from(settings: Settings) -> Iterator[None]:
     The system itself takes note of it, so a process that dies leaves nothing behind.
     """
     settings.make_home()
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(_lock(settings, exclusive=False))
-        except BlockingIOError:
-            raise InUse(f"A backup is being restored to {settings.home}.") from None
+    with _locked(settings, f"A backup is being restored to {settings.home}.", exclusive=False):
         yield
 
 
@@ -121,17 +118,8 @@ def _write_private(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(_lock(settings, exclusive=True))
-        except BlockingIOError:
-            raise InUse(f"A gateway runs on {settings.home}: stop it first.") from None
-        yield
-
-
-@contextlib.contextmanager
-def _lock(settings: Settings, *, exclusive: bool) -> Iterator[None]:
+def _locked(settings: Settings, taken: str, *, exclusive: bool) -> Iterator[None]:
+    """The home's lock is held while the block runs. Raises ``InUse``, saying that it is ``taken``."""
     if sys.platform == "win32":
         yield  # there is no flock there; not to restore under a running gateway is the user's to mind
         return
@@ -139,7 +127,10 @@ def _lock(settings: Settings, *, exclusive: bool) -> Iterator[None]:
 
     descriptor = os.open(settings.home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(taken) from None
         yield
     finally:
         os.close(descriptor)
