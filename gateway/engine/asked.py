@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -151,9 +152,10 @@ def _flag(name: str, text: str | None) -> bool:
 
 def _value(one: Filter, text: str) -> FilterValue:
     if one.kind == "date":
-        return _day(one.name, text)
+        return _moment(one.name, text, _DAY, "a date, YYYY-MM-DD").date()
     if one.kind == "instant":
-        return _instant(one.name, text)
+        _moment(one.name, text, _INSTANT, "a UTC timestamp, 2026-03-02T09:00:00Z")
+        return text
     if one.kind == "choice" and text not in one.choices:
         raise _wrong(one.name, f"is one of {', '.join(one.choices)}")
     if not text.strip() or len(text) > 255 or not _PRINTABLE.match(text):
@@ -163,23 +165,12 @@ def _value(one: Filter, text: str) -> FilterValue:
     return text
 
 
-def _day(name: str, text: str) -> date:
-    if not _DAY.fullmatch(text):
-        raise _wrong(name, "is a date, YYYY-MM-DD")
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise _wrong(name, "is a date, YYYY-MM-DD") from error
-
-
-def _instant(name: str, text: str) -> str:
-    if not _INSTANT.fullmatch(text):
-        raise _wrong(name, "is a UTC timestamp, 2026-03-02T09:00:00Z")
-    try:
-        datetime.fromisoformat(text)
-    except ValueError as error:
-        raise _wrong(name, "is a UTC timestamp, 2026-03-02T09:00:00Z") from error
-    return text
+def _moment(name: str, text: str, form: re.Pattern[str], what: str) -> datetime:
+    """What a text of that form says; the form may be right and the day not be in the calendar."""
+    with suppress(ValueError):
+        if form.fullmatch(text):
+            return datetime.fromisoformat(text)
+    raise _wrong(name, f"is {what}")
 
 
 def _unknown(name: str, detail: str) -> Problem:
