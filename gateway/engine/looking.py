@@ -88,7 +88,7 @@ class Looking:
         evidence = Evidence.opened(attempt.evidence)
         body = read_body(operation, evidence.said["body"].encode())
         connection = await self._connections.find(attempt.connection_id)
-        if connection is None or not isinstance(body, Draft | Change):
+        if connection is None or body is None:
             return
         resource = resource_for(self._providers.of(connection).adapter, operation)
         kept = kept_values(resource.kept, body.given())
@@ -258,7 +258,7 @@ def _same(said: Any, asked: Any) -> bool:
     if isinstance(asked, AddressDraft) and said is not None:
         return shows(said, _as_kept(asked, said))
     if isinstance(asked, Part):
-        return said is not None and shows(said, {name: getattr(asked, name) for name in asked.model_fields_set})
+        return said is not None and shows(said, asked.given())
     if isinstance(asked, list):
         if not isinstance(said, list) or len(said) != len(asked):
             return False

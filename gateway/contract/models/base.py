@@ -76,21 +76,21 @@ class Shape(BaseModel):
     usual: ClassVar[Mapping[str, Any]] = {}
     """What fields say, beside null and their default, that is so anyway wherever a system has no place for them."""
 
+    def given(self) -> dict[str, Any]:
+        """Exactly what was sent, null among it."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+
 
 class Draft(Shape):
     """A body that creates something."""
 
     def given(self) -> dict[str, Any]:
         """What the caller said: every field that is not null and was sent."""
-        return {name: value for name in sorted(self.model_fields_set) if (value := getattr(self, name)) is not None}
+        return {name: value for name, value in super().given().items() if value is not None}
 
 
 class Change(Shape):
     """A body that changes something (JSON merge patch, RFC 7396, one level deep; lists are replaced whole)."""
-
-    def given(self) -> dict[str, Any]:
-        """Exactly what the caller sent, null among it."""
-        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
 
 class Part(Shape):
@@ -98,10 +98,6 @@ class Part(Shape):
 
     whole: ClassVar[frozenset[str]] = frozenset()
     """Fields without which it would be something else: where one may be dropped, all of it is, and by the adapter."""
-
-    def given(self) -> dict[str, Any]:
-        """Exactly what was sent, null among it."""
-        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
 
 class ProviderView(BaseModel):
