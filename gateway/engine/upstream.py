@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -56,6 +57,16 @@ _NOTHING_DONE = frozenset({"connection_needs_reauth", "provider_misconfigured", 
 """Refusals at the door: the request was not looked at, so it may be sent again."""
 
 
+class Dealings:
+    """How it goes with one provider: how much may be asked again, how long an answer takes, and which origins fail."""
+
+    def __init__(self, clock: Clock, rng: random.Random) -> None:
+        self.budget = RetryBudget(clock)
+        self.usual = Usual()
+        self.breakers: defaultdict[str, Breaker] = defaultdict(lambda: Breaker(clock, rng))
+        """By origin."""
+
+
 class Way:
     """What every connection's way out shares."""
 
@@ -67,34 +78,15 @@ class Way:
         self.pace = Pace(clock)
         self.bulkhead = Bulkhead()
         self.random = rng
-        self._budgets: dict[str, RetryBudget] = {}
-        self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._usual: dict[str, Usual] = {}
-
-    def budget(self, provider: str) -> RetryBudget:
-        """How much of what a provider is asked may be asked again."""
-        found = self._budgets.get(provider)
-        if found is None:
-            found = self._budgets[provider] = RetryBudget(self.clock)
-        return found
-
-    def breaker(self, provider: str, origin: str) -> Breaker:
-        """Whether an origin of a provider is called at all."""
-        found = self._breakers.get((provider, origin))
-        if found is None:
-            found = self._breakers[provider, origin] = Breaker(self.clock, self.random)
-        return found
-
-    def usual(self, provider: str) -> Usual:
-        """How long a provider takes for an answer."""
-        return self._usual.setdefault(provider, Usual())
+        self.dealings: defaultdict[str, Dealings] = defaultdict(lambda: Dealings(clock, rng))
+        """By the provider's name."""
 
     def strain(self, provider: str) -> Strain:
         """How calling a provider goes."""
-        states = [breaker.state for (name, _), breaker in self._breakers.items() if name == provider]
+        dealings = self.dealings[provider]
         return Strain(
-            breaker=max(states, default=0),
-            budget=self.budget(provider).share,
+            breaker=max((breaker.state for breaker in dealings.breakers.values()), default=0),
+            budget=dealings.budget.share,
             inside=self.bulkhead.inside(provider),
             waiting=self.bulkhead.waiting(provider),
         )
@@ -130,6 +122,7 @@ class Outbound:
         before_write: BeforeWrite | None = None,
     ) -> None:
         self._way = way
+        self._dealings = way.dealings[provider.name]
         self._provider = provider
         self._kind = kind
         self._facts = facts
@@ -325,7 +318,7 @@ class Outbound:
             await self._queued(place)
         try:
             self._not_in_vain(came)
-            breaker = self._way.breaker(self._provider.name, request.origin)
+            breaker = self._dealings.breakers[request.origin]
             await self._admitted(breaker)
             breaker.admit()
             try:
@@ -358,8 +351,8 @@ class Outbound:
                 breaker.failed(unreachable=outcome == "connect")
             else:
                 breaker.succeeded()
-                self._way.usual(self._provider.name).took(self._way.clock.monotonic() - started)
-                self._way.budget(self._provider.name).succeeded()
+                self._dealings.usual.took(self._way.clock.monotonic() - started)
+                self._dealings.budget.succeeded()
             self._way.observer.upstream(
                 self._provider.name, self._operation, outcome, self._way.clock.monotonic() - started
             )
@@ -377,7 +370,7 @@ class Outbound:
     async def _queued(self, place: Place) -> None:
         """Wait for a place among the calls under way, as long as there is time; not at all where none comes in time."""
         left, needed = self.left(), self._needed()
-        turn = self._way.usual(self._provider.name).until_turn(place.rounds)
+        turn = self._dealings.usual.until_turn(place.rounds)
         late = turn + (needed if needed <= left else 0.0) - left
         if late > 0:
             raise self._held_back("queue", late, CROWDED)
@@ -397,7 +390,7 @@ class Outbound:
 
     def _needed(self) -> float:
         """Seconds to have left for a call, where there ever were so many."""
-        return ANSWER_TIME + self._way.usual(self._provider.name).needed
+        return ANSWER_TIME + self._dealings.usual.needed
 
     def _held_back(self, reason: HeldBack, wait: float, detail: str) -> Problem:
         """Nothing is sent, and the caller hears when to come back."""
@@ -441,7 +434,7 @@ class Outbound:
 
     async def _rest(self, attempt: int, least: float = 0) -> bool:
         """Wait a little before the next try, as far as the time and the provider's budget of retries allow."""
-        if not self._way.budget(self._provider.name).spend():
+        if not self._dealings.budget.spend():
             self._way.observer.held_back(self._provider.name, "budget")
             return False
         return await self._sleep(least + self._way.random.uniform(0, 0.1 * 2**attempt))

@@ -339,7 +339,7 @@ async def test_refusals_never_open_the_breaker(status: int) -> None:
     for number in range(60):
         with pytest.raises(Problem):
             await stage.outbound(f"con_{number}").data(WRITE)
-    assert not stage.way.breaker("books", "api").is_open
+    assert not stage.way.dealings["books"].breakers["api"].is_open
 
 
 async def _unwritable() -> AccessToken:
@@ -417,7 +417,7 @@ async def test_whom_the_queue_leaves_too_little_time_is_not_sent_in_vain() -> No
         return said({})
 
     stage = Stage(Books(handle), pace=Pace(per_connection=1))
-    stage.way.usual("books").took(1.0)
+    stage.way.dealings["books"].usual.took(1.0)
     ups = [stage.outbound(seconds=10.5) for _ in range(60)]
     results = await asyncio.gather(*(up.data(READ) for up in ups), return_exceptions=True)
     answered = [one for one in results if not isinstance(one, BaseException)]
@@ -435,7 +435,7 @@ async def test_who_cannot_get_a_turn_in_time_hears_so_at_once() -> None:
         return said({})
 
     stage = Stage(Books(handle), pace=Pace(per_connection=1))
-    stage.way.usual("books").took(1.0)
+    stage.way.dealings["books"].usual.took(1.0)
     tasks = [asyncio.ensure_future(stage.outbound(seconds=10.0).data(READ)) for _ in range(60)]
     for _ in range(5):
         await asyncio.sleep(0)
@@ -450,7 +450,7 @@ async def test_who_cannot_get_a_turn_in_time_hears_so_at_once() -> None:
 
 async def test_a_slow_system_is_called_however_little_time_there_is() -> None:
     stage = Stage(Books())
-    stage.way.usual("books").took(100.0)
+    stage.way.dealings["books"].usual.took(100.0)
     assert await stage.outbound(seconds=5.0).data(READ) == {"ok": True}
 
 

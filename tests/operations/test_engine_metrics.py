@@ -175,7 +175,7 @@ async def test_retries_that_are_used_up_show_and_are_not_made() -> None:
 
     metrics = Metrics("1.2.3", ["books"])
     stage = Stage(Books(handle), observer=metrics)
-    while stage.way.budget("books").spend():
+    while stage.way.dealings["books"].budget.spend():
         pass
     assert of_stage(stage, metrics)['polder_retry_budget_remaining_ratio{provider="books"}'] < 0.1
     with pytest.raises(Problem):
