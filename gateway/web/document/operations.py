@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.contract.exact import Json
 from gateway.contract.models import Invoice
 from gateway.contract.models.base import RecordPart, Shape
 from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
@@ -90,151 +91,111 @@ TAGS: dict[str, str] = {
     "raw": "The accounting system's own API.",
 }
 
-PARAMETERS: dict[str, Object] = {
-    "connection_id": {
-        "name": "connection_id",
-        "in": "path",
-        "required": True,
-        "description": "The connection.",
-        "schema": _FILTER_SCHEMAS["id"],
-    },
-    "id": {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "description": "The record. Something that can be no id is 404 without a call to the accounting system.",
-        "schema": _FILTER_SCHEMAS["id"],
-    },
-    "provider": {
-        "name": "provider",
-        "in": "path",
-        "required": True,
-        "description": "The accounting system.",
-        "schema": _FILTER_SCHEMAS["id"],
-    },
-    "resource": {
-        "name": "resource",
-        "in": "path",
-        "required": True,
-        "description": "What is written.",
-        "schema": {"type": "string", "enum": ["contacts", "invoices", "products", "payments"]},
-    },
-    "key": {
-        "name": "key",
-        "in": "path",
-        "required": True,
-        "description": "The `Idempotency-Key` of the write, percent-encoded: a slash in it is `%2F`.",
-        "schema": _KEY,
-    },
-    "path": {
-        "name": "path",
-        "in": "path",
-        "required": True,
-        "description": "The path in the system's own API, with its slashes.",
-        "schema": {"type": "string", "minLength": 1},
-    },
-    "limit": {
-        "name": "limit",
-        "in": "query",
-        "description": "How many records a page has at most. A page may have fewer and not be the last.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-    },
-    "cursor": {
-        "name": "cursor",
-        "in": "query",
-        "description": "`next_cursor` of the page before, with the same filters. Leave it out for the first page. "
-        "It is a position: what is added or deleted before it meanwhile moves the rest, so that a record may come "
-        "twice or be missed.",
-        "schema": {"type": "string", "minLength": 1},
-    },
-    "on_unsupported": {
-        "name": "on_unsupported",
-        "in": "query",
-        "description": "What to do with a field the accounting system cannot hold: refuse the request, or leave the "
-        "field out and say so in `warnings`.",
-        "schema": {"type": "string", "enum": ["reject", "drop"], "default": "reject"},
-    },
-    "dry_run": {
-        "name": "dry_run",
-        "in": "query",
-        "description": "With `true` nothing is sent and nothing is kept: the answer, of its own media type, shows the "
-        "request that would be sent, what was filled in or left out and why, and what the document comes to. Its "
-        "sentences are Dutch where `Accept-Language` prefers that.",
-        "schema": {"type": "boolean", "default": False},
-    },
-    "Idempotency-Key": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "Any text of your own (visible ASCII, no spaces), new for each thing you want done. Sent again "
-        "with the same request, it is answered as the first time and nothing is done twice. Without one, a write to an "
-        "accounting system is given a key, which its answer names.",
-        "schema": _KEY,
-    },
-    "If-None-Match": {
-        "name": "If-None-Match",
-        "in": "header",
-        "description": "An `ETag` you have: if the answer would be the same, it is 304.",
-        "schema": {"type": "string"},
-    },
-    "Cache-Control": {
-        "name": "Cache-Control",
-        "in": "header",
-        "description": "`no-cache` asks the accounting system now; `max-age=N` takes an answer of the last N seconds. "
-        "Anything else is ignored.",
-        "schema": {"type": "string", "examples": ["no-cache", "max-age=10"]},
-    },
-    "X-Request-Id": {
-        "name": "X-Request-Id",
-        "in": "header",
-        "description": "Your own id for the request, returned and logged: at most 128 letters, digits and `._:/+=@-`. "
-        "Any other is replaced.",
-        "schema": {"type": "string", "examples": ["order-118-attempt-1"]},
-    },
-}
+
+def _in_path(name: str, description: str, schema: Schema = _FILTER_SCHEMAS["id"]) -> Object:
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+def _in_query(name: str, description: str, schema: Schema) -> Object:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _in_header(name: str, description: str, schema: Schema) -> Object:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+_SHARED = (
+    _in_path("connection_id", "The connection."),
+    _in_path("id", "The record. Something that can be no id is 404 without a call to the accounting system."),
+    _in_path("provider", "The accounting system."),
+    _in_path(
+        "resource",
+        "What is written.",
+        {"type": "string", "enum": ["contacts", "invoices", "products", "payments"]},
+    ),
+    _in_path("key", "The `Idempotency-Key` of the write, percent-encoded: a slash in it is `%2F`.", _KEY),
+    _in_path("path", "The path in the system's own API, with its slashes.", {"type": "string", "minLength": 1}),
+    _in_query(
+        "limit",
+        "How many records a page has at most. A page may have fewer and not be the last.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    ),
+    _in_query(
+        "cursor",
+        "`next_cursor` of the page before, with the same filters. Leave it out for the first page. It is a position: "
+        "what is added or deleted before it meanwhile moves the rest, so that a record may come twice or be missed.",
+        {"type": "string", "minLength": 1},
+    ),
+    _in_query(
+        "on_unsupported",
+        "What to do with a field the accounting system cannot hold: refuse the request, or leave the field out and say "
+        "so in `warnings`.",
+        {"type": "string", "enum": ["reject", "drop"], "default": "reject"},
+    ),
+    _in_query(
+        "dry_run",
+        "With `true` nothing is sent and nothing is kept: the answer, of its own media type, shows the request that "
+        "would be sent, what was filled in or left out and why, and what the document comes to. Its sentences are "
+        "Dutch where `Accept-Language` prefers that.",
+        {"type": "boolean", "default": False},
+    ),
+    _in_header(
+        "Idempotency-Key",
+        "Any text of your own (visible ASCII, no spaces), new for each thing you want done. Sent again with the same "
+        "request, it is answered as the first time and nothing is done twice. Without one, a write to an accounting "
+        "system is given a key, which its answer names.",
+        _KEY,
+    ),
+    _in_header(
+        "If-None-Match",
+        "An `ETag` you have: if the answer would be the same, it is 304.",
+        {"type": "string"},
+    ),
+    _in_header(
+        "Cache-Control",
+        "`no-cache` asks the accounting system now; `max-age=N` takes an answer of the last N seconds. Anything else "
+        "is ignored.",
+        {"type": "string", "examples": ["no-cache", "max-age=10"]},
+    ),
+    _in_header(
+        "X-Request-Id",
+        "Your own id for the request, returned and logged: at most 128 letters, digits and `._:/+=@-`. Any other is "
+        "replaced.",
+        {"type": "string", "examples": ["order-118-attempt-1"]},
+    ),
+)
+PARAMETERS: dict[str, Object] = {one["name"]: one for one in _SHARED}
+
+
+def _of_answer(description: str, type: str = "string", **schema: Json) -> Object:
+    return {"description": description, "schema": {"type": type, **schema}}
+
 
 HEADERS: dict[str, Object] = {
-    "X-Request-Id": {"description": "The request, as the log knows it.", "schema": {"type": "string"}},
-    "ETag": {"description": "Identifies this answer's body, for `If-None-Match`.", "schema": {"type": "string"}},
-    "Age": {
-        "description": "Seconds since the accounting system was asked.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
-    "Cache-Status": {
-        "description": "Where the answer came from (RFC 9211). `polder-shared` is what nodes tell each other.",
-        "schema": {"type": "string"},
-    },
-    "Content-Disposition": {"description": "The file's name (RFC 6266).", "schema": {"type": "string"}},
-    "Link": {"description": 'The next page, as `<…>; rel="next"`, where there is one.', "schema": {"type": "string"}},
-    "Polder-Emulated": {
-        "description": "Filters the accounting system cannot apply, which Polder applied itself.",
-        "schema": {"type": "string"},
-    },
-    "Content-Language": {
-        "description": "Of a dry run: the language of its sentences, `nl` or `en`.",
-        "schema": {"type": "string"},
-    },
-    "Idempotency-Key": {
-        "description": "The key that a write was given because it came without one: "
-        "`GET …/operations/{key}` tells what became of it.",
-        "schema": {"type": "string"},
-    },
-    "RateLimit-Policy": {
-        "description": "How many requests (`q`) the API key may make in so many seconds (`w`), where it has a limit "
+    "X-Request-Id": _of_answer("The request, as the log knows it."),
+    "ETag": _of_answer("Identifies this answer's body, for `If-None-Match`."),
+    "Age": _of_answer("Seconds since the accounting system was asked.", "integer", minimum=0),
+    "Cache-Status": _of_answer("Where the answer came from (RFC 9211). `polder-shared` is what nodes tell each other."),
+    "Content-Disposition": _of_answer("The file's name (RFC 6266)."),
+    "Link": _of_answer('The next page, as `<…>; rel="next"`, where there is one.'),
+    "Polder-Emulated": _of_answer("Filters the accounting system cannot apply, which Polder applied itself."),
+    "Content-Language": _of_answer("Of a dry run: the language of its sentences, `nl` or `en`."),
+    "Idempotency-Key": _of_answer(
+        "The key that a write was given because it came without one: `GET …/operations/{key}` tells what became of it."
+    ),
+    "RateLimit-Policy": _of_answer(
+        "How many requests (`q`) the API key may make in so many seconds (`w`), where it has a limit "
         "(draft-ietf-httpapi-ratelimit-headers).",
-        "schema": {"type": "string", "examples": ['"default";q=600;w=60']},
-    },
-    "RateLimit": {
-        "description": "How many of them are left (`r`), and in how many seconds all are there again (`t`).",
-        "schema": {"type": "string", "examples": ['"default";r=599;t=1']},
-    },
-    "X-Upstream-RateLimit-Remaining": {
-        "description": "How many requests the accounting system still takes, as it said itself, where it does.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
-    "Idempotency-Replayed": {
-        "description": "`true` where this is the first answer to the `Idempotency-Key`, again.",
-        "schema": {"type": "string"},
-    },
+        examples=['"default";q=600;w=60'],
+    ),
+    "RateLimit": _of_answer(
+        "How many of them are left (`r`), and in how many seconds all are there again (`t`).",
+        examples=['"default";r=599;t=1'],
+    ),
+    "X-Upstream-RateLimit-Remaining": _of_answer(
+        "How many requests the accounting system still takes, as it said itself, where it does.", "integer", minimum=0
+    ),
+    "Idempotency-Replayed": _of_answer("`true` where this is the first answer to the `Idempotency-Key`, again."),
 }
 
 
@@ -270,7 +231,7 @@ def _description(operation: Operation) -> str:
 
 def _parameters(operation: Operation) -> Iterator[Object]:
     for name in re.findall(r"{(\w+)}", operation.path):
-        yield _shared(name) if name in PARAMETERS else _path_parameter(name)
+        yield _shared(name)
     for name in parameters(operation):
         filter = operation.filter(name)
         if filter is not None:
@@ -304,11 +265,6 @@ def _shared(name: str) -> Object:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _path_parameter(name: str) -> Object:
-    schema = _FILTER_SCHEMAS["id"]
-    return {"name": name, "in": "path", "required": True, "description": f"The {name}.", "schema": schema}
-
-
 def _filter(operation: Operation, filter: Filter) -> Object:
     if filter.guaranteed:
         note = " Works on every system."
@@ -320,7 +276,7 @@ def _filter(operation: Operation, filter: Filter) -> Object:
         schema: Schema = {"type": "string", "enum": list(filter.choices)}
     else:
         schema = _FILTER_SCHEMAS[filter.kind]
-    return {"name": filter.name, "in": "query", "description": filter.title + note, "schema": schema}
+    return _in_query(filter.name, filter.title + note, schema)
 
 
 def _include(operation: Operation) -> Object:
