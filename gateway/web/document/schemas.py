@@ -6,10 +6,13 @@ body is closed and exact: what the schema allows is what the model accepts.
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import get_args, get_type_hints
 
 from pydantic.json_schema import models_json_schema
 
 from gateway.contract import models
+from gateway.contract.errors import FieldError, Fix, Outcome, UpstreamFault
 from gateway.contract.exact import Json
 from gateway.contract.models.base import Change, RecordPart, Resource, Shape
 from gateway.contract.models.dry_run import DryRun
@@ -139,6 +142,16 @@ def _provider_view() -> Schema:
     return made
 
 
+def _told_of(kind: type[FieldError] | type[UpstreamFault]) -> Schema:
+    """A part of a problem: what is None of it is left out."""
+    types = {name: "integer" if hint == int | None else "string" for name, hint in get_type_hints(kind).items()}
+    return {
+        "type": "object",
+        "properties": {name: {"type": type} for name, type in types.items()},
+        "required": [field.name for field in fields(kind) if field.default is MISSING],
+    }
+
+
 _WARNINGS: Schema = {
     "type": "array",
     "items": ref("Warning"),
@@ -155,28 +168,8 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
         },
         "required": ["code", "detail", "pointer"],
     },
-    "FieldError": {
-        "type": "object",
-        "properties": {
-            "pointer": {"type": "string"},
-            "code": {"type": "string"},
-            "message": {"type": "string"},
-            "provider_field": {"type": "string"},
-        },
-        "required": ["pointer", "code", "message"],
-    },
-    "UpstreamFault": {
-        "type": "object",
-        "properties": {
-            "provider": {"type": "string"},
-            "status": {"type": "integer"},
-            "code": {"type": "string"},
-            "message": {"type": "string"},
-            "message_en": {"type": "string"},
-            "request_id": {"type": "string"},
-        },
-        "required": ["provider"],
-    },
+    "FieldError": _told_of(FieldError),
+    "UpstreamFault": _told_of(UpstreamFault),
     "OwnerMessage": {
         "type": "object",
         "properties": {"nl": {"type": "string"}, "en": {"type": "string"}},
@@ -192,11 +185,11 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
             "instance": {"type": "string"},
             "code": {"type": "string"},
             "request_id": {"type": "string"},
-            "fix": {"type": "string", "x-extensible-enum": ["caller", "owner", "wait", "operator"]},
+            "fix": {"type": "string", "x-extensible-enum": list(get_args(Fix))},
             "retryable": {"type": "boolean"},
             "owner_message": ref("OwnerMessage"),
             "retry_after": {"type": "integer", "minimum": 0},
-            "outcome": {"type": "string", "x-extensible-enum": ["not_sent", "rejected", "applied", "unknown"]},
+            "outcome": {"type": "string", "x-extensible-enum": list(get_args(Outcome))},
             "errors": {"type": "array", "items": ref("FieldError")},
             "upstream": ref("UpstreamFault"),
             "required_scope": {"type": "string"},
