@@ -10,7 +10,7 @@ from gateway.contract.exact import dumps
 from gateway.web.remedies import REMEDIES
 
 MEDIA_TYPE = "application/problem+json"
-DEFAULT_WAIT = {429: 1, 503: 5}
+_DEFAULT_WAIT = {429: 1, 503: 5}
 """Seconds to wait where nobody knows better: these statuses always say."""
 
 EDGE_KINDS: Mapping[str, Kind] = {
@@ -47,7 +47,7 @@ class Rendered:
 
 def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, request_id: str) -> Rendered:
     """Write a problem. ``docs`` is where the codes are described; members without a value are left out."""
-    kind = ALL_KINDS[problem.code]
+    kind, remedy = ALL_KINDS[problem.code], REMEDIES[problem.code]
     instance = quote(raw_path[:_LONGEST_INSTANCE], safe=_PATH_SAFE)
     told = {
         "type": f"{docs}/{problem.code}",
@@ -60,10 +60,10 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
         "fix": kind.fix,
         # What was done would be done twice, or be told again in the same words.
         "retryable": kind.retryable and problem.outcome != "applied",
-        "owner_message": owner_message(problem.code),
+        "owner_message": {"nl": remedy.nl, "en": remedy.en},
     }
     headers = {"Cache-Control": "no-store"}
-    wait = DEFAULT_WAIT.get(kind.status)
+    wait = _DEFAULT_WAIT.get(kind.status)
     if problem.outcome is not None:
         told["outcome"] = problem.outcome
     if isinstance(problem, Problem):
@@ -76,12 +76,6 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
     if kind.status == 401:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="polder"')
     return Rendered(kind.status, headers, dumps(told))
-
-
-def owner_message(code: str) -> dict[str, str]:
-    """One sentence for the account's owner, in both languages."""
-    remedy = REMEDIES[code]
-    return {"nl": remedy.nl, "en": remedy.en}
 
 
 def too_large(limit: int) -> NoReturn:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.contract.errors import Problem
+from gateway.contract.exact import loads
 from gateway.contract.operations import RAW_OPERATIONS, RESOURCE_OPERATIONS, Operation
 from gateway.web.document.schemas import ref
-from gateway.web.problems import ALL_KINDS, DEFAULT_WAIT, EDGE_KINDS, MEDIA_TYPE, owner_message
+from gateway.web.problems import ALL_KINDS, EDGE_KINDS, MEDIA_TYPE, EdgeProblem, render
 
 Object = dict[str, Any]
 
@@ -224,6 +226,8 @@ _HEADERS_OF_WRITES = {
 }
 """Of a write that got as far as an attempt; where its fate is unknown, the time until Polder looks again."""
 
+_EXAMPLE_PATH = b"/v1/connections/con_3kTMd8zXbWq1"
+
 PROBLEM_HEADERS: dict[str, Object] = {
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "Allow": {"description": "The methods that can be used here.", "schema": {"type": "string"}},
@@ -235,19 +239,9 @@ def problem_examples(docs: str) -> dict[str, Object]:
     """An example of every code. ``docs`` is where the codes are described."""
     made: dict[str, Object] = {}
     for code, kind in ALL_KINDS.items():
-        value: Object = {
-            "type": f"{docs}/{code}",
-            "title": kind.title,
-            "status": kind.status,
-            "detail": _DETAILS.get(code, f"{kind.title}."),
-            "instance": "/v1/connections/con_3kTMd8zXbWq1",
-            "code": code,
-            "request_id": "req_9f1c2b7a4e5d60718293a4b5",
-            "fix": kind.fix,
-            "retryable": kind.retryable,
-            "owner_message": owner_message(code),
-        }
-        if kind.status in DEFAULT_WAIT:
-            value["retry_after"] = DEFAULT_WAIT[kind.status]
+        detail = _DETAILS.get(code, f"{kind.title}.")
+        problem = EdgeProblem(code, detail) if code in EDGE_KINDS else Problem(code, detail)
+        rendered = render(problem, docs=docs, raw_path=_EXAMPLE_PATH, request_id="req_9f1c2b7a4e5d60718293a4b5")
+        value = loads(rendered.body)
         made[code] = {"summary": kind.title, "value": {**value, **_MEMBERS.get(code, {})}}
     return made
