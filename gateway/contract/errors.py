@@ -174,6 +174,11 @@ def invalid(pointer: str, message: str, code: str = "invalid") -> Problem:
     return Problem("validation_failed", message, errors=[FieldError(pointer, code, message)])
 
 
+def unsupported(pointer: str, reason: str, code: str = "field_unsupported") -> Problem:
+    """What a system cannot hold, and what may not be dropped either, because the rest would mean something else."""
+    return Problem(code, reason, errors=[FieldError(pointer, code, reason)])
+
+
 def no_vat_code(line: str, *, rate: object, country: object) -> Problem:
     """``validation_failed``: no VAT code is what the line at that pointer asks for, by treatment or more closely."""
     narrowed = [f"this {name}" for name, said in (("vat_rate", rate), ("vat_country", country)) if said is not None]

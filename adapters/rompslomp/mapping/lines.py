@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
-from adapters.rompslomp.mapping.values import Json, id_in_body, unsupported
-from gateway.contract.errors import invalid, no_vat_code
+from adapters.rompslomp.mapping.values import Json, id_in_body
+from gateway.contract.errors import invalid, no_vat_code, unsupported
 from gateway.contract.models import Contact, LineDraft, Product, VatCode
 from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from adapters.rompslomp.mapping.values import Json, Wire, day_of, id_in_body, id_of
 from gateway.contract.adapter import Record
-from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.errors import invalid, unsupported
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO, amount_text, exact, plain
 from gateway.contract.wire import Figure, PositiveId, RawRecord
@@ -91,8 +91,7 @@ def settled_invoice(draft: PaymentDraft) -> str | None:
     if not draft.allocations:
         return None
     if len(draft.allocations) > 1:
-        reason = "In Rompslomp a payment settles one invoice: book one payment for each."
-        raise Problem("field_unsupported", reason, errors=[FieldError("/allocations/1", "field_unsupported", reason)])
+        raise unsupported("/allocations/1", "In Rompslomp a payment settles one invoice: book one payment for each.")
     if draft.allocations[0].amount != draft.amount:
         raise invalid("/allocations/0/amount", "In Rompslomp a payment settles its invoice with its whole amount.")
     return draft.allocations[0].invoice_id

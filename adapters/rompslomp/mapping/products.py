@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from adapters.rompslomp.mapping.values import Json, Wire, id_in_body, id_of, unsupported
+from adapters.rompslomp.mapping.values import Json, Wire, id_in_body, id_of
 from gateway.contract.adapter import Record
+from gateway.contract.errors import unsupported
 from gateway.contract.models import Product
 from gateway.contract.money import amount_said, plain
 from gateway.contract.wire import Figure, PositiveId, RawRecord

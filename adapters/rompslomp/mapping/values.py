@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from gateway.contract import wire
-from gateway.contract.errors import FieldError, Problem, invalid, not_found
+from gateway.contract.errors import invalid, not_found
 from gateway.contract.money import NumberText, exact, number_text
 from gateway.contract.wire import Figure
 
@@ -69,11 +69,6 @@ def currency_of(text: str) -> str:
     if not (len(text) == 3 and text.isascii() and text.isalpha()):
         raise ValueError("a currency is three letters")
     return text.upper()
-
-
-def unsupported(pointer: str, reason: str) -> Problem:
-    """``field_unsupported`` for what may not be dropped either, because the rest would mean something else."""
-    return Problem("field_unsupported", reason, errors=[FieldError(pointer, "field_unsupported", reason)])
 
 
 Json = dict[str, Any]

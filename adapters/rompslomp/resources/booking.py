@@ -7,9 +7,9 @@ from adapters.rompslomp.mapping import invoices, lines, totals
 from adapters.rompslomp.mapping.contacts import contact_of
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.products import product_of
-from adapters.rompslomp.mapping.values import id_in_body, unsupported
+from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
-from gateway.contract.errors import UNDECIDED, FieldError, Problem, UpstreamFault
+from gateway.contract.errors import UNDECIDED, FieldError, Problem, UpstreamFault, unsupported
 from gateway.contract.exact import loads
 from gateway.contract.models import Contact, InvoiceDraft, LineDraft, Product
 from gateway.contract.models.invoices import DocumentType

@@ -18,7 +18,7 @@ from adapters.rompslomp.mapping.payments import (
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem, invalid, repointed
+from gateway.contract.errors import Problem, invalid, repointed
 from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
@@ -101,7 +101,7 @@ def _refuse_too_much(invoice: InvoiceRow, draft: PaymentDraft) -> None:
     if invoice.open <= 0:
         raise Problem("conflict", "The invoice is paid already.")
     message = f"Of the invoice {plain(invoice.open, 2)} is open; Rompslomp does not keep what is paid above that."
-    raise Problem("validation_failed", message, errors=[FieldError("/allocations/0/amount", "out_of_range", message)])
+    raise invalid("/allocations/0/amount", message, "out_of_range")
 
 
 async def _marked(up: Upstream, mark: str) -> Unread | None:

@@ -41,7 +41,7 @@ from adapters.snelstart.resources.crediting import credited_among, factuur_of, i
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem, invalid, malformed, repointed
+from gateway.contract.errors import Problem, invalid, malformed, repointed, unsupported
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
@@ -168,7 +168,7 @@ class SalesEntries(Invoices):
         if any(line.ledger is None for line in entry.boekingsregels):
             # Some lines come back without their ledger account, and a line without one is refused (dossier 2.3).
             hidden = "SnelStart hides the ledger account of a line: create a credit_note with lines of its own."
-            raise Problem("conflict", hidden, outcome="not_sent")
+            raise Problem("conflict", hidden)
         body = credit_body(boeking, draft.number, draft.issued_on or up.today)
         if not invoice.is_settled:
             up.plan.goes_on(
@@ -231,8 +231,7 @@ def _spaceless(lines: Sequence[tuple[str | None, Decimal]]) -> list[tuple[str, D
 def _check_final(draft: InvoiceDraft) -> None:
     if not draft.finalize:
         reason = "SnelStart has no drafts: an invoice is booked at once, or not at all. Give finalize: true."
-        error = FieldError("/finalize", "draft_unsupported", reason)
-        raise Problem("draft_unsupported", reason, errors=[error], outcome="not_sent")
+        raise unsupported("/finalize", reason, "draft_unsupported")
 
 
 def _customer(id: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from adapters.thenextinvoice.mapping.values import Numbered, Reference, reference_of
 from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
-from gateway.contract.errors import FieldError, Problem, invalid
+from gateway.contract.errors import invalid, unsupported
 from gateway.contract.likeness import same_text
 from gateway.contract.models import Product
 from gateway.contract.money import amount_text
@@ -79,8 +79,7 @@ def merged(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
     change the price.
     """
     if said.get("price_includes_tax"):
-        reason = "The price of a product is without VAT in TheNextInvoice."
-        raise Problem("field_unsupported", reason, errors=[FieldError("/price_includes_tax", "unsupported", reason)])
+        raise unsupported("/price_includes_tax", "The price of a product is without VAT in TheNextInvoice.")
     result = dict(body)
     for ours, theirs in FIELDS.items():
         if ours in said:

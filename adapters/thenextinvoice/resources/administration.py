@@ -13,7 +13,7 @@ from adapters.thenextinvoice.mapping.settings import (
 )
 from adapters.thenextinvoice.wire import ask
 from gateway.contract.adapter import Record
-from gateway.contract.errors import FieldError, Problem
+from gateway.contract.errors import invalid
 from gateway.contract.models import CompanyAccess, PaymentMethod, VatCode
 from gateway.contract.upstream import Upstream, if_there
 from gateway.contract.wire import rows_in
@@ -107,7 +107,7 @@ async def sender(up: Upstream) -> Profile:
     found = next((profile for profile in await profiles(up, str(wanted)) if profile.key == str(wanted)), None)
     if found is None:
         message = "The setting sender_id names no invoice profile of this company."
-        raise Problem("validation_failed", message, errors=[FieldError("settings.sender_id", "not_found", message)])
+        raise invalid("settings.sender_id", message, "not_found")
     return found
 
 

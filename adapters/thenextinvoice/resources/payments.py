@@ -12,7 +12,7 @@ from adapters.thenextinvoice.mapping.values import currency_of
 from adapters.thenextinvoice.resources.administration import payment_methods, setting
 from adapters.thenextinvoice.wire import ask, is_number, number_in_path, pointing
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
-from gateway.contract.errors import FieldError, Problem, invalid, malformed, not_found
+from gateway.contract.errors import Problem, invalid, malformed, not_found, unsupported
 from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
@@ -165,9 +165,7 @@ async def _method(up: Upstream, draft: PaymentDraft) -> str:
 
 
 def _partial(pointer: str, reason: str) -> Problem:
-    return Problem(
-        "partial_payment_unsupported", reason, errors=[FieldError(pointer, "partial_payment_unsupported", reason)]
-    )
+    return unsupported(pointer, reason, "partial_payment_unsupported")
 
 
 def _no_invoice() -> Problem:
