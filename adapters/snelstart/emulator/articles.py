@@ -57,15 +57,6 @@ def delete(call: Call) -> Answer:
     return call.deleted()
 
 
-def list_groups(call: Call) -> Answer:
-    """Every revenue group: a list that ignores all query options."""
-    return Answer(200, call.everything("artikelomzetgroepen"))
-
-
-def get_group(call: Call) -> Answer:
-    return Answer(200, call.record("artikelomzetgroepen"))
-
-
 def _readable(call: Call) -> Record:
     article = call.record("artikelen")
     if article["isNonActief"] and not call.switches.deleted_article_readable:

@@ -28,10 +28,6 @@ def create(call: Call) -> Answer:
     return Answer(call.switches.document_created_status, refer("documenten", document["id"]))
 
 
-def get(call: Call) -> Answer:
-    return Answer(200, call.record("documenten"))
-
-
 def update(call: Call) -> Answer:
     """Replaces the content; the document stays with its parent."""
     held = call.record("documenten")

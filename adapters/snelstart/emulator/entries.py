@@ -111,12 +111,6 @@ class Entries:
         rows = [row for row in call.everything(self.side.entries) if row[self.side.party]["id"] == relation["id"]]
         return Answer(200, [_shown(call, row) for row in rows])
 
-    def list_invoices(self, call: Call) -> Answer:
-        return call.page(call.everything(self.side.invoices), self.side.invoice_model)
-
-    def get_invoice(self, call: Call) -> Answer:
-        return Answer(200, call.record(self.side.invoices))
-
 
 def add(administration: Administration, side: Side, record: Record, violations: Violations) -> Record:
     """Book a new entry as bound from a body. Raises ``Refused``."""

@@ -24,10 +24,6 @@ from adapters.snelstart.emulator.posting import (
 _LISTS = ("memoriaalBoekingsRegels", "inkoopboekingBoekingsRegels", "verkoopboekingBoekingsRegels")
 
 
-def get(call: Call) -> Answer:
-    return Answer(200, call.record("memoriaalboekingen"))
-
-
 def create(call: Call) -> Answer:
     record = call.bind(models.MEMORIAL_ENTRY, "memoriaalboeking")
     call.check_new(record)

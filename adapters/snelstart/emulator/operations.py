@@ -12,6 +12,7 @@ from adapters.snelstart.emulator import (
     company,
     documents,
     memorial,
+    models,
     mutations,
     orders,
     relations,
@@ -20,6 +21,7 @@ from adapters.snelstart.emulator import (
 )
 from adapters.snelstart.emulator.calls import Answer, Call
 from adapters.snelstart.emulator.entries import PURCHASES, SALES, Entries
+from adapters.snelstart.emulator.fields import Model
 from adapters.snelstart.emulator.payments import BANK, CASH, Payments
 
 Function = Callable[[Call], Answer]
@@ -39,6 +41,21 @@ def _echo(call: Call) -> Answer:
     return Answer(200, call.parts["input"])
 
 
+def _one(resource: str) -> Function:
+    """The record of a path."""
+    return lambda call: Answer(200, call.record(resource))
+
+
+def _paged(resource: str, model: Model) -> Function:
+    """A list that heeds the query options."""
+    return lambda call: call.page(call.everything(resource), model)
+
+
+def _whole(resource: str) -> Function:
+    """A list that ignores all query options, nonsense included (seen live of journals and countries)."""
+    return lambda call: Answer(200, call.everything(resource))
+
+
 _sales, _purchases = Entries(SALES), Entries(PURCHASES)
 _bank, _cash = Payments(BANK), Payments(CASH)
 
@@ -51,26 +68,26 @@ _TABLE: tuple[tuple[str, str, Function | None], ...] = (
     ("DELETE /artikelen/{id}", "artikelen:write", articles.delete),
     ("GET /artikelen/{id}/customFields", "artikelen:read", None),
     ("PUT /artikelen/{id}/customFields", "artikelen:write", None),
-    ("GET /artikelomzetgroepen", "artikelen:read", articles.list_groups),
-    ("GET /artikelomzetgroepen/{id}", "artikelen:read", articles.get_group),
+    ("GET /artikelomzetgroepen", "artikelen:read", _whole("artikelomzetgroepen")),
+    ("GET /artikelomzetgroepen/{id}", "artikelen:read", _one("artikelomzetgroepen")),
     ("POST /bankafschriftbestanden", "bankieren:write", None),
-    ("GET /bankboekingen/{id}", "bankieren:read", _bank.get),
+    ("GET /bankboekingen/{id}", "bankieren:read", _one("bankboekingen")),
     ("PUT /bankboekingen/{id}", "bankieren:write", _bank.update),
     ("DELETE /bankboekingen/{id}", "bankieren:write", _bank.delete),
     ("POST /bankboekingen", "bankieren:write", _bank.create),
-    ("GET /bankboekingen", "bankieren:read", _bank.list_all),
+    ("GET /bankboekingen", "bankieren:read", _paged("bankboekingen", models.BANK_ENTRY)),
     ("GET /companyInfo", "settings:read", company.get),
     ("PUT /companyInfo", "settings:write", company.update),
-    ("GET /dagboeken", "boekhouden:read", settings.list_journals),
-    ("GET /documenten/{id}", "documenten:read", documents.get),
+    ("GET /dagboeken", "boekhouden:read", _whole("dagboeken")),
+    ("GET /documenten/{id}", "documenten:read", _one("documenten")),
     ("PUT /documenten/{id}", "boekhouden:write documenten:write", documents.update),
     ("DELETE /documenten/{id}", "boekhouden:write documenten:write", documents.delete),
     ("GET /documenten/{documenttype}/{pid}", "documenten:read", documents.list_of_parent),
     ("POST /documenten/{documenttype}", "boekhouden:write documenten:write", documents.create),
     ("GET /echo/{input}", "", _echo),
-    ("GET /grootboeken", "boekhouden:read", settings.list_ledgers),
+    ("GET /grootboeken", "boekhouden:read", _paged("grootboeken", models.LEDGER)),
     ("POST /grootboeken", "boekhouden:write", settings.create_ledger),
-    ("GET /grootboeken/{id}", "boekhouden:read", settings.get_ledger),
+    ("GET /grootboeken/{id}", "boekhouden:read", _one("grootboeken")),
     ("GET /grootboekmutaties", "boekhouden:read", mutations.list_all),
     ("GET /grootboekmutaties/{id}", "boekhouden:read", mutations.get),
     ("GET /inkoopboekingen/GetCreateFromAttachmentStatus", "boekhouden:write", None),
@@ -80,20 +97,20 @@ _TABLE: tuple[tuple[str, str, Function | None], ...] = (
     ("POST /inkoopboekingen", "boekhouden:write", _purchases.create),
     ("POST /inkoopboekingen/ubl", "boekhouden:write orders:write", None),
     ("POST /inkoopboekingen/CreateFromAttachment", "boekhouden:write", None),
-    ("GET /inkoopfacturen", "orders:read", _purchases.list_invoices),
-    ("GET /kasboekingen/{id}", "kas:read", _cash.get),
+    ("GET /inkoopfacturen", "orders:read", _paged("inkoopfacturen", models.PURCHASE_INVOICE)),
+    ("GET /kasboekingen/{id}", "kas:read", _one("kasboekingen")),
     ("PUT /kasboekingen/{id}", "kas:write", _cash.update),
     ("DELETE /kasboekingen/{id}", "kas:write", _cash.delete),
     ("POST /kasboekingen", "kas:write", _cash.create),
-    ("GET /kasboekingen", "kas:read", _cash.list_all),
-    ("GET /kostenplaatsen", "settings:read", settings.list_cost_centres),
+    ("GET /kasboekingen", "kas:read", _paged("kasboekingen", models.CASH_ENTRY)),
+    ("GET /kostenplaatsen", "settings:read", _whole("kostenplaatsen")),
     ("POST /kostenplaatsen", "settings:write", settings.create_cost_centre),
-    ("GET /kostenplaatsen/{id}", "settings:read", settings.get_cost_centre),
+    ("GET /kostenplaatsen/{id}", "settings:read", _one("kostenplaatsen")),
     ("PUT /kostenplaatsen/{id}", "settings:write", settings.update_cost_centre),
     ("DELETE /kostenplaatsen/{id}", "settings:write", settings.delete_cost_centre),
-    ("GET /landen", "settings:read", settings.list_countries),
-    ("GET /landen/{id}", "settings:read", settings.get_country),
-    ("GET /memoriaalboekingen/{id}", "memoriaal:read", memorial.get),
+    ("GET /landen", "settings:read", _whole("landen")),
+    ("GET /landen/{id}", "settings:read", _one("landen")),
+    ("GET /memoriaalboekingen/{id}", "memoriaal:read", _one("memoriaalboekingen")),
     ("PUT /memoriaalboekingen/{id}", "memoriaal:write", memorial.update),
     ("DELETE /memoriaalboekingen/{id}", "memoriaal:write", memorial.delete),
     ("POST /memoriaalboekingen", "memoriaal:write", memorial.create),
@@ -114,17 +131,17 @@ _TABLE: tuple[tuple[str, str, Function | None], ...] = (
     ("PUT /verkoopboekingen/{id}", "boekhouden:write", _sales.update),
     ("DELETE /verkoopboekingen/{id}", "boekhouden:write", _sales.delete),
     ("POST /verkoopboekingen", "boekhouden:write", _sales.create),
-    ("GET /verkoopfacturen/{id}", "orders:read", _sales.get_invoice),
+    ("GET /verkoopfacturen/{id}", "orders:read", _one("verkoopfacturen")),
     ("GET /verkoopfacturen/{id}/ubl", "orders:read", ubl.get),
-    ("GET /verkoopfacturen", "orders:read", _sales.list_invoices),
-    ("GET /verkooporders", "orders:read", orders.list_all),
+    ("GET /verkoopfacturen", "orders:read", _paged("verkoopfacturen", models.SALES_INVOICE)),
+    ("GET /verkooporders", "orders:read", _paged("verkooporders", models.ORDER)),
     ("POST /verkooporders", "orders:write", orders.create),
-    ("GET /verkooporders/{id}", "orders:read", orders.get),
+    ("GET /verkooporders/{id}", "orders:read", _one("verkooporders")),
     ("PUT /verkooporders/{id}", "orders:write", orders.update),
     ("DELETE /verkooporders/{id}", "orders:write", orders.delete),
     ("PUT /verkooporders/{id}/ProcesStatus", "orders:write", orders.update_process),
-    ("GET /verkoopordersjablonen", "orders:read", orders.list_templates),
-    ("GET /verkoopordersjablonen/{id}", "orders:read", orders.get_template),
+    ("GET /verkoopordersjablonen", "orders:read", _whole("verkoopordersjablonen")),
+    ("GET /verkoopordersjablonen/{id}", "orders:read", _one("verkoopordersjablonen")),
     ("GET /btwaangiftes", "btwaangiftes:read", None),
     ("GET /btwaangiftes/{id}", "btwaangiftes:read", None),
     ("PUT /btwaangiftes/{id}/externAangeven", "btwaangiftes:write", None),

@@ -32,14 +32,6 @@ def furnish(administration: Administration) -> None:
     administration.keep("verkoopordersjablonen", template)
 
 
-def list_all(call: Call) -> Answer:
-    return call.page(call.everything("verkooporders"), models.ORDER)
-
-
-def get(call: Call) -> Answer:
-    return Answer(200, call.record("verkooporders"))
-
-
 def create(call: Call) -> Answer:
     record = call.bind(models.ORDER, "verkoopOrder")
     call.check_new(record)
@@ -77,15 +69,6 @@ def update_process(call: Call) -> Answer:
     held["procesStatus"] = record["procesStatus"] or "Order"
     held["modifiedOn"] = call.administration.stamp()
     return Answer(200, {})
-
-
-def list_templates(call: Call) -> Answer:
-    """Every template: a list that ignores all query options."""
-    return Answer(200, call.everything("verkoopordersjablonen"))
-
-
-def get_template(call: Call) -> Answer:
-    return Answer(200, call.record("verkoopordersjablonen"))
 
 
 def _check_process(status: str | None) -> None:

@@ -47,12 +47,6 @@ class Payments:
     def __init__(self, drawer: Drawer) -> None:
         self.drawer = drawer
 
-    def list_all(self, call: Call) -> Answer:
-        return call.page(call.everything(self.drawer.resource), self.drawer.model)
-
-    def get(self, call: Call) -> Answer:
-        return Answer(200, call.record(self.drawer.resource))
-
     def create(self, call: Call) -> Answer:
         record = call.bind(self.drawer.model, self.drawer.parameter)
         call.check_new(record)

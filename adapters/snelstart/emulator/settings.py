@@ -8,14 +8,6 @@ from adapters.snelstart.emulator.errors import Violations
 from adapters.snelstart.emulator.fields import Record, guid_or_none, refer
 
 
-def list_ledgers(call: Call) -> Answer:
-    return call.page(call.everything("grootboeken"), models.LEDGER)
-
-
-def get_ledger(call: Call) -> Answer:
-    return Answer(200, call.record("grootboeken"))
-
-
 def create_ledger(call: Call) -> Answer:
     """The allowed VAT kinds and the section cannot be given: they follow from the function and the number."""
     record = call.bind(models.LEDGER, "grootboek")
@@ -47,20 +39,6 @@ def create_ledger(call: Call) -> Answer:
     return Answer(201, call.administration.keep("grootboeken", record))
 
 
-def list_journals(call: Call) -> Answer:
-    """Every journal: a list that ignores all query options, nonsense included (seen live)."""
-    return Answer(200, call.everything("dagboeken"))
-
-
-def list_countries(call: Call) -> Answer:
-    """Every country: a list that ignores all query options, nonsense included (seen live)."""
-    return Answer(200, call.everything("landen"))
-
-
-def get_country(call: Call) -> Answer:
-    return Answer(200, call.record("landen"))
-
-
 def list_vat_rates(call: Call) -> Answer:
     """The whole history of Dutch VAT: a list that ignores all query options."""
     return Answer(200, list(call.administration.vat_rates()))
@@ -83,15 +61,6 @@ def get_foreign_rates(call: Call) -> Answer:
         if BY_ALPHA2[alpha2].alpha3 == call.parts["id"].upper():
             return Answer(200, _foreign_rates(alpha2))
     raise call.not_found("vatrates")
-
-
-def list_cost_centres(call: Call) -> Answer:
-    """Every cost centre: a list that ignores all query options."""
-    return Answer(200, call.everything("kostenplaatsen"))
-
-
-def get_cost_centre(call: Call) -> Answer:
-    return Answer(200, call.record("kostenplaatsen"))
 
 
 def create_cost_centre(call: Call) -> Answer:
