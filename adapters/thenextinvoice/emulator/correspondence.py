@@ -25,10 +25,7 @@ def templates(
         return given
 
     def find(call: Call) -> Row:
-        template = shelf(call.company).get(call.number() or 0)
-        if template is None:
-            raise Refusal(404, "Template not found")
-        return template
+        return call.one(shelf(call.company), "Template not found")
 
     def list_all(call: Call) -> Answer:
         return Data(list(shelf(call.company).values()))
@@ -142,10 +139,7 @@ def delete_attachment(call: Call) -> Answer:
 
 
 def _attachment(call: Call) -> tuple[Row, bytes]:
-    found = call.company.attachments.get(call.number() or 0)
-    if found is None:
-        raise Refusal(404, "Attachment not found")
-    return found
+    return call.one(call.company.attachments, "Attachment not found")
 
 
 def get_terms(call: Call) -> Answer:

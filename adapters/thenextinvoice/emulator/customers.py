@@ -101,12 +101,9 @@ def _is_email(text: str) -> bool:
     return bool(at and local and "." in domain) and not any(sign.isspace() for sign in text)
 
 
-def find(call: Call) -> Customer:
-    """The customer in the path, or 404."""
-    customer = call.company.customers.get(call.number() or 0)
-    if customer is None:
-        raise Refusal(404, "Customer does not exist")
-    return customer
+def find(call: Call, missing_status: int = 404) -> Customer:
+    """The customer in the path."""
+    return call.one(call.company.customers, "Customer does not exist", missing_status)
 
 
 def by_name(customers: Iterable[Customer]) -> list[Customer]:
@@ -165,9 +162,7 @@ def _keep(call: Call, customer: Customer) -> Customer:
 
 def update(call: Call) -> Answer:
     """``PUT /customer/{id}``: what is not given goes back to its default."""
-    customer = call.company.customers.get(call.number() or 0)
-    if customer is None:
-        raise Refusal(call.service.switches.missing_status, "Customer does not exist")
+    customer = find(call, call.service.switches.missing_status)
     customer.fields = checked(call.json(), call.service.switches)
     return Data({"id": customer.id})
 

@@ -211,9 +211,7 @@ def batch_totals(call: Call) -> Answer:
 
 def view_batch(call: Call) -> Answer:
     """``GET /sepa/{id}/view``: a bare pain.008."""
-    batch = call.company.batches.get(call.number() or 0)
-    if batch is None:
-        raise Refusal(404, "SEPA batch not found")
+    batch = call.one(call.company.batches, "SEPA batch not found")
     root = Element("Document", {"xmlns": "urn:iso:std:iso:20022:tech:xsd:pain.008.001.02"})
     initiation = SubElement(root, "CstmrDrctDbtInitn")
     head = SubElement(initiation, "GrpHdr")

@@ -51,10 +51,7 @@ def search(call: Call) -> Answer:
 
 
 def _find(call: Call, missing_status: int = 404) -> Product:
-    product = call.company.products.get(call.number() or 0)
-    if product is None:
-        raise Refusal(missing_status, "Product does not exist")
-    return product
+    return call.one(call.company.products, "Product does not exist", missing_status)
 
 
 def get(call: Call) -> Answer:

@@ -43,9 +43,7 @@ def create_vat_code(call: Call) -> Answer:
 
 def update_vat_code(call: Call) -> Answer:
     """``PUT /settings/vatcodes/{id}``."""
-    vat = call.company.vat_codes.get(call.number() or 0)
-    if vat is None:
-        raise Refusal(404, "Vat not found")
+    vat = call.one(call.company.vat_codes, "Vat not found")
     given = {"type": vat.type, **_checked_vat(call, type_required=False)}
     _write_vat(vat, given)
     return Data(vat.row(vat.factor))
@@ -58,9 +56,7 @@ def _write_vat(vat: VatCode, given: Row) -> None:
 
 def delete_vat_code(call: Call) -> Answer:
     """``DELETE /settings/vatcodes/{id}``: 500 while a product or an invoice line uses it."""
-    vat_id = call.number() or 0
-    if vat_id not in call.company.vat_codes:
-        raise Refusal(404, "VAT code not found")
+    vat_id = call.one(call.company.vat_codes, "VAT code not found").id
     in_lines = any(line.vat == vat_id for line in _lines(call.company))
     if in_lines or any(product.vat_id == vat_id for product in call.company.products.values()):
         raise Refusal(500, "Request failed: VAT code is in use")
@@ -98,9 +94,7 @@ def create_ledger(call: Call) -> Answer:
 
 def update_ledger(call: Call) -> Answer:
     """``PUT /settings/ledgernumbers/{id}``."""
-    ledger_id = call.number() or 0
-    if ledger_id not in call.company.ledgers:
-        raise Refusal(404, "Ledger not found")
+    ledger_id = call.one(call.company.ledgers, "Ledger not found")["id"]
     call.company.ledgers[ledger_id] = _ledger(call, ledger_id)
     return Data(call.company.ledgers[ledger_id])
 
@@ -144,9 +138,7 @@ def create_payment_method(call: Call) -> Answer:
 
 def update_payment_method(call: Call) -> Answer:
     """``PUT /settings/paymentmethods/{id}``."""
-    row = call.company.payment_methods.get(call.number() or 0)
-    if row is None:
-        raise Refusal(404, "Payment method not found")
+    row = call.one(call.company.payment_methods, "Payment method not found")
     row["name"] = _method_name(call)
     return Data(row)
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from gateway.contract.exact import Json, MalformedJson, loads
 
 if TYPE_CHECKING:
     from adapters.thenextinvoice.emulator.state import Company, Service, User
+
+T = TypeVar("T")
 
 NOTHING = (b"", b"null", b"{}")
 
@@ -70,6 +72,13 @@ class Call:
     def number(self, name: str = "id") -> int | None:
         """The numeric path parameter, or null where it cannot be an id."""
         return whole(self.path[name])
+
+    def one(self, records: Mapping[int, T], message: str, status: int = 404) -> T:
+        """The one whose id stands in the path. Refuses where there is none."""
+        found = records.get(self.number() or 0)
+        if found is None:
+            raise Refusal(status, message)
+        return found
 
     def now(self) -> datetime:
         """The time of day, in UTC."""
