@@ -20,14 +20,8 @@ from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 HOLDS = frozenset(
     {
-        "paid_on",
-        "amount",
-        "direction",
-        "payment_method_id",
-        "ledger_account_id",
-        "description",
-        "allocations.invoice_id",
-        "allocations.amount",
+        *("paid_on", "amount", "direction", "payment_method_id", "ledger_account_id", "description"),
+        *("allocations.invoice_id", "allocations.amount"),
     }
 )
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")

@@ -60,19 +60,9 @@ POINTERS: Mapping[str, str] = {
 
 HOLDS = frozenset(
     {
-        "kind",
-        "roles",
-        "company_name",
-        "contact_person",
-        "address",
-        "address.street",
-        "address.house_number",
-        "address.house_number_addition",
-        "payment_term_days",
-        "language",
-        "currency",
         *TEXTS,
-        *(f"address.{part}" for part in ADDRESS),
+        *("kind", "roles", "company_name", "contact_person", "payment_term_days", "language", "currency"),
+        *(f"address.{part}" for part in (*ADDRESS, "street", "house_number", "house_number_addition")),
     }
 )
 

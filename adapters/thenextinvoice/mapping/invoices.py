@@ -79,32 +79,11 @@ POINTERS: Mapping[str, str] = {
 
 HOLDS = frozenset(
     {
-        "document_type",
-        "contact_id",
-        "issued_on",
-        "due_on",
-        "currency",
-        "prices_include_tax",
-        "lines",
-        "lines.type",
-        "lines.description",
-        "lines.product_id",
-        "lines.quantity",
-        "lines.unit_price",
-        "lines.discount_percent",
-        "lines.vat_code_id",
-        "lines.vat_treatment",
-        "lines.vat_rate",
-        "lines.vat_country",
+        *("document_type", "contact_id", "issued_on", "due_on", "currency", "prices_include_tax", "finalize"),
+        *("description", "notes"),
+        *(f"lines.{name}" for name in ("type", "description", "product_id", "quantity", "unit_price")),
+        *(f"lines.{name}" for name in ("discount_percent", "vat_code_id", "vat_treatment", "vat_rate", "vat_country")),
         "lines.ledger_account_id",
-        "description",
-        "notes",
-        "finalize",
-        "expected_totals",
-        "expected_totals.net",
-        "expected_totals.tax",
-        "expected_totals.gross",
-        "on_rounding",
     }
 )
 

@@ -14,14 +14,8 @@ from gateway.contract.wire import RawRecord, said_in
 
 HOLDS = frozenset(
     {
-        "paid_on",
-        "amount",
-        "currency",
-        "direction",
-        "payment_method_id",
-        "allocations",
-        "allocations.invoice_id",
-        "allocations.amount",
+        *("paid_on", "amount", "currency", "direction", "payment_method_id"),
+        *("allocations.invoice_id", "allocations.amount"),
     }
 )
 POINTERS: Mapping[str, str] = {"method": "/payment_method_id", "date": "/paid_on"}
