@@ -15,6 +15,7 @@ from adapters.thenextinvoice.mapping.lines import (
     LineRow,
     Told,
     breakdown_of,
+    line_bodies,
     line_rows,
     lines_of,
     lines_without_amounts,
@@ -430,22 +431,11 @@ def as_written(sheet: Sheet) -> dict[str, Any]:
     return {
         "discount": json_number(row.discount or ZERO),
         "includesVat": flag_of(row.includesVat),
-        "lines": [_line_as_written(line) for line in row.lines],
+        "lines": line_bodies([line.charge for line in row.lines], credit=False),
         "meta": {name: value for name, value in said_in(sheet.raw)["meta"].items() if value is not None},
         "status": 0,
         "text": {"top": text.top or "", "bottom": text.bottom or "", "footer": text.footer or ""},
         "type": row.type or "",
-    }
-
-
-def _line_as_written(line: LineRow) -> dict[str, Any]:
-    ledger, vat = reference_of(line.ledger), reference_of(line.vat)
-    return {
-        "description": line.description,
-        "ledger": None if ledger is None else int(ledger),
-        "price": None if line.price is None else json_number(line.price),
-        "quantity": None if line.quantity is None else json_number(line.quantity),
-        "vat": None if vat is None else int(vat),
     }
 
 

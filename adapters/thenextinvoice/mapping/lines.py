@@ -33,6 +33,17 @@ IN_FORCE: Mapping[str, tuple[tuple[date, Decimal], ...]] = {
 Codes = Mapping[str, VatCode]
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A line to write, settled. ``price`` is before discount, positive on a credit note too; null on a text line."""
+
+    description: str
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    ledger: str | None = None
+    vat: str | None = None
+
+
 class LineRow(Wire, frozen=True):
     """A line as it is read. One that is a description only has null for all the rest."""
 
@@ -41,6 +52,11 @@ class LineRow(Wire, frozen=True):
     price: Decimal | None = None
     ledger: Reference = None
     vat: Reference = None
+
+    @property
+    def charge(self) -> Charge:
+        """The same to be written again, its amounts in their own signs."""
+        return Charge(self.description, self.quantity, self.price, reference_of(self.ledger), reference_of(self.vat))
 
     def require_no_charge(self) -> None:
         """Raise ``upstream_malformed`` for a price without a quantity, or the reverse: a line has both or neither."""
@@ -175,17 +191,6 @@ def _group_of(said: Said, codes: Sequence[VatCode]) -> TaxBreakdown:
         base=said.net,
         tax=said.tax,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A line to write, settled. ``price`` is before discount, positive on a credit note too; null on a text line."""
-
-    description: str
-    quantity: Decimal | None = None
-    price: Decimal | None = None
-    ledger: str | None = None
-    vat: str | None = None
 
 
 def line_bodies(charges: Sequence[Charge], *, credit: bool) -> list[dict[str, Any]]:
