@@ -209,10 +209,5 @@ def company_name_of(raw: RawRecord) -> tuple[str, int]:
 
 def company_access_of(raw: RawRecord) -> CompanyAccess:
     """A company as far as choosing one goes."""
-    row = CompanyRow.of(raw)
-    return CompanyAccess(
-        id=str(row.id),
-        name=row.name or "",
-        accessible=bool(row.access_control.api_accessible),
-        allowed_scopes=row.access_control.allowed_scopes or [],
-    )
+    own = company_of(raw).item
+    return CompanyAccess(id=own.id, name=own.name, accessible=own.accessible, allowed_scopes=own.allowed_scopes)
