@@ -34,10 +34,7 @@ def templates(
         return Data(find(call))
 
     def create(call: Call) -> Answer:
-        given = checked(call)
-        row = {"id": call.service.next_id(kind), **given}
-        shelf(call.company)[row["id"]] = row
-        return Data(row)
+        return Data(call.service.keep(shelf(call.company), kind, checked(call)))
 
     def update(call: Call) -> Answer:
         template = find(call)
@@ -69,9 +66,8 @@ def add_address(call: Call) -> Answer:
         raise Refusal(400, "Invalid type")
     if "@" not in given["email"]:
         raise Refusal(400, "email is not a valid email address")
-    row = {"id": call.service.next_id("email_address"), "type": given["type"], "email": given["email"]}
-    call.company.email_addresses[row["id"]] = {**row, "verified": False}
-    return Data(call.company.email_addresses[row["id"]])
+    row = {"type": given["type"], "email": given["email"], "verified": False}
+    return Data(call.service.keep(call.company.email_addresses, "email_address", row))
 
 
 def verification_key(company: Company, email: str) -> str:

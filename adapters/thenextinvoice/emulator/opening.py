@@ -41,48 +41,29 @@ def open_company(service: Service, name: str, address: str, postalcode: str, cit
         vat = VatCode(service.next_id("vat"), vat_name, code, Decimal(factor), kind)
         company.vat_codes[vat.id] = vat
     for ledger_name, number, costcenter in LEDGERS:
-        ledger_id = service.next_id("ledger")
-        company.ledgers[ledger_id] = {
-            "id": ledger_id,
-            "name": ledger_name,
-            "ledgernumber": number,
-            "costcenter": costcenter,
-        }
+        row = {"name": ledger_name, "ledgernumber": number, "costcenter": costcenter}
+        service.keep(company.ledgers, "ledger", row)
     for method_name in PAYMENT_METHODS:
-        method_id = service.next_id("method")
-        company.payment_methods[method_id] = {"id": method_id, "name": method_name}
-    profile = new_profile(service, company)
-    profile["default"] = True
+        service.keep(company.payment_methods, "method", {"name": method_name})
+    new_profile(service, company)["default"] = True
     company.sepa = {"creditor_name": name, "iban": "NL91ABNA0417164300", "creditor_identifier": "NL98ZZZ999999990000"}
     company.payment_page = {
         "message": "Voldoe a.u.b. factuur {factuurnummer}.",
         "success_message": "Bedankt voor uw betaling.",
     }
-    email_id = service.next_id("email_text")
-    company.email_texts[email_id] = {
-        "id": email_id,
-        "subject": "Factuur {factuurnummer}",
-        "name": "Standaard",
-        "text": "<p>Beste {bedrijfsnaam},</p><p>Bijgaand factuur {factuurnummer}.</p>",
-    }
-    address_id = service.next_id("email_address")
-    company.email_addresses[address_id] = {
-        "id": address_id,
-        "type": "from",
-        "email": "administratie@example.com",
-        "verified": True,
-    }
-    sms_id = service.next_id("sms_text")
-    company.sms_texts[sms_id] = {"id": sms_id, "name": "Herinnering", "text": "Betaal via {betaallink}"}
+    text = "<p>Beste {bedrijfsnaam},</p><p>Bijgaand factuur {factuurnummer}.</p>"
+    mail = {"subject": "Factuur {factuurnummer}", "name": "Standaard", "text": text}
+    service.keep(company.email_texts, "email_text", mail)
+    sender = {"type": "from", "email": "administratie@example.com", "verified": True}
+    service.keep(company.email_addresses, "email_address", sender)
+    service.keep(company.sms_texts, "sms_text", {"name": "Herinnering", "text": "Betaal via {betaallink}"})
     service.companies[company.id] = company
     return company
 
 
 def new_profile(service: Service, company: Company) -> Row:
     """A further profile of the company, filled with defaults, not the default one."""
-    profile_id = service.next_id("profile")
     profile: Row = {
-        "id": profile_id,
         "name": company.name,
         "default": False,
         "logo": None,
@@ -122,5 +103,4 @@ def new_profile(service: Service, company: Company) -> Row:
         "email_attachment_quotation_id": None,
         "peppol_verified": False,
     }
-    company.profiles[profile_id] = profile
-    return profile
+    return service.keep(company.profiles, "profile", profile)

@@ -73,30 +73,23 @@ def list_ledgers(call: Call) -> Answer:
     return Data(list(call.company.ledgers.values()))
 
 
-def _ledger(call: Call, ledger_id: int) -> Row:
+def _ledger(call: Call) -> Row:
     given = read(call.json(), LEDGER_FIELDS)
     not_blank(given, "name")
-    return {
-        "id": ledger_id,
-        "name": given["name"],
-        "ledgernumber": given.get("ledgernumber") or "",
-        "costcenter": given["costcenter"],
-    }
+    number = given.get("ledgernumber") or ""
+    return {"name": given["name"], "ledgernumber": number, "costcenter": given["costcenter"]}
 
 
 def create_ledger(call: Call) -> Answer:
     """``POST /settings/ledgernumbers``."""
-    row = _ledger(call, 0)
-    row["id"] = call.service.next_id("ledger")
-    call.company.ledgers[row["id"]] = row
-    return Data(row)
+    return Data(call.service.keep(call.company.ledgers, "ledger", _ledger(call)))
 
 
 def update_ledger(call: Call) -> Answer:
     """``PUT /settings/ledgernumbers/{id}``."""
-    ledger_id = call.one(call.company.ledgers, "Ledger not found")["id"]
-    call.company.ledgers[ledger_id] = _ledger(call, ledger_id)
-    return Data(call.company.ledgers[ledger_id])
+    row = call.one(call.company.ledgers, "Ledger not found")
+    row.update(_ledger(call))
+    return Data(row)
 
 
 def delete_ledger(call: Call) -> Answer:
@@ -130,10 +123,7 @@ def _method_name(call: Call) -> str:
 
 def create_payment_method(call: Call) -> Answer:
     """``POST /settings/paymentmethods``."""
-    name = _method_name(call)
-    row: Row = {"id": call.service.next_id("method"), "name": name}
-    call.company.payment_methods[row["id"]] = row
-    return Data(row)
+    return Data(call.service.keep(call.company.payment_methods, "method", {"name": _method_name(call)}))
 
 
 def update_payment_method(call: Call) -> Answer:

@@ -257,6 +257,12 @@ class Service:
         self._handed_out[kind] += 1
         return self._handed_out[kind]
 
+    def keep(self, shelf: dict[int, Row], kind: str, row: Row) -> Row:
+        """A new record of that kind, under the next id."""
+        made = {"id": self.next_id(kind), **row}
+        shelf[made["id"]] = made
+        return made
+
 
 FIRST_IDS = {"invoice": 45310, "comment": 122, "notification": 41, "vat": 153, "ledger": 75, "method": 7}
 """Where the ids of a kind begin: high enough that an id of one kind is seldom also one of another."""
