@@ -367,13 +367,8 @@ def _group_of(key: _Key, base: AmountText, tax: AmountText, codes: Mapping[str, 
 
 
 def is_own(reference: str | None) -> bool:
-    """Whether an api reference is a mark of Polder's own."""
+    """Whether an api reference is a mark of Polder's own: of the write, or of the invoice that it credits."""
     return (reference or "").startswith(_OWN)
-
-
-def is_mark(reference: str) -> bool:
-    """Whether an api reference was made by Polder, of an invoice's own or of the one it credits."""
-    return is_own(reference) or is_credit(reference)
 
 
 def credit_reference(id: str) -> str:

@@ -114,7 +114,7 @@ class RompslompInvoices(Invoices):
         """By the api reference it was sent with, which no other invoice can have (dossier §5, "Idempotency")."""
         body = sent.request.json["sales_invoice"]
         there = await booking.with_reference(up, body["api_reference"])
-        if there is None or not (invoices.is_mark(body["api_reference"]) or invoices.is_same_document(there, body)):
+        if there is None or not (invoices.is_own(body["api_reference"]) or invoices.is_same_document(there, body)):
             return Traces([])
         if isinstance(sent.draft, InvoiceDraft):
             await booking.compare(up, there, sent.draft, body["invoice_lines"])
