@@ -23,7 +23,7 @@ REFUSED = frozenset({"upstream_rejected", "conflict"})
 
 async def read(up: Upstream, id: str) -> calls.Raw:
     """An invoice."""
-    return await calls.record(up, "GET", "sales_invoice", "sales_invoices", id)
+    return await calls.record(up, "GET", "sales_invoice", id)
 
 
 async def publish(up: Upstream, id: str) -> calls.Raw:
@@ -184,7 +184,7 @@ def _explain(up: Upstream, drafts: Sequence[LineDraft], plan: totals.Plan, setup
 
 
 async def _patch(up: Upstream, id: str, body: calls.Raw) -> calls.Raw:
-    return await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", id, body=body)
+    return await calls.record(up, "PATCH", "sales_invoice", id, body=body)
 
 
 async def _made(up: Upstream, body: calls.Raw) -> tuple[calls.Raw, bool]:
@@ -194,7 +194,7 @@ async def _made(up: Upstream, body: calls.Raw) -> tuple[calls.Raw, bool]:
     """
     reference = body["api_reference"]
     try:
-        return await calls.record(up, "POST", "sales_invoice", "sales_invoices", body=body), True
+        return await calls.record(up, "POST", "sales_invoice", body=body), True
     except Problem as problem:
         there = await found_after(up, problem, reference)
         if there is None:
@@ -283,7 +283,7 @@ async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:
 async def _product(up: Upstream, id: str) -> Product | None:
     """A product that a line names; null for one that is not there, which Rompslomp itself refuses."""
     try:
-        return product_of(await calls.record(up, "GET", "product", "products", id)).item
+        return product_of(await calls.record(up, "GET", "product", id)).item
     except Problem as problem:
         if problem.code == "not_found" or problem.code in calls.FORBIDDEN:
             return None
@@ -328,4 +328,4 @@ async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int) -> call
 
 
 async def _customer(up: Upstream, contact_id: int) -> Contact:
-    return contact_of(await calls.record(up, "GET", "contact", "contacts", str(contact_id))).item
+    return contact_of(await calls.record(up, "GET", "contact", str(contact_id))).item

@@ -21,11 +21,12 @@ LIST_CALLS = f"1 for each {wire.PAGE_CAP} records"
 FORBIDDEN = frozenset({"scope_missing", "upstream_forbidden"})
 
 
-async def record(
-    up: Upstream, method: str, root: str, many: str, id: str | None = None, *, body: Raw | None = None
-) -> Raw:
-    """The record that one of the company's endpoints answers. ``body`` goes out under the root key."""
-    segments = (many,) if id is None else (many, id_in_path(id))
+async def record(up: Upstream, method: str, root: str, id: str | None = None, *, body: Raw | None = None) -> Raw:
+    """The record that one of the company's endpoints answers, all of which are called as the root key, in the plural.
+
+    ``body`` goes out under that key.
+    """
+    segments = (f"{root}s",) if id is None else (f"{root}s", id_in_path(id))
     json = None if body is None else {root: body}
     try:
         return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)

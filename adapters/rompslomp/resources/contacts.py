@@ -43,13 +43,13 @@ class RompslompContacts(Contacts):
         return cut(await _holding(up, query, wanted), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[Contact]:
-        return contact_of(await calls.record(up, "GET", "contact", "contacts", id))
+        return contact_of(await calls.record(up, "GET", "contact", id))
 
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         said = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         body = contact_body(said, up.unsupported)
         note_there(up, await _alike(up, draft))
-        return contact_of(await calls.record(up, "POST", "contact", "contacts", body=body))
+        return contact_of(await calls.record(up, "POST", "contact", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         """By its number or its name, among those that were not there before."""
@@ -60,7 +60,7 @@ class RompslompContacts(Contacts):
         body = contact_body(change.given(), up.unsupported)
         if not body:
             return await self.get(up, id)
-        return contact_of(await calls.record(up, "PATCH", "contact", "contacts", id, body=body))
+        return contact_of(await calls.record(up, "PATCH", "contact", id, body=body))
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "contacts", id)

@@ -223,7 +223,7 @@ async def _told_whole(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
 async def _credited(up: Upstream, body: calls.Raw, reference: str) -> calls.Raw:
     """Make the credit note. Its api reference is unique, so that nobody else can have made one meanwhile."""
     try:
-        return await calls.record(up, "POST", "sales_invoice", "sales_invoices", body=body)
+        return await calls.record(up, "POST", "sales_invoice", body=body)
     except Problem as problem:
         note = await booking.found_after(up, problem, reference)
         if note is None:

@@ -47,13 +47,13 @@ class RompslompPayments(Payments):
         return await calls.page_of(up, "payments", ALL, listing, payment_of)
 
     async def get(self, up: Upstream, id: str) -> Record[Payment]:
-        return payment_of(await calls.record(up, "GET", "payment", "payments", id))
+        return payment_of(await calls.record(up, "GET", "payment", id))
 
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
         invoice_id = settled_invoice(draft)
         if invoice_id is None:
             body = payment_body(draft, up.today, mark_of(None, up.creation_key))
-            return payment_of(await calls.record(up, "POST", "payment", "payments", body=body))
+            return payment_of(await calls.record(up, "POST", "payment", body=body))
         id_in_body(invoice_id, "/allocations/0/invoice_id")
         mark = mark_of(invoice_id, up.creation_key)
         body = payment_body(draft, up.today, mark)
@@ -65,7 +65,7 @@ class RompslompPayments(Payments):
             return payment_of(done)
         _refuse_too_much(InvoiceRow.of(invoice), draft)
         with repointed(OF_PAYMENT):
-            await calls.record(up, "PATCH", "sales_invoice", "sales_invoices", invoice_id, body={"payments": [body]})
+            await calls.record(up, "PATCH", "sales_invoice", invoice_id, body={"payments": [body]})
         made = await _marked(up, mark)
         if made is None:
             raise Problem(
@@ -85,7 +85,7 @@ class RompslompPayments(Payments):
 
 async def _invoice(up: Upstream, id: str) -> calls.Raw:
     """The invoice that is paid. Raises ``validation_failed`` where there is none."""
-    found = await if_there(calls.record(up, "GET", "sales_invoice", "sales_invoices", id))
+    found = await if_there(calls.record(up, "GET", "sales_invoice", id))
     if found is None:
         raise invalid("/allocations/0/invoice_id", "There is no such invoice in Rompslomp.", "not_found")
     return found

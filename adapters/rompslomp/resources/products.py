@@ -38,12 +38,12 @@ class RompslompProducts(Products):
         return cut([one for one in map(product_of, rows) if one.item.code == code], listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[Product]:
-        return product_of(await calls.record(up, "GET", "product", "products", id))
+        return product_of(await calls.record(up, "GET", "product", id))
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
         body = product_body(draft.given())
         note_there(up, await _alike(up, draft))
-        return product_of(await calls.record(up, "POST", "product", "products", body=body))
+        return product_of(await calls.record(up, "POST", "product", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
         """By its code or its name, among those that were not there before."""
@@ -54,7 +54,7 @@ class RompslompProducts(Products):
         body = product_body(change.given())
         if not body["invoice_line"]:
             return await self.get(up, id)
-        return product_of(await calls.record(up, "PATCH", "product", "products", id, body=body))
+        return product_of(await calls.record(up, "PATCH", "product", id, body=body))
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "products", id)

@@ -35,7 +35,7 @@ class RompslompVatCodes(VatCodes):
         return await calls.page_of(up, "vat_types", [("selection", "all")], listing, vat_code_of)
 
     async def get(self, up: Upstream, id: str) -> Record[VatCode]:
-        return vat_code_of(await calls.record(up, "GET", "vat_type", "vat_types", id))
+        return vat_code_of(await calls.record(up, "GET", "vat_type", id))
 
 
 class RompslompLedgerAccounts(LedgerAccounts):
@@ -47,7 +47,7 @@ class RompslompLedgerAccounts(LedgerAccounts):
         return await calls.page_of(up, "accounts", [("selection", "all")], listing, ledger_account_of)
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
-        return ledger_account_of(await calls.record(up, "GET", "account", "accounts", id))
+        return ledger_account_of(await calls.record(up, "GET", "account", id))
 
 
 class RompslompPaymentMethods(PaymentMethods):
