@@ -5,7 +5,7 @@ is not overridden answers 405 before any call. What cannot be communicated exact
 so; a system's *policy* is never enforced for it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from gateway.contract.auth import CredentialKind
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Problem, not_found
 from gateway.contract.models import (
     Change,
     Company,
@@ -59,6 +59,12 @@ class Record(msgspec.Struct, Generic[ItemT], frozen=True, gc=False):
     def said(self) -> Mapping[str, Any]:
         """``raw``, read: most callers never ask for it. Raises ``upstream_malformed``."""
         return said_in(self.raw)
+
+
+def with_id(records: Iterable[Record[ItemT]], id: str) -> Record[ItemT]:
+    """The record of that id, in a list that the system gives whole. Raises ``not_found``."""
+    found = next((record for record in records if record.item.id == id), None)
+    return found if found is not None else not_found()
 
 
 FilterValue = str | date

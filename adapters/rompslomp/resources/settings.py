@@ -12,8 +12,7 @@ from adapters.rompslomp.mapping.settings import (
 )
 from adapters.rompslomp.mapping.values import id_in_path
 from adapters.rompslomp.resources import calls
-from gateway.contract.adapter import Companies, LedgerAccounts, Listing, PaymentMethods, Record, VatCodes
-from gateway.contract.errors import not_found
+from gateway.contract.adapter import Companies, LedgerAccounts, Listing, PaymentMethods, Record, VatCodes, with_id
 from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.paging import Page
 from gateway.contract.upstream import Upstream
@@ -60,8 +59,7 @@ class RompslompPaymentMethods(PaymentMethods):
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
         id_in_path(id)
-        found = map(payment_method_of, await calls.whole(up, "accounts", PAYMENT_ACCOUNTS))
-        return next((one for one in found if one.item.id == id), None) or not_found()
+        return with_id(map(payment_method_of, await calls.whole(up, "accounts", PAYMENT_ACCOUNTS)), id)
 
 
 class RompslompCompany(Companies):

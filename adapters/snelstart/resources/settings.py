@@ -16,6 +16,7 @@ from gateway.contract.adapter import (
     PaymentMethods,
     Record,
     VatCodes,
+    with_id,
 )
 from gateway.contract.errors import Problem, not_found
 from gateway.contract.models import Company, LedgerAccount, PaymentMethod, VatCode
@@ -68,10 +69,7 @@ class GeneralLedger(LedgerAccounts):
         return cut(asked, listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
-        for account in map(ledger_account_of, await ledger_rows(up, fresh=True)):
-            if account.item.id == id:
-                return account
-        raise Problem("not_found", "There is no such ledger account.")
+        return with_id(map(ledger_account_of, await ledger_rows(up, fresh=True)), id)
 
 
 class Journals(PaymentMethods):
@@ -83,10 +81,7 @@ class Journals(PaymentMethods):
         return cut(await _methods(up), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
-        for method in await _methods(up):
-            if method.item.id == id:
-                return method
-        raise Problem("not_found", "There is no such bank or cash journal in use.")
+        return with_id(await _methods(up), id)
 
 
 async def _methods(up: Upstream) -> list[Record[PaymentMethod]]:

@@ -1,6 +1,6 @@
 """VAT codes, ledger accounts, payment methods and the company: lists that are given whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 from adapters.thenextinvoice.mapping.settings import (
@@ -17,24 +17,18 @@ from adapters.thenextinvoice.resources.administration import (
 from adapters.thenextinvoice.wire import ask
 from gateway.contract.adapter import (
     Companies,
-    ItemT,
     LedgerAccounts,
     Listing,
     PaymentMethods,
     Record,
     VatCodes,
+    with_id,
 )
-from gateway.contract.errors import Problem, not_found
+from gateway.contract.errors import Problem
 from gateway.contract.models import Company, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.paging import Page, cut
 from gateway.contract.upstream import Upstream
 from gateway.contract.wire import rows_in
-
-
-def _of_id(records: Iterable[Record[ItemT]], id: str) -> Record[ItemT]:
-    """The record of that id. Raises ``not_found``."""
-    found = next((record for record in records if record.item.id == id), None)
-    return found if found is not None else not_found()
 
 
 class SettingsVatCodes(VatCodes):
@@ -48,7 +42,7 @@ class SettingsVatCodes(VatCodes):
         return cut(await all_vat_codes(up), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[VatCode]:
-        return _of_id(await all_vat_codes(up), id)
+        return with_id(await all_vat_codes(up), id)
 
 
 class LedgerNumbers(LedgerAccounts):
@@ -58,7 +52,7 @@ class LedgerNumbers(LedgerAccounts):
         return cut(await _ledgers(up), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
-        return _of_id(await _ledgers(up), id)
+        return with_id(await _ledgers(up), id)
 
 
 async def _ledgers(up: Upstream) -> list[Record[LedgerAccount]]:
@@ -73,7 +67,7 @@ class SettingsPaymentMethods(PaymentMethods):
         return cut(await all_payment_methods(up), listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
-        return _of_id(await all_payment_methods(up), id)
+        return with_id(await all_payment_methods(up), id)
 
 
 class OwnCompany(Companies):
