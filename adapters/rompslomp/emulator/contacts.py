@@ -9,7 +9,8 @@ from adapters.rompslomp.emulator.call import Call, matches
 from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, ApiError, Complaints, humanised
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check
 from adapters.rompslomp.emulator.noun import Noun
-from adapters.rompslomp.emulator.records import Contact
+from adapters.rompslomp.emulator.records import Contact, Expense, SalesInvoice
+from adapters.rompslomp.emulator.references import referred
 from adapters.rompslomp.emulator.state import Company, State
 from adapters.rompslomp.emulator.switches import Switches
 
@@ -79,6 +80,19 @@ def contact_after(
     if after.contact_number is not None and _taken(company, after):
         complaints.add(labels["contact_number"], TAKEN)
     return after
+
+
+def take_contact(
+    state: State, company: Company, document: SalesInvoice | Expense, given: Given, complaints: Complaints
+) -> Contact | None:
+    """Set a document's contact; the contact given inline, still to be kept, where there is one."""
+    if given.get("contact"):
+        attributes = state.reader.permitted(given["contact"], ATTRIBUTES)
+        document.contact = contact_after(company, None, attributes, complaints, prefix="Contact")
+        return document.contact
+    if "contact_id" in given:
+        document.contact = referred(company.contacts, given["contact_id"], "Contact", complaints, state.switches)
+    return None
 
 
 def keep_contact(company: Company, contact: Contact) -> Contact:

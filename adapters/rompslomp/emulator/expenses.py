@@ -8,15 +8,14 @@ from starlette.responses import Response
 from adapters.rompslomp.emulator.answers import answer
 from adapters.rompslomp.emulator.arithmetic import document_amounts
 from adapters.rompslomp.emulator.call import Call
-from adapters.rompslomp.emulator.contacts import ATTRIBUTES as CONTACT_ATTRIBUTES
-from adapters.rompslomp.emulator.contacts import cached, contact_after, keep_contact
+from adapters.rompslomp.emulator.contacts import cached, keep_contact, take_contact
 from adapters.rompslomp.emulator.directories import shown_account
 from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, Complaints
-from adapters.rompslomp.emulator.fields import Attributes, Given, check, date_text
+from adapters.rompslomp.emulator.fields import Attributes, check, date_text
 from adapters.rompslomp.emulator.invoicing import numbered
 from adapters.rompslomp.emulator.lines import lines_after, number_lines, shown_line
 from adapters.rompslomp.emulator.noun import Noun
-from adapters.rompslomp.emulator.records import Contact, Expense
+from adapters.rompslomp.emulator.records import Expense
 from adapters.rompslomp.emulator.references import referred
 
 _ATTRIBUTES: Attributes = {
@@ -48,16 +47,6 @@ def _shown(_: Call, expense: Expense) -> dict[str, Any]:
     }
 
 
-def _take_contact(call: Call, after: Expense, given: Given, complaints: Complaints) -> Contact | None:
-    if given.get("contact"):
-        attributes = call.reader.permitted(given["contact"], CONTACT_ATTRIBUTES)
-        after.contact = contact_after(call.company, None, attributes, complaints, prefix="Contact")
-        return after.contact
-    if "contact_id" in given:
-        after.contact = referred(call.company.contacts, given["contact_id"], "Contact", complaints, call.switches)
-    return None
-
-
 def _book(call: Call, expense: Expense | None) -> Expense:
     given = call.reader.permitted(call.wrapped("expense"), _ATTRIBUTES)
     complaints = Complaints("Uitgave")
@@ -76,7 +65,7 @@ def _book(call: Call, expense: Expense | None) -> Expense:
         after.type_account = account
     if after.type_account is None and not complaints.said:
         complaints.add("Type account", BLANK)
-    new_contact = _take_contact(call, after, given, complaints)
+    new_contact = take_contact(call.state, call.company, after, given, complaints)
     bodies = given.get("invoice_lines")
     after.lines = lines_after(call.state, call.company, expense.lines if expense else None, bodies, complaints)
     complaints.settle()

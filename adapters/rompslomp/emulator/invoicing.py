@@ -6,14 +6,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from adapters.rompslomp.emulator.arithmetic import Amounts, document_amounts
-from adapters.rompslomp.emulator.contacts import ATTRIBUTES as CONTACT_ATTRIBUTES
-from adapters.rompslomp.emulator.contacts import cached, contact_after, keep_contact
+from adapters.rompslomp.emulator.contacts import cached, keep_contact, take_contact
 from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, Complaints
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check
 from adapters.rompslomp.emulator.lines import lines_after, number_lines
 from adapters.rompslomp.emulator.payments import ATTRIBUTES as PAYMENT_ATTRIBUTES
 from adapters.rompslomp.emulator.payments import payment_after
-from adapters.rompslomp.emulator.records import Contact, Payment, SalesInvoice
+from adapters.rompslomp.emulator.records import Payment, SalesInvoice
 from adapters.rompslomp.emulator.references import referred
 from adapters.rompslomp.emulator.state import Company, State
 from adapters.rompslomp.emulator.switches import Switches
@@ -76,7 +75,7 @@ def book_invoice(
     check(given, ATTRIBUTES, complaints, _LABELS)
     after = replace(invoice) if invoice else SalesInvoice(date=today, due_date=today)
     _take_plain(after, given, company, complaints, is_new=invoice is None)
-    new_contact = _take_contact(state, company, after, given, complaints)
+    new_contact = take_contact(state, company, after, given, complaints)
     if "template_id" in given:
         found = referred(company.templates, given["template_id"], "Template", complaints, state.switches)
         after.template = found
@@ -125,19 +124,6 @@ def _take_plain(after: SalesInvoice, given: Given, company: Company, complaints:
         after.currency_exchange_rate = Decimal(1)
     elif "currency" in given and "currency_exchange_rate" not in given:
         after.currency_exchange_rate = None
-
-
-def _take_contact(
-    state: State, company: Company, after: SalesInvoice, given: Given, complaints: Complaints
-) -> Contact | None:
-    """Set the invoice's contact; the contact given inline, still to be kept, where there is one."""
-    if given.get("contact"):
-        attributes = state.reader.permitted(given["contact"], CONTACT_ATTRIBUTES)
-        after.contact = contact_after(company, None, attributes, complaints, prefix="Contact")
-        return after.contact
-    if "contact_id" in given:
-        after.contact = referred(company.contacts, given["contact_id"], "Contact", complaints, state.switches)
-    return None
 
 
 def _new_payments(state: State, company: Company, given: Given, complaints: Complaints) -> list[Payment]:

@@ -1,18 +1,17 @@
 """Journal entries: debit equals credit, and each line has one of the two (dossier §4, "others", §6)."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from adapters.rompslomp.emulator.arithmetic import written
 from adapters.rompslomp.emulator.call import Call
-from adapters.rompslomp.emulator.errors import BLANK, Complaints, no_such_record
+from adapters.rompslomp.emulator.errors import BLANK, Complaints
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, date_text
+from adapters.rompslomp.emulator.lines import rows_after
 from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import JournalEntry, JournalLine
 from adapters.rompslomp.emulator.references import account_of
-from gateway.contract.exact import Json
 
 _ATTRIBUTES: Attributes = {"description": "long_text", "date": "date", "lines": "objects"}
 _LINE: Attributes = {
@@ -38,7 +37,8 @@ def _shown(_: Call, entry: JournalEntry) -> dict[str, Any]:
     return {"id": entry.id, "description": entry.description, "date": date_text(entry.date), "lines": lines}
 
 
-def _line(call: Call, line: JournalLine, given: Given, complaints: Complaints) -> JournalLine:
+def _line(call: Call, line: JournalLine | None, given: Given, complaints: Complaints) -> JournalLine:
+    line = line or JournalLine()
     check(given, _KEPT_LINE, complaints)
     assign(line, given, "debit_amount", "credit_amount")
     if "account_id" in given or "account_path" in given:
@@ -50,25 +50,6 @@ def _line(call: Call, line: JournalLine, given: Given, complaints: Complaints) -
     return line
 
 
-def _lines_after(
-    call: Call, entry: JournalEntry | None, given: Sequence[Json] | None, complaints: Complaints
-) -> list[JournalLine]:
-    after = {line.id: replace(line) for line in entry.lines} if entry else {}
-    added: list[JournalLine] = []
-    for body in given or ():
-        attributes = call.reader.permitted(body, _KEPT_LINE if entry else _LINE)
-        identity = attributes.get("id")
-        if identity is None:
-            added.append(_line(call, JournalLine(), attributes, complaints))
-        elif identity not in after:
-            raise no_such_record("Boekingsregel")
-        elif attributes.get("_destroy"):
-            del after[identity]
-        else:
-            after[identity] = _line(call, after[identity], attributes, complaints)
-    return [*after.values(), *added]
-
-
 def _book(call: Call, entry: JournalEntry | None) -> JournalEntry:
     given = call.reader.permitted(call.wrapped("journal_entry"), _ATTRIBUTES)
     complaints = Complaints("Boeking")
@@ -78,7 +59,10 @@ def _book(call: Call, entry: JournalEntry | None) -> JournalEntry:
         after.date = given["date"]
     elif entry is None or "date" in given:
         complaints.add("Date", BLANK)
-    after.lines = _lines_after(call, entry, given.get("lines"), complaints)
+    attributes = _KEPT_LINE if entry else _LINE
+    bodies = [call.reader.permitted(body, attributes) for body in given.get("lines") or ()]
+    before = entry.lines if entry else None
+    after.lines = rows_after(before, bodies, lambda line, one: _line(call, line, one, complaints), "Boekingsregel")
     if not complaints.said and _balance(after) != 0:
         complaints.add("Boeking", "is niet in balans")
     complaints.settle()

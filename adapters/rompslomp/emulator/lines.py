@@ -1,17 +1,20 @@
 """The lines of invoices, expenses and quotations: one model, and the one inside a product."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.rompslomp.emulator.arithmetic import Rounding, line_amounts, written
 from adapters.rompslomp.emulator.errors import BLANK, NOT_A_NUMBER, Complaints, no_such_record
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, decimal_in
-from adapters.rompslomp.emulator.records import Line
+from adapters.rompslomp.emulator.records import Identified, Line
 from adapters.rompslomp.emulator.references import account_of, referred
 from adapters.rompslomp.emulator.state import Company, State
 from gateway.contract.exact import Json
+
+R = TypeVar("R", bound=Identified)
 
 PRICED: Attributes = {
     "description": "text",
@@ -33,26 +36,39 @@ _LABELS = {"price_per_unit": PRICE_LABEL}
 def lines_after(
     state: State, company: Company, lines: Sequence[Line] | None, given: Sequence[Json] | None, complaints: Complaints
 ) -> list[Line]:
-    """The lines of a document once ``given`` is applied to ``lines``, which stay untouched.
+    """The lines of a document once ``given`` is applied to ``lines``, which is None where the document itself is new.
 
-    A line with ``id`` is changed, or dropped with ``_destroy``; one without is added; one not mentioned stays. A line
-    of another document is not there (404). New lines have id 0 until ``number_lines``. ``lines`` is None where the
-    document itself is new.
+    New lines have id 0 until ``number_lines``.
     """
-    after = {line.id: replace(line) for line in lines or ()}
-    added: list[Line] = []
-    for body in given or ():
-        attributes = state.reader.permitted(body, LINE if lines is None else KEPT_LINE)
-        identity = attributes.get("id")
+    attributes = LINE if lines is None else KEPT_LINE
+    return rows_after(
+        lines,
+        [state.reader.permitted(body, attributes) for body in given or ()],
+        lambda line, one: _line(state, company, line, one, complaints),
+        "Factuurregel",
+    )
+
+
+def rows_after(
+    rows: Sequence[R] | None, given: Sequence[Given], made: Callable[[R | None, Given], R], name: str
+) -> list[R]:
+    """The rows inside of a record once ``given`` is applied to those it has, which stay untouched.
+
+    A row with ``id`` is changed, or dropped with ``_destroy``; one without is added; one not mentioned stays. A row of
+    another record is not there (404), under its ``name``.
+    """
+    after = {row.id: copy(row) for row in rows or ()}
+    added: list[R] = []
+    for one in given:
+        identity, dropped = one.get("id"), one.get("_destroy")
         if identity is None:
-            if not attributes.get("_destroy"):
-                added.append(_line(state, company, None, attributes, complaints))
+            added += [] if dropped else [made(None, one)]
         elif identity not in after:
-            raise no_such_record("Factuurregel")
-        elif attributes.get("_destroy"):
+            raise no_such_record(name)
+        elif dropped:
             del after[identity]
         else:
-            after[identity] = _line(state, company, after[identity], attributes, complaints)
+            after[identity] = made(after[identity], one)
     return [*after.values(), *added]
 
 
