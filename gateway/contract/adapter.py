@@ -93,6 +93,12 @@ class File:
     name: str
 
 
+def file_stem(number: str | None, id: str) -> str:
+    """What the files of an invoice are called: its number, in letters that a header can hold."""
+    name = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in number or "")
+    return name or f"invoice-{id}"
+
+
 def absent(verb: VerbT) -> VerbT:
     """Mark a verb of a base class: a system that does not override it cannot do it."""
     verb.__absent__ = True  # type: ignore[attr-defined]  # a mark on a function, read back by can()

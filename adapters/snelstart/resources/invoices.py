@@ -40,7 +40,7 @@ from adapters.snelstart.resources.administration import countries, every, page_o
 from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, of_entry, settle, shown_as
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
-from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
+from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces, file_stem
 from gateway.contract.errors import Problem, invalid, malformed, repointed, unsupported
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
@@ -206,7 +206,7 @@ class SalesEntries(Invoices):
         _, factuur = await _read(up, id)
         said = Factuur.of(factuur)
         reply = await up.call(ask("GET", "verkoopfacturen", said.key, "ubl"))
-        return File(_xml(reply), "application/xml", f"{_file_name(said)}.xml")
+        return File(_xml(reply), "application/xml", f"{file_stem(said.factuurnummer, said.key)}.xml")
 
 
 def _is_sent(said: Factuur, body: Mapping[str, Any]) -> bool:
@@ -364,9 +364,3 @@ def _in_array(body: bytes) -> bytes:
         return b64decode(content, validate=True)
     except (MalformedJson, LookupError, TypeError, binascii.Error) as error:
         raise malformed("SnelStart's answer is no UBL.") from error
-
-
-def _file_name(said: Factuur) -> str:
-    """The invoice's number in letters that a header can hold."""
-    number = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in said.factuurnummer)
-    return number or f"invoice-{said.key}"

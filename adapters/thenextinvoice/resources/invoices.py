@@ -15,7 +15,7 @@ from adapters.thenextinvoice.resources.invoice_lines import Document, as_expecte
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
 from adapters.thenextinvoice.resources.invoice_reading import read, told
 from adapters.thenextinvoice.wire import ask, is_number, pointing
-from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
+from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces, file_stem
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts, exact
@@ -297,10 +297,4 @@ async def _file(up: Upstream, id: str, place: str, media_type: str, start: bytes
     if not body.startswith(start) or "html" in reply.media_type or body[:9].lower() == b"<!doctype":
         raise malformed(f"TheNextInvoice's answer is no {media_type}.")
     extension = "pdf" if place == "view" else "xml"
-    return File(reply.body, media_type, f"{_file_name(row)}.{extension}")
-
-
-def _file_name(row: InvoiceRow) -> str:
-    """The invoice's number in letters that a header can hold."""
-    number = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in row.number or "")
-    return number or f"invoice-{row.key}"
+    return File(reply.body, media_type, f"{file_stem(row.number, row.key)}.{extension}")
