@@ -432,6 +432,16 @@ def test_a_change_may_be_empty_and_promises_no_default(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
+def test_a_moment_and_a_day_are_told_from_text_in_every_answer() -> None:
+    """A client made from the document has a type for them."""
+    for name, schema in published()["components"]["schemas"].items():
+        for field, told in schema.get("properties", {}).items():
+            if (ending := re.search(r"_(at|on)$|^(since|valid_from|valid_to)$", field)) is not None:
+                formats = {one.get("format") for one in told.get("anyOf", [told])} - {None}
+                expected = "date-time" if ending[0] in ("_at", "since") else "date"
+                assert formats == {expected}, f"{name}.{field}"
+
+
 @pytest.mark.parametrize("model", [models.Contact, models.Invoice, models.Product, models.Payment, models.VatCode])
 def test_an_answer_names_all_its_fields_and_stays_open(model: type[RecordPart]) -> None:
     schema = published()["components"]["schemas"][model.__name__]

@@ -63,7 +63,10 @@ def instant_text(value: datetime) -> str:
     )
 
 
-Instant = Annotated[datetime, PlainSerializer(instant_text, return_type=str), Field(examples=["2026-03-02T09:00:00Z"])]
+_Told = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Instant = Annotated[
+    datetime, PlainSerializer(instant_text, return_type=_Told), Field(examples=["2026-03-02T09:00:00Z"])
+]
 """A moment in UTC."""
 
 
