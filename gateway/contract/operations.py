@@ -103,7 +103,7 @@ _EXTERNAL_REF = Filter("external_ref", "Your own reference, exactly.", guarantee
 _Q = Filter(
     "q", "Every word, anywhere in the record's names, codes and addresses; case does not matter.", guaranteed=True
 )
-_UPDATED_SINCE = Filter("updated_since", "Changed at or after this UTC timestamp.", "instant")
+_UPDATED_SINCE = Filter("updated_since", "Changed at or after this moment (RFC 3339), to the second.", "instant")
 _RECORD = ("provider", "raw")
 
 _FILTERS: Mapping[str, tuple[Filter, ...]] = {

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gateway.contract.adapter import FilterValue
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.exact import MalformedJson, loads_once
-from gateway.contract.models.base import PRINTABLE, Shape
+from gateway.contract.models.base import PRINTABLE, Shape, instant_text
 from gateway.contract.operations import Filter, Operation
 from gateway.contract.upstream import is_id
 from gateway.engine.validation import problem_of_validation
@@ -23,7 +23,10 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 _LIMIT = re.compile(r"[0-9]{1,4}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+INSTANT_PATTERN = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](\.[0-9]{{1,9}})?(Z|[+-]{_CLOCK})"
+"""RFC 3339, as the clients that are made from an OpenAPI document write it: many with a fraction, or an offset of 0."""
+_INSTANT = re.compile(INSTANT_PATTERN)
 _PRINTABLE = re.compile(PRINTABLE)
 
 
@@ -154,8 +157,7 @@ def _value(one: Filter, text: str) -> FilterValue:
     if one.kind == "date":
         return _moment(one.name, text, _DAY, "a date, YYYY-MM-DD").date()
     if one.kind == "instant":
-        _moment(one.name, text, _INSTANT, "a UTC timestamp, 2026-03-02T09:00:00Z")
-        return text
+        return _instant(one.name, text)
     if one.kind == "choice" and text not in one.choices:
         raise _wrong(one.name, f"is one of {', '.join(one.choices)}")
     if not text.strip() or len(text) > 255 or not _PRINTABLE.match(text):
@@ -171,6 +173,15 @@ def _moment(name: str, text: str, form: re.Pattern[str], what: str) -> datetime:
         if form.fullmatch(text):
             return datetime.fromisoformat(text)
     raise _wrong(name, f"is {what}")
+
+
+def _instant(name: str, text: str) -> str:
+    """In UTC, and of the second it is in: no system tells of a part of one."""
+    what = "a timestamp with its offset, 2026-03-02T09:00:00Z"
+    try:
+        return instant_text(_moment(name, text, _INSTANT, what))
+    except OverflowError as error:
+        raise _wrong(name, f"is {what}") from error
 
 
 def _unknown(name: str, detail: str) -> Problem:

@@ -77,13 +77,31 @@ def test_a_parameters_name_is_not_repeated_where_it_is_odd() -> None:
         *(("include", text) for text in ("", "lines", "raw,", "RAW", "raw, provider", "everything")),
         *(("email", text) for text in ("", "   ", "a\x00b", "x" * 256, "a\x1bb")),
         *(("role", text) for text in ("", "Customer", "debtor")),
-        *(("updated_since", text) for text in ("2026-03-02", "2026-03-02T09:00:00", "2026-03-02T09:00:00+01:00")),
+        *(("updated_since", text) for text in ("2026-03-02", "2026-03-02T09:00:00", "2026-03-02T09:00:00+0100")),
         *(("updated_since", text) for text in ("2026-13-02T09:00:00Z", "2026-03-02T25:00:00Z", "now", "1772442000")),
+        *(
+            ("updated_since", text)
+            for text in ("0001-01-01T00:00:00+01:00", "2026-03-02T09:00:00.Z", "2026-03-02 09:00Z")
+        ),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(name: str, value: str) -> None:
     problem = refused_query(CONTACTS, (name, value))
     assert (problem.code, problem.errors[0].pointer) == ("validation_failed", name)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-03-02T09:00:00Z",
+        "2026-03-02T09:00:00.000Z",  # JavaScript
+        "2026-03-02T09:00:00.123456+00:00",  # Python
+        "2026-03-02T10:00:00.1234567+01:00",  # C#
+        "2026-03-02T03:30:00-05:30",
+    ],
+)
+def test_a_moment_may_be_written_as_a_client_that_is_made_from_the_document_writes_it(written: str) -> None:
+    assert read_query(CONTACTS, [("updated_since", written)]).filters == {"updated_since": "2026-03-02T09:00:00Z"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from gateway.contract.models import Invoice
 from gateway.contract.models.base import RecordPart, Shape
 from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
 from gateway.contract.schemas import DIALECT, Schema
-from gateway.engine.asked import DEFAULT_LIMIT, MAX_LIMIT, parameters
+from gateway.engine.asked import DEFAULT_LIMIT, INSTANT_PATTERN, MAX_LIMIT, parameters
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.idempotency import KEY_PATTERN
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
@@ -34,7 +34,7 @@ _FILTER_SCHEMAS: dict[str, Schema] = {
     "instant": {
         "type": "string",
         "format": "date-time",
-        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+        "pattern": f"^{INSTANT_PATTERN}$",
         "examples": ["2026-03-02T09:00:00Z"],
     },
 }
