@@ -19,6 +19,7 @@ from gateway.contract.upstream import is_id
 from gateway.engine.validation import problem_of_validation
 
 _DRY_RUN = "dry_run"
+_INCLUDE = "include"
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 _LIMIT = re.compile(r"[0-9]{1,4}")
@@ -53,7 +54,7 @@ def parameters(operation: Operation) -> tuple[str, ...]:
     if operation.shape == "list":
         names += ["limit", "cursor"]
     if operation.includes:
-        names.append("include")
+        names.append(_INCLUDE)
     if operation.accepts is not None:
         names.append("on_unsupported")
     if operation.is_write and operation.resource != "connections":
@@ -64,8 +65,9 @@ def parameters(operation: Operation) -> tuple[str, ...]:
 def read_query(operation: Operation, query: Sequence[tuple[str, str]]) -> Asked:
     """Understand a query.
 
-    Raises ``unknown_field`` for a parameter the operation does not know, ``validation_failed`` for one that is given
-    twice or has a value of the wrong kind, ``invalid_cursor`` for an empty cursor.
+    ``include`` may be given as often as it names things, as many clients write a list, and one ``include`` may name
+    several. Raises ``unknown_field`` for a parameter the operation does not know, ``validation_failed`` for any other
+    that is given twice or has a value of the wrong kind, ``invalid_cursor`` for an empty cursor.
     """
     return _understood(operation, tuple(query))
 
@@ -77,14 +79,14 @@ def _understood(operation: Operation, query: tuple[tuple[str, str], ...]) -> Ask
     for name, value in query:
         if name not in known:
             raise _unknown(name, f"This operation knows {', '.join(known) or 'no parameters'}.")
-        if name in given:
+        if name in given and name != _INCLUDE:
             raise _wrong(name, "is given twice")
-        given[name] = value
+        given[name] = f"{given[name]},{value}" if name in given else value
     if given.get("cursor") == "":
         raise Problem("invalid_cursor", "Leave `cursor` out for the first page.")
     return Asked(
         filters={one.name: _value(one, given[one.name]) for one in operation.filters if one.name in given},
-        include=_include(operation, given.get("include")),
+        include=_include(operation, given.get(_INCLUDE)),
         limit=_limit(given.get("limit")),
         cursor=given.get("cursor"),
         drop_unsupported=_on_unsupported(given.get("on_unsupported")),
@@ -129,7 +131,7 @@ def _include(operation: Operation, text: str | None) -> frozenset[str]:
     wanted = text.split(",")
     for one in wanted:
         if one not in operation.includes:
-            raise _wrong("include", f"may name {', '.join(operation.includes)}")
+            raise _wrong(_INCLUDE, f"may name {', '.join(operation.includes)}")
     return frozenset(wanted)
 
 

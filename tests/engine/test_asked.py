@@ -125,6 +125,12 @@ def test_a_parameter_given_twice_is_refused() -> None:
         assert refused_query(CONTACTS, ("q", "a"), ("q", value)).errors[0].pointer == "q"
 
 
+def test_what_to_include_may_be_said_one_by_one() -> None:
+    query = [("include", "raw"), ("include", "lines,provider"), ("include", "raw")]
+    assert read_query(INVOICES, query).include == {"raw", "lines", "provider"}
+    assert refused_query(INVOICES, ("include", "raw"), ("include", "")).errors[0].pointer == "include"
+
+
 def test_what_is_not_a_list_has_no_limit() -> None:
     for name in ("contacts.get", "contacts.create", "company.get"):
         assert refused_query(BY_NAME[name], ("limit", "5")).code == "unknown_field"

@@ -284,9 +284,7 @@ def _include(operation: Operation) -> Object:
     return {
         "name": "include",
         "in": "query",
-        "style": "form",
-        "explode": False,
-        "description": f"What to add, separated by commas. {meanings}.",
+        "description": f"What to add: one or more, each by itself or separated by commas. {meanings}.",
         "schema": {
             "type": "array",
             "items": {"type": "string", "enum": list(operation.includes)},
