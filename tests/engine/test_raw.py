@@ -1,5 +1,7 @@
 """Raw paths: what a caller writes stays below what the connection owns, or nothing is sent (reliability.md §4.6)."""
 
+from urllib.parse import unquote
+
 import httpx2
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,8 @@ def refusal_of(path: str) -> str:
 
 ESCAPES = [
     *("..", "../other", "a/..", "a/../../x", "a/../b", "./a", "a/.", ".", "a/./b"),
-    *("%2e%2e/x", "a/%2e%2e", "..%2fx", "%2e", "a%2fb", "%zz", "a%", "%00", "a%0d%0aHost: x", "%25", "%252e"),
+    *("%2e%2e/x", "a/%2e%2e", "..%2fx", "%2e", "%zz", "a%", "%00", "a%0d%0aHost: x", "%25", "%252e"),
+    *("a%2f%2e%2e", "a%2F..%2Fb", "a%252fb", "a%2f", "%2fa", "a%2f%2fb", "a%3fb", "a%23b", "caf%c3%a9", "a%5cb"),
     *("\\\\evil", "a\\b", "..\\x", "http://evil.test/", "//evil.test", "/", "/x", "", "a//b", "a/", "a///b"),
     *(
         "a?b",
@@ -78,10 +81,19 @@ def test_a_plain_path_stands_below_the_prefix(path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "meant"),
+    [("contacts%2F1%2fnotes", "contacts/1/notes"), ("relaties%281%29", "relaties(1)"), ("a%2Cb%3D%40c", "a,b=@c")],
+)
+def test_a_path_may_be_encoded_as_clients_made_from_the_document_do(path: str, meant: str) -> None:
+    assert raw(path).path == PREFIX + meant
+
+
+@pytest.mark.parametrize(
     "path",
     [
         *("oauth", "oauth/token", "OAuth/Token", "oauth.json", "OAUTH.v2/x"),
         *("settings/keys", "Settings/KEYS.json", "settings.v2/keys/1", "settings/keys/1/secret"),
+        *("settings%2Fkeys", "%6Fauth", "oauth%2Etxt"),
     ],
 )
 def test_a_place_that_hands_out_credentials_is_forbidden(path: str) -> None:
@@ -97,7 +109,8 @@ def test_whatever_is_sent_stays_in_its_place(path: str) -> None:
         return
     url = httpx2.URL(scheme="http", host="books.test", raw_path=request.target.encode("ascii"))
     assert (url.scheme, url.host, url.port, url.fragment) == ("http", "books.test", None, "")
-    assert url.path == PREFIX + path
+    assert url.path == PREFIX + unquote(path)
+    assert "%" not in request.path
     assert dict(url.params) == {"q": path}
 
 

@@ -114,7 +114,11 @@ _SHARED = (
         {"type": "string", "enum": ["contacts", "invoices", "products", "payments"]},
     ),
     _in_path("key", "The `Idempotency-Key` of the write, percent-encoded: a slash in it is `%2F`.", _KEY),
-    _in_path("path", "The path in the system's own API, with its slashes.", {"type": "string", "minLength": 1}),
+    _in_path(
+        "path",
+        "The path in the system's own API, with its slashes, which may be percent-encoded.",
+        {"type": "string", "minLength": 1},
+    ),
     _in_query(
         "limit",
         "How many records a page has at most. A page may have fewer and not be the last.",
