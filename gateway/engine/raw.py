@@ -12,7 +12,7 @@ from gateway.engine.reading import disposition
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,200}")
 _HANDED_ON = ("content-type", "accept")
-_HANDED_BACK = ("etag", "last-modified", "retry-after", "x-page", "x-per-page", "x-total")
+HANDED_BACK = ("etag", "last-modified", "retry-after", "x-page", "x-per-page", "x-total")
 _NAMED = re.compile(r'([A-Za-z-]+)\s*;(?:.*;)?\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^";]+))', re.IGNORECASE)
 """A disposition and its plain file name, quoted or bare (RFC 6266 §4.1)."""
 
@@ -64,7 +64,7 @@ def handed_back(request: Request, reply: Reply) -> Answer:
         problem = malformed(f"The accounting system answered with the status {reply.status}, which does not exist.")
         raise problem.as_outcome("unknown") if request.is_write else problem
     said = {name: text.replace("\t", " ") for name, text in reply.headers.items()}
-    headers = {name: said[name] for name in _HANDED_BACK if name in said and _is_plain(said[name])}
+    headers = {name: said[name] for name in HANDED_BACK if name in said and _is_plain(said[name])}
     if (file := _disposition(said.get("content-disposition", ""))) is not None:
         headers["content-disposition"] = file
     return Answer(reply.status, reply.body, _media_type(said.get("content-type", "")), headers)

@@ -13,7 +13,7 @@ from gateway.engine.asked import DEFAULT_LIMIT, INSTANT_PATTERN, MAX_LIMIT, para
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.idempotency import KEY_PATTERN
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
-from gateway.web.document.problems import ProblemResponses
+from gateway.web.document.problems import OF_THEIRS, ProblemResponses
 from gateway.web.document.schemas import ref
 
 Object = dict[str, Any]
@@ -199,6 +199,10 @@ HEADERS: dict[str, Object] = {
     "X-Upstream-RateLimit-Remaining": _of_answer(
         "How many requests the accounting system still takes, as it said itself, where it does.", "integer", minimum=0
     ),
+    "Last-Modified": _of_answer("As the accounting system says it."),
+    "X-Page": _of_answer("Which page it is, as the accounting system counts them."),
+    "X-Per-Page": _of_answer("How many records such a page has."),
+    "X-Total": _of_answer("How many records there are."),
     "Idempotency-Replayed": _of_answer("`true` where this is the first answer to the `Idempotency-Key`, again."),
 }
 
@@ -411,6 +415,8 @@ def _headers(operation: Operation) -> Object:
         names += ["ETag", "Age", "Cache-Status"]
     if operation.shape == "file":
         names.append("Content-Disposition")
+    if operation.shape == "theirs":
+        names += OF_THEIRS
     return {name: _header(name) for name in names}
 
 

@@ -112,10 +112,22 @@ _WORDS = {
     504: "The accounting system did not answer in time.",
 }
 
+_OF_KEYS = ("RateLimit-Policy", "RateLimit")
+_OF_ATTEMPT = ("Idempotency-Key", "Idempotency-Replayed")
+OF_THEIRS = (
+    *("ETag", "Last-Modified", "Content-Disposition", "Retry-After", "X-Page", "X-Per-Page", "X-Total"),
+    "X-Upstream-RateLimit-Remaining",
+)
+"""What an accounting system's own answer may have, whatever its status."""
+
+
+def _headers(*names: str) -> Object:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
 
 _DEFAULT_RESPONSE: Object = {
     "description": "Any other problem.",
-    "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+    "headers": _headers("X-Request-Id", *_OF_KEYS),
     "content": {
         MEDIA_TYPE: {
             "schema": ref("Problem"),
@@ -131,7 +143,7 @@ class ProblemResponses:
     def __init__(self) -> None:
         self.components: dict[str, Object] = {
             "Problem": _DEFAULT_RESPONSE,
-            "ProblemOrTheirs": _or_theirs(_DEFAULT_RESPONSE),
+            "ProblemOrTheirs": _or_theirs(_DEFAULT_RESPONSE, *_OF_ATTEMPT),
         }
         self._names: dict[tuple[bool, bool, tuple[str, ...]], str] = {}
 
@@ -159,11 +171,12 @@ class ProblemResponses:
         return _response_ref(self._names[which])
 
 
-def _or_theirs(response: Object) -> Object:
+def _or_theirs(response: Object, *further: str) -> Object:
     """A response of a raw call: Polder's problem, or what the accounting system itself says with that status."""
     said: Object = {"application/json": {"schema": {}}, "*/*": {"schema": {"type": "string", "format": "binary"}}}
     described = f"{response['description']} Or the accounting system's own answer."
-    return {**response, "description": described, "content": {**response["content"], **said}}
+    headers = response["headers"] | _headers(*OF_THEIRS, *further)
+    return {**response, "description": described, "headers": headers, "content": {**response["content"], **said}}
 
 
 def _response_ref(name: str) -> Object:
@@ -207,7 +220,7 @@ def _response(status: int, codes: Sequence[str], further: Mapping[int, Sequence[
     names = ("X-Request-Id", *of_key, *_HEADERS_OF.get(status, ()), *further.get(status, ()))
     return {
         "description": f"{_WORDS[status]} Codes: {', '.join(f'`{code}`' for code in codes)}.",
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "headers": _headers(*names),
         "content": {
             MEDIA_TYPE: {
                 "schema": ref("Problem"),
@@ -217,9 +230,13 @@ def _response(status: int, codes: Sequence[str], further: Mapping[int, Sequence[
     }
 
 
-_OF_KEYS = ("RateLimit-Policy", "RateLimit")
-_HEADERS_OF = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
-_OF_ATTEMPT = ("Idempotency-Key", "Idempotency-Replayed")
+_HEADERS_OF = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    415: ("Accept-Encoding",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 _HEADERS_OF_WRITES = {
     **dict.fromkeys((400, 403, 404, 422, 424, 429, 500, 503), _OF_ATTEMPT),
     **dict.fromkeys((409, 502, 504), ("Retry-After", *_OF_ATTEMPT)),
@@ -230,6 +247,7 @@ _EXAMPLE_PATH = b"/v1/connections/con_3kTMd8zXbWq1"
 
 PROBLEM_HEADERS: dict[str, Object] = {
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
+    "Accept-Encoding": {"description": "How a body may be packed.", "schema": {"type": "string"}},
     "Allow": {"description": "The methods that can be used here.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
 }
