@@ -72,6 +72,14 @@ def texts(value: Json) -> Iterator[str]:
         yield value
 
 
+def schemas(value: Json) -> Iterator[dict[str, Any]]:
+    """All objects in it: the schemas, however deep, and what holds them."""
+    if isinstance(value, dict):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from schemas(one)
+
+
 # The document as a whole
 
 
@@ -440,6 +448,12 @@ def test_a_change_may_be_empty_and_promises_no_default(name: str) -> None:
     schema = published()["components"]["schemas"][name]
     assert [field for field, one in schema["properties"].items() if "default" in one] == []
     assert schema["additionalProperties"] is False
+
+
+def test_what_may_be_null_is_a_type_and_no_choice_unless_it_must_be() -> None:
+    for schema in schemas(published()["components"]["schemas"]):
+        plain = [one for one in schema.get("anyOf", ()) if "type" in one and "enum" not in one]
+        assert len(plain) != 2 or {"type": "null"} not in plain, schema
 
 
 def test_a_moment_and_a_day_are_told_from_text_in_every_answer() -> None:

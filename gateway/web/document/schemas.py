@@ -39,6 +39,7 @@ def component_schemas() -> dict[str, Schema]:
             made[operation.answers.__name__]["properties"]["warnings"] = _WARNINGS
     made |= {"ProviderView": _provider_view(), **_PROBLEM_SCHEMAS}
     for name, schema in made.items():
+        _join(schema)
         _annotate(name, schema)
     return dict(sorted(made.items()))
 
@@ -75,6 +76,21 @@ def _open(schema: Schema) -> None:
         schema["x-extensible-enum"] = schema.pop("enum")
     for inner in within(schema):
         _open(inner)
+
+
+def _join(schema: Schema) -> None:
+    """What may be null is said beside what else it is: of a choice, some code generators make a class.
+
+    An enum stays one of a choice: null would have to be among its values.
+    """
+    for inner in within(schema):
+        _join(inner)
+    if len(choices := schema.get("anyOf", ())) != 2 or {"type": "null"} not in choices:
+        return
+    (other,) = (one for one in choices if one != {"type": "null"})
+    if isinstance(other.get("type"), str) and "enum" not in other:
+        del schema["anyOf"]
+        schema |= {**other, **schema, "type": [other["type"], "null"]}
 
 
 def _beside(bodies: Mapping[str, Schema], *, taken: Mapping[str, Schema]) -> dict[str, Schema]:
