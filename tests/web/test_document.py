@@ -456,6 +456,13 @@ def test_what_may_be_null_is_a_type_and_no_choice_unless_it_must_be() -> None:
         assert len(plain) != 2 or {"type": "null"} not in plain, schema
 
 
+def test_what_may_be_left_out_has_no_default_that_makes_clients_demand_it() -> None:
+    told = published()["components"]["schemas"]
+    assert [schema for schema in schemas(told) if "default" in schema] == []
+    assert told["InvoiceDraft"]["properties"]["currency"]["description"] == "ISO 4217. `EUR` where it is not said."
+    assert told["LineDraft"]["properties"]["type"]["description"].endswith("`item` where it is not said.")
+
+
 def test_a_moment_and_a_day_are_told_from_text_in_every_answer() -> None:
     """A client made from the document has a type for them."""
     for name, schema in published()["components"]["schemas"].items():

@@ -5,7 +5,7 @@ body is closed and exact: what the schema allows is what the model accepts.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import get_args, get_type_hints
 
@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.contract import models
 from gateway.contract.errors import FieldError, Fix, Outcome, UpstreamFault
-from gateway.contract.exact import Json
+from gateway.contract.exact import Json, dumps
 from gateway.contract.models.base import Change, RecordPart, Resource, Shape
 from gateway.contract.models.dry_run import DryRun
 from gateway.contract.operations import OPERATIONS
@@ -115,9 +115,17 @@ def _annotate(name: str, schema: Schema) -> None:
     if "description" in schema:
         schema["description"] = _prose(schema["description"])
     for field, one in schema.get("properties", {}).items():
-        note = FIELD_NOTES.get(f"{name}.{field}", FIELD_NOTES.get(field))
-        if note is not None:
-            one.setdefault("description", note)
+        note = one.get("description", FIELD_NOTES.get(f"{name}.{field}", FIELD_NOTES.get(field)))
+        if said := " ".join([*filter(None, [note]), *_in_words(one)]):
+            one["description"] = said
+
+
+def _in_words(schema: Schema) -> Iterator[str]:
+    """What code generators make too much or too little of."""
+    if "default" in schema:
+        # openapi-typescript makes callers send what has a default, and other clients send it always.
+        default = schema.pop("default")
+        yield f"`{default if isinstance(default, str) else dumps(default).decode()}` where it is not said."
 
 
 def _prose(docstring: str) -> str:
