@@ -450,6 +450,16 @@ def test_a_change_may_be_empty_and_promises_no_default(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
+def test_the_values_that_an_answer_may_have_so_far_are_told_in_words() -> None:
+    """No generator and no page of documentation reads ``x-extensible-enum``."""
+    told = document()["components"]["schemas"]
+    assert told == document()["components"]["schemas"], "what is said once is said once"
+    for one in (one for schema in schemas(told) for one in schema.get("properties", {}).values()):
+        if known := one.get("items", one).get("x-extensible-enum"):
+            assert one["description"].endswith(f"One of {', '.join(f'`{value}`' for value in known)} so far.")
+    assert told["Product"]["properties"]["type"]["description"].endswith("One of `goods`, `service`, `unknown` so far.")
+
+
 def test_what_may_be_null_is_a_type_and_no_choice_unless_it_must_be() -> None:
     for schema in schemas(published()["components"]["schemas"]):
         plain = [one for one in schema.get("anyOf", ()) if "type" in one and "enum" not in one]

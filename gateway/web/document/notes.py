@@ -115,7 +115,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "Totals.paid": "What was paid of it, as a decimal string.",
     "Totals.open": "What is still to be paid, as a decimal string.",
     "VatCode.rate": "A percentage, as a decimal string: `21` is twenty-one per cent.",
-    "VatCode.category": "EN 16931 (UNCL 5305): S, Z, E, AE, K, G or O.",
+    "VatCode.category": "EN 16931 (UNCL 5305).",
     "accessible": "Whether the credentials still reach it.",
     "allocations": "The invoices it settles.",
     "allowed_scopes": "What the administration's owner allows, in the accounting system's own scope names.",

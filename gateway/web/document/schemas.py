@@ -6,6 +6,7 @@ body is closed and exact: what the schema allows is what the model accepts.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import MISSING, fields
 from typing import get_args, get_type_hints
 
@@ -37,7 +38,7 @@ def component_schemas() -> dict[str, Schema]:
             made[f"{operation.answers.__name__}List"] = _list_of(operation.answers.__name__)
         if operation.is_write and operation.answers is not None and issubclass(operation.answers, Resource):
             made[operation.answers.__name__]["properties"]["warnings"] = _WARNINGS
-    made |= {"ProviderView": _provider_view(), **_PROBLEM_SCHEMAS}
+    made |= {"ProviderView": _provider_view(), **deepcopy(_PROBLEM_SCHEMAS)}
     for name, schema in made.items():
         _join(schema)
         _annotate(name, schema)
@@ -122,6 +123,9 @@ def _annotate(name: str, schema: Schema) -> None:
 
 def _in_words(schema: Schema) -> Iterator[str]:
     """What code generators make too much or too little of."""
+    if known := schema.get("items", schema).get("x-extensible-enum"):
+        # Which neither they nor the page of the documentation know.
+        yield f"One of {', '.join(f'`{value}`' for value in known)} so far."
     if "default" in schema:
         # openapi-typescript makes callers send what has a default, and other clients send it always.
         default = schema.pop("default")
