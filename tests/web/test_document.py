@@ -460,6 +460,13 @@ def test_the_values_that_an_answer_may_have_so_far_are_told_in_words() -> None:
     assert told["Product"]["properties"]["type"]["description"].endswith("One of `goods`, `service`, `unknown` so far.")
 
 
+def test_what_is_named_in_part_is_said_to_be_open() -> None:
+    """Clients in Java keep nothing else of the answer, and a linter finds more in the example than the schema has."""
+    content = described(BY_NAME["connections.schema"])["responses"]["200"]["content"]["application/schema+json"]
+    assert content["example"].keys() > content["schema"]["properties"].keys()
+    assert content["schema"]["additionalProperties"] is True
+
+
 def test_what_may_be_null_is_a_type_and_no_choice_unless_it_must_be() -> None:
     for schema in schemas(published()["components"]["schemas"]):
         plain = [one for one in schema.get("anyOf", ()) if "type" in one and "enum" not in one]

@@ -362,6 +362,7 @@ _ANY_SCHEMA: Schema = {
     "description": "A JSON Schema (2020-12) without references.",
     "properties": {"$schema": {"type": "string"}, "properties": {"type": "object"}},
     "required": ["$schema", "properties"],
+    "additionalProperties": True,
 }
 _SCHEMA_EXAMPLE: Object = {
     "$schema": DIALECT,
