@@ -1,13 +1,22 @@
-"""Words of a system, without the secrets that it was sent: some quote what they refuse, and callers are told that."""
+"""Words of a system as callers are told them: without the secrets that it was sent, as some quote what they refuse, and
+not longer than anybody reads. Secrets are taken out first: half of one would not be known for what it is.
+"""
 
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
+from typing import Any
 from urllib.parse import quote, quote_plus
 
-from gateway.contract.exact import dumps
+from gateway.contract.exact import MalformedJson, dumps, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply
+
+SHORT = 8_000
+"""Bytes of a refusal that is read as it is."""
+_CHARACTERS, _ITEMS, _LEVELS = 1_000, 50, 8
+"""What a longer one is cut to: each text, each list or object, and how deep they lie in each other."""
 
 
 def without_secrets(reply: Reply, sent: Iterable[Secret]) -> Reply:
@@ -25,3 +34,25 @@ def _spellings(text: str) -> Iterable[bytes]:
     for plain in dict.fromkeys(one for one in (text, bare) if one):
         in_json = dumps(plain)[1:-1], json.dumps(plain)[1:-1].encode()
         yield from dict.fromkeys((plain.encode(), quote(plain, safe="").encode(), quote_plus(plain).encode(), *in_json))
+
+
+def abridged(reply: Reply) -> Reply:
+    """The reply; of a long one the beginning of each text and list of its JSON, and nothing of what is no JSON."""
+    if len(reply.body) <= SHORT:
+        return reply
+    try:
+        return replace(reply, body=dumps(_beginning(loads(reply.body), _LEVELS)))
+    except MalformedJson:
+        return replace(reply, body=b"")
+
+
+def _beginning(said: Any, levels: int) -> Any:
+    if isinstance(said, str):
+        return said if len(said) <= _CHARACTERS else f"{said[:_CHARACTERS]}…"
+    if not isinstance(said, dict | list):
+        return said
+    if not levels:
+        return None
+    if isinstance(said, list):
+        return [_beginning(one, levels - 1) for one in said[:_ITEMS]]
+    return {name[:_CHARACTERS]: _beginning(one, levels - 1) for name, one in islice(said.items(), _ITEMS)}

@@ -21,7 +21,7 @@ from gateway.engine.clock import dutch_date
 from gateway.engine.http import NotSent, Unanswered, Unwritable, Wire, encode
 from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
-from gateway.engine.redaction import without_secrets
+from gateway.engine.redaction import abridged, without_secrets
 from gateway.engine.resilience.breaker import Breaker
 from gateway.engine.resilience.budget import RetryBudget
 from gateway.engine.resilience.bulkhead import Bulkhead, Full, Place
@@ -228,11 +228,12 @@ class Outbound:
 
     async def _accepted(self, request: Request) -> Reply:
         reply = await self.exchange(request)
-        problem = self._provider.adapter.read_error(reply)
+        problem = self._refusal(reply)
         if problem is None:
             return reply
         if reply.status < 400:  # one that passes for a success was left as it came
-            problem = self._provider.adapter.read_error(without_secrets(reply, self._secrets_sent)) or problem
+            told = abridged(without_secrets(reply, self._secrets_sent))
+            problem = self._provider.adapter.read_error(told) or problem
         if problem.code == "upstream_unavailable" and problem.retry_after is None:
             problem.retry_after = reply.retry_after
         if problem.code not in _NOTHING_DONE:
@@ -264,14 +265,17 @@ class Outbound:
         if quota_left is not None:
             self._way.pace.note_quota(self._facts.connection_id, quota_left)
         if reply.status == 429:
-            problem = self._provider.adapter.read_error(reply)
+            problem = self._refusal(reply)
             wait = problem.retry_after if problem is not None else reply.retry_after
             self._way.pace.close(self._facts.connection_id, wait or 1)
         return reply
 
     def _rejects_token(self, reply: Reply) -> bool:
-        problem = self._provider.adapter.read_error(reply)
+        problem = self._refusal(reply)
         return problem is not None and problem.code == "connection_needs_reauth"
+
+    def _refusal(self, reply: Reply) -> Problem | None:
+        return self._provider.adapter.read_error(reply if reply.status < 400 else abridged(reply))
 
     async def _patiently(self, request: Request, token: AccessToken) -> Reply:
         """Try a read up to three times, and wait out a short ``Retry-After``."""

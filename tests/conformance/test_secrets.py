@@ -117,6 +117,24 @@ async def test_a_system_that_quotes_what_it_refuses_betrays_nothing(subject: Sub
             assert [text for text in secrets if text in answer.text or quote(text) in answer.text] == []
 
 
+@pytest.mark.parametrize("status", [200, 422])
+async def test_a_refusal_without_end_is_told_by_its_beginning(subject: Subject, status: int) -> None:
+    """And a secret that stands where it is cut is not told by half."""
+    for shape in REFUSALS:
+        await subject.ask("GET", "contacts", headers={"cache-control": "no-cache"})  # so that there is a token
+        secrets = presented(subject)
+        quoted = "\N{GRINNING FACE}" * 990 + " ".join(secrets) + "é" * 100_000
+        fault = Fault("status", status, {"content-type": "application/json"}, shape.replace(b"%", dumps(quoted)))
+        subject.emulator.fail(fault, times=1_000, when=lambda seen: not subject.emulator.is_token_request(seen))
+        answer = await subject.ask("GET", "contacts", headers={"cache-control": "no-cache"})
+        subject.emulator.heal()
+        subject.house.clock.advance(120)
+        assert answer.status_code >= 400, "it was refused"
+        assert len(answer.json()["detail"]) < 1_200
+        assert len(answer.content) < 20_000
+        assert [text for text in secrets if text[:8] in answer.text] == []
+
+
 @pytest.mark.parametrize("status", [200, 400, 401, 503])
 async def test_a_token_endpoint_that_quotes_what_it_refuses_betrays_nothing(subject: Subject, status: int) -> None:
     """Neither to who asks for books, nor to who tries credentials: not in any words, nor under any status."""

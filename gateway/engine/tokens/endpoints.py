@@ -13,7 +13,7 @@ from gateway.engine.oauth import read_token, refresh_request, revocation_request
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
 from gateway.engine.recording import nonsense_told
-from gateway.engine.redaction import without_secrets
+from gateway.engine.redaction import abridged, without_secrets
 
 ANSWER = 30.0
 """Seconds a token endpoint may take: longer than any other call, because an answer lost here costs the most."""
@@ -124,12 +124,12 @@ def _read(
     """
     try:
         with nonsense_told():
-            return read(reply)
+            return read(reply if reply.status < 400 else abridged(reply))
     except Problem as problem:
         code, wait = problem.code, problem.retry_after
     try:
         with nonsense_told():
-            read(without_secrets(reply, sent))
+            read(abridged(without_secrets(reply, sent)))
     except Problem as told:
         if told.code == code:
             raise
