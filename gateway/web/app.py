@@ -27,6 +27,7 @@ from gateway.web.addresses import address_of
 from gateway.web.bodies import (
     Disconnected,
     headers_of,
+    is_addressed,
     query_of,
     read_body,
     require_json,
@@ -221,6 +222,10 @@ class Application:
             seen.request_id = next(self._request_ids)
             headers = headers_of(scope["headers"])
             _name(seen, headers.get("x-request-id"), headers.get("traceparent"))
+            if not is_addressed(scope.get("http_version"), headers.get("host")):
+                raise EdgeProblem(
+                    "invalid_host", "A request has one Host header, with a host and perhaps a port in it."
+                )
             require_short(raw_path, scope["query_string"])
             matched = self._routes.match(raw_path)
             if matched is None:

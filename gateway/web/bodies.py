@@ -15,6 +15,8 @@ MOST_HEADERS = 100
 MOST_HEADER_BYTES = 16 * 1024
 MOST_ADDRESS_BYTES = 8 * 1024
 MOST_PARAMETERS = 100
+_AUTHORITY = re.compile(r"(?:\[[0-9A-Za-z:.%~_-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
+"""A host and perhaps a port (RFC 3986 §3.2.2); or nothing, as who asks of no authority says so (RFC 9112 §3.2)."""
 _JSON = re.compile(r'application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 
 
@@ -40,6 +42,19 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         text = field_text(value)
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
+
+
+def is_addressed(version: str | None, host: str | None) -> bool:
+    """Whether a request says as it must whom it asks (RFC 9112 §3.2): once, with what can be a host; HTTP/1.0 need not.
+
+    A proxy that reads another ``Host`` than we do, or none, may keep our answer for somebody else's.
+    """
+    return version != "1.1" if host is None else _is_authority(host)
+
+
+@lru_cache(256)
+def _is_authority(text: str) -> bool:
+    return _AUTHORITY.fullmatch(text) is not None  # of two, joined, there is a blank between them
 
 
 def require_short(raw_path: bytes, query: bytes) -> None:

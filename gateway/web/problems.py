@@ -14,6 +14,7 @@ _DEFAULT_WAIT = {429: 1, 503: 5}
 """Seconds to wait where nobody knows better: these statuses always say."""
 
 EDGE_KINDS: Mapping[str, Kind] = {
+    "invalid_host": Kind(400, "The request does not say whom it asks", "caller"),
     "request_timeout": Kind(408, "The body did not arrive in time", "caller", True),
     "address_too_long": Kind(414, "The request's address is too long", "caller"),
     "headers_too_large": Kind(431, "The request's headers are too large", "caller"),

@@ -140,6 +140,7 @@ REMEDIES: Mapping[str, Remedy] = {
         "Your accounting system did not answer in time; look there whether it was done before you try again.",
     ),
     "request_timeout": _software("Send the body at once, over a connection that is fast enough."),
+    "invalid_host": _software("Send one `Host` header with the host you ask, as every client does by itself."),
     "address_too_long": _software("Ask for less at once: a shorter query."),
     "headers_too_large": _software("Send fewer or shorter headers."),
 }

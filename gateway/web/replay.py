@@ -17,7 +17,7 @@ from gateway.engine.call import Caller, Network, Standing
 from gateway.engine.freshness import answer_of, hit, is_known
 from gateway.engine.keys import fingerprint_of
 from gateway.web.addresses import address_of
-from gateway.web.bodies import MOST_HEADER_BYTES, MOST_HEADERS, field_text, query_of
+from gateway.web.bodies import MOST_HEADER_BYTES, MOST_HEADERS, field_text, is_addressed, query_of
 from gateway.web.replies import Reply, replied
 
 SIZE = 4_096
@@ -26,6 +26,7 @@ SIZE = 4_096
 _BEARER = b"Bearer "
 _HEEDED: Mapping[bytes, bool] = {
     b"authorization": True,
+    b"host": True,
     b"if-none-match": True,
     b"traceparent": True,
     b"x-forwarded-for": True,
@@ -168,5 +169,8 @@ def question_of(scope: Scope, raw_path: bytes) -> Question | None:
     credential = said.get(b"authorization", b"")
     too_many = len(scope["headers"]) > MOST_HEADERS or size > MOST_HEADER_BYTES
     if too_many or not credential.startswith(_BEARER):
+        return None
+    host = said.get(b"host")
+    if not is_addressed(scope.get("http_version"), None if host is None else field_text(host)):
         return None
     return Question(raw_path, scope["query_string"], fingerprint_of(credential[len(_BEARER) :]), said)

@@ -302,6 +302,28 @@ async def test_what_follows_a_body_has_an_end(edge: Edge) -> None:
     assert edge.engine.calls == []
 
 
+@pytest.mark.parametrize(
+    ("version", "hosts", "status"),
+    [
+        *((b"1.1", [host], 200) for host in (b"a.test:8080", b"[::1]:8080", b"127.0.0.1", b"under_score", b"")),
+        *((b"1.1", [host], 400) for host in (b"a b", b"a/b", b"me@a.test", b"a:b", b"[::1", b"\xc3\xa9.test", b"%zz")),
+        (b"1.1", [], 400),
+        (b"1.1", [b"a.test", b"a.test"], 400),
+        (b"1.1", [b"", b""], 400),
+        (b"1.0", [], 200),
+        (b"1.0", [b"a.test", b"b.test"], 400),
+    ],
+)
+async def test_a_request_says_once_whom_it_asks(edge: Edge, version: bytes, hosts: list[bytes], status: int) -> None:
+    """RFC 9112 §3.2: else somebody before us may read another one than we do."""
+    lines = [b"GET /livez HTTP/" + version, *(b"host: " + host for host in hosts), b"connection: close"]
+    async with connected(Protocol, edge.app) as (reader, writer), asyncio.timeout(10):
+        writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert (b'"code":"invalid_host"' in answer) == (status == 400)
+
+
 async def test_a_long_way_of_sending_little_is_no_reason_to_refuse(edge: Edge) -> None:
     """Requests sent ahead in pieces that end anywhere, each head no longer than it may be."""
     head = b"GET /livez HTTP/1.1\r\nhost: a\r\nx: %b\r\n\r\n" % (b"x" * 12_000)

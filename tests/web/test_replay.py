@@ -237,10 +237,13 @@ async def test_the_use_of_a_key_is_noted(asker: Asker) -> None:
 # What a request says
 
 
-def asked(*headers: tuple[str, str], method: str = "GET", key: str = "Bearer k") -> Question | None:
+def asked(
+    *headers: tuple[str, str], method: str = "GET", key: str = "Bearer k", version: str = "1.0"
+) -> Question | None:
     pairs = [("authorization", key), *headers]
     scope = {
         "method": method,
+        "http_version": version,
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in pairs],
     }
@@ -262,6 +265,9 @@ def test_what_could_make_another_answer_goes_the_long_way(name: str) -> None:
         asked(key="Basic k"),
         asked(("authorization", "Bearer other")),
         asked(("if-none-match", '"a"'), ("if-none-match", '"b"')),
+        asked(("host", "a"), ("host", "a")),
+        asked(("host", "a b")),
+        asked(version="1.1"),
         asked(*(("x-more", "1") for _ in range(100))),
         asked(("x-more", "1" * 16_384)),
     ],
