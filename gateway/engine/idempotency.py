@@ -25,11 +25,10 @@ from gateway.contract.upstream import Request
 from gateway.engine.call import Answer, Call
 from gateway.engine.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
 from gateway.engine.patience import Patience
-from gateway.engine.reconciling import CHECKS, WRITINGS, Reconciling, in_doubt
+from gateway.engine.reconciling import CHECKS, KEPT_FOR, WRITINGS, Reconciling, in_doubt
 from gateway.engine.signing import Signer
 from gateway.engine.storage import Attempt, Attempts, AttemptState
 
-KEPT_FOR = timedelta(hours=72)
 GRACE = timedelta(seconds=3)
 """How long after its deadline an attempt may still be ended by its owner: to write down an answer. Should that take
 longer, nothing is lost: the look that comes then finds what was done."""

@@ -40,6 +40,11 @@ WRITINGS = 5
 """How often an end that is known is written over the looks that others begin meanwhile."""
 LEASE_OVER = 2.0
 """Seconds beyond the end of a look for which it keeps others from looking."""
+KEPT_FOR = timedelta(hours=72)
+"""How long an attempt is known, with its answer, which is somebody's data; forgotten it is though nobody asks."""
+FORGET_EVERY = 60.0
+FORGOTTEN_AT_ONCE = 1_000
+"""How many are forgotten at a time: who writes meanwhile waits for no more."""
 SWEEP_EVERY = 1.0
 AT_ONCE = 8
 """How many attempts one sweep looks for at the same time."""
@@ -77,6 +82,7 @@ class Reconciling:
         self._looker = looker
         self._zombie = zombie
         self._looked_for: set[bytes] = set()
+        self._forgets_at = clock.monotonic()
 
     def doubted(self, attempt: Attempt, problem: Problem | None) -> Attempt:
         """The attempt from the moment on that nobody knows its fate; the first look is soon."""
@@ -140,7 +146,14 @@ class Reconciling:
         now = self._clock.now()
         due = await self._attempts.due(now, AT_ONCE, absurd=now + ABSURD)
         await asyncio.gather(*(self._looked_after(attempt) for attempt in due))
+        await self._forget(now)
         return len(due)
+
+    async def _forget(self, now: datetime) -> None:
+        if self._clock.monotonic() < self._forgets_at:
+            return
+        forgotten = await self._attempts.forget(now - KEPT_FOR, FORGOTTEN_AT_ONCE)
+        self._forgets_at = self._clock.monotonic() + (FORGET_EVERY if forgotten < FORGOTTEN_AT_ONCE else 0)
 
     async def watch(self) -> None:
         """Sweep every second, until this is cancelled: a look that is cut short is made again by whoever comes next.

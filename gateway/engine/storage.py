@@ -442,6 +442,9 @@ class Attempts(Protocol):
     async def release(self, attempt: Attempt) -> None:
         """Forget this run of one: nothing was sent."""
 
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Forget what began before that, the oldest first, so many at most; how many that were."""
+
     async def due(self, now: datetime, limit: int, *, absurd: datetime) -> Sequence[Attempt]:
         """Unsettled attempts whose next check is due, or, once sent, was put off beyond ``absurd``; earliest first."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Delete, Row, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,24 +22,13 @@ from gateway.store.vault import Vault
 CLAIMS = 5
 """How often a key that is taken, and free again when one looks whose it is, is tried before its connection is thought
 gone."""
-FORGOTTEN_AT_ONCE = 1_000
-"""How many that are too old one claim forgets at most: the first after a long rest does not wait for all of them."""
 _SEALED = ("evidence", "answer")
 _PLAIN = tuple(column.name for column in tables.attempts.columns if not column.name.startswith("sealed_"))
 _SENT = ("sending", "unknown")
 _UNSETTLED = ("claimed", *_SENT)
 
 
-def forgetting(at_once: int) -> Delete:
-    """Forgets what began before ``forget_before``, the oldest first, so many at most."""
-    columns = tables.attempts.c
-    old = select(columns.id).where(columns.created_at < bindparam("forget_before")).order_by(columns.created_at)
-    # Whoever has one in hand forgets it too, with its connection perhaps: who waited for it could be waited for.
-    return delete(tables.attempts).where(columns.id.in_(old.limit(at_once).with_for_update(skip_locked=True)))
-
-
 # Every write executes these. Written once, with the values beside them, they take half the time.
-_FORGOTTEN = forgetting(FORGOTTEN_AT_ONCE)
 _CLAIMED = insert(tables.attempts)
 _REPLACED = update(tables.attempts).where(
     tables.attempts.c.id == bindparam("seen_id"),
@@ -60,7 +49,7 @@ class SqlAttempts:
     async def claim(self, attempt: Attempt, *, forget_before: datetime) -> Attempt | None:
         """Keep a new one, if there is none of its id that began since ``forget_before``: None, or the one there is."""
         for _ in range(CLAIMS):
-            if await self._insert(attempt, forget_before):
+            if await self._insert(attempt):
                 return None
             # The one there is may be given back before it is read: then it is this one's turn again.
             found = await self.find(attempt.id)
@@ -70,12 +59,10 @@ class SqlAttempts:
                 await self.release(found)
         raise Problem("not_found", "The connection is gone.")
 
-    async def _insert(self, attempt: Attempt, forget_before: datetime) -> bool:
+    async def _insert(self, attempt: Attempt) -> bool:
         try:
             async with self._database.writing() as transaction:
-                # In this order: the first waits for whoever ends the connection, and nobody may wait for it meanwhile.
                 await transaction.execute(_CLAIMED, await self._row(transaction, attempt))
-                await transaction.execute(_FORGOTTEN, {"forget_before": forget_before})
         except IntegrityError:
             return False
         return True
@@ -98,6 +85,15 @@ class SqlAttempts:
         which = (columns.id == attempt.id) & (columns.run == attempt.run)
         async with self._database.writing() as transaction:
             await transaction.execute(delete(tables.attempts).where(which))
+
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Forget what began before that, the oldest first, so many at most; how many that were."""
+        columns = tables.attempts.c
+        old = select(columns.id).where(columns.created_at < before).order_by(columns.created_at).limit(limit)
+        # Nobody is waited for: another node forgets some of it too, or whoever ends a connection.
+        forgotten = delete(tables.attempts).where(columns.id.in_(old.with_for_update(skip_locked=True)))
+        async with self._database.writing() as transaction:
+            return (await transaction.execute(forgotten)).rowcount
 
     async def due(self, now: datetime, limit: int, *, absurd: datetime) -> Sequence[Attempt]:
         """Unsettled attempts whose next check is due, or, once sent, was put off beyond ``absurd``; earliest first."""

@@ -17,7 +17,7 @@ from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence, open_answer, open_problem
 from gateway.engine.idempotency import Named, Run
 from gateway.engine.observe import Unobserved
-from gateway.engine.reconciling import CHECKS, ZOMBIE, Reconciling, Sight
+from gateway.engine.reconciling import CHECKS, FORGET_EVERY, KEPT_FOR, ZOMBIE, Reconciling, Sight
 from gateway.engine.storage import Attempt
 from gateway.store.attempts import SqlAttempts
 from tests.engine.shelf import Aisle
@@ -125,6 +125,20 @@ async def test_it_looks_on_schedule_and_gives_up_when_nothing_can_be_on_its_way(
     assert looked == [0.5, 2.5, 7.5, 22.5, 52.5, 112.5, 232.5, 300.0]
     assert (attempt.state, attempt.checks, attempt.next_check_at) == ("not_executed", len(CHECKS) + 1, None)
     assert watch.eyes.let_go_of == ["k-1"]
+
+
+async def test_an_answer_is_forgotten_in_time_though_nobody_writes_any_more(watch: Watch) -> None:
+    """It is somebody's data, and a gateway may stand idle."""
+    for key in ("k-1", "k-2"):
+        await watch.attempts.replace(attempt := await watch.attempt("claimed", key), replace(attempt, state="applied"))
+        watch.clock.advance(60)
+    await watch.reconciling.sweep()
+    watch.clock.advance(KEPT_FOR.total_seconds() - 100)
+    await watch.reconciling.sweep()
+    assert [await watch.attempts.find(key) is None for key in (b"k-1", b"k-2")] == [True, False]
+    watch.clock.advance(FORGET_EVERY)
+    await watch.reconciling.sweep()
+    assert await watch.attempts.find(b"k-2") is None
 
 
 async def test_the_schedule_survives_a_restart(tmp_path: Path) -> None:

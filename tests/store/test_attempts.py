@@ -10,8 +10,7 @@ from sqlalchemy import select
 
 from gateway.contract.secret import Secret
 from gateway.engine.storage import Attempt, Backlog
-from gateway.store import attempts, tables
-from gateway.store.attempts import forgetting
+from gateway.store import tables
 from gateway.store.seal import KeyRing, generate_key
 from gateway.store.sql import SqlStorage
 from tests.store.making import NOON, connection, later, look, refused
@@ -167,18 +166,14 @@ async def test_what_is_unknown_is_told_by_provider_with_the_oldest(kept: SqlStor
     assert await kept.attempts.unknown() == {connection("con_1").provider: Backlog(2, later(1))}
 
 
-async def test_what_is_old_is_forgotten_by_the_next_claims(kept: SqlStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more of it at a time than one write can wait for."""
+async def test_what_is_old_is_forgotten_a_part_at_a_time(kept: SqlStorage) -> None:
     old = [attempt(f"old {number}", created_at=NOON + timedelta(seconds=number)) for number in range(5)]
     for one in old:
         await kept.attempts.claim(one, forget_before=LONG_AGO)
-    statement = forgetting(at_once=2)
-    monkeypatch.setattr(attempts, "_FORGOTTEN", statement)
-    left = []
-    for number in range(3):
-        await kept.attempts.claim(attempt(f"new {number}", created_at=later(20)), forget_before=later(10))
-        left.append(sum([await kept.attempts.find(one.id) is not None for one in old]))
-    assert left == [3, 1, 0]
+    young = attempt("young", created_at=later(20))
+    await kept.attempts.claim(young, forget_before=LONG_AGO)
+    assert [await kept.attempts.forget(later(10), 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await kept.attempts.find(one.id) for one in (*old, young)] == [*[None] * 5, young]
 
 
 async def test_a_key_whose_attempt_is_old_is_claimed_again(kept: SqlStorage) -> None:
@@ -188,7 +183,7 @@ async def test_a_key_whose_attempt_is_old_is_claimed_again(kept: SqlStorage) -> 
     assert await kept.attempts.find(again.id) == again
 
 
-async def test_a_claim_and_the_end_of_its_connection_stand_in_nobodys_way(
+async def test_who_forgets_and_the_end_of_a_connection_stand_in_nobodys_way(
     opened: Callable[[str], SqlStorage], postgres_url: str
 ) -> None:
     """Both have old attempts to forget; one of these is kept from them until both have begun."""
@@ -200,13 +195,12 @@ async def test_a_claim_and_the_end_of_its_connection_stand_in_nobodys_way(
     table = tables.attempts
     async with another._database.writing() as transaction:
         await transaction.execute(select(table.c.id).where(table.c.id == old[1].id).with_for_update())
-        new = attempt("new", created_at=later(20))
-        claiming = asyncio.ensure_future(storage.attempts.claim(new, forget_before=later(10)))
+        forgetting = asyncio.ensure_future(storage.attempts.forget(later(10), 10))
         await asyncio.sleep(0.2)
         ending = asyncio.ensure_future(another.connections.destroy(connection("con_1")))
         await asyncio.sleep(0.2)
-    claimed, _ = await asyncio.gather(claiming, ending)
-    assert claimed is None
+    forgotten, _ = await asyncio.gather(forgetting, ending)
+    assert forgotten == 2
 
 
 async def test_attempts_go_with_their_connection_save_one_that_outlives_it(kept: SqlStorage) -> None:
