@@ -1,7 +1,7 @@
 """How the last calls of every connection went, as this process saw it."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from cachetools import TTLCache
@@ -10,6 +10,9 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models import Health
 from gateway.contract.models.connections import HealthState
+
+DEGRADED_FOR = timedelta(minutes=5)
+"""How long after a call that went well a failure is one of some, and the connection no more than degraded."""
 
 
 class _Pulse(NamedTuple):
@@ -36,7 +39,7 @@ class Pulses:
         if problem is None or problem.kind.fix == "caller":
             pulse = _Pulse("ok", None, before.since if before.state == "ok" else now, now)
         else:
-            state: HealthState = "rate_limited" if problem.code == "upstream_rate_limited" else "failing"
+            state = _ailing(problem, before.last_success_at is not None and now - before.last_success_at < DEGRADED_FOR)
             since = before.since if before.state == state else now
             pulse = _Pulse(state, problem.code, since, before.last_success_at)
         self._known[connection_id] = pulse
@@ -52,3 +55,10 @@ class Pulses:
     def _of(self, connection_id: str) -> _Pulse:
         known: _Pulse | None = self._known.get(connection_id)
         return known or _Pulse()
+
+
+def _ailing(problem: Problem, works: bool) -> HealthState:
+    """What a failure says of its connection, which lately did what was asked, or not. Without access nothing works."""
+    if problem.code == "upstream_rate_limited":
+        return "rate_limited"
+    return "degraded" if works and problem.code != "connection_needs_reauth" else "failing"

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.contract.emulator import Fault
+from gateway.contract.models import instant_text
 from gateway.contract.upstream import Reply
 from tests.house import House
 
@@ -37,7 +38,28 @@ async def test_failures_are_counted_and_what_is_the_callers_doing_is_none(house:
     house.emulator("memory").fail(Fault("status", status=500), times=9)
     await ask(house, connection, 2)
     [told] = (await house.client.get(BUSIEST)).json()["data"]
-    assert (told["calls"], told["failures"], told["health"]["state"]) == (3, 2, "failing")
+    assert (told["calls"], told["failures"], told["health"]["state"]) == (3, 2, "degraded")
+
+
+async def test_a_connection_of_which_some_calls_fail_is_degraded_and_one_that_does_nothing_fails(house: House) -> None:
+    connection, memory = await house.connect("memory"), house.emulator("memory")
+
+    async def after(status: int, seconds: float = 1) -> tuple[str, str | None, str]:
+        memory.fail(Fault("status", status=status), times=0 if status == 200 else 9)
+        await ask(house, connection, 1)
+        memory.heal()
+        now = instant_text(house.clock.now())
+        health = (await house.client.get(f"/v1/connections/{connection}")).json()["health"]
+        house.clock.advance(seconds)
+        return health["state"], health["reason"], "now" if health["since"] == now else "before"
+
+    assert await after(500) == ("failing", "upstream_unavailable", "now")
+    assert await after(200) == ("ok", None, "now")
+    assert await after(500) == ("degraded", "upstream_unavailable", "now")
+    assert await after(403, seconds=300) == ("degraded", "upstream_forbidden", "before")
+    assert await after(500) == ("failing", "upstream_unavailable", "now")
+    assert await after(200) == ("ok", None, "now")
+    assert await after(401) == ("failing", "connection_needs_reauth", "now")
 
 
 async def test_an_hour_is_remembered(house: House) -> None:

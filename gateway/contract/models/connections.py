@@ -47,7 +47,11 @@ class ConnectionCompany(Shape):
 class Health(Shape):
     """How the last calls went."""
 
-    state: HealthState
+    state: HealthState = Field(
+        description="`ok`: the last call did what was asked, or the request was wrong. `rate_limited`: the accounting "
+        "system asks to wait. `degraded`: the last call failed, and one in the five minutes before it went well. "
+        "`failing`: none did, or access must be given anew. As the process that answers this saw it.",
+    )
     reason: str | None = None
     since: Instant | None = None
     last_success_at: Instant | None = None
