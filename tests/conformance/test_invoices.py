@@ -208,6 +208,8 @@ async def test_a_line_takes_from_its_product_what_it_leaves_open(subject: Subjec
     line = made["lines"][0]
     assert (line["quantity"], line["unit_price"]) == ("1", "7.50")
     assert line["product_id"] in (product["id"], None), "null where lines forget what they were made from"
+    told = [one["pointer"] for one in made.get("warnings") or () if one["code"] == "product_not_kept"]
+    assert told == ([] if line["product_id"] else ["/lines/0/product_id"]), "and that is told, by every system alike"
 
 
 async def test_a_line_of_text_charges_nothing(subject: Subject) -> None:

@@ -85,7 +85,7 @@ async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Pr
             pointer = f"/lines/{number}/product_id"
             named.setdefault(line.product_id, pointer)
             up.warn(
-                "product_link_not_kept",
+                "product_not_kept",
                 pointer,
                 en="A line takes price and codes from its product, and forgets it.",
                 nl="Een regel neemt prijs en codes van zijn product over, en onthoudt niet welk product het was.",

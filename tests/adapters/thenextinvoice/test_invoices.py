@@ -290,7 +290,7 @@ async def test_a_product_fills_in_a_line_and_is_not_kept(includes_tax: bool, pri
         line = made.lines[0]
         assert all_of(line.quantity, line.unit_price, line.vat_code_id) == ("1", amount_said(price), books.vat("low"))
         assert (line.ledger_account_id, line.product_id) == (books.ledger("8010"), None)
-        assert up.warnings == [("product_link_not_kept", "/lines/0/product_id")]
+        assert up.warnings == [("product_not_kept", "/lines/0/product_id")]
 
 
 async def test_a_product_that_many_lines_name_is_read_once() -> None:
