@@ -180,9 +180,13 @@ async def test_a_rounding_line_closes_a_small_gap(subject: Subject) -> None:
     assert changed.status_code == 200, changed.text
     draft = await subject.draft("invoices", lines=[await subject.line(quantity="3", unit_price="33.33")])
     asked = {**draft, "on_rounding": "add_line"}
-    answer = await subject.ask("POST", "invoices", body={**asked, "expected_totals": {"gross": "121.00"}})
+    closed = {**asked, "expected_totals": {"gross": "121.00"}}
+    shown = await subject.ask("POST", "invoices", body=closed, dry_run="true")
+    answer = await subject.ask("POST", "invoices", body=closed)
     assert answer.status_code == 201, answer.text
     made = body_of(answer)
+    told = body_of(shown)["totals"]
+    assert told == {name: made["totals"][name] for name in ("net", "tax", "gross")}, "a dry run counts the line too"
     assert (made["totals"]["gross"], len(made["lines"]), made["lines"][-1]["gross"]) == ("121.00", 2, "0.01")
     await subject.refused(
         422, "totals_mismatch", "POST", "invoices", body={**asked, "expected_totals": {"gross": "121.05"}}
