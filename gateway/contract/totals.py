@@ -1,12 +1,12 @@
 """Totals that a caller asserts (``expected_totals``), held against what a system makes of the same lines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import ExpectedTotals
 from gateway.contract.models.invoices import DocumentType
-from gateway.contract.money import ZERO, Amounts, plain
+from gateway.contract.money import INTEGER_DIGITS, ZERO, Amounts, plain
 
 MOST_ROUNDING = Decimal("0.05")
 """The most that a rounding line may close (contract §4, ``on_rounding``)."""
@@ -26,6 +26,15 @@ def differences(wanted: Mapping[str, Decimal], total: Amounts) -> dict[str, Deci
 def closes(gap: Decimal) -> bool:
     """Whether a rounding line may close a gap."""
     return ZERO < abs(gap) <= MOST_ROUNDING
+
+
+def check_length(each: Iterable[Amounts]) -> None:
+    """What lines and the whole of them come to, before it is written.
+
+    Raises ``validation_failed`` for more than an amount has digits for: no list with such an invoice could be read.
+    """
+    if any(abs(part) >= 10**INTEGER_DIGITS for one in each for part in (one.net, one.tax, one.gross)):
+        raise invalid("/lines", f"An amount has at most {INTEGER_DIGITS} digits before the point: these come to more.")
 
 
 def told_by_sign(system: str, kind: DocumentType, gross: Decimal, pointer: str) -> None:

@@ -149,6 +149,21 @@ async def test_what_is_no_decimal_costs_no_call(subject: Subject, price: object)
         await subject.refused(422, "validation_failed", "POST", "products", body={**draft, "price": price})
 
 
+async def test_more_than_an_amount_can_say_is_refused_and_not_written(subject: Subject) -> None:
+    """Were it written, no list that holds it could be read again: such as a bar code where the quantity should be."""
+    lines = [await subject.line(quantity="8712345678", unit_price=price) for price in ("999999.99", "-999999.99")]
+    draft = await subject.draft("invoices")
+    asked = [("POST", "invoices", {**draft, "lines": given}) for given in (lines[:1], lines)]
+    if subject.capabilities["invoices.update"]["support"] == "native":
+        asked.append(("PATCH", f"invoices/{(await subject.make('invoices'))['id']}", {"lines": lines}))
+    before = len(subject.emulator.journal)
+    for method, path, body in asked:
+        for query in ({"dry_run": "true"}, {}):
+            problem = await subject.refused(422, "validation_failed", method, path, body=body, query=query)
+            assert problem["errors"][0]["pointer"] == "/lines"
+    assert {seen.method for seen in subject.emulator.journal[before:]} <= {"GET"}
+
+
 async def test_expected_totals_are_checked_before_anything_is_sent(subject: Subject) -> None:
     draft = await subject.draft("invoices", lines=[await subject.line(quantity="3", unit_price="33.33")])
     right = {"net": "99.99", "tax": "21.00", "gross": "120.99"}

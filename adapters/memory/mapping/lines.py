@@ -10,7 +10,7 @@ from adapters.memory.mapping.invoices import line_bodies, sign_of
 from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Priced, Sum, add_up, exact
-from gateway.contract.totals import asserted, closes, differences, mismatch
+from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,10 @@ def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: d
 
 
 def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:
-    """What a document to write comes to, the way Memory Books adds up: once for each VAT code. Never below zero."""
+    """What a document to write comes to, the way Memory Books adds up: once for each VAT code. Never below zero.
+
+    Raises ``validation_failed`` for more than an amount can say.
+    """
     sign = sign_of(body["kind"])
     priced = [
         Priced(
@@ -101,7 +104,9 @@ def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:
         for line in body["lines"]
         if line["price"] is not None
     ]
-    return add_up(priced, prices_include_tax=body.get("pricesIncludeVat", False), rounding="per_rate")
+    sum = add_up(priced, prices_include_tax=body.get("pricesIncludeVat", False), rounding="per_rate")
+    check_length((*sum.lines, sum.total))
+    return sum
 
 
 def as_expected(body: dict[str, Any], expected: ExpectedTotals, on_rounding: str, setup: Setup) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from adapters.rompslomp.mapping.lines import Document, Item, Setup
 from gateway.contract.errors import invalid
 from gateway.contract.models import ExpectedTotals
 from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up
-from gateway.contract.totals import asserted, closes, differences, mismatch
+from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
 
 ROUNDINGS: tuple[TaxRounding, ...] = get_args(TaxRounding)
 
@@ -55,10 +55,15 @@ def _all_gaps(plan: Plan) -> list[dict[str, Decimal]]:
 
 
 def foreseen(items: Sequence[Item]) -> list[Amounts]:
-    """What the lines come to, in every way Rompslomp may round; one where it makes no difference."""
+    """What the lines come to, in every way Rompslomp may round; one where it makes no difference.
+
+    Raises ``validation_failed`` for more than an amount can say.
+    """
     priced = [Priced(one.quantity, one.price, ZERO, one.rate, str(one.rate.normalize())) for one in items]
-    sums = [add_up(priced, prices_include_tax=False, rounding=rounding).total for rounding in ROUNDINGS]
-    return list(dict.fromkeys(sums))
+    sums = [add_up(priced, prices_include_tax=False, rounding=rounding) for rounding in ROUNDINGS]
+    for sum in sums:
+        check_length((*sum.lines, sum.total))
+    return list(dict.fromkeys(sum.total for sum in sums))
 
 
 def rounding_item(gap: Decimal, setup: Setup) -> Item:

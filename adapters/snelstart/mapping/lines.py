@@ -35,6 +35,7 @@ from gateway.contract.money import (
     plain,
     round_to_cents,
 )
+from gateway.contract.totals import check_length
 from gateway.contract.wire import Filled, json_number
 
 TEXT_LIMIT = 250
@@ -153,10 +154,12 @@ def reckoned(charges: Sequence[Charge], *, includes_tax: bool) -> Reckoned:
     """Add lines up as they are booked: every line to the cent, VAT once for each code.
 
     SnelStart wants lines and VAT rows to make the whole to the cent (BOE-0039). Of prices with VAT, the cents by which
-    lines without VAT miss their group's base are put on its largest line.
+    lines without VAT miss their group's base are put on its largest line. Raises ``validation_failed`` for more than an
+    amount can say.
     """
     priced = [Priced(Decimal(1), one.amount(), ZERO, one.way.code.percentage, one.way.code.id) for one in charges]
     sum = add_up(priced, prices_include_tax=includes_tax, rounding="per_rate")
+    check_length((*sum.lines, sum.total))
     nets = [amounts.net for amounts in sum.lines]
     for group, amounts in sum.groups.items():
         own = [place for place, one in enumerate(priced) if one.group == group]

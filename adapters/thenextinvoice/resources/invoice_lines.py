@@ -25,7 +25,7 @@ from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts, exact
 from gateway.contract.plan import reason_of
-from gateway.contract.totals import asserted, closes, differences, mismatch
+from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
 from gateway.contract.upstream import Upstream, if_there
 
 
@@ -208,7 +208,10 @@ async def _closed(
 
 
 async def _totals(up: Upstream, body: Mapping[str, Any], codes: Codes) -> list[Amounts]:
-    sums = await possible_sums(up, body_reckoned(body, codes))
+    reckoning = body_reckoned(body, codes)
+    check_length(line.amounts for line in reckoning.lines or ())
+    sums = await possible_sums(up, reckoning)
+    check_length(sum.total for sum in sums)
     return [positive(sum.total, credit=body["type"] == "C") for sum in sums]
 
 
