@@ -229,7 +229,7 @@ class Amounts(msgspec.Struct, frozen=True, gc=False):
 
 NOTHING = Amounts(Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
 
-TaxRounding = Literal["per_rate", "per_line"]
+TaxRounding = Literal["per_rate", "per_rate_of_lines", "per_line"]
 
 
 class Charged(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -278,9 +278,10 @@ def alone(line: Priced, *, prices_include_tax: bool) -> Charged:
 def together(lines: Sequence[Charged], *, prices_include_tax: bool, rounding: TaxRounding) -> Sum:
     """Lines added up, by tax group and as a whole.
 
-    ``per_rate`` rounds once for each tax group, on the exact sum of its lines (EN 16931's BR-CO-17 way); ``per_line``
-    rounds every line and adds the cents. A line's own amounts are rounded on their own either way, so with
-    ``per_rate`` the lines may differ from the total by a cent or two: the total is what is owed.
+    ``per_rate`` rounds once for each tax group, on the exact sum of its lines; ``per_rate_of_lines`` rounds every line,
+    and the tax once for each group (EN 16931's way, BR-CO-10 and BR-CO-17); ``per_line`` rounds every line and its tax,
+    and adds the cents. A line's own amounts are rounded on their own in any case, so but for ``per_line`` they may
+    differ from the total by a cent or two: the total is what is owed.
     """
     with localcontext(_EXACT):
         return _together(lines, prices_include_tax, rounding)
@@ -309,7 +310,7 @@ def _alone(line: Priced, prices_include_tax: bool) -> Charged:
 
 
 def _together(lines: Sequence[Charged], prices_include_tax: bool, rounding: TaxRounding) -> Sum:
-    groups = _gathered(lines) if rounding == "per_line" else _taxed_together(lines, prices_include_tax)
+    groups = _gathered(lines) if rounding == "per_line" else _taxed_together(lines, prices_include_tax, rounding)
     return Sum(tuple([line.amounts for line in lines]), groups, _total(list(groups.values())))
 
 
@@ -321,12 +322,16 @@ def _gathered(lines: Sequence[Charged]) -> dict[str, Amounts]:
     return {group: _total(found) for group, found in groups.items()}
 
 
-def _taxed_together(lines: Sequence[Charged], prices_include_tax: bool) -> dict[str, Amounts]:
+def _taxed_together(lines: Sequence[Charged], prices_include_tax: bool, rounding: TaxRounding) -> dict[str, Amounts]:
     """The lines of every group, taxed as one."""
     charges: dict[str, Decimal] = {}
     rates: dict[str, Decimal] = {}
     for line in lines:
-        charges[line.group] = charges.get(line.group, ZERO) + line.charge
+        if rounding == "per_rate":
+            charge = line.charge
+        else:
+            charge = line.amounts.gross if prices_include_tax else line.amounts.net
+        charges[line.group] = charges.get(line.group, ZERO) + charge
         rates[line.group] = line.rate
     return {group: _split(charge, rates[group], prices_include_tax) for group, charge in charges.items()}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from math import floor
-from typing import Any, Literal
+from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given, settings
@@ -359,7 +359,10 @@ def expected(lines: list[Priced], included: bool, rounding: TaxRounding) -> tupl
         if rounding == "per_line":
             groups[group] = total_of([each[number] for number in mine])
         else:
-            charge = sum((exactly(lines[number]) for number in mine), Fraction(0))
+            charges = [exactly(lines[number]) for number in mine]
+            if rounding == "per_rate_of_lines":
+                charges = [Fraction(half_away(charge), 100) for charge in charges]
+            charge = sum(charges, Fraction(0))
             groups[group] = taxed(charge, Fraction(lines[mine[0]].rate), included)
     return each, groups, total_of(list(groups.values()))
 
@@ -382,7 +385,7 @@ LINES = st.builds(
     st.one_of(st.just(Decimal(0)), st.decimals(0, 100, places=2)),
     st.sampled_from(sorted(RATES)),
 )
-ROUNDINGS: list[TaxRounding] = ["per_rate", "per_line"]
+ROUNDINGS: tuple[TaxRounding, ...] = get_args(TaxRounding)
 
 
 @given(st.lists(LINES, max_size=8), st.booleans(), st.sampled_from(ROUNDINGS))
@@ -436,17 +439,30 @@ def test_a_sum_is_exact_for_every_decimal_that_is_accepted(lines: list[Priced]) 
     ("rounding", "tax"),
     [("per_rate", "6.30"), ("per_line", "6.30")],
 )
-def test_three_thirds_of_ten(rounding: Literal["per_rate", "per_line"], tax: str) -> None:
+def test_three_thirds_of_ten(rounding: TaxRounding, tax: str) -> None:
     lines = [priced("0.333", "30.03")] * 3
     found = add_up(lines, prices_include_tax=False, rounding=rounding)
     assert (found.total.net, found.total.tax) == (Decimal("30.00"), Decimal(tax))
 
 
-def test_rounding_per_rate_and_per_line_differ_by_cents() -> None:
-    lines = [priced("1", "0.07")] * 3
-    per_rate = add_up(lines, prices_include_tax=False, rounding="per_rate").total
-    per_line = add_up(lines, prices_include_tax=False, rounding="per_line").total
-    assert (per_rate.tax, per_line.tax) == (Decimal("0.04"), Decimal("0.03"))
+def test_ways_to_round_differ_by_cents() -> None:
+    """Three times 21.875: together 65.625; a line is 21.88, of which the tax is 4.59."""
+    lines = [priced("0.25", "87.50")] * 3
+    totals = {way: add_up(lines, prices_include_tax=False, rounding=way).total for way in ROUNDINGS}
+    assert {way: (str(total.net), str(total.tax)) for way, total in totals.items()} == {
+        "per_rate": ("65.63", "13.78"),
+        "per_rate_of_lines": ("65.64", "13.78"),
+        "per_line": ("65.64", "13.77"),
+    }
+
+
+@given(st.lists(LINES, min_size=1, max_size=8), st.booleans())
+@QUICK
+def test_per_rate_of_lines_the_lines_make_what_prices_say(lines: list[Priced], included: bool) -> None:
+    """EN 16931, BR-CO-10: without tax the nets of the lines make the net; with tax it is their gross that counts."""
+    found = add_up(lines, prices_include_tax=included, rounding="per_rate_of_lines")
+    name = "gross" if included else "net"
+    assert sum(getattr(one, name) for one in found.lines) == getattr(found.total, name)
 
 
 def test_prices_with_tax_keep_their_gross() -> None:

@@ -10,11 +10,13 @@ which *round* is to cents with half a cent going away from zero, and nothing is 
 4. A document under ``per_rate_total`` adds up the unrounded charges of each rate (lines of equal rate together,
    whatever their VAT type): per rate net = round(sum) and VAT = round(net x rate), then all rates are added up. Its
    totals, net among them, may so differ from the sums of its lines by some cents.
-5. Under ``unrounded`` nothing is rounded: an invoice and its lines show what the products of rules 1 and 2 are.
+5. A document under ``per_rate_of_lines`` does the same with the nets that its lines show: its net is their sum, and
+   VAT = round(net x rate) for each rate, as an e-invoice must have it (EN 16931, BR-CO-10 and BR-CO-17).
+6. Under ``unrounded`` nothing is rounded: an invoice and its lines show what the products of rules 1 and 2 are.
 
 A document's ``price_with_vat`` is always its net plus its VAT. With rates as percentages this is what
-``gateway.contract.money.add_up`` computes for prices without tax, under ``per_line`` and under ``per_rate`` with the
-rate as the group.
+``gateway.contract.money.add_up`` computes for prices without tax, under ``per_line``, under ``per_rate`` and under
+``per_rate_of_lines``, with the rate as the group.
 """
 
 from collections.abc import Iterable
@@ -24,7 +26,7 @@ from typing import Literal
 
 from gateway.contract.money import plain, round_to_cents
 
-Rounding = Literal["per_line", "per_rate_total", "unrounded"]
+Rounding = Literal["per_line", "per_rate_total", "per_rate_of_lines", "unrounded"]
 
 _DIGITS = 100
 """Working precision: the product of a long price, a long quantity and a rate stays exact before it is rounded."""
@@ -49,7 +51,7 @@ class Amounts:
 
 
 def line_amounts(charge: Charge, rounding: Rounding = "per_line") -> Amounts:
-    """What a line shows: rules 1 and 2, or 5."""
+    """What a line shows: rules 1 and 2, or 6."""
     with localcontext() as context:
         context.prec = _DIGITS
         charged = charge.price * charge.quantity
@@ -59,15 +61,17 @@ def line_amounts(charge: Charge, rounding: Rounding = "per_line") -> Amounts:
 
 
 def document_amounts(charges: Iterable[Charge], rounding: Rounding) -> Amounts:
-    """What a document shows: rules 3, 4 and 5."""
+    """What a document shows: rules 3 to 6."""
     with localcontext() as context:
         context.prec = _DIGITS
-        if rounding != "per_rate_total":
+        if rounding in ("per_line", "unrounded"):
             parts = [line_amounts(charge, rounding) for charge in charges]
         else:
             sums: dict[Decimal, Decimal] = {}
             for charge in charges:
-                sums[charge.rate] = sums.get(charge.rate, Decimal(0)) + charge.price * charge.quantity
+                charged = charge.price * charge.quantity
+                net = charged if rounding == "per_rate_total" else round_to_cents(charged)
+                sums[charge.rate] = sums.get(charge.rate, Decimal(0)) + net
             parts = [_amounts(total, rate) for rate, total in sums.items()]
         net = sum((part.net for part in parts), Decimal(0))
         vat = sum((part.vat for part in parts), Decimal(0))

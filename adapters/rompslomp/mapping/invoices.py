@@ -4,7 +4,7 @@
 ``external_ref``; without one the mark of the write; and on a credit note the invoice that it credits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -298,14 +298,13 @@ def _described(line: LineRow) -> str:
 def _tax_breakdown(
     rows: Sequence[LineRow], lines: Sequence[Line], net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
 ) -> list[TaxBreakdown] | None:
-    """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where neither way does."""
-    groups, whole = _sums_of_lines(lines), (exact(net), exact(tax))
-    if len(groups) == 1 and whole in groups.values():  # as on most invoices: it is the totals, spelled already
+    """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where no way does."""
+    whole = exact(net), exact(tax)
+    groups = next((groups for groups in _ways_to_round(rows, lines) if _comes_to(groups, *whole)), None)
+    if groups is None:
+        return None
+    if len(groups) == 1:  # as on most invoices: it is the totals, spelled already
         return [_group_of(key, net, tax, codes) for key in groups]
-    if not _comes_to(groups, *whole):
-        groups = _sums_of_charges(rows, lines)
-        if not _comes_to(groups, *whole):
-            return None
     return [_group_of(key, amount_text(base), amount_text(part), codes) for key, (base, part) in groups.items()]
 
 
@@ -313,6 +312,13 @@ _Key = tuple[str | None, NumberText | None]
 """What lines are taxed together by: their VAT code and its rate, as a percentage."""
 _Groups = dict[_Key, tuple[Decimal, Decimal]]
 """Net and VAT of each."""
+
+
+def _ways_to_round(rows: Sequence[LineRow], lines: Sequence[Line]) -> Iterator[_Groups]:
+    """VAT rounded for each line, or once for each rate: of what its lines charge, or show."""
+    yield _sums_of_lines(lines)
+    yield _taxed_together(lines, [exact(said.price_per_unit) * exact(said.quantity) for said in rows])
+    yield _taxed_together(lines, [exact(line.net or "0") for line in lines])
 
 
 def _comes_to(groups: _Groups, net: Decimal, tax: Decimal) -> bool:
@@ -330,12 +336,12 @@ def _sums_of_lines(lines: Sequence[Line]) -> _Groups:
     return groups
 
 
-def _sums_of_charges(rows: Sequence[LineRow], lines: Sequence[Line]) -> _Groups:
+def _taxed_together(lines: Sequence[Line], amounts: Sequence[Decimal]) -> _Groups:
     """Rounded once for each rate; VAT codes of one rate share its sum, the last of them taking the cents left over."""
     charges: dict[_Key, Decimal] = {}
-    for said, line in zip(rows, lines, strict=True):
+    for line, amount in zip(lines, amounts, strict=True):
         key = (line.vat_code_id, line.vat_rate)
-        charges[key] = charges.get(key, ZERO) + exact(said.price_per_unit) * exact(said.quantity)
+        charges[key] = charges.get(key, ZERO) + amount
     groups: _Groups = {}
     for rate in dict.fromkeys(rate for _, rate in charges):
         keys = [key for key in charges if key[1] == rate]

@@ -136,9 +136,14 @@ class Charge:
     way: Way
     ledger: str
 
+    @property
+    def priced(self) -> Priced:
+        """What it charges, and how that is taxed."""
+        return Priced(self.quantity, self.price, self.discount, self.way.code.percentage, self.way.code.id)
+
     def amount(self) -> Decimal:
         """What it charges, with or without VAT as the price is, to the cent."""
-        return round_to_cents(charged(Priced(self.quantity, self.price, self.discount, ZERO, "")))
+        return round_to_cents(charged(self.priced))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +162,8 @@ def reckoned(charges: Sequence[Charge], *, includes_tax: bool) -> Reckoned:
     lines without VAT miss their group's base are put on its largest line. Raises ``validation_failed`` for more than an
     amount can say.
     """
-    priced = [Priced(Decimal(1), one.amount(), ZERO, one.way.code.percentage, one.way.code.id) for one in charges]
-    sum = add_up(priced, prices_include_tax=includes_tax, rounding="per_rate")
+    priced = [one.priced for one in charges]
+    sum = add_up(priced, prices_include_tax=includes_tax, rounding="per_rate_of_lines")
     check_length((*sum.lines, sum.total))
     nets = [amounts.net for amounts in sum.lines]
     for group, amounts in sum.groups.items():

@@ -7,6 +7,7 @@ from typing import Literal
 
 CENT = Decimal("0.01")
 HUNDRED = Decimal(100)
+VatRounding = Literal["per_rate", "per_rate_of_lines", "per_line"]
 _WRITTEN_OUT = Context(prec=17)
 DIGITS = 60
 """Working precision: products of long prices, quantities and percentages stay exact before they are rounded."""
@@ -58,7 +59,7 @@ def totals_of(
     *,
     discount: Decimal,
     includes_vat: bool,
-    rounding: Literal["per_rate", "per_line"],
+    rounding: VatRounding,
 ) -> Totals:
     """The totals of the lines ``amounts`` under a ``discount`` percentage.
 
@@ -67,6 +68,7 @@ def totals_of(
     1. A line's amount is quantity x price, unrounded; discounted: that x (100 - discount) / 100, unrounded.
     2. ``per_rate``: the discounted amounts of one VAT percentage are summed, unrounded, to one sum per percentage.
        (VAT codes of equal percentage, such as none, exempt and intra-EU, share one sum.)
+       ``per_rate_of_lines``: the same, each line rounded before (as EN 16931 has it, BR-CO-10 and BR-CO-17).
        ``per_line``: each line is a sum of its own, and the rounded results are added up per percentage.
     3. Prices without VAT: base = round(sum); tax = round(base x percentage / 100).
        Prices with VAT: gross = round(sum); tax = round(gross - gross / (1 + percentage / 100)); base = gross - tax.
@@ -78,6 +80,8 @@ def totals_of(
         listed = list(amounts)
         kept = (HUNDRED - discount) / HUNDRED
         discounted = [Amount(amount.value * kept, amount.rate) for amount in listed]
+        if rounding == "per_rate_of_lines":
+            discounted = [Amount(rounded(amount.value), amount.rate) for amount in discounted]
         sums = discounted if rounding == "per_line" else _by_rate(discounted)
         rates: dict[Decimal, RateTotal] = {}
         for amount in sums:

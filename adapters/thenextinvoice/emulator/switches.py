@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from adapters.thenextinvoice.emulator.arithmetic import VatRounding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
@@ -79,7 +81,7 @@ class Switches:
     draft_number: Literal["null", "empty"] = "null"
     quotation_type: Literal["", "Q"] = ""
     quotation_series: Literal["own", "shared"] = "own"
-    vat_rounding: Literal["per_rate", "per_line"] = "per_rate"
+    vat_rounding: VatRounding = "per_rate"
     float_noise: bool = False
     zero_vat_row: bool = False
     empty_vat_totals: Literal["list", "object"] = "list"

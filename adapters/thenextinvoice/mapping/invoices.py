@@ -21,7 +21,7 @@ from adapters.thenextinvoice.mapping.lines import (
     lines_without_amounts,
     reckoned,
 )
-from adapters.thenextinvoice.mapping.reckoning import ROUNDINGS, Reckoning, SaidSum, Sum, Terms, said, said_sum
+from adapters.thenextinvoice.mapping.reckoning import ROUNDINGS, Reckoning, SaidSum, Sum, Terms, Ways, said, said_sum
 from adapters.thenextinvoice.mapping.values import (
     Flag,
     Named,
@@ -37,7 +37,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, AmountText, TaxRounding, amount_text, round_to_cents
+from gateway.contract.money import ZERO, Amounts, AmountText, amount_text, round_to_cents
 from gateway.contract.values import Value
 from gateway.contract.wire import Filled, NoItems, RawRecord, json_number, said_in
 
@@ -268,14 +268,13 @@ def standing_of(data: RawRecord) -> Standing:
     return Standing(row.invoice.state or None, row.payment.paid)
 
 
-def settled_sum(row: InvoiceRow, reckoning: Reckoning, rounding: TaxRounding | None) -> Sum | None:
+def settled_sum(row: InvoiceRow, reckoning: Reckoning, ways: Ways) -> Sum | None:
     """The sum of its lines that counts: the one that was booked; on a draft the one that finalizing will book.
 
     Null where that cannot be told: a VAT code is gone or was changed since, or nobody knows how VAT is rounded.
     """
     if row.calculated is None:
-        certain = reckoning.certain
-        return certain if certain is not None or rounding is None else reckoning.sum(rounding)
+        return reckoning.certain(ways)
     for way in ROUNDINGS:
         sum = reckoning.sum(way)
         if sum is not None and row.calculated.agrees(sum):
@@ -289,16 +288,19 @@ def invoice_of(
     codes: Codes,
     *,
     today: date,
-    rounding: TaxRounding | None = None,
+    ways: Ways = ROUNDINGS,
     with_lines: bool = True,
 ) -> Record[Invoice]:
-    """An invoice as we say it. ``codes`` are needed for lines, and for the amounts of a draft."""
+    """An invoice as we say it. ``codes`` are needed for lines, and for the amounts of a draft.
+
+    ``ways`` are those in which the VAT of a draft may be rounded.
+    """
     row, meta = sheet.row, sheet.row.meta
     if row.type not in TYPES:
         raise malformed("TheNextInvoice's invoice is neither an invoice nor a credit note.")
     terms = row.terms
     told = lines_of(row.lines, codes, terms) if with_lines else None
-    sum = _sum_of(row, told, codes, rounding)
+    sum = _sum_of(row, told, codes, ways)
     status, credit = standing.payment_status, terms.credit
     text, due_on = row.text or NO_TEXTS, day_of(meta.dueDate)
     contact, currency = contact_of(row), currency_of(meta.currency)
@@ -338,12 +340,12 @@ def contact_of(row: InvoiceRow) -> InvoiceContact | None:
     return None if id is None and name is None else InvoiceContact(id=id, name=name)
 
 
-def _sum_of(row: InvoiceRow, told: Told | None, codes: Codes, rounding: TaxRounding | None) -> SaidSum | None:
+def _sum_of(row: InvoiceRow, told: Told | None, codes: Codes, ways: Ways) -> SaidSum | None:
     """The sum that counts, where anything depends on it."""
     if told is None and row.calculated is not None:
         return None
     reckoning = row.reckoned(codes) if told is None else told.reckoning
-    sum = settled_sum(row, reckoning, rounding)
+    sum = settled_sum(row, reckoning, ways)
     return None if sum is None else said_sum(sum, row.credit)
 
 

@@ -8,6 +8,7 @@ and positive with us.
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from typing import get_args
 
 from gateway.contract.money import (
     ZERO,
@@ -24,8 +25,10 @@ from gateway.contract.money import (
 )
 from gateway.contract.values import Value
 
-ROUNDINGS: tuple[TaxRounding, ...] = ("per_rate", "per_line")
-"""Both ways to round VAT: which one TheNextInvoice uses is not said (dossier, "Not said")."""
+Ways = tuple[TaxRounding, ...]
+"""Ways to round that are possible."""
+ROUNDINGS: Ways = get_args(TaxRounding)
+"""All there are: which one TheNextInvoice uses is not said (dossier, "Not said")."""
 
 
 class Terms(Value, frozen=True):
@@ -77,16 +80,15 @@ class Reckoning(Value, frozen=True):
             return None
         return _sum(tuple(self.lines), rounding, self.terms.includes_vat)
 
-    def sums(self) -> Mapping[TaxRounding, Sum]:
-        """The sums by every way to round."""
-        each = {way: self.sum(way) for way in ROUNDINGS}
+    def sums(self, ways: Ways = ROUNDINGS) -> Mapping[TaxRounding, Sum]:
+        """The sums by these ways to round."""
+        each = {way: self.sum(way) for way in ways}
         return {way: sum for way, sum in each.items() if sum is not None}
 
-    @property
-    def certain(self) -> Sum | None:
-        """The sum, where rounding makes no difference to any tax group."""
-        per_rate, per_line = self.sum("per_rate"), self.sum("per_line")
-        return per_rate if per_rate is not None and per_line is not None and per_rate.is_as(per_line) else None
+    def certain(self, ways: Ways = ROUNDINGS) -> Sum | None:
+        """The sum, where it makes no difference to any tax group which of these ways it is rounded."""
+        sums = list(self.sums(ways).values())
+        return sums[0] if sums and all(sums[0].is_as(other) for other in sums[1:]) else None
 
 
 def charged(quantity: Decimal, price: Decimal, discount: Decimal, rate: NumberText, *, includes_vat: bool) -> Charged:

@@ -13,19 +13,17 @@ from adapters.thenextinvoice.mapping.invoices import (
     invoice_of,
     standing_of,
 )
-from adapters.thenextinvoice.mapping.reckoning import Reckoning, Sum
+from adapters.thenextinvoice.mapping.reckoning import ROUNDINGS, Reckoning, Sum, Ways
 from adapters.thenextinvoice.mapping.values import reference_of
 from adapters.thenextinvoice.resources.administration import vat_codes
 from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, read_found, read_found_ids
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Invoice
-from gateway.contract.money import TaxRounding
 from gateway.contract.paging import Slice
 from gateway.contract.upstream import Query, Upstream
 
 NEWEST_FIRST = (("order", "number"), ("reverse", "true"))
-RoundingOrNone = TaxRounding | None
 
 
 async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
@@ -68,45 +66,48 @@ async def told_all(
     records = []
     for sheet, standing in found:
         # What is booked shows how VAT was rounded.
-        rounding = None if sheet.row.calculated is not None else await _rounding_for(up, sheet.row.reckoned(codes))
-        record = invoice_of(sheet, standing, codes, today=up.today, rounding=rounding, with_lines=with_lines)
+        ways = ROUNDINGS if sheet.row.calculated is not None else await _ways_for(up, sheet.row.reckoned(codes))
+        record = invoice_of(sheet, standing, codes, today=up.today, ways=ways, with_lines=with_lines)
         records.append(record)
     return records
 
 
 async def possible_sums(up: Upstream, reckoning: Reckoning) -> list[Sum]:
     """What a document may come to: one sum, save where rounding matters and nobody knows how it goes."""
-    certain = reckoning.certain
+    certain = reckoning.certain()
     if certain is not None:
         return [certain]
-    rounding = await _rounding_for(up, reckoning)
-    return [sum for way, sum in reckoning.sums().items() if rounding in (None, way)]
+    return list(reckoning.sums(await _ways_for(up, reckoning)).values())
 
 
-async def _rounding_for(up: Upstream, reckoning: Reckoning) -> RoundingOrNone:
-    """How VAT is rounded, where it makes a difference; null where it makes none or nobody knows."""
-    if reckoning.lines is None or reckoning.certain is not None:
-        return None
+async def _ways_for(up: Upstream, reckoning: Reckoning) -> Ways:
+    """How VAT may be rounded: every way there is, until it makes a difference."""
+    if reckoning.lines is None or reckoning.certain() is not None:
+        return ROUNDINGS
 
-    async def load() -> RoundingOrNone:
-        return await _learned_rounding(up)
+    async def load() -> Ways:
+        return await _learned_ways(up)
 
     return await up.known("vat_rounding", load)
 
 
-async def _learned_rounding(up: Upstream) -> RoundingOrNone:
-    """How VAT is rounded, learned from the newest hundred final invoices: from the first for which it mattered.
+async def _learned_ways(up: Upstream) -> Ways:
+    """How VAT may be rounded, learned from the newest hundred final invoices: from as many as leave one way.
 
     The documentation does not say it (dossier, "Not said").
     """
     found = await search(up, (("type", "invoice"), *NEWEST_FIRST), 1, PAGE_CAP)
     codes = await vat_codes(up)
+    left = ROUNDINGS
     for glance in found.items:
         row = InvoiceRow.of(glance.raw)
         booked = row.calculated
         if booked is None:
             continue
-        agreeing = [way for way, sum in row.reckoned(codes).sums().items() if booked.agrees(sum)]
-        if len(agreeing) == 1:
-            return agreeing[0]
-    return None
+        agreeing = tuple(way for way, sum in row.reckoned(codes).sums(left).items() if booked.agrees(sum))
+        left = (
+            agreeing or left
+        )  # none agrees where a VAT code was changed since, or the way itself: what is newer counts
+        if len(left) == 1:
+            break
+    return left

@@ -56,6 +56,7 @@ def test_the_contract_computes_the_same(charges: list[Charge]) -> None:
         Priced(charge.quantity, charge.price, D(0), charge.rate * 100, group=str(charge.rate)) for charge in charges
     ]
     ways: list[tuple[Rounding, TaxRounding]] = [("per_line", "per_line"), ("per_rate_total", "per_rate")]
+    ways.append(("per_rate_of_lines", "per_rate_of_lines"))
     for ours, theirs in ways:
         amounts = document_amounts(charges, ours)
         total = add_up(lines, prices_include_tax=False, rounding=theirs).total

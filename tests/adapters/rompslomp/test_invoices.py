@@ -89,7 +89,18 @@ async def test_only_a_concept_tells_how_it_rounds(tmp_path: Path, rounding: str,
         assert made["tax_breakdown"][0]["base"] == "0.09"
 
 
-@pytest.mark.parametrize("rounding", ["per_line", "per_rate_total", "unrounded"])
+async def test_lines_in_cents_and_vat_once_for_each_rate_are_expected_too(tmp_path: Path) -> None:
+    """As an e-invoice has it (EN 16931): thrice 21.875 is 65.64, of which the VAT is 13.78 (thrice 4.59 is 13.77)."""
+    async with connected(tmp_path, vat_rounding="per_rate_of_lines") as books:
+        lines = [line("87.50", quantity="0.25")] * 3
+        totals = {"net": "65.64", "tax": "13.78", "gross": "79.42"}
+        made = await books.final(*lines, expected_totals=totals)
+        assert "warnings" not in made
+        assert {name: made["totals"][name] for name in totals} == totals
+        assert [(one["base"], one["tax"]) for one in made["tax_breakdown"]] == [("65.64", "13.78")]
+
+
+@pytest.mark.parametrize("rounding", ["per_line", "per_rate_total", "per_rate_of_lines", "unrounded"])
 @pytest.mark.parametrize(("price", "gross"), [("190.08264", "230.00"), ("8.26", "9.99"), ("27.276", "33.01")])
 async def test_what_is_open_is_told_and_paid_in_cents(tmp_path: Path, rounding: str, price: str, gross: str) -> None:
     """Unrounded these come to 229.9999944, 9.9946 and 33.00396."""

@@ -18,6 +18,7 @@ WAYS: list[dict[str, Any]] = [
     {"email_search": "case_insensitive"},
     {"api_reference_search": "contains"},
     {"vat_rounding": "per_rate_total"},
+    {"vat_rounding": "per_rate_of_lines"},
     {"vat_rounding": "unrounded"},
     {"foreign_vat_name": "vat_custom"},
     {"foreign_vat_label": "country_code"},

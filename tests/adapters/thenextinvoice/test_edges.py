@@ -48,7 +48,7 @@ def test_a_sum_is_certain_where_no_group_depends_on_rounding() -> None:
     assert per_line is not None
     assert (per_rate.total, per_rate.taxes) == (per_line.total, {"21": Decimal("0.04"), "9": Decimal("0.02")})
     assert per_line.taxes == {"21": Decimal("0.03"), "9": Decimal("0.03")}
-    assert reckoning.certain is None
+    assert reckoning.certain() is None
 
 
 @pytest.mark.parametrize(

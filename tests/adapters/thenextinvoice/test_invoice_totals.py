@@ -94,6 +94,25 @@ async def test_how_vat_is_rounded_is_learned_from_what_was_booked(vat_rounding: 
             await books.refused("totals_mismatch", INVOICES.create(books.up(), draft))
 
 
+@pytest.mark.parametrize(
+    ("vat_rounding", "net", "tax"),
+    [("per_rate", "65.63", "13.78"), ("per_rate_of_lines", "65.64", "13.78"), ("per_line", "65.64", "13.77")],
+)
+async def test_every_way_to_round_is_expected_told_and_learned(vat_rounding: str, net: str, tax: str) -> None:
+    """Thrice 21.875. Three lines of 7 cents tell only whether VAT is rounded for each line."""
+    async with connected(vat_rounding=vat_rounding) as books:
+        up, lines = books.up(), [books.line("87.50", "0.25") for _ in range(3)]
+        unsure = await books.invoice(lines=lines)
+        final = await books.invoice(up, lines=lines, expected_totals=expected(net=net, tax=tax), finalize=True)
+        assert up.warnings == []
+        assert [(group.base, group.tax) for group in final.tax_breakdown or ()] == [(net, tax)]
+        assert all_of(*(one.net for one in final.lines or ())) == ("21.88",) * 3
+        await three(books, finalize=True)
+        books.link.known.clear()
+        sure = (await books.read(unsure.id)).totals
+        assert all_of(sure.net, sure.tax, sure.gross) == (net, tax, final.totals.gross)
+
+
 @pytest.mark.parametrize(("gross", "told"), [("0.11", [("totals_differ", "/totals")]), ("0.12", [])])
 async def test_what_is_booked_otherwise_than_expected_is_told(gross: str, told: list[tuple[str, str]]) -> None:
     """Three lines of 0.03 and 21% may come to either, and nothing is booked yet that shows to which."""
