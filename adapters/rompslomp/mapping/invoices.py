@@ -174,8 +174,8 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     def totals(self) -> Amounts:
         """Net, VAT and gross as Rompslomp makes them, never below zero on a credit note."""
         said = self.above_zero
-        net, tax, gross = said.price_without_vat, said.vat_amount, said.price_with_vat
-        return Amounts(exact(cents_said(net)), exact(cents_said(tax)), exact(cents_said(gross)))
+        net, tax, gross = _in_cents(said)
+        return Amounts(exact(net), exact(tax), exact(gross))
 
 
 _MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number"}
@@ -197,7 +197,7 @@ def told(
     id, contact_id, reference = str(row.id), id_of(row.contact_id), row.api_reference
     said = row.above_zero
     is_credit_note = said is not row
-    net, tax, gross = cents_said(said.price_without_vat), cents_said(said.vat_amount), cents_said(said.price_with_vat)
+    net, tax, gross = _in_cents(said)
     open_said = None if said.open_amount is None else cents_said(said.open_amount)
     open_amount = None if open_said is None else exact(open_said)
     status = STATES.get(row.status, "unknown")
@@ -272,6 +272,7 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
     """A line as ours, of an invoice or turned to be so."""
     code_id = id_of(line.vat_type_id)
     code = None if code_id is None else codes.get(code_id)
+    net, tax, gross = _in_cents(line)
     return Line(
         id=str(line.id),
         type="item",
@@ -284,10 +285,18 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
         vat_rate=percentage_of("0" if line.vat_rate is None else line.vat_rate),
         vat_country=None if code is None else code.country,
         ledger_account_id=id_of(line.account_id),
-        net=cents_said(line.price_without_vat),
-        tax=cents_said(line.vat_amount),
-        gross=cents_said(line.price_with_vat),
+        net=net,
+        tax=tax,
+        gross=gross,
     )
+
+
+def _in_cents(said: InvoiceRow | LineRow) -> tuple[AmountText, AmountText, AmountText]:
+    """Net, VAT and gross as ours. Should they come unrounded (dossier §6), VAT is what makes the net the gross."""
+    net, tax, gross = cents_said(said.price_without_vat), cents_said(said.vat_amount), cents_said(said.price_with_vat)
+    if len(said.vat_amount.rpartition(".")[2]) > len("00"):
+        tax = amount_text(exact(gross) - exact(net))
+    return net, tax, gross
 
 
 def _described(line: LineRow) -> str:
@@ -299,12 +308,13 @@ def _tax_breakdown(
     rows: Sequence[LineRow], lines: Sequence[Line], net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
 ) -> list[TaxBreakdown] | None:
     """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where no way does."""
+    keys = {(line.vat_code_id, line.vat_rate) for line in lines}
+    if len(keys) == 1:  # as on most invoices: it is the totals
+        return [_group_of(key, net, tax, codes) for key in keys]
     whole = exact(net), exact(tax)
     groups = next((groups for groups in _ways_to_round(rows, lines) if _comes_to(groups, *whole)), None)
     if groups is None:
         return None
-    if len(groups) == 1:  # as on most invoices: it is the totals, spelled already
-        return [_group_of(key, net, tax, codes) for key in groups]
     return [_group_of(key, amount_text(base), amount_text(part), codes) for key, (base, part) in groups.items()]
 
 

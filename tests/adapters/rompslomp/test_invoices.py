@@ -119,6 +119,18 @@ async def test_what_is_open_is_told_and_paid_in_cents(tmp_path: Path, rounding: 
         await books.refused(409, "conflict", "POST", "payments", await books.payment(final, "0.01"))
 
 
+async def test_amounts_that_come_unrounded_still_make_each_other(tmp_path: Path) -> None:
+    """669.1956474 and 127.147173006 of VAT are 796.342820406; 924.00 (923.9957) and 194.04 are 1118.03."""
+    async with connected(tmp_path, vat_rounding="unrounded") as books:
+        made = await books.final(line("0.14", "oss", quantity="4779.96891", vat_country="DE"))
+        whole = {"net": "669.20", "tax": "127.14", "gross": "796.34"}
+        assert {name: made["totals"][name] for name in whole} == whole
+        assert [(one["base"], one["tax"]) for one in made["tax_breakdown"]] == [("669.20", "127.14")]
+        mixed = await books.final(line("923.9957"), line("0.669"), line("1", "domestic_low"))
+        for said in (mixed["totals"], *mixed["lines"]):
+            assert Decimal(said["net"]) + Decimal(said["tax"]) == Decimal(said["gross"])
+
+
 async def test_a_concept_that_does_not_come_to_what_is_expected_is_left_as_it_was(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
         lines = [line("0.03"), line("0.03"), line("0.03")]
