@@ -72,6 +72,16 @@ async def test_a_credit_note_is_never_overdue(subject: Subject) -> None:
     assert (listed["document_type"], listed["is_overdue"], read["is_overdue"]) == ("credit_note", False, False)
 
 
+async def test_an_invoice_of_nothing_is_never_overdue(subject: Subject) -> None:
+    """A free order, or one that was paid with a voucher: its customer owes nothing either."""
+    lines = [await subject.line(unit_price=price) for price in ("10.00", "-10.00")]
+    invoice = await subject.final_invoice(lines=lines, due_on="2026-03-05")
+    assert (invoice["totals"]["gross"], invoice["totals"]["open"]) == ("0.00", "0.00")
+    subject.house.clock.advance(9 * 86_400)
+    listed = next(one for one in await subject.walk("invoices") if one["id"] == invoice["id"])
+    assert (listed["is_overdue"], (await subject.get(f"invoices/{invoice['id']}"))["is_overdue"]) == (False, False)
+
+
 async def test_a_part_payment_counts_or_is_refused(subject: Subject) -> None:
     invoice = await subject.final_invoice()
     before = len(subject.emulator.journal)

@@ -37,7 +37,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, AmountText, amount_text, round_to_cents
+from gateway.contract.money import ZERO, Amounts, AmountText, amount_text, exact, round_to_cents
 from gateway.contract.values import Value
 from gateway.contract.wire import Filled, NoItems, RawRecord, json_number, said_in
 
@@ -303,7 +303,7 @@ def invoice_of(
     sum = _sum_of(row, told, codes, ways)
     status, credit = standing.payment_status, terms.credit
     text, due_on = row.text or NO_TEXTS, day_of(meta.dueDate)
-    contact, currency = contact_of(row), currency_of(meta.currency)
+    contact, currency, totals = contact_of(row), currency_of(meta.currency), _totals(row, sum, status)
     if currency is None:
         raise malformed("TheNextInvoice's invoice names no currency.")
     if told is None or sum is None:
@@ -323,11 +323,11 @@ def invoice_of(
         currency=currency,
         prices_include_tax=terms.includes_vat,
         lines=lines,
-        totals=_totals(row, sum, status),
+        totals=totals,
         tax_breakdown=breakdown,
         description=text.top or None,
         notes=text.bottom or None,
-        is_overdue=status == "unpaid" and due_on is not None and due_on < today,
+        is_overdue=status == "unpaid" and due_on is not None and due_on < today and exact(totals.open or NIL) > 0,
         provider_status=standing.state,
     )
     return Record(item, sheet.raw, _mapped(row), standing.state)
