@@ -19,8 +19,7 @@ class Facts:
     laws leave it open. ``unmixed`` names VAT treatments that stand on an invoice alone; ``no_empty_lines``: a line of
     0.00 is refused. ``derived`` names resources whose records Polder makes itself. ``added`` names lists of the
     system's invoices and the amount in each that only together make a total. ``modes`` names other ways the system may
-    be, in which the laws hold as well, with the credentials of ``exchange``. ``untraceable`` names what is made there
-    without a trace by which a write of unknown fate could be told. ``inspect`` is given all that was sent in
+    be, in which the laws hold as well, with the credentials of ``exchange``. ``inspect`` is given all that was sent in
     a law, to hold it against the vendor's own schemas.
     """
 
@@ -33,7 +32,6 @@ class Facts:
     derived: frozenset[str] = frozenset()
     added: tuple[tuple[str, str], ...] = ()
     modes: Mapping[str, EmulatorFactory] = field(default_factory=dict)
-    untraceable: frozenset[str] = frozenset()
     inspect: Callable[[Sequence[Seen]], object] | None = None
 
 

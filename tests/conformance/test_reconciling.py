@@ -89,7 +89,7 @@ async def test_what_was_done_is_told_or_left_to_a_person(subject: Subject, what:
     status, first = await asked.ask()
     assert asked.made == 1
     fate = await asked.ended()
-    assert fate["state"] == ("manual" if what in subject.facts.untraceable else "applied"), fate
+    assert fate["state"] == "applied", fate
     if status == 201:
         assert (fate["state"], fate["record_id"]) == ("applied", first["id"])
         assert (await subject.get(f"{asked.path.partition('/')[0]}/{first['id']}"))["id"] == first["id"]
@@ -113,10 +113,6 @@ async def test_what_was_not_done_is_told_and_can_be_asked_for_again(subject: Sub
         return
     assert (first.get("outcome"), asked.made) == ("unknown", 0), first
     fate = await asked.ended()
-    if what in subject.facts.untraceable:
-        assert fate["state"] == "manual"
-        assert (await asked.ask())[1]["outcome"] == "unknown"
-        return
     assert fate["state"] in ("not_executed", "applied"), fate
     assert asked.made == (fate["state"] == "applied"), "success is told of what never happened"
     status, _ = await asked.ask()
@@ -192,8 +188,8 @@ async def test_what_polder_keeps_of_a_record_is_kept_though_its_store_fails_once
     """The record is made; then the store fails at one of the steps by which it gets what Polder keeps of it."""
     kept = subject.adapter.resources[what].kept
     asked = await wish(subject, what)
-    if not kept & {"external_ref", "code", *asked.body} or what in subject.facts.untraceable:
-        pytest.skip(f"{subject.name}: Polder keeps nothing of what it makes, or cannot find it again")
+    if not kept & {"external_ref", "code", *asked.body}:
+        pytest.skip(f"{subject.name}: Polder keeps nothing of what it makes")
     asked.body |= {name: f"X-{name}" for name in kept & {"external_ref", "code"}}
     steps = fail_once(monkeypatch, step, lambda: asked.made > 0)
     await asked.ask()
@@ -238,9 +234,7 @@ async def test_what_was_there_before_is_not_taken_for_it(subject: Subject, what:
     lose(subject, Fault("status", status=502))
     status, told = await asked.ask("k-1")
     assert (status in PASSING, told.get("outcome")) == (True, "unknown"), told
-    state = (await asked.ended("k-1"))["state"]
-    assert state == ("manual" if what in subject.facts.untraceable else "not_executed")
+    assert (await asked.ended("k-1"))["state"] == "not_executed"
     assert asked.made == 1
-    if state == "not_executed":
-        assert (await asked.ask("k-1"))[0] == 201
-        assert asked.made == 2
+    assert (await asked.ask("k-1"))[0] == 201
+    assert asked.made == 2
