@@ -11,9 +11,11 @@ LISTS = ("contacts", "products", "invoices", "payments", "vat-codes", "ledger-ac
 
 async def test_pages_of_any_size_meet_every_record_once(subject: Subject) -> None:
     subject.need("contacts.create", "contacts.list")
-    for _ in range(MANY):
+    subject.emulator.populate()
+    for _ in range(MANY - len(subject.books("contacts"))):
         await subject.make("contacts")
-    rows = {str(row["id"]) for row in subject.books("contacts")}
+    archived = {one["id"] for one in await subject.walk("contacts", include="archived") if one["archived"]}
+    rows = {str(row["id"]) for row in subject.books("contacts")} - archived
     for size in (200, 100, 7, 3):
         met = [one["id"] for one in await subject.walk("contacts", limit=size)]
         assert len(met) == len(set(met)), f"pages of {size} meet a record twice"
