@@ -31,12 +31,9 @@ from gateway.engine.trials import chosen_company
 from gateway.engine.upstream import Outbound
 from gateway.store.sql import SqlConnections
 from tests.conformance import test_capabilities, test_raw, test_secrets, test_tenants, test_tokens
-from tests.conformance.planting import Bugs
-from tests.house import emulated
+from tests.conformance.planting import MOVING, Bugs
 
 BUGS = Bugs()
-READING_BACK = emulated()["thenextinvoice"]
-"""A system that does not show what it wrote: it is read back."""
 
 
 @BUGS.caught_by(test_tokens.test_a_token_refused_before_its_time_is_replaced_once)
@@ -79,7 +76,7 @@ def no_token_leaves_doubt(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
-@BUGS.caught_by(test_tokens.test_a_write_that_was_done_is_not_called_unsent_for_want_of_a_token, READING_BACK)
+@BUGS.caught_by(test_tokens.test_a_write_that_was_done_is_not_called_unsent_for_want_of_a_token, MOVING)
 def last_call_speaks_for_the_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """That one call of a write was not sent is told of the whole write."""
 
@@ -98,14 +95,14 @@ def last_call_speaks_for_the_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     monkeypatch.setattr(Problem, "as_outcome", told)
     monkeypatch.setattr(Tokens, "replace", broken)
-    return READING_BACK
+    return MOVING
 
 
-@BUGS.caught_by(test_tokens.test_who_waits_for_the_same_token_hears_of_his_own_write_only, READING_BACK)
+@BUGS.caught_by(test_tokens.test_who_waits_for_the_same_token_hears_of_his_own_write_only, MOVING)
 def one_problem_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """All who wait for one token hear the very same problem, with what was said of the first one's write."""
     monkeypatch.setattr(Problem, "again", lambda self: self)
-    return READING_BACK
+    return MOVING
 
 
 @BUGS.caught_by(test_tokens.test_a_fresh_token_is_used_again)

@@ -29,12 +29,9 @@ from gateway.engine.reconciling import Sight
 from gateway.engine.writing import Writer
 from gateway.web import app
 from tests.conformance import test_errors, test_ids, test_links, test_reconciling
-from tests.conformance.planting import REFERENCES_IN_POLDER, Bugs, with_resource
-from tests.house import emulated
+from tests.conformance.planting import MOVING, REFERENCES_IN_POLDER, Bugs, with_resource
 
 BUGS = Bugs()
-MOVING = emulated()["thenextinvoice"]
-"""A system that gives a record another id when it changes."""
 
 
 @BUGS.caught_by(test_errors.test_what_a_new_record_names_is_never_told_as_the_connection_gone)

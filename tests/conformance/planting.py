@@ -17,6 +17,7 @@ from gateway.contract.adapter import Adapter, Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Contact, ContactDraft, Invoice, InvoiceDraft, Product, ProductDraft
 from gateway.contract.upstream import Upstream
+from tests.house import emulated
 
 Law = Callable[..., Awaitable[None]]
 Plant = Callable[[pytest.MonkeyPatch], Adapter]
@@ -131,3 +132,7 @@ WITHOUT_DISCOUNTS = with_resource("invoices", _Undiscounted())
 """A system without a place for a line's discount."""
 WITHOUT_TEXTS = with_resource("invoices", _Wordless())
 """A system without lines of text."""
+FRUGAL = emulated()["snelstart"]
+"""A system without drafts, and without some verbs, filters and fields."""
+MOVING = emulated()["thenextinvoice"]
+"""A system that gives a record another id when it changes, shows not what it wrote, and lists payments by invoice."""

@@ -13,12 +13,19 @@ import pytest
 
 from adapters.memory import ADAPTER
 from gateway.web import logs, telling
-from tests.conformance import planted_access, planted_adapter, planted_documents, planted_doubt, planted_engine
+from tests.conformance import (
+    planted_access,
+    planted_adapter,
+    planted_answers,
+    planted_documents,
+    planted_doubt,
+    planted_engine,
+)
 from tests.conformance.planting import Bug
 from tests.conformance.subject import open_subject
 from tests.house import emulated
 
-PLANTED = (planted_adapter, planted_documents, planted_engine, planted_doubt, planted_access)
+PLANTED = (planted_adapter, planted_documents, planted_engine, planted_doubt, planted_access, planted_answers)
 BUGS = [bug for module in PLANTED for bug in module.BUGS]
 SYSTEMS = [ADAPTER, *emulated().values()]
 MISFITS = frozenset({"builtins.AttributeError", "builtins.NameError", "builtins.TypeError"})
