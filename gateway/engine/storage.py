@@ -309,11 +309,11 @@ class Tokens(Protocol):
     async def unsettled(self, limit: int) -> Sequence[tuple[StoredConnection, Intent]]:
         """Connections that have an intent, with it, the oldest first."""
 
-    async def idle(self, received_before: datetime, limit: int) -> Sequence[StoredConnection]:
-        """Connections in use whose newest token was received before that, and can be refreshed."""
+    async def idle(self, received_before: datetime, limit: int, after: str = "") -> Sequence[StoredConnection]:
+        """Connections in use whose newest token was received before that, and can be refreshed, by id ``after`` one."""
 
-    async def suspects(self, refused_before: datetime, limit: int) -> Sequence[StoredConnection]:
-        """Connections in use whose credentials were refused, last before that."""
+    async def suspects(self, refused_before: datetime, limit: int, after: str = "") -> Sequence[StoredConnection]:
+        """Connections in use whose credentials were refused, last before that, by id ``after`` one."""
 
     async def open_intents(self) -> Mapping[str, Backlog]:
         """The intents there are, by provider; one without any is left out."""

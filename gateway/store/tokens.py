@@ -219,8 +219,8 @@ class SqlTokens:
         rows = await self._database.rows(query)
         return [(self._vault.connection(row), Intent(row.owner, row.started_at, row.deadline)) for row in rows]
 
-    async def idle(self, received_before: datetime, limit: int) -> Sequence[StoredConnection]:
-        """Connections in use whose newest token was received before that, and can be refreshed."""
+    async def idle(self, received_before: datetime, limit: int, after: str = "") -> Sequence[StoredConnection]:
+        """Connections in use whose newest token was received before that, and can be refreshed, by id ``after`` one."""
         columns, token = tables.connections.c, tables.tokens.c
         newest = (token.connection_id == columns.id) & (token.seq == columns.token_seq)
         query = (
@@ -228,15 +228,14 @@ class SqlTokens:
             .join(tables.tokens, newest)
             .where(token.received_at < received_before, token.sealed_refresh_token.is_not(None))
             .where(columns.status.in_(_IN_USE), columns.refused_at.is_(None))
-            .order_by(token.received_at)
         )
-        return await self._connections(query, limit)
+        return await self._connections(query, limit, after)
 
-    async def suspects(self, refused_before: datetime, limit: int) -> Sequence[StoredConnection]:
-        """Connections in use whose credentials were refused, last before that."""
+    async def suspects(self, refused_before: datetime, limit: int, after: str = "") -> Sequence[StoredConnection]:
+        """Connections in use whose credentials were refused, last before that, by id ``after`` one."""
         columns = tables.connections.c
         query = select(tables.connections).where(columns.refused_at < refused_before, columns.status.in_(_IN_USE))
-        return await self._connections(query.order_by(columns.refused_at), limit)
+        return await self._connections(query, limit, after)
 
     async def open_intents(self) -> Mapping[str, Backlog]:
         """The intents there are, by provider; one without any is left out."""
@@ -249,8 +248,9 @@ class SqlTokens:
         rows = await self._database.rows(query)
         return {name: Backlog(count, since) for name, count, since in rows}
 
-    async def _connections(self, query: Select[Any], limit: int) -> Sequence[StoredConnection]:
-        rows = await self._database.rows(query.limit(limit))
+    async def _connections(self, query: Select[Any], limit: int, after: str) -> Sequence[StoredConnection]:
+        id = tables.connections.c.id
+        rows = await self._database.rows(query.where(id > after).order_by(id).limit(limit))
         return [self._vault.connection(row) for row in rows]
 
     def _row(

@@ -4,24 +4,27 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from pydantic import SecretStr
 
 from gateway.app import Polder, build
+from gateway.contract.errors import Problem
 from gateway.engine.patience import Patience
 from gateway.engine.reconciling import SWEEP_EVERY
-from gateway.engine.storage import Attempt
-from gateway.engine.tokens.sweeper import Sweeper
+from gateway.engine.storage import Attempt, StoredConnection
+from gateway.engine.tokens.sweeper import AT_ONCE, TRIED, Sweeper
 from gateway.serve import listen, serving
 from gateway.settings import Settings
 from gateway.store.attempts import SqlAttempts
 from gateway.store.tokens import SqlTokens
 from tests.house import ENCRYPTION_KEY, ManualClock
 from tests.operations.scrape import scraped
+from tests.store.making import connection
 
 pytestmark = pytest.mark.anyio
 
@@ -144,6 +147,34 @@ class Standing:
 
     def __init__(self, tokens: AskedTokens) -> None:
         self.tokens = tokens
+
+
+async def test_connections_that_cannot_be_renewed_hold_up_nobody_behind_them() -> None:
+    """A year's customers of a system that was withdrawn: their tokens are old for ever, and come first."""
+    clock, renewed = ManualClock(), []
+    idle = [connection(f"con_{number:03}") for number in range(3 * AT_ONCE)]
+    tokens: Any = AskedTokens(Hurried(clock))
+
+    async def found(before: datetime, limit: int, after: str) -> list[StoredConnection]:
+        del before
+        return [one for one in idle if one.id > after][:limit]
+
+    def renew(one: StoredConnection, *about: object) -> asyncio.Future[None]:
+        del about
+        renewed.append(one.id)
+        return asyncio.ensure_future(asyncio.sleep(0))
+
+    def of(one: StoredConnection) -> Any:
+        if one != idle[-1]:
+            raise Problem("connection_suspended", "Its system is offered no more.")
+        return Mock()
+
+    tokens.idle, tokens.renew = found, renew
+    sweeper = Sweeper(tokens, cast(Any, Standing(tokens)), cast(Any, Mock(of=of)), clock, cast(Any, None))
+    for _ in range(3):
+        await sweeper.round()
+        clock.advance(TRIED)
+    assert renewed == [idle[-1].id]
 
 
 async def test_what_trips_in_the_background_goes_on_and_is_told_in_a_line_of_the_log(

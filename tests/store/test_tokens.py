@@ -182,7 +182,9 @@ async def test_suspicion_counts_the_connections_of_one_provider_and_lasts_until_
     assert await kept.tokens.suspect(connection(), later(9), since=later(5), version=0, owner=None) == Suspicion(
         NOON, 1, 2
     )
-    assert await kept.tokens.suspects(later(2), 10) == [connection("con_3", provider="another"), connection("con_2")]
+    suspects = [connection("con_2"), connection("con_3", provider="another")]
+    assert await kept.tokens.suspects(later(2), 10) == suspects
+    assert await kept.tokens.suspects(later(2), 10, "con_2") == suspects[1:]
     await kept.tokens.append(connection(), token(), later(10))
     journal = await kept.tokens.journal(connection())
     assert (journal.suspect_since, journal.refused_at) == (None, None)
@@ -250,7 +252,9 @@ async def test_only_what_can_be_refreshed_and_was_not_for_long_is_idle(kept: Sql
     await kept.tokens.append(connection("con_4"), token(refresh="r"), later(2))
     await kept.connections.amend("con_4", NOON, status="suspended", version=0)
     assert await kept.tokens.idle(later(5), 10) == [connection("con_2")]
-    assert await kept.tokens.idle(later(10), 10) == [connection("con_2"), connection()]
+    assert await kept.tokens.idle(later(10), 10) == [connection(), connection("con_2")]
+    assert await kept.tokens.idle(later(10), 1) == [connection()]
+    assert await kept.tokens.idle(later(10), 10, connection().id) == [connection("con_2")]
 
 
 async def test_two_processes_appending_at_once_never_share_a_seq(opened: Callable[[str], SqlStorage], url: str) -> None:

@@ -1,8 +1,8 @@
 """Takes up what was left behind: requests of unknown fate, spooled tokens, connections that nobody used for a week."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 
 from cachetools import TTLCache
 
@@ -33,6 +33,9 @@ TOLD_WITHIN = 3.0
 """Seconds after which it shows that a process is gone of which that was first asked."""
 
 
+_Find = Callable[[datetime, int, str], Awaitable[Sequence[StoredConnection]]]
+
+
 class Sweeper:
     """Goes round in the background; each round is bounded, and so is what it asks of a provider."""
 
@@ -42,6 +45,7 @@ class Sweeper:
         self._providers = providers
         self._clock = clock
         self._owner = owner
+        self._suspects, self._idle = _Walk(), _Walk()
         self._tried: TTLCache[str, bool] = TTLCache(10_000, ttl=TRIED, timer=clock.monotonic)
 
     async def recover(self) -> None:
@@ -81,9 +85,9 @@ class Sweeper:
         tokens, now = self._storage.tokens, self._clock.now()
         await tokens.unspool()
         await self._take_up(await self._left(), _settled, EVERY)
-        await self._take_up(await tokens.suspects(now - SUSPECT_AGAIN, LOOKED_AT), _trusted, EVERY)
+        await self._take_up(await self._suspects.on(tokens.suspects, now - SUSPECT_AGAIN), _trusted, EVERY)
         used_since = newest_if(lambda row: row.received_at >= now - IDLE)
-        await self._take_up(await tokens.idle(now - IDLE, LOOKED_AT), used_since, EVERY)
+        await self._take_up(await self._idle.on(tokens.idle, now - IDLE), used_since, EVERY)
 
     async def _left(self) -> Sequence[StoredConnection]:
         """Connections whose intent is of a process that gave up, or is gone."""
@@ -117,6 +121,19 @@ class Sweeper:
         except Problem:
             return None  # its adapter is gone, or its credentials
         return self._tokens.renew(connection, provider, enough)
+
+
+class _Walk:
+    """Through connections, some each round: whoever cannot be helped, for months perhaps, holds up nobody behind."""
+
+    def __init__(self) -> None:
+        self._passed = ""
+
+    async def on(self, find: _Find, before: datetime) -> Sequence[StoredConnection]:
+        """The next of those that there are, and after the last the first again."""
+        found = await find(before, AT_ONCE, self._passed)
+        self._passed = found[-1].id if len(found) == AT_ONCE else ""
+        return found
 
 
 def _settled(journal: Journal) -> StoredToken | None:
