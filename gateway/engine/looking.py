@@ -1,7 +1,7 @@
 """One look at what a write of unknown fate did: the record itself tells, or its adapter says what to look for."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -29,6 +29,26 @@ ABSENT = Sight("absent")
 BLIND = Sight("blind")
 STREET = frozenset({"street", "house_number", "house_number_addition"})
 """Parts of an address's first line."""
+
+
+class _Unreadable(Exception):
+    """What was written down of a write tells this release nothing, and never will: another release wrote it."""
+
+
+class _Notes(dict[str, str]):
+    """What an adapter noted; a release before may not have noted what this one asks for."""
+
+    def __missing__(self, name: str) -> str:
+        raise _Unreadable
+
+
+@contextlib.contextmanager
+def _written_by_another_release() -> Iterator[None]:
+    """What was let in once and is refused now."""
+    try:
+        yield
+    except Problem as problem:
+        raise _Unreadable from problem
 
 
 class EndOfWrite(Protocol):
@@ -65,17 +85,21 @@ class Looking:
         if attempt.evidence is None or attempt.connection_id is None:
             return BLIND
         evidence = Evidence.opened(attempt.evidence)
-        look = await self._look(attempt.connection_id, operation, evidence, deadline)
-        if look is None:
+        try:
+            look = await self._look(attempt.connection_id, operation, evidence, deadline)
+            return BLIND if look is None else await self._seen(look, attempt.connection_id, attempt, evidence)
+        except _Unreadable:
             return BLIND
-        changes = self._books.changes(attempt.connection_id)
+
+    async def _seen(self, look: "_Look", connection_id: str, attempt: Attempt, evidence: Evidence) -> Sight:
+        changes = self._books.changes(connection_id)
         sight = None
         try:
             sight = await look.sight(attempt, evidence)
             return sight
         finally:
             done = sight is not None and sight.kind == "applied"
-            await self._end_of_write(attempt.connection_id, changes, sent=done)
+            await self._end_of_write(connection_id, changes, sent=done)
 
     async def let_go(self, attempt: Attempt) -> None:
         """Give back the unique values that were claimed for a record that is not there.
@@ -108,7 +132,8 @@ class Looking:
         permit_use(connection)
         provider = self._providers.of(connection)
         resource = resource_for(provider.adapter, operation)
-        asked = read_query(operation, [(name, value) for name, value in evidence.said["query"]])
+        with _written_by_another_release():
+            asked = read_query(operation, [(name, value) for name, value in evidence.said["query"]])
         up = self._opener.open(connection, provider, operation.name, deadline, drop_unsupported=asked.drop_unsupported)
         up.creation_key = evidence.creation_key
         recording = Recording(self._books, connection.id, operation, resource)
@@ -127,9 +152,11 @@ class _Look(Writer):
         """What became of it."""
         said = evidence.said
         id: str | None = said["path"].get("id")
-        body = read_body(self._operation, said["body"].encode())
+        with _written_by_another_release():
+            body = read_body(self._operation, said["body"].encode())
+            if body is not None:
+                refuse_unsupported(self._resource, body, self._up)
         if body is not None:
-            refuse_unsupported(self._resource, body, self._up)
             await self._recording.outgoing(body)
         with nonsense_told():
             if isinstance(body, Draft):
@@ -176,7 +203,7 @@ class _Look(Writer):
         """What a create or a credit made, by what its adapter recognises."""
         theirs = None if origin is None else await self._recording.theirs(origin)
         at = attempt.sent_at or attempt.created_at
-        sent = Sent(self._operation.verb, theirs, draft, evidence.request, evidence.notes, at)
+        sent = Sent(self._operation.verb, theirs, draft, evidence.request, _Notes(evidence.notes), at)
         traces = await self._resource.find_written(self._up, sent)
         if traces is None:
             return BLIND

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.contract.emulator import Fault
+from gateway.engine.evidence import Evidence
 from gateway.engine.looking import says_back
 from tests.engine.shelf import Aisle
+from tests.house import House
 
 
 async def test_a_reference_of_what_did_not_happen_is_free_again(aisle: Aisle) -> None:
@@ -42,6 +44,37 @@ async def test_a_delete_that_was_found_out_gives_back_what_the_record_held(aisle
     made = (await aisle.make(external_ref="r-1")).json()
     assert (await lost(aisle, Fault("lost"), "DELETE", f"products/{made['id']}")).status_code == 204
     assert (await aisle.make(external_ref="r-1")).status_code == 201
+
+
+@pytest.mark.parametrize("forgotten", ["notes", "query", "body"])
+async def test_what_an_older_release_wrote_down_and_this_one_cannot_use_is_left_to_a_person(
+    house: House, forgotten: str
+) -> None:
+    """Not looked for again and again: that ends when it is forgotten, and nobody ever heard."""
+    connection = await house.connect("rompslomp")
+    system = house.emulator("rompslomp")
+    system.journal.clear()
+    system.fail(Fault("lost"), when=lambda seen: seen.method == "POST")
+    system.fail(
+        Fault("status", status=500), times=99, when=lambda _: any(one.method == "POST" for one in system.journal)
+    )
+    path = f"/v1/connections/{connection}/contacts"
+    answer = await house.client.post(path, json={"company_name": "Bakker"}, headers={"idempotency-key": "k-1"})
+    assert answer.json()["state"] == "unknown"
+    system.heal()
+    attempts = house.polder.storage.attempts
+    doubted = await attempts.newest("acme", connection, "k-1")
+    assert doubted is not None
+    assert doubted.evidence is not None
+    evidence = Evidence.opened(doubted.evidence)
+    said = {**evidence.said, "query": [["was", "allowed"]]} if forgotten == "query" else evidence.said
+    said = {**said, "body": '{"was":"a field"}'} if forgotten == "body" else said
+    older = replace(evidence, said=said, notes={} if forgotten == "notes" else evidence.notes)
+    assert await attempts.replace(doubted, replace(doubted, evidence=older.sealed()))
+    house.clock.advance(3600)
+    await house.polder.engine.reconciling.sweep()
+    told = await house.client.get(f"/v1/connections/{connection}/operations/k-1")
+    assert told.json()["state"] == "manual"
 
 
 @pytest.mark.parametrize(
