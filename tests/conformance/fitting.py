@@ -4,7 +4,7 @@ The dialect is that of Polder's own schemas. Bodies are guessed and held against
 one branch of every ``anyOf`` is followed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from copy import deepcopy
 from datetime import date, timedelta
 from decimal import Decimal
@@ -36,6 +36,27 @@ def fits(schema: Schema, value: Json) -> bool:
 def fitting(schema: Schema, seed: int) -> Json:
     """A body that fits, the same for the same seed."""
     return _Guess(Random(seed)).fitting(schema)
+
+
+def sparse(schema: Schema, body: Mapping[str, Json], keeping: Set[str] = frozenset()) -> dict[str, Json]:
+    """A body that fits, without all that it need not say: field by field, those of its lines too."""
+    least = dict(body)
+    for name in [name for name in body if name not in keeping]:
+        less = {other: value for other, value in least.items() if other != name}
+        least = less if fits(schema, less) else least
+    for name, parts in least.items():
+        if isinstance(parts, list) and parts and isinstance(parts[0], Mapping):
+            least[name] = [_sparse_part(schema, least, name, place) for place in range(len(parts))]
+    return least
+
+
+def _sparse_part(schema: Schema, body: Mapping[str, Json], name: str, place: int) -> Json:
+    """One line of a body, without all that it need not say."""
+    before, part, after = body[name][:place], body[name][place], body[name][place + 1 :]
+    for field in list(part):
+        less = {other: value for other, value in part.items() if other != field}
+        part = less if fits(schema, {**body, name: [*before, less, *after]}) else part
+    return part
 
 
 class _Guess:
