@@ -20,12 +20,21 @@ from tests.conformance import (
     planted_documents,
     planted_doubt,
     planted_engine,
+    planted_writing,
 )
 from tests.conformance.planting import Bug
 from tests.conformance.subject import open_subject
 from tests.house import emulated
 
-PLANTED = (planted_adapter, planted_documents, planted_engine, planted_doubt, planted_access, planted_answers)
+PLANTED = (
+    planted_adapter,
+    planted_documents,
+    planted_engine,
+    planted_doubt,
+    planted_access,
+    planted_answers,
+    planted_writing,
+)
 BUGS = [bug for module in PLANTED for bug in module.BUGS]
 SYSTEMS = [ADAPTER, *emulated().values()]
 MISFITS = frozenset({"builtins.AttributeError", "builtins.NameError", "builtins.TypeError"})
