@@ -20,6 +20,7 @@ from gateway.engine.storage import LinkRow, Links, LinkState, Owner
 SYSTEM_ID = "system_id"
 UNIQUE = frozenset({"external_ref", "code"})
 """Kept fields whose value belongs to one record of a resource only."""
+_FOUND_BY = UNIQUE | {SYSTEM_ID}
 _CLAIM = "claim:"
 _CREATION_KEY = "creation_key"
 """Of a claim: the key its record is made with and, while that is under way, until when at most, and by whom."""
@@ -32,56 +33,66 @@ _Mark = tuple[str, str, str, str]
 
 
 class Book:
-    """All that is known of one connection's records of one resource."""
+    """All that is known of one connection's records of one resource.
 
-    __slots__ = ("_fields", "_records", "_renamed")
+    Kept by field, as a year's orders are many records with one or two fields each: a third of the memory.
+    """
+
+    __slots__ = ("_records", "_values")
 
     def __init__(self, rows: Iterable[LinkRow]) -> None:
-        self._fields: dict[str, dict[str, str]] = {}
-        self._records: dict[tuple[str, str], list[str]] = {}
-        self._renamed = 0
+        self._values: dict[str, dict[str, str]] = {}
+        self._records: dict[str, dict[str, str]] = {}
         for row in rows:
-            self.add(row)
+            self._insert(row)
+
+    def _insert(self, row: LinkRow) -> None:
+        record_id, field, value, _ = row
+        self._values.setdefault(field, {})[record_id] = value
+        if field in _FOUND_BY:
+            self._records.setdefault(field, {})[value] = record_id
+
+    def __len__(self) -> int:
+        """How many things it knows."""
+        return sum(map(len, self._values.values()))
 
     def add(self, row: LinkRow) -> None:
         """Know one thing more."""
         self.drop(row.record_id, row.field)
-        self._fields.setdefault(row.record_id, {})[row.field] = row.value
-        self._records.setdefault((row.field, row.value), []).append(row.record_id)
-        self._renamed += row.field == SYSTEM_ID
+        self._insert(row)
 
     def drop(self, record_id: str, field: str | None = None) -> None:
         """Forget one field of a record, or all of it."""
-        known = self._fields.get(record_id, {})
-        for name in [field] if field is not None else list(known):
-            value = known.pop(name, None)
-            if value is not None:
-                self._records[name, value].remove(record_id)
-                self._renamed -= name == SYSTEM_ID
+        for name in [field] if field is not None else list(self._values):
+            value = self._values.get(name, {}).pop(record_id, None)
+            found = self._records.get(name, {})
+            if value is not None and found.get(value) == record_id:  # else it is another's by now
+                del found[value]
 
     def rename(self, old_id: str, new_id: str) -> None:
         """What was known of one id is known of another."""
-        for field, value in list(self._fields.get(old_id, {}).items()):
+        for field, value in self.kept(old_id).items():
             self.drop(old_id, field)
             self.add(LinkRow(new_id, field, value, field in UNIQUE))
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known of any record."""
-        return not self._fields
+        return not any(self._values.values())
 
     @property
     def renames(self) -> bool:
         """Whether the system calls any record otherwise than we do."""
-        return self._renamed > 0
+        return bool(self._values.get(SYSTEM_ID))
 
     def kept(self, record_id: str) -> Mapping[str, str]:
         """What Polder keeps of a record, by field."""
-        return self._fields.get(record_id, {})
+        return {name: values[record_id] for name, values in self._values.items() if record_id in values}
 
     def holders(self, field: str, value: str) -> list[str]:
-        """The records that hold a value; claims under way are none."""
-        return [one for one in self._records.get((field, value), []) if not one.startswith(_CLAIM)]
+        """The record that holds a unique value, if any; a claim under way is none."""
+        found = self._records.get(field, {}).get(value)
+        return [] if found is None or found.startswith(_CLAIM) else [found]
 
     def free(self, fields: Mapping[str, str]) -> dict[str, str]:
         """The unique ones of these values that no record holds."""
@@ -89,16 +100,23 @@ class Book:
 
     def ours(self, system_id: str) -> str:
         """The id we give the record that the system calls so."""
-        records = self._records.get((SYSTEM_ID, system_id))
-        return records[0] if records else system_id
+        return self._records.get(SYSTEM_ID, {}).get(system_id, system_id)
 
     def theirs(self, id: str) -> str:
         """What the system calls the record of our id."""
-        return self._fields.get(id, {}).get(SYSTEM_ID, id)
+        return self._values.get(SYSTEM_ID, {}).get(id, id)
 
 
 _Shelf = dict[str, Book]
 """The books of one connection, by resource."""
+KNOWN = 200_000
+"""How much is known in all, some 100 MB of it; of one connection that has more still, all."""
+_OF_A_SHELF = 20
+"""What a connection of which nothing is known counts for."""
+
+
+def _size(shelf: tuple[int, _Shelf]) -> int:
+    return min(_OF_A_SHELF + sum(map(len, shelf[1].values())), KNOWN)
 
 
 def _book_on(shelf: _Shelf, resource: str) -> Book:
@@ -121,7 +139,7 @@ class LinkBooks:
         self._generations = generations
         self.clock = clock
         self.owner = owner
-        self._shelves: LRUCache[str, tuple[int, _Shelf]] = LRUCache(10_000)
+        self._shelves: LRUCache[str, tuple[int, _Shelf]] = LRUCache(KNOWN, getsizeof=_size)
         self._changes: LRUCache[str, int] = LRUCache(100_000)
         self._counted = 0
         self._claims: dict[_Mark, UUID] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gateway.contract.auth import AccessToken
 from gateway.contract.models.connections import ConnectionStatus
@@ -135,8 +135,7 @@ class AuditEntry:
     ip: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRow:
+class LinkRow(NamedTuple):
     """Something only Polder knows of a record: a field it keeps, or the id that the system gave it later.
 
     A ``unique`` value belongs to one record of the connection's resource only.

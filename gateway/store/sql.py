@@ -262,9 +262,8 @@ class SqlLinks:
         """Everything known of a connection's records, by resource, and there by record and field."""
         rows = await self._database.rows(_LINKS, {"of_id": connection_id})
         found: dict[str, list[LinkRow]] = {}
-        for row in rows:
-            link = LinkRow(row.record_id, row.field, row.value, row.claim is not None)
-            found.setdefault(row.resource, []).append(link)
+        for resource, record_id, field, value, claim in rows:
+            found.setdefault(resource, []).append(LinkRow(record_id, field, value, claim is not None))
         return found
 
     async def put(

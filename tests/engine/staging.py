@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -223,7 +223,7 @@ class MemoryLinks:
         mine = self.rows.get((connection_id, resource), [])
         moved = {one.field for one in mine if one.record_id == old_id}
         self.rows[connection_id, resource] = [
-            replace(one, record_id=new_id) if one.record_id == old_id else one
+            one._replace(record_id=new_id) if one.record_id == old_id else one
             for one in mine
             if one.record_id != new_id or one.field not in moved
         ]

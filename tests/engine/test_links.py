@@ -328,6 +328,27 @@ async def test_the_books_of_a_connection_are_read_together_and_those_of_no_other
     assert (await books.of("con_2", "products")).is_empty
 
 
+async def test_what_is_known_in_all_has_a_bound_though_every_connection_grows_with_the_years(
+    links: MemoryLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.engine.links.KNOWN", 100)
+    books = opened(links)
+    for owner, orders in (("con_1", 40), ("con_2", 40), ("con_3", 500)):
+        links.rows[owner, "invoices"] = [LinkRow(str(n), "external_ref", str(n), True) for n in range(orders)]
+        assert len(await books.of(owner, "invoices")) == orders
+    assert list(books._shelves) == ["con_3"], "one that has more than there is room for is kept by itself"
+    assert len(await books.of("con_2", "invoices")) == 40
+    await books.put("con_2", "invoices", "40", {"external_ref": "40"})
+    assert (list(books._shelves), len(await books.of("con_2", "invoices"))) == (["con_2"], 41)
+
+
+def test_a_value_that_went_to_another_record_stays_there_when_the_first_forgets_it() -> None:
+    book = Book([LinkRow("1", "external_ref", "a", True), LinkRow("2", "external_ref", "b", True)])
+    for record, value in (("1", "b"), ("2", "a")):
+        book.add(LinkRow(record, "external_ref", value, True))
+    assert (book.holders("external_ref", "b"), book.holders("external_ref", "a")) == (["1"], ["2"])
+
+
 async def test_a_closed_book_is_read_anew(books: LinkBooks, links: MemoryLinks) -> None:
     await books.put(*PLACE, "1", {"external_ref": "a"})
     links.rows[PLACE] = []
