@@ -1,4 +1,4 @@
-"""What the engine tells of itself while it works: counted by ``gateway.web.metrics``, ignored by most tests."""
+"""What the engine tells of itself while it works: counted by ``gateway.web.metrics``."""
 
 import asyncio
 from dataclasses import dataclass
@@ -71,28 +71,6 @@ class StorageObserver(Protocol):
 def stumbled(error: Exception) -> None:
     """Tell of what went wrong where nobody waits for it, and nobody thought it could: whoever runs the loop logs it."""
     asyncio.get_running_loop().call_exception_handler({"message": "in the background", "exception": error})
-
-
-class Unobserved:
-    """An observer that does not look."""
-
-    def upstream(self, provider: str, operation: str, outcome: UpstreamOutcome, seconds: float) -> None:
-        """Nothing."""
-
-    def token(self, provider: str, outcome: TokenOutcome, seconds: float) -> None:
-        """Nothing."""
-
-    def transition(self, provider: str, to: Transition) -> None:
-        """Nothing."""
-
-    def cache(self, resource: str, result: CacheResult) -> None:
-        """Nothing."""
-
-    def reconciled(self, operation: str, result: WriteResult) -> None:
-        """Nothing."""
-
-    def held_back(self, provider: str, reason: HeldBack) -> None:
-        """Nothing."""
 
 
 class UnobservedStorage:

@@ -13,13 +13,13 @@ import httpx2
 from gateway.contract.auth import AccessToken
 from gateway.contract.secret import Secret
 from gateway.engine.http import Wire
-from gateway.engine.observe import Unobserved
 from gateway.engine.storage import StoredConnection, StoredToken
 from gateway.engine.tokens import Tokens
 from tests.engine.journal import Disk, MemoryOwner, MemoryStorage, Steps
 from tests.engine.staging import connection, provider, said
 from tests.house import START, ManualClock
 from tests.model.issuers import Issuer, Mode, refreshed, used
+from tests.unobserved import Unobserved
 
 LIFETIME = 7200
 PROVIDER = provider()

@@ -18,11 +18,12 @@ from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.generations import in_memory
 from gateway.engine.http import Wire
-from gateway.engine.observe import Observer, Unobserved
+from gateway.engine.observe import Observer
 from gateway.engine.providers import Provider
 from gateway.engine.storage import LinkRow, LinkState, StoredConnection
 from gateway.engine.upstream import Outbound, TokenSource, Way
 from tests.house import START, ManualClock
+from tests.unobserved import Unobserved
 
 ORIGIN = "http://books.test"
 Handle = Callable[[httpx2.Request], Awaitable[httpx2.Response]]

@@ -16,12 +16,12 @@ from gateway.contract.upstream import Request
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence, open_answer, open_problem
 from gateway.engine.idempotency import Named, Run
-from gateway.engine.observe import Unobserved
 from gateway.engine.reconciling import CHECKS, FORGET_EVERY, KEPT_FOR, ZOMBIE, Reconciling, Sight
 from gateway.engine.storage import Attempt
 from gateway.store.attempts import SqlAttempts
 from tests.engine.shelf import Aisle
 from tests.house import House, ManualClock, open_house
+from tests.unobserved import Unobserved
 
 PROVIDER = "memory"
 DRAFT = {"company_name": "Kaasboer De Graaf B.V.", "email": "info@kaasboer.example"}

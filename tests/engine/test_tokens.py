@@ -14,12 +14,12 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.http import Wire
-from gateway.engine.observe import Unobserved
 from gateway.engine.storage import StoredConnection, StoredToken
 from gateway.engine.tokens import Tokens
 from tests.engine.journal import Disk, MemoryOwner, MemoryStorage
 from tests.engine.staging import Books, connection, provider, said
 from tests.house import START, ManualClock
+from tests.unobserved import Unobserved
 
 CONNECTION = connection()
 PROVIDER = provider()

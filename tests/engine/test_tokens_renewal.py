@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.errors import Problem
-from gateway.engine.observe import TokenOutcome, Transition, Unobserved
+from gateway.engine.observe import TokenOutcome, Transition
 from gateway.engine.storage import Intent, StoredConnection, StoredToken
 from gateway.engine.tokens.refusals import HELD_AT_MOST
 from gateway.engine.waiting import measured
@@ -18,6 +18,7 @@ from tests.engine.rotating import LIFETIME, PROVIDER, Life, RotatingProvider, Ti
 from tests.engine.staging import said
 from tests.house import START
 from tests.model.issuers import Mode
+from tests.unobserved import Unobserved
 
 HEALING = (Mode.STATIC, Mode.ON_USE, Mode.GRACE)
 

@@ -18,7 +18,6 @@ from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.clock import SystemClock
 from gateway.engine.http import Wire
-from gateway.engine.observe import Unobserved
 from gateway.engine.storage import Owner
 from gateway.engine.tokens import Tokens
 from gateway.store import open_owner
@@ -26,6 +25,7 @@ from gateway.store.sql import SqlStorage
 from tests.engine.rotating import PROVIDER, RotatingProvider
 from tests.model.issuers import Mode
 from tests.store.making import connection
+from tests.unobserved import Unobserved
 
 pytestmark = pytest.mark.anyio
 
