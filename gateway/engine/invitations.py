@@ -5,8 +5,6 @@ what a link is for, so one that was used, or that was overtaken by whoever gave 
 Whatever else changes meanwhile ends no link: that the old credentials are refused by now is why its owner was sent it.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +18,7 @@ from gateway.contract.upstream import is_id
 from gateway.engine.audit import Auditor
 from gateway.engine.connections import Connections
 from gateway.engine.providers import Provider, Providers
-from gateway.engine.signing import Signer
+from gateway.engine.signing import Signer, as_bytes, as_text
 from gateway.engine.storage import Storage, StoredConnection
 from gateway.engine.undertakings import Undertakings
 
@@ -64,17 +62,16 @@ class Invitations:
         expires_at = (self._clock.now() + VALID_FOR).replace(microsecond=0)
         payload = int(expires_at.timestamp()).to_bytes(5, "big") + connection.id.encode()
         signature = self._signer.sign(_message(payload, connection))
-        token = base64.urlsafe_b64encode(signature + payload).rstrip(b"=").decode()
-        return Link(url=f"{self._public_url}/connect/{token}", expires_at=expires_at)
+        return Link(url=f"{self._public_url}/connect/{as_text(signature + payload)}", expires_at=expires_at)
 
     async def open(self, token: str) -> Invitation:
         """What a link is for. Raises ``not_found`` for one that opens nothing (any more)."""
         try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            raw = as_bytes(token)
             mac, payload = raw[:_MAC], raw[_MAC:]
             expires_at = datetime.fromtimestamp(int.from_bytes(payload[:5], "big"), UTC)
             id = payload[5:].decode()
-        except (binascii.Error, ValueError, OverflowError, OSError) as error:
+        except (ValueError, OverflowError, OSError) as error:
             raise Problem("not_found", _GONE) from error
         # Anybody can write a link: not every database can be asked for every text, such as one with a NUL in it.
         connection = await self._storage.connections.find(id) if is_id(id) else None

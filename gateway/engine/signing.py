@@ -1,5 +1,6 @@
 """Signatures by one of several keys, so that what was signed before a key was replaced is still good after."""
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -26,3 +27,13 @@ class Signer:
 
     def _by(self, key: bytes, message: bytes) -> bytes:
         return hmac.new(key, message, hashlib.sha256).digest()[: self._size]
+
+
+def as_text(signed: bytes) -> str:
+    """What was signed, as an address can hold it: base64url without its padding (RFC 4648 §5)."""
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+
+
+def as_bytes(text: str) -> bytes:
+    """The same, back again. Raises ``ValueError``."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
