@@ -17,6 +17,7 @@ from uuid import UUID
 
 from gateway.contract.errors import Problem, malformed, not_found
 from gateway.contract.exact import MalformedJson, Unread, is_text, loads
+from gateway.contract.models.base import ID_PATTERN, LONGEST_ID
 from gateway.contract.plan import Plan
 
 T = TypeVar("T")
@@ -25,8 +26,7 @@ T2 = TypeVar("T2")
 
 Query = Sequence[tuple[str, str]]
 
-_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_LONGEST_ID = 100
+_ID = re.compile(ID_PATTERN)
 _QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining")
 _TELLING_QUOTA = frozenset({*_QUOTA_HEADERS, "ratelimit"})
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
@@ -36,7 +36,7 @@ _COUNT_OF_POLICY = re.compile(r";\s*r=([0-9]{1,9})(?=[\s;,]|$)")
 
 def is_id(text: str) -> bool:
     """Whether text may stand in a path as an id: letters, digits, ``_``, ``-`` and inner dots; at most 100."""
-    return len(text) <= _LONGEST_ID and _has_form(text)
+    return len(text) <= LONGEST_ID and _has_form(text)
 
 
 @lru_cache(10_000)

@@ -26,7 +26,9 @@ Name = Annotated[
     StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1F\x7F]*[^\x00-\x20\x7F][^\x00-\x1F\x7F]*$"),
 ]
 """Text of one line that is not blank."""
-Id = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
+ID_PATTERN = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+LONGEST_ID = 100
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=ID_PATTERN)]
 """An opaque id: the same in list, get, write and reference."""
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1F\x7F]+$")]
 """The caller's own reference to a record, unique per connection and resource."""

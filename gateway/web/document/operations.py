@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.contract.exact import Json
 from gateway.contract.models import Invoice
-from gateway.contract.models.base import RecordPart, Shape
+from gateway.contract.models.base import ID_PATTERN, LONGEST_ID, RecordPart, Shape
 from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
 from gateway.contract.schemas import DIALECT, Schema
 from gateway.engine.asked import DEFAULT_LIMIT, INSTANT_PATTERN, MAX_LIMIT, parameters
@@ -18,9 +18,6 @@ from gateway.web.document.schemas import ref
 
 Object = dict[str, Any]
 
-ID_PATTERN = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
-"""What ``is_id`` accepts, but for its length."""
-
 _TEXT_FILTER: Schema = {
     "type": "string",
     "minLength": 1,
@@ -29,7 +26,7 @@ _TEXT_FILTER: Schema = {
 }
 _FILTER_SCHEMAS: dict[str, Schema] = {
     "text": _TEXT_FILTER,
-    "id": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": ID_PATTERN},
+    "id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": ID_PATTERN},
     "date": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
     "instant": {
         "type": "string",
