@@ -116,9 +116,16 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
         body["api_reference"] = invoices.reference_of(given["external_ref"], up.creation_key)
     if given.get("contact_id") is not None:
         body |= await _vat_number_of(up, row, id_in_body(given["contact_id"], "/contact_id"))
-    drafts: Sequence[LineDraft] | None = given.get("lines")
-    if drafts is None:
+    if given.get("lines") is None:
         return await _changed_head(up, id, body, row, given)
+    return await _changed_lines(up, before, body, given)
+
+
+async def _changed_lines(up: Upstream, before: calls.Raw, body: calls.Raw, given: Mapping[str, Any]) -> calls.Raw:
+    """Change a concept and its lines. Raises ``totals_mismatch``, with all as it was."""
+    row = InvoiceRow.of(before)
+    id = str(row.id)
+    drafts: Sequence[LineDraft] = given["lines"]
     setup = await _setup(up, drafts)
     document = lines.document_of(drafts, setup, prices_include_tax=bool(given.get("prices_include_tax")))
     plan = totals.planned(document, given.get("expected_totals"), given.get("on_rounding") or "reject", setup)

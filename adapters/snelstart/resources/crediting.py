@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.snelstart.mapping.invoices import CREDIT_TEXT, Boeking, Factuur, credits
+from adapters.snelstart.mapping.settings import Dagboek
 from adapters.snelstart.mapping.values import guid, new_id, refer
 from adapters.snelstart.resources.administration import every, journals_of
 from adapters.snelstart.wire import ask
@@ -98,24 +99,13 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
             nl="Er is geen memoriaaldagboek: factuur en creditfactuur blijven beide open staan.",
         )
         return
-    assert said.entry is not None
     left = said.open.value
     for sign in (1, -1):
         # What the sign of ``bedrag`` means is not recorded (dossier 2.5): the balance tells, and a wrong guess is
         # undone. One whose answer was lost has no id to undo it by: the other sign settles what it left open too.
-        lines = [
-            _line(said.entry, sign * left, said.factuurnummer),
-            _line(credit.key, -sign * left, said.factuurnummer),
-        ]
-        body = {
-            "datum": f"{max(credit.issued_on, said.issued_on).isoformat()}T00:00:00",
-            "dagboek": refer(journals[0].key),
-            "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
-            "verkoopboekingBoekingsRegels": lines,
-        }
-        entry = await _memorial(up, body)
+        entry = await _memorial(up, _body(said, credit, journals[0], sign * left))
         try:
-            left = Factuur.of(await factuur_of(up, said.entry)).open.value
+            left = Factuur.of(await factuur_of(up, said.invoice_id)).open.value
         except Problem:
             await _undo(up, entry)
             raise
@@ -145,5 +135,14 @@ async def _undo(up: Upstream, entry: str | None) -> None:
         await up.call(ask("DELETE", "memoriaalboekingen", entry))
 
 
-def _line(boeking: str, amount: Decimal, number: str) -> dict[str, Any]:
-    return {"boekingId": refer(boeking), "omschrijving": f"{CREDIT_TEXT}{number}", "bedrag": json_number(amount)}
+def _body(said: Factuur, credit: Boeking, journal: Dagboek, amount: Decimal) -> dict[str, Any]:
+    text = f"{CREDIT_TEXT}{said.factuurnummer}"
+    sides = ((said.invoice_id, amount), (credit.key, -amount))
+    return {
+        "datum": f"{max(credit.issued_on, said.issued_on).isoformat()}T00:00:00",
+        "dagboek": refer(journal.key),
+        "omschrijving": text,
+        "verkoopboekingBoekingsRegels": [
+            {"boekingId": refer(boeking), "omschrijving": text, "bedrag": json_number(part)} for boeking, part in sides
+        ],
+    }
