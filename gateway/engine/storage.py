@@ -136,15 +136,13 @@ class AuditEntry:
 
 
 class LinkRow(NamedTuple):
-    """Something only Polder knows of a record: a field it keeps, or the id that the system gave it later.
-
-    A ``unique`` value belongs to one record of the connection's resource only.
-    """
+    """Something only Polder knows of a record: a field it keeps, or the id that the system gave it later."""
 
     record_id: str
     field: str
     value: str
     unique: bool
+    """Whether the value belongs to one record of the connection's resource only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,7 +272,8 @@ def list_without_its_filter(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def day_of_any_form(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A date in a query is passed on as it was written."""
     unremembered(monkeypatch)
-    monkeypatch.setattr(asked, "_day", lambda name, text: text)
+    honest = asked._value
+    monkeypatch.setattr(asked, "_value", lambda one, text: text if one.kind == "date" else honest(one, text))
     return ADAPTER
 
 

@@ -21,7 +21,7 @@ from gateway.contract.upstream import Upstream
 from gateway.engine import asked, dry_run, management, perform, schemas, upstream
 from gateway.engine.asked import read_body
 from gateway.engine.call import Answer, Call
-from gateway.engine.dry_run import UntouchedBooks, UntouchedClaim
+from gateway.engine.links import UntouchedBooks, UntouchedClaim
 from gateway.engine.schemas import Rows, all_settings
 from gateway.engine.writing import Writer
 from tests.conformance import test_dry_run, test_schemas, test_writing
