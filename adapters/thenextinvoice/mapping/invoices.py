@@ -363,7 +363,12 @@ def _totals(row: InvoiceRow, sum: SaidSum | None, status: InvoicePaymentStatus) 
 def _balance(
     row: InvoiceRow, gross: AmountText, status: InvoicePaymentStatus
 ) -> tuple[AmountText | None, AmountText | None]:
-    """Paid and open. An invoice is paid whole or not at all; what was paid of a credited one is not said in lists."""
+    """Paid and open. An invoice is paid whole or not at all; what was paid of a credited one is not said in lists.
+
+    Of a draft nothing is paid: there is nothing yet that could be (documentation, "Draft invoices").
+    """
+    if row.draft:
+        return NIL, gross
     if row.status != FINAL or status == "unknown":
         return None, None
     if status == "unpaid":
