@@ -26,9 +26,9 @@ _EXACT = Context(prec=120)
 """Room for the product of any three decimals that are let in; the default 28 digits would round them unasked."""
 _TEXT = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGITS}}})?")
 PATTERN = rf"^-?[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{FRACTION_DIGITS}}})?$"
-LARGEST_EXPONENT = 30
+MOST_DIGITS = 30
 """No number of a real administration is written with more digits before or after the point."""
-_PLAIN = re.compile(rf"-?[0-9]{{1,{LARGEST_EXPONENT}}}(?:\.[0-9]{{1,{LARGEST_EXPONENT}}})?")
+_PLAIN = re.compile(rf"-?[0-9]{{1,{MOST_DIGITS}}}(?:\.[0-9]{{1,{MOST_DIGITS}}})?")
 _WITH_EXPONENT = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")
 _IN_CENTS = re.compile(rf"(?:0|[1-9][0-9]{{0,{INTEGER_DIGITS - 1}}})\.[0-9]{{1,2}}")
 _REMEMBERED = 20_000
@@ -45,7 +45,7 @@ def decimal_of(value: object) -> Decimal:
         return value  # what an adapter made: by far the most there are, and nothing is to be done about them
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError('a decimal is a string such as "12.40" or a JSON number')
-    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT):
+    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > MOST_DIGITS):
         raise ValueError("a decimal has at most 15 digits before and 12 after the point")
     if isinstance(value, int) and abs(value) >= 10**INTEGER_DIGITS:
         raise ValueError("a decimal has at most 15 digits before and 12 after the point")
@@ -118,7 +118,7 @@ def exact(text: str) -> Decimal:
     if not _WITH_EXPONENT.fullmatch(text):
         raise ValueError("a number is written in digits, and not too many")
     value = Decimal(text)
-    if abs(value.adjusted()) > LARGEST_EXPONENT:
+    if abs(value.adjusted()) > MOST_DIGITS:
         raise ValueError("a number is out of range")
     return value
 

@@ -15,7 +15,7 @@ import msgspec
 from gateway.contract.errors import invalid, malformed
 from gateway.contract.exact import MalformedJson, Unread, holding, items, items_under, loads
 from gateway.contract.models.contacts import Address, AddressDraft
-from gateway.contract.money import LARGEST_EXPONENT
+from gateway.contract.money import MOST_DIGITS
 
 WireT = TypeVar("WireT", bound="Wire")
 
@@ -78,7 +78,7 @@ def amount_of(number: Decimal) -> Decimal:
 
     For what is to be spelled out or made whole: an amount that is only passed on is checked as it goes out.
     """
-    if not number.is_finite() or abs(number.adjusted()) > LARGEST_EXPONENT:
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
         raise malformed("The accounting system gives a number that is no amount.")
     return number
 
