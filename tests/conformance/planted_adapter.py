@@ -25,6 +25,7 @@ from gateway.web import routes
 from tests.conformance import (
     test_errors,
     test_filters,
+    test_fixtures,
     test_ids,
     test_invoices,
     test_money,
@@ -331,3 +332,9 @@ def not_found_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Adapter:
         return problem if known else Problem("upstream_rejected", "Not found.")
 
     return replace(ADAPTER, read_error=broken)
+
+
+@BUGS.caught_by(test_fixtures.test_every_resource_has_its_golden_pairs)
+def resource_without_a_pair(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A new resource comes without a golden pair."""
+    return with_resource("estimates", memory.MemoryInvoices())
