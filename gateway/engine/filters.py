@@ -4,14 +4,15 @@ A guaranteed filter that a resource does not declare as its own is *emulated*: t
 every record is held against the predicate here. Capabilities and the answer (``Polder-Emulated``) say so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from operator import ge, le
 from typing import Any
 from unicodedata import normalize
 
 from gateway.contract.adapter import FilterValue, Resource
 from gateway.contract.errors import FieldError, Problem
-from gateway.contract.models import Contact, Invoice, Product, instant_text
+from gateway.contract.models import Contact, instant_text
 from gateway.contract.operations import Operation
 
 Predicate = Callable[[Any, FilterValue], bool]
@@ -27,41 +28,28 @@ def _fold(text: str | None) -> str:
     return said.lower() if said.isascii() else normalize("NFC", normalize("NFC", said).casefold())
 
 
-def _every_word(haystack: list[str | None], value: FilterValue) -> bool:
-    text = " ".join(_fold(one) for one in haystack)
-    return all(word in text for word in _fold(str(value)).split())
+def _words_of(said: Callable[[Any], Iterable[str | None]]) -> Predicate:
+    """Every word of a value is somewhere in what a record says."""
 
+    def holds(record: Any, value: FilterValue) -> bool:
+        text = " ".join(_fold(one) for one in said(record))
+        return all(word in text for word in _fold(str(value)).split())
 
-def _contact_words(contact: Contact, value: FilterValue) -> bool:
-    said = [contact.name, contact.company_name, contact.contact_person, contact.email, contact.number]
-    return _every_word(said, value)
-
-
-def _product_words(product: Product, value: FilterValue) -> bool:
-    return _every_word([product.code, product.name, product.description], value)
+    return holds
 
 
 def _equals(field: str) -> Predicate:
-    def holds(record: Any, value: FilterValue) -> bool:
-        return bool(getattr(record, field) == value)
-
-    return holds
+    return lambda record, value: bool(getattr(record, field) == value)
 
 
-def _not_before(field: str) -> Predicate:
-    def holds(record: Any, value: FilterValue) -> bool:
+def _compared(field: str, holds: Callable[[Any, Any], bool]) -> Predicate:
+    """A date that a record says is so to the one that is asked for."""
+
+    def so(record: Any, value: FilterValue) -> bool:
         said = getattr(record, field)
-        return said is not None and isinstance(value, date) and bool(said >= value)
+        return said is not None and isinstance(value, date) and holds(said, value)
 
-    return holds
-
-
-def _not_after(field: str) -> Predicate:
-    def holds(record: Any, value: FilterValue) -> bool:
-        said = getattr(record, field)
-        return said is not None and isinstance(value, date) and bool(said <= value)
-
-    return holds
+    return so
 
 
 def _updated_since(record: Any, value: FilterValue) -> bool:
@@ -72,36 +60,33 @@ def _has_role(contact: Contact, value: FilterValue) -> bool:
     return value in contact.roles
 
 
-def _invoice_words(invoice: Invoice, value: FilterValue) -> bool:
-    customer = invoice.contact.name if invoice.contact else None
-    return _every_word([invoice.number, invoice.reference, customer, invoice.description], value)
-
-
 def _same_email(contact: Contact, value: FilterValue) -> bool:
     return _fold(contact.email) == _fold(str(value))
 
 
 PREDICATES: Mapping[tuple[str, str], Predicate] = {
     ("contacts", "email"): _same_email,
-    ("contacts", "q"): _contact_words,
+    ("contacts", "q"): _words_of(lambda one: (one.name, one.company_name, one.contact_person, one.email, one.number)),
     ("contacts", "external_ref"): _equals("external_ref"),
     ("products", "code"): _equals("code"),
-    ("products", "q"): _product_words,
+    ("products", "q"): _words_of(lambda one: (one.code, one.name, one.description)),
     ("products", "external_ref"): _equals("external_ref"),
     ("invoices", "number"): _equals("number"),
     ("invoices", "external_ref"): _equals("external_ref"),
     ("invoices", "contact_id"): _equals("contact_id"),
     ("invoices", "document_status"): _equals("document_status"),
     ("invoices", "payment_status"): _equals("payment_status"),
-    ("invoices", "issued_from"): _not_before("issued_on"),
-    ("invoices", "issued_to"): _not_after("issued_on"),
+    ("invoices", "issued_from"): _compared("issued_on", ge),
+    ("invoices", "issued_to"): _compared("issued_on", le),
     ("contacts", "role"): _has_role,
     ("contacts", "number"): _equals("number"),
     ("contacts", "vat_number"): _equals("vat_number"),
     ("contacts", "updated_since"): _updated_since,
-    ("invoices", "due_from"): _not_before("due_on"),
-    ("invoices", "due_to"): _not_after("due_on"),
-    ("invoices", "q"): _invoice_words,
+    ("invoices", "due_from"): _compared("due_on", ge),
+    ("invoices", "due_to"): _compared("due_on", le),
+    ("invoices", "q"): _words_of(
+        lambda one: (one.number, one.reference, one.contact and one.contact.name, one.description)
+    ),
     ("invoices", "updated_since"): _updated_since,
     ("invoices", "document_type"): _equals("document_type"),
     ("products", "updated_since"): _updated_since,
