@@ -94,7 +94,6 @@ class Polder:
         self.metrics = metrics
         self.generations = generations
         self.callers = Callers(storage.keys, clock, generations)
-        self._dice = secrets.SystemRandom()
         health = Health(storage, clock, metrics, None if presence is None else presence.strangers)
         self._health = health
         self._log = log
@@ -108,7 +107,7 @@ class Polder:
             self.callers,
             health,
             clock=clock,
-            random=self._dice,
+            random=secrets.SystemRandom(),
             metrics=metrics,
             log=log,
             tracer=tracer,

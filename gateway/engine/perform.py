@@ -13,7 +13,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 from gateway.contract.adapter import Resource
-from gateway.contract.auth import CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Shape
@@ -77,7 +76,6 @@ class _Task:
     sighting: Sighting
     connection: StoredConnection
     provider: Provider
-    kind: CredentialKind
     resource: Resource[Any, Any]
     asked: Asked
 
@@ -105,7 +103,6 @@ class Engine:
         self.providers = providers
         self._clock = clock
         self._observer = observer
-        self._random = rng
         self._wire = wire
         self._cache = AnswerCache()
         self._second_level = second_level
@@ -136,7 +133,6 @@ class Engine:
             self._undertakings,
         )
         self._books = LinkBooks(storage.links, generations, clock, owner)
-        self._auditor = Auditor(storage.audit, clock)
         looking = Looking(
             storage.attempts, storage.connections, providers, self._books, self._opener, self._end_of_write
         )
@@ -151,7 +147,7 @@ class Engine:
             providers,
             self.invitations,
             self._books,
-            self._auditor,
+            Auditor(storage.audit, clock),
             self._idempotency,
             self._cursors,
             self._opener,
@@ -181,13 +177,13 @@ class Engine:
         connection = sighting.connection
         if call.operation.resource == "raw":
             return await self._undertakings.to_the_end(lambda: self._raw_once(call, connection, provider))
+        provider.kind_of(connection)  # raises where its credentials are of a kind that is gone
         task = _Task(
             call,
             call.operation,
             sighting,
             connection,
             provider,
-            provider.kind_of(connection),
             resource_for(provider.adapter, call.operation),
             read_query(call.operation, call.query),
         )
