@@ -347,9 +347,15 @@ def _success(operation: Operation) -> dict[str, Object]:
 
 
 def _add_dry_run(made: dict[str, Object], operation: Operation) -> None:
-    """A dry run is 200 whatever the write itself answers."""
-    words = "With `dry_run=true`: what would be done."
-    answer = made.setdefault("200", {"description": words, "headers": _headers(operation)})
+    """A dry run is 200 whatever the write itself answers.
+
+    Beside a 201 or 204 it is said of 2XX: for a client's answer many generators take what the first status has, and
+    would tell a record that was made as a dry run.
+    """
+    words = "With `dry_run=true`: what would be done. Its status is 200."
+    answer = made.setdefault(
+        "200" if operation.status == 200 else "2XX", {"description": words, "headers": _headers(operation)}
+    )
     answer["headers"] = {**answer["headers"], **_OF_DRY_RUN}
     answer["content"] = {**answer.get("content", {}), DRY_RUN: {"schema": ref("DryRun")}}
 
