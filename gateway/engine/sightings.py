@@ -45,11 +45,11 @@ class _Known:
 class Sightings:
     """What is known of connections, and looked up where it is not."""
 
-    def __init__(self, storage: Storage, generations: Generations, clock: Clock, size: int = 10_000) -> None:
+    def __init__(self, storage: Storage, generations: Generations, clock: Clock) -> None:
         self._storage = storage
         self._generations = generations
         self._clock = clock
-        self._known: LRUCache[str, _Known] = LRUCache(size)
+        self._known: LRUCache[str, _Known] = LRUCache(10_000)
         self._oldest_first: dict[str, _Known] = {}
         """What was looked up and is not due yet."""
         self._under_way: dict[str, tuple[int, asyncio.Task[_Found]]] = {}

@@ -171,9 +171,9 @@ def _decrypted(cipher: AESGCM, nonce_and_ciphertext: bytes, bound: bytes, what: 
         raise CannotOpen(f"{what} was sealed for another place or by another key, or was altered.") from None
 
 
-def generate_key(randomness: Randomness = secrets.token_bytes) -> str:
+def generate_key() -> str:
     """A new key as an entry of ``POLDER_ENCRYPTION_KEYS``, under an id of its own."""
-    return f"k{randomness(4).hex()}:{base64.b64encode(randomness(_KEY_BYTES)).decode()}"
+    return f"k{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}"
 
 
 def _parsed(entry: str, position: int) -> tuple[str, bytes]:

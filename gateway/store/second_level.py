@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.contract.clock import Clock
 from gateway.engine.generations import Mark
 from gateway.engine.second_level import Given, Question
-from gateway.store.seal import Randomness
 from gateway.store.valkey import FAILURES, pooled
 
 _WAIT: Final = 0.1
@@ -65,14 +64,11 @@ _decoder = msgspec.msgpack.Decoder(_Written)
 class ValkeyAnswers:
     """The second level of the cache on a server. ``limit`` is how many bytes of it this process may fill."""
 
-    def __init__(
-        self, url: str, key: bytes, version: str, limit: int, clock: Clock, randomness: Randomness = secrets.token_bytes
-    ) -> None:
+    def __init__(self, url: str, key: bytes, version: str, limit: int, clock: Clock) -> None:
         self._redis = pooled(url, _CONNECTIONS, _WAIT)
         self._key = key
         self._version = version
         self._clock = clock
-        self._randomness = randomness
         self._room = _Room(limit)
         self._asked_from = self._given_from = self._looked_at = float("-inf")
         self._under_way: set[asyncio.Task[None]] = set()
@@ -148,7 +144,7 @@ class ValkeyAnswers:
         return f"{{polder}}:answer:{name}", AESGCM(hmac.digest(self._key, b"seal" + asked, hashlib.sha256))
 
     def _sealed(self, given: Given, cipher: AESGCM) -> bytes:
-        mark, nonce = given.mark, self._randomness(_NONCE)
+        mark, nonce = given.mark, secrets.token_bytes(_NONCE)
         said = given.body, given.etag, given.next_cursor, given.headers
         written = _Written(mark.epoch, mark.place, *said, given.fresh_for, given.stale_for, self._time() - given.age)
         return nonce + cipher.encrypt(nonce, _encoder.encode(written), None)
