@@ -75,8 +75,6 @@ class Relations(Contacts):
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         known, before = await up.gather(countries(up), read(up, id))
         given = change.given()
-        if not given.keys() - {"external_ref"}:
-            return contact_of(before, known)
         body = contact_body(given, before, known, up.unsupported)
         _tell_kind(up, given.get("kind") or ("person" if is_person(before) else "company"), body)
         return await self._written(up, "PUT", ("relaties", id), body)

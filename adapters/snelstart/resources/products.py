@@ -85,8 +85,6 @@ class Articles(Products):
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         known, before = await up.gather(shelf(up), read(up, id))
         given = change.given()
-        if not given.keys() - {"external_ref"}:
-            return product_of(before, known)
         if "price_includes_tax" in given:
             _check_basis(up, given["price_includes_tax"], True, known)
         body = product_body(given, before, known)
