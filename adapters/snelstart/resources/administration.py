@@ -7,7 +7,7 @@ from adapters.snelstart.mapping.contacts import Countries, Land
 from adapters.snelstart.mapping.lines import Setup
 from adapters.snelstart.mapping.products import Omzetgroep, Shelf
 from adapters.snelstart.mapping.settings import Dagboek, company_access_of
-from adapters.snelstart.mapping.values import reference_of, rows
+from adapters.snelstart.mapping.values import new_id, reference_of, rows
 from adapters.snelstart.mapping.vat import Btwtarief, CompanyInfo, ForeignRates, Grootboek, Ways, ways_of
 from adapters.snelstart.wire import ask
 from gateway.contract.errors import malformed
@@ -52,6 +52,13 @@ async def page_of(up: Upstream, noun: str, skip: int, top: int, condition: str |
     if condition is not None:
         query.insert(0, ("$filter", condition))
     return rows(await up.data(ask("GET", noun, query=query)))[:top]
+
+
+async def written(up: Upstream, method: str, *segments: str, body: Any) -> Any:
+    """The record that a write made or changed. Raises ``upstream_malformed`` where the answer names none."""
+    made = await up.data(ask(method, *segments, json=body))
+    new_id(made)
+    return made
 
 
 async def company(up: Upstream, *, fresh: bool = False) -> CompanyInfo:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from adapters.snelstart.mapping import contacts
 from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of, is_person
 from adapters.snelstart.mapping.demands import changed_contact_demands, new_contact_demands
-from adapters.snelstart.mapping.values import guid_in_path, moment, new_id, quoted
-from adapters.snelstart.resources.administration import countries, every, page_of
+from adapters.snelstart.mapping.values import guid_in_path, moment, quoted
+from adapters.snelstart.resources.administration import countries, every, page_of, written
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.errors import not_found
@@ -70,24 +70,19 @@ class Relations(Contacts):
         body = contact_body(given, {}, known, up.unsupported)
         _tell_kind(up, draft.kind, body)
         note_there(up, await _alike(up, draft))
-        return await self._written(up, "POST", ("relaties",), body)
+        return contact_of(await written(up, "POST", "relaties", body=body), known)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         known, before = await up.gather(countries(up), read(up, id))
         given = change.given()
         body = contact_body(given, before, known, up.unsupported)
         _tell_kind(up, given.get("kind") or ("person" if is_person(before) else "company"), body)
-        return await self._written(up, "PUT", ("relaties", id), body)
+        return contact_of(await written(up, "PUT", "relaties", id, body=body), known)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         """By name and e-mail address, among those that were not there before: names are not unique (dossier 4)."""
         assert isinstance(sent.draft, ContactDraft)
         return new_among(sent, await _alike(up, sent.draft))
-
-    async def _written(self, up: Upstream, method: str, segments: tuple[str, ...], body: Any) -> Record[Contact]:
-        made = await up.data(ask(method, *segments, json=body))
-        new_id(made)
-        return contact_of(made, await countries(up))
 
     async def delete(self, up: Upstream, id: str) -> None:
         await up.call(ask("DELETE", "relaties", guid_in_path(id)))

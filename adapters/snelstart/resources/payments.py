@@ -11,8 +11,8 @@ from adapters.snelstart.mapping.complaints import OF_PAYMENT
 from adapters.snelstart.mapping.demands import payment_demands
 from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
-from adapters.snelstart.mapping.values import day_of, is_guid, new_id, since, until
-from adapters.snelstart.resources.administration import every, journals_of, pages, setting
+from adapters.snelstart.mapping.values import day_of, is_guid, since, until
+from adapters.snelstart.resources.administration import every, journals_of, pages, setting, written
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, not_found, repointed
@@ -101,7 +101,8 @@ async def _booked(up: Upstream, kind: str, body: Mapping[str, Any], draft: Payme
     """A new entry. Raises ``validation_failed`` where it settles an invoice that is not there."""
     try:
         with repointed(OF_PAYMENT):
-            raw: Mapping[str, Any] = await up.data(ask("POST", PLACES[kind], json=body))
+            raw: Mapping[str, Any] = await written(up, "POST", PLACES[kind], body=body)
+            return raw
     except Problem as problem:
         if problem.code != "not_found":
             raise
@@ -110,8 +111,6 @@ async def _booked(up: Upstream, kind: str, body: Mapping[str, Any], draft: Payme
         told = "There is no such invoice in SnelStart."
         errors = [FieldError(pointer, "not_found", told)]
         raise Problem("validation_failed", told, errors, problem.upstream, outcome="rejected") from problem
-    new_id(raw)
-    return raw
 
 
 async def _alike(up: Upstream, draft: PaymentDraft, kind: str, paid_on: date) -> list[Record[Payment]]:

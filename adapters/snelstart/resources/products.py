@@ -13,8 +13,8 @@ from adapters.snelstart.mapping.products import (
     product_body,
     product_of,
 )
-from adapters.snelstart.mapping.values import guid_in_path, new_id, quoted
-from adapters.snelstart.resources.administration import page_of, shelf
+from adapters.snelstart.mapping.values import guid_in_path, quoted
+from adapters.snelstart.resources.administration import page_of, shelf, written
 from adapters.snelstart.resources.contacts import OVERLAP, changed_since
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
@@ -80,7 +80,7 @@ class Articles(Products):
         _check_basis(up, draft.price_includes_tax, draft.price is not None, known)
         body = product_body(given, {}, known)
         note_there(up, await _with_code(up, draft.code, known) if draft.code is not None else ())
-        return await self._written(up, known, "POST", ("artikelen",), body)
+        return product_of(await written(up, "POST", "artikelen", body=body), known)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         known, before = await up.gather(shelf(up), read(up, id))
@@ -96,7 +96,7 @@ class Articles(Products):
                 en="In SnelStart one revenue group has both: the VAT code and the ledger account change together.",
                 nl="In SnelStart horen beide bij één omzetgroep: btw-code en grootboekrekening veranderen samen.",
             )
-        return await self._written(up, known, "PUT", ("artikelen", id), body)
+        return product_of(await written(up, "PUT", "artikelen", id, body=body), known)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
         """By the code it was sent with, unless that was there before: then this one can only have been refused.
@@ -107,13 +107,6 @@ class Articles(Products):
         code, name = str(sent.request.json["artikelcode"]), sent.draft.name
         found = await _with_code(up, code, await shelf(up))
         return new_among(sent, [one for one in found if one.item.code == code and same_text(one.item.name, name)])
-
-    async def _written(
-        self, up: Upstream, known: Shelf, method: str, segments: tuple[str, ...], body: Any
-    ) -> Record[Product]:
-        made = await up.data(ask(method, *segments, json=body))
-        new_id(made)
-        return product_of(made, known)
 
     async def delete(self, up: Upstream, id: str) -> None:
         await up.call(ask("DELETE", "artikelen", guid_in_path(id)))
