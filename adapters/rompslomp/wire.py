@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from adapters.rompslomp.mapping.complaints import STATE, english_of, errors_of
 from adapters.rompslomp.mapping.values import Wire
 from gateway.contract.errors import Problem, UpstreamFault, malformed, meaning_of
-from gateway.contract.exact import MalformedJson, Unread, items_under, loads
+from gateway.contract.exact import MalformedJson, Unread, items_under
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 from gateway.contract.wire import RawRecord
 
@@ -120,10 +120,7 @@ def read_error(reply: Reply) -> Problem | None:
 
 def _fault(reply: Reply) -> tuple[str | None, str | None]:
     """The ``type`` and ``message`` of an error body; the flat body of a file that is not there has a message only."""
-    try:
-        said = loads(reply.body)
-    except MalformedJson:
-        return None, None
+    said = reply.json_or_none()
     error = said.get("error", said) if isinstance(said, dict) else None
     if not isinstance(error, dict):
         return None, None

@@ -8,7 +8,6 @@ from typing import Any
 from adapters.snelstart.mapping.complaints import COMPLAINTS
 from gateway.contract.auth import AccessToken, Grant, claims_of
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
-from gateway.contract.exact import MalformedJson, loads
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 from gateway.contract.wire import rows_in
@@ -50,7 +49,7 @@ def read_error(reply: Reply) -> Problem | None:
     """What a refusal says, in whichever of the five shapes (dossier 5.1); null for a success."""
     if 200 <= reply.status < 300:
         return None
-    said = _body(reply)
+    said = reply.json_or_none()
     broken = _rules(said)
     if broken and reply.status < 500:
         return _broken(broken, reply.status)
@@ -67,13 +66,6 @@ def read_error(reply: Reply) -> Problem | None:
     code = meaning_of(reply.status)
     errors = _model_state(said) if code == "upstream_rejected" else ()
     return Problem(code, f"SnelStart answers with status {reply.status}{words}", errors=errors, upstream=fault)
-
-
-def _body(reply: Reply) -> object:
-    try:
-        return loads(reply.body)
-    except MalformedJson:
-        return None
 
 
 def _rules(said: object) -> list[tuple[str, str | None]]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from adapters.thenextinvoice.mapping.values import Found, FoundIds, Wire, id_of
 from gateway.contract.auth import AccessToken, Grant, claims_of
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of, not_found
-from gateway.contract.exact import MalformedJson, Unread, loads
+from gateway.contract.exact import Unread
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
 
@@ -153,10 +153,7 @@ def read_error(reply: Reply) -> Problem | None:
 
 def _fault(reply: Reply) -> tuple[int | None, str | None] | None:
     """The code and message of an envelope that says it failed."""
-    try:
-        said = loads(reply.body)
-    except MalformedJson:
-        return None
+    said = reply.json_or_none()
     if not isinstance(said, dict) or said.get("success") is not False:
         return None
     error = said.get("error")

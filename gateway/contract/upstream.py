@@ -154,6 +154,13 @@ class Reply:
         except MalformedJson as error:
             raise malformed(f"The accounting system's answer is not JSON: {error}.") from error
 
+    def json_or_none(self) -> Any:
+        """The body as JSON; None for what is none, as a refusal may have."""
+        try:
+            return loads(self.body)
+        except MalformedJson:
+            return None
+
     def unread(self) -> Unread:
         """The body as JSON, not read yet and with nothing around it.
 

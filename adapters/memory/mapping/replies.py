@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from adapters.memory import wire
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
-from gateway.contract.exact import Json, MalformedJson, loads
+from gateway.contract.exact import Json
 from gateway.contract.upstream import Reply
 
 NAME = "memory"
@@ -52,10 +52,10 @@ def read_error(reply: Reply) -> Problem | None:
 
 
 def _refusal(reply: Reply) -> wire.Refusal | None:
+    answer = reply.json_or_none()
     try:
-        answer = loads(reply.body)
         return wire.Refusal.of(answer["error"]) if answer["ok"] is False else None
-    except (MalformedJson, Problem, LookupError, TypeError):
+    except (Problem, LookupError, TypeError):
         return None
 
 
