@@ -139,8 +139,6 @@ def _check(draft: PaymentDraft) -> None:
     if draft.amount <= 0:
         raise invalid("/amount", "An amount is more than nothing; money that goes out has direction out.")
     _check_cents("/amount", draft.amount)
-    if draft.currency != "EUR":
-        raise invalid("/currency", "SnelStart's books are in euros.")
     if not draft.allocations:
         raise invalid("/allocations", "A payment settles at least one invoice here.", "required")
     for number, part in enumerate(draft.allocations):
