@@ -1,7 +1,7 @@
 """The vendor's error codes: what each means in English, what kind of problem it is, and which field it is about.
 
-Only codes that what Polder sends can meet; the vendor prints 272, all of them with status 400, and knows others that no
-list names (dossier 5.1, 5.2). Codes about the state of a record are conflicts.
+Those about relations, articles and entries, of 272 that the vendor prints, all of them with status 400; it knows others
+that no list names (dossier 5.1, 5.2). Codes about the state of a record are conflicts.
 """
 
 from collections.abc import Mapping
