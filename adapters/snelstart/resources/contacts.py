@@ -123,8 +123,6 @@ def _condition(listing: Listing) -> str | None:
         parts.append("Nonactief eq false")
     role, number, since = (listing.text(name) for name in ("role", "number", "updated_since"))
     if role is not None:
-        if role not in KINDS:
-            return None
         parts.append(f"Relatiesoort/any(r:r eq '{KINDS[role]}')")
     if number is not None:
         if not (number.isascii() and number.isdigit() and number == str(int(number)) and int(number) < 2**31):
