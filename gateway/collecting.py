@@ -11,7 +11,6 @@ neither: an error holds every frame that it came through, and none of those may 
 """
 
 import asyncio
-import ctypes
 import gc
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -40,6 +39,9 @@ def give_back() -> None:
 
     glibc keeps that, and answers of all sizes that come and go between those that are kept leave more of it every hour.
     """
+    # libffi may keep a file of its own open from here on, which must not take the place of a standard stream.
+    import ctypes  # noqa: PLC0415
+
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -11,6 +11,7 @@ import time
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from random import Random
 
 from gateway.engine.clock import SystemClock
@@ -113,21 +114,18 @@ def said(shape: str, number: int, dice: Random) -> bytes:
     return lines[shape]
 
 
-_PACKED: list[bytes] = []
-
-
+@cache
 def _bomb() -> bytes:
     """64 MB of spaces, in 64 KB."""
-    if not _PACKED:
-        packer = zlib.compressobj(wbits=31)
-        _PACKED.append(b"".join(packer.compress(b" " * 2**20) for _ in range(64)) + packer.flush())
-    return _PACKED[0]
+    packer = zlib.compressobj(wbits=31)
+    return b"".join(packer.compress(b" " * 2**20) for _ in range(64)) + packer.flush()
 
 
 async def exchanged(count: int, seed: int, until: float = math.inf) -> Seen:
     """So many questions, or as many as are begun before a monotonic time, on connections that are kept where the
     answers allow it.
     """
+    _bomb()  # takes a while, in which nobody is to wait
     dice = Random(seed)
     seen = Seen()
     began = time.monotonic()

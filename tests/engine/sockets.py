@@ -50,6 +50,8 @@ class Talk:
         return request
 
     async def say(self, data: bytes) -> None:
+        if self.writer.is_closing():  # uvloop calls it a RuntimeError
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 

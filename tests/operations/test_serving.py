@@ -72,7 +72,8 @@ def asked(port: int, path: str) -> tuple[int, str]:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
-        return error.code, error.read().decode()
+        with error:
+            return error.code, error.read().decode()
     except (URLError, ConnectionError):
         return 0, ""
 
