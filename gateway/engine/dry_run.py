@@ -6,6 +6,7 @@ would follow (``Plan.goes_on``), and the answer says so.
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from gateway.contract.exact import MalformedJson, dumps, loads
 from gateway.contract.models.base import Draft, Shape
@@ -21,7 +22,8 @@ from gateway.contract.models.dry_run import (
 from gateway.contract.plan import Plan, Reason
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.http import encode
-from gateway.engine.recording import CONTROLS
+from gateway.engine.links import UNIQUE, Claim, taken
+from gateway.engine.recording import CONTROLS, Recording
 from gateway.engine.upstream import Outbound
 
 MEDIA_TYPE = "application/vnd.polder.dry-run+json"
@@ -66,6 +68,29 @@ class Rehearsal(Outbound):
             self.captured = self.captured or request
             raise Captured
         return await super().exchange(request)
+
+
+class Untouched(Recording):
+    """A recording that keeps nothing."""
+
+    def __init__(self, *given: Any) -> None:  # as ``Recording``, which says what
+        super().__init__(*given)
+        self._forgotten: set[str] = set()
+
+    async def claim(self, fields: Mapping[str, str], creation_key: UUID) -> Claim:
+        """Look whether unique values are free, and claim none. Raises ``conflict`` where one is taken."""
+        book = await self.book()
+        for name, value in fields.items():
+            if name in UNIQUE and set(book.holders(name, value)) - self._forgotten:
+                raise taken(name)
+        return await super().claim({}, creation_key)
+
+    async def keep(self, id: str, fields: Mapping[str, str | None]) -> None:
+        """Keep nothing."""
+
+    async def forget(self, id: str) -> None:
+        """Forget nothing, but for this rehearsal."""
+        self._forgotten.add(id)
 
 
 def language_of(headers: Mapping[str, str]) -> str:

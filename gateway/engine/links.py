@@ -323,7 +323,7 @@ class Claim:
         book = await self._books.of(self._connection_id, self._resource)
         before = book.kept(self._id(name)).get(_CREATION_KEY)
         if book.holders(name, value):
-            raise _taken(name)
+            raise taken(name)
         if before is not None and self._is_held(before):
             raise _unfinished() if _key_in(before) == self.creation_key else _in_hand(name)
         left = None if before is None else _key_in(before)
@@ -402,54 +402,6 @@ class Claim:
         await self._books.put(self._connection_id, self._resource, self._id(name), key)
 
 
-class UntouchedClaim:
-    """A claim that holds nothing."""
-
-    def __init__(self, creation_key: UUID) -> None:
-        self.creation_key = creation_key
-
-    async def grant(self, id: str) -> None:
-        """Nothing was made."""
-        del id
-
-    async def release(self) -> None:
-        """Nothing was held."""
-
-    async def leave(self) -> None:
-        """Nothing was held."""
-
-
-class UntouchedBooks:
-    """The books of a connection, for reading only."""
-
-    def __init__(self, books: LinkBooks) -> None:
-        self._books = books
-        self._forgotten: set[str] = set()
-
-    async def of(self, connection_id: str, resource: str) -> Book:
-        """What is known of the connection's records of one resource."""
-        return await self._books.of(connection_id, resource)
-
-    async def claim(
-        self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID
-    ) -> UntouchedClaim:
-        """Look whether unique values are free. Raises ``conflict`` where one is taken."""
-        book = await self.of(connection_id, resource)
-        for name, value in fields.items():
-            if name in UNIQUE and set(book.holders(name, value)) - self._forgotten:
-                raise _taken(name)
-        return UntouchedClaim(creation_key)
-
-    async def put(self, connection_id: str, resource: str, id: str, fields: Mapping[str, str | None]) -> None:
-        """Keep nothing."""
-        del connection_id, resource, id, fields
-
-    async def forget(self, connection_id: str, resource: str, id: str) -> None:
-        """Forget nothing, but for this rehearsal."""
-        del connection_id, resource
-        self._forgotten.add(id)
-
-
 def _key_in(claimed: str) -> UUID:
     return UUID(claimed.partition(" ")[0])
 
@@ -462,11 +414,11 @@ def _unfinished() -> Problem:
 
 def _in_hand(name: str) -> Problem:
     """Whose it will be shows when the other write is over: it may be for the very same record, or come to nothing."""
-    return _taken(name, f"Another write, which is not over yet, is for this {name}.", retry_after=1)
+    return taken(name, f"Another write, which is not over yet, is for this {name}.", retry_after=1)
 
 
-def _taken(name: str, message: str | None = None, retry_after: int | None = None) -> Problem:
-    """Without the value, which may be a person's: callers log what problems say."""
+def taken(name: str, message: str | None = None, retry_after: int | None = None) -> Problem:
+    """``conflict``, without the value, which may be a person's: callers log what problems say."""
     message = message or f"Another record of this connection has this {name}."
     error = FieldError(f"/{name}", "taken", message)
     return Problem("conflict", message, errors=[error], outcome="not_sent", retry_after=retry_after)

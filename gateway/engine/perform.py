@@ -28,13 +28,13 @@ from gateway.engine.connections import Connections
 from gateway.engine.conversation import Conversation
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
-from gateway.engine.dry_run import Captured, Rehearsal, answer_json, language_of, told, told_raw
+from gateway.engine.dry_run import Captured, Rehearsal, Untouched, answer_json, language_of, told, told_raw
 from gateway.engine.freshness import Directives, answer_of, hit, hit_elsewhere, is_known, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
 from gateway.engine.idempotency import Idempotency, Run
 from gateway.engine.invitations import Invitations
-from gateway.engine.links import LinkBooks, UntouchedBooks
+from gateway.engine.links import LinkBooks
 from gateway.engine.listening import Listening
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
@@ -368,8 +368,7 @@ class Engine:
         """What the write would do (``dry_run=true``): no idempotency key is used up, and nothing is forgotten."""
         up = self._outbound_for(task, Rehearsal)
         assert isinstance(up, Rehearsal)
-        recording = self._recording(task, UntouchedBooks(self._books))
-        writer = Writer(up, recording, task.provider.name)
+        writer = Writer(up, self._recording(task, Untouched), task.provider.name)
         with suppress(Captured):
             await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
         return _dry_answer(task.call, told(up, body, task.provider.origins, language_of(task.call.headers)))
@@ -452,8 +451,8 @@ class Engine:
         if missing_scope(task.provider.adapter, connection, task.operation.name) is not None:
             raise scope_missing(task.provider.adapter, connection, needed)
 
-    def _recording(self, task: _Task, books: UntouchedBooks | None = None) -> Recording:
-        return Recording(books or self._books, task.connection.id, task.operation, task.resource)
+    def _recording(self, task: _Task, way: type[Recording] = Recording) -> Recording:
+        return way(self._books, task.connection.id, task.operation, task.resource)
 
     def _outbound_for(
         self, task: _Task, way: type[Outbound] = Outbound, *, before_write: BeforeWrite | None = None

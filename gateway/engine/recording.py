@@ -10,7 +10,7 @@ from gateway.contract.errors import Problem, malformed
 from gateway.contract.models.base import Part, Shape
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import is_id
-from gateway.engine.links import Book, Claim, LinkBooks, UntouchedBooks, UntouchedClaim, translate
+from gateway.engine.links import Book, Claim, LinkBooks, translate
 from gateway.engine.upstream import Outbound
 
 CONTROLS = frozenset({"finalize", "expected_totals", "on_rounding"})
@@ -83,7 +83,7 @@ class Recording:
     """Turns ids and kept fields of the records of one operation on a connection into ours, and back, and keeps them."""
 
     def __init__(
-        self, books: LinkBooks | UntouchedBooks, connection_id: str, operation: Operation, resource: Resource[Any, Any]
+        self, books: LinkBooks, connection_id: str, operation: Operation, resource: Resource[Any, Any]
     ) -> None:
         self._books = books
         self._connection_id = connection_id
@@ -100,7 +100,7 @@ class Recording:
         """What the system calls the record of our id."""
         return (await self.book(of)).theirs(id)
 
-    async def claim(self, fields: Mapping[str, str], creation_key: UUID) -> Claim | UntouchedClaim:
+    async def claim(self, fields: Mapping[str, str], creation_key: UUID) -> Claim:
         """Reserve unique values for a record. Raises as ``LinkBooks.claim``."""
         return await self._books.claim(self._connection_id, self.operation.resource, fields, creation_key)
 

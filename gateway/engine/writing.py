@@ -14,7 +14,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Shape
 from gateway.engine.asked import Asked
-from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, UntouchedClaim, kept_values
+from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, kept_values
 from gateway.engine.recording import Recording, identified, named_in_draft, nonsense_told, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
@@ -89,7 +89,7 @@ class Writer:
             return await self._granted(claim, id, lacking, record)
 
     @asynccontextmanager
-    async def _claimed(self, kept: Mapping[str, str], creation_key: UUID) -> AsyncIterator[Claim | UntouchedClaim]:
+    async def _claimed(self, kept: Mapping[str, str], creation_key: UUID) -> AsyncIterator[Claim]:
         """Claim the unique ones of these values before anything is sent, and settle the claim where that fails."""
         await self._take_from_gone(kept)
         claim = await self._recording.claim(kept, creation_key)
@@ -127,9 +127,7 @@ class Writer:
             kept["credits_invoice_id"] = origin
         return kept
 
-    async def _granted(
-        self, claim: Claim | UntouchedClaim, id: str, kept: Mapping[str, Any], record: Record[Any]
-    ) -> Record[Any]:
+    async def _granted(self, claim: Claim, id: str, kept: Mapping[str, Any], record: Record[Any]) -> Record[Any]:
         """The record of our id, after its write: what was claimed for it is its own, and the rest is kept too."""
         await claim.grant(id)
         rest = {name: value for name, value in kept.items() if name not in UNIQUE or value is None}
@@ -174,7 +172,7 @@ class Writer:
             return await self._changed_to(claim, id, theirs, given, record)
 
     async def _changed_to(
-        self, claim: Claim | UntouchedClaim, id: str, theirs: str, given: Mapping[str, Any], record: Record[Any]
+        self, claim: Claim, id: str, theirs: str, given: Mapping[str, Any], record: Record[Any]
     ) -> Record[Any]:
         """A record after its change: what Polder keeps of it changes too."""
         await self._follow(id, identified(record, self._resource, theirs).item.id)
