@@ -3,8 +3,8 @@
 A record keeps its first id for ever on our side. Where a system hands out a new one, the field ``system_id`` holds it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from cachetools import LRUCache
 from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models.base import RecordPart, Shape
-from gateway.engine.generations import Ended, Generations
+from gateway.engine.generations import Ended, Generations, Matter
 from gateway.engine.storage import LinkRow, Links, LinkState, Owner
 
 SYSTEM_ID = "system_id"
@@ -131,7 +131,7 @@ class LinkBooks:
     process may have changed them.
 
     A change is kept in the database first, then written in the book. The book's generation is ended with the write it
-    belongs to, before that is answered.
+    belongs to, before that is answered (``ending``).
     """
 
     def __init__(self, links: Links, generations: Generations, clock: Clock, owner: Owner) -> None:
@@ -183,6 +183,24 @@ class LinkBooks:
         self._changes[connection_id] = self._counted
         known: tuple[int, _Shelf] | None = self._shelves.get(connection_id)
         return _book_on(known[1], resource) if known is not None else Book(())
+
+    @asynccontextmanager
+    async def ending(self, connection_id: str, sent: Callable[[], bool]) -> AsyncIterator[None]:
+        """From the end of the block on nobody answers from what was known before a write: no process at all.
+
+        ``sent`` is asked then whether the connection's records may have changed. Of its books that is known here.
+        """
+        changes = self.changes(connection_id)
+        try:
+            yield
+        finally:
+            ended: list[Matter] = ["answers"] if sent() else []
+            if changes != self.changes(connection_id):
+                ended += ["answers", "links"]
+            if ended:
+                done = await self._generations.end(connection_id, *dict.fromkeys(ended))
+                if "links" in done:
+                    self.carry(connection_id, done["links"])
 
     def carry(self, connection_id: str, ended: Ended) -> None:
         """The generation was ended here, for changes that these books hold: they belong to the next one too."""

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.contract.adapter import Record, Sent
 from gateway.contract.errors import Problem
@@ -51,13 +51,6 @@ def _written_by_another_release() -> Iterator[None]:
         raise _Unreadable from problem
 
 
-class EndOfWrite(Protocol):
-    """Forgets what was cached of a connection, here and on every other node."""
-
-    async def __call__(self, connection_id: str, changes: int, *, sent: bool) -> None:
-        """``changes`` is what the connection's books counted before; ``sent`` whether its records changed."""
-
-
 class Looking:
     """Looks for what attempts did, on any connection (``gateway.engine.reconciling.Looker``)."""
 
@@ -68,14 +61,12 @@ class Looking:
         providers: Providers,
         books: LinkBooks,
         opener: Opener,
-        end_of_write: EndOfWrite,
     ) -> None:
         self._attempts = attempts
         self._connections = connections
         self._providers = providers
         self._books = books
         self._opener = opener
-        self._end_of_write = end_of_write
 
     async def look(self, attempt: Attempt, deadline: float) -> Sight:
         """One look. Raises ``Problem`` where nothing can be seen just now."""
@@ -92,14 +83,10 @@ class Looking:
             return BLIND
 
     async def _seen(self, look: "_Look", connection_id: str, attempt: Attempt, evidence: Evidence) -> Sight:
-        changes = self._books.changes(connection_id)
         sight = None
-        try:
+        async with self._books.ending(connection_id, lambda: sight is not None and sight.kind == "applied"):
             sight = await look.sight(attempt, evidence)
-            return sight
-        finally:
-            done = sight is not None and sight.kind == "applied"
-            await self._end_of_write(connection_id, changes, sent=done)
+        return sight
 
     async def let_go(self, attempt: Attempt) -> None:
         """Give back the unique values that were claimed for a record that is not there.
@@ -116,10 +103,9 @@ class Looking:
             return
         resource = resource_for(self._providers.of(connection).adapter, operation)
         kept = kept_values(resource.kept, body.given())
-        changes = self._books.changes(connection.id)
-        with contextlib.suppress(Problem):  # it is in use again, or ends by itself
-            await self._books.give_back(connection.id, operation.resource, kept, evidence.creation_key)
-        await self._end_of_write(connection.id, changes, sent=False)
+        async with self._books.ending(connection.id, lambda: False):
+            with contextlib.suppress(Problem):  # it is in use again, or ends by itself
+                await self._books.give_back(connection.id, operation.resource, kept, evidence.creation_key)
 
     async def _look(
         self, connection_id: str, operation: Operation, evidence: Evidence, deadline: float

@@ -133,9 +133,7 @@ class Engine:
             self._undertakings,
         )
         self._books = LinkBooks(storage.links, generations, clock, owner)
-        looking = Looking(
-            storage.attempts, storage.connections, providers, self._books, self._opener, self._end_of_write
-        )
+        looking = Looking(storage.attempts, storage.connections, providers, self._books, self._opener)
         self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
         self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32))
         self._cursors = Cursors(*signing_keys)
@@ -379,15 +377,13 @@ class Engine:
         id = task.call.path.get("id")
         if id is not None and task.resource.moves:
             await self._moves.turn(task.connection.id, task.operation.resource, id, up.left)
-        changes = self._books.changes(task.connection.id)
-        try:
-            with self._moving(task, id):
-                written = await writer.write(id, body, task.asked, run.creation_key)
-        except Problem as problem:
-            await self._failed(task, up, problem)
-            raise
-        finally:
-            await self._end_of_write(task.connection.id, changes, sent=up.fate != "not_sent")
+        async with self._books.ending(task.connection.id, lambda: up.fate != "not_sent"):
+            try:
+                with self._moving(task, id):
+                    written = await writer.write(id, body, task.asked, run.creation_key)
+            except Problem as problem:
+                await self._failed(task, up, problem)
+                raise
         await self.connections.noted(task.connection, None)
         if task.operation.shape == "nothing":
             return Answer(task.operation.status, b"", None)
@@ -402,16 +398,6 @@ class Engine:
         if problem.code == "upstream_malformed":
             up.doubt_facts()
         await self.connections.noted(task.connection, problem)
-
-    async def _end_of_write(self, connection_id: str, changes: int, *, sent: bool) -> None:
-        """Nobody answers any more from what was known before a write: not this process, and no other."""
-        ended: list[Matter] = ["answers"] if sent else []
-        if changes != self._books.changes(connection_id):
-            ended += ["answers", "links"]
-        if ended:
-            done = await self._generations.end(connection_id, *dict.fromkeys(ended))
-            if "links" in done:
-                self._books.carry(connection_id, done["links"])
 
     async def _raw_once(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
         if not call.operation.is_write:
