@@ -21,7 +21,8 @@ from gateway.contract.upstream import Upstream
 from gateway.engine import asked, dry_run, management, perform, schemas, upstream
 from gateway.engine.asked import read_body
 from gateway.engine.call import Answer, Call
-from gateway.engine.links import UntouchedBooks, UntouchedClaim
+from gateway.engine.links import Claim
+from gateway.engine.recording import Recording
 from gateway.engine.schemas import Rows, all_settings
 from gateway.engine.writing import Writer
 from tests.conformance import test_dry_run, test_schemas, test_writing
@@ -172,10 +173,10 @@ def dropped_among_the_warnings(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def rehearsal_without_references(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A dry run does not look whether a reference is free."""
 
-    async def broken(self: object, connection_id: str, resource: str, fields: object, key: UUID) -> UntouchedClaim:
-        return UntouchedClaim(key)
+    async def broken(self: dry_run.Untouched, fields: object, creation_key: UUID) -> Claim:
+        return await Recording.claim(self, {}, creation_key)
 
-    monkeypatch.setattr(UntouchedBooks, "claim", broken)
+    monkeypatch.setattr(dry_run.Untouched, "claim", broken)
     return REFERENCES_IN_POLDER
 
 
