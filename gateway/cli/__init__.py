@@ -278,12 +278,7 @@ def list_connections(tenant: Annotated[str, typer.Option(help="Whose.")], as_jso
 @connections.command("show")
 def show_connection(id: Annotated[str, typer.Argument(help="`con_…`")], as_json: Json = False) -> None:
     """Show one connection, without its secrets."""
-
-    async def read(storage: Any, clock: Any) -> Any:
-        del clock
-        return await storage.connections.find(id)
-
-    found = with_storage(read)
+    found = with_storage(lambda storage, _: storage.connections.find(id))
     if found is None:
         fail(f"there is no connection {id}")
     if as_json:

@@ -21,12 +21,8 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List what was done, oldest first."""
-
-    async def read(storage: Any, clock: Any) -> list[dict[str, Any]]:
-        del clock
-        return [_facts(row) for row in await storage.audit.page(after=after, size=limit, tenant=tenant)]
-
-    table(with_storage(read), as_json)
+    rows = with_storage(lambda storage, _: storage.audit.page(after=after, size=limit, tenant=tenant))
+    table([_facts(row) for row in rows], as_json)
 
 
 @app.command("verify")
@@ -38,12 +34,7 @@ def verify(
 ) -> None:
     """Prove that no row was changed, removed, added or moved; exit with 1 and name the first bad row otherwise."""
     known = None if noted is None else _noted(noted)
-
-    async def look(storage: Any, clock: Any) -> Any:
-        del clock
-        return await storage.audit.verify(known)
-
-    verdict = with_storage(look)
+    verdict = with_storage(lambda storage, _: storage.audit.verify(known))
     if as_json:
         facts = {"rows": verdict.good, "head": f"{verdict.good}:{verdict.hash}"}
         print(json.dumps({**facts, "fault": verdict.fault, "bad_row": verdict.bad_seq}, indent=2))
