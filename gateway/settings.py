@@ -88,9 +88,8 @@ class Settings(BaseSettings):
     @classmethod
     def _listened_on(cls, text: str) -> str:
         bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-        if not _HOST.fullmatch(
-            bare
-        ):  # an empty one, as of a variable that is not set, would be all addresses there are
+        # An empty one, as of a variable that is not set, would be all addresses there are.
+        if not _HOST.fullmatch(bare):
             raise ValueError("must be an address to listen on, such as 127.0.0.1 or ::1")
         return bare
 

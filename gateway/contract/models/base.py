@@ -60,9 +60,8 @@ Day = Annotated[date, BeforeValidator(_day_of)]
 def instant_text(value: datetime) -> str:
     """A UTC timestamp, ``2026-03-02T09:00:00Z``, with no fraction of a second."""
     moment = value if value.tzinfo is None else value.astimezone(UTC)
-    return (
-        f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"  # strftime writes the year 999 in three digits
-    )
+    # strftime would write the year 999 in three digits.
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 _Told = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
