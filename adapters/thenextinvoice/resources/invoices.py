@@ -24,6 +24,8 @@ from gateway.contract.schemas import Demands
 from gateway.contract.upstream import Upstream, if_there
 from gateway.contract.wire import json_number
 
+HELD_ELSEWHERE = frozenset({"external_ref"})
+
 
 class SalesInvoices(Invoices):
     """``/invoice``. A draft hides whom it is for, and a credit note what it credits: Polder keeps both."""
@@ -100,11 +102,13 @@ class SalesInvoices(Invoices):
         return found
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
-        sheet, _ = await read(up, id)
+        sheet, standing = await read(up, id)
         row = sheet.row
         if not row.draft:
             raise Problem("conflict", "The invoice is final: it cannot change any more.")
         given = change.given()
+        if not given.keys() - HELD_ELSEWHERE:
+            return await told(up, sheet, standing)
         parties = await self._parties(up, row, given)
         body = {**invoices.merged(invoices.as_written(sheet), await self._dated(up, row, given, parties)), **parties}
         if given.get("lines") is not None:
