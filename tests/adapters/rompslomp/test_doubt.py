@@ -249,3 +249,13 @@ async def test_what_is_written_down_without_needless_spaces_is_found(what: str, 
         await books.ask("PATCH", f"raw/{what}/{made['id']}", tidied)
         await books.house.polder.engine.reconciling.sweep()
         assert (await books.ask("GET", "operations/k-1"))["state"] == "applied"
+
+
+async def test_a_total_that_cannot_be_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """Who makes a contact looks first who is called so already."""
+    async with connected(tmp_path) as books:
+        nothing = Fault("status", 200, {"content-type": "application/json", "x-total": "99999"}, b'{"contacts": []}')
+        books.emulator.fail(nothing, times=2000, when=lambda seen: seen.method == "GET")
+        before = len(books.emulator.journal)
+        await books.contact()
+        assert len(books.emulator.journal) - before == 2
