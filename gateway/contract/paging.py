@@ -76,6 +76,17 @@ class PageNumber(Generic[T]):
             return Page(items, more=window.offset + len(items) < total, total=total)
         return Page(items, more=len(items) == window.size)
 
+    async def whole(self) -> list[T]:
+        """Everything, page after page. What is not full is the last page, whatever total is told."""
+        items: list[T] = []
+        page, more = 0, True
+        while more:
+            page += 1
+            answer = await self.fetch(page, self.cap)
+            items += answer.items
+            more = len(answer.items) >= self.cap and (answer.total is None or page * self.cap < answer.total)
+        return items
+
 
 @dataclass(frozen=True, slots=True)
 class SkipTop(Generic[T]):

@@ -1,6 +1,7 @@
 """Windows onto lists, whatever the system's own pages are like: held against the plain list."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,17 +11,22 @@ from gateway.contract.paging import Chain, Page, PageNumber, SkipTop, Slice, Win
 
 QUICK = settings(max_examples=80)
 
+T = TypeVar("T")
 Read = Callable[[Window], Awaitable[Page[int]]]
 
 
-def run(work: Awaitable[Page[int]]) -> Page[int]:
+def done(work: Awaitable[T]) -> T:
     """The result of work that waits for nothing."""
     try:
         next(iter(work.__await__()))
-    except StopIteration as done:
-        page: Page[int] = done.value
-        return page
+    except StopIteration as end:
+        result: T = end.value
+        return result
     raise AssertionError("it waited for something")
+
+
+def run(work: Awaitable[Page[int]]) -> Page[int]:
+    return done(work)
 
 
 LISTS = st.integers(0, 60).map(lambda count: list(range(count)))
@@ -157,6 +163,27 @@ def test_a_chain_asks_nothing_of_a_list_it_does_not_need() -> None:
     page = run(chain.read(Window(0, 10)))
     assert (page.more, page.total) == (True, None)
     assert asked == [[Window(0, 10)], []]
+
+
+@given(LISTS, CAPS, st.booleans(), st.booleans())
+@QUICK
+def test_everything_is_read_in_as_many_calls_as_there_are_pages(
+    items: list[int], cap: int, totals: bool, repeats: bool
+) -> None:
+    system = Numbered(items, totals=totals, repeats=repeats and totals)
+    assert done(PageNumber(system.fetch, cap).whole()) == items
+    assert len(system.calls) <= len(items) // cap + 1
+
+
+def test_a_total_that_cannot_be_ends_with_the_pages() -> None:
+    calls: list[int] = []
+
+    async def lying(page: int, size: int) -> Slice[int]:
+        calls.append(page)
+        return Slice(range(size if page == 1 else 0), 10**18)
+
+    assert done(PageNumber(lying, 5).whole()) == [0, 1, 2, 3, 4]
+    assert calls == [1, 2]
 
 
 def test_a_source_without_a_total_cannot_be_chained() -> None:

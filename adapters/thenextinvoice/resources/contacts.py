@@ -42,10 +42,7 @@ class CustomerContacts(Contacts):
         if listing.text("role") == "supplier":
             return Page([], more=False, total=0)
 
-        async def fetch(page: int, size: int) -> Slice[Record[Contact]]:
-            return await _search(up, page, size)
-
-        return await PageNumber(fetch, PAGE_CAP).read(listing.window)
+        return await _searched(up).read(listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[Contact]:
         return contacts.contact_of(await _read(up, id))
@@ -80,20 +77,16 @@ async def _read(up: Upstream, id: str) -> Unread:
     return raw
 
 
-async def _search(up: Upstream, page: int, size: int, term: str = "") -> Slice[Record[Contact]]:
-    query = [*([("term", term)] if term else []), ("limit", str(size)), ("page", str(page))]
-    found = read_found(await up.call(ask("GET", "customer", "search", query=query)))
-    return Slice([contacts.contact_of(raw) for raw in found.items], found.total)
+def _searched(up: Upstream, term: str = "") -> PageNumber[Record[Contact]]:
+    async def fetch(page: int, size: int) -> Slice[Record[Contact]]:
+        query = [*([("term", term)] if term else []), ("limit", str(size)), ("page", str(page))]
+        found = read_found(await up.call(ask("GET", "customer", "search", query=query)))
+        return Slice([contacts.contact_of(raw) for raw in found.items], found.total)
+
+    return PageNumber(fetch, PAGE_CAP)
 
 
 async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
     """The customers that have a draft's name and e-mail address: ``term`` looks in names, for a text as it stands."""
-    found: list[Record[Contact]] = []
-    term = longest_word(name_of(draft))
-    page = 1
-    while True:
-        part = await _search(up, page, PAGE_CAP, term)
-        found += [record for record in part.items if is_contact(record.item, draft)]
-        if page * PAGE_CAP >= (part.total or 0):
-            return found
-        page += 1
+    found = await _searched(up, longest_word(name_of(draft))).whole()
+    return [record for record in found if is_contact(record.item, draft)]

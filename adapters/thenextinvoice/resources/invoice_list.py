@@ -166,22 +166,18 @@ class Searches:
         if self.listing.text("number") is not None:
             return cut(await self._all(query), window)
 
-        async def fetch(page: int, size: int) -> Slice[Glance]:
-            return await search(self.up, query, page, size)
-
-        return await PageNumber(fetch, PAGE_CAP).read(window)
+        return await self._searched(query).read(window)
 
     async def _all(self, query: Query) -> list[Glance]:
         """Everything a search finds; of a number, what has it to the letter."""
         number = self.listing.text("number")
-        found: list[Glance] = []
-        page = 1
-        while True:
-            answer = await search(self.up, query, page, PAGE_CAP)
-            found += [glance for glance in answer.items if number in (None, glance.row.number)]
-            if page * PAGE_CAP >= (answer.total or 0):
-                return found
-            page += 1
+        return [one for one in await self._searched(query).whole() if number in (None, one.row.number)]
+
+    def _searched(self, query: Query) -> PageNumber[Glance]:
+        async def fetch(page: int, size: int) -> Slice[Glance]:
+            return await search(self.up, query, page, size)
+
+        return PageNumber(fetch, PAGE_CAP)
 
     async def _told(self, page: Page[Glance], standings: Sequence[Standing]) -> Page[Record[Invoice]]:
         """A page of records. A draft hides its customer, but a search by customer tells whose it is."""
