@@ -325,8 +325,7 @@ async def _file(up: Upstream, id: str, kind: str, media_type: str) -> File:
 
 async def _vat_codes(up: Upstream) -> Mapping[str, VatCode]:
     async def load() -> Mapping[str, VatCode]:
-        listed = wire.Listed.of(await ask(up, "GET", "vatcodes", query=[("perPage", str(PAGE_CAP))]))
-        return {record.item.id: record.item for record in map(settings.vat_code_of, listed.items)}
+        return {record.item.id: record.item for record in await MemoryVatCodes().whole(up, {})}
 
     return await up.known("vat-codes", load)
 
