@@ -464,8 +464,17 @@ def test_the_values_that_an_answer_may_have_so_far_are_told_in_words() -> None:
     assert told["Product"]["properties"]["type"]["description"].endswith("One of `goods`, `service`, `unknown` so far.")
 
 
-def test_what_is_named_in_part_is_said_to_be_open() -> None:
-    """Clients in Java keep nothing else of an answer, and in TypeScript an object of nothing has never a member."""
+def test_a_constant_is_told_in_words() -> None:
+    """Where it is said to be one, clients that openapi-generator makes for Python can read no dry run."""
+    dry_run = published()["components"]["schemas"]["DryRun"]["properties"]["dry_run"]
+    assert dry_run == {"type": "boolean", "description": "Always `true`."}
+
+
+def test_an_object_of_any_members_is_said_to_be_one() -> None:
+    """Of some that are named, clients in Java keep no other, and in TypeScript an object of nothing has never a member.
+
+    A JSON Schema has members of names that clients have taken for themselves: it is told as a map, and no more.
+    """
     for schema in schemas(published()):
         assert schema.get("type") != "object" or schema.keys() & {"properties", "additionalProperties"}, schema
     content = described(BY_NAME["connections.schema"])["responses"]["200"]["content"]["application/schema+json"]

@@ -80,6 +80,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "ConnectionDraft.settings": "`GET /v1/providers/{provider}` lists what can be set.",
     "Contact.name": "The company's name, or the person's.",
     "ContactDraft.roles": "`customer` where it is not said.",
+    "DryRun.dry_run": "Always `true`.",
     "Health.reason": "Why it is not `ok`.",
     "Health.since": "Since when, in UTC.",
     "Invoice.contact": "Whom the invoice is for, as it was printed.",

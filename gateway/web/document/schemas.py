@@ -69,12 +69,13 @@ def _bodies(wanted: Collection[type[Shape]]) -> dict[str, Schema]:
 
 
 def _open(schema: Schema) -> None:
-    """An answer names all its fields, and may get others; an enum of an answer may get values."""
+    """An answer names all its fields, and may get others; an enum of an answer, or a constant, may get values."""
     if "properties" in schema:
         schema["required"] = sorted(schema["properties"])
         schema.pop("additionalProperties", None)
     if "enum" in schema:
         schema["x-extensible-enum"] = schema.pop("enum")
+    schema.pop("const", None)
     for inner in within(schema):
         _open(inner)
 
