@@ -363,8 +363,6 @@ def _add_dry_run(made: dict[str, Object], operation: Operation) -> None:
 _ANY_SCHEMA: Schema = {
     "type": "object",
     "description": "A JSON Schema (2020-12) without references.",
-    "properties": {"$schema": {"type": "string"}, "properties": {"type": "object", "additionalProperties": True}},
-    "required": ["$schema", "properties"],
     "additionalProperties": True,
 }
 _SCHEMA_EXAMPLE: Object = {
