@@ -24,9 +24,12 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 _LIMIT = re.compile(r"[0-9]{1,4}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
-INSTANT_PATTERN = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](\.[0-9]{{1,9}})?(Z|[+-]{_CLOCK})"
-"""RFC 3339, as the clients that are made from an OpenAPI document write it: many with a fraction, or an offset of 0."""
+_HOUR, _SIXTIETH = "([01][0-9]|2[0-3])", "[0-5][0-9]"
+INSTANT_PATTERN = (
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_HOUR}:{_SIXTIETH}:{_SIXTIETH}(\.[0-9]{{1,9}})?(Z|[+-]{_HOUR}:?{_SIXTIETH})"
+)
+"""RFC 3339, as the clients that are made from an OpenAPI document write it: many with a fraction, or an offset of 0,
+and those that openapi-generator makes for Python with no colon in it."""
 _INSTANT = re.compile(INSTANT_PATTERN)
 _PRINTABLE = re.compile(PRINTABLE)
 
