@@ -193,8 +193,9 @@ def _codes(operation: Operation) -> Iterator[str]:
     if operation.shape == "list":
         yield "invalid_cursor"
     if operation.accepts is not None:
-        yield from ("malformed_json", "too_large", "unsupported_media_type")
+        yield "malformed_json"
     if operation.is_write:
+        yield from ("too_large", "unsupported_media_type")  # of a body that it does not want, too
         yield from ("conflict", "idempotency_in_progress", "idempotency_mismatch")
     if operation in RESOURCE_OPERATIONS:
         yield from ("operation_unsupported", "scope_missing")
@@ -210,8 +211,6 @@ def _codes(operation: Operation) -> Iterator[str]:
         yield from _UPSTREAM
     elif operation.name in _ASKS_UPSTREAM:
         yield from _UPSTREAM
-    if operation.shape == "theirs" and operation.is_write:
-        yield from ("too_large", "unsupported_media_type")
     yield from _BY_NAME.get(operation.name, ())
 
 
