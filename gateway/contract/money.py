@@ -257,6 +257,12 @@ def charged(line: Priced) -> Decimal:
         return _charged(line)
 
 
+def with_tax(price: Decimal, rate: Decimal) -> Decimal:
+    """A price without tax as one with it, exactly. The other way round is a division, which may have no end."""
+    with localcontext(_EXACT):
+        return (price * (100 + rate)).scaleb(-2)
+
+
 def split(charge: Decimal, rate: Decimal, *, prices_include_tax: bool) -> Amounts:
     """Round a charge to cents, then take the tax at a percentage out of it or put it on top, rounded to cents too."""
     with localcontext(_EXACT):

@@ -212,6 +212,19 @@ async def test_a_line_takes_from_its_product_what_it_leaves_open(subject: Subjec
     assert told == ([] if line["product_id"] else ["/lines/0/product_id"]), "and that is told, by every system alike"
 
 
+async def test_a_product_without_tax_is_charged_with_it_where_prices_have_it(subject: Subject) -> None:
+    """Which is exact; a price with tax is not always one without, and nobody is charged something like it."""
+    subject.need("products.create")
+    if not {"lines.product_id", "prices_include_tax"} <= subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: lines name no products, or prices have no tax")
+    product = await subject.make("products", price="7.50")
+    line = {"description": "Brood", "product_id": product["id"], "quantity": "3"}
+    made = await subject.make("invoices", lines=[line], prices_include_tax=True)
+    totals = {name: made["totals"][name] for name in ("net", "tax", "gross")}
+    assert totals == {"net": "22.50", "tax": "4.73", "gross": "27.23"}
+    assert "totals_differ" not in [one["code"] for one in made.get("warnings") or ()]
+
+
 async def test_a_line_of_text_charges_nothing(subject: Subject) -> None:
     if "lines.type" not in subject.holds("invoices"):
         pytest.skip(f"{subject.name}: there are no lines of text")

@@ -9,7 +9,7 @@ from typing import Any
 from adapters.memory.mapping.invoices import line_bodies, sign_of
 from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Priced, Sum, add_up, exact
+from gateway.contract.money import ZERO, Priced, Sum, add_up, exact, with_tax
 from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
 
 
@@ -33,11 +33,12 @@ def filled(lines: Sequence[LineDraft], setup: Setup, on: date, *, prices_include
 
 def _fill(line: LineDraft, pointer: str, setup: Setup, on: date, prices_include_tax: bool) -> LineDraft:
     product = setup.products.get(line.product_id or "")
+    code = _vat_code(line, pointer, product, setup.vat_codes, on)
     return line.model_copy(
         update={
-            "unit_price": _price(line, pointer, product, prices_include_tax),
+            "unit_price": _price(line, pointer, product, setup.vat_codes[code].percentage, prices_include_tax),
             "unit": line.unit or (product and product.unit),
-            "vat_code_id": _vat_code(line, pointer, product, setup.vat_codes, on),
+            "vat_code_id": code,
             "ledger_account_id": (
                 line.ledger_account_id or (product and product.ledger_account_id) or setup.ledger_account_id
             ),
@@ -45,16 +46,16 @@ def _fill(line: LineDraft, pointer: str, setup: Setup, on: date, prices_include_
     )
 
 
-def _price(line: LineDraft, pointer: str, product: Product | None, prices_include_tax: bool) -> Decimal:
+def _price(line: LineDraft, pointer: str, product: Product | None, rate: Decimal, prices_include_tax: bool) -> Decimal:
     if line.unit_price is not None:
         return line.unit_price
     if product is None or product.price is None:
         raise invalid(f"{pointer}/unit_price", "The product has no price: give unit_price.", "missing")
-    if product.price_includes_tax != prices_include_tax:
-        raise invalid(
-            f"{pointer}/unit_price", "The product's price and the invoice's differ in tax: give it.", "missing"
-        )
-    return exact(product.price)
+    if product.price_includes_tax and not prices_include_tax:
+        message = "The product's price is with VAT, and the invoice's are without."
+        raise invalid(f"{pointer}/unit_price", message, "missing")
+    price = exact(product.price)
+    return with_tax(price, rate) if prices_include_tax and not product.price_includes_tax else price
 
 
 def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Mapping[str, VatCode], on: date) -> str:

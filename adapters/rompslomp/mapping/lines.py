@@ -11,7 +11,7 @@ from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from adapters.rompslomp.mapping.values import Json, id_in_body
 from gateway.contract.errors import invalid, no_vat_code, unsupported
 from gateway.contract.models import Contact, LineDraft, Product, VatCode
-from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain
+from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain, with_tax
 
 FIRST_LINE = 255
 """Characters of a line's ``description``; what is longer goes into ``extended_description`` (dossier §4)."""
@@ -88,7 +88,11 @@ class _Said:
     def item(self) -> Item:
         product = self._product
         account = self._line.ledger_account_id or (product.ledger_account_id if product is not None else None)
-        price = without_tax(self.price, self.rate, self.quantity) if self._includes_tax else self.price
+        price = self.price
+        if self._line.unit_price is None and product is not None and product.price is not None:
+            price = exact(product.price)  # which is without VAT as it is
+        elif self._includes_tax:
+            price = without_tax(price, self.rate, self.quantity)
         return Item(
             description=self._line.description,
             quantity=self.quantity,
@@ -146,10 +150,7 @@ class _Said:
         product = self._product
         if product is None or product.price is None:
             raise invalid(f"{self._pointer}/unit_price", "The product has no price: give unit_price.", "required")
-        if self._includes_tax:
-            message = "The product's price is without VAT and the invoice's are with: give unit_price."
-            raise invalid(f"{self._pointer}/unit_price", message, "required")
-        return exact(product.price)
+        return with_tax(exact(product.price), self.rate) if self._includes_tax else exact(product.price)
 
 
 def without_tax(price: Decimal, rate: Decimal, quantity: Decimal) -> Decimal:

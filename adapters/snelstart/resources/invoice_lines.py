@@ -19,7 +19,7 @@ from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
-from gateway.contract.money import ZERO, exact
+from gateway.contract.money import ZERO, exact, with_tax
 from gateway.contract.plan import Reason, reason_of
 from gateway.contract.totals import asserted, closes, differences, mismatch
 from gateway.contract.upstream import Upstream, if_there
@@ -112,7 +112,11 @@ def _price(line: LineDraft, pointer: str, product: Product | None, way: Way, inc
         raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
     if product.price_includes_tax == includes_tax or not way.code.percentage:
         return exact(product.price)
-    raise invalid(f"{pointer}/unit_price", "The product's price and the invoice's differ in tax: give it.", "required")
+    if includes_tax:
+        return with_tax(exact(product.price), way.code.percentage)
+    raise invalid(
+        f"{pointer}/unit_price", "The product's price is with VAT, and the invoice's are without.", "required"
+    )
 
 
 def _way(line: LineDraft, pointer: str, product: Product | None, document: Document) -> Way | None:

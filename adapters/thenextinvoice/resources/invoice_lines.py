@@ -23,7 +23,7 @@ from adapters.thenextinvoice.resources.invoice_reading import possible_sums
 from adapters.thenextinvoice.wire import ask, is_number
 from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Amounts, exact
+from gateway.contract.money import ZERO, Amounts, exact, with_tax
 from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
 from gateway.contract.upstream import Upstream, if_there
@@ -132,7 +132,7 @@ def _price(line: LineDraft, pointer: str, product: Product | None, code: VatCode
     if product is None or product.price is None:
         raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
     price = exact(product.price)
-    return price * (100 + code.percentage) / 100 if includes_vat else price
+    return with_tax(price, code.percentage) if includes_vat else price
 
 
 def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Codes, on: date) -> VatCode:

@@ -43,7 +43,10 @@ class LineDraft(Part):
     product_id: Id | None = None
     quantity: Quantity | None = Field(default=None, description="1 where it is not said.")
     unit: Text | None = None
-    unit_price: Amount | None = None
+    unit_price: Amount | None = Field(
+        default=None,
+        description="The product's price where it is not said, with tax put on it where the invoice's prices have tax.",
+    )
     discount_percent: Annotated[Percentage, Field(ge=0, le=100)] | None = None
     vat_code_id: Id | None = None
     vat_treatment: VatTreatment | None = Field(default=None, description="Instead of a code: Polder finds the code.")
