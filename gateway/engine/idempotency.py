@@ -27,7 +27,7 @@ from gateway.engine.evidence import Evidence, holds_problem, open_answer, record
 from gateway.engine.patience import Patience
 from gateway.engine.reconciling import CHECKS, KEPT_FOR, WRITINGS, Reconciling, in_doubt
 from gateway.engine.signing import Signer
-from gateway.engine.storage import Attempt, Attempts, AttemptState
+from gateway.engine.storage import Attempt, Attempts, AttemptState, Owner
 
 GRACE = timedelta(seconds=3)
 """How long after its deadline an attempt may still be ended by its owner: to write down an answer. Should that take
@@ -180,9 +180,16 @@ class Idempotency:
     """Sees to it that a write happens once."""
 
     def __init__(
-        self, attempts: Attempts, clock: Clock, reconciling: Reconciling, rng: random.Random, signer: Signer
+        self,
+        attempts: Attempts,
+        clock: Clock,
+        reconciling: Reconciling,
+        rng: random.Random,
+        signer: Signer,
+        owner: Owner,
     ) -> None:
         self._attempts = attempts
+        self._owner = owner
         self._signer = signer
         self._clock = clock
         self._reconciling = reconciling
@@ -245,7 +252,7 @@ class Idempotency:
             operation=named.operation,
             key=named.key,
             fingerprint=named.fingerprint,
-            run=f"{self._random.getrandbits(128):032x}",
+            run=f"{self._owner.name} {self._random.getrandbits(128):032x}",
             state="claimed",
             created_at=now,
             next_check_at=now + left + GRACE,
@@ -270,6 +277,8 @@ class Idempotency:
         """The answer of an earlier attempt; None where this one is carried out in its place."""
         _refuse_other(named, before)
         overdue = before.next_check_at is not None and before.next_check_at <= run.attempt.created_at
+        # Who is taken for dead and lives finds out before anything leaves, as whoever is late does.
+        overdue = overdue or self._owner.is_gone(before.run.partition(" ")[0])
         if before.state in ("claimed", "sending") and not overdue:
             raise _in_progress()
         if before.state in ("sending", "unknown") or (before.state == "claimed" and before.evidence is not None):

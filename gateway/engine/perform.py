@@ -135,7 +135,7 @@ class Engine:
         self._books = LinkBooks(storage.links, generations, clock, owner)
         looking = Looking(storage.attempts, storage.connections, providers, self._books, self._opener)
         self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
-        self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32))
+        self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32), owner)
         self._cursors = Cursors(*signing_keys)
         self._etag_of = etags(Signer(signing_keys, 32).sign(b"etags"))
         self._moves = Moves()

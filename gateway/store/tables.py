@@ -230,7 +230,7 @@ attempts = Table(
     Column("operation", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
-    # Which time it is carried out: an owner who was overtaken finds another one here.
+    # Which time it is carried out, and by whom: an owner who was overtaken finds another one here.
     Column("run", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("status", Integer),

@@ -17,7 +17,7 @@ from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence, open_answer, open_problem
 from gateway.engine.idempotency import Named, Run
 from gateway.engine.reconciling import CHECKS, FORGET_EVERY, KEPT_FOR, ZOMBIE, Reconciling, Sight
-from gateway.engine.storage import Attempt
+from gateway.engine.storage import Attempt, AttemptState
 from gateway.store.attempts import SqlAttempts
 from tests.engine.shelf import Aisle
 from tests.house import House, ManualClock, open_house
@@ -417,6 +417,28 @@ def test_evidence_is_kept_to_the_last_digit() -> None:
     assert (opened.creation_key, opened.notes, opened.said) == (kept.creation_key, kept.notes, kept.said)
     assert (opened.request.json, list(opened.request.query)) == (request.json, list(request.query))
     assert str(opened.request.json["amount"]) == "10.10"
+
+
+GONE = "elsewhere.1.0123456789abcdef"
+"""A process of which there is no lock."""
+
+
+@pytest.mark.parametrize(("state", "status"), [("claimed", 201), ("sending", 504)])
+async def test_whose_owner_is_provably_gone_is_not_waited_for(house: House, state: AttemptState, status: int) -> None:
+    """A repeat is carried out, or looked for, at once, and not when the time of the first would have been over."""
+    connection, attempts = await house.connect(PROVIDER), house.polder.storage.attempts
+    path, key = f"/v1/connections/{connection}/contacts", {"idempotency-key": "k-1"}
+    await house.client.post(path, json=DRAFT, headers=key)
+    ended = await attempts.newest("acme", connection, "k-1")
+    assert ended is not None
+    later = house.clock.now() + timedelta(seconds=30)
+    begun = replace(ended, state=state, record_id=None, answer=None, resolved_at=None, next_check_at=later)
+    assert await attempts.replace(ended, begun)
+    assert (await house.client.post(path, json=DRAFT, headers=key)).status_code == 409, "its owner lives"
+    assert await attempts.replace(begun, replace(begun, run=f"{GONE} 1"))
+    again = await house.client.post(path, json=DRAFT, headers=key)
+    assert again.status_code == status, again.text
+    assert again.json().get("outcome") == (None if status == 201 else "unknown")
 
 
 async def test_a_gateway_that_dies_while_sending_tells_the_truth_afterwards(house: House) -> None:
