@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from gateway.contract.adapter import File, FilterValue, Listing, Record
-from gateway.contract.errors import Problem
+from gateway.contract.errors import Problem, malformed
 from gateway.contract.paging import Page, Window
 from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
@@ -98,8 +98,9 @@ class Reader:
             matched = _Matches(await self._recording.incoming(page.items), following if page.more else None)
             total = page.total
         cursor = None if matched.next is None else self._cursors.write(matched.next, context)
-        self._shorten(matched.records, asked)
-        data = records_json(matched.records, self._provider, asked.include)
+        records = _each_once(matched.records)
+        self._shorten(records, asked)
+        data = records_json(records, self._provider, asked.include)
         headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
         return Found(list_json(data, cursor, total), next_cursor=cursor, headers=headers)
 
@@ -175,6 +176,18 @@ class Reader:
             if len(found) == limit:
                 return _Matches(found, (position + SCAN_STEP) << _SKIP_BITS)
         return _Matches(found, (start + SCAN_LIMIT) << _SKIP_BITS)
+
+
+def _each_once(records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
+    """A record that the system listed twice is told once, where it was first: one that comes while its pages are read
+    moves the others on. Raises ``upstream_malformed`` for two under one id: nobody knows which of them it is.
+    """
+    by_id: dict[str, Record[Any]] = {}
+    for record in records:
+        before = by_id.setdefault(record.item.id, record)
+        if before is not record and before.item != record.item:
+            raise malformed("The accounting system lists two records under one id.")
+    return records if len(by_id) == len(records) else list(by_id.values())
 
 
 def disposition(name: str, kind: str = "attachment") -> str:

@@ -405,3 +405,18 @@ async def test_the_log_names_what_an_adapter_tripped_over_whoever_waited_for_it(
     assert [(one.status_code, one.json()["code"]) for one in answers] == [(502, "upstream_malformed")] * 2
     await asyncio.sleep(0)  # they are told of when the loop comes round
     assert [(line.level, line.exception) for line in lines] == [("error", ["builtins.KeyError"])] * 2
+
+
+@pytest.mark.parametrize("path", ["products", "products?q=product"])
+async def test_a_record_that_a_list_repeats_is_told_once_and_two_under_one_id_are_not_told(
+    aisle: Aisle, path: str
+) -> None:
+    """One that comes while pages are read moves the others on; of two under one id nobody knows which is meant."""
+    for key, id in (("a", "p1"), ("b", "p2"), ("c", "p1"), ("d", "p3")):
+        aisle.shelf.rows[key] = {"id": id, "name": f"Product {id}", "unit": None, "archived": False}
+    told = await aisle.ask("GET", path)
+    assert [one["id"] for one in told.json()["data"]] == ["p1", "p2", "p3"]
+    aisle.shelf.rows["c"]["name"] = "Another product"
+    aisle.house.clock.advance(60)
+    told = await aisle.ask("GET", path)
+    assert (told.status_code, told.json()["code"]) == (502, "upstream_malformed")
