@@ -72,6 +72,14 @@ async def test_a_credit_note_is_never_overdue(subject: Subject) -> None:
     assert (listed["document_type"], listed["is_overdue"], read["is_overdue"]) == ("credit_note", False, False)
 
 
+async def test_an_invoice_is_not_paid_in_another_currency(subject: Subject) -> None:
+    """Nobody knows how much of the one the other is."""
+    invoice = await subject.final_invoice()
+    answer = await subject.pay(invoice, currency="USD")
+    assert (answer.status_code, problem_of(answer)["outcome"] in ("not_sent", "rejected")) == (422, True), answer.text
+    assert (await subject.get(f"invoices/{invoice['id']}"))["payment_status"] == "unpaid"
+
+
 async def test_an_invoice_of_nothing_is_never_overdue(subject: Subject) -> None:
     """A free order, or one that was paid with a voucher: its customer owes nothing either."""
     lines = [await subject.line(unit_price=price) for price in ("10.00", "-10.00")]

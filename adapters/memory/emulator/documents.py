@@ -190,6 +190,8 @@ def write_payment(company: Company, body: Json) -> Row:
             raise Refused("invalid", "Factuur onbekend.", "There is no such invoice.", field="allocations.invoice")
         if invoice["state"] == "concept":
             raise Refused("concept", "De factuur is nog een concept.", "The invoice is a concept still.")
+        if invoice["currency"] != given["currency"]:
+            raise Refused("invalid", "Andere valuta.", "The invoice is in another currency.", field="currency")
         if (Decimal(part["amount"]) < 0) != (amount < 0):
             raise Refused("invalid", "Verkeerde richting.", "The wrong direction.", field="allocations.amount")
     allocated = sum((Decimal(part["amount"]) for part in parts), Decimal(0))
