@@ -141,6 +141,17 @@ async def credit(subject: Subject, invoice: Json) -> httpx2.Response:
     return await subject.ask("POST", f"invoices/{invoice['id']}/credit", body=body)
 
 
+async def test_an_invoice_of_nothing_is_credited_or_told_to_be_one(subject: Subject) -> None:
+    """Where a credit note is known by its sign nobody can write one of nothing; the invoice is none for that."""
+    subject.need("invoices.credit")
+    lines = [await subject.line(unit_price=price) for price in ("10.00", "-10.00")]
+    answer = await credit(subject, await subject.final_invoice(lines=lines))
+    if answer.status_code != 201:
+        assert (problem_of(answer)["code"], "of more than nothing" in answer.text) == ("conflict", True), answer.text
+        return
+    assert (body_of(answer)["document_type"], body_of(answer)["totals"]["gross"]) == ("credit_note", "0.00")
+
+
 async def test_a_draft_cannot_be_credited(subject: Subject) -> None:
     subject.need("invoices.credit", "invoices.finalize")
     draft = await subject.make("invoices")

@@ -96,7 +96,7 @@ class RompslompInvoices(Invoices):
         if note is not None:
             raise _credited_already(note)
         if not row.may_be_credited:
-            raise Problem("conflict", "Only a final invoice can be credited, and no credit note.")
+            raise Problem("conflict", "Only a final invoice can be credited, and only one of more than nothing.")
         if draft.issued_on is not None and draft.issued_on < day_of(row.date):
             raise invalid("/issued_on", "A credit note cannot be dated before its invoice.", "out_of_range")
         body = invoices.credit_body(raw, draft, max(up.today, day_of(row.date)))

@@ -162,7 +162,7 @@ class SalesEntries(Invoices):
         boeking, factuur = await _read(up, id)
         entry, invoice = Boeking.of(boeking), Factuur.of(factuur)
         if entry.factuurbedrag.value <= 0:
-            raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
+            raise Problem("conflict", "Only an invoice can be credited, and only one of more than nothing.")
         if await is_credited(up, invoice):
             raise Problem("conflict", "The invoice was credited already.")
         if any(line.ledger is None for line in entry.boekingsregels):
