@@ -46,5 +46,12 @@ def test_every_setting_is_documented() -> None:
         assert f"POLDER_{name.upper()}" in documented or name in UNRELEASED, name
 
 
+def test_the_tables_of_tests_name_all_there_is() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "tests/README.md").read_text(), re.MULTILINE)
+    named = [name.rstrip("/").partition("/")[0] for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    there = [path.name for path in (ROOT / "tests").iterdir() if path.suffix == ".py" or any(path.rglob("*.py"))]
+    assert sorted(named) == sorted(there)
+
+
 UNRELEASED = {"workers", "redis_url"}
 """Settings that only have one value so far; gateway/README.md says why."""

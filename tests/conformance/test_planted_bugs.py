@@ -84,3 +84,10 @@ def rows() -> Iterator[tuple[str, str]]:
 
 def test_the_readme_lists_every_bug() -> None:
     assert list(rows()) == [(bug.name, bug.caught_by) for bug in BUGS]
+
+
+def test_every_law_has_a_bug() -> None:
+    defined = re.compile(r"^async def (test_\w+)\(\n?\s*subject: Subject", re.MULTILINE)
+    files = Path(__file__).parent.glob("test_*.py")
+    laws = {f"{path.stem}.{name}" for path in files for name in defined.findall(path.read_text())}
+    assert laws - {bug.caught_by for bug in BUGS} == set()
