@@ -69,6 +69,19 @@ def digits_of_any_script(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
+@BUGS.caught_by(test_money.test_expected_totals_of_a_change_are_checked_before_anything_is_sent)
+def expectations_of_creates_only(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Expected totals are looked at where an invoice is made, and not where it is changed."""
+    honest = memory._with_lines
+
+    async def broken(up: Upstream, body: dict[str, Any], drafts: Any, said: InvoiceDraft | Change) -> dict[str, Any]:
+        rest = said.model_dump(exclude={"expected_totals"}, exclude_unset=True) if isinstance(said, Change) else None
+        return await honest(up, body, drafts, said if rest is None else type(said).model_construct(**rest))
+
+    monkeypatch.setattr(memory, "_with_lines", broken)
+    return ADAPTER
+
+
 @BUGS.caught_by(test_money.test_a_rounding_line_closes_a_small_gap)
 def any_gap_is_rounding(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A rounding line closes a gap of any size."""

@@ -187,6 +187,21 @@ async def test_expected_totals_are_checked_before_anything_is_sent(subject: Subj
         assert body_of(answer)["totals"][name] == amount
 
 
+async def test_expected_totals_of_a_change_are_checked_before_anything_is_sent(subject: Subject) -> None:
+    """Of new lines, and of those that there are."""
+    subject.need("invoices.update")
+    made = await subject.make("invoices")
+    path = f"invoices/{made['id']}"
+    before, lines = dumps(list(subject.books("invoices"))), [await subject.line(quantity="3")]
+    for change in ({"lines": lines, "expected_totals": {"gross": "36.29"}}, {"expected_totals": {"gross": "24.21"}}):
+        problem = await subject.refused(422, "totals_mismatch", "PATCH", path, body=change)
+        assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", "/expected_totals/gross")
+        assert dumps(list(subject.books("invoices"))) == before
+    right = {"lines": lines, "expected_totals": {"net": "30.00", "tax": "6.30", "gross": "36.30"}}
+    answer = await subject.ask("PATCH", path, body=right)
+    assert (answer.status_code, body_of(answer)["totals"]["gross"]) == (200, "36.30"), answer.text
+
+
 async def test_a_rounding_line_closes_a_small_gap(subject: Subject) -> None:
     if "rounding_ledger_account_id" not in {one.name for one in subject.adapter.settings}:
         pytest.skip(f"{subject.name}: there are no rounding lines")
