@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from adapters.memory import ADAPTER
 from adapters.memory import resources as memory
@@ -66,6 +67,21 @@ def price_kept_untold(monkeypatch: pytest.MonkeyPatch) -> Adapter:
             return await super().update(up, id, type(change).model_validate(given))
 
     monkeypatch.setattr(Writer, "_tell_uncleared", lambda self, given, record: None)
+    return with_resource("products", Broken())
+
+
+@BUGS.caught_by(test_writing.test_what_is_cleared_is_empty_or_told_or_refused)
+def cleared_for_show(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A unit that cannot be cleared is told as empty, and stays."""
+
+    class Broken(memory.MemoryProducts):
+        async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
+            given = {name: value for name, value in change.given().items() if (name, value) != ("unit", None)}
+            record = await super().update(up, id, type(change).model_validate(given))
+            if given.keys() == change.given().keys():
+                return record
+            return structs.replace(record, item=structs.replace(record.item, unit=None))
+
     return with_resource("products", Broken())
 
 

@@ -118,7 +118,7 @@ async def test_what_is_cleared_is_empty_or_told_or_refused(subject: Subject) -> 
     for resource in ("contacts", "products"):
         if subject.capabilities[f"{resource}.update"]["support"] != "native":
             continue
-        made = await subject.make(resource)
+        made, cleared = await whole(subject, resource), []
         for name in sorted(NEWS[resource].keys() & made.keys() | {"price", "vat_code_id"} & made.keys()):
             answer = await subject.ask("PATCH", f"{resource}/{made['id']}", body={name: None})
             if answer.status_code != 200:
@@ -127,6 +127,9 @@ async def test_what_is_cleared_is_empty_or_told_or_refused(subject: Subject) -> 
             told = body_of(answer)
             warned = {one["pointer"] for one in told.get("warnings", ())}
             assert told[name] is None or f"/{name}" in warned, f"{resource}.{name}: {told[name]}"
+            cleared += [name] if told[name] is None else []
+        read = await subject.get(f"{resource}/{made['id']}")
+        assert {name: read[name] for name in cleared} == dict.fromkeys(cleared), "told as empty, and not"
 
 
 async def test_lines_are_replaced_whole(subject: Subject) -> None:
