@@ -209,6 +209,22 @@ def draft_made_final(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return FRUGAL
 
 
+@BUGS.caught_by(test_filters.test_a_filter_finds_exactly_the_right_records, resource="contacts", name="role")
+def role_of_everybody(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A filter by role is passed over: nearly everybody is a customer."""
+    names = {ours: theirs for ours, theirs in memory.MemoryContacts.names.items() if ours != "role"}
+    monkeypatch.setattr(memory.MemoryContacts, "names", names)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_filters.test_a_filter_finds_exactly_the_right_records, resource="products", name="updated_since")
+def changed_at_any_time(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A filter by when a record was changed is passed over."""
+    names = {ours: theirs for ours, theirs in memory.MemoryProducts.names.items() if ours != "updated_since"}
+    monkeypatch.setattr(memory.MemoryProducts, "names", names)
+    return ADAPTER
+
+
 @BUGS.caught_by(test_filters.test_filters_narrow_each_other)
 def one_filter_at_a_time(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Of several filters the first is passed on."""
