@@ -134,6 +134,7 @@ class Outbound:
         self._announced: asyncio.Future[None] | None = None
         self._notes: dict[str, str] = {}
         self._facts_used: set[str] = set()
+        self._read = 0
         self._secrets_sent: set[Secret] = set()
         self._now = way.clock.now()
         self.warnings: list[Warned] = []
@@ -186,7 +187,7 @@ class Outbound:
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """A slow-changing fact of this connection."""
         self._facts_used.add(name)
-        return await self._way.facts.get(self._facts.connection_id, name, load, fresh=fresh)
+        return await self._way.facts.get(self._facts.connection_id, name, load, fresh=fresh, read=lambda: self._read)
 
     def doubt_facts(self) -> None:
         """This request ended in nonsense: what it took for known may be it, and is asked for anew before long."""
@@ -339,6 +340,7 @@ class Outbound:
         outcome: UpstreamOutcome = "cancelled"
         try:
             reply = await self._send(request, token)
+            self._read += len(reply.body)
             outcome = _outcome_of(reply.status)
         except Unwritable:
             raise  # nobody was called: nothing was learned of the system
@@ -475,11 +477,8 @@ class Outbound:
 
     def _unknown(self, error: Unanswered) -> Problem:
         title = self._provider.adapter.title
-        return Problem(
-            "upstream_timeout",
-            f"{title} may or may not have done this: {error}. Look before you repeat it.",
-            outcome="unknown",
-        )
+        detail = f"{title} may or may not have done this: {error}. Look before you repeat it."
+        return Problem("upstream_timeout", detail, outcome="unknown")
 
 
 async def called_off(tasks: Sequence[asyncio.Future[Any]]) -> None:

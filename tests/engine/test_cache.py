@@ -2,13 +2,16 @@
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 
 from gateway.contract.errors import Outcome, Problem
+from gateway.contract.upstream import Request
 from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
 from gateway.engine.freshness import answer_of, hit, is_known, read_directives
 from gateway.engine.generations import Slots, in_memory
+from tests.engine.staging import Books, Stage, said
 from tests.house import ManualClock
 
 
@@ -183,6 +186,34 @@ async def test_a_write_of_records_leaves_settled_facts_alone(clock: ManualClock,
     await facts.get("a", "vat", load, fresh=False)
     await generations.end("a", "answers", "links")
     assert await facts.get("a", "vat", load, fresh=False) == 1
+
+
+async def test_facts_have_a_bound_in_bytes_however_many_connections_are_asked(
+    clock: ManualClock, generations: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.engine.cache.MAX_FACT_BYTES", 10_000)
+    facts, read = KnownFacts(clock, generations), 0
+
+    async def load(size: int) -> int:
+        nonlocal read
+        read += size
+        return size
+
+    for number, size in enumerate((3_000, 3_000, 3_000, 50_000)):
+        await facts.get(f"con_{number}", "vat", partial(load, size), fresh=False, read=lambda: read)
+        kept = [facts.stamp(f"con_{one}", "vat") is not None for one in range(4)]
+    assert kept == [False, False, False, True], "one that is larger than there is room for is kept by itself"
+    for number in range(3):
+        await facts.get(f"con_{number}", "vat", partial(load, 3_000), fresh=False, read=lambda: read)
+    assert [facts.stamp(f"con_{one}", "vat") is not None for one in range(4)] == [False, True, True, False]
+
+
+async def test_what_was_read_for_a_fact_is_what_it_counts_for() -> None:
+    stage, answer = Stage(Books()), said({"codes": ["high", "low"]})
+    stage.books.then(answer)
+    up = stage.outbound()
+    await up.known("vat", lambda: up.data(Request("GET", "/codes")))
+    assert stage.way.facts._facts.currsize == 1_000 + len(answer.content)
 
 
 async def test_a_fact_that_could_not_be_loaded_is_asked_for_again(clock: ManualClock, generations: Slots) -> None:
