@@ -127,10 +127,7 @@ class Run:
         """
         if self.attempt.record_id is not None:
             return self.attempt.record_id
-        making = replace(self.attempt, record_id=id)
-        if not await self._attempts.replace(self.attempt, making):
-            raise _in_progress()
-        self.attempt = making
+        await self._go_on(replace(self.attempt, record_id=id))
         return id
 
     async def sending(self, request: Request, notes: Mapping[str, str], creation_key: UUID) -> None:
@@ -139,10 +136,33 @@ class Run:
         Raises ``idempotency_in_progress`` where another owner took over, who must have thought this one dead.
         """
         evidence = Evidence(self._named.said, creation_key, request, notes)
-        sending = replace(self.attempt, state="sending", sent_at=self._clock.now(), evidence=evidence.sealed())
-        if not await self._attempts.replace(self.attempt, sending):
+        await self._go_on(replace(self.attempt, state="sending", sent_at=self._clock.now(), evidence=evidence.sealed()))
+
+    async def _go_on(self, after: Attempt) -> None:
+        """Write down what comes next, as long as nobody else carries it out.
+
+        One whose clock is ahead may have taken this process for gone before its time: nothing was sent, and it is here.
+        """
+        until = self.attempt.next_check_at
+        in_time = until is not None and self._clock.now() < until
+        if not await self._written(after, lambda found: in_time and found.state == "not_executed"):
             raise _in_progress()
-        self.attempt = sending
+        self.attempt = after
+
+    async def _written(self, after: Attempt, over: Callable[[Attempt], bool]) -> bool:
+        """Write it down, where need be ``over`` what others came to meanwhile.
+
+        False where another carries it out by now, or it is known no more.
+        """
+        before = self.attempt
+        for _ in range(WRITINGS):
+            if await self._attempts.replace(before, after):
+                return True
+            found = await self._attempts.find(after.id)
+            if found is None or found.run != after.run or not over(found):
+                break
+            before = found
+        return False
 
     async def settle(self, state: AttemptState, **fields: Any) -> bool:
         """Write down how it ended; False where another carries it out by now, or it is known no more.
@@ -151,15 +171,10 @@ class Run:
         take what is still on its way for what was never done.
         """
         over = {"resolved_at": self._clock.now(), "next_check_at": None, "evidence": None}
-        before: Attempt | None = self.attempt
-        ended = self.attempt = replace(self.attempt, state=state, **{**over, **fields})
-        for _ in range(WRITINGS):
-            if before is None or before.run != ended.run:
-                break
-            if await self._attempts.replace(before, ended):
-                return True
-            before = await self._attempts.find(ended.id)
-        return False
+        ended = replace(self.attempt, state=state, **{**over, **fields})
+        settled = await self._written(ended, lambda _: True)
+        self.attempt = ended
+        return settled
 
     async def release(self) -> Attempt | None:
         """Nothing was sent: give the key back, or the attempt in doubt that this one took over; that, if it did."""

@@ -377,6 +377,25 @@ async def test_who_was_answered_is_believed_over_whom_a_clock_that_is_ahead_had_
     assert (told.state, told.status, told.record_id, told.next_check_at) == ("applied", 201, "c9", None)
 
 
+async def test_an_owner_whom_a_clock_that_is_ahead_took_for_gone_goes_on_in_his_time_and_not_after_it(
+    watch: Watch,
+) -> None:
+    named = Named("acme", watch.connection, "contacts.create", "k-1", b"f")
+    request = Request("POST", "/contacts", json={})
+    for key, late in (("k-1", 0), ("k-2", 41)):
+        owner = Run(watch.attempts, watch.clock, named, await watch.attempt("claimed", key))
+        watch.clock.advance(60)
+        await watch.reconciling.sweep()
+        assert (await watch.now(key)).state == "not_executed"
+        watch.clock.advance(late - 60)
+        if late:
+            with pytest.raises(Problem, match="idempotency_in_progress"):
+                await owner.sending(request, {}, UUID(int=1))
+        else:
+            await owner.sending(request, {}, UUID(int=1))
+        assert (await watch.now(key)).state == ("not_executed" if late else "sending")
+
+
 async def test_what_went_to_other_books_is_not_looked_for_in_these(house: House) -> None:
     place, named = f"/v1/connections/{await house.connect(PROVIDER)}", {"idempotency-key": "k-1"}
     _, second, *_ = [one["id"] for one in (await house.client.get(f"{place}/companies")).json()["data"]]
