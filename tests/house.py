@@ -175,10 +175,10 @@ async def open_house(
     ``between`` what stands between it and the gateway. ``rate_limit`` is a key's requests a minute, 0 none.
     """
     clock = ManualClock()
-    database, key = await _furnished()
+    database, key = await furnished()
     (home / "polder.db").write_bytes(database)
     served = emulated() if adapters is None else dict(adapters)
-    running = {name: _make(name, clock, emulators or {}) for name in served}
+    running = {name: made(name, clock, emulators or {}) for name in served}
     apps: dict[str, ASGIApp] = {name: one if between is None else between(one) for name, one in running.items()}
     by_origin = {origin.default: apps[name] for name, adapter in served.items() for origin in adapter.origins.values()}
     polder = await build(
@@ -192,7 +192,7 @@ async def open_house(
         clock=clock,
         adapters=served,
         transport_for=lambda origin: httpx2.ASGITransport(by_origin[origin]),
-        environment=_environment(served, running),
+        environment=environment_of(served, running),
         tracer=tracer,
     )
     hurry(polder.storage)
@@ -203,7 +203,7 @@ async def open_house(
         yield House(polder, clock, home, running, client, stack)
 
 
-async def _furnished() -> tuple[bytes, str]:
+async def furnished() -> tuple[bytes, str]:
     """A database with its tables and the first client's key, and the key's text: made once, as that takes long."""
     if not _FURNISHED:
         with TemporaryDirectory() as folder:
@@ -217,13 +217,14 @@ async def _furnished() -> tuple[bytes, str]:
     return _FURNISHED[0]
 
 
-def _make(name: str, clock: ManualClock, factories: Mapping[str, EmulatorFactory]) -> Emulator:
+def made(name: str, clock: Clock, factories: Mapping[str, EmulatorFactory]) -> Emulator:
+    """The emulator of a provider, made as one of the factories has it or else by its defaults."""
     factory = factories.get(name) or registry.emulator_of(name)
     assert factory is not None, f"{name} brings no emulator"
     return factory(clock)
 
 
-def _environment(adapters: Mapping[str, Adapter], emulators: Mapping[str, Emulator]) -> dict[str, str]:
+def environment_of(adapters: Mapping[str, Adapter], emulators: Mapping[str, Emulator]) -> dict[str, str]:
     """What the operator of this house configured for its providers."""
     return {
         variable(adapter, setting): text

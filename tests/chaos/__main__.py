@@ -1,10 +1,15 @@
-"""``./dev chaos <subject> [options]``: each subject is the ``main`` of the module of its name."""
+"""``./dev chaos <subject> [options]``: each subject is the ``main`` of a module."""
 
 import importlib
 import signal
 import sys
 
-SUBJECTS = ("tokens", "writes", "nodes")
+SUBJECTS = {
+    "tokens": "tests.chaos.tokens",
+    "writes": "tests.chaos.writes",
+    "nodes": "tests.chaos.nodes",
+    "interleavings": "tests.simulation.run",
+}
 
 
 def main() -> int:
@@ -16,7 +21,7 @@ def main() -> int:
     # Both end what was started before this process ends; a shell has its background jobs ignore the first.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    status: int = importlib.import_module(f"tests.chaos.{subject}").main(arguments)
+    status: int = importlib.import_module(SUBJECTS[subject]).main(arguments)
     return status
 
 
