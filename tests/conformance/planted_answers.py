@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from gateway.engine.cache import AnswerCache, Flights
 from gateway.engine.call import Answer
 from gateway.engine.filters import divide
 from gateway.engine.freshness import Directives
+from gateway.engine.links import LinkBooks
 from gateway.engine.listening import Listening
 from gateway.engine.permit import resource_for
 from gateway.engine.recording import always_there
@@ -70,36 +72,36 @@ def stale_is_as_good(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_caching.test_a_write_of_one_resource_shows_in_another)
 def payment_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write ends what was known of its own resource: a payment changes no invoice."""
-    honest, ended = perform.Engine._written, perform.Engine._end_of_write
+    honest, ending = perform.Engine._written, LinkBooks.ending
     writing: list[str] = []
 
     async def noted(self: perform.Engine, task: Any, *rest: Any) -> Answer:
         writing.append(task.operation.resource)
         return await honest(self, task, *rest)
 
-    async def broken(self: perform.Engine, connection_id: str, changes: int, *, sent: bool) -> None:
-        await ended(self, connection_id, changes, sent=sent and writing[-1] != "payments")
+    def broken(self: LinkBooks, connection_id: str, sent: Callable[[], bool]) -> AbstractAsyncContextManager[None]:
+        return ending(self, connection_id, lambda: sent() and writing[-1] != "payments")
 
     monkeypatch.setattr(perform.Engine, "_written", noted)
-    monkeypatch.setattr(perform.Engine, "_end_of_write", broken)
+    monkeypatch.setattr(LinkBooks, "ending", broken)
     return ADAPTER
 
 
 @BUGS.caught_by(test_caching.test_a_write_of_unknown_fate_is_seen_too)
 def only_what_was_answered(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Only a write that was answered ends what was known before it."""
-    failed, ended = perform.Engine._failed, perform.Engine._end_of_write
+    failed, ending = perform.Engine._failed, LinkBooks.ending
     problems: list[Problem] = []
 
     async def noted(self: perform.Engine, task: Any, up: Any, problem: Problem) -> None:
         problems.append(problem)
         await failed(self, task, up, problem)
 
-    async def broken(self: perform.Engine, connection_id: str, changes: int, *, sent: bool) -> None:
-        await ended(self, connection_id, changes, sent=sent and not problems)
+    def broken(self: LinkBooks, connection_id: str, sent: Callable[[], bool]) -> AbstractAsyncContextManager[None]:
+        return ending(self, connection_id, lambda: sent() and not problems)
 
     monkeypatch.setattr(perform.Engine, "_failed", noted)
-    monkeypatch.setattr(perform.Engine, "_end_of_write", broken)
+    monkeypatch.setattr(LinkBooks, "ending", broken)
     return ADAPTER
 
 

@@ -458,7 +458,7 @@ class Story:
             if process.serves:
                 engine = process.polder.engine
                 strain = engine.strain()[self.world.adapter.name]
-                left = [strain.inside, strain.waiting, len(engine._writes), len(engine._books._claims)]
+                left = [strain.inside, strain.waiting, len(engine._undertakings._tasks), len(engine._books._claims)]
                 self.world.promise(not any(left), f"{process.name} still has under way: {left}")
         self.world.promise(not self.world.loop.stumbled, f"somebody stumbled: {self.world.loop.stumbled}")
 
