@@ -166,6 +166,10 @@ def _inlined(value: Any, schemas: Mapping[str, Schema]) -> Any:
 
 ABOVE_ZERO: Mapping[str, Any] = {"pattern": r"^(?!-)(?=.*[1-9])", "exclusiveMinimum": 0}
 """An amount of more than nothing, as text or as a number."""
+CENTS = r"[0-9]+(\.[0-9]{1,2}0*)?$"
+"""The end of a pattern: an amount in whole cents."""
+ABOVE_ZERO_IN_CENTS: Mapping[str, Any] = {**ABOVE_ZERO, "pattern": rf"^(?=.*[1-9]){CENTS}"}
+"""An amount of more than nothing in whole cents; parts of one are seen in text only."""
 NOT_ZERO: Mapping[str, Any] = {"pattern": r"(?=.*[1-9])", "not": {"const": 0}}
 """An amount that is not nothing, as text or as a number."""
 BLANKLESS: Mapping[str, Any] = {"pattern": r"[^\s]"}

@@ -6,7 +6,7 @@ from decimal import Decimal
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import ExpectedTotals
 from gateway.contract.models.invoices import DocumentType
-from gateway.contract.money import INTEGER_DIGITS, ZERO, Amounts, plain
+from gateway.contract.money import INTEGER_DIGITS, ZERO, Amounts, plain, round_to_cents
 
 MOST_ROUNDING = Decimal("0.05")
 """The most that a rounding line may close (contract §4, ``on_rounding``)."""
@@ -35,6 +35,12 @@ def check_length(each: Iterable[Amounts]) -> None:
     """
     if any(abs(part) >= 10**INTEGER_DIGITS for one in each for part in (one.net, one.tax, one.gross)):
         raise invalid("/lines", f"An amount has at most {INTEGER_DIGITS} digits before the point: these come to more.")
+
+
+def check_cents(pointer: str, amount: Decimal) -> None:
+    """Raise ``validation_failed`` for a payment with parts of a cent: what becomes of them no system documents."""
+    if amount != round_to_cents(amount):
+        raise invalid(pointer, "A payment is in whole cents.")
 
 
 def told_by_sign(system: str, kind: DocumentType, gross: Decimal, pointer: str) -> None:

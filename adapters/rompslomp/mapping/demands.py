@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from adapters.rompslomp.mapping.settings import brings_own_rate
 from gateway.contract.models import VatCode
 from gateway.contract.schemas import (
-    ABOVE_ZERO,
+    ABOVE_ZERO_IN_CENTS,
     ADDRESS_LINE,
     EMAIL,
     NOTE_STATUS,
@@ -76,9 +76,9 @@ def payment_demands() -> Demands:
         {"allOf": [has("payment_method_id", "string"), has("ledger_account_id", "string")]}, {"not": {}}
     )
     return {
-        "amount": Demand(says=ABOVE_ZERO),
+        "amount": Demand(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
         "allocations": Demand(says={"maxItems": 1}, why="One invoice, with the whole amount."),
-        "allocations.amount": Demand(says=ABOVE_ZERO),
+        "allocations.amount": Demand(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
         "description": Demand(says=_TEXT, why="Some 30 less where it settles an invoice, for a mark of Polder's."),
         "": Demand(says=one_account),
     }

@@ -9,9 +9,10 @@ from adapters.snelstart.mapping.lines import TEXT_LIMIT, Setup
 from adapters.snelstart.mapping.products import CODE_LENGTH, Shelf
 from adapters.snelstart.mapping.vat import SALES_FUNCTIONS, Way, allows, in_force
 from gateway.contract.schemas import (
-    ABOVE_ZERO,
+    ABOVE_ZERO_IN_CENTS,
     ADDRESS_LINE,
     BLANKLESS,
+    CENTS,
     NOT_ZERO,
     NOTE_STATUS,
     Demand,
@@ -37,7 +38,6 @@ _WEB = {
 NUMBERED = Demand(
     required=True, says={"maxLength": 25, **BLANKLESS}, why="The caller numbers invoices: a number is used once."
 )
-_CENTS = r"[0-9]+(\.[0-9]{1,2}0*)?$"
 _DUTCH_VAT = {
     "if": {"properties": {"vat_number": {"type": "string", "pattern": "^NL"}}, "required": ["vat_number"]},
     "then": {"properties": {"address": {"properties": {"country": {"enum": ["NL", None]}}}}},
@@ -205,9 +205,9 @@ def _unmixed(accounts: Sequence[str]) -> Schema:
 def payment_demands(*, method_required: bool) -> Demands:
     """Of a payment: it settles at least one invoice."""
     return {
-        "amount": Demand(says={**ABOVE_ZERO, "pattern": rf"^(?=.*[1-9]){_CENTS}"}, why="In whole cents."),
+        "amount": Demand(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
         "allocations": Demand(says={"minItems": 1}, required=True, why="A payment settles at least one invoice."),
-        "allocations.amount": Demand(says={**NOT_ZERO, "pattern": rf"^(?=.*[1-9])-?{_CENTS}"}, why="In whole cents."),
+        "allocations.amount": Demand(says={**NOT_ZERO, "pattern": rf"^(?=.*[1-9])-?{CENTS}"}, why="In whole cents."),
         "reference": Demand(says={"maxLength": 25}),
         "description": Demand(says={"maxLength": TEXT_LIMIT, **BLANKLESS}),
         "payment_method_id": Demand(required=method_required),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import date
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import payments
@@ -18,9 +17,10 @@ from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sen
 from gateway.contract.errors import FieldError, Problem, invalid, not_found, repointed
 from gateway.contract.likeness import is_payment, new_among, note_there
 from gateway.contract.models import Payment, PaymentDraft
-from gateway.contract.money import ZERO, round_to_cents
+from gateway.contract.money import ZERO
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Demands
+from gateway.contract.totals import check_cents
 from gateway.contract.upstream import Upstream
 
 
@@ -138,7 +138,7 @@ def _check(draft: PaymentDraft) -> None:
     """Raises ``validation_failed`` for a payment that no entry can be made of."""
     if draft.amount <= 0:
         raise invalid("/amount", "An amount is more than nothing; money that goes out has direction out.")
-    _check_cents("/amount", draft.amount)
+    check_cents("/amount", draft.amount)
     if not draft.allocations:
         raise invalid("/allocations", "A payment settles at least one invoice here.", "required")
     for number, part in enumerate(draft.allocations):
@@ -146,18 +146,12 @@ def _check(draft: PaymentDraft) -> None:
             raise invalid(f"/allocations/{number}/invoice_id", "There is no such invoice in SnelStart.", "not_found")
         if not part.amount:
             raise invalid(f"/allocations/{number}/amount", "A part of a payment is not nothing.")
-        _check_cents(f"/allocations/{number}/amount", part.amount)
+        check_cents(f"/allocations/{number}/amount", part.amount)
     rest = draft.amount - sum((part.amount for part in draft.allocations), ZERO)
     if rest and draft.ledger_account_id is None:
         raise invalid("/ledger_account_id", "What settles no invoice needs a ledger account.", "required")
     if draft.ledger_account_id is not None and not (rest and is_guid(draft.ledger_account_id)):
         raise invalid("/ledger_account_id", "It takes what settles no invoice, and is the id of a ledger account.")
-
-
-def _check_cents(pointer: str, amount: Decimal) -> None:
-    """What becomes of parts of a cent is not recorded, and a payment of another amount is not what was asked for."""
-    if amount != round_to_cents(amount):
-        raise invalid(pointer, "A payment is in whole cents.")
 
 
 async def _journal(up: Upstream, id: str | None) -> Dagboek:

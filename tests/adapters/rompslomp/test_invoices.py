@@ -119,6 +119,19 @@ async def test_what_is_open_is_told_and_paid_in_cents(tmp_path: Path, rounding: 
         await books.refused(409, "conflict", "POST", "payments", await books.payment(final, "0.01"))
 
 
+async def test_a_payment_with_parts_of_a_cent_is_refused_before_any_write(tmp_path: Path) -> None:
+    """Of 0.004 an invoice would say that nothing was paid, and the payment that it was settled."""
+    async with connected(tmp_path) as books:
+        final = await books.final(line("100"))
+        body = await books.payment(final, "0.004")
+        since = len(books.emulator.journal)
+        for asked in (body, {**body, "allocations": []}):
+            problem = await books.refused(422, "validation_failed", "POST", "payments", asked)
+            assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", "/amount")
+        assert books.emulator.journal[since:] == []
+        assert (await books.pay(final, "121.000"))["amount"] == "121.00"
+
+
 async def test_amounts_that_come_unrounded_still_make_each_other(tmp_path: Path) -> None:
     """669.1956474 and 127.147173006 of VAT are 796.342820406; 924.00 (923.9957) and 194.04 are 1118.03."""
     async with connected(tmp_path, vat_rounding="unrounded") as books:
