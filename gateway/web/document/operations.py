@@ -14,7 +14,7 @@ from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.idempotency import KEY_PATTERN
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
 from gateway.web.document.problems import OF_THEIRS, ProblemResponses
-from gateway.web.document.schemas import ref
+from gateway.web.document.schemas import BYTES, THEIRS, ref
 
 Object = dict[str, Any]
 
@@ -303,7 +303,7 @@ def _body(operation: Operation) -> Object | None:
         return {
             "required": False,
             "description": "Passed on as it is.",
-            "content": {"application/json": {"schema": {}}, "*/*": {"schema": {"type": "string", "format": "binary"}}},
+            "content": THEIRS,
         }
     if operation.accepts is None:
         return None
@@ -324,16 +324,13 @@ def _body_examples(operation: Operation) -> Object:
 def _success(operation: Operation) -> dict[str, Object]:
     answer: Object = {"description": _answer_words(operation), "headers": _headers(operation)}
     if operation.shape == "theirs":
-        content: Object = {
-            "application/json": {"schema": {}},
-            "*/*": {"schema": {"type": "string", "format": "binary"}},
-        }
+        answer["content"] = THEIRS
         if "dry_run" in parameters(operation):
-            content[DRY_RUN] = {"schema": ref("DryRun")}
+            answer["content"] = {**THEIRS, DRY_RUN: {"schema": ref("DryRun")}}
             answer["headers"] |= _OF_DRY_RUN
-        return {"2XX": {**answer, "content": content}}
+        return {"2XX": answer}
     if operation.shape == "file":
-        answer["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
+        answer["content"] = {operation.media_type: BYTES}
     elif operation.shape == "schema":
         answer["content"] = {operation.media_type: {"schema": _ANY_SCHEMA, "example": _SCHEMA_EXAMPLE}}
     elif operation.answers is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.contract.errors import Problem
 from gateway.contract.exact import loads
 from gateway.contract.operations import RAW_OPERATIONS, RESOURCE_OPERATIONS, Operation
-from gateway.web.document.schemas import ref
+from gateway.web.document.schemas import THEIRS, ref
 from gateway.web.problems import ALL_KINDS, EDGE_KINDS, MEDIA_TYPE, EdgeProblem, render
 
 Object = dict[str, Any]
@@ -173,10 +173,9 @@ class ProblemResponses:
 
 def _or_theirs(response: Object, *further: str) -> Object:
     """A response of a raw call: Polder's problem, or what the accounting system itself says with that status."""
-    said: Object = {"application/json": {"schema": {}}, "*/*": {"schema": {"type": "string", "format": "binary"}}}
     described = f"{response['description']} Or the accounting system's own answer."
     headers = response["headers"] | _headers(*OF_THEIRS, *further)
-    return {**response, "description": described, "headers": headers, "content": {**response["content"], **said}}
+    return {**response, "description": described, "headers": headers, "content": {**response["content"], **THEIRS}}
 
 
 def _response_ref(name: str) -> Object:

@@ -23,6 +23,9 @@ from gateway.contract.schemas import Schema, body_schemas, shorten, within
 from gateway.web.document.notes import CHANGE_NOTES, FIELD_NOTES, SCHEMA_NOTES
 
 REF = "#/components/schemas/"
+BYTES: Schema = {"schema": {"type": "string", "format": "binary"}}
+THEIRS: Schema = {"application/json": {"schema": {}}, "*/*": BYTES}
+"""A body of the accounting system's own API, sent or answered."""
 
 
 def component_schemas() -> dict[str, Schema]:
