@@ -1,6 +1,6 @@
 """Which problems an operation may answer with, by status, and an example of each code."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.contract.errors import Problem
@@ -125,16 +125,16 @@ def _headers(*names: str) -> Object:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-_DEFAULT_RESPONSE: Object = {
-    "description": "Any other problem.",
-    "headers": _headers("X-Request-Id", *_OF_KEYS),
-    "content": {
-        MEDIA_TYPE: {
-            "schema": ref("Problem"),
-            "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in EDGE_KINDS},
-        }
-    },
-}
+def _made(description: str, headers: Iterable[str], codes: Iterable[str]) -> Object:
+    examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
+    return {
+        "description": description,
+        "headers": _headers(*headers),
+        "content": {MEDIA_TYPE: {"schema": ref("Problem"), "examples": examples}},
+    }
+
+
+_DEFAULT_RESPONSE = _made("Any other problem.", ("X-Request-Id", *_OF_KEYS), EDGE_KINDS)
 
 
 class ProblemResponses:
@@ -216,16 +216,7 @@ def _codes(operation: Operation) -> Iterator[str]:
 def _response(status: int, codes: Sequence[str], further: Mapping[int, Sequence[str]]) -> Object:
     of_key = () if status == 401 else _OF_KEYS  # who has no good key is not counted
     names = ("X-Request-Id", *of_key, *_HEADERS_OF.get(status, ()), *further.get(status, ()))
-    return {
-        "description": f"{_WORDS[status]} Codes: {', '.join(f'`{code}`' for code in codes)}.",
-        "headers": _headers(*names),
-        "content": {
-            MEDIA_TYPE: {
-                "schema": ref("Problem"),
-                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
-            }
-        },
-    }
+    return _made(f"{_WORDS[status]} Codes: {', '.join(f'`{code}`' for code in codes)}.", names, codes)
 
 
 _HEADERS_OF = {
