@@ -25,6 +25,7 @@ QUIET = frozenset({"/livez", "/healthz", "/readyz", "/metrics"})
 _ASSETS = files("gateway.web") / "vendor" / "swagger-ui"
 _ASSET_TYPES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
+_CACHING, _POLICY = "Cache-Control", "Content-Security-Policy"
 # Swagger UI sets styles on elements and carries its images in its own style sheet.
 _DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -77,49 +78,24 @@ def probes(health: Health) -> Mapping[str, Page]:
 def all_pages(health: Health, public_url: str) -> Mapping[str, Page]:
     """Every page by its path template."""
     shown: dict[str, Show] = {
-        "/openapi.json": _document(public_url),
-        "/docs": _constant(_DOCS, "text/html", _DOCS_POLICY),
-        "/docs/start.js": _constant(_START, "text/javascript"),
-        "/docs/problems": _constant(_problems_page(), "text/html", _PLAIN_POLICY),
+        "/openapi.json": _shown(lambda: document_bytes(public_url), "application/json"),
+        "/docs": _shown(lambda: _DOCS, "text/html", {_POLICY: _DOCS_POLICY}),
+        "/docs/start.js": _shown(lambda: _START, "text/javascript"),
+        "/docs/problems": _shown(_problems_page, "text/html", {_POLICY: _PLAIN_POLICY}),
         "/docs/problems/{code}": _problem,
     }
-    shown |= {f"/docs/{name}": _asset(name, media_type) for name, media_type in _ASSET_TYPES.items()}
+    for name, media_type in _ASSET_TYPES.items():
+        shown[f"/docs/{name}"] = _shown((_ASSETS / name).read_bytes, media_type, {_CACHING: "public, max-age=3600"})
     return {**probes(health), **{template: Page(show) for template, show in shown.items()}}
 
 
-def _constant(text: str, media_type: str, policy: str | None = None) -> Show:
-    headers = {"Cache-Control": "no-cache"}
-    if policy is not None:
-        headers["Content-Security-Policy"] = policy
+def _shown(body: Callable[[], str | bytes], media_type: str, headers: Mapping[str, str] | None = None) -> Show:
+    """What is made when it is first asked for, and stays as it is."""
+    made = cache(body)
 
     async def show(request: Request) -> Response:
         del request
-        return Response(text, media_type=media_type, headers=headers)
-
-    return show
-
-
-def _asset(name: str, media_type: str) -> Show:
-    async def show(request: Request) -> Response:
-        del request
-        return Response(_read_asset(name), media_type=media_type, headers={"Cache-Control": "public, max-age=3600"})
-
-    return show
-
-
-@cache
-def _read_asset(name: str) -> bytes:
-    return (_ASSETS / name).read_bytes()
-
-
-def _document(public_url: str) -> Show:
-    @cache
-    def body() -> bytes:
-        return document_bytes(public_url)
-
-    async def show(request: Request) -> Response:
-        del request
-        return Response(body(), media_type="application/json", headers={"Cache-Control": "no-cache"})
+        return Response(made(), media_type=media_type, headers={_CACHING: "no-cache", **(headers or {})})
 
     return show
 
@@ -129,7 +105,7 @@ async def _problem(request: Request) -> Response:
     kind = ALL_KINDS.get(code)
     if kind is None:
         not_found("There is no problem of that code.")
-    return HTMLResponse(_problem_page(code, kind), headers={"Content-Security-Policy": _PLAIN_POLICY})
+    return HTMLResponse(_problem_page(code, kind), headers={_POLICY: _PLAIN_POLICY})
 
 
 def _page(title: str, body: str) -> str:
