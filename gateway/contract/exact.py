@@ -16,7 +16,7 @@ T = TypeVar("T")
 Json = Any
 """Any JSON value; a number is an ``int`` where its text is whole, else a ``Decimal``."""
 
-LARGEST_EXPONENT = 400
+_LARGEST_EXPONENT = 400
 """Beyond which a number is refused: spelled out it would take more room than any amount is worth."""
 
 DEEPEST = 32
@@ -28,7 +28,7 @@ def _fraction(text: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation as error:
         raise ValueError("a number is out of range") from error
-    if abs(value.adjusted()) > LARGEST_EXPONENT:
+    if abs(value.adjusted()) > _LARGEST_EXPONENT:
         raise ValueError("a number is out of range")
     return value
 
