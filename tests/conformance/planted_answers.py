@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from adapters.memory import ADAPTER
 from adapters.memory import resources as memory
 from gateway.contract.adapter import Adapter, FilterValue, Listing, Record, Resource
 from gateway.contract.errors import Problem
-from gateway.contract.models import Company, Contact, ContactDraft, LedgerAccount, VatCode
+from gateway.contract.models import Company, Contact, ContactDraft, LedgerAccount, Payment, VatCode
 from gateway.contract.operations import Operation
 from gateway.contract.paging import Page
 from gateway.contract.upstream import Upstream
@@ -225,6 +226,19 @@ def changed_at_any_time(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     names = {ours: theirs for ours, theirs in memory.MemoryProducts.names.items() if ours != "updated_since"}
     monkeypatch.setattr(memory.MemoryProducts, "names", names)
     return ADAPTER
+
+
+@BUGS.caught_by(test_filters.test_a_filter_finds_exactly_the_right_records, resource="payments", name="paid_to")
+def last_day_left_out(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Payments up to a day are those before it."""
+
+    class Broken(memory.MemoryPayments):
+        async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
+            until = listing.filters.get("paid_to")
+            before = {"paid_to": until - timedelta(days=1)} if isinstance(until, date) else {}
+            return await super().list(up, replace(listing, filters={**listing.filters, **before}))
+
+    return with_resource("payments", Broken())
 
 
 @BUGS.caught_by(test_filters.test_filters_narrow_each_other)
