@@ -7,15 +7,24 @@ two ids. And who would write to it waits for his turn. Only writes of this proce
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Literal, TypeVar
 
 from cachetools import LRUCache
 
+from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.engine.storage import Attempts
 from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
+
+Oddity = Literal["no", "maybe", "renamed"]
+"""Whether something found or missed may be so because another process moves a record; it is ``renamed`` by now."""
+MOVING = ("update", "finalize")
+"""What may give a record another id."""
+POLL = 0.05
+"""Seconds between two looks at what another process has under way."""
 
 TRIES = 3
 """How often something is read, where one record after the other gets a new id all the while."""
@@ -26,14 +35,18 @@ _Place = tuple[str, str]
 class Moves:
     """Which records may be getting another id."""
 
-    def __init__(self) -> None:
+    def __init__(self, attempts: Attempts, clock: Clock) -> None:
+        self._attempts = attempts
+        self._clock = clock
+        self._own: LRUCache[str, bool] = LRUCache(10_000)
         self._under_way: dict[_Place, dict[asyncio.Future[None], str]] = {}
         self._last: LRUCache[_Place, int] = LRUCache(10_000)
         self._counted = 0
 
     @contextmanager
-    def under_way(self, connection_id: str, resource: str, id: str) -> Iterator[None]:
-        """The record that has this id with us may get another one from the system while the block runs."""
+    def under_way(self, connection_id: str, resource: str, id: str, run: str) -> Iterator[None]:
+        """The record that has this id with us may get another one from the system while the block runs: by that run."""
+        self._own[run] = True
         place, over = (connection_id, resource), asyncio.get_running_loop().create_future()
         self._under_way.setdefault(place, {})[over] = id
         try:
@@ -53,6 +66,32 @@ class Moves:
             if not await _over(others, left()):
                 return
 
+    async def written(
+        self,
+        record: tuple[str, str, str],
+        run: str | None,
+        write: Callable[[], Awaitable[T]],
+        theirs: Callable[[], Awaitable[str]],
+        left: Callable[[], float],
+    ) -> T:
+        """What is written to a record (of that connection, resource and id), by a ``run`` that may give it another id.
+
+        It is written once more where the record was missed because another process gave it another id meanwhile.
+        """
+        connection_id, resource, _ = record
+        await self.turn(*record, left)
+        before = await theirs()
+        with nullcontext() if run is None else self.under_way(*record, run):
+            try:
+                return await write()
+            except Problem as problem:
+                if problem.code != "not_found" or problem.outcome not in ("not_sent", "rejected"):
+                    raise
+                odd: Oddity = "maybe" if before == await theirs() else "renamed"
+                if not await self.elsewhere(connection_id, resource, odd, left):
+                    raise
+            return await write()
+
     async def beside(
         self,
         connection_id: str,
@@ -60,9 +99,11 @@ class Moves:
         read: Callable[[], Awaitable[T]],
         is_sure: Callable[[T], bool],
         left: Callable[[], float],
+        is_odd: Callable[[T | None], Awaitable[Oddity]],
     ) -> T:
         """What is read, again where a record got another id meanwhile and that is not ``is_sure`` anyway.
 
+        ``is_odd`` says whether another process may have to do with what was found, or with nothing being there.
         Nobody waits for longer than is ``left`` (seconds).
         """
         place = connection_id, resource
@@ -70,14 +111,34 @@ class Moves:
             last = self._last.get(place)
             try:
                 found = await read()
-                if is_sure(found) or not self._disturbed(place, last):
+                if is_sure(found):
+                    return found
+                if not self._disturbed(place, last) and not await self.elsewhere(*place, await is_odd(found), left):
                     return found
             except Problem as problem:
-                if problem.code != "not_found" or not self._disturbed(place, last):
+                if problem.code != "not_found":
+                    raise
+                if not self._disturbed(place, last) and not await self.elsewhere(*place, await is_odd(None), left):
                     raise
             if not await _over(self._under_way.get(place, ()), left()):
                 break
         return await read()
+
+    async def elsewhere(self, connection_id: str, resource: str, odd: Oddity, left: Callable[[], float]) -> bool:
+        """Whether another process gave a record another id just now; that is over when this returns, or ``left`` is."""
+        waited = odd == "renamed"
+        while odd != "no" and await self._sending(connection_id, resource) and left() > POLL:
+            waited = True
+            with waiting():
+                await self._clock.sleep(POLL)
+        return waited
+
+    async def _sending(self, connection_id: str, resource: str) -> bool:
+        operations = [f"{resource}.{verb}" for verb in MOVING]
+        with suppress(Problem):  # of a store that cannot be asked nothing is known
+            runs = await self._attempts.sending(connection_id, operations, self._clock.now())
+            return any(run not in self._own for run in runs)
+        return False
 
     def _disturbed(self, place: _Place, last: int | None) -> bool:
         return place in self._under_way or self._last.get(place) != last

@@ -6,7 +6,7 @@ caller → connection → capability → query → scopes → (cache | write) �
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -38,7 +38,7 @@ from gateway.engine.links import LinkBooks
 from gateway.engine.listening import Listening
 from gateway.engine.looking import Looking
 from gateway.engine.management import Management
-from gateway.engine.moves import Moves
+from gateway.engine.moves import MOVING, Moves
 from gateway.engine.observe import Observer, Strain
 from gateway.engine.opening import Opener, facts_of
 from gateway.engine.permit import (
@@ -138,7 +138,7 @@ class Engine:
         self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32), owner)
         self._cursors = Cursors(*signing_keys)
         self._etag_of = etags(Signer(signing_keys, 32).sign(b"etags"))
-        self._moves = Moves()
+        self._moves = Moves(storage.attempts, clock)
         self._reads: Flights[Fetched] = Flights()
         self._management = Management(
             self.connections,
@@ -372,15 +372,24 @@ class Engine:
         return _dry_answer(task.call, told(up, body, task.provider.origins, language_of(task.call.headers)))
 
     async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
+        id, operation = task.call.path.get("id"), task.operation
+        if id is None or not task.resource.moves:
+            return await self._carried_out(task, body, run)
+        recording = self._recording(task)
+        return await self._moves.written(
+            (task.connection.id, operation.resource, id),
+            run.attempt.run if operation.verb in MOVING else None,
+            lambda: self._carried_out(task, body, run),
+            lambda: recording.theirs(id),
+            lambda: task.call.deadline - self._clock.monotonic(),
+        )
+
+    async def _carried_out(self, task: _Task, body: Shape | None, run: Run) -> Answer:
         up = self._outbound_for(task, before_write=run.sending)
         writer = Writer(up, self._recording(task), task.provider.name)
-        id = task.call.path.get("id")
-        if id is not None and task.resource.moves:
-            await self._moves.turn(task.connection.id, task.operation.resource, id, up.left)
         async with self._books.ending(task.connection.id, lambda: up.fate != "not_sent"):
             try:
-                with self._moving(task, id):
-                    written = await writer.write(id, body, task.asked, run.creation_key)
+                written = await writer.write(task.call.path.get("id"), body, task.asked, run.creation_key)
             except Problem as problem:
                 await self._failed(task, up, problem)
                 raise
@@ -388,11 +397,6 @@ class Engine:
         if task.operation.shape == "nothing":
             return Answer(task.operation.status, b"", None)
         return Answer(task.operation.status, written)
-
-    def _moving(self, task: _Task, id: str | None) -> AbstractContextManager[None]:
-        if id is None or not task.resource.moves or task.operation.verb not in ("update", "finalize"):
-            return nullcontext()
-        return self._moves.under_way(task.connection.id, task.operation.resource, id)
 
     async def _failed(self, task: _Task, up: Outbound, problem: Problem) -> None:
         if problem.code == "upstream_malformed":

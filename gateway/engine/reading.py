@@ -12,7 +12,7 @@ from gateway.contract.paging import Page, Window
 from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
 from gateway.engine.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
-from gateway.engine.moves import Moves
+from gateway.engine.moves import Moves, Oddity
 from gateway.engine.recording import Recording, always_there, identified
 from gateway.engine.render import list_json, record_json, records_json
 from gateway.engine.upstream import Outbound
@@ -31,6 +31,8 @@ class Found:
     media_type: str = "application/json"
     next_cursor: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    ids: Sequence[str] = ()
+    """Of the records of a list, as we say them."""
 
 
 @dataclass(slots=True)
@@ -53,17 +55,35 @@ class Reader:
     async def found(self, id: str, asked: Asked) -> Found:
         """What is asked for, a list or what is at our ``id``, as no record's getting another id distorts it."""
         if self._operation.shape == "list":
-            return await self._settled(lambda: self.list(asked), lambda _: False)
+            return await self._settled(lambda: self.list(asked), lambda _: False, self._is_odd_list)
+        before = await self._recording.theirs(id) if self._resource.moves else id
+
+        async def is_odd(_: object) -> Oddity:
+            return "maybe" if before == await self._recording.theirs(id) else "renamed"
+
         if self._operation.shape == "file":
-            return await self._settled(lambda: self.file(id), lambda _: True)
-        record = await self._settled(lambda: self._one(id), lambda record: record.item.id == id)
+            return await self._settled(lambda: self.file(id), lambda _: True, is_odd)
+        record = await self._settled(lambda: self._one(id), lambda record: record.item.id == id, is_odd)
         return Found(record_json(record, self._provider, asked.include))
 
-    async def _settled(self, read: Callable[[], Awaitable[T]], is_sure: Callable[[T], bool]) -> T:
+    async def _is_odd_list(self, found: Found | None) -> Oddity:
+        """It is where it has ids that Polder keeps nothing of: somebody's own, or a record's that gets another one."""
+        book = await self._recording.book()
+        strange = [] if found is None else [id for id in found.ids if not book.kept(id)]
+        if any(book.ours(id) != id for id in strange):
+            return "renamed"
+        return "maybe" if strange else "no"
+
+    async def _settled(
+        self,
+        read: Callable[[], Awaitable[T]],
+        is_sure: Callable[[T], bool],
+        is_odd: Callable[[T | None], Awaitable[Oddity]],
+    ) -> T:
         if not self._resource.moves:
             return await read()
         of_connection = self._up.facts.connection_id, self._operation.resource
-        return await self._moves.beside(*of_connection, read, is_sure, self._up.left)
+        return await self._moves.beside(*of_connection, read, is_sure, self._up.left, is_odd)
 
     async def _one(self, id: str) -> Record[Any]:
         """One record, by our id."""
@@ -102,7 +122,8 @@ class Reader:
         self._shorten(records, asked)
         data = records_json(records, self._provider, asked.include)
         headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
-        return Found(list_json(data, cursor, total), next_cursor=cursor, headers=headers)
+        ids = [record.item.id for record in records]
+        return Found(list_json(data, cursor, total), next_cursor=cursor, headers=headers, ids=ids)
 
     async def _page(self, listing: Listing) -> Page[Any]:
         """A window of the system's own list, which names no record unless a filter does."""

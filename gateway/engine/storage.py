@@ -446,11 +446,10 @@ class Attempts(Protocol):
         """Unsettled attempts whose next check is due, or, once sent, was put off beyond ``absurd``; earliest first."""
 
     async def others(self, attempt: Attempt, record_ids: Sequence[str]) -> Sequence[Attempt]:
-        """The other attempts at the same operation on the same books that made one of some records, or say the same.
+        """Others, unsealed, at the same operation on the same books that made one of these records, or say the same."""
 
-        The same books are those of the connection, and of every other that reaches the same company. What is sealed of
-        them is left out.
-        """
+    async def sending(self, connection_id: str, operations: Sequence[str], now: datetime) -> Sequence[str]:
+        """The runs of those at these operations whose owner may be at it ``now``, after something was sent."""
 
     async def find(self, id: bytes) -> Attempt | None:
         """The one of that id."""

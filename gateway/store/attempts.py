@@ -134,6 +134,18 @@ class SqlAttempts:
         rows = await self._database.rows(query)
         return [Attempt(**row._mapping) for row in rows]
 
+    async def sending(self, connection_id: str, operations: Sequence[str], now: datetime) -> Sequence[str]:
+        """The runs of those at these operations whose owner may be at it ``now``, after something was sent."""
+        columns = tables.attempts.c
+        query = select(columns.run).where(
+            # Only what is looked after has a next check, and that has an index; a connection's may be ever so many.
+            columns.next_check_at > now,
+            func.coalesce(columns.connection_id, "") == connection_id,
+            columns.operation.in_(operations),
+            columns.state == "sending",
+        )
+        return [row.run for row in await self._database.rows(query)]
+
     async def unknown(self) -> Mapping[str, Backlog]:
         """Those of unknown fate since they were sent, by provider; one without any is left out."""
         provider, columns = tables.connections.c.provider, tables.attempts.c

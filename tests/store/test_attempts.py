@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -152,6 +153,25 @@ async def test_others_are_those_on_the_same_books_that_matter(kept: SqlStorage) 
         await kept.attempts.claim(one, forget_before=LONG_AGO)
     found = {one.key for one in await kept.attempts.others(mine, ["c1"])}
     assert found == {"same-words", "same-record", "same-company"}
+
+
+async def test_what_is_being_sent_is_known_by_its_runs(kept: SqlStorage) -> None:
+    await kept.connections.add(connection("con_2"), None)
+    cases: dict[str, dict[str, Any]] = {
+        "sent": {"run": "r-7"},
+        "other-operation": {"operation": "contacts.delete"},
+        "other-connection": {"connection_id": "con_2"},
+        "claimed": {"state": "claimed"},
+        "unknown": {"state": "unknown"},
+        "its-owner-is-gone": {"next_check_at": later(1)},
+        "over": {"next_check_at": None},
+    }
+    for key, more in cases.items():
+        one = attempt(key, **{"state": "sending", "next_check_at": later(3), **more})
+        await kept.attempts.claim(one, forget_before=LONG_AGO)
+    mine = attempt()
+    assert mine.connection_id is not None
+    assert await kept.attempts.sending(mine.connection_id, [mine.operation, "contacts.finalize"], later(2)) == ["r-7"]
 
 
 async def test_what_is_unknown_is_told_by_provider_with_the_oldest(kept: SqlStorage) -> None:
