@@ -120,7 +120,10 @@ class Clockwork(asyncio.SelectorEventLoop):
 
     def _note(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         del loop
-        self.stumbled.append(f"{context.get('message')} {context.get('exception')!r}")
+        error = context.get("exception")
+        if "asynchronous generator" in str(error):
+            return  # of the dead: Python tidies up what they had begun, where a kernel would not
+        self.stumbled.append(f"{context.get('message')} {error!r}")
 
 
 def _this_task() -> asyncio.Task[Any]:

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import logging
 import sys
 import time
 from collections import Counter
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--story", action="store_true", help="tell all that happens in one")
     given = parser.parse_args(arguments)
     compile_once()
+    logging.disable()  # SQLAlchemy tells of sessions that broke
     ends = float("inf") if given.minutes is None else time.monotonic() + 60 * given.minutes
     seeds = [given.seed] if given.story else range(given.seed, given.seed + given.seeds)
     counted: Counter[str] = Counter()

@@ -152,7 +152,10 @@ class Story:
             kept.begun = version
             errand = self._errand(kept, f"{kept.resource}.update", "PATCH", "")
             errand.body, errand.version = {words: f"Wens {kept.mark} v{version}"}, version
-            if await self._end(kept, errand):
+            # A colleague writes the same at the same time. What is carried out late could undo a later version.
+            several = self.world.plan.faults == 0 and self.world.dice.random() < 0.5
+            colleague = [replace(errand, key=self._key(), told=[])] if several else []
+            if all(await asyncio.gather(*(self._end(kept, one) for one in [errand, *colleague]))):
                 kept.told = version
 
     async def _delete(self, kept: Kept) -> bool:
@@ -293,11 +296,16 @@ class Story:
             else:
                 self.world.promise(not told.gone, f"{resource} {kept.id} was deleted, and is in the list")
                 self._compare(kept, rows[kept.id], told)
-        self.strangers |= {(resource, id) for id in rows} - self.kept.keys() - self._before
+        if not self._moved_on(resource, moves):
+            self.strangers |= {(resource, id) for id in rows} - self.kept.keys() - self._before
 
     def _moved_on(self, resource: str, moves: int) -> bool:
-        """Whether records got new ids all the while: what is read again is read three times at most."""
-        return self.world.adapter.resources[resource].moves and self._moves - moves >= TRIES_OF_READS
+        """Whether records got new ids all the while: what is read again is read three times at most.
+
+        And a new id that only a lost answer told is known to nobody.
+        """
+        lost_sight = self._moves - moves >= TRIES_OF_READS or self.world.faults > 0
+        return self.world.adapter.resources[resource].moves and lost_sight
 
     async def _upheaval(self, ends: "asyncio.Future[Any]") -> None:
         """Now and then a process stops in good order, or all tokens run out."""
@@ -450,9 +458,12 @@ class Story:
     def _judge_left(self) -> None:
         """Nothing is left open, neither in the store nor in any process."""
         store = sqlite3.connect(self.world.home / "polder.db")
+        died = any(not one.alive for one in self.world.processes)
         for what, query in _LEFT.items():
             left = store.execute(query).fetchall()
-            self.world.promise(not left, f"left open, {what}: {left}")
+            # A claim that a dead process or a failing store left holds nobody up: who wants its value takes it over.
+            excused = what == "claims" and (died or self.world.store_failed)
+            self.world.promise(not left or excused, f"left open, {what}: {left}")
         store.close()
         for process in self.world.processes:
             if process.serves:

@@ -162,7 +162,8 @@ class World:
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     store_failed: bool = False
     """Whether something could not be written down, or was not known to be."""
-    _faults: int = 0
+    faults: int = 0
+    """How many there were."""
     _named: int = 0
     _refreshing: list[Process] = field(default_factory=list)
     _locked: dict[int, Process] = field(default_factory=dict)
@@ -189,12 +190,12 @@ class World:
     def fault(self, process: Process, step: str, faults: tuple[T, ...]) -> T | None:
         """What goes wrong at this step."""
         self.note(process.name, step)
-        if self.peaceful or self._faults >= self.plan.faults or self.dice.random() > self.plan.chance:
+        if self.peaceful or self.faults >= self.plan.faults or self.dice.random() > self.plan.chance:
             return None
         drawn = self.dice.choice(faults)
         if str(drawn).startswith("dies") and not self.plan.deadly:
             return None
-        self._faults += 1
+        self.faults += 1
         self.note(process.name, f"FAULT {drawn}")
         return drawn
 
