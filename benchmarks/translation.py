@@ -131,11 +131,12 @@ def _reader(
     facts = Facts("con_bench", conversation.company_id, next(iter(adapter.credentials)).type, {})
     up: Any = Recorded(replies, adapter, facts)
     books: Any = _NoBooks()
+    attempts: Any = None  # nothing moves
     asked = read_query(_OPERATION, (("limit", str(count)), ("include", "lines")))
 
     async def read() -> bytes:
         recording = Recording(books, facts.connection_id, _OPERATION, adapter.resources["invoices"])
-        reader = Reader(up, recording, Cursors(bytes(32)), Moves(), adapter.name)
+        reader = Reader(up, recording, Cursors(bytes(32)), Moves(attempts, SystemClock()), adapter.name)
         return (await reader.list(asked)).body
 
     listed = loads(asyncio.run(read()))["data"]

@@ -115,7 +115,7 @@ class DirectUpstream:
         return await _all([asyncio.ensure_future(wait) for wait in waits])
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
-        if fresh or name not in self.link.known:
+        if fresh or self.link.known.get(name) is None:
             self.link.known[name] = await load()
         value: T = self.link.known[name]
         return value

@@ -23,6 +23,7 @@ from gateway.engine.call import Answer, Caller
 from gateway.engine.connections import Connections
 from gateway.engine.generations import Ended, Matter, Slots
 from gateway.engine.providers import Provider
+from gateway.engine.redaction import abridged, without_secrets
 from gateway.engine.storage import Changing, StoredConnection, StoredToken
 from gateway.engine.tokens import broker, endpoints, lifetimes
 from gateway.engine.tokens.broker import Tokens
@@ -166,6 +167,13 @@ def replaced_before_tried(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def quoted_by_the_system(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The words of a system are passed on as they are."""
     monkeypatch.setattr(upstream, "without_secrets", lambda reply, sent: reply)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_secrets.test_a_refusal_without_end_is_told_by_its_beginning, status=422)
+def cut_before_it_is_searched(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Secrets are looked for in what a long refusal is cut to."""
+    monkeypatch.setattr(upstream, "without_secrets", lambda reply, sent: without_secrets(abridged(reply), sent))
     return ADAPTER
 
 

@@ -350,3 +350,56 @@ def exponents_read(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A number in a string may have an exponent."""
     monkeypatch.setattr(money, "_TEXT", re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:e[0-9]+)?"))
     return ADAPTER
+
+
+@BUGS.caught_by(test_money.test_more_than_an_amount_can_say_is_refused_and_not_written)
+def of_any_length(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Nobody looks whether what lines come to can be told as an amount."""
+    monkeypatch.setattr(lines, "check_length", lambda each: None)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_a_product_without_tax_is_charged_with_it_where_prices_have_it)
+def price_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A product's price without VAT is taken for one with it."""
+    monkeypatch.setattr(lines, "with_tax", lambda price, rate: price)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_invoices.test_an_invoice_of_nothing_is_credited_or_told_to_be_one)
+def nothing_is_a_note(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Who credits an invoice of nothing hears that it is a credit note."""
+
+    class Broken(memory.MemoryInvoices):
+        async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
+            totals = (await self.get(up, id)).item.totals
+            if totals is not None and not exact(totals.gross or "0"):
+                raise Problem("conflict", "Only an invoice can be credited, and this is a credit note.")
+            return await super().credit(up, id, draft)
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_payments.test_an_invoice_of_nothing_is_never_overdue)
+def nothing_is_owed_late(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """An invoice is overdue for as long as nobody paid it, one of nothing too."""
+    honest = invoices.invoice_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Invoice]:
+        record = honest(raw)
+        nothing = record.item.totals.gross == "0.00"
+        return structs.replace(record, item=structs.replace(record.item, is_overdue=True)) if nothing else record
+
+    monkeypatch.setattr(invoices, "invoice_of", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_payments.test_an_invoice_is_not_paid_in_another_currency)
+def one_to_one(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A payment in another currency is booked as if it were in euros."""
+
+    class Broken(memory.MemoryPayments):
+        async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+            return await super().create(up, draft.model_copy(update={"currency": "EUR"}))
+
+    return with_resource("payments", Broken())

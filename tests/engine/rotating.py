@@ -16,10 +16,9 @@ from gateway.engine.http import Wire
 from gateway.engine.storage import StoredConnection, StoredToken
 from gateway.engine.tokens import Tokens
 from tests.engine.journal import Disk, MemoryOwner, MemoryStorage, Steps
-from tests.engine.staging import connection, provider, said
+from tests.engine.staging import Unobserved, connection, provider, said
 from tests.house import START, ManualClock
 from tests.model.issuers import Issuer, Mode, refreshed, used
-from tests.unobserved import Unobserved
 
 LIFETIME = 7200
 PROVIDER = provider()

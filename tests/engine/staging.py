@@ -18,16 +18,45 @@ from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.cache import KnownFacts
 from gateway.engine.generations import in_memory
 from gateway.engine.http import Wire
-from gateway.engine.observe import Observer
+from gateway.engine.observe import (
+    CacheResult,
+    HeldBack,
+    Observer,
+    TokenOutcome,
+    Transition,
+    UpstreamOutcome,
+    WriteResult,
+)
 from gateway.engine.providers import Provider
 from gateway.engine.storage import LinkRow, LinkState, StoredConnection
 from gateway.engine.upstream import Outbound, TokenSource, Way
 from tests.house import START, ManualClock
-from tests.unobserved import Unobserved
 
 ORIGIN = "http://books.test"
 Handle = Callable[[httpx2.Request], Awaitable[httpx2.Response]]
 CODES = {401: "connection_needs_reauth", 404: "not_found", 409: "conflict", 429: "upstream_rate_limited"}
+
+
+class Unobserved:
+    """An observer that does not look."""
+
+    def upstream(self, provider: str, operation: str, outcome: UpstreamOutcome, seconds: float) -> None:
+        """Nothing."""
+
+    def token(self, provider: str, outcome: TokenOutcome, seconds: float) -> None:
+        """Nothing."""
+
+    def transition(self, provider: str, to: Transition) -> None:
+        """Nothing."""
+
+    def cache(self, resource: str, result: CacheResult) -> None:
+        """Nothing."""
+
+    def reconciled(self, operation: str, result: WriteResult) -> None:
+        """Nothing."""
+
+    def held_back(self, provider: str, reason: HeldBack) -> None:
+        """Nothing."""
 
 
 class Books(httpx2.AsyncBaseTransport):

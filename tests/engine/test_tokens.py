@@ -17,9 +17,8 @@ from gateway.engine.http import Wire
 from gateway.engine.storage import StoredConnection, StoredToken
 from gateway.engine.tokens import Tokens
 from tests.engine.journal import Disk, MemoryOwner, MemoryStorage
-from tests.engine.staging import Books, connection, provider, said
+from tests.engine.staging import Books, Unobserved, connection, provider, said
 from tests.house import START, ManualClock
-from tests.unobserved import Unobserved
 
 CONNECTION = connection()
 PROVIDER = provider()

@@ -15,10 +15,9 @@ from gateway.engine.tokens.refusals import HELD_AT_MOST
 from gateway.engine.waiting import measured
 from tests.engine.journal import Died, Disk, Steps
 from tests.engine.rotating import LIFETIME, PROVIDER, Life, RotatingProvider, Timeline, pair, refusal
-from tests.engine.staging import said
+from tests.engine.staging import Unobserved, said
 from tests.house import START
 from tests.model.issuers import Mode
-from tests.unobserved import Unobserved
 
 HEALING = (Mode.STATIC, Mode.ON_USE, Mode.GRACE)
 
@@ -67,7 +66,8 @@ async def test_two_hundred_calls_at_once_cause_one_request(mode: Mode) -> None:
 async def test_four_processes_with_fifty_calls_each_cause_one_request(mode: Mode) -> None:
     first, made, _ = a_life(mode)
     others = [Life(first.books, first.disk, first.clock, owner=owner) for owner in ("two", "three", "four")]
-    tokens = await asyncio.gather(*(one.tokens.current(made, PROVIDER) for one in (first, *others) for _ in range(50)))
+    calls = [life.tokens.current(made, PROVIDER) for life in (first, *others) for _ in range(50)]
+    tokens = await asyncio.gather(*calls)
     assert len({token.value for token in tokens}) == 1
     assert (first.refreshes(), first.books.most_in_flight) == (["r0"], 1)
 

@@ -23,9 +23,9 @@ from gateway.engine.tokens import Tokens
 from gateway.store import open_owner
 from gateway.store.sql import SqlStorage
 from tests.engine.rotating import PROVIDER, RotatingProvider
+from tests.engine.staging import Unobserved
 from tests.model.issuers import Mode
 from tests.store.making import connection
-from tests.unobserved import Unobserved
 
 pytestmark = pytest.mark.anyio
 

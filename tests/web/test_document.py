@@ -22,7 +22,7 @@ from gateway.contract import models
 from gateway.contract.emulator import Fault
 from gateway.contract.exact import Json, dumps, loads
 from gateway.contract.models.base import RecordPart, Shape
-from gateway.contract.operations import BY_NAME, OPERATIONS, RESOURCE_OPERATIONS, Operation
+from gateway.contract.operations import BY_NAME, OPERATIONS, RESOURCE_OPERATIONS
 from gateway.contract.records import schema_model
 from gateway.engine.asked import parameters, read_query
 from gateway.engine.raw import HANDED_BACK
@@ -30,6 +30,7 @@ from gateway.web.document import check, document, document_bytes, document_text,
 from gateway.web.document.examples import REQUESTS, Example, shown
 from gateway.web.problems import ALL_KINDS
 from tests.house import House
+from tests.web.published import described, published
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
 STALE = "openapi/ is stale: run ./dev generate"
@@ -37,20 +38,9 @@ NAMES = [operation.name for operation in OPERATIONS]
 
 
 @cache
-def published() -> dict[str, Any]:
-    made: dict[str, Any] = loads(document_text())
-    return made
-
-
-@cache
 def validator(name: str) -> Draft202012Validator:
     registry = Registry().with_resource("urn:polder", Resource.from_contents(document(), DRAFT202012))
     return Draft202012Validator({"$ref": f"urn:polder#/components/schemas/{name}"}, registry=registry)
-
-
-def described(operation: Operation) -> dict[str, Any]:
-    told: dict[str, Any] = published()["paths"][operation.path][operation.method.lower()]
-    return told
 
 
 def accepted(model: type[Shape], body: Json) -> bool:
@@ -70,14 +60,6 @@ def texts(value: Json) -> Iterator[str]:
             yield from texts(one)
     elif isinstance(value, str):
         yield value
-
-
-def schemas(value: Json) -> Iterator[dict[str, Any]]:
-    """All objects in it: the schemas, however deep, and what holds them."""
-    if isinstance(value, dict):
-        yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from schemas(one)
 
 
 # The document as a whole
@@ -186,10 +168,9 @@ def test_an_operation_says_what_it_may_answer(name: str) -> None:
     if operation.fresh_for:
         expected.add("304")
     assert expected <= responses.keys()
-    # What generators take for the answer: a dry run is told after it, in a status or beside it in a media type.
-    assert min(status for status in responses if status[0] == "2") == (
-        "2XX" if "2XX" in expected else str(operation.status)
-    )
+    # What the lowest status has, many generators take for what a call gives; an answer without a body gives nothing.
+    lowest = min(status for status in responses if status[0] == "2")
+    assert lowest in expected or operation.status == 204
 
 
 OF_EVERY_ANSWER = {
@@ -454,56 +435,6 @@ def test_a_change_may_be_empty_and_promises_no_default(name: str) -> None:
     schema = published()["components"]["schemas"][name]
     assert [field for field, one in schema["properties"].items() if "default" in one] == []
     assert schema["additionalProperties"] is False
-
-
-def test_the_values_that_an_answer_may_have_so_far_are_told_in_words() -> None:
-    """No generator and no page of documentation reads ``x-extensible-enum``."""
-    told = document()["components"]["schemas"]
-    assert told == document()["components"]["schemas"], "what is said once is said once"
-    for one in (one for schema in schemas(told) for one in schema.get("properties", {}).values()):
-        if known := one.get("items", one).get("x-extensible-enum"):
-            assert one["description"].endswith(f"One of {', '.join(f'`{value}`' for value in known)} so far.")
-    assert told["Product"]["properties"]["type"]["description"].endswith("One of `goods`, `service`, `unknown` so far.")
-
-
-def test_a_constant_is_told_in_words() -> None:
-    """Where it is said to be one, clients that openapi-generator makes for Python can read no dry run."""
-    dry_run = published()["components"]["schemas"]["DryRun"]["properties"]["dry_run"]
-    assert dry_run == {"type": "boolean", "description": "Always `true`."}
-
-
-def test_an_object_of_any_members_is_said_to_be_one() -> None:
-    """Of some that are named, clients in Java keep no other, and in TypeScript an object of nothing has never a member.
-
-    A JSON Schema has members of names that clients have taken for themselves: it is told as a map, and no more.
-    """
-    for schema in schemas(published()):
-        assert schema.get("type") != "object" or schema.keys() & {"properties", "additionalProperties"}, schema
-    content = described(BY_NAME["connections.schema"])["responses"]["200"]["content"]["application/schema+json"]
-    assert content["schema"].keys() == {"type", "description", "additionalProperties"}
-
-
-def test_what_may_be_null_is_a_type_and_no_choice_unless_it_must_be() -> None:
-    for schema in schemas(published()["components"]["schemas"]):
-        plain = [one for one in schema.get("anyOf", ()) if "type" in one and "enum" not in one]
-        assert len(plain) != 2 or {"type": "null"} not in plain, schema
-
-
-def test_what_may_be_left_out_has_no_default_that_makes_clients_demand_it() -> None:
-    told = published()["components"]["schemas"]
-    assert [schema for schema in schemas(told) if "default" in schema] == []
-    assert told["InvoiceDraft"]["properties"]["currency"]["description"] == "ISO 4217. `EUR` where it is not said."
-    assert told["LineDraft"]["properties"]["type"]["description"].endswith("`item` where it is not said.")
-
-
-def test_a_moment_and_a_day_are_told_from_text_in_every_answer() -> None:
-    """A client made from the document has a type for them."""
-    for name, schema in published()["components"]["schemas"].items():
-        for field, told in schema.get("properties", {}).items():
-            if (ending := re.search(r"_(at|on)$|^(since|valid_from|valid_to)$", field)) is not None:
-                formats = {one.get("format") for one in told.get("anyOf", [told])} - {None}
-                expected = "date-time" if ending[0] in ("_at", "since") else "date"
-                assert formats == {expected}, f"{name}.{field}"
 
 
 @pytest.mark.parametrize("model", [models.Contact, models.Invoice, models.Product, models.Payment, models.VatCode])

@@ -85,14 +85,23 @@ async def _ways_for(up: Upstream, reckoning: Reckoning) -> Ways:
     if reckoning.lines is None or reckoning.certain() is not None:
         return ROUNDINGS
 
-    async def load() -> Ways:
+    asked = False
+
+    async def load() -> Ways | None:
+        nonlocal asked
+        asked = True
         return await _learned_ways(up)
 
-    return await up.known("vat_rounding", load)
+    known = await up.known("vat_rounding", load)
+    if known is not None and reckoning.certain(known) is None and not asked:
+        known = await up.known("vat_rounding", load, fresh=True)  # what was booked since may tell
+    return known or ROUNDINGS
 
 
-async def _learned_ways(up: Upstream) -> Ways:
+async def _learned_ways(up: Upstream) -> Ways | None:
     """How VAT may be rounded, learned from the newest hundred final invoices: from as many as leave one way.
+
+    Null where they tell nothing, which is no fact to be kept.
 
     The documentation does not say it (dossier, "Not said").
     """
@@ -110,4 +119,4 @@ async def _learned_ways(up: Upstream) -> Ways:
         )  # none agrees where a VAT code was changed since, or the way itself: what is newer counts
         if len(left) == 1:
             break
-    return left
+    return None if left == ROUNDINGS else left

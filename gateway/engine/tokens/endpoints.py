@@ -64,7 +64,7 @@ class Endpoints:
         return token
 
     async def exchange(self, provider: Provider, scheme: KeyExchange, grant: Grant, within: float) -> AccessToken:
-        """Buy a token with stored credentials; whoever asks for it tells the observer. Raises ``Problem``."""
+        """Buy a token with credentials; whoever asks for it tells the observer. Raises ``Problem``."""
         sent = grant.fields.values()
         return await self._asked(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within, sent)
 

@@ -346,13 +346,11 @@ def _success(operation: Operation) -> dict[str, Object]:
 def _add_dry_run(made: dict[str, Object], operation: Operation) -> None:
     """A dry run is 200 whatever the write itself answers.
 
-    Beside a 201 or 204 it is said of 2XX: for a client's answer many generators take what the first status has, and
-    would tell a record that was made as a dry run.
+    Beside 201 it is said of 2XX: what the lowest status has, many generators take for what a call gives.
     """
+    status = "2XX" if operation.status == 201 else "200"
     words = "With `dry_run=true`: what would be done. Its status is 200."
-    answer = made.setdefault(
-        "200" if operation.status == 200 else "2XX", {"description": words, "headers": _headers(operation)}
-    )
+    answer = made.setdefault(status, {"description": words, "headers": _headers(operation)})
     answer["headers"] = {**answer["headers"], **_OF_DRY_RUN}
     answer["content"] = {**answer.get("content", {}), DRY_RUN: {"schema": ref("DryRun")}}
 
