@@ -114,7 +114,8 @@ class Process:
         for session in self.sessions:
             raw, session._connection, session._running = session._connection, None, False
             if raw is not None:
-                raw.rollback()
+                with suppress(sqlite3.Error):
+                    raw.rollback()
                 raw.close()
         for done in list(self._waiting):
             if not done.done():
