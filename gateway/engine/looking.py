@@ -15,7 +15,7 @@ from gateway.contract.upstream import Request
 from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence
-from gateway.engine.links import LinkBooks, kept_values
+from gateway.engine.links import UNIQUE, LinkBooks, kept_values
 from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_use, resource_for
 from gateway.engine.providers import Providers
@@ -198,8 +198,9 @@ class _Look(Writer):
             return ABSENT
         if len(records) > 1:
             return Sight("ambiguous", candidates=tuple(record.item.id for record in records))
-        self._say_what_is_lacking(draft, records[0])
-        return self._applied(await self._found_made(draft, origin, evidence.creation_key, records[0]))
+        made = await self._found_made(draft, origin, evidence.creation_key, records[0])
+        self._say_what_is_lacking(draft, made)
+        return self._applied(made)
 
     async def _unclaimed(self, attempt: Attempt, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
         """Those that are no other attempt's. Raises ``idempotency_in_progress`` while it may be a twin's that runs."""
@@ -224,6 +225,14 @@ class _Look(Writer):
                 en="The connection broke before the invoice was finalized: it is a draft. Finalize it.",
                 nl="De verbinding viel weg voordat de factuur definitief was: het is een concept. Maak het definitief.",
             )
+        for name in sorted(UNIQUE & self._resource.kept):
+            if getattr(draft, name, None) not in (None, getattr(record.item, name)):
+                self._up.warn(
+                    "not_kept",
+                    f"/{name}",
+                    en=f"Another record got this {name} before it was known what became of this one.",
+                    nl=f"Een ander record kreeg deze {name} voordat bekend was wat er van dit record geworden was.",
+                )
 
     def _applied(self, record: Record[Any]) -> Sight:
         return Sight("applied", Answer(self._operation.status, self.written(record, self._asked)))

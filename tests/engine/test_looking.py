@@ -46,6 +46,25 @@ async def test_a_delete_that_was_found_out_gives_back_what_the_record_held(aisle
     assert (await aisle.make(external_ref="r-1")).status_code == 201
 
 
+async def test_a_reference_that_another_got_meanwhile_is_told_to_be_lacking(house: House) -> None:
+    connection, system = await house.connect("rompslomp"), house.emulator("rompslomp")
+    path, key = f"/v1/connections/{connection}/contacts", {"idempotency-key": "k-1"}
+    body = {"company_name": "Bakker", "external_ref": "r-1"}
+    system.fail(Fault("lost"), when=lambda seen: seen.method == "POST")
+    system.journal.clear()
+    system.fail(
+        Fault("status", status=500), times=99, when=lambda _: any(one.method == "POST" for one in system.journal)
+    )
+    assert (await house.client.post(path, json=body, headers=key)).json()["outcome"] == "unknown"
+    system.heal()
+    other = (await house.client.post(path, json={"company_name": "Slager"})).json()
+    assert (await house.client.patch(f"{path}/{other['id']}", json={"external_ref": "r-1"})).status_code == 200
+    house.clock.advance(3600)
+    told = await house.client.post(path, json=body, headers=key)
+    assert (told.status_code, told.json()["external_ref"]) == (201, None), told.text
+    assert [(one["code"], one["pointer"]) for one in told.json()["warnings"]] == [("not_kept", "/external_ref")]
+
+
 @pytest.mark.parametrize("forgotten", ["notes", "query", "body"])
 async def test_what_an_older_release_wrote_down_and_this_one_cannot_use_is_left_to_a_person(
     house: House, forgotten: str
