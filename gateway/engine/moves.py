@@ -2,11 +2,12 @@
 
 Between the system's doing and our knowing, a record is not there under the id that we know, and is there under one that
 nobody was told. So what is read meanwhile is read again when it is over: else a record would be told as gone, or under
-two ids. And who would write to it waits for his turn. Only writes of this process are known here.
+two ids. And who would write to it waits for his turn. Writes of this process are known here; those of others are asked
+for at the store, where what was found or missed may come of one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Literal, TypeVar
 
@@ -28,6 +29,8 @@ POLL = 0.05
 
 TRIES = 3
 """How often something is read, where one record after the other gets a new id all the while."""
+STRANGERS = 50_000
+"""Records that are remembered as somebody's own: a list that shows them again costs no question."""
 _Place = tuple[str, str]
 """A resource of a connection."""
 
@@ -39,6 +42,7 @@ class Moves:
         self._attempts = attempts
         self._clock = clock
         self._own: LRUCache[str, bool] = LRUCache(10_000)
+        self._strangers: LRUCache[tuple[str, str, str], bool] = LRUCache(STRANGERS)
         self._under_way: dict[_Place, dict[asyncio.Future[None], str]] = {}
         self._last: LRUCache[_Place, int] = LRUCache(10_000)
         self._counted = 0
@@ -123,6 +127,14 @@ class Moves:
             if not await _over(self._under_way.get(place, ()), left()):
                 break
         return await read()
+
+    def unheard(self, connection_id: str, resource: str, ids: Iterable[str]) -> list[str]:
+        """Those of these ids, of which Polder keeps nothing, that no list was told with before."""
+        return [id for id in ids if (connection_id, resource, id) not in self._strangers]
+
+    def heard(self, connection_id: str, resource: str, ids: Iterable[str]) -> None:
+        """A list was told with them: they are somebody's own, and not what a record gets at this moment."""
+        self._strangers.update(((connection_id, resource, id), True) for id in ids)
 
     async def elsewhere(self, connection_id: str, resource: str, odd: Oddity, left: Callable[[], float]) -> bool:
         """Whether another process gave a record another id just now; that is over when this returns, or ``left`` is."""

@@ -51,11 +51,14 @@ class Reader:
         self._cursors = cursors
         self._moves = moves
         self._provider = provider
+        self._unheard: Sequence[str] = ()
 
     async def found(self, id: str, asked: Asked) -> Found:
         """What is asked for, a list or what is at our ``id``, as no record's getting another id distorts it."""
         if self._operation.shape == "list":
-            return await self._settled(lambda: self.list(asked), lambda _: False, self._is_odd_list)
+            listed = await self._settled(lambda: self.list(asked), lambda _: False, self._is_odd_list)
+            self._moves.heard(self._up.facts.connection_id, self._operation.resource, self._unheard)
+            return listed
         before = await self._recording.theirs(id) if self._resource.moves else id
 
         async def is_odd(_: object) -> Oddity:
@@ -72,7 +75,8 @@ class Reader:
         strange = [] if found is None else [id for id in found.ids if not book.kept(id)]
         if any(book.ours(id) != id for id in strange):
             return "renamed"
-        return "maybe" if strange else "no"
+        self._unheard = self._moves.unheard(self._up.facts.connection_id, self._operation.resource, strange)
+        return "maybe" if self._unheard else "no"
 
     async def _settled(
         self,

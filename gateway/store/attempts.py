@@ -28,8 +28,15 @@ _SENT = ("sending", "unknown")
 _UNSETTLED = ("claimed", *_SENT)
 
 
-# Every write executes these. Written once, with the values beside them, they take half the time.
+# These are executed by every write, or read. Written once, with the values beside them, they take half the time.
 _CLAIMED = insert(tables.attempts)
+_SENDING = select(tables.attempts.c.run).where(
+    # Only what is looked after has a next check, and that has an index; a connection's may be ever so many.
+    tables.attempts.c.next_check_at > bindparam("now"),
+    func.coalesce(tables.attempts.c.connection_id, "") == bindparam("of_id"),
+    tables.attempts.c.operation.in_(bindparam("operations", expanding=True)),
+    tables.attempts.c.state == "sending",
+)
 _REPLACED = update(tables.attempts).where(
     tables.attempts.c.id == bindparam("seen_id"),
     tables.attempts.c.run == bindparam("seen_run"),
@@ -136,15 +143,8 @@ class SqlAttempts:
 
     async def sending(self, connection_id: str, operations: Sequence[str], now: datetime) -> Sequence[str]:
         """The runs of those at these operations whose owner may be at it ``now``, after something was sent."""
-        columns = tables.attempts.c
-        query = select(columns.run).where(
-            # Only what is looked after has a next check, and that has an index; a connection's may be ever so many.
-            columns.next_check_at > now,
-            func.coalesce(columns.connection_id, "") == connection_id,
-            columns.operation.in_(operations),
-            columns.state == "sending",
-        )
-        return [row.run for row in await self._database.rows(query)]
+        given = {"now": now, "of_id": connection_id, "operations": operations}
+        return [row.run for row in await self._database.rows(_SENDING, given)]
 
     async def unknown(self) -> Mapping[str, Backlog]:
         """Those of unknown fate since they were sent, by provider; one without any is left out."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -197,6 +198,27 @@ async def test_what_another_process_gives_another_id_meanwhile_is_neither_gone_n
         else:
             told = answer.json()
             assert [(one["id"], one["name"]) for one in told.get("data", [told])] == [(id, "Melk")]
+
+
+async def test_a_list_that_shows_somebodys_own_again_costs_no_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_aisle(tmp_path) as aisle:
+        await aisle.make()
+        attempts, asked = aisle.house.polder.storage.attempts, 0
+        honest = attempts.sending
+
+        async def counted(*given: Any) -> Sequence[str]:
+            nonlocal asked
+            asked += 1
+            return await honest(*given)
+
+        monkeypatch.setattr(attempts, "sending", counted)
+        for own, questions in (("by hand", 1), ("by hand", 1), ("another", 2)):
+            aisle.shelf.put({"name": own, "unit": None, "archived": False}, own.replace(" ", "-"))
+            told = (await aisle.ask("GET", "products", None, FRESH)).json()["data"]
+            assert own in [one["name"] for one in told]
+            assert asked == questions
 
 
 class Gone:
