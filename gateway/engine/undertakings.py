@@ -4,7 +4,7 @@ A caller who leaves, or a server that calls off what is not done when it must st
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,9 +16,9 @@ class Undertakings:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def to_the_end(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def to_the_end(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What comes of it."""
-        task: asyncio.Task[T] = asyncio.ensure_future(_run(work))
+        task: asyncio.Task[T] = asyncio.create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         try:
@@ -34,7 +34,3 @@ class Undertakings:
     async def settle(self) -> None:
         """Wait until nothing is under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-async def _run(work: Callable[[], Awaitable[T]]) -> T:
-    return await work()
