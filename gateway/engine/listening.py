@@ -216,4 +216,4 @@ async def _taken(task: asyncio.Future[Reply]) -> Reply:
     try:
         return await task
     finally:
-        del task  # see cache.shared
+        del task  # see single_flight.shared

@@ -16,11 +16,12 @@ from gateway.engine.asked import Asked, read_body, read_query
 from gateway.engine.call import Answer
 from gateway.engine.evidence import Evidence
 from gateway.engine.links import UNIQUE, LinkBooks, kept_values
+from gateway.engine.malformed import nonsense_told
 from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_use, resource_for
 from gateway.engine.providers import Providers
 from gateway.engine.reconciling import Sight
-from gateway.engine.recording import CONTROLS, Recording, nonsense_told, refuse_unsupported
+from gateway.engine.recording import CONTROLS, Recording, refuse_unsupported
 from gateway.engine.storage import Attempt, Attempts, Connections
 from gateway.engine.upstream import Outbound
 from gateway.engine.writing import Writer

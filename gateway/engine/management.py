@@ -17,10 +17,10 @@ from gateway.engine.cursors import Cursors
 from gateway.engine.idempotency import Idempotency, Run, key_of
 from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
+from gateway.engine.malformed import nonsense_told
 from gateway.engine.opening import Opener
 from gateway.engine.permit import permit_new_connection, permit_use, resource_for
 from gateway.engine.providers import Providers
-from gateway.engine.recording import nonsense_told
 from gateway.engine.render import array_json, list_json, model_json
 from gateway.engine.schemas import (
     Rows,

@@ -22,13 +22,14 @@ from gateway.contract.upstream import Request
 from gateway.engine.asked import Asked, read_body, read_query, read_raw_query
 from gateway.engine.audit import Auditor
 from gateway.engine.authorizing import Authorizer
-from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
+from gateway.engine.cache import AnswerCache, Kept
 from gateway.engine.call import Answer, Call, Standing
 from gateway.engine.connections import Connections
 from gateway.engine.conversation import Conversation
 from gateway.engine.cursors import Cursors
 from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
 from gateway.engine.dry_run import Captured, Rehearsal, Untouched, answer_json, language_of, told, told_raw
+from gateway.engine.facts import KnownFacts
 from gateway.engine.freshness import Directives, answer_of, hit, hit_elsewhere, is_known, is_passing, read_directives
 from gateway.engine.generations import Generations, Matter
 from gateway.engine.http import Wire
@@ -37,6 +38,7 @@ from gateway.engine.invitations import Invitations
 from gateway.engine.links import LinkBooks
 from gateway.engine.listening import Listening
 from gateway.engine.looking import Looking
+from gateway.engine.malformed import nonsense_told
 from gateway.engine.management import Management
 from gateway.engine.moves import MOVING, Moves
 from gateway.engine.observe import Observer, Strain
@@ -52,11 +54,12 @@ from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import handed_back, raw_request
 from gateway.engine.reading import Found, Reader
 from gateway.engine.reconciling import ZOMBIE, Reconciling
-from gateway.engine.recording import Recording, nonsense_told
+from gateway.engine.recording import Recording
 from gateway.engine.render import etags
 from gateway.engine.second_level import NO_SECOND_LEVEL, Fetched, Question, SecondLevel, Shared
 from gateway.engine.sightings import Sighting
 from gateway.engine.signing import Signer
+from gateway.engine.single_flight import Flights
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
 from gateway.engine.undertakings import Undertakings

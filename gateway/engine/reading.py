@@ -12,8 +12,9 @@ from gateway.contract.paging import Page, Window
 from gateway.engine.asked import Asked
 from gateway.engine.cursors import Cursors
 from gateway.engine.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
+from gateway.engine.malformed import always_there
 from gateway.engine.moves import Moves, Oddity
-from gateway.engine.recording import Recording, always_there, identified
+from gateway.engine.recording import Recording, identified
 from gateway.engine.render import list_json, record_json, records_json
 from gateway.engine.upstream import Outbound
 

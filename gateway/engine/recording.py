@@ -1,12 +1,11 @@
 """What stands between a system's record and ours: ids that survive, fields kept by Polder, fields nobody can hold."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from gateway.contract.adapter import Record, Resource
-from gateway.contract.errors import Problem, malformed
+from gateway.contract.errors import malformed
 from gateway.contract.models.base import Part, Shape
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import is_id
@@ -15,52 +14,6 @@ from gateway.engine.upstream import Outbound
 
 CONTROLS = frozenset({"finalize", "expected_totals", "on_rounding"})
 """Fields of a body that tell Polder what to do and stand for nothing in a system."""
-
-
-_TRIPPED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-
-
-@contextmanager
-def nonsense_told() -> Iterator[None]:
-    """Whatever an adapter trips over in a reply says that the reply makes no sense: ``upstream_malformed``."""
-    try:
-        yield
-    except _TRIPPED as error:
-        raise malformed("The accounting system's answer is not what its documentation promises.") from error
-
-
-@contextmanager
-def always_there() -> Iterator[None]:
-    """A list, and the administration itself, is there: a system that says it is not makes no sense.
-
-    To pass that on would say to the caller that there is no such connection of his.
-    """
-    try:
-        yield
-    except Problem as problem:
-        if not _is_missed(problem):
-            raise
-        detail = f"The accounting system has no answer where one always is: {problem.detail}"
-        raise Problem("upstream_malformed", detail, upstream=problem.upstream) from problem
-
-
-@contextmanager
-def named_in_draft() -> Iterator[None]:
-    """What is to be made is not there yet: a system that misses something then misses what the draft names.
-
-    To pass that on would say to the caller that there is no such connection of his.
-    """
-    try:
-        yield
-    except Problem as problem:
-        if not _is_missed(problem):
-            raise
-        raise Problem("upstream_rejected", problem.detail, problem.errors, problem.upstream) from problem
-
-
-def _is_missed(problem: Problem) -> bool:
-    """Whether the system itself says that something is not there."""
-    return problem.code == "not_found" and problem.upstream is not None
 
 
 def identified(record: Record[Any], resource: Resource[Any, Any], asked: str | None = None) -> Record[Any]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from gateway.contract.clock import Clock
-from gateway.engine.cache import shared
 from gateway.engine.generations import Generations
+from gateway.engine.single_flight import shared
 from gateway.engine.storage import Storage, StoredConnection
 
 KNOWN_FOR = 5.0

@@ -8,9 +8,9 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem, malformed
 from gateway.contract.models import CompanyAccess
 from gateway.contract.secret import Secret
+from gateway.engine.malformed import always_there
 from gateway.engine.opening import Opener
 from gateway.engine.providers import Provider, Providers
-from gateway.engine.recording import always_there
 from gateway.engine.storage import StoredConnection
 from gateway.engine.tokens import Tokens
 

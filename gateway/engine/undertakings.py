@@ -24,7 +24,7 @@ class Undertakings:
         try:
             return await asyncio.shield(task)
         finally:
-            del task  # see cache.shared
+            del task  # see single_flight.shared
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

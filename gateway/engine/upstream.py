@@ -16,8 +16,8 @@ from gateway.contract.errors import FieldError, Outcome, Problem
 from gateway.contract.plan import Plan, Warned
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
-from gateway.engine.cache import KnownFacts
 from gateway.engine.clock import dutch_date
+from gateway.engine.facts import KnownFacts
 from gateway.engine.http import NotSent, Unanswered, Unwritable, Wire, encode
 from gateway.engine.observe import HeldBack, Observer, Strain, UpstreamOutcome
 from gateway.engine.providers import Provider
@@ -208,7 +208,7 @@ class Outbound:
             await called_off(tasks)
             raise
         finally:
-            del tasks  # see cache.shared
+            del tasks  # see single_flight.shared
 
     async def data(self, request: Request) -> Any:
         """Send it, and take the envelope off."""
@@ -242,7 +242,7 @@ class Outbound:
         try:
             raise problem
         finally:
-            del problem  # see cache.shared
+            del problem  # see single_flight.shared
 
     def _became(self, request: Request, fate: Outcome) -> None:
         """What is known of the writes of this request only ever grows."""

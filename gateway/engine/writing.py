@@ -15,7 +15,8 @@ from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Shape
 from gateway.engine.asked import Asked
 from gateway.engine.links import SYSTEM_ID, UNIQUE, Claim, kept_values
-from gateway.engine.recording import Recording, identified, named_in_draft, nonsense_told, refuse_unsupported
+from gateway.engine.malformed import named_in_draft, nonsense_told
+from gateway.engine.recording import Recording, identified, refuse_unsupported
 from gateway.engine.render import record_json, with_warnings
 from gateway.engine.upstream import Outbound
 

@@ -20,14 +20,15 @@ from gateway.contract.operations import Operation
 from gateway.contract.paging import Page
 from gateway.contract.upstream import Upstream
 from gateway.engine import asked, capabilities, perform, reading
-from gateway.engine.cache import AnswerCache, Flights
+from gateway.engine.cache import AnswerCache
 from gateway.engine.call import Answer
 from gateway.engine.filters import divide
 from gateway.engine.freshness import Directives
 from gateway.engine.links import LinkBooks
 from gateway.engine.listening import Listening
+from gateway.engine.malformed import always_there
 from gateway.engine.permit import resource_for
-from gateway.engine.recording import always_there
+from gateway.engine.single_flight import Flights
 from gateway.web import app, replay
 from gateway.web.replies import Reply, replied, send_reply
 from gateway.web.routes import Route, Routes

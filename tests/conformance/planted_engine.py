@@ -19,13 +19,13 @@ from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
 from gateway.engine import connections, filters, looking, perform, reading, upstream
 from gateway.engine.asked import Asked, parameters, read_query
-from gateway.engine.cache import Flights
 from gateway.engine.call import Caller
 from gateway.engine.cursors import Cursors
 from gateway.engine.generations import Slots
 from gateway.engine.looking import Looking
 from gateway.engine.raw import raw_request
 from gateway.engine.reconciling import Sight
+from gateway.engine.single_flight import Flights
 from gateway.engine.storage import Attempt, StoredConnection
 from gateway.engine.tokens import broker
 from gateway.engine.tokens.refusals import Refusals

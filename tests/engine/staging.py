@@ -15,7 +15,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
-from gateway.engine.cache import KnownFacts
+from gateway.engine.facts import KnownFacts
 from gateway.engine.generations import in_memory
 from gateway.engine.http import Wire
 from gateway.engine.observe import (

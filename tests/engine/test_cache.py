@@ -8,9 +8,11 @@ import pytest
 
 from gateway.contract.errors import Outcome, Problem
 from gateway.contract.upstream import Request
-from gateway.engine.cache import AnswerCache, Flights, Kept, KnownFacts
+from gateway.engine.cache import AnswerCache, Kept
+from gateway.engine.facts import KnownFacts
 from gateway.engine.freshness import answer_of, hit, is_known, read_directives
 from gateway.engine.generations import Slots, in_memory
+from gateway.engine.single_flight import Flights
 from tests.engine.staging import Books, Stage, said
 from tests.house import ManualClock
 
@@ -191,7 +193,7 @@ async def test_a_write_of_records_leaves_settled_facts_alone(clock: ManualClock,
 async def test_facts_have_a_bound_in_bytes_however_many_connections_are_asked(
     clock: ManualClock, generations: Slots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.engine.cache.MAX_FACT_BYTES", 10_000)
+    monkeypatch.setattr("gateway.engine.facts.MAX_FACT_BYTES", 10_000)
     facts, read = KnownFacts(clock, generations), 0
 
     async def load(size: int) -> int:

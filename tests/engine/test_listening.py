@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
 from gateway.contract.upstream import Facts, Request
-from gateway.engine.cache import KnownFacts
 from gateway.engine.conversation import Conversation
+from gateway.engine.facts import KnownFacts
 from gateway.engine.generations import in_memory
 from gateway.engine.listening import Listening
 from gateway.engine.upstream import Outbound

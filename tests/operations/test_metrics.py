@@ -14,10 +14,10 @@ from gateway.app import build
 from gateway.backup import back_up
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
-from gateway.engine.cache import Flights
 from gateway.engine.call import Answer, Call
 from gateway.engine.patience import Patience
 from gateway.engine.reconciling import CHECKS
+from gateway.engine.single_flight import Flights
 from gateway.engine.waiting import Waiting, measured, waiting
 from gateway.settings import METRICS_PORT, Settings
 from gateway.web.vitals import COUNTED_FOR, beating

@@ -16,11 +16,11 @@ from gateway.contract.auth import AccessToken, OAuth2, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
-from gateway.engine.cache import Flights
 from gateway.engine.http import Wire
 from gateway.engine.observe import Observer
 from gateway.engine.patience import Patience
 from gateway.engine.providers import Provider
+from gateway.engine.single_flight import Flights
 from gateway.engine.storage import Changing, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until

@@ -9,10 +9,10 @@ from gateway.contract.errors import KINDS, Problem, UpstreamFault, malformed
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire, encode, is_writable
+from gateway.engine.malformed import nonsense_told
 from gateway.engine.oauth import read_token, refresh_request, revocation_request
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
-from gateway.engine.recording import nonsense_told
 from gateway.engine.redaction import abridged, without_secrets
 
 ANSWER = 30.0
