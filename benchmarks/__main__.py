@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks import books, processes
 from benchmarks.cases import Ours
 from benchmarks.conversation import Conversation, Sent, record
-from benchmarks.load import Asked, Round, Unmeasured, drive, require
+from benchmarks.load import Parameters, Round, Unmeasured, drive, require
 from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
 from benchmarks.ratios import (
@@ -138,14 +138,16 @@ class Bench:
         self.facts["ready_seconds_among_many"] = round(time.monotonic() - began, 2)
         results = []
         if self._is_wanted("memory_of_1000_connections") or self._is_wanted("memory_of_100000_connections"):
-            self._fill(Asked(crowded, [f"/v1/connections/{id}/invoices/{one.invoice_id}" for id in more], ours.headers))
+            self._fill(
+                Parameters(crowded, [f"/v1/connections/{id}/invoices/{one.invoice_id}" for id in more], ours.headers)
+            )
         if self._is_wanted("hundred_thousand_connections"):
             got = [f"/v1/connections/{ours.connections[name][0]}"]
-            few = Asked(ours.server, got, ours.headers)
+            few = Parameters(ours.server, got, ours.headers)
             results += self._measure(Case("hundred_thousand_connections", replace(few, server=crowded), few))
         return results
 
-    def _fill(self, asked: Asked) -> None:
+    def _fill(self, asked: Parameters) -> None:
         """Use ever more connections, and see what that takes."""
         try:
             held = with_connections(asked, self._used, self._ask, _PATIENCE)
@@ -193,7 +195,7 @@ class Bench:
             name: self._up(stack, processes.reference(name, self.stub, calls), core=core)
             for name in ("httpx", "httpx2")
         }
-        cases = ours.cached(Asked(bare, ["/hello"], {}))
+        cases = ours.cached(Parameters(bare, ["/hello"], {}))
         if shutil.which("nginx"):
             proxy = processes.nginx(self.stub, self._folder / "nginx", core=core, log=self._log)
             cases += ours.beside_nginx(stack.enter_context(proxy))
@@ -244,7 +246,7 @@ class Bench:
                 self._round(case.ours, concurrency)
         return result
 
-    def _round(self, asked: Asked, concurrency: int) -> Round:
+    def _round(self, asked: Parameters, concurrency: int) -> Round:
         """One round, long enough for some turns of each that asks: who is under way at its end is not counted."""
         seconds, measured = self._seconds, None
         for _ in range(3):
@@ -260,13 +262,13 @@ class Bench:
         load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
         raise Unmeasured(f"nothing was answered in {seconds} s; the machine is busy (load {load})")
 
-    def _ask(self, asked: Asked, seconds: int) -> int:
+    def _ask(self, asked: Parameters, seconds: int) -> int:
         return self._drive(asked, _FEW, seconds)[0]
 
-    def _drive(self, asked: Asked, concurrency: int, seconds: int) -> tuple[int, Round | None]:
+    def _drive(self, asked: Parameters, concurrency: int, seconds: int) -> tuple[int, Round | None]:
         return drive(asked, self._folder, concurrency=concurrency, seconds=seconds, core=processes.OTHER_CORE)
 
-    def _warm(self, asked: Asked, concurrency: int, times: int, limit: float) -> None:
+    def _warm(self, asked: Parameters, concurrency: int, times: int, limit: float) -> None:
         """Ask until every path was asked so often, or the time is over."""
         missing = times * len(asked.paths)
         over = time.monotonic() + limit

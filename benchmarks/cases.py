@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.conversation import INVOICES, SCAN, Conversation
-from benchmarks.load import Asked
+from benchmarks.load import Parameters
 from benchmarks.processes import Server
 from benchmarks.ratios import Case
 from gateway.contract.exact import dumps
@@ -24,7 +24,7 @@ class Ours:
     connections: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
 
-    def cached(self, hello: Asked) -> list[Case]:
+    def cached(self, hello: Parameters) -> list[Case]:
         """Answers from memory, beside a bare application's."""
         name, one = next(iter(self.conversations.items()))
         page, got = (self._reading(name, path, {}, among=1) for path in (_PAGE, f"invoices/{one.invoice_id}"))
@@ -39,13 +39,13 @@ class Ours:
         """A page from memory, beside nginx that passes on what one system says to that."""
         name, one = next(iter(self.conversations.items()))
         page = self._reading(name, _PAGE, {}, among=1)
-        return [Case("cached_list_vs_nginx_proxy", page, Asked(proxy, [one.list_targets[0]], {}))]
+        return [Case("cached_list_vs_nginx_proxy", page, Parameters(proxy, [one.list_targets[0]], {}))]
 
     def uncached(self, name: str, passing: Mapping[str, Server]) -> list[Case]:
         """Answers of one system, beside those of whoever passes the same bytes through."""
         one = self.conversations[name]
         lists, gets, creates, scans = (
-            {library: Asked(place, [f"/{name}-{verb}"], {}) for library, place in passing.items()}
+            {library: Parameters(place, [f"/{name}-{verb}"], {}) for library, place in passing.items()}
             for verb in ("list", "get", "create", "scan")
         )
         listing = self._reading(name, _PAGE, _UNCACHED)
@@ -78,13 +78,13 @@ class Ours:
             )
         return cases
 
-    def creating(self, name: str) -> Asked:
+    def creating(self, name: str) -> Parameters:
         """An invoice made, over and over."""
         paths = [f"/v1/connections/{id}/invoices" for id in self.connections[name]]
         headers = {**self.headers, "content-type": "application/json"}
-        return Asked(self.server, paths, headers, "POST", dumps(self.conversations[name].draft).decode())
+        return Parameters(self.server, paths, headers, "POST", dumps(self.conversations[name].draft).decode())
 
-    def soaked(self) -> list[Asked]:
+    def soaked(self) -> list[Parameters]:
         """Of every system: reads that the cache answers, reads that reach the system, and writes."""
         return [
             asked
@@ -92,16 +92,16 @@ class Ours:
             for asked in (self._reading(name, _PAGE, {}), self._reading(name, _PAGE, _UNCACHED), self.creating(name))
         ]
 
-    def _reading(self, name: str, path: str, headers: Mapping[str, str], *, among: int | None = None) -> Asked:
+    def _reading(self, name: str, path: str, headers: Mapping[str, str], *, among: int | None = None) -> Parameters:
         paths = [f"/v1/connections/{id}/{path}" for id in self.connections[name][:among]]
-        return Asked(self.server, paths, {**self.headers, **headers})
+        return Parameters(self.server, paths, {**self.headers, **headers})
 
     @staticmethod
-    def _posted(asked: Asked) -> Asked:
-        return Asked(asked.server, asked.paths, asked.headers, "POST", "")
+    def _posted(asked: Parameters) -> Parameters:
+        return Parameters(asked.server, asked.paths, asked.headers, "POST", "")
 
 
-def _etag(asked: Asked) -> str:
+def _etag(asked: Parameters) -> str:
     request = urllib.request.Request(asked.server.origin + asked.paths[0], headers=dict(asked.headers))
     with urllib.request.urlopen(request, timeout=_WAIT) as answer:
         tag: str = answer.headers["etag"]

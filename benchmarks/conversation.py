@@ -22,7 +22,7 @@ from gateway.app import Polder, build
 from gateway.contract.emulator import Emulator
 from gateway.contract.exact import dumps, loads
 from gateway.engine.clock import SystemClock
-from gateway.engine.filters import SCAN_STEP
+from gateway.engine.reads.filters import SCAN_STEP
 from gateway.registry import discover, emulator_of
 from gateway.settings import Settings, variable
 

@@ -32,7 +32,7 @@ end
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Parameters:
     """What is asked of one server, over and over: paths in turn, with these headers."""
 
     server: Server
@@ -72,7 +72,7 @@ def require(program: str, purpose: str) -> None:
         sys.exit(f"The benchmark needs {program} to {purpose}, and it is not on the PATH (benchmarks/README.md).")
 
 
-def drive(asked: Asked, folder: Path, *, concurrency: int, seconds: int, core: int) -> tuple[int, Round | None]:
+def drive(asked: Parameters, folder: Path, *, concurrency: int, seconds: int, core: int) -> tuple[int, Round | None]:
     """Ask for so many seconds: how many answers came, and what was measured, where any came.
 
     Raises ``Unmeasured`` where anything but a success came back.

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from benchmarks.load import Asked, Unmeasured
+from benchmarks.load import Parameters, Unmeasured
 from benchmarks.processes import resident_megabytes
 
 _FILLING = 5
 """Turns before a soak begins. Writes leave a page of each connection behind, so the cache fills to its 64 MB first."""
 _AT_ONCE = 20_000
-Drive = Callable[[Asked, int], int]
+Drive = Callable[[Parameters, int], int]
 """Asks for so many seconds; how many answers came."""
 
 
-def with_connections(asked: Asked, counts: Sequence[int], drive: Drive, patience: float) -> list[float]:
+def with_connections(asked: Parameters, counts: Sequence[int], drive: Drive, patience: float) -> list[float]:
     """MB resident when so many of the connections have been used; one path of ``asked`` is one connection.
 
     Raises ``Unmeasured`` where that takes longer than ``patience``, in seconds.
@@ -37,7 +37,7 @@ def with_connections(asked: Asked, counts: Sequence[int], drive: Drive, patience
     return found
 
 
-def soak(asked: Sequence[Asked], seconds: float, drive: Drive) -> tuple[float, float]:
+def soak(asked: Sequence[Parameters], seconds: float, drive: Drive) -> tuple[float, float]:
     """MB resident in the first third of that time and in the last, all being asked in turn."""
     for _ in range(_FILLING):
         for one in asked:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import Asked, Round
+from benchmarks.load import Parameters, Round
 
 RECORDED = Path(__file__).parent / "ratios.json"
 TOLERANCE = 0.8
@@ -56,8 +56,8 @@ class Case:
     """One ratio: requests a second of ours over theirs, or for a latency milliseconds of ours over theirs."""
 
     name: str
-    ours: Asked
-    theirs: Asked
+    ours: Parameters
+    theirs: Parameters
     fresh: bool = False
     latency: bool = False
     """Whether what counts is the time of a single request, with no other under way."""

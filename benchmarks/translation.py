@@ -22,13 +22,13 @@ from gateway.contract.exact import loads
 from gateway.contract.operations import BY_NAME
 from gateway.contract.plan import Plan
 from gateway.contract.upstream import Facts, Reply, Request
-from gateway.engine.asked import read_query
 from gateway.engine.clock import SystemClock, dutch_date
 from gateway.engine.cursors import Cursors
-from gateway.engine.links import Book
-from gateway.engine.moves import Moves
-from gateway.engine.reading import Reader
-from gateway.engine.recording import Recording
+from gateway.engine.inputs import read_query
+from gateway.engine.reads.reading import Reader
+from gateway.engine.records.id_changes import IdChanges
+from gateway.engine.records.links import Book
+from gateway.engine.records.recording import Recording
 
 _TIMES = 300
 """Half a second of work: a host that is slower for a part of that is so for ours and for theirs."""
@@ -136,7 +136,7 @@ def _reader(
 
     async def read() -> bytes:
         recording = Recording(books, facts.connection_id, _OPERATION, adapter.resources["invoices"])
-        reader = Reader(up, recording, Cursors(bytes(32)), Moves(attempts, SystemClock()), adapter.name)
+        reader = Reader(up, recording, Cursors(bytes(32)), IdChanges(attempts, SystemClock()), adapter.name)
         return (await reader.list(asked)).body
 
     listed = loads(asyncio.run(read()))["data"]

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from gateway.backup import last_backup
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
-from gateway.engine.audit import DONE, Auditor, Subject
+from gateway.engine.access.audit import DONE, Auditor, Subject
+from gateway.engine.access.keys import Callers, mint
+from gateway.engine.access.rate_limit import RateLimiter
 from gateway.engine.clock import SystemClock
 from gateway.engine.generations import Generations
-from gateway.engine.http import TransportFor, Wire
-from gateway.engine.keys import Callers, mint
-from gateway.engine.network import network
+from gateway.engine.network.http import TransportFor, Wire
+from gateway.engine.network.sockets import network
 from gateway.engine.perform import Engine, Rounds
 from gateway.engine.providers import Provider, Providers
-from gateway.engine.rate_limit import RateLimiter
 from gateway.engine.storage import Owner, Storage, StoredKey
 from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.registry import discover
@@ -46,14 +46,14 @@ from gateway.store import (
     pending,
 )
 from gateway.store.database import sqlite_file
-from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.seal import KeyRing, generate_key
+from gateway.store.timing import UNMEASURED, Measuring
 from gateway.web import connect
 from gateway.web.app import Application, Limits
 from gateway.web.health import Health
 from gateway.web.logs import Line, Log, broken
 from gateway.web.metrics import Metrics
-from gateway.web.vitals import PATH, Vitals, beating
+from gateway.web.process_metrics import PATH, ProcessMetrics, beating
 
 COLLECTORS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """The variables of OpenTelemetry that name a collector."""
@@ -99,7 +99,7 @@ class Polder:
         self._log = log
         self._tracer = tracer
         places = places_of(settings)
-        vitals = Vitals(storage, clock, health, metrics, places, lambda: last_backup(settings.home))
+        vitals = ProcessMetrics(storage, clock, health, metrics, places, lambda: last_backup(settings.home))
         self.telemetry = vitals.application()
         """The metrics page by itself, for a port of its own."""
         self.asgi = Application(

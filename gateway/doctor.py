@@ -19,8 +19,8 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.upstream import Reply
 from gateway.engine.clock import SystemClock
-from gateway.engine.http import NotSent, TransportFor, Unanswered, Wire
-from gateway.engine.network import network
+from gateway.engine.network.http import NotSent, TransportFor, Unanswered, Wire
+from gateway.engine.network.sockets import network
 from gateway.registry import discover
 from gateway.settings import (
     KEY_FILE,

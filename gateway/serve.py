@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.collecting import giving_back
+from gateway.garbage_collection import giving_back
 from gateway.web.protocol import Protocol
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from gateway.backup import serving_from
-from gateway.collecting import put_off
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.engine.clock import SystemClock
 from gateway.engine.tokens.broker import DRAIN_WAIT
+from gateway.garbage_collection import put_off
 from gateway.serve import STOP_SIGNALS, answering, grace_with, port_of, run, stop_signals
 from gateway.settings import Misconfigured, Settings, address
 

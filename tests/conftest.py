@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from gateway.collecting import YOUNG
+from gateway.garbage_collection import YOUNG
 from tests.house import House, open_house
 from tests.services import empty_postgres_url, postgres_server, postgres_template, postgres_url, valkey
 from tests.statements import compile_once

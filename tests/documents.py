@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.contract.adapter import Adapter
 from gateway.contract.operations import RESOURCE_OPERATIONS
-from gateway.engine.capabilities import capabilities_of
+from gateway.engine.connections.capabilities import capabilities_of
 from gateway.registry import discover
 from gateway.web import document
 from k8s.monitoring import grafana

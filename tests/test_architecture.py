@@ -98,18 +98,18 @@ LAYERS = {
     "gateway": Layer(),
     "gateway.contract": Layer(("gateway.contract",), ("msgspec", "pydantic", "pydantic_core")),
     "gateway.engine": Layer(("gateway.contract", "gateway.engine"), ENGINE),
-    "gateway.engine.http": Layer(("gateway.contract", "gateway.engine"), (*ENGINE, "httpx", "httpx2")),
-    "gateway.engine.http1": Layer(("gateway.contract", "gateway.engine.http"), ("httptools",)),
-    "gateway.engine.network": Layer(
-        ("gateway.contract", "gateway.engine.http", "gateway.engine.http1"), ("aiohappyeyeballs",)
+    "gateway.engine.network.http": Layer(("gateway.contract", "gateway.engine"), (*ENGINE, "httpx", "httpx2")),
+    "gateway.engine.network.http1": Layer(("gateway.contract", "gateway.engine.network.http"), ("httptools",)),
+    "gateway.engine.network.sockets": Layer(
+        ("gateway.contract", "gateway.engine.network.http", "gateway.engine.network.http1"), ("aiohappyeyeballs",)
     ),
     "gateway.store": Layer(
         (
             "gateway.contract",
             "gateway.engine.generations",
-            "gateway.engine.rate_limit",
+            "gateway.engine.access.rate_limit",
             "gateway.engine.observe",
-            "gateway.engine.second_level",
+            "gateway.engine.reads.second_level",
             "gateway.engine.storage",
             "gateway.store",
         ),
@@ -127,7 +127,7 @@ LAYERS = {
     "gateway.app": FREE,
     "gateway.backup": FREE,
     "gateway.cli": FREE,
-    "gateway.collecting": Layer(),
+    "gateway.garbage_collection": Layer(),
     "gateway.demo": FREE,
     "gateway.doctor": FREE,
     "gateway.registry": FREE,
@@ -181,7 +181,11 @@ def is_type_of_chance(source: Source, item: Import) -> bool:
 
 
 def one_http_seam(source: Source) -> Iterator[str]:
-    if source.module not in ("gateway.engine.http", "gateway.engine.http1", "gateway.engine.network"):
+    if source.module not in (
+        "gateway.engine.network.http",
+        "gateway.engine.network.http1",
+        "gateway.engine.network.sockets",
+    ):
         for item in imports(source):
             if item.within("httpx", "httpx2", "aiohttp", "httptools"):
                 yield f"{source.path}:{item.line} imports {item.name}; only gateway/engine/{{http,http1,network}}.py do"
@@ -361,7 +365,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (import_rules, "adapters/a/resources.py", "import http.client"),
     (import_rules, "adapters/a/resources.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import os"),
     (one_http_seam, "gateway/app.py", "import httpx2 as httpx"),
-    (one_http_seam, "gateway/engine/upstream.py", "import aiohttp"),
+    (one_http_seam, "gateway/engine/outbound/upstream.py", "import aiohttp"),
     (one_http_seam, "gateway/web/app.py", "from httptools import HttpResponseParser"),
     (one_http_seam, "gateway/engine/tokens.py", "from httpx import AsyncClient"),
     (imports_in_sight, "gateway/engine/perform.py", "import importlib\nimportlib.import_module('gateway.web')"),
@@ -372,8 +376,8 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (no_float_near_money, "gateway/contract/money.py", "numbers = map(float, texts)"),
     (no_float_near_money, "adapters/a/mapping.py", "rate = 0.21"),
     (no_float_near_money, "adapters/a/mapping/lines.py", "amount = round(float(text), 2)"),
-    (time_is_given, "gateway/engine/cache.py", "import time"),
-    (time_is_given, "gateway/engine/cache.py", "from time import monotonic"),
+    (time_is_given, "gateway/engine/reads/cache.py", "import time"),
+    (time_is_given, "gateway/engine/reads/cache.py", "from time import monotonic"),
     (time_is_given, "gateway/app.py", "from datetime import datetime\nx = datetime.now()"),
     (time_is_given, "adapters/a/mapping.py", "import datetime\nx = datetime.date.today()"),
     (time_is_given, "gateway/store/sql.py", "column = Column(default=datetime.utcnow)"),
@@ -396,7 +400,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
 KEPT: list[tuple[Rule, str, str]] = [
     (import_rules, "gateway/contract/money.py", "import decimal, pydantic, msgspec\nfrom . import exact"),
     (import_rules, "gateway/contract/emulator.py", "import random"),
-    (import_rules, "gateway/engine/http.py", "import httpx2 as httpx"),
+    (import_rules, "gateway/engine/network/http.py", "import httpx2 as httpx"),
     (import_rules, "gateway/engine/tokens.py", "import asyncio\nfrom authlib.oauth2 import rfc6749"),
     (import_rules, "gateway/store/sql.py", "from gateway.engine.storage import Storage\nimport sqlalchemy as sa"),
     (import_rules, "gateway/web/routes.py", "from gateway.engine import perform\nfrom starlette.routing import Route"),
@@ -410,16 +414,16 @@ KEPT: list[tuple[Rule, str, str]] = [
         "adapters/a/emulator/state.py",
         "from adapters.a.emulator.switches import Switches\nimport pydantic",
     ),
-    (one_http_seam, "gateway/engine/http.py", "import httpx2 as httpx"),
-    (one_http_seam, "gateway/engine/http1.py", "import httptools"),
+    (one_http_seam, "gateway/engine/network/http.py", "import httpx2 as httpx"),
+    (one_http_seam, "gateway/engine/network/http1.py", "import httptools"),
     (imports_in_sight, "gateway/registry.py", "from importlib import import_module\nimport_module('adapters.x')"),
     (no_float_near_money, "gateway/contract/money.py", "if isinstance(value, float):\n    raise ValueError"),
     (no_float_near_money, "gateway/contract/clock.py", "def monotonic() -> float: ..."),
     (no_float_near_money, "gateway/contract/exact.py", "d = Decoder(float_hook=Decimal)"),
     (time_is_given, "gateway/engine/clock.py", "import time\nfrom datetime import datetime\nx = datetime.now()"),
-    (time_is_given, "gateway/engine/cache.py", "from datetime import time\nx = clock.now()"),
+    (time_is_given, "gateway/engine/reads/cache.py", "from datetime import time\nx = clock.now()"),
     (json_is_exact, "adapters/a/resources.py", "from gateway.contract.exact import loads\nx = reply.json"),
-    (no_provider_named, "gateway/engine/cache.py", "# at night, a witnicht: fetching"),
+    (no_provider_named, "gateway/engine/reads/cache.py", "# at night, a witnicht: fetching"),
     (no_provider_named, "adapters/snelstart/mapping.py", "# SnelStart rounds per line"),
     (no_provider_named, "gateway/web/pages/vendor/docs.js", "var tni=1"),
     (named_for_a_subject, "gateway/engine/commonwealth.py", ""),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.load import Asked, Unmeasured
+from benchmarks.load import Parameters, Unmeasured
 from benchmarks.memory import soak, with_connections
 from benchmarks.processes import Server
 from benchmarks.ratios import LESS_IS_BETTER, TARGETS, accepted, reached, recorded, regressions, unrecorded, worst
@@ -42,16 +42,16 @@ def test_of_several_systems_the_worst_counts() -> None:
 def test_a_soak_sees_memory_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     held = iter([101.0, 102.0, 102.0, 103.0, 110.0, 110.0, 110.0, 110.0])
     monkeypatch.setattr("benchmarks.memory.resident_megabytes", lambda pid: next(held))
-    several = [Asked(Server("http://127.0.0.1:1", 1), ["/"], {}) for _ in range(4)]
+    several = [Parameters(Server("http://127.0.0.1:1", 1), ["/"], {}) for _ in range(4)]
     assert soak(several, 0, lambda asked, seconds: 1) == (101.5, 110)
 
 
 def test_every_connection_is_used_and_one_that_was_not_answered_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.memory.resident_megabytes", lambda pid: 100.0)
-    several = Asked(Server("http://127.0.0.1:1", 1), [f"/{number}" for number in range(10)], {})
+    several = Parameters(Server("http://127.0.0.1:1", 1), [f"/{number}" for number in range(10)], {})
     asked: list[tuple[str, str]] = []
 
-    def drive(some: Asked, seconds: int) -> int:
+    def drive(some: Parameters, seconds: int) -> int:
         asked.append((some.paths[0], some.paths[-1]))
         return 6
 

@@ -28,8 +28,8 @@ from gateway.app import build, new_key, storage_of
 from gateway.contract.emulator import Emulator, Fault
 from gateway.contract.exact import MalformedJson, loads
 from gateway.demo import pointed_at
+from gateway.engine.access.keys import mint
 from gateway.engine.clock import SystemClock
-from gateway.engine.keys import mint
 from gateway.registry import discover, emulator_of
 from gateway.serve import listen, port_of, serving
 from gateway.settings import Settings

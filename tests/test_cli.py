@@ -19,7 +19,7 @@ import pytest
 
 from gateway.cli import main
 from gateway.cli.terminal import table
-from gateway.engine.keys import parse
+from gateway.engine.access.keys import parse
 from gateway.registry import discover
 from gateway.settings import variable
 from tests.engine.sockets import refusing

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from gateway.contract.operations import OPERATIONS, SCOPES
-from gateway.engine.keys import mint
+from gateway.engine.access.keys import mint
 from tests.house import House, emulated, open_house
 
 NOBODYS = "con_0000000000000000"

@@ -8,13 +8,13 @@ from typing import get_args
 import pytest
 
 from gateway.contract.plan import Reason
-from gateway.engine.dry_run import SENTENCES
+from gateway.engine.writes.dry_run import SENTENCES
 from gateway.registry import discover
 
 ROOT = Path(__file__).parents[1]
 TOLD = {"warn": "up", "unsupported": "up", "goes_on": "plan"}
 """The methods that tell something, and whose they are."""
-CARRIED_ON = frozenset({"gateway/engine/upstream.py"})
+CARRIED_ON = frozenset({"gateway/engine/outbound/upstream.py"})
 """Where what was told is handed on in both languages."""
 
 

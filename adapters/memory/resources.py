@@ -25,7 +25,7 @@ from gateway.contract.adapter import (
 )
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Json
-from gateway.contract.likeness import (
+from gateway.contract.matching import (
     CLOCKS,
     is_contact,
     is_new,

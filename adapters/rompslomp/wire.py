@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from adapters.rompslomp.mapping.complaints import STATE, english_of, errors_of
+from adapters.rompslomp.mapping.errors import STATE, english_of, errors_of
 from adapters.rompslomp.mapping.values import Wire
 from gateway.contract.errors import Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.exact import MalformedJson, Unread, items_under

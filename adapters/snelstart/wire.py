@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from adapters.snelstart.mapping.complaints import COMPLAINTS
+from adapters.snelstart.mapping.errors import COMPLAINTS
 from gateway.contract.auth import AccessToken, Grant, claims_of
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.secret import Secret

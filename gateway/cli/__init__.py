@@ -13,8 +13,8 @@ import typer
 
 from gateway.cli import audit, keys
 from gateway.cli.terminal import Json, fail, plain, table, with_storage
-from gateway.collecting import put_off
 from gateway.contract.errors import Problem
+from gateway.garbage_collection import put_off
 
 app = typer.Typer(
     help="One API over Dutch bookkeeping.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False

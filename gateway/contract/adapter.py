@@ -160,10 +160,10 @@ class Resource(Generic[ItemT, DraftT]):
     """
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Verbs that happen once however often they are sent, because the system refuses or recognises a repeat."""
-    moves: ClassVar[bool] = False
+    changes_ids: ClassVar[bool] = False
     """Whether this system may give a record a new id when it changes. Elsewhere an answer with another id than was
     asked for is about another record, and taken for nothing. A write that reads back says the new one first
-    (``Upstream.moved``)."""
+    (``Upstream.id_changed``)."""
     calls: ClassVar[Mapping[str, str]] = {}
     """What a verb costs upstream, in words, where it is not one call."""
     limits: ClassVar[Mapping[str, str]] = {}
@@ -186,7 +186,7 @@ class Resource(Generic[ItemT, DraftT]):
 
     @absent
     async def update(self, up: Upstream, id: str, change: Change) -> Record[ItemT]:
-        """Change what ``change.given()`` names and nothing else. Where ``moves``, the answer's id may be new."""
+        """Change what ``change.given()`` names and nothing else. Where ``changes_ids``, the answer's id may be new."""
         raise NotImplementedError
 
     @absent

@@ -236,8 +236,8 @@ class Upstream(Protocol):
         It is kept durably before the write leaves, and handed to ``Resource.find_written`` where its fate is unknown.
         """
 
-    async def moved(self, id: str) -> None:
-        """Say that the system calls the record of this write so from now on (``Resource.moves``).
+    async def id_changed(self, id: str) -> None:
+        """Say that the system calls the record of this write so from now on (``Resource.changes_ids``).
 
         Said as soon as the system's answer names the id: it is kept at once, and nothing that goes wrong after it, such
         as reading the record back, loses the record.

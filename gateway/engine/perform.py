@@ -19,52 +19,60 @@ from gateway.contract.models.base import Shape
 from gateway.contract.models.dry_run import DryRun
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import Request
-from gateway.engine.asked import Asked, read_body, read_query, read_raw_query
-from gateway.engine.audit import Auditor
-from gateway.engine.authorizing import Authorizer
-from gateway.engine.cache import AnswerCache, Kept
-from gateway.engine.call import Answer, Call, Standing
-from gateway.engine.connections import Connections
-from gateway.engine.conversation import Conversation
-from gateway.engine.cursors import Cursors
-from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
-from gateway.engine.dry_run import Captured, Rehearsal, Untouched, answer_json, language_of, told, told_raw
-from gateway.engine.facts import KnownFacts
-from gateway.engine.freshness import Directives, answer_of, hit, hit_elsewhere, is_known, is_passing, read_directives
-from gateway.engine.generations import Generations, Matter
-from gateway.engine.http import Wire
-from gateway.engine.idempotency import Idempotency, Run
-from gateway.engine.invitations import Invitations
-from gateway.engine.links import LinkBooks
-from gateway.engine.listening import Listening
-from gateway.engine.looking import Looking
-from gateway.engine.malformed import nonsense_told
-from gateway.engine.management import Management
-from gateway.engine.moves import MOVING, Moves
-from gateway.engine.observe import Observer, Strain
-from gateway.engine.opening import Opener, facts_of
-from gateway.engine.permit import (
+from gateway.engine.access.audit import Auditor
+from gateway.engine.access.permit import (
     missing_scope,
     permit_caller,
     permit_use,
     resource_for,
     scope_missing,
 )
+from gateway.engine.call import Answer, Call, Standing
+from gateway.engine.connections.authorization import Authorizer
+from gateway.engine.connections.connections import Connections
+from gateway.engine.connections.invitations import Invitations
+from gateway.engine.connections.lookup import Lookup
+from gateway.engine.connections.management import Management
+from gateway.engine.cursors import Cursors
+from gateway.engine.generations import Generations, Matter
+from gateway.engine.inputs import Parameters, read_body, read_query, read_raw_query
+from gateway.engine.malformed import nonsense_told
+from gateway.engine.network.http import Wire
+from gateway.engine.observe import Observer, Strain
+from gateway.engine.outbound.facts import KnownFacts
+from gateway.engine.outbound.opener import Opener, facts_of
+from gateway.engine.outbound.upstream import BeforeWrite, Outbound, SharedOutbound
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import handed_back, raw_request
-from gateway.engine.reading import Found, Reader
-from gateway.engine.reconciling import ZOMBIE, Reconciling
-from gateway.engine.recording import Recording
-from gateway.engine.render import etags
-from gateway.engine.second_level import NO_SECOND_LEVEL, Fetched, Question, SecondLevel, Shared
-from gateway.engine.sightings import Sighting
+from gateway.engine.reads.cache import AnswerCache, Kept
+from gateway.engine.reads.conversation import Conversation
+from gateway.engine.reads.freshness import (
+    Directives,
+    answer_of,
+    hit,
+    hit_elsewhere,
+    is_known,
+    is_passing,
+    read_directives,
+)
+from gateway.engine.reads.reading import Found, Reader
+from gateway.engine.reads.revalidation import ReadOutbound
+from gateway.engine.reads.second_level import NO_SECOND_LEVEL, Fetched, Question, SecondLevel, Shared
+from gateway.engine.records.id_changes import CHANGING_IDS, IdChanges
+from gateway.engine.records.links import LinkBooks
+from gateway.engine.records.recording import Recording
+from gateway.engine.records.render import etags
+from gateway.engine.shielded import ShieldedTasks
 from gateway.engine.signing import Signer
-from gateway.engine.single_flight import Flights
+from gateway.engine.single_flight import SingleFlight
 from gateway.engine.storage import Owner, Storage, StoredConnection
 from gateway.engine.tokens import Sweeper, Tokens
-from gateway.engine.undertakings import Undertakings
-from gateway.engine.upstream import BeforeWrite, Outbound, Way
-from gateway.engine.writing import Writer
+from gateway.engine.writes.dry_run import MEDIA_TYPE as DRY_RUN
+from gateway.engine.writes.dry_run import Captured, Rehearsal, Untouched, answer_json, language_of, told, told_raw
+from gateway.engine.writes.idempotency import Idempotency, Run
+from gateway.engine.writes.inspection import Inspection
+from gateway.engine.writes.reconciliation import ZOMBIE, Reconciliation
+from gateway.engine.writes.writing import Writer
 
 Rounds = Literal["all", "own", "none"]
 """What a process looks after beside its requests."""
@@ -76,11 +84,11 @@ class _Task:
 
     call: Call
     operation: Operation
-    sighting: Sighting
+    lookup: Lookup
     connection: StoredConnection
     provider: Provider
     resource: Resource[Any, Any]
-    asked: Asked
+    asked: Parameters
 
 
 class Engine:
@@ -110,19 +118,19 @@ class Engine:
         self._cache = AnswerCache()
         self._second_level = second_level
         self._generations = generations
-        self._way = Way(wire, clock, observer, KnownFacts(clock, generations), rng)
+        self._shared = SharedOutbound(wire, clock, observer, KnownFacts(clock, generations), rng)
         self._owner = owner
         self._tokens = Tokens(storage, wire, clock, observer, owner)
         self.sweeper = Sweeper(self._tokens, storage, providers, clock, owner)
         self._watch: asyncio.Task[None] | None = None
         self._reconciler: asyncio.Task[None] | None = None
-        self._opener = Opener(self._way, self._tokens, clock)
-        self._undertakings = Undertakings()
+        self._opener = Opener(self._shared, self._tokens, clock)
+        self._shielded = ShieldedTasks()
         self.connections = Connections(
-            storage, providers, self._tokens, clock, self._opener, generations, self._way.pace.quota_left
+            storage, providers, self._tokens, clock, self._opener, generations, self._shared.pace.quota_left
         )
         self.invitations = Invitations(
-            self.connections, providers, storage, clock, signing_keys, public_url, self._undertakings
+            self.connections, providers, storage, clock, signing_keys, public_url, self._shielded
         )
         self.authorizer = Authorizer(
             self.connections,
@@ -133,16 +141,18 @@ class Engine:
             clock,
             public_url,
             token,
-            self._undertakings,
+            self._shielded,
         )
         self._books = LinkBooks(storage.links, generations, clock, owner)
-        looking = Looking(storage.attempts, storage.connections, providers, self._books, self._opener)
-        self.reconciling = Reconciling(storage.attempts, clock, observer, looking, zombie)
-        self._idempotency = Idempotency(storage.attempts, clock, self.reconciling, rng, Signer(signing_keys, 32), owner)
+        inspection = Inspection(storage.attempts, storage.connections, providers, self._books, self._opener)
+        self.reconciliation = Reconciliation(storage.attempts, clock, observer, inspection, zombie)
+        self._idempotency = Idempotency(
+            storage.attempts, clock, self.reconciliation, rng, Signer(signing_keys, 32), owner
+        )
         self._cursors = Cursors(*signing_keys)
         self._etag_of = etags(Signer(signing_keys, 32).sign(b"etags"))
-        self._moves = Moves(storage.attempts, clock)
-        self._reads: Flights[Fetched] = Flights()
+        self._id_changes = IdChanges(storage.attempts, clock)
+        self._reads: SingleFlight[Fetched] = SingleFlight()
         self._management = Management(
             self.connections,
             providers,
@@ -152,7 +162,7 @@ class Engine:
             self._idempotency,
             self._cursors,
             self._opener,
-            self._undertakings,
+            self._shielded,
             perform=self._perform,
         )
 
@@ -169,20 +179,20 @@ class Engine:
         permit_caller(call.caller, call.operation)
         if call.operation.resource in ("connections", "providers"):
             return await self._management.answer(call)
-        sighting = await self.connections.sighted(call.caller, call.path["connection_id"])
-        connection = sighting.connection
+        lookup = await self.connections.looked_up(call.caller, call.path["connection_id"])
+        connection = lookup.connection
         permit_use(connection)
-        return self._with_quota(connection.id, await self._used(call, sighting, self.providers.of(connection)))
+        return self._with_quota(connection.id, await self._used(call, lookup, self.providers.of(connection)))
 
-    async def _used(self, call: Call, sighting: Sighting, provider: Provider) -> Answer:
-        connection = sighting.connection
+    async def _used(self, call: Call, lookup: Lookup, provider: Provider) -> Answer:
+        connection = lookup.connection
         if call.operation.resource == "raw":
-            return await self._undertakings.to_the_end(lambda: self._raw_once(call, connection, provider))
+            return await self._shielded.to_the_end(lambda: self._raw_once(call, connection, provider))
         provider.kind_of(connection)  # raises where its credentials are of a kind that is gone
         task = _Task(
             call,
             call.operation,
-            sighting,
+            lookup,
             connection,
             provider,
             resource_for(provider.adapter, call.operation),
@@ -190,12 +200,12 @@ class Engine:
         )
         await self._permit_scope(task)
         if call.operation.is_write:
-            return await self._undertakings.to_the_end(lambda: self._write(task))
+            return await self._shielded.to_the_end(lambda: self._write(task))
         return await self._read(task)
 
     def _with_quota(self, connection_id: str, answer: Answer) -> Answer:
         """The answer with what its system said last of how much it still takes, unless no call was made for it."""
-        left = self._way.pace.quota_left(connection_id)
+        left = self._shared.pace.quota_left(connection_id)
         if left is None or answer.standing is not None or "Idempotency-Replayed" in answer.headers:
             return answer
         return replace(answer, headers={**answer.headers, "X-Upstream-RateLimit-Remaining": str(left)})
@@ -211,11 +221,11 @@ class Engine:
         if rounds != "none":
             self._watch = asyncio.create_task(self.sweeper.watch(own_only=rounds == "own"))
         if rounds == "all":
-            self._reconciler = asyncio.create_task(self.reconciling.watch())
+            self._reconciler = asyncio.create_task(self.reconciliation.watch())
 
     def strain(self) -> Mapping[str, Strain]:
         """How calling each provider goes."""
-        return {provider.name: self._way.strain(provider.name) for provider in self.providers}
+        return {provider.name: self._shared.strain(provider.name) for provider in self.providers}
 
     def drain(self) -> None:
         """The process is about to stop: what is under way is finished, and no request for a token begins."""
@@ -227,7 +237,7 @@ class Engine:
         self._idempotency.drain()
         if self._reconciler is not None:
             self._reconciler.cancel()
-        await self._undertakings.settle()
+        await self._shielded.settle()
         await self._reads.settle()
         await self._tokens.settle()
         watches = (watch for watch in (self._watch, self._reconciler) if watch is not None)
@@ -274,16 +284,16 @@ class Engine:
         return kept
 
     def _standing(self, task: _Task, key: tuple[str, ...], generation: int) -> Standing:
-        sighting = task.sighting
+        lookup = task.lookup
         generations: tuple[tuple[Matter, int], ...] = (
-            ("connection", sighting.generation),
+            ("connection", lookup.generation),
             (_matter(task.operation), generation),
         )
-        return Standing(task.call.caller, task.operation, task.connection.id, generations, sighting.until, key)
+        return Standing(task.call.caller, task.operation, task.connection.id, generations, lookup.until, key)
 
     def _key(self, task: _Task, generation: int) -> tuple[str, ...]:
         """Where an answer is kept: under all it stands on. The connection may have changed since it was found."""
-        generations = f"{generation} {task.sighting.generation}"
+        generations = f"{generation} {task.lookup.generation}"
         return task.connection.id, generations, task.operation.name, *task.call.what
 
     async def _fetch(self, task: _Task, key: tuple[str, ...], directives: Directives) -> Fetched:
@@ -291,7 +301,7 @@ class Engine:
         if not task.operation.fresh_for:
             return Fetched(await self._asked_for(task, key))
         question = Question(task.connection.id, task.operation.name, *task.call.what)
-        is_current = self._generations.of(task.connection.id, "connection") == task.sighting.generation
+        is_current = self._generations.of(task.connection.id, "connection") == task.lookup.generation
         level = self._second_level if is_current else NO_SECOND_LEVEL
         shared = Shared(level, self._generations, self._clock, question, _matter(task.operation))
         kept = await shared.recall(directives)
@@ -304,8 +314,8 @@ class Engine:
         return Fetched(kept)
 
     async def _asked_for(self, task: _Task, key: tuple[str, ...]) -> Kept:
-        up = self._outbound_for(task, Listening)
-        assert isinstance(up, Listening)
+        up = self._outbound_for(task, ReadOutbound)
+        assert isinstance(up, ReadOutbound)
         try:
             kept = await self._said_again(task, key, up) or await self._translated(task, up)
         except Problem as problem:
@@ -316,7 +326,7 @@ class Engine:
         await self.connections.noted(task.connection, None)
         return kept
 
-    async def _said_again(self, task: _Task, key: tuple[str, ...], up: Listening) -> Kept | None:
+    async def _said_again(self, task: _Task, key: tuple[str, ...], up: ReadOutbound) -> Kept | None:
         """The answer of before, fresh again, where the system says the same to the same questions."""
         before = self._cache.last(key)
         if before is None or before.conversation is None:
@@ -325,9 +335,9 @@ class Engine:
             return None
         return before.renewed(self._clock.monotonic(), task.operation.fresh_for, task.operation.stale_for)
 
-    async def _translated(self, task: _Task, up: Listening) -> Kept:
+    async def _translated(self, task: _Task, up: ReadOutbound) -> Kept:
         books = self._books.state(task.connection.id)
-        reader = Reader(up, self._recording(task), self._cursors, self._moves, task.provider.name)
+        reader = Reader(up, self._recording(task), self._cursors, self._id_changes, task.provider.name)
         with nonsense_told():
             found = await reader.found(task.call.path.get("id", task.connection.company_id or ""), task.asked)
         return self._keep(task.operation, found, up.conversation(books))
@@ -376,12 +386,12 @@ class Engine:
 
     async def _written(self, task: _Task, body: Shape | None, run: Run) -> Answer:
         id, operation = task.call.path.get("id"), task.operation
-        if id is None or not task.resource.moves:
+        if id is None or not task.resource.changes_ids:
             return await self._carried_out(task, body, run)
         recording = self._recording(task)
-        return await self._moves.written(
+        return await self._id_changes.written(
             (task.connection.id, operation.resource, id),
-            run.attempt.run if operation.verb in MOVING else None,
+            run.attempt.run if operation.verb in CHANGING_IDS else None,
             lambda: self._carried_out(task, body, run),
             lambda: recording.theirs(id),
             lambda: task.call.deadline - self._clock.monotonic(),

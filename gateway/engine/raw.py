@@ -8,7 +8,7 @@ from gateway.contract.adapter import Adapter
 from gateway.contract.errors import Problem, malformed, not_found
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.call import Answer
-from gateway.engine.reading import disposition
+from gateway.engine.reads.reading import disposition
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,200}")
 _HANDED_ON = ("content-type", "accept")

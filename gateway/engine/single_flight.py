@@ -10,7 +10,7 @@ from gateway.engine.waiting import waiting
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Equal work under way is done once: the first asker starts it, the others wait for the same result.
 
     The work runs in a task of its own, so that an asker who leaves cancels nothing for the others.

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.contract.clock import Clock
+from gateway.engine.access.rate_limit import LocalRateLimiter
 from gateway.engine.generations import in_memory
-from gateway.engine.rate_limit import LocalRateLimiter
-from gateway.engine.second_level import NO_SECOND_LEVEL
-from gateway.store.measuring import UNMEASURED, Measuring
+from gateway.engine.reads.second_level import NO_SECOND_LEVEL
 from gateway.store.seal import KeyRing
+from gateway.store.timing import UNMEASURED, Measuring
 
 if TYPE_CHECKING:
+    from gateway.engine.access.rate_limit import RateLimiter
     from gateway.engine.generations import Generations
-    from gateway.engine.rate_limit import RateLimiter
-    from gateway.engine.second_level import SecondLevel
+    from gateway.engine.reads.second_level import SecondLevel
     from gateway.engine.storage import Owner
     from gateway.store.presence import Presence
     from gateway.store.sql import SqlStorage

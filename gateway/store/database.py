@@ -24,7 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from gateway.contract.errors import Problem
 from gateway.store import sqlite
-from gateway.store.measuring import UNMEASURED, Measuring
+from gateway.store.timing import UNMEASURED, Measuring
 
 _AS_IN = (
     "Write postgresql://user:password@host/database, with %40, %3A and %2F for @, : and / in a password, "

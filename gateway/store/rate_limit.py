@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Final
 
 from gateway.contract.clock import Clock
-from gateway.engine.rate_limit import Allowance, Debt, LocalRateLimiter, Rate
+from gateway.engine.access.rate_limit import Allowance, Debt, LocalRateLimiter, Rate
 from gateway.store.valkey import FAILURES, pooled
 
 _WAIT: Final = 0.5

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import Mark
-from gateway.engine.second_level import Given, Question
+from gateway.engine.reads.second_level import Given, Question
 from gateway.store.valkey import FAILURES, pooled
 
 _WAIT: Final = 0.1

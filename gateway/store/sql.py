@@ -25,15 +25,15 @@ from gateway.store.attempts import SqlAttempts
 from gateway.store.audit import SqlAudit
 from gateway.store.authorizations import SqlAuthorizations
 from gateway.store.database import Database, sqlite_file
+from gateway.store.key_check import prove_ring
 from gateway.store.keys import SqlKeys
 from gateway.store.locks import FileLocks, Locks, SessionLocks
-from gateway.store.measuring import UNMEASURED, Measuring
 from gateway.store.rotation import Rotation
 from gateway.store.seal import KeyRing
 from gateway.store.spool import Spool
+from gateway.store.timing import UNMEASURED, Measuring
 from gateway.store.tokens import SqlTokens, is_
 from gateway.store.vault import Vault
-from gateway.store.witness import prove_ring
 
 # Whoever uses a connection executes these. Written once, with the values beside them, they take half the time.
 _THOSE = select(tables.connections).where(tables.connections.c.id.in_(bindparam("ids", expanding=True)))

@@ -16,10 +16,10 @@ from starlette.types import Receive, Scope, Send
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.operations import OPERATIONS, Operation
-from gateway.engine.audit import OWNER, Origin, asked_by
-from gateway.engine.cache import Kept
+from gateway.engine.access.audit import OWNER, Origin, asked_by
+from gateway.engine.access.rate_limit import RateLimiter
 from gateway.engine.call import Address, Answer, Call, Caller, Network, Standing
-from gateway.engine.rate_limit import RateLimiter
+from gateway.engine.reads.cache import Kept
 from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
 from gateway.engine.waiting import measured, waiting
 from gateway.web import pages, problems
@@ -40,8 +40,8 @@ from gateway.web.metrics import UNMATCHED, Metrics
 from gateway.web.problems import EdgeProblem
 from gateway.web.replay import Question, Replays, question_of
 from gateway.web.replies import OURS, Reply, encoded, limited, replied, reply, send_reply
+from gateway.web.request_log import RequestLog, Seen, outcome_of
 from gateway.web.routes import Page, Route, Routes, parameters_of
-from gateway.web.telling import Seen, Telling, outcome_of
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -80,7 +80,7 @@ class Limits:
     deadline: float = 30.0
     body: int = 1_000_000
     raw_body: int = 25_000_000
-    body_patience: float = 20.0
+    body_timeout: float = 20.0
     """For all of a body, as long as that leaves time for an answer."""
 
 
@@ -116,7 +116,7 @@ class Application:
         self._clock = clock
         self._request_ids = request_ids(random)
         self._metrics = metrics
-        self._telling = Telling(metrics, log, clock)
+        self._request_log = RequestLog(metrics, log, clock)
         self._tracer = tracer
         self._health = health
         shown = pages.all_pages(health, public_url) if serves else pages.probes(health)
@@ -136,7 +136,7 @@ class Application:
 
     def close(self) -> None:
         """The event loop is about to end: nothing that is to be told may wait for it."""
-        self._telling.close()
+        self._request_log.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; a websocket is closed."""
@@ -186,7 +186,7 @@ class Application:
         except Disconnected:
             pass
         finally:
-            self._telling.ended(seen)
+            self._request_log.ended(seen)
 
     def _again(self, seen: Seen, question: Question | None, scope: Scope) -> Reply | None:
         """The reply to a question that the cache answered lately, if it still stands."""
@@ -285,9 +285,9 @@ class Application:
         if seen.method not in _WITHOUT_BODY:
             theirs = operation.shape == "theirs"
             limit = self._limits.raw_body if theirs else self._limits.body
-            patience = min(self._limits.body_patience, max(0.0, deadline - self._clock.monotonic()))
+            timeout = min(self._limits.body_timeout, max(0.0, deadline - self._clock.monotonic()))
             with waiting():
-                body = await read_body(receive, headers, limit=limit, patience=patience)
+                body = await read_body(receive, headers, limit=limit, timeout=timeout)
             seen.received = len(body)
             if body:
                 require_unpacked(headers.get("content-encoding"))

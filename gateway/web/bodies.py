@@ -84,19 +84,19 @@ def _pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
         raise Problem("validation_failed", f"The query may have {MOST_PARAMETERS} parameters at most.") from None
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], *, limit: int, patience: float) -> bytes:
+async def read_body(receive: Receive, headers: Mapping[str, str], *, limit: int, timeout: float) -> bytes:
     """The whole body. Raises ``too_large`` as soon as that is known, ``request_timeout``, or ``Disconnected``.
 
-    ``patience`` is how long, in seconds, all of it may take: of each piece, a body that trickles could take for ever.
+    ``timeout`` is how long, in seconds, all of it may take: of each piece, a body that trickles could take for ever.
     """
     declared = headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         too_large(limit)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             return await _whole(receive, limit)
     except TimeoutError:
-        raise EdgeProblem("request_timeout", f"The body was not whole after {patience:.3g} seconds.") from None
+        raise EdgeProblem("request_timeout", f"The body was not whole after {timeout:.3g} seconds.") from None
 
 
 async def _whole(receive: Receive, limit: int) -> bytes:

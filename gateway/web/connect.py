@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.contract.auth import CredentialKind, OAuth2
 from gateway.contract.errors import Problem
-from gateway.engine.authorizing import Begun, Finished
-from gateway.engine.invitations import Invitation
+from gateway.engine.connections.authorization import Begun, Finished
+from gateway.engine.connections.invitations import Invitation
 from gateway.engine.storage import StoredConnection
 from gateway.web.bodies import read_body
 from gateway.web.remedies import REMEDIES
@@ -30,7 +30,7 @@ _HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 _FORM_LIMIT = 20_000
-_FORM_PATIENCE = 10.0
+_FORM_TIMEOUT = 10.0
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "lang": "en",
@@ -197,7 +197,7 @@ async def _submit(
 
 
 async def _read_form(request: Request) -> dict[str, str]:
-    body = await read_body(request.receive, request.headers, limit=_FORM_LIMIT, patience=_FORM_PATIENCE)
+    body = await read_body(request.receive, request.headers, limit=_FORM_LIMIT, timeout=_FORM_TIMEOUT)
     try:
         return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=False, max_num_fields=50))
     except ValueError as error:

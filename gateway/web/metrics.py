@@ -31,8 +31,8 @@ from gateway.engine.observe import (
     WriteResult,
 )
 from gateway.engine.storage import Backlog
+from gateway.web.counters import Count, Folding, Spread, Tally
 from gateway.web.problems import ALL_KINDS
-from gateway.web.tallies import Count, Folding, Spread, Tally
 
 UNMATCHED = "unmatched"
 """The route of a path that is none of ours."""

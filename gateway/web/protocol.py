@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.web.replies import AT_ONCE, WriteAtOnce
 
-HEAD_PATIENCE = 10.0
+HEAD_TIMEOUT = 10.0
 """Seconds for a head to be whole, from its first piece on or, of a new connection, from its beginning: whoever says
 nothing, or too little, holds no place for ever. uvicorn itself bounds only the time between two requests."""
 LONGEST_HEAD = 64 * 1024
@@ -58,7 +58,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         super().connection_lost(exc)
-        self._patience.cancel()
+        self._head_timeout.cancel()
         self._extensions.clear()  # by which it refers to itself
 
     def data_received(self, data: bytes) -> None:
@@ -101,7 +101,7 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.scope is not self.scope
 
     def _be_patient(self) -> None:
-        self._patience = self.loop.call_later(HEAD_PATIENCE, self._heard_enough)
+        self._head_timeout = self.loop.call_later(HEAD_TIMEOUT, self._heard_enough)
 
     def _heard_enough(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -115,7 +115,7 @@ class Protocol(HttpToolsProtocol):
         part: object = self.scope if for_head else self.cycle
         if part is not self._part:  # of the bytes it began with, nobody knows how many are its own
             if for_head and self.cycle is not None:  # of the first, the time runs since the connection was made
-                self._patience.cancel()
+                self._head_timeout.cancel()
                 self._be_patient()
             self._part, self._waited = part, 0
             return

@@ -12,10 +12,10 @@ from weakref import ReferenceType, ref
 
 from starlette.types import Scope
 
-from gateway.engine.cache import Kept
+from gateway.engine.access.keys import fingerprint_of
 from gateway.engine.call import Caller, Network, Standing
-from gateway.engine.freshness import answer_of, hit, is_known
-from gateway.engine.keys import fingerprint_of
+from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.freshness import answer_of, hit, is_known
 from gateway.web.addresses import address_of
 from gateway.web.bodies import MOST_HEADER_BYTES, MOST_HEADERS, field_text, is_addressed, query_of
 from gateway.web.replies import Reply, replied

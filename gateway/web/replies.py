@@ -13,8 +13,8 @@ from starlette.types import Scope, Send
 
 from gateway.contract.errors import Problem
 from gateway.contract.operations import Operation
+from gateway.engine.access.rate_limit import WINDOW, Allowance
 from gateway.engine.call import Answer
-from gateway.engine.rate_limit import WINDOW, Allowance
 
 AT_ONCE = "polder.http.response.at_once"
 """The extension; it is a ``WriteAtOnce``."""

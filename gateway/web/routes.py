@@ -14,7 +14,7 @@ from starlette.responses import Response
 from gateway.contract.errors import not_found
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import is_id
-from gateway.engine.idempotency import is_key
+from gateway.engine.writes.idempotency import is_key
 
 REST = "path"
 """The parameter that holds the rest of a path, slashes among it, as it came."""

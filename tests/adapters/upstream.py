@@ -123,7 +123,7 @@ class DirectUpstream:
     def note(self, name: str, value: str) -> None:
         self.notes[name] = value
 
-    async def moved(self, id: str) -> None:
+    async def id_changed(self, id: str) -> None:
         self.ids.append(id)
 
     def unsupported(self, pointer: str, *, en: str, nl: str, same_amount: bool = False) -> None:

@@ -15,8 +15,8 @@ from functools import cache
 from random import Random
 
 from gateway.engine.clock import SystemClock
-from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire
-from gateway.engine.network import network
+from gateway.engine.network.http import NotSent, Timeouts, Unanswered, Wire
+from gateway.engine.network.sockets import network
 from tests.engine.sockets import RawServer, Talk, serving
 
 OK = b"HTTP/1.1 200 OK\r\n"

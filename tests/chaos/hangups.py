@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from gateway.contract.exact import dumps, loads
-from gateway.engine.cache import MAX_BYTES
-from tests.chaos.report import Asked, Report, Row, progress
+from gateway.engine.reads.cache import MAX_BYTES
+from tests.chaos.report import Parameters, Report, Row, progress
 from tests.chaos.strained import Stand, strained
 from tests.chaos.wishes import contact, mark_of
 
@@ -200,7 +200,7 @@ def _made(stand: Stand) -> Counter[str]:
     return Counter(found[0] for row in rows if (found := _MARK.search(dumps(row).decode())))
 
 
-async def measured(asked: Asked, report: Report) -> None:
+async def measured(asked: Parameters, report: Report) -> None:
     """The part of ``./dev chaos writes``."""
     count, filling = (100_000, FILLING) if asked.full else (2_000, 0)
     async with strained((SYSTEM,), configured=CONFIGURED) as stand:

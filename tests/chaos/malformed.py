@@ -29,7 +29,7 @@ from tests.chaos.broken_wire import exchanged
 from tests.chaos.comparing import aligned, differences, is_explained, is_said, is_sensible
 from tests.chaos.mutations import Json, Mutation, Place, mutated, places, probes, value_at, with_value
 from tests.chaos.processes import end_with_parent
-from tests.chaos.report import Asked, Report, Row, cores, progress
+from tests.chaos.report import Parameters, Report, Row, cores, progress
 from tests.conformance.subject import Subject, open_subject
 from tests.house import emulated
 
@@ -403,7 +403,7 @@ def _exchanged(count: int, seed: int, until: float) -> Exchanges:
     return asyncio.run(exchanged(count, seed, until))
 
 
-async def measured(asked: Asked, report: Report) -> None:
+async def measured(asked: Parameters, report: Report) -> None:
     """All systems, and what is broken as HTTP: in houses, as many at a time as there are processors."""
     cases, exchanges = (12_500, 5_000) if asked.full else (500, 500)
     until = math.inf if asked.until is None else asked.until

@@ -20,7 +20,7 @@ from gateway.store import migrate
 from tests.chaos import balancer
 from tests.chaos.balancer import Balancer, balancing
 from tests.chaos.provider import LONG, Mode
-from tests.chaos.report import Asked, Report, Row, begun, concluded, progress
+from tests.chaos.report import Parameters, Report, Row, begun, concluded, progress
 from tests.chaos.scenarios import Ground
 from tests.chaos.sites import Loss, Site, site
 from tests.chaos.tokens import prepared
@@ -123,7 +123,7 @@ async def rows(ground: Ground, size: Size) -> list[Row]:
         return _told(found)
 
 
-async def restarted(asked: Asked, report: Report) -> None:
+async def restarted(asked: Parameters, report: Report) -> None:
     """The part of ``./dev chaos writes``: rolling restarts under load, and what is told of them."""
     if reason := why_not():
         print(f"no rolling restarts: {reason}")

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.chaos.report import Asked, Promise, Report, Row, progress
+from tests.chaos.report import Parameters, Promise, Report, Row, progress
 from tests.chaos.strained import Stand, Told, strained
 
 FAILING, OTHER = "rompslomp", "thenextinvoice"
@@ -108,7 +108,7 @@ async def opened(stand: Stand, path: Callable[[], str], rate: float, seconds: fl
     return load
 
 
-async def failing(asked: Asked, report: Report) -> None:
+async def failing(asked: Parameters, report: Report) -> None:
     """Everything is answered 503: how many calls that makes upstream for each request of a caller."""
     began = time.monotonic()
     seconds = 60.0 if asked.full else 5.0
@@ -136,7 +136,7 @@ async def failing(asked: Asked, report: Report) -> None:
     progress(f"failing: {time.monotonic() - began:.0f} s")
 
 
-async def hanging(asked: Asked, report: Report) -> None:
+async def hanging(asked: Parameters, report: Report) -> None:
     """One system answers nothing any more: what the callers of another notice of it."""
     began = time.monotonic()
     rounds, seconds = (15, 6.0) if asked.full else (3, 2.0)
@@ -179,7 +179,7 @@ async def _hang(stand: Stand) -> None:
             await asyncio.sleep(HANGING_EVERY)
 
 
-async def overloaded(asked: Asked, report: Report) -> None:
+async def overloaded(asked: Parameters, report: Report) -> None:
     """Ten times what the system's places allow: how much is still done, and how soon the others hear that it is not."""
     began = time.monotonic()
     seconds = 60.0 if asked.full else 6.0

@@ -23,7 +23,7 @@ Promise = Literal["none", "some", "told"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Parameters:
     """What a part of a run is asked for: the published figures or a quick look, by which choices, for how long."""
 
     full: bool
@@ -160,7 +160,7 @@ class Report:
 
 def begun(
     subject: str, about: str | None, arguments: Sequence[str], parts: Sequence[str] = (), systems: Sequence[str] = ()
-) -> tuple[Asked, Report]:
+) -> tuple[Parameters, Report]:
     """What the command's arguments ask for, and the report of it, whose heading is printed."""
     parser = argparse.ArgumentParser(prog=f"./dev chaos {subject}", description=about)
     parser.add_argument("--full", action="store_true", help="the figures that are published")
@@ -174,7 +174,7 @@ def begun(
     given = parser.parse_args(arguments, argparse.Namespace(minutes=None, only=None, system=None))
     seed = given.seed if given.seed is not None else secrets.randbits(32)
     print(f"seed {seed}\n\n{HEADING}", flush=True)
-    asked = Asked(given.full, seed, given.minutes, given.only or parts, given.system or ())
+    asked = Parameters(given.full, seed, given.minutes, given.only or parts, given.system or ())
     return asked, Report(seed, given.full, path=given.json)
 
 

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 
 from tests.chaos.ambiguous import GATEWAYS, Result, play
 from tests.chaos.processes import end_with_parent
-from tests.chaos.report import Asked, Report, Row, progress
+from tests.chaos.report import Parameters, Report, Row, progress
 
 SYSTEMS = ("rompslomp", "snelstart", "thenextinvoice")
 FORGETFUL = "snelstart"
@@ -32,7 +32,7 @@ FULL = Size(doubts=10_000, wishes=1_500, control=200)
 """A round's books stay small, as a round that looks through them is no quicker for their being large."""
 
 
-async def measured(asked: Asked, report: Report) -> None:
+async def measured(asked: Parameters, report: Report) -> None:
     """The part of ``./dev chaos writes``: every system, and a gateway that forgets keys, which must do things twice."""
     size, until = FULL if asked.full else QUICK, asked.until
     with ProcessPoolExecutor(len(SYSTEMS), get_context("spawn"), end_with_parent) as pool:

@@ -60,7 +60,7 @@ class Stretch:
 
 
 @dataclass
-class Sight:
+class Finding:
     """What nodes that were asked directly said right after a write."""
 
     asked: int = 0
@@ -81,7 +81,7 @@ class Traffic:
     watched: Mapping[str, str]
     """By connection, the contact that its watcher changes."""
     stretch: Stretch = field(default_factory=Stretch)
-    sight: Sight = field(default_factory=Sight)
+    sight: Finding = field(default_factory=Finding)
     names: dict[str, bool] = field(default_factory=dict)
     _stopped: bool = False
     _changes: int = 0

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.chaos.ambiguous import Round, Times, prepared
-from tests.chaos.report import Asked, Report, Row
+from tests.chaos.report import Parameters, Report, Row
 from tests.chaos.wishes import ENDS, Ledger, Wish
 
 PROVIDER = "snelstart"
@@ -64,7 +64,7 @@ async def _fulfil(stage: Round, wish: Wish, result: Result) -> None:
     await asyncio.gather(*(stage.ask_for(wish, gateway) for gateway in stage.gateways))
 
 
-async def measured(asked: Asked, report: Report) -> None:
+async def measured(asked: Parameters, report: Report) -> None:
     """The part of ``./dev chaos writes``."""
     began = time.monotonic()
     result = await play(FULL if asked.full else QUICK, asked.seed, until=asked.until)

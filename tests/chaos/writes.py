@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tests.chaos import hangups, malformed, nodes, overload, rounds, twins
-from tests.chaos.report import Asked, Report, begun, concluded
+from tests.chaos.report import Parameters, Report, begun, concluded
 
-Part = Callable[[Asked, Report], Awaitable[None]]
+Part = Callable[[Parameters, Report], Awaitable[None]]
 """Does its worst, and adds its rows to the report as soon as it has them."""
 
 PARTS: Mapping[str, Part] = {
@@ -28,6 +28,6 @@ def main(arguments: Sequence[str]) -> int:
     return concluded(report)
 
 
-async def _run(asked: Asked, report: Report) -> None:
+async def _run(asked: Parameters, report: Report) -> None:
     for part in asked.only:
         await PARTS[part](asked, report)

@@ -18,18 +18,21 @@ from gateway.contract.models import CompanyAccess, ConnectionChange, ConnectionD
 from gateway.contract.models.connections import CredentialFieldFacts
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
-from gateway.engine import capabilities, connections, keys, perform, raw, trials, upstream
+from gateway.engine import perform, raw
+from gateway.engine.access import keys
 from gateway.engine.call import Answer, Caller
-from gateway.engine.connections import Connections
+from gateway.engine.connections import capabilities, connections, verification
+from gateway.engine.connections.connections import Connections
+from gateway.engine.connections.verification import chosen_company
 from gateway.engine.generations import Ended, Matter, Slots
+from gateway.engine.network.redaction import abridged, without_secrets
+from gateway.engine.outbound import upstream
+from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.providers import Provider
-from gateway.engine.redaction import abridged, without_secrets
 from gateway.engine.storage import Changing, StoredConnection, StoredToken
 from gateway.engine.tokens import broker, endpoints, lifetimes
 from gateway.engine.tokens.broker import Tokens
 from gateway.engine.tokens.refusals import Refusals
-from gateway.engine.trials import chosen_company
-from gateway.engine.upstream import Outbound
 from gateway.store.sql import SqlConnections
 from tests.conformance import test_capabilities, test_raw, test_secrets, test_tenants, test_tokens
 from tests.conformance.planting import MOVING, Bugs
@@ -255,7 +258,7 @@ def first_company_of_several(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     def broken(companies: Sequence[CompanyAccess], wanted: str | None) -> CompanyAccess:
         return chosen_company(companies, wanted or companies[0].id)
 
-    monkeypatch.setattr(trials, "chosen_company", broken)
+    monkeypatch.setattr(verification, "chosen_company", broken)
     return ADAPTER
 
 

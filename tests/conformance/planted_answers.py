@@ -19,27 +19,22 @@ from gateway.contract.models import Company, Contact, ContactDraft, LedgerAccoun
 from gateway.contract.operations import Operation
 from gateway.contract.paging import Page
 from gateway.contract.upstream import Upstream
-from gateway.engine import asked, capabilities, perform, reading
-from gateway.engine.cache import AnswerCache
+from gateway.engine import inputs, perform
+from gateway.engine.access.permit import resource_for
 from gateway.engine.call import Answer
-from gateway.engine.filters import divide
-from gateway.engine.freshness import Directives
-from gateway.engine.links import LinkBooks
-from gateway.engine.listening import Listening
+from gateway.engine.connections import capabilities
 from gateway.engine.malformed import always_there
-from gateway.engine.permit import resource_for
-from gateway.engine.single_flight import Flights
+from gateway.engine.reads import reading
+from gateway.engine.reads.cache import AnswerCache
+from gateway.engine.reads.filters import divide
+from gateway.engine.reads.freshness import Directives
+from gateway.engine.reads.revalidation import ReadOutbound
+from gateway.engine.records.links import LinkBooks
+from gateway.engine.single_flight import SingleFlight
 from gateway.web import app, replay
 from gateway.web.replies import Reply, replied, send_reply
 from gateway.web.routes import Route, Routes
-from tests.conformance import (
-    test_caching,
-    test_capabilities,
-    test_filters,
-    test_invoices,
-    test_paging,
-    test_reading,
-)
+from tests.conformance import test_caching, test_capabilities, test_filters, test_invoices, test_paging, test_reading
 from tests.conformance.planting import FRUGAL, MOVING, SEARCHED_BY_POLDER, Bugs, with_resource
 
 BUGS = Bugs()
@@ -47,7 +42,7 @@ BUGS = Bugs()
 
 def unremembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queries are understood anew, so that nothing of a fault is remembered after it."""
-    monkeypatch.setattr(asked, "_understood", asked._understood.__wrapped__)
+    monkeypatch.setattr(inputs, "_understood", inputs._understood.__wrapped__)
 
 
 @BUGS.caught_by(test_caching.test_a_second_question_costs_no_call)
@@ -122,10 +117,10 @@ def kept_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def said_again_unheard(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Who read the same before is told the same again, without listening to what the system says."""
 
-    async def broken(self: Listening, before: object, links: object) -> bool:
+    async def broken(self: ReadOutbound, before: object, links: object) -> bool:
         return True
 
-    monkeypatch.setattr(Listening, "repeats", broken)
+    monkeypatch.setattr(ReadOutbound, "repeats", broken)
     return ADAPTER
 
 
@@ -161,7 +156,7 @@ def every_question_for_itself(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     async def broken(self: object, key: object, work: Callable[[], Awaitable[object]]) -> object:
         return await work()
 
-    monkeypatch.setattr(Flights, "share", broken)
+    monkeypatch.setattr(SingleFlight, "share", broken)
     return ADAPTER
 
 
@@ -305,8 +300,8 @@ def list_without_its_filter(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def day_of_any_form(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A date in a query is passed on as it was written."""
     unremembered(monkeypatch)
-    honest = asked._value
-    monkeypatch.setattr(asked, "_value", lambda one, text: text if one.kind == "date" else honest(one, text))
+    honest = inputs._value
+    monkeypatch.setattr(inputs, "_value", lambda one, text: text if one.kind == "date" else honest(one, text))
     return ADAPTER
 
 
@@ -351,7 +346,7 @@ def next_page_of_another_size(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def limit_in_any_script(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A limit is written in whatever Unicode calls digits."""
     unremembered(monkeypatch)
-    monkeypatch.setattr(asked, "_LIMIT", re.compile(r"\d{1,4}"))
+    monkeypatch.setattr(inputs, "_LIMIT", re.compile(r"\d{1,4}"))
     return ADAPTER
 
 

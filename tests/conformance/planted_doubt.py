@@ -20,15 +20,19 @@ from gateway.contract.models.base import Shape
 from gateway.contract.operations import Operation
 from gateway.contract.paging import Page
 from gateway.contract.upstream import Reply, Request, Upstream
-from gateway.engine import links, looking, perform, upstream, writing
-from gateway.engine.asked import read_body
-from gateway.engine.http import Unanswered, Wire
-from gateway.engine.links import Book, Claim, LinkBooks
-from gateway.engine.looking import BLIND
-from gateway.engine.reconciling import Sight
-from gateway.engine.writing import Writer
+from gateway.engine import perform
+from gateway.engine.inputs import read_body
+from gateway.engine.network.http import Unanswered, Wire
+from gateway.engine.outbound import upstream
+from gateway.engine.records import links
+from gateway.engine.records.links import Book, Claim, LinkBooks
+from gateway.engine.writes import inspection, writing
+from gateway.engine.writes.inspection import BLIND
+from gateway.engine.writes.reconciliation import Finding
+from gateway.engine.writes.writing import Writer
 from gateway.web import app
-from tests.conformance import test_errors, test_ids, test_links, test_reconciling
+from tests.conformance import test_errors, test_ids, test_links
+from tests.conformance import test_reconciliation as test_reconciling
 from tests.conformance.planting import MOVING, REFERENCES_IN_POLDER, Bugs, with_resource
 
 BUGS = Bugs()
@@ -125,13 +129,13 @@ def any_request_id(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_reconciling.test_what_was_done_to_a_record_shows_in_it, change=None)
 def gone_says_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """That a record is gone is no sign that it was deleted."""
-    honest = looking._Look._done_to
+    honest = inspection._Look._done_to
 
-    async def broken(self: Any, *asked: Any) -> Sight:
-        sight = await honest(self, *asked)
-        return BLIND if self._operation.verb == "delete" and sight.kind == "applied" else sight
+    async def broken(self: Any, *asked: Any) -> Finding:
+        finding = await honest(self, *asked)
+        return BLIND if self._operation.verb == "delete" and finding.kind == "applied" else finding
 
-    monkeypatch.setattr(looking._Look, "_done_to", broken)
+    monkeypatch.setattr(inspection._Look, "_done_to", broken)
     return ADAPTER
 
 

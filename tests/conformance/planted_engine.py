@@ -17,19 +17,23 @@ from gateway.contract.models import Contact, ContactDraft, LineDraft
 from gateway.contract.paging import Window
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
-from gateway.engine import connections, filters, looking, perform, reading, upstream
-from gateway.engine.asked import Asked, parameters, read_query
+from gateway.engine import perform
 from gateway.engine.call import Caller
+from gateway.engine.connections import connections
 from gateway.engine.cursors import Cursors
 from gateway.engine.generations import Slots
-from gateway.engine.looking import Looking
+from gateway.engine.inputs import Parameters, parameters, read_query
+from gateway.engine.outbound import upstream
 from gateway.engine.raw import raw_request
-from gateway.engine.reconciling import Sight
-from gateway.engine.single_flight import Flights
+from gateway.engine.reads import filters, reading
+from gateway.engine.single_flight import SingleFlight
 from gateway.engine.storage import Attempt, StoredConnection
 from gateway.engine.tokens import broker
 from gateway.engine.tokens.refusals import Refusals
-from gateway.engine.writing import Writer
+from gateway.engine.writes import inspection
+from gateway.engine.writes.inspection import Inspection
+from gateway.engine.writes.reconciliation import Finding
+from gateway.engine.writes.writing import Writer
 from gateway.store.attempts import SqlAttempts
 from gateway.store.seal import DataKey
 from tests.conformance import (
@@ -41,12 +45,12 @@ from tests.conformance import (
     test_paging,
     test_raw,
     test_reading,
-    test_reconciling,
     test_secrets,
     test_tenants,
     test_tokens,
     test_writing,
 )
+from tests.conformance import test_reconciliation as test_reconciling
 from tests.conformance.planting import (
     REFERENCES_IN_POLDER,
     SEARCHED_BY_POLDER,
@@ -86,7 +90,7 @@ def every_asker_for_himself(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     async def broken(self: object, key: object, work: Callable[[], Awaitable[object]]) -> object:
         return await work()
 
-    monkeypatch.setattr(Flights, "share", broken)
+    monkeypatch.setattr(SingleFlight, "share", broken)
     # Who comes second finds the first one's token in the journal, unless he does not look there either.
     monkeypatch.setattr(broker, "newest_if", lambda serves: lambda journal: None)
     return ADAPTER
@@ -121,10 +125,10 @@ def lost_write_repeated(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def doubt_is_denial(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write that nobody answered counts as not done, and is done again."""
 
-    async def blinkered(self: Looking, attempt: Attempt, deadline: float) -> Sight:
-        return Sight("absent")
+    async def blinkered(self: Inspection, attempt: Attempt, deadline: float) -> Finding:
+        return Finding("absent")
 
-    monkeypatch.setattr(Looking, "look", blinkered)
+    monkeypatch.setattr(Inspection, "look", blinkered)
     return ADAPTER
 
 
@@ -148,7 +152,7 @@ def any_trace_will_do(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_reconciling.test_what_was_not_done_to_a_record_is_not_told_as_done, what="contacts.update")
 def record_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A change whose fate is unknown counts as done as long as its record is there."""
-    monkeypatch.setattr(looking, "shows", lambda item, given: True)
+    monkeypatch.setattr(inspection, "shows", lambda item, given: True)
     return ADAPTER
 
 
@@ -197,7 +201,7 @@ def cursor_for_any_list(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def unknown_parameter_ignored(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A query parameter that nobody knows is ignored."""
 
-    def broken(operation: Any, query: Sequence[tuple[str, str]]) -> Asked:
+    def broken(operation: Any, query: Sequence[tuple[str, str]]) -> Parameters:
         return read_query(operation, [pair for pair in query if pair[0] in parameters(operation)])
 
     monkeypatch.setattr(perform, "read_query", broken)

@@ -19,13 +19,16 @@ from gateway.contract.models.base import Shape
 from gateway.contract.operations import BY_NAME, Operation
 from gateway.contract.schemas import Demands, Schema, body_schema
 from gateway.contract.upstream import Upstream
-from gateway.engine import asked, dry_run, management, perform, schemas, upstream
-from gateway.engine.asked import read_body
+from gateway.engine import inputs, perform
 from gateway.engine.call import Answer, Call
-from gateway.engine.links import Claim
-from gateway.engine.recording import Recording
-from gateway.engine.schemas import Rows, all_settings
-from gateway.engine.writing import Writer
+from gateway.engine.connections import management, schemas
+from gateway.engine.connections.schemas import Rows, all_settings
+from gateway.engine.inputs import read_body
+from gateway.engine.outbound import upstream
+from gateway.engine.records.links import Claim
+from gateway.engine.records.recording import Recording
+from gateway.engine.writes import dry_run
+from gateway.engine.writes.writing import Writer
 from tests.conformance import test_dry_run, test_schemas, test_writing
 from tests.conformance.planted_answers import unremembered
 from tests.conformance.planting import FRUGAL, REFERENCES_IN_POLDER, WITHOUT_DISCOUNTS, Bugs, with_resource
@@ -200,7 +203,7 @@ def rehearsal_without_references(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def yes_is_no(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Whatever is not `true` is no dry run."""
     unremembered(monkeypatch)
-    monkeypatch.setattr(asked, "_flag", lambda name, text: text == "true")
+    monkeypatch.setattr(inputs, "_flag", lambda name, text: text == "true")
     return ADAPTER
 
 

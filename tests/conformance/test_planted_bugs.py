@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from adapters.memory import ADAPTER
-from gateway.web import logs, telling
+from gateway.web import logs
+from gateway.web import request_log as telling
 from tests.conformance import (
     planted_access,
     planted_adapter,

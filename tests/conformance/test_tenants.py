@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from gateway.contract.operations import OPERATIONS
-from gateway.engine.keys import PREFIX, _checksum, parse
+from gateway.engine.access.keys import PREFIX, _checksum, parse
 from tests.conformance.subject import Json, Subject, problem_of
 
 NOBODYS = "con_bestaatniet000000"

@@ -9,7 +9,7 @@ import pytest
 from gateway.contract.auth import StaticToken
 from gateway.contract.emulator import Fault, Seen
 from tests.conformance.subject import Subject, body_of, problem_of
-from tests.conformance.test_reconciling import wish
+from tests.conformance.test_reconciliation import wish
 
 FRESH = {"cache-control": "no-cache"}
 ASKERS = 20

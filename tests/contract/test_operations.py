@@ -26,7 +26,7 @@ from gateway.contract.operations import (
     SCOPES,
     Operation,
 )
-from gateway.engine.filters import PREDICATES
+from gateway.engine.reads.filters import PREDICATES
 
 BASES: dict[str, type] = {
     "contacts": Contacts,

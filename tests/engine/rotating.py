@@ -12,7 +12,7 @@ import httpx2
 
 from gateway.contract.auth import AccessToken
 from gateway.contract.secret import Secret
-from gateway.engine.http import Wire
+from gateway.engine.network.http import Wire
 from gateway.engine.storage import StoredConnection, StoredToken
 from gateway.engine.tokens import Tokens
 from tests.engine.journal import Disk, MemoryOwner, MemoryStorage, Steps

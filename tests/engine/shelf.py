@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import httpx2
 from starlette.applications import Starlette
-from starlette.requests import Request as Asked
+from starlette.requests import Request as Parameters
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -59,7 +59,7 @@ class ShelfProducts(Products):
 
     holds = frozenset({"name", "unit"})
     kept = frozenset({"external_ref", "code"})
-    moves = True
+    changes_ids = True
     calls: ClassVar[Mapping[str, str]] = {}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
@@ -192,7 +192,7 @@ class Shelf(emulator.Emulator):
         """How often something was asked."""
         return sum((seen.method, seen.path) == (method, path) for seen in self.journal)
 
-    async def _products(self, asked: Asked) -> Response:
+    async def _products(self, asked: Parameters) -> Response:
         if asked.method == "GET":
             rows = [row for row in self.rows.values() if not row["archived"] or "archived" in asked.query_params]
             skip, top = int(asked.query_params["skip"]), int(asked.query_params["top"])
@@ -205,7 +205,7 @@ class Shelf(emulator.Emulator):
         self.made[key] = row["id"]
         return said(row)
 
-    async def _product(self, asked: Asked) -> Response:
+    async def _product(self, asked: Parameters) -> Response:
         row = self.rows.get(asked.path_params["id"])
         if row is None:
             return said({}, 404)
@@ -219,13 +219,13 @@ class Shelf(emulator.Emulator):
             return said(self.put(changed, None if self.new_ids else row["id"]))
         return said(row)
 
-    async def _ledger(self, asked: Asked) -> Response:
+    async def _ledger(self, asked: Parameters) -> Response:
         return said([{"id": "8000", "name": "Omzet"}])
 
-    async def _companies(self, asked: Asked) -> Response:
+    async def _companies(self, asked: Parameters) -> Response:
         return said([{"id": "c1", "scopes": self.scopes}])
 
-    async def _echo(self, asked: Asked) -> Response:
+    async def _echo(self, asked: Parameters) -> Response:
         return Response(await asked.body() or b"raw", headers={"set-cookie": "a=b", "etag": '"theirs"'})
 
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.contract.upstream import Reply
 from gateway.engine.clock import SystemClock
-from gateway.engine.http import Timeouts, Wire
-from gateway.engine.network import network
+from gateway.engine.network.http import Timeouts, Wire
+from gateway.engine.network.sockets import network
 
 QUICK = Timeouts(connect=0.5, pool=0.2)
 """Patience for a connection, and for a place to send from."""

@@ -15,9 +15,8 @@ from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Facts, Reply, Request
-from gateway.engine.facts import KnownFacts
 from gateway.engine.generations import in_memory
-from gateway.engine.http import Wire
+from gateway.engine.network.http import Wire
 from gateway.engine.observe import (
     CacheResult,
     HeldBack,
@@ -27,9 +26,10 @@ from gateway.engine.observe import (
     UpstreamOutcome,
     WriteResult,
 )
+from gateway.engine.outbound.facts import KnownFacts
+from gateway.engine.outbound.upstream import Outbound, SharedOutbound, TokenSource
 from gateway.engine.providers import Provider
 from gateway.engine.storage import LinkRow, LinkState, StoredConnection
-from gateway.engine.upstream import Outbound, TokenSource, Way
 from tests.house import START, ManualClock
 
 ORIGIN = "http://books.test"
@@ -196,7 +196,7 @@ class Stage:
     def __post_init__(self) -> None:
         wire = Wire(self.clock, lambda origin: self.books)
         facts = KnownFacts(self.clock, in_memory(random.Random(7)))
-        self.way = Way(wire, self.clock, self.observer, facts, random.Random(7))
+        self.way = SharedOutbound(wire, self.clock, self.observer, facts, random.Random(7))
         self.provider = provider(self.pace)
 
     def outbound(self, connection_id: str = "con_1", *, seconds: float = 30.0, drop: bool = False) -> Outbound:

@@ -1,5 +1,5 @@
-"""Requests that fail leave nothing that refers to itself: the collector looks seldom (``gateway.collecting``), and then
-everything waits for it, the longer the more it finds.
+"""Requests that fail leave nothing that refers to itself: the collector looks seldom
+(``gateway.garbage_collection``), and then everything waits for it, the longer the more it finds.
 """
 
 import asyncio

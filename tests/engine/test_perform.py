@@ -13,7 +13,7 @@ from gateway.contract.emulator import Fault
 from gateway.contract.models import Change, Product
 from gateway.contract.money import amount_text
 from gateway.contract.upstream import Upstream
-from gateway.engine.permit import missing_scope
+from gateway.engine.access.permit import missing_scope
 from gateway.web.logs import Line, Log
 from tests.engine.shelf import SHELF, Aisle, ShelfProducts
 

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 
 from gateway.app import Polder, build
 from gateway.contract.errors import Problem
-from gateway.engine.patience import Patience
-from gateway.engine.reconciling import SWEEP_EVERY
+from gateway.engine.stop_signal import StopSignal
 from gateway.engine.storage import Attempt, StoredConnection
 from gateway.engine.tokens.sweeper import AT_ONCE, TRIED, Sweeper
+from gateway.engine.writes.reconciliation import SWEEP_EVERY
 from gateway.serve import listen, serving
 from gateway.settings import Settings
 from gateway.store.attempts import SqlAttempts
@@ -107,24 +107,24 @@ async def test_a_gateway_that_leaves_it_leaves_it_to_a_worker(tmp_path: Path) ->
             assert scraped(worker.metrics)["polder_background_work"] == 1
 
 
-class Hurried(Patience):
+class Hurried(StopSignal):
     """Waits for nothing between two rounds."""
 
-    async def until_over(self, at_most: float) -> bool:
-        return self.is_over
+    async def wait(self, at_most: float) -> bool:
+        return self.is_set
 
 
 class AskedTokens:
     """The store's tokens, as far as the sweeper asks for them; stops it after some rounds."""
 
-    def __init__(self, patience: Patience) -> None:
-        self.patience = patience
+    def __init__(self, stopping: StopSignal) -> None:
+        self.stopping = stopping
         self.asked: list[str] = []
 
     async def unspool(self) -> None:
         self.asked.append("spooled")
         if len(self.asked) >= 3:
-            self.patience.stop()
+            self.stopping.set()
 
     def __getattr__(self, name: str) -> Any:
         async def answer(*about: object) -> list[Any]:

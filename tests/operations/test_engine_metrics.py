@@ -14,7 +14,7 @@ from gateway.contract.upstream import Request
 from gateway.engine.observe import Transition
 from gateway.engine.storage import Backlog, Intent
 from gateway.web.metrics import Metrics
-from gateway.web.vitals import COUNTED_FOR, beating
+from gateway.web.process_metrics import COUNTED_FOR, beating
 from tests.engine.staging import Books, Stage, said
 from tests.house import House
 from tests.operations.scrape import scraped, series
@@ -126,7 +126,7 @@ async def test_a_write_of_unknown_fate_is_told_with_its_age_until_it_is_known(ho
     assert found['polder_writes_total{outcome="unknown"}'] == 1
     emulator.heal()
     house.clock.advance(3600)
-    await house.polder.engine.reconciling.sweep()
+    await house.polder.engine.reconciliation.sweep()
     found = await looked_up(house)
     assert found[f"polder_writes_unknown_open{OF_IT}"] == 0
     assert found[f"polder_writes_oldest_unknown_age_seconds{OF_IT}"] == 0
@@ -175,7 +175,7 @@ async def test_retries_that_are_used_up_show_and_are_not_made() -> None:
 
     metrics = Metrics("1.2.3", ["books"])
     stage = Stage(Books(handle), observer=metrics)
-    while stage.way.dealings["books"].budget.spend():
+    while stage.way.states["books"].budget.spend():
         pass
     assert of_stage(stage, metrics)['polder_retry_budget_remaining_ratio{provider="books"}'] < 0.1
     with pytest.raises(Problem):

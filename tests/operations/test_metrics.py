@@ -15,12 +15,12 @@ from gateway.backup import back_up
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
 from gateway.engine.call import Answer, Call
-from gateway.engine.patience import Patience
-from gateway.engine.reconciling import CHECKS
-from gateway.engine.single_flight import Flights
+from gateway.engine.single_flight import SingleFlight
+from gateway.engine.stop_signal import StopSignal
 from gateway.engine.waiting import Waiting, measured, waiting
+from gateway.engine.writes.reconciliation import CHECKS
 from gateway.settings import METRICS_PORT, Settings
-from gateway.web.vitals import COUNTED_FOR, beating
+from gateway.web.process_metrics import COUNTED_FOR, beating
 from tests.house import ENCRYPTION_KEY, House, ManualClock
 from tests.operations.scrape import scraped, series
 from tests.web.edge import Edge, build_edge
@@ -57,7 +57,7 @@ def test_waits_at_the_same_time_count_once() -> None:
 
 async def test_who_joins_a_flight_waits_for_the_system_too() -> None:
     clock = ManualClock()
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     landed = asyncio.Event()
 
     async def work() -> int:
@@ -87,7 +87,7 @@ async def test_who_joins_a_flight_waits_for_the_system_too() -> None:
 async def test_a_pause_before_the_next_request_for_a_token_is_not_polders() -> None:
     clock = ManualClock()
     watch = measured(clock.monotonic)
-    await Patience(clock).rest(5)
+    await StopSignal(clock).sleep(5)
     clock.advance(1)
     assert watch.seconds == 5
 
@@ -265,7 +265,9 @@ async def test_what_is_left_of_the_fullest_disk_is_told(tmp_path: Path, monkeypa
     )
     polder = await build(settings, adapters={}, environment={})
     left = {home.resolve(): 10**11, apart.resolve(): 7}
-    monkeypatch.setattr("gateway.web.vitals.shutil.disk_usage", lambda path: SimpleNamespace(free=left[path.resolve()]))
+    monkeypatch.setattr(
+        "gateway.web.process_metrics.shutil.disk_usage", lambda path: SimpleNamespace(free=left[path.resolve()])
+    )
     async with polder.running():
         transport = httpx2.ASGITransport(polder.telemetry)
         async with httpx2.AsyncClient(transport=transport, base_url="http://polder.test") as client:

@@ -29,8 +29,8 @@ from gateway.web.health import Health
 from gateway.web.metrics import METHODS, OTHER, UNMATCHED, Metrics
 from gateway.web.pages import all_pages
 from gateway.web.problems import ALL_KINDS, EDGE_KINDS
+from gateway.web.process_metrics import PATH, ProcessMetrics
 from gateway.web.routes import Page, Routes
-from gateway.web.vitals import PATH, Vitals
 from tests.house import House
 from tests.operations.scrape import names, scraped
 from tests.web.edge import build_edge, send_raw
@@ -47,7 +47,7 @@ def all_page_templates() -> dict[str, Page]:
     """Every page there is; nobody looks at one here, so that nothing need stand behind them."""
     nothing: Any = None
     health = Health(nothing, nothing, Metrics("1.2.3"))
-    vitals = Vitals(nothing, nothing, health, Metrics("1.2.3"), [Path()], lambda: None)
+    vitals = ProcessMetrics(nothing, nothing, health, Metrics("1.2.3"), [Path()], lambda: None)
     return {**all_pages(health, ""), **connect_pages(nothing, nothing, ""), PATH: vitals.page()}
 
 

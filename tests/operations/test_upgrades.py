@@ -80,7 +80,7 @@ async def test_what_a_release_before_wrote_and_told_holds(
         assert (await house.client.get(f"/v1/connections?limit=1&cursor={told['cursor']}")).status_code == 200
         assert (await house.client.get(told["link"])).status_code == 200
         house.clock.advance(3600)
-        await house.polder.engine.reconciling.sweep()
+        await house.polder.engine.reconciliation.sweep()
         fate = await house.client.get(f"{place}/operations/doubted")
         assert fate.json()["state"] == "not_executed", "what to look for can be read; in new books it is not there"
         assert (await house.polder.storage.audit.verify()).fault is None

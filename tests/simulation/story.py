@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 
 from gateway.contract.exact import dumps, loads
-from gateway.engine import moves
+from gateway.engine.records import id_changes
 from tests.chaos.wishes import Administration, What, Wish, contact, mark_of
 from tests.conformance.subjects import facts_of
 from tests.house import PUBLIC_URL
@@ -23,7 +23,7 @@ from tests.simulation.world import ZOMBIE_TIME, Died, Door, Left, World
 
 Json = dict[str, Any]
 
-TRIES_OF_READS = moves.TRIES
+TRIES_OF_READS = id_changes.TRIES
 TRIES = 80
 QUIET = 2.5 * ZOMBIE_TIME
 """Seconds after which nothing may be left open, once nothing goes wrong any more."""
@@ -305,7 +305,7 @@ class Story:
         And a new id that only a lost answer told is known to nobody.
         """
         lost_sight = self._moves - moves >= TRIES_OF_READS or self.world.faults > 0
-        return self.world.adapter.resources[resource].moves and lost_sight
+        return self.world.adapter.resources[resource].changes_ids and lost_sight
 
     async def _upheaval(self, ends: "asyncio.Future[Any]") -> None:
         """Now and then a process stops in good order; once all tokens run out: who refuses new ones too is believed."""
@@ -470,7 +470,7 @@ class Story:
             if process.serves:
                 engine = process.polder.engine
                 strain = engine.strain()[self.world.adapter.name]
-                left = [strain.inside, strain.waiting, len(engine._undertakings._tasks), len(engine._books._claims)]
+                left = [strain.inside, strain.waiting, len(engine._shielded._tasks), len(engine._books._claims)]
                 self.world.promise(not any(left), f"{process.name} still has under way: {left}")
         self.world.promise(not self.world.loop.stumbled, f"somebody stumbled: {self.world.loop.stumbled}")
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from redis.asyncio import Redis
 
-from gateway.engine.rate_limit import LocalRateLimiter
+from gateway.engine.access.rate_limit import LocalRateLimiter
 from gateway.store import rate_limit
 from gateway.store.rate_limit import SharedRateLimiter
 from tests.house import ManualClock

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from gateway.engine.cache import Kept
 from gateway.engine.clock import SystemClock
-from gateway.engine.freshness import Directives
 from gateway.engine.generations import Mark, in_memory
-from gateway.engine.second_level import Given, Question, Shared
+from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.freshness import Directives
+from gateway.engine.reads.second_level import Given, Question, Shared
 from gateway.store import second_level
 from gateway.store.nodes import NodeGenerations
 from gateway.store.second_level import ValkeyAnswers

@@ -17,7 +17,7 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.clock import SystemClock
-from gateway.engine.http import Wire
+from gateway.engine.network.http import Wire
 from gateway.engine.storage import Owner
 from gateway.engine.tokens import Tokens
 from gateway.store import open_owner
@@ -35,7 +35,8 @@ MADE = connection(provider="books", credential_type="oauth")
 ASKS = """
 import asyncio, os, sys
 from pathlib import Path
-from gateway.store import open_owner, open_storage
+from gateway.store import open_owner
+from gateway.store import open_storage
 from gateway.store.seal import KeyRing
 from tests.engine.rotating import PROVIDER, Mode, RotatingProvider
 from tests.store.test_takeover import MADE, token_layer

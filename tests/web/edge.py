@@ -14,17 +14,17 @@ import msgspec
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
-from gateway.engine.cache import Kept
+from gateway.engine.access.keys import Callers, mint
+from gateway.engine.access.rate_limit import RateLimiter
 from gateway.engine.call import Answer, Call, Network, Standing
 from gateway.engine.generations import in_memory
-from gateway.engine.keys import Callers, mint
-from gateway.engine.rate_limit import RateLimiter
+from gateway.engine.reads.cache import Kept
 from gateway.engine.storage import Backlog, Storage, StoredKey
 from gateway.web.app import Application, Limits
 from gateway.web.health import Health
 from gateway.web.logs import Log
 from gateway.web.metrics import Metrics
-from gateway.web.vitals import PATH, Vitals
+from gateway.web.process_metrics import PATH, ProcessMetrics
 from tests.house import ManualClock
 
 PUBLIC_URL = "https://polder.test"
@@ -168,7 +168,9 @@ async def build_edge(
         public_url=PUBLIC_URL,
         limits=limits,
         rate_limiter=None if limiter is None else limiter(clock),
-        further_pages={PATH: Vitals(cast(Storage, storage), clock, health, metrics, [Path()], lambda: None).page()},
+        further_pages={
+            PATH: ProcessMetrics(cast(Storage, storage), clock, health, metrics, [Path()], lambda: None).page()
+        },
         proxies=proxies,
     )
     client = client_of(app, {"authorization": f"Bearer {key}"})

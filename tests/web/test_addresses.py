@@ -8,7 +8,7 @@ from random import Random
 import httpx2
 import pytest
 
-from gateway.engine.keys import mint
+from gateway.engine.access.keys import mint
 from gateway.serve import listen, port_of, serving
 from gateway.web.addresses import address_of
 from tests.house import START

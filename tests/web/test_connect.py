@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from gateway.contract.emulator import Fault
 from gateway.contract.errors import Problem
-from gateway.engine.authorizing import Begun, Finished
+from gateway.engine.connections.authorization import Begun, Finished
 from gateway.web import connect
 from gateway.web.connect import connect_pages
 from tests.house import PUBLIC_URL, House
@@ -104,7 +104,7 @@ async def test_an_administration_that_cannot_be_is_told_on_the_page(house: House
 
 
 async def test_a_form_that_trickles_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "_FORM_PATIENCE", 0.05)
+    monkeypatch.setattr(connect, "_FORM_TIMEOUT", 0.05)
     connection = await pending(house)
     url = await link(house, connection)
     browser = await house.anonymous()

@@ -24,7 +24,7 @@ from gateway.contract.exact import Json, dumps, loads
 from gateway.contract.models.base import RecordPart, Shape
 from gateway.contract.operations import BY_NAME, OPERATIONS, RESOURCE_OPERATIONS
 from gateway.contract.records import schema_model
-from gateway.engine.asked import parameters, read_query
+from gateway.engine.inputs import parameters, read_query
 from gateway.engine.raw import HANDED_BACK
 from gateway.web.document import check, document, document_bytes, document_text, files, write
 from gateway.web.document.examples import REQUESTS, Example, shown

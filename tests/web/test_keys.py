@@ -11,8 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.errors import Problem
+from gateway.engine.access.keys import (
+    ALPHABET,
+    KNOWN_FOR,
+    PATTERN,
+    REFUSED_FOR,
+    USES_KEPT_EVERY,
+    Callers,
+    digest,
+    mint,
+    parse,
+)
 from gateway.engine.generations import in_memory
-from gateway.engine.keys import ALPHABET, KNOWN_FOR, PATTERN, REFUSED_FOR, USES_KEPT_EVERY, Callers, digest, mint, parse
 from gateway.engine.storage import StoredKey
 from tests.house import START, ManualClock
 from tests.web.edge import KeysInMemory

@@ -249,7 +249,7 @@ async def test_a_head_without_end_is_not_waited_for(edge: Edge, before: bytes, b
 async def test_who_says_nothing_or_too_little_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, before: bytes, piece: bytes
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_PATIENCE", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     async with connected(Protocol) as (reader, writer), asyncio.timeout(10):
         writer.write(before)
         if before:
@@ -259,7 +259,7 @@ async def test_who_says_nothing_or_too_little_is_not_waited_for(
 
 
 async def test_the_time_for_a_head_is_not_that_of_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_PATIENCE", 0.05)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
     done = asyncio.Event()
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
@@ -277,7 +277,7 @@ async def test_who_sends_ahead_is_answered_before_the_time_for_his_next_head_end
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The rest of the third head is sent at once, and read when the first answer was given."""
-    monkeypatch.setattr(protocol, "HEAD_PATIENCE", 0.05)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.2)
@@ -403,7 +403,7 @@ async def test_nothing_is_written_to_who_left() -> None:
 
 
 async def test_a_connection_that_is_gone_is_no_garbage() -> None:
-    """The collector looks seldom (``gateway.collecting``): what refers to itself would stay for long."""
+    """The collector looks seldom (``gateway.garbage_collection``): what refers to itself would stay for long."""
     made: list[weakref.ref[Protocol]] = []
 
     class Remembered(Protocol):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.errors import Problem
-from gateway.engine.rate_limit import LocalRateLimiter
+from gateway.engine.access.rate_limit import LocalRateLimiter
 from tests.exchange import Listening
 from tests.house import emulated, open_house
 from tests.web.edge import Edge, build_edge, client_of

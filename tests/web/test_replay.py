@@ -12,11 +12,11 @@ import pytest
 
 from gateway.app import generations_of, new_key
 from gateway.contract.operations import BY_NAME
-from gateway.engine.cache import Kept
+from gateway.engine.access.keys import KNOWN_FOR as KEY_KNOWN_FOR
 from gateway.engine.call import Caller, Standing
+from gateway.engine.connections.lookup import KNOWN_FOR as CONNECTION_KNOWN_FOR
 from gateway.engine.generations import Matter
-from gateway.engine.keys import KNOWN_FOR as KEY_KNOWN_FOR
-from gateway.engine.sightings import KNOWN_FOR as CONNECTION_KNOWN_FOR
+from gateway.engine.reads.cache import Kept
 from gateway.web import app, bodies, replay
 from gateway.web.replay import Question, Replays, question_of
 from tests.exchange import Exchange, Listening

@@ -224,7 +224,7 @@ async def test_a_body_of_exactly_the_limit_is_taken() -> None:
 
 
 async def test_a_body_that_does_not_come_is_408() -> None:
-    edge = await build_edge(Limits(body_patience=0.01))
+    edge = await build_edge(Limits(body_timeout=0.01))
     sent: list[dict[str, object]] = []
 
     async def never() -> dict[str, object]:
@@ -246,7 +246,7 @@ async def test_a_body_that_does_not_come_is_408() -> None:
     assert sent[0]["status"] == 408
 
 
-@pytest.mark.parametrize("limits", [Limits(body_patience=0.05), Limits(deadline=0.05, body_patience=60)])
+@pytest.mark.parametrize("limits", [Limits(body_timeout=0.05), Limits(deadline=0.05, body_timeout=60)])
 async def test_a_body_that_trickles_is_408_though_something_of_it_comes_all_the_while(limits: Limits) -> None:
     edge = await build_edge(limits)
     sent = await send_raw(edge, "POST", RAW_PATH, headers=[JSON], chunks=[b"x"] * 900_000, at_leisure=True)

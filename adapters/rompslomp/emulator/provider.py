@@ -7,11 +7,11 @@ from typing import Any
 from adapters.rompslomp.emulator.api import application
 from adapters.rompslomp.emulator.contacts import shown_contact
 from adapters.rompslomp.emulator.directories import shown_account, shown_vat_type
-from adapters.rompslomp.emulator.lifelike import fill
 from adapters.rompslomp.emulator.oauth import OAuthEndpoints
 from adapters.rompslomp.emulator.payments import shown_payment
 from adapters.rompslomp.emulator.products import shown_product
 from adapters.rompslomp.emulator.sales_invoices import shown_invoice
+from adapters.rompslomp.emulator.sample_books import fill
 from adapters.rompslomp.emulator.state import SCOPES, Company, Profile, State
 from adapters.rompslomp.emulator.switches import Switches
 from adapters.rompslomp.emulator.tokens import Application, Revocation, TokenServer

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import settings
-from adapters.rompslomp.mapping.complaints import MODELS, errors_of
+from adapters.rompslomp.mapping.errors import MODELS, errors_of
 from adapters.rompslomp.mapping.values import id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
 from gateway.contract.errors import Problem

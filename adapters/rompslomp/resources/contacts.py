@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
-from adapters.rompslomp.mapping.demands import contact_demands
+from adapters.rompslomp.mapping.requirements import contact_demands
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
-from gateway.contract.likeness import is_contact, longest_word, name_of, new_among, note_there, same_text
+from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there, same_text
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Demands

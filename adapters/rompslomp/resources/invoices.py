@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
-from adapters.rompslomp.mapping.demands import credit_demands, invoice_demands
 from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
+from adapters.rompslomp.mapping.requirements import credit_demands, invoice_demands
 from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of, is_record_id
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from adapters.rompslomp import wire
-from adapters.rompslomp.mapping.complaints import OF_PAYMENT
-from adapters.rompslomp.mapping.demands import payment_demands
+from adapters.rompslomp.mapping.errors import OF_PAYMENT
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.payments import (
     HOLDS,
@@ -15,6 +14,7 @@ from adapters.rompslomp.mapping.payments import (
     payment_of,
     settled_invoice,
 )
+from adapters.rompslomp.mapping.requirements import payment_demands
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from adapters.rompslomp.mapping.demands import product_demands
 from adapters.rompslomp.mapping.products import HOLDS, product_body, product_of
+from adapters.rompslomp.mapping.requirements import product_demands
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.exact import Unread
-from gateway.contract.likeness import is_product, longest_word, new_among, note_there
+from gateway.contract.matching import is_product, longest_word, new_among, note_there
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Demands

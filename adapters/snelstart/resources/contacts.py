@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import contacts
 from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of, is_person
-from adapters.snelstart.mapping.demands import changed_contact_demands, new_contact_demands
+from adapters.snelstart.mapping.requirements import changed_contact_demands, new_contact_demands
 from adapters.snelstart.mapping.values import guid_in_path, moment, quoted
 from adapters.snelstart.resources.administration import countries, every, page_of, written
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.errors import not_found
-from gateway.contract.likeness import is_contact, longest_word, name_of, new_among, note_there
+from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Demands

@@ -8,9 +8,8 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import invoices
-from adapters.snelstart.mapping.complaints import OF_CREDIT
 from adapters.snelstart.mapping.contacts import Relatie
-from adapters.snelstart.mapping.demands import credit_demands, invoice_demands
+from adapters.snelstart.mapping.errors import OF_CREDIT
 from adapters.snelstart.mapping.invoices import (
     Boeking,
     Factuur,
@@ -21,6 +20,7 @@ from adapters.snelstart.mapping.invoices import (
     whole,
 )
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
+from adapters.snelstart.mapping.requirements import credit_demands, invoice_demands
 from adapters.snelstart.mapping.values import (
     NOTHING,
     Identified,

@@ -6,16 +6,16 @@ from datetime import date
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import payments
-from adapters.snelstart.mapping.complaints import OF_PAYMENT
-from adapters.snelstart.mapping.demands import payment_demands
+from adapters.snelstart.mapping.errors import OF_PAYMENT
 from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
+from adapters.snelstart.mapping.requirements import payment_demands
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
 from adapters.snelstart.mapping.values import day_of, is_guid, since, until
 from adapters.snelstart.resources.administration import every, journals_of, pages, setting, written
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, not_found, repointed
-from gateway.contract.likeness import is_payment, new_among, note_there
+from gateway.contract.matching import is_payment, new_among, note_there
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Page

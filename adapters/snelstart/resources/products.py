@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import products
-from adapters.snelstart.mapping.demands import product_demands
 from adapters.snelstart.mapping.products import (
     Artikel,
     Shelf,
@@ -13,13 +12,14 @@ from adapters.snelstart.mapping.products import (
     product_body,
     product_of,
 )
+from adapters.snelstart.mapping.requirements import product_demands
 from adapters.snelstart.mapping.values import guid_in_path, quoted
 from adapters.snelstart.resources.administration import page_of, shelf, written
 from adapters.snelstart.resources.contacts import OVERLAP, changed_since
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import not_found
-from gateway.contract.likeness import new_among, note_there, same_text
+from gateway.contract.matching import new_among, note_there, same_text
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, SkipTop, cut
 from gateway.contract.schemas import Demands

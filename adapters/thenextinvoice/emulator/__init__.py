@@ -41,7 +41,7 @@ Modules
 ``wire`` (request, answer, refusal), ``fields`` (strict bodies), ``paging``, ``session`` (who asks), ``state`` (what is
 known), ``opening`` (a company's first day), ``arithmetic``, ``customers``, ``products``, ``invoicing`` (the life of an
 invoice), ``invoices``, ``invoice_search``, ``invoice_actions``, ``documents``, ``ubl``, ``settings``, ``profiles``,
-``correspondence``, ``office``, ``lifelike`` (populate), ``emulator`` (the application).
+``correspondence``, ``office``, ``sample_books`` (populate), ``emulator`` (the application).
 """
 
 from adapters.thenextinvoice.emulator.emulator import Emulator

@@ -16,10 +16,10 @@ from adapters.thenextinvoice.emulator import (
     invoice_actions,
     invoice_search,
     invoices,
-    lifelike,
     office,
     products,
     profiles,
+    sample_books,
     session,
     settings,
 )
@@ -118,8 +118,8 @@ class Emulator(Base):
 
     def populate(self) -> None:
         """Fill the first company with a year of Dutch business and the second with a little; always the same."""
-        lifelike.fill(self.service, self.company)
-        lifelike.fill_small(self.service, self.second)
+        sample_books.fill(self.service, self.company)
+        sample_books.fill_small(self.service, self.second)
 
     def credentials(self) -> Mapping[str, str]:
         """The API token of the first company."""

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
+from adapters.thenextinvoice.mapping.arithmetic import ROUNDINGS, Reckoning, SaidSum, Sum, Terms, Ways, said, said_sum
 from adapters.thenextinvoice.mapping.lines import (
     Codes,
     LineRow,
@@ -21,7 +22,6 @@ from adapters.thenextinvoice.mapping.lines import (
     lines_without_amounts,
     reckoned,
 )
-from adapters.thenextinvoice.mapping.reckoning import ROUNDINGS, Reckoning, SaidSum, Sum, Terms, Ways, said, said_sum
 from adapters.thenextinvoice.mapping.values import (
     Flag,
     Named,

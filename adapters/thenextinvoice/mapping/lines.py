@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from adapters.thenextinvoice.mapping.reckoning import Reckoning, Said, SaidSum, Terms, charged, said
+from adapters.thenextinvoice.mapping.arithmetic import Reckoning, Said, SaidSum, Terms, charged, said
 from adapters.thenextinvoice.mapping.values import Reference, Wire, reference_of
 from gateway.contract.errors import invalid, malformed
 from gateway.contract.models import Line, TaxBreakdown, VatCode

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from adapters.thenextinvoice.mapping.arithmetic import positive
 from adapters.thenextinvoice.mapping.invoices import InvoiceRow, StatusRow
-from adapters.thenextinvoice.mapping.reckoning import positive
 from adapters.thenextinvoice.mapping.values import currency_of, day_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed

@@ -8,7 +8,7 @@ from adapters.thenextinvoice.mapping.values import Numbered, Reference, referenc
 from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid, unsupported
-from gateway.contract.likeness import same_text
+from gateway.contract.matching import same_text
 from gateway.contract.models import Product
 from gateway.contract.money import amount_text
 from gateway.contract.wire import RawRecord, json_number

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from adapters.thenextinvoice.mapping import contacts
-from adapters.thenextinvoice.mapping.demands import contact_demands
+from adapters.thenextinvoice.mapping.requirements import contact_demands
 from adapters.thenextinvoice.mapping.values import new_id
 from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.exact import Unread
-from gateway.contract.likeness import is_contact, longest_word, name_of, new_among, note_there
+from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Demands

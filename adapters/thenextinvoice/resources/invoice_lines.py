@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from adapters.thenextinvoice.mapping.arithmetic import positive
 from adapters.thenextinvoice.mapping.invoices import body_reckoned
 from adapters.thenextinvoice.mapping.lines import (
     Charge,
@@ -17,7 +18,6 @@ from adapters.thenextinvoice.mapping.lines import (
     rounding_charge,
 )
 from adapters.thenextinvoice.mapping.products import product_of
-from adapters.thenextinvoice.mapping.reckoning import positive
 from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
 from adapters.thenextinvoice.wire import ask, is_number

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from adapters.thenextinvoice.mapping.arithmetic import ROUNDINGS, Reckoning, Sum, Ways
 from adapters.thenextinvoice.mapping.invoices import (
     DRAFT,
     NO_INVOICE,
@@ -13,7 +14,6 @@ from adapters.thenextinvoice.mapping.invoices import (
     invoice_of,
     standing_of,
 )
-from adapters.thenextinvoice.mapping.reckoning import ROUNDINGS, Reckoning, Sum, Ways
 from adapters.thenextinvoice.mapping.values import reference_of
 from adapters.thenextinvoice.resources.administration import vat_codes
 from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, read_found, read_found_ids

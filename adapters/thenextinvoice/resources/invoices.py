@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import invoices
 from adapters.thenextinvoice.mapping.contacts import Customer
-from adapters.thenextinvoice.mapping.demands import credit_demands, invoice_demands
 from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
+from adapters.thenextinvoice.mapping.requirements import credit_demands, invoice_demands
 from adapters.thenextinvoice.mapping.settings import Profile
 from adapters.thenextinvoice.mapping.values import day_of, language_of, new_id, reference_of
 from adapters.thenextinvoice.resources.administration import profiles, sender, setting
@@ -34,7 +34,7 @@ class SalesInvoices(Invoices):
     holds = invoices.HOLDS
     kept = frozenset({"external_ref", "contact_id", "credits_invoice_id"})
     repeatable = frozenset({"create"})
-    moves = True  # PUT /invoice answers another id (README, 19)
+    changes_ids = True  # PUT /invoice answers another id (README, 19)
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 to 6 for each 100 final invoices (the page, and its numbers once for each state), 1 for each 100 "
         "drafts; 1 more for an invoice whose state no search tells",
@@ -120,7 +120,7 @@ class SalesInvoices(Invoices):
         body, _ = await as_expected(up, body, expected, on_rounding)
         with pointing(invoices.POINTERS):
             written = new_id(await up.data(ask("PUT", "invoice", row.key, json=body)))
-        await up.moved(written)
+        await up.id_changed(written)
         return await self._read_back(up, written)
 
     async def _parties(self, up: Upstream, row: InvoiceRow, given: Mapping[str, Any]) -> dict[str, int]:
@@ -167,7 +167,7 @@ class SalesInvoices(Invoices):
             raise Problem("conflict", "The invoice is final already.")
         with pointing(invoices.POINTERS):
             final = new_id(await up.data(ask("POST", "invoice", draft.item.id, "send")))
-        await up.moved(final)
+        await up.id_changed(final)
         record = await self._read_back(up, final)
         _compare(up, record, _known_totals(draft))
         return record

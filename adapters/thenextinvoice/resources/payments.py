@@ -5,9 +5,9 @@ from datetime import date
 from typing import ClassVar
 
 from adapters.thenextinvoice.mapping import payments
-from adapters.thenextinvoice.mapping.demands import payment_demands
+from adapters.thenextinvoice.mapping.arithmetic import positive
 from adapters.thenextinvoice.mapping.invoices import NO_INVOICE, InvoiceRow, StatusRow
-from adapters.thenextinvoice.mapping.reckoning import positive
+from adapters.thenextinvoice.mapping.requirements import payment_demands
 from adapters.thenextinvoice.mapping.values import currency_of
 from adapters.thenextinvoice.resources.administration import payment_methods, setting
 from adapters.thenextinvoice.wire import ask, is_number, number_in_path, pointing

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import products
-from adapters.thenextinvoice.mapping.demands import product_demands
+from adapters.thenextinvoice.mapping.requirements import product_demands
 from adapters.thenextinvoice.mapping.values import Found
 from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces

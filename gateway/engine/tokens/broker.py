@@ -16,11 +16,11 @@ from gateway.contract.auth import AccessToken, OAuth2, StaticToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
-from gateway.engine.http import Wire
+from gateway.engine.network.http import Wire
 from gateway.engine.observe import Observer
-from gateway.engine.patience import Patience
 from gateway.engine.providers import Provider
-from gateway.engine.single_flight import Flights
+from gateway.engine.single_flight import SingleFlight
+from gateway.engine.stop_signal import StopSignal
 from gateway.engine.storage import Changing, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
@@ -61,9 +61,9 @@ class Tokens:
         self._known: LRUCache[str, _Known] = LRUCache(10_000)
         self._resting: TTLCache[str, bool] = TTLCache(10_000, ttl=REST, timer=clock.monotonic)
         self._refusals = Refusals(storage, clock, observer)
-        self.patience = Patience(clock)
-        self._renewals = Renewals(storage, self.endpoints, self._refusals, self.patience, clock, observer, owner)
-        self._flights: Flights[AccessToken] = Flights()
+        self.stopping = StopSignal(clock)
+        self._renewals = Renewals(storage, self.endpoints, self._refusals, self.stopping, clock, observer, owner)
+        self._flights: SingleFlight[AccessToken] = SingleFlight()
         self._marks: set[asyncio.Task[None]] = set()
 
     async def current(self, connection: StoredConnection, provider: Provider) -> AccessToken:
@@ -138,7 +138,7 @@ class Tokens:
 
     def drain(self) -> None:
         """The process is about to stop: from now on no request for a token begins."""
-        self.patience.stop()
+        self.stopping.set()
 
     async def settle(self) -> None:
         """Wait for every flight under way: nothing that may have reached a provider is dropped."""
@@ -157,7 +157,7 @@ class Tokens:
 
     def _replace_behind(self, connection: StoredConnection, provider: Provider) -> None:
         """Get a fresh token while the old one serves; where that fails, not at once again."""
-        if connection.id in self._resting or self.patience.is_over:
+        if connection.id in self._resting or self.stopping.is_set:
             return
         self._resting[connection.id] = True
         self.renew(connection, provider, newest_if(lambda row: is_fresh(row, connection.id, self._clock.now())))

@@ -8,12 +8,12 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import KINDS, Problem, UpstreamFault, malformed
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
-from gateway.engine.http import NotSent, Timeouts, Unanswered, Wire, encode, is_writable
 from gateway.engine.malformed import nonsense_told
-from gateway.engine.oauth import read_token, refresh_request, revocation_request
+from gateway.engine.network.http import NotSent, Timeouts, Unanswered, Wire, encode, is_writable
+from gateway.engine.network.redaction import abridged, without_secrets
 from gateway.engine.observe import Observer, TokenOutcome
 from gateway.engine.providers import Provider
-from gateway.engine.redaction import abridged, without_secrets
+from gateway.engine.tokens.oauth import read_token, refresh_request, revocation_request
 
 ANSWER = 30.0
 """Seconds a token endpoint may take: longer than any other call, because an answer lost here costs the most."""

@@ -26,8 +26,8 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.observe import Observer, TokenOutcome
-from gateway.engine.patience import Patience
 from gateway.engine.providers import Provider
+from gateway.engine.stop_signal import StopSignal
 from gateway.engine.storage import Intent, Journal, Owner, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import ANSWER, Endpoints, outcome_of
 from gateway.engine.tokens.refusals import Refusals
@@ -67,7 +67,7 @@ class Renewals:
         storage: Storage,
         endpoints: Endpoints,
         refusals: Refusals,
-        patience: Patience,
+        stopping: StopSignal,
         clock: Clock,
         observer: Observer,
         owner: Owner,
@@ -75,7 +75,7 @@ class Renewals:
         self.storage = storage
         self.endpoints = endpoints
         self.refusals = refusals
-        self.patience = patience
+        self.stopping = stopping
         self.clock = clock
         self.observer = observer
         self.owner = owner
@@ -109,7 +109,7 @@ class _Renewal:
                 return await self._turn()
             except _Again as again:
                 wait = again.after
-            await self._shared.patience.rest(wait)
+            await self._shared.stopping.sleep(wait)
         raise self._late()
 
     async def _turn(self) -> StoredToken:
@@ -240,7 +240,7 @@ class _Renewal:
         ``storage_unavailable`` where others could take this one for dead.
         """
         owner = self._shared.owner
-        self._shared.patience.refuse_if_over()
+        self._shared.stopping.refuse_if_set()
         tenure = await owner.vouch()
         now = self._clock.now()
         intent = Intent(owner.name, now, now + timedelta(seconds=ANSWER + GRACE))
@@ -259,7 +259,7 @@ class _Renewal:
 
     async def _rest(self, seconds: float) -> None:
         try:
-            await self._shared.patience.rest(seconds)
+            await self._shared.stopping.sleep(seconds)
         except Problem:
             await self._leave(known=False)
             raise

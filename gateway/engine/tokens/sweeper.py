@@ -72,7 +72,7 @@ class Sweeper:
 
         With ``own_only`` what belongs to all is left to others: what this process has spooled, nobody else may reach.
         """
-        while not await self._tokens.patience.until_over(EVERY):
+        while not await self._tokens.stopping.wait(EVERY):
             try:
                 await (self._storage.tokens.unspool() if own_only else self.round())
             except (Problem, OSError):
@@ -93,7 +93,7 @@ class Sweeper:
         """Connections whose intent is of a process that gave up, or is gone."""
         found = await self._storage.tokens.unsettled(LOOKED_AT)
         if not all(self._is_left(intent) for _, intent in found):
-            await self._tokens.patience.until_over(TOLD_WITHIN)
+            await self._tokens.stopping.wait(TOLD_WITHIN)
             found = await self._storage.tokens.unsettled(LOOKED_AT)
         return [connection for connection, intent in found if self._is_left(intent)]
 

@@ -9,9 +9,9 @@ from gateway.contract.models import Invoice
 from gateway.contract.models.base import ID_PATTERN, LONGEST_ID, RecordPart, Shape
 from gateway.contract.operations import OPERATIONS, RESOURCE_OPERATIONS, Answer, Filter, Operation, singular
 from gateway.contract.schemas import DIALECT, Schema
-from gateway.engine.asked import DEFAULT_LIMIT, INSTANT_PATTERN, MAX_LIMIT, parameters
-from gateway.engine.dry_run import MEDIA_TYPE as DRY_RUN
-from gateway.engine.idempotency import KEY_PATTERN
+from gateway.engine.inputs import DEFAULT_LIMIT, INSTANT_PATTERN, MAX_LIMIT, parameters
+from gateway.engine.writes.dry_run import MEDIA_TYPE as DRY_RUN
+from gateway.engine.writes.idempotency import KEY_PATTERN
 from gateway.web.document.examples import REQUESTS, SHOWN_BODIES, record_of, shown
 from gateway.web.document.problems import OF_THEIRS, ProblemResponses
 from gateway.web.document.schemas import BYTES, THEIRS, ref

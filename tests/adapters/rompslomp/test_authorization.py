@@ -321,7 +321,7 @@ async def test_a_code_that_is_being_exchanged_when_the_server_stops_is_not_lost(
     rompslomp.fail(Fault("slow"), when=lambda seen: rompslomp.is_token_request(seen) and arriving.cancel())
     with pytest.raises(asyncio.CancelledError):
         await arriving
-    await house.polder.engine._undertakings.settle()
+    await house.polder.engine._shielded.settle()
     url, company = f"/v1/connections/{connection}", rompslomp.company_id
     assert (await house.client.patch(url, json={"company_id": company})).json()["status"] == "active"
     assert (await house.client.get(f"{url}/contacts")).status_code == 200

@@ -160,7 +160,7 @@ async def found_to_be_made(books: Connected) -> None:
     """The system is itself again, and a look later the only invoice there is told as the one in doubt."""
     books.emulator.heal()
     books.house.clock.advance(60)
-    await books.house.polder.engine.reconciling.sweep()
+    await books.house.polder.engine.reconciliation.sweep()
     fate = await books.ask("GET", "operations/k-1")
     made = [str(row["id"]) for row in books.emulator.books()["invoices"]]
     assert (fate["state"], [fate["record_id"]]) == ("applied", made)
@@ -247,7 +247,7 @@ async def test_what_is_written_down_without_needless_spaces_is_found(what: str, 
         books.house.clock.advance(60)
         (made,) = books.emulator.books()[what]
         await books.ask("PATCH", f"raw/{what}/{made['id']}", tidied)
-        await books.house.polder.engine.reconciling.sweep()
+        await books.house.polder.engine.reconciliation.sweep()
         assert (await books.ask("GET", "operations/k-1"))["state"] == "applied"
 
 

@@ -53,7 +53,7 @@ async def ended(books: Books, key: str = "k-1") -> Any:
         if fate["state"] in ("applied", "not_executed", "manual"):
             return fate
         books.house.clock.advance(60)
-        await books.house.polder.engine.reconciling.sweep()
+        await books.house.polder.engine.reconciliation.sweep()
     raise AssertionError("nobody finds out")
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.snelstart import wire
-from adapters.snelstart.mapping.complaints import COMPLAINTS
+from adapters.snelstart.mapping.errors import COMPLAINTS
 from gateway.contract.auth import Grant
 from gateway.contract.errors import KINDS, Problem
 from gateway.contract.exact import dumps

@@ -90,7 +90,7 @@ class Gateway:
         """Time passes, and Polder looks after what it does not know the fate of."""
         for _ in range(minutes):
             self.house.clock.advance(60)
-            await self.house.polder.engine.reconciling.sweep()
+            await self.house.polder.engine.reconciliation.sweep()
 
 
 @asynccontextmanager

@@ -1,0 +1,98 @@
+"""Slow-changing facts of connections: what adapters translate with, loaded once and believed for a while."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from cachetools import TLRUCache
+
+from gateway.contract.clock import Clock
+from gateway.engine.generations import Generations
+from gateway.engine.single_flight import SingleFlight
+
+T = TypeVar("T")
+
+BELIEVED = 300.0
+"""Seconds for which a slow-changing fact is believed."""
+DOUBTED = 5.0
+"""Seconds for which one is believed that came with nonsense: as long as a breaker first stays open."""
+MAX_FACT_BYTES = 96 * 1024 * 1024
+"""What was read for the facts that are kept: about what they take."""
+_OVERHEAD_OF_A_FACT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    number: int
+    value: Any
+    size: int
+    believed_for: float = BELIEVED
+
+
+def _size_of_fact(fact: _Fact) -> int:
+    return min(fact.size + _OVERHEAD_OF_A_FACT, MAX_FACT_BYTES)
+
+
+def _believed_until(key: tuple[str, ...], fact: _Fact, now: float) -> float:
+    del key
+    return now + fact.believed_for
+
+
+class KnownFacts:
+    """Slow-changing facts of connections that adapters translate with, for five minutes; bounded in bytes.
+
+    A large administration's are a quarter of a megabyte, and thousands of administrations may be asked in five minutes.
+    """
+
+    def __init__(self, clock: Clock, generations: Generations) -> None:
+        self._generations = generations
+        self._facts: TLRUCache[tuple[str, ...], _Fact] = TLRUCache(
+            MAX_FACT_BYTES, _believed_until, timer=clock.monotonic, getsizeof=_size_of_fact
+        )
+        self._loaded = 0
+        self._flights: SingleFlight[Any] = SingleFlight()
+
+    async def get(
+        self,
+        connection_id: str,
+        name: str,
+        load: Callable[[], Awaitable[T]],
+        *,
+        fresh: bool,
+        read: Callable[[], int] = lambda: 0,
+    ) -> T:
+        """The fact, loaded if it is not known, or if ``fresh``. ``read`` tells how many bytes were read so far."""
+        key = self._key(connection_id, name)
+        known: _Fact | None = None if fresh else self._facts.get(key)
+        if known is not None:
+            found: T = known.value
+            return found
+
+        async def weighed() -> tuple[T, int]:
+            before = read()
+            return await load(), read() - before
+
+        loaded: tuple[T, int] = await self._flights.share(key, weighed)
+        value, size = loaded
+        if value is None:
+            self._facts.pop(key, None)
+        else:
+            self._loaded += 1
+            self._facts[key] = _Fact(self._loaded, value, size)
+        return value
+
+    def doubt(self, connection_id: str, names: Iterable[str]) -> None:
+        """An answer that made no sense stood on these: one of them may be the nonsense."""
+        for name in names:
+            key = self._key(connection_id, name)
+            known: _Fact | None = self._facts.get(key)
+            if known is not None and known.believed_for == BELIEVED:
+                self._facts[key] = replace(known, believed_for=DOUBTED)
+
+    def stamp(self, connection_id: str, name: str) -> int | None:
+        """The number of the loading that the fact came with, which no other has; null where it must be loaded."""
+        known: _Fact | None = self._facts.get(self._key(connection_id, name))
+        return None if known is None else known.number
+
+    def _key(self, connection_id: str, name: str) -> tuple[str, ...]:
+        return connection_id, str(self._generations.of(connection_id, "facts")), name

@@ -1,0 +1,225 @@
+"""Reading: a record or a window of a list, as fresh as was asked, at the price of one upstream call where it can be."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from gateway.contract.adapter import File, FilterValue, Listing, Record
+from gateway.contract.errors import Problem, malformed
+from gateway.contract.paging import Page, Window
+from gateway.engine.cursors import Cursors
+from gateway.engine.inputs import Parameters
+from gateway.engine.malformed import always_there
+from gateway.engine.outbound.upstream import Outbound
+from gateway.engine.reads.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
+from gateway.engine.records.id_changes import IdChanges, Oddity
+from gateway.engine.records.recording import Recording, identified
+from gateway.engine.records.render import list_json, record_json, records_json
+
+T = TypeVar("T")
+
+_SKIP_BITS = 8
+"""A cursor's number holds the position of a window and, below it, how many matches of that window were given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A body read, and what is to be said with it."""
+
+    body: bytes
+    media_type: str = "application/json"
+    next_cursor: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ids: Sequence[str] = ()
+    """Of the records of a list, as we say them."""
+
+
+@dataclass(slots=True)
+class _Matches:
+    records: Sequence[Record[Any]]
+    next: int | None
+
+
+class Reader:
+    """Reads for one request."""
+
+    def __init__(
+        self, up: Outbound, recording: Recording, cursors: Cursors, id_changes: IdChanges, provider: str
+    ) -> None:
+        self._operation, self._resource = recording.operation, recording.resource
+        self._up = up
+        self._recording = recording
+        self._cursors = cursors
+        self._id_changes = id_changes
+        self._provider = provider
+        self._unheard: Sequence[str] = ()
+
+    async def found(self, id: str, asked: Parameters) -> Found:
+        """What is asked for, a list or what is at our ``id``, as no record's getting another id distorts it."""
+        if self._operation.shape == "list":
+            listed = await self._settled(lambda: self.list(asked), lambda _: False, self._is_odd_list)
+            self._id_changes.heard(self._up.facts.connection_id, self._operation.resource, self._unheard)
+            return listed
+        before = await self._recording.theirs(id) if self._resource.changes_ids else id
+
+        async def is_odd(_: object) -> Oddity:
+            return "maybe" if before == await self._recording.theirs(id) else "renamed"
+
+        if self._operation.shape == "file":
+            return await self._settled(lambda: self.file(id), lambda _: True, is_odd)
+        record = await self._settled(lambda: self._one(id), lambda record: record.item.id == id, is_odd)
+        return Found(record_json(record, self._provider, asked.include))
+
+    async def _is_odd_list(self, found: Found | None) -> Oddity:
+        """It is where it has ids that Polder keeps nothing of: somebody's own, or a record's that gets another one."""
+        book = await self._recording.book()
+        strange = [] if found is None else [id for id in found.ids if not book.kept(id)]
+        if any(book.ours(id) != id for id in strange):
+            return "renamed"
+        self._unheard = self._id_changes.unheard(self._up.facts.connection_id, self._operation.resource, strange)
+        return "maybe" if self._unheard else "no"
+
+    async def _settled(
+        self,
+        read: Callable[[], Awaitable[T]],
+        is_sure: Callable[[T], bool],
+        is_odd: Callable[[T | None], Awaitable[Oddity]],
+    ) -> T:
+        if not self._resource.changes_ids:
+            return await read()
+        of_connection = self._up.facts.connection_id, self._operation.resource
+        return await self._id_changes.beside(*of_connection, read, is_sure, self._up.left, is_odd)
+
+    async def _one(self, id: str) -> Record[Any]:
+        """One record, by our id."""
+        theirs = await self._recording.theirs(id)
+        with nullcontext() if "{id}" in self._operation.path else always_there():
+            record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
+        await self._recording.incoming([record])
+        return record
+
+    async def file(self, id: str) -> Found:
+        """A document that belongs to a record."""
+        theirs = await self._recording.theirs(id)
+        document: File = await getattr(self._resource, self._operation.verb)(self._up, theirs)
+        return Found(document.body, document.media_type, headers={"Content-Disposition": disposition(document.name)})
+
+    async def list(self, asked: Parameters) -> Found:
+        """A window of a list, with filters applied by the system or by us."""
+        native, emulated = divide(self._operation, self._resource, asked.filters)
+        context = (self._up.facts.connection_id, self._operation.name, *asked.context())
+        at = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
+        listing = Listing(Window(at >> _SKIP_BITS, asked.limit), await self._in_their_words(native), asked.include)
+        total = None
+        by_link = next((name for name in emulated if name in self._resource.kept), None)
+        found = await self._linked(by_link, asked) if by_link is not None and asked.cursor is None else None
+        if found is not None:
+            matched = found
+        elif emulated:
+            matched = await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), asked.limit)
+        else:
+            page = await self._page(listing)
+            following = (listing.window.offset + asked.limit) << _SKIP_BITS
+            matched = _Matches(await self._recording.incoming(page.items), following if page.more else None)
+            total = page.total
+        cursor = None if matched.next is None else self._cursors.write(matched.next, context)
+        records = _each_once(matched.records)
+        self._shorten(records, asked)
+        data = records_json(records, self._provider, asked.include)
+        headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
+        ids = [record.item.id for record in records]
+        return Found(list_json(data, cursor, total), next_cursor=cursor, headers=headers, ids=ids)
+
+    async def _page(self, listing: Listing) -> Page[Any]:
+        """A window of the system's own list, which names no record unless a filter does."""
+        filters = (self._operation.filter(name) for name in listing.filters)
+        of_record = any(one is not None and one.referred is not None for one in filters)
+        with nullcontext() if of_record else always_there():
+            return await self._resource.list(self._up, listing)
+
+    def _shorten(self, records: Sequence[Record[Any]], asked: Parameters) -> None:
+        """A list's invoices show their lines only where they are asked for, on every system alike."""
+        if "lines" in self._operation.includes and "lines" not in asked.include:
+            for record in records:
+                record.item.lines = None
+                record.item.tax_breakdown = None
+
+    async def _in_their_words(self, filters: Mapping[str, FilterValue]) -> Mapping[str, FilterValue]:
+        said = dict(filters)
+        for name, value in filters.items():
+            known = self._operation.filter(name)
+            if known is not None and known.referred is not None:
+                said[name] = await self._recording.theirs(str(value), known.referred)
+        return said
+
+    async def _linked(self, by: str, asked: Parameters) -> _Matches | None:
+        """The records that hold a value Polder keeps: looked up, not scanned for.
+
+        Null where one is not found by its id and archived ones are asked for: some systems show those in lists only.
+        """
+        book = await self._recording.book()
+        records = []
+        for id in book.holders(by, str(asked.filters[by])):
+            record = await self._present(book.theirs(id))
+            if record is None and "archived" in asked.include:
+                return None
+            if record is not None and self._passes(record, asked):
+                records.append(record)
+        return _Matches(records[: asked.limit], None)
+
+    async def _present(self, theirs: str) -> Record[Any] | None:
+        try:
+            record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
+        except Problem as problem:
+            if problem.code == "not_found":
+                return None  # deleted in the system itself
+            raise
+        await self._recording.incoming([record])
+        return record
+
+    def _passes(self, record: Record[Any], asked: Parameters) -> bool:
+        if getattr(record.item, "archived", False) and "archived" not in asked.include:
+            return False
+        return matches(self._operation.resource, record.item, asked.filters)
+
+    async def _scan(self, listing: Listing, emulated: Mapping[str, FilterValue], skip: int, limit: int) -> _Matches:
+        """Look through the list in steps until enough records match, the list ends, or enough were looked at."""
+        found: list[Record[Any]] = []
+        start = listing.window.offset
+        for position in range(start, start + SCAN_LIMIT, SCAN_STEP):
+            window = Listing(Window(position, SCAN_STEP), listing.filters, listing.include)
+            page = await self._page(window)
+            records = await self._recording.incoming(page.items)
+            matching = [one for one in records if matches(self._operation.resource, one.item, emulated)]
+            fresh = matching[skip:]
+            wanted = limit - len(found)
+            if len(fresh) > wanted:
+                return _Matches(found + fresh[:wanted], (position << _SKIP_BITS) + skip + wanted)
+            found += fresh
+            skip = 0
+            if not page.more:
+                return _Matches(found, None)
+            if len(found) == limit:
+                return _Matches(found, (position + SCAN_STEP) << _SKIP_BITS)
+        return _Matches(found, (start + SCAN_LIMIT) << _SKIP_BITS)
+
+
+def _each_once(records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
+    """A record that the system listed twice is told once, where it was first: one that comes while its pages are read
+    moves the others on. Raises ``upstream_malformed`` for two under one id: nobody knows which of them it is.
+    """
+    by_id: dict[str, Record[Any]] = {}
+    for record in records:
+        before = by_id.setdefault(record.item.id, record)
+        if before is not record and before.item != record.item:
+            raise malformed("The accounting system lists two records under one id.")
+    return records if len(by_id) == len(records) else list(by_id.values())
+
+
+def disposition(name: str, kind: str = "attachment") -> str:
+    """A file of that name (RFC 6266): as it is where a quoted string can hold it, and encoded where not."""
+    plain = "".join(sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in name)
+    encoded = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'{kind}; filename="{plain}"{encoded}'

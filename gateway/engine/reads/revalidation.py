@@ -1,0 +1,219 @@
+"""A way out for reads that notes the conversation, and that can hold the one before again in place of a translation.
+
+Nothing is asked in vain: where a reply differs, it and every other one that is there or on its way goes to the adapter
+when it asks for the same, each once. So a read costs the calls that it would cost anyway, in the same order.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any, TypeVar
+from uuid import UUID
+
+from gateway.contract.exact import dumps
+from gateway.contract.upstream import Reply, Request
+from gateway.engine.outbound.upstream import Outbound, called_off
+from gateway.engine.reads.conversation import LONGEST, Conversation, Grounds, Heard, hash_of
+
+T = TypeVar("T")
+
+_Said = tuple[str, str, str, frozenset[tuple[str, str]]]
+"""A read: method, origin, target and headers."""
+
+
+class ReadOutbound(Outbound):
+    """The ``Upstream`` of one read of ours."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # as ``Outbound``, which says what
+        super().__init__(*given, **named)
+        self._is_repeatable = True
+        self._noted: list[Request | _Reply] = []
+        self._asked = 0
+        self._known: dict[str, int] = {}
+        self._under_way: list[tuple[Request, asyncio.Future[Reply]]] = []
+        self._in_hand: dict[_Said, deque[asyncio.Future[Reply]]] = {}
+
+    # --- the conversation before, once more
+
+    async def repeats(self, before: Conversation, links: tuple[int, int]) -> bool:
+        """Ask again what was asked then. Whether the system says the same, and all that counted beside it is the same.
+
+        ``links`` is the state of the connection's books. Raises nothing: what goes wrong is told to the adapter, when
+        it comes to ask the same.
+        """
+        if before.grounds != self._grounds(links) or not self._knows(before.known):
+            return False
+        # No name holds what came of it (see cache.shared): from Python 3.12 on, an error's frames hold their callers'.
+        for step, following in zip_longest(before.steps, before.steps[1:]):
+            if isinstance(step, Request):
+                asked = super().exchange(step)
+                # What is waited for next anyway needs no task of its own.
+                next_heard = isinstance(following, Heard) and following.place == len(self._under_way)
+                self._under_way.append((step, await _ended(asked) if next_heard else asyncio.ensure_future(asked)))
+            elif not await self._is_heard(step, self._under_way[step.place][1]):
+                self._hand_over()
+                return False
+        return True
+
+    def _hand_over(self) -> None:
+        """What was asked is there for the adapter, each once."""
+        for request, task in self._under_way:
+            self._in_hand.setdefault(_said(request), deque()).append(task)
+
+    async def _is_heard(self, heard: Heard, task: asyncio.Future[Reply]) -> bool:
+        if not task.done():
+            await asyncio.wait([task])
+        # Whatever it failed with, the adapter is told when it asks.
+        return not task.cancelled() and task.exception() is None and heard.is_said_by(task.result())
+
+    async def let_go(self) -> None:
+        """Call off what nobody asked for."""
+        left = [task for _, task in self._under_way if not _is_over(task)]
+        if left:
+            await called_off(left)
+        self._under_way.clear()  # an error in them holds the frames that it came through, and those hold this
+        self._in_hand.clear()
+
+    def _grounds(self, links: tuple[int, int]) -> Grounds:
+        facts = self._facts
+        written = dumps([facts.company_id, facts.credential_type, facts.settings])
+        return Grounds(written, self.today, links)
+
+    def _knows(self, known: Mapping[str, int]) -> bool:
+        return all(self._stamp(name) == stamp for name, stamp in known.items())
+
+    def _stamp(self, name: str) -> int | None:
+        return self._shared.facts.stamp(self._facts.connection_id, name)
+
+    # --- this conversation
+
+    def conversation(self, links: tuple[int, int]) -> Conversation | None:
+        """What was said, where the same would be answered whenever it is said again; else null.
+
+        ``links`` is the state of the connection's books before the first word.
+        """
+        looked = [noted.headers for noted in self._noted if isinstance(noted, _Reply)]
+        if not self._is_repeatable or len(looked) < self._asked or any(one.at_all for one in looked):
+            return None
+        steps = tuple(noted if isinstance(noted, Request) else noted.heard() for noted in self._noted)
+        return Conversation(steps, self._grounds(links), self._known)
+
+    async def exchange(self, request: Request) -> Reply:
+        """Send it, unless its reply is there or on its way."""
+        place, self._asked = self._asked, self._asked + 1
+        if request.is_write or request.json is not None or request.form is not None or request.body is not None:
+            self._is_repeatable = False
+            return await super().exchange(request)
+        asked = Request(request.method, request.target, headers=request.headers, origin=request.origin)
+        said = _said(asked)
+        self._is_repeatable &= place < LONGEST
+        self._noted.append(asked)
+        in_hand = self._in_hand.get(said)
+        try:
+            if in_hand:
+                reply = await _taken(in_hand.popleft())
+            else:
+                reply = await super().exchange(asked)
+        except BaseException:
+            self._is_repeatable = False
+            raise
+        headers = _Looked(reply.headers)
+        self._noted.append(_Reply(place, reply.status, hash_of(reply.body), headers))
+        return Reply(reply.status, headers, reply.body)
+
+    async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+        """A slow-changing fact. One that is loaded asks what it will not ask the next time: nothing to be repeated."""
+        stamp = None if fresh else self._stamp(name)
+        if stamp is None or self._known.setdefault(name, stamp) != stamp:
+            self._is_repeatable = False
+        return await super().known(name, load, fresh=fresh)
+
+    @property
+    def now(self) -> datetime:
+        """The time this request came in: no two have the same."""
+        self._is_repeatable = False
+        return super().now
+
+    @cached_property
+    def creation_key(self) -> UUID:
+        """No two requests have the same."""
+        self._is_repeatable = False
+        return super().creation_key
+
+
+class _Looked(Mapping[str, str]):
+    """Headers that know who was asked for."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+        self.names: set[str] = set()
+        self.at_all = False
+        """Whether they were looked at as a whole."""
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.at_all = True
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        self.at_all = True
+        return len(self._headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """A reply as it came, before it is known which of its headers count."""
+
+    place: int
+    status: int
+    body: bytes
+    headers: _Looked
+
+    def heard(self) -> Heard:
+        said = tuple((name, self.headers.get(name)) for name in sorted(self.headers.names))
+        return Heard(self.place, self.status, self.body, said)
+
+
+def _said(request: Request) -> _Said:
+    return request.method, request.origin, request.path, frozenset(request.headers.items())
+
+
+async def _ended(asked: Awaitable[Reply]) -> asyncio.Future[Reply]:
+    """What came of it, as of a task that is over."""
+    try:
+        reply = await asked
+    except Exception as error:  # whatever it is, the adapter is told when it asks
+        return _over(error)
+    return _over(reply)
+
+
+def _over(came: Reply | Exception) -> asyncio.Future[Reply]:
+    # Made apart from where it is waited for: an error holds the frames that it came through, and what is in them.
+    over: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    if isinstance(came, Exception):
+        over.set_exception(came)
+    else:
+        over.set_result(came)
+    return over
+
+
+def _is_over(task: asyncio.Future[Reply]) -> bool:
+    if task.done() and not task.cancelled():
+        task.exception()  # nobody else may have looked at it
+    return task.done()
+
+
+async def _taken(task: asyncio.Future[Reply]) -> Reply:
+    # Whoever asks at the same time comes first, so that the next conversation asks at the same time too.
+    await asyncio.sleep(0)
+    try:
+        return await task
+    finally:
+        del task  # see single_flight.shared
