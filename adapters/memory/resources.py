@@ -56,7 +56,7 @@ from gateway.contract.models import (
 from gateway.contract.money import amount_text, number_or_none
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.plan import reason_of
-from gateway.contract.schemas import NOTE_STATUS, TAXED_LINE, Demand, Demands
+from gateway.contract.schemas import NOTE_STATUS, TAXED_LINE, Requirement, Requirements
 from gateway.contract.upstream import Facts, Query, Request, Upstream, if_there, path_of
 
 PAGE_CAP = 100
@@ -250,11 +250,11 @@ class MemoryInvoices(Invoices):
         "update": "2: it is read, then replaced whole; and 1 for each product named",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del up
         if verb == "credit":
-            return {"": Demand(says={NOTE_STATUS: "paid"})}
-        return {"lines.*": Demand(says={"allOf": [TAXED_LINE]})}
+            return {"": Requirement(says={NOTE_STATUS: "paid"})}
+        return {"lines.*": Requirement(says={"allOf": [TAXED_LINE]})}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         return await page_of(up, "invoices", invoices.invoice_of, listing, self.names, self.choices)

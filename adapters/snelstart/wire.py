@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from adapters.snelstart.mapping.errors import COMPLAINTS
+from adapters.snelstart.mapping.errors import ERROR_CODES
 from gateway.contract.auth import AccessToken, Grant, claims_of
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.secret import Secret
@@ -107,10 +107,10 @@ def _broken(rules: Sequence[tuple[str, str | None]], status: int) -> Problem:
     errors = []
     kinds = []
     for code, message in rules:
-        complaint = COMPLAINTS.get(code)
-        kinds.append(complaint.kind if complaint is not None else "upstream_rejected")
-        english = complaint.meaning if complaint is not None else message or code
-        errors.append(FieldError(complaint.pointer if complaint is not None else "", code, english))
+        known = ERROR_CODES.get(code)
+        kinds.append(known.kind if known is not None else "upstream_rejected")
+        english = known.meaning if known is not None else message or code
+        errors.append(FieldError(known.pointer if known is not None else "", code, english))
     kind = next((one for one in kinds if one != "upstream_rejected"), "upstream_rejected")
     kind = "not_found" if status == 404 else kind
     first, dutch = rules[0]

@@ -34,7 +34,7 @@ from gateway.contract.models import (
 )
 from gateway.contract.models.base import Resource as Model
 from gateway.contract.paging import Page, Window
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Facts, Reply, Request, Upstream
 from gateway.contract.wire import RawRecord, said_in
 
@@ -213,7 +213,7 @@ class Resource(Generic[ItemT, DraftT]):
             if not page.more or not page.items:
                 return found
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         """What this system wants of the body of a write (``create``, ``update``, ``credit``) beyond the contract.
 
         It speaks of what ``holds`` names, for this very administration, and reads only what ``up.known`` remembers.

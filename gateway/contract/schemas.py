@@ -23,7 +23,7 @@ NOTE_STATUS = "x-credit-note-payment-status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Requirement:
     """What a system wants of one place of a body, beyond the contract.
 
     ``says`` holds JSON Schema keywords, which a null passes where the contract allows one. A ``required`` field must be
@@ -37,8 +37,8 @@ class Demand:
     why: str | None = None
 
 
-Demands = Mapping[str, Demand]
-"""Demands by place: ``""`` is the body, ``lines.unit`` a field of each line, ``lines.*`` each line itself."""
+Requirements = Mapping[str, Requirement]
+"""Requirements by place: ``""`` is the body, ``lines.unit`` a field of each line, ``lines.*`` each line itself."""
 
 _PERCENT_TEXT = r"^(0{0,13}[0-9]{1,2}(\.[0-9]{1,12})?|0{0,12}100(\.0{1,12})?|-0{1,15}(\.0{1,12})?)$"
 _CHARGING = (

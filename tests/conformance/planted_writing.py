@@ -17,7 +17,7 @@ from gateway.contract.exact import MalformedJson, dumps, loads
 from gateway.contract.models import Change, Contact, ContactDraft, Invoice, LineDraft, Product
 from gateway.contract.models.base import Shape
 from gateway.contract.operations import BY_NAME, Operation
-from gateway.contract.schemas import Demands, Schema, body_schema
+from gateway.contract.schemas import Requirements, Schema, body_schema
 from gateway.contract.upstream import Upstream
 from gateway.engine import inputs, perform
 from gateway.engine.call import Answer, Call
@@ -212,7 +212,7 @@ def demands_unsaid(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A schema leaves out what the system wants of a body besides."""
 
     class Broken(memory.MemoryInvoices):
-        async def demands(self, up: Upstream, verb: str) -> Demands:
+        async def requirements(self, up: Upstream, verb: str) -> Requirements:
             return {}
 
     return with_resource("invoices", Broken())
@@ -223,8 +223,8 @@ def demands_of_creates_only(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The schema of a change leaves out what the system wants of its lines."""
 
     class Broken(memory.MemoryInvoices):
-        async def demands(self, up: Upstream, verb: str) -> Demands:
-            return await super().demands(up, verb) if verb == "create" else {}
+        async def requirements(self, up: Upstream, verb: str) -> Requirements:
+            return await super().requirements(up, verb) if verb == "create" else {}
 
     return with_resource("invoices", Broken())
 
@@ -317,5 +317,5 @@ def number_wanted_of_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 )
 def demands_name_records(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """What the system wants is told with the records that it names, to every key."""
-    monkeypatch.setattr(management, "discreet", lambda demands, operation, sees: demands)
+    monkeypatch.setattr(management, "discreet", lambda requirements, operation, sees: requirements)
     return FRUGAL

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from adapters.rompslomp.emulator.answers import answer, no_content
 from adapters.rompslomp.emulator.call import Call, Endpoint
-from adapters.rompslomp.emulator.errors import BLANK, WRONG, Complaints, no_such_record
+from adapters.rompslomp.emulator.errors import BLANK, WRONG, Violations, no_such_record
 from adapters.rompslomp.emulator.fields import Attributes
 from adapters.rompslomp.emulator.records import Attachment, SalesInvoice
 from adapters.rompslomp.emulator.state import Company
@@ -38,18 +38,18 @@ def _content_type(data: bytes) -> str:
 def _upload(call: Call) -> Response:
     invoice = call.record(call.company.sales_invoices, "Factuur", "sales_invoice_id")
     given = call.reader.permitted(call.wrapped("attachment_object"), _ATTRIBUTES)
-    complaints = Complaints("Bijlage")
+    violations = Violations("Bijlage")
     data = b""
     if given.get("attachment") is None:
-        complaints.add("Attachment", BLANK)
+        violations.add("Attachment", BLANK)
     else:
         try:
             data = base64.b64decode(given["attachment"], validate=True)
         except (binascii.Error, ValueError):
-            complaints.add("Attachment", WRONG)
+            violations.add("Attachment", WRONG)
     if given.get("attachment_file_name") is None:
-        complaints.add("Attachment file name", BLANK)
-    complaints.settle()
+        violations.add("Attachment file name", BLANK)
+    violations.settle()
     attachment = Attachment(given["attachment_file_name"], _content_type(data), data)
     attachment.id = call.state.ids.next("attachments")
     invoice.attachments.append(attachment)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from adapters.rompslomp.emulator.access import authorize_company
 from adapters.rompslomp.emulator.answers import answer, no_content
 from adapters.rompslomp.emulator.call import Call, Endpoint
-from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, Complaints, access_denied
+from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, Violations, access_denied
 from adapters.rompslomp.emulator.fields import Attributes, assign, check
 from adapters.rompslomp.emulator.state import Company, Profile
 from adapters.rompslomp.emulator.tokens import TokenRow
@@ -49,18 +49,18 @@ def _list(call: Call) -> Response:
 
 def _create(call: Call) -> Response:
     given = call.reader.permitted(call.wrapped("company"), _ATTRIBUTES)
-    complaints = Complaints("Onderneming")
-    check(given, _ATTRIBUTES, complaints, {"name": "Bedrijfsnaam"})
+    violations = Violations("Onderneming")
+    check(given, _ATTRIBUTES, violations, {"name": "Bedrijfsnaam"})
     profile = Profile()
     assign(profile, given, *_ATTRIBUTES)
     profile.vat_liable = profile.vat_liable is not False
     if profile.name is None:
-        complaints.add("Bedrijfsnaam", BLANK)
+        violations.add("Bedrijfsnaam", BLANK)
     if profile.type is not None and profile.type not in _TYPES:
-        complaints.add("Type", NOT_LISTED)
+        violations.add("Type", NOT_LISTED)
     if profile.name is not None and profile.vat_liable and profile.vat_number is None:
-        complaints.add("Btw-nummer", BLANK)
-    complaints.settle()
+        violations.add("Btw-nummer", BLANK)
+    violations.settle()
     company = call.state.companies.add(Company(call.state.ids, profile))
     return answer({"company": shown_company(company, call.token)}, 201)
 

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from adapters.rompslomp.emulator.call import Call, matches
-from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, ApiError, Complaints, humanised
+from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, ApiError, Violations, humanised
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check
 from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import Contact, Expense, SalesInvoice
@@ -60,38 +60,38 @@ _CACHED = (
 
 
 def contact_after(
-    company: Company, contact: Contact | None, given: Given, complaints: Complaints, prefix: str = ""
+    company: Company, contact: Contact | None, given: Given, violations: Violations, prefix: str = ""
 ) -> Contact:
     """A contact, new or changed by ``given``, not yet kept. ``prefix`` begins the labels of what is wrong with it."""
     labels = {name: _label(prefix, name) for name in ATTRIBUTES}
-    check(given, ATTRIBUTES, complaints, labels)
+    check(given, ATTRIBUTES, violations, labels)
     after = replace(contact) if contact else Contact()
     assign(after, given, *ATTRIBUTES)
     after.is_individual = bool(after.is_individual)
     after.is_supplier = bool(after.is_supplier)
     if after.name is None:
         required = "contact_person_name" if after.is_individual else "company_name"
-        complaints.add(labels[required], BLANK)
+        violations.add(labels[required], BLANK)
     if after.country_code is not None and not _COUNTRY.fullmatch(after.country_code):
-        complaints.add(labels["country_code"], NOT_LISTED)
+        violations.add(labels["country_code"], NOT_LISTED)
     email = after.contact_person_email_address
     if email is not None and not _EMAIL.fullmatch(email):
-        complaints.add(labels["contact_person_email_address"], WRONG)
+        violations.add(labels["contact_person_email_address"], WRONG)
     if after.contact_number is not None and _taken(company, after):
-        complaints.add(labels["contact_number"], TAKEN)
+        violations.add(labels["contact_number"], TAKEN)
     return after
 
 
 def take_contact(
-    state: State, company: Company, document: SalesInvoice | Expense, given: Given, complaints: Complaints
+    state: State, company: Company, document: SalesInvoice | Expense, given: Given, violations: Violations
 ) -> Contact | None:
     """Set a document's contact; the contact given inline, still to be kept, where there is one."""
     if given.get("contact"):
         attributes = state.reader.permitted(given["contact"], ATTRIBUTES)
-        document.contact = contact_after(company, None, attributes, complaints, prefix="Contact")
+        document.contact = contact_after(company, None, attributes, violations, prefix="Contact")
         return document.contact
     if "contact_id" in given:
-        document.contact = referred(company.contacts, given["contact_id"], "Contact", complaints, state.switches)
+        document.contact = referred(company.contacts, given["contact_id"], "Contact", violations, state.switches)
     return None
 
 
@@ -105,9 +105,9 @@ def keep_contact(company: Company, contact: Contact) -> Contact:
 
 def book_contact(state: State, company: Company, body: object, contact: Contact | None = None) -> Contact:
     """Make or change a contact. Raises ``ApiError``."""
-    complaints = Complaints("Contact")
-    after = contact_after(company, contact, state.reader.permitted(body, ATTRIBUTES), complaints)
-    complaints.settle()
+    violations = Violations("Contact")
+    after = contact_after(company, contact, state.reader.permitted(body, ATTRIBUTES), violations)
+    violations.settle()
     return keep_contact(company, after)
 
 

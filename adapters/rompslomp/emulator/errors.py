@@ -49,7 +49,7 @@ def access_denied(message: str, status: int = 403) -> ApiError:
 
 
 @dataclass(slots=True)
-class Complaints:
+class Violations:
     """What is wrong with a record, in the order of its validations."""
 
     model: str

@@ -10,7 +10,7 @@ from adapters.rompslomp.emulator.arithmetic import document_amounts
 from adapters.rompslomp.emulator.call import Call
 from adapters.rompslomp.emulator.contacts import cached, keep_contact, take_contact
 from adapters.rompslomp.emulator.directories import shown_account
-from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, Complaints
+from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, Violations
 from adapters.rompslomp.emulator.fields import Attributes, check, date_text
 from adapters.rompslomp.emulator.invoicing import numbered
 from adapters.rompslomp.emulator.lines import lines_after, number_lines, shown_line
@@ -49,26 +49,26 @@ def _shown(_: Call, expense: Expense) -> dict[str, Any]:
 
 def _book(call: Call, expense: Expense | None) -> Expense:
     given = call.reader.permitted(call.wrapped("expense"), _ATTRIBUTES)
-    complaints = Complaints("Uitgave")
-    check(given, _ATTRIBUTES, complaints)
+    violations = Violations("Uitgave")
+    check(given, _ATTRIBUTES, violations)
     after = replace(expense) if expense else Expense(date=call.today)
     if given.get("date") is not None:
         after.date = given["date"]
     elif "date" in given and expense is not None:
-        complaints.add("Factuurdatum", BLANK)
+        violations.add("Factuurdatum", BLANK)
     after.currency = given.get("currency") or after.currency
     after.state = given.get("state") or after.state
     if after.state not in ("concept", "published"):
-        complaints.add("State", NOT_LISTED)
+        violations.add("State", NOT_LISTED)
     if "type_account_id" in given:
-        account = referred(call.company.accounts, given["type_account_id"], "Type account", complaints, call.switches)
+        account = referred(call.company.accounts, given["type_account_id"], "Type account", violations, call.switches)
         after.type_account = account
-    if after.type_account is None and not complaints.said:
-        complaints.add("Type account", BLANK)
-    new_contact = take_contact(call.state, call.company, after, given, complaints)
+    if after.type_account is None and not violations.said:
+        violations.add("Type account", BLANK)
+    new_contact = take_contact(call.state, call.company, after, given, violations)
     bodies = given.get("invoice_lines")
-    after.lines = lines_after(call.state, call.company, expense.lines if expense else None, bodies, complaints)
-    complaints.settle()
+    after.lines = lines_after(call.state, call.company, expense.lines if expense else None, bodies, violations)
+    violations.settle()
     if new_contact is not None:
         keep_contact(call.company, new_contact)
     number_lines(call.state, after.lines)

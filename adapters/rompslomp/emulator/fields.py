@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from adapters.rompslomp.emulator.errors import NOT_A_NUMBER, ApiError, Complaints, humanised, too_long
+from adapters.rompslomp.emulator.errors import NOT_A_NUMBER, ApiError, Violations, humanised, too_long
 from adapters.rompslomp.emulator.identifiers import id_in
 from gateway.contract.exact import Json
 
@@ -121,15 +121,15 @@ def date_text(day: date | None) -> str | None:
 
 
 def check(
-    given: Given, attributes: Attributes, complaints: Complaints, labels: Mapping[str, str] | None = None
+    given: Given, attributes: Attributes, violations: Violations, labels: Mapping[str, str] | None = None
 ) -> None:
     """Complain of texts that are too long and of decimals that are none."""
     for name, value in given.items():
         label = (labels or {}).get(name, humanised(name))
         if attributes[name] == "text" and value is not None and len(value) > TEXT_LENGTH:
-            complaints.add(label, too_long(TEXT_LENGTH))
+            violations.add(label, too_long(TEXT_LENGTH))
         if attributes[name] == "decimal" and value is not None and value.is_nan():
-            complaints.add(label, NOT_A_NUMBER)
+            violations.add(label, NOT_A_NUMBER)
 
 
 def assign(record: object, given: Given, *names: str) -> None:

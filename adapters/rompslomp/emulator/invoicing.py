@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from adapters.rompslomp.emulator.arithmetic import Amounts, document_amounts
 from adapters.rompslomp.emulator.contacts import cached, keep_contact, take_contact
-from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, Complaints
+from adapters.rompslomp.emulator.errors import BLANK, NOT_LISTED, TAKEN, WRONG, Violations
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check
 from adapters.rompslomp.emulator.lines import lines_after, number_lines
 from adapters.rompslomp.emulator.payments import ATTRIBUTES as PAYMENT_ATTRIBUTES
@@ -71,25 +71,25 @@ def book_invoice(
 ) -> SalesInvoice:
     """Make or change an invoice, with all that its body brings along, or nothing at all. Raises ``ApiError``."""
     given = state.reader.permitted(body, ATTRIBUTES)
-    complaints = Complaints("Factuur")
-    check(given, ATTRIBUTES, complaints, _LABELS)
+    violations = Violations("Factuur")
+    check(given, ATTRIBUTES, violations, _LABELS)
     after = replace(invoice) if invoice else SalesInvoice(date=today, due_date=today)
-    _take_plain(after, given, company, complaints, is_new=invoice is None)
-    new_contact = take_contact(state, company, after, given, complaints)
+    _take_plain(after, given, company, violations, is_new=invoice is None)
+    new_contact = take_contact(state, company, after, given, violations)
     if "template_id" in given:
-        found = referred(company.templates, given["template_id"], "Template", complaints, state.switches)
+        found = referred(company.templates, given["template_id"], "Template", violations, state.switches)
         after.template = found
     after.lines = lines_after(
-        state, company, invoice.lines if invoice else None, given.get("invoice_lines"), complaints
+        state, company, invoice.lines if invoice else None, given.get("invoice_lines"), violations
     )
-    payments = _new_payments(state, company, given, complaints)
+    payments = _new_payments(state, company, given, violations)
     if invoice is not None and invoice.status != "concept" and state.switches.published_mutability == "locked":
-        _refuse_changes(invoice, after, complaints)
-    _validate(company, after, complaints, state.switches)
+        _refuse_changes(invoice, after, violations)
+    _validate(company, after, violations, state.switches)
     publish = bool(given.get("_publish"))
     if publish:
-        _check_publication(after, complaints, state.switches)
-    complaints.settle()
+        _check_publication(after, violations, state.switches)
+    violations.settle()
     if new_contact is not None:
         keep_contact(company, new_contact)
     number_lines(state, after.lines)
@@ -107,7 +107,7 @@ def amounts_of(invoice: SalesInvoice, switches: Switches) -> Amounts:
     return document_amounts((line.charge for line in invoice.lines), switches.vat_rounding)
 
 
-def _take_plain(after: SalesInvoice, given: Given, company: Company, complaints: Complaints, *, is_new: bool) -> None:
+def _take_plain(after: SalesInvoice, given: Given, company: Company, violations: Violations, *, is_new: bool) -> None:
     assign(after, given, *(name for name in _PLAIN if name not in ("date", "due_date")))
     for name, default in _DEFAULTS.items():
         if getattr(after, name) is None:
@@ -115,7 +115,7 @@ def _take_plain(after: SalesInvoice, given: Given, company: Company, complaints:
     if given.get("date") is not None:
         after.date = given["date"]
     elif "date" in given and not is_new:
-        complaints.add(_DATE_LABEL, BLANK)
+        violations.add(_DATE_LABEL, BLANK)
     if given.get("due_date") is not None:
         after.due_date = given["due_date"]
     elif is_new or "due_date" in given:
@@ -126,55 +126,55 @@ def _take_plain(after: SalesInvoice, given: Given, company: Company, complaints:
         after.currency_exchange_rate = None
 
 
-def _new_payments(state: State, company: Company, given: Given, complaints: Complaints) -> list[Payment]:
+def _new_payments(state: State, company: Company, given: Given, violations: Violations) -> list[Payment]:
     bodies = [state.reader.permitted(body, PAYMENT_ATTRIBUTES) for body in given.get("payments") or ()]
-    return [payment_after(state, company, None, body, complaints, prefix="payments ") for body in bodies]
+    return [payment_after(state, company, None, body, violations, prefix="payments ") for body in bodies]
 
 
-def _refuse_changes(before: SalesInvoice, after: SalesInvoice, complaints: Complaints) -> None:
+def _refuse_changes(before: SalesInvoice, after: SalesInvoice, violations: Violations) -> None:
     changed = (field.name for field in fields(before) if getattr(before, field.name) != getattr(after, field.name))
     if not set(changed) <= _FREE_AFTER_PUBLICATION:
-        complaints.add("Factuur", "is gepubliceerd en kan niet meer worden gewijzigd")
+        violations.add("Factuur", "is gepubliceerd en kan niet meer worden gewijzigd")
 
 
-def _validate(company: Company, invoice: SalesInvoice, complaints: Complaints, switches: Switches) -> None:
+def _validate(company: Company, invoice: SalesInvoice, violations: Violations, switches: Switches) -> None:
     if invoice.date <= _FIRST_DAY:
-        complaints.add(_DATE_LABEL, "moet na 01/01/1990 liggen")
+        violations.add(_DATE_LABEL, "moet na 01/01/1990 liggen")
     if invoice.payment_method not in _METHODS:
-        complaints.add("Payment method", NOT_LISTED)
+        violations.add("Payment method", NOT_LISTED)
     if invoice.payment_method == "pay_custom" and invoice.custom_payment_instructions is None:
-        complaints.add("Custom payment instructions", BLANK)
+        violations.add("Custom payment instructions", BLANK)
     if invoice.sale_type not in _SALE_TYPES:
-        complaints.add("Sale type", NOT_LISTED)
+        violations.add("Sale type", NOT_LISTED)
     if not _CURRENCY.fullmatch(invoice.currency):
-        complaints.add("Currency", NOT_LISTED)
+        violations.add("Currency", NOT_LISTED)
     if invoice.currency_exchange_rate is None:
-        complaints.add("Currency exchange rate", BLANK)
-    if switches.concept_needs_contact and invoice.contact is None and not _mentioned("Contact", complaints):
-        complaints.add("Contact", BLANK)
+        violations.add("Currency exchange rate", BLANK)
+    if switches.concept_needs_contact and invoice.contact is None and not _mentioned("Contact", violations):
+        violations.add("Contact", BLANK)
     if invoice.api_reference is not None and any(
         other.api_reference == invoice.api_reference and other.id != invoice.id
         for other in company.sales_invoices.oldest_first()
     ):
-        complaints.add("Api reference", TAKEN)
-    _settle_vat_number(invoice, complaints, switches)
+        violations.add("Api reference", TAKEN)
+    _settle_vat_number(invoice, violations, switches)
 
 
-def _mentioned(label: str, complaints: Complaints) -> bool:
-    return any(sentence.startswith(label) for sentence in complaints.said)
+def _mentioned(label: str, violations: Violations) -> bool:
+    return any(sentence.startswith(label) for sentence in violations.said)
 
 
-def _settle_vat_number(invoice: SalesInvoice, complaints: Complaints, switches: Switches) -> None:
+def _settle_vat_number(invoice: SalesInvoice, violations: Violations, switches: Switches) -> None:
     if invoice.vat_number is None and switches.vat_number_from_contact and invoice.contact is not None:
         invoice.vat_number = invoice.contact.vat_number
     if invoice.vat_number is None:
         if _needs_vat_number(invoice):
-            complaints.add("Btw-nummer", BLANK)
+            violations.add("Btw-nummer", BLANK)
         return
     if invoice.validates_vat_number:
         invoice.vat_number = re.sub(r"[\s.]", "", invoice.vat_number).upper()
         if not _VAT_NUMBER.fullmatch(invoice.vat_number):
-            complaints.add("Btw-nummer", WRONG)
+            violations.add("Btw-nummer", WRONG)
 
 
 def _needs_vat_number(invoice: SalesInvoice) -> bool:
@@ -183,13 +183,13 @@ def _needs_vat_number(invoice: SalesInvoice) -> bool:
     return "vat_reverse_charged" in names or ("vat_zero" in names and in_eu_abroad)
 
 
-def _check_publication(invoice: SalesInvoice, complaints: Complaints, switches: Switches) -> None:
+def _check_publication(invoice: SalesInvoice, violations: Violations, switches: Switches) -> None:
     if invoice.status != "concept":
-        complaints.add("Factuur", "is al gepubliceerd")
-    if invoice.contact is None and not _mentioned("Contact", complaints):
-        complaints.add("Contact", BLANK)
+        violations.add("Factuur", "is al gepubliceerd")
+    if invoice.contact is None and not _mentioned("Contact", violations):
+        violations.add("Contact", BLANK)
     if switches.publish_needs_lines and not invoice.lines:
-        complaints.add("Factuurregels", BLANK)
+        violations.add("Factuurregels", BLANK)
 
 
 def _publish(company: Company, invoice: SalesInvoice, today: date) -> None:

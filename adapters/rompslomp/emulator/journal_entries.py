@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.rompslomp.emulator.arithmetic import written
 from adapters.rompslomp.emulator.call import Call
-from adapters.rompslomp.emulator.errors import BLANK, Complaints
+from adapters.rompslomp.emulator.errors import BLANK, Violations
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, date_text
 from adapters.rompslomp.emulator.lines import rows_after
 from adapters.rompslomp.emulator.noun import Noun
@@ -37,35 +37,35 @@ def _shown(_: Call, entry: JournalEntry) -> dict[str, Any]:
     return {"id": entry.id, "description": entry.description, "date": date_text(entry.date), "lines": lines}
 
 
-def _line(call: Call, line: JournalLine | None, given: Given, complaints: Complaints) -> JournalLine:
+def _line(call: Call, line: JournalLine | None, given: Given, violations: Violations) -> JournalLine:
     line = line or JournalLine()
-    check(given, _KEPT_LINE, complaints)
+    check(given, _KEPT_LINE, violations)
     assign(line, given, "debit_amount", "credit_amount")
     if "account_id" in given or "account_path" in given:
-        line.account = account_of(given, call.company, complaints, call.switches)
-    if line.account is None and not complaints.said:
-        complaints.add("Lines account", BLANK)
+        line.account = account_of(given, call.company, violations, call.switches)
+    if line.account is None and not violations.said:
+        violations.add("Lines account", BLANK)
     if (line.debit_amount is None) == (line.credit_amount is None):
-        complaints.add("Lines", "moeten elk een debet- of een creditbedrag hebben")
+        violations.add("Lines", "moeten elk een debet- of een creditbedrag hebben")
     return line
 
 
 def _book(call: Call, entry: JournalEntry | None) -> JournalEntry:
     given = call.reader.permitted(call.wrapped("journal_entry"), _ATTRIBUTES)
-    complaints = Complaints("Boeking")
+    violations = Violations("Boeking")
     after = replace(entry) if entry else JournalEntry(date=call.today)
     assign(after, given, "description")
     if given.get("date") is not None:
         after.date = given["date"]
     elif entry is None or "date" in given:
-        complaints.add("Date", BLANK)
+        violations.add("Date", BLANK)
     attributes = _KEPT_LINE if entry else _LINE
     bodies = [call.reader.permitted(body, attributes) for body in given.get("lines") or ()]
     before = entry.lines if entry else None
-    after.lines = rows_after(before, bodies, lambda line, one: _line(call, line, one, complaints), "Boekingsregel")
-    if not complaints.said and _balance(after) != 0:
-        complaints.add("Boeking", "is niet in balans")
-    complaints.settle()
+    after.lines = rows_after(before, bodies, lambda line, one: _line(call, line, one, violations), "Boekingsregel")
+    if not violations.said and _balance(after) != 0:
+        violations.add("Boeking", "is niet in balans")
+    violations.settle()
     for line in after.lines:
         line.id = line.id or call.state.ids.next("journal_lines")
     return call.company.journal_entries.put(after) if entry else call.company.journal_entries.add(after)

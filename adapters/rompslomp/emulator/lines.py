@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from adapters.rompslomp.emulator.arithmetic import Rounding, line_amounts, written
-from adapters.rompslomp.emulator.errors import BLANK, NOT_A_NUMBER, Complaints, no_such_record
+from adapters.rompslomp.emulator.errors import BLANK, NOT_A_NUMBER, Violations, no_such_record
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, decimal_in
 from adapters.rompslomp.emulator.records import Identified, Line
 from adapters.rompslomp.emulator.references import account_of, referred
@@ -34,7 +34,7 @@ _LABELS = {"price_per_unit": PRICE_LABEL}
 
 
 def lines_after(
-    state: State, company: Company, lines: Sequence[Line] | None, given: Sequence[Json] | None, complaints: Complaints
+    state: State, company: Company, lines: Sequence[Line] | None, given: Sequence[Json] | None, violations: Violations
 ) -> list[Line]:
     """The lines of a document once ``given`` is applied to ``lines``, which is None where the document itself is new.
 
@@ -44,7 +44,7 @@ def lines_after(
     return rows_after(
         lines,
         [state.reader.permitted(body, attributes) for body in given or ()],
-        lambda line, one: _line(state, company, line, one, complaints),
+        lambda line, one: _line(state, company, line, one, violations),
         "Factuurregel",
     )
 
@@ -79,32 +79,32 @@ def number_lines(state: State, lines: Sequence[Line]) -> None:
             line.id = state.ids.next("invoice_lines")
 
 
-def priced(state: State, company: Company, line: Line | None, given: Given, complaints: Complaints) -> Line:
+def priced(state: State, company: Company, line: Line | None, given: Given, violations: Violations) -> Line:
     """A product's line, new or changed by ``given``."""
-    check(given, PRICED, complaints, _LABELS)
+    check(given, PRICED, violations, _LABELS)
     line = replace(line) if line else Line(vat_type=state.vat_type_named("vat_high"))
     assign(line, given, "description", "extended_description")
     if given.get("price_per_unit") is not None:
         line.price_per_unit = given["price_per_unit"]
     elif "price_per_unit" in given or line.id == 0:
-        complaints.add(PRICE_LABEL, BLANK)
+        violations.add(PRICE_LABEL, BLANK)
     if "vat_type_id" in given:
-        found = referred(state.vat_types, given["vat_type_id"], "Vat type", complaints, state.switches)
+        found = referred(state.vat_types, given["vat_type_id"], "Vat type", violations, state.switches)
         line.vat_type = found or state.vat_type_named("vat_high")
     if "account_id" in given or "account_path" in given:
-        line.account = account_of(given, company, complaints, state.switches)
-    _take_rate(line, given, complaints)
+        line.account = account_of(given, company, violations, state.switches)
+    _take_rate(line, given, violations)
     return line
 
 
-def _line(state: State, company: Company, line: Line | None, given: Given, complaints: Complaints) -> Line:
-    check({name: value for name, value in given.items() if name == "quantity"}, LINE, complaints)
+def _line(state: State, company: Company, line: Line | None, given: Given, violations: Violations) -> Line:
+    check({name: value for name, value in given.items() if name == "quantity"}, LINE, violations)
     product = line.product if line else None
     if "product_id" in given:
-        product = referred(company.products, given["product_id"], "Product", complaints, state.switches)
+        product = referred(company.products, given["product_id"], "Product", violations, state.switches)
     if line is None and product is not None and state.switches.product_fills_line:
         given = {**_product_attributes(product.line), **given}
-    made = priced(state, company, line, {name: given[name] for name in given if name in PRICED}, complaints)
+    made = priced(state, company, line, {name: given[name] for name in given if name in PRICED}, violations)
     made.product = product
     if "quantity" in given:
         made.quantity = given["quantity"] if given["quantity"] is not None else Decimal(1)
@@ -122,17 +122,17 @@ def _product_attributes(line: Line) -> Given:
     }
 
 
-def _take_rate(line: Line, given: Given, complaints: Complaints) -> None:
+def _take_rate(line: Line, given: Given, violations: Violations) -> None:
     if line.vat_type.value is not None:
         line.custom_rate = None
         return
     if given.get("vat_rate") is not None:
         rate = decimal_in(given["vat_rate"])
         if rate.is_nan():
-            complaints.add("Vat rate", NOT_A_NUMBER)
+            violations.add("Vat rate", NOT_A_NUMBER)
         line.custom_rate = rate
     elif "vat_rate" in given or line.custom_rate is None:
-        complaints.add("Vat rate", BLANK)
+        violations.add("Vat rate", BLANK)
 
 
 def shown_line(line: Line, rounding: Rounding = "per_line") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.rompslomp.emulator.arithmetic import written
 from adapters.rompslomp.emulator.call import Call
-from adapters.rompslomp.emulator.errors import BLANK, Complaints
+from adapters.rompslomp.emulator.errors import BLANK, Violations
 from adapters.rompslomp.emulator.fields import AMSTERDAM, Attributes, Given, check, moment_text
 from adapters.rompslomp.emulator.noun import Noun
 from adapters.rompslomp.emulator.records import Payment, SalesInvoice
@@ -26,33 +26,33 @@ ATTRIBUTES: Attributes = {
 
 
 def payment_after(
-    state: State, company: Company, payment: Payment | None, given: Given, complaints: Complaints, prefix: str = ""
+    state: State, company: Company, payment: Payment | None, given: Given, violations: Violations, prefix: str = ""
 ) -> Payment:
     """A payment, new or changed by ``given``, not yet kept."""
     labels = {"amount": f"{prefix}bedrag".capitalize(), "paid_at": f"{prefix}betaaldatum".capitalize()}
-    check(given, ATTRIBUTES, complaints, labels)
+    check(given, ATTRIBUTES, violations, labels)
     start = Payment(Decimal(0), state.clock.now().astimezone(AMSTERDAM))
     after = replace(payment) if payment else start
     for name, label in labels.items():
         if given.get(name) is not None:
             setattr(after, name, given[name])
         elif payment is None or name in given:
-            complaints.add(label, BLANK)
+            violations.add(label, BLANK)
     if "description" in given:
         after.description = given["description"]
     if payment is None or "account_id" in given or "account_path" in given:
-        after.account = account_of(given, company, complaints, state.switches)
+        after.account = account_of(given, company, violations, state.switches)
         asked = given.get("account_id") is not None or given.get("account_path") is not None
         if not asked and state.switches.payment_needs_account:
-            complaints.add(f"{prefix}rekening".capitalize(), BLANK)
+            violations.add(f"{prefix}rekening".capitalize(), BLANK)
     return after
 
 
 def book_payment(state: State, company: Company, body: object, payment: Payment | None = None) -> Payment:
     """Make or change a payment. Raises ``ApiError``."""
-    complaints = Complaints("Betaling")
-    after = payment_after(state, company, payment, state.reader.permitted(body, ATTRIBUTES), complaints)
-    complaints.settle()
+    violations = Violations("Betaling")
+    after = payment_after(state, company, payment, state.reader.permitted(body, ATTRIBUTES), violations)
+    violations.settle()
     return company.payments.put(after) if payment else company.payments.add(after)
 
 

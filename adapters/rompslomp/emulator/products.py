@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.rompslomp.emulator.call import Call, matches
 from adapters.rompslomp.emulator.contacts import refuse_if_in_use
-from adapters.rompslomp.emulator.errors import TAKEN, WRONG, Complaints, too_long
+from adapters.rompslomp.emulator.errors import TAKEN, WRONG, Violations, too_long
 from adapters.rompslomp.emulator.fields import Attributes
 from adapters.rompslomp.emulator.lines import PRICED, number_lines, priced, shown_line
 from adapters.rompslomp.emulator.noun import Noun
@@ -29,32 +29,32 @@ def book_product(state: State, company: Company, body: object, product: Product 
     """Make or change a product. Raises ``ApiError``."""
     given = state.reader.permitted(body, ATTRIBUTES)
     inner = state.reader.permitted(given.get("invoice_line") or {}, LINE_ATTRIBUTES)
-    complaints = Complaints("Product")
+    violations = Violations("Product")
     line_given = {name: value for name, value in inner.items() if name in PRICED}
-    line = priced(state, company, product.line if product else None, line_given, complaints)
+    line = priced(state, company, product.line if product else None, line_given, violations)
     after = replace(product, line=line) if product else Product(line)
     if "has_stock" in given:
         after.has_stock = bool(given["has_stock"])
     if "product_code" in inner:
         after.product_code = inner["product_code"] or ""
-    _check_code(state, company, after, complaints)
-    complaints.settle()
+    _check_code(state, company, after, violations)
+    violations.settle()
     if not after.product_code:
         after.product_code = _free_code(company)
     number_lines(state, [after.line])
     return company.products.put(after) if product else company.products.add(after)
 
 
-def _check_code(state: State, company: Company, product: Product, complaints: Complaints) -> None:
+def _check_code(state: State, company: Company, product: Product, violations: Violations) -> None:
     code = product.product_code
     if not code:
         return
     if len(code) > CODE_LENGTH:
-        complaints.add(_CODE_LABEL, too_long(CODE_LENGTH))
+        violations.add(_CODE_LABEL, too_long(CODE_LENGTH))
     if not _CODES[state.switches.product_code_charset].fullmatch(code):
-        complaints.add(_CODE_LABEL, WRONG)
+        violations.add(_CODE_LABEL, WRONG)
     if state.switches.product_code_unique and _taken(company, product):
-        complaints.add(_CODE_LABEL, TAKEN)
+        violations.add(_CODE_LABEL, TAKEN)
 
 
 def _free_code(company: Company) -> str:

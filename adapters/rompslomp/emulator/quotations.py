@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.rompslomp.emulator.call import Call
-from adapters.rompslomp.emulator.errors import BLANK, Complaints
+from adapters.rompslomp.emulator.errors import BLANK, Violations
 from adapters.rompslomp.emulator.fields import Attributes, Given, assign, check, date_text
 from adapters.rompslomp.emulator.identifiers import id_in
 from adapters.rompslomp.emulator.invoicing import numbered
@@ -53,8 +53,8 @@ def _book(call: Call, quotation: Quotation | None) -> Quotation:
     extra: Attributes = {"api_reference": "text"} if call.switches.quotation_api_reference else {}
     attributes: Attributes = {**_ATTRIBUTES, **extra}
     given = call.reader.permitted(call.wrapped("quotation"), attributes)
-    complaints = Complaints("Offerte")
-    check(given, attributes, complaints)
+    violations = Violations("Offerte")
+    check(given, attributes, violations)
     after = replace(quotation) if quotation else Quotation(date=call.today)
     assign(after, given, "invoice_number", "api_reference")
     if "creates_sign_url_on_publish" in given:
@@ -62,17 +62,17 @@ def _book(call: Call, quotation: Quotation | None) -> Quotation:
     if given.get("date") is not None:
         after.date = given["date"]
     elif "date" in given and quotation is not None:
-        complaints.add("Offertedatum", BLANK)
+        violations.add("Offertedatum", BLANK)
     if "contact_id" in given:
-        after.contact = referred(call.company.contacts, given["contact_id"], "Contact", complaints, call.switches)
-    if after.contact is None and not complaints.said:
-        complaints.add("Contact", BLANK)
+        after.contact = referred(call.company.contacts, given["contact_id"], "Contact", violations, call.switches)
+    if after.contact is None and not violations.said:
+        violations.add("Contact", BLANK)
     if "template_id" in given:
-        after.template = referred(call.company.templates, given["template_id"], "Template", complaints, call.switches)
+        after.template = referred(call.company.templates, given["template_id"], "Template", violations, call.switches)
     bodies = given.get("invoice_lines")
-    after.lines = lines_after(call.state, call.company, quotation.lines if quotation else None, bodies, complaints)
-    _pull(after, given, complaints)
-    complaints.settle()
+    after.lines = lines_after(call.state, call.company, quotation.lines if quotation else None, bodies, violations)
+    _pull(after, given, violations)
+    violations.settle()
     number_lines(call.state, after.lines)
     if given.get("_publish"):
         after.invoice_number = after.invoice_number or numbered(call.company, "quotations", after.date)
@@ -81,13 +81,13 @@ def _book(call: Call, quotation: Quotation | None) -> Quotation:
     return call.company.quotations.put(after) if quotation else call.company.quotations.add(after)
 
 
-def _pull(quotation: Quotation, given: Given, complaints: Complaints) -> None:
+def _pull(quotation: Quotation, given: Given, violations: Violations) -> None:
     """Pull the triggers. A new quotation is a concept, so it can only be published."""
     for trigger, (sources, target, refusal) in _TRIGGERS.items():
         if not given.get(trigger):
             continue
         if quotation.status not in sources:
-            complaints.add("Offerte", refusal)
+            violations.add("Offerte", refusal)
         else:
             quotation.status = target
 

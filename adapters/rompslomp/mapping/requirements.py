@@ -10,8 +10,8 @@ from gateway.contract.schemas import (
     EMAIL,
     NOTE_STATUS,
     TAXED_LINE,
-    Demand,
-    Demands,
+    Requirement,
+    Requirements,
     has,
     if_then,
 )
@@ -21,64 +21,66 @@ _TEXT = {"maxLength": 255}
 _WITH_TAX = {"properties": {"prices_include_tax": {"const": True}}, "required": ["prices_include_tax"]}
 
 
-def contact_demands() -> Demands:
+def contact_requirements() -> Requirements:
     """Of a contact."""
     texts = ("company_name", "contact_person", "phone", "vat_number", "coc_number", "number")
     places = ("line1", "street", "postal_code", "city")
     return {
-        **{name: Demand(says=_TEXT) for name in (*texts, *(f"address.{name}" for name in places))},
-        "address.street": Demand(says={"maxLength": 200}),
-        "address.house_number": Demand(says={"maxLength": 20}),
-        "address.house_number_addition": Demand(says={"maxLength": 20}),
-        "roles": Demand(says={"maxItems": 1}, why="One role: a contact is customer or supplier."),
-        "email": Demand(says=EMAIL),
-        "address": Demand(says={"allOf": [ADDRESS_LINE]}),
+        **{name: Requirement(says=_TEXT) for name in (*texts, *(f"address.{name}" for name in places))},
+        "address.street": Requirement(says={"maxLength": 200}),
+        "address.house_number": Requirement(says={"maxLength": 20}),
+        "address.house_number_addition": Requirement(says={"maxLength": 20}),
+        "roles": Requirement(says={"maxItems": 1}, why="One role: a contact is customer or supplier."),
+        "email": Requirement(says=EMAIL),
+        "address": Requirement(says={"allOf": [ADDRESS_LINE]}),
     }
 
 
-def _rated(codes: Mapping[str, VatCode]) -> Demand:
+def _rated(codes: Mapping[str, VatCode]) -> Requirement:
     """A VAT code that says its own rate: another wants ``vat_rate`` on each line, and stands on no product."""
     own = sorted(id for id, code in codes.items() if brings_own_rate(code))
-    return Demand(says={"not": {"enum": own}}, why="VAT types without a rate of their own are left out.")
+    return Requirement(says={"not": {"enum": own}}, why="VAT types without a rate of their own are left out.")
 
 
-def product_demands(codes: Mapping[str, VatCode]) -> Demands:
+def product_requirements(codes: Mapping[str, VatCode]) -> Requirements:
     """Of a product: it has a price, without VAT."""
     return {
-        "price": Demand(required=True),
+        "price": Requirement(required=True),
         "vat_code_id": _rated(codes),
-        "name": Demand(says=_TEXT),
-        "code": Demand(says={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": 100}),
-        "price_includes_tax": Demand(says={"const": False}, why="Prices are without VAT."),
+        "name": Requirement(says=_TEXT),
+        "code": Requirement(says={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": 100}),
+        "price_includes_tax": Requirement(says={"const": False}, why="Prices are without VAT."),
     }
 
 
-def invoice_demands(codes: Mapping[str, VatCode]) -> Demands:
+def invoice_requirements(codes: Mapping[str, VatCode]) -> Requirements:
     """Of an invoice."""
     return {
         "lines.vat_code_id": _rated(codes),
-        "": Demand(says=if_then(_WITH_TAX, has("lines", "array")), why="Prices are kept without VAT."),
-        "lines.*": Demand(says={"allOf": [TAXED_LINE]}),
-        "lines.description": Demand(says={"pattern": r"^[^\n]{0,255}(\n|$)"}, why="Its first line has 255 at most."),
-        "reference": Demand(says=_TEXT),
-        "external_ref": Demand(says=_TEXT),
+        "": Requirement(says=if_then(_WITH_TAX, has("lines", "array")), why="Prices are kept without VAT."),
+        "lines.*": Requirement(says={"allOf": [TAXED_LINE]}),
+        "lines.description": Requirement(
+            says={"pattern": r"^[^\n]{0,255}(\n|$)"}, why="Its first line has 255 at most."
+        ),
+        "reference": Requirement(says=_TEXT),
+        "external_ref": Requirement(says=_TEXT),
     }
 
 
-def credit_demands() -> Demands:
+def credit_requirements() -> Requirements:
     """Of crediting an invoice: what was not paid of it is set off against the note."""
-    return {"": Demand(says={NOTE_STATUS: "paid"})}
+    return {"": Requirement(says={NOTE_STATUS: "paid"})}
 
 
-def payment_demands() -> Demands:
+def payment_requirements() -> Requirements:
     """Of a payment: it settles one invoice with its whole amount, or none."""
     one_account = if_then(
         {"allOf": [has("payment_method_id", "string"), has("ledger_account_id", "string")]}, {"not": {}}
     )
     return {
-        "amount": Demand(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
-        "allocations": Demand(says={"maxItems": 1}, why="One invoice, with the whole amount."),
-        "allocations.amount": Demand(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
-        "description": Demand(says=_TEXT, why="Some 30 less where it settles an invoice, for a mark of Polder's."),
-        "": Demand(says=one_account),
+        "amount": Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
+        "allocations": Requirement(says={"maxItems": 1}, why="One invoice, with the whole amount."),
+        "allocations.amount": Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
+        "description": Requirement(says=_TEXT, why="Some 30 less where it settles an invoice, for a mark of Polder's."),
+        "": Requirement(says=one_account),
     }

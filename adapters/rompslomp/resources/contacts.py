@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
-from adapters.rompslomp.mapping.requirements import contact_demands
+from adapters.rompslomp.mapping.requirements import contact_requirements
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there, same_text
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, cut
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Query, Upstream
 
 SELECTIONS: Mapping[str | None, str] = {None: "all", "customer": "customers", "supplier": "suppliers"}
@@ -31,9 +31,9 @@ class RompslompContacts(Contacts):
         "create": "2: what is there of its number or name is looked up first, to know the new contact from it",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del up, verb
-        return contact_demands()
+        return contact_requirements()
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
         query = [("selection", SELECTIONS[listing.text("role")])]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
 from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
-from adapters.rompslomp.mapping.requirements import credit_demands, invoice_demands
+from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of, is_record_id
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
@@ -15,7 +15,7 @@ from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, VatCode
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Query, Upstream, if_there
 from gateway.contract.wire import RawRecord
 
@@ -50,10 +50,10 @@ class RompslompInvoices(Invoices):
     }
     limits: ClassVar[Mapping[str, str]] = {"ubl": "Rompslomp gives no UBL through its API."}
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         if verb == "credit":
-            return credit_demands()
-        return invoice_demands(await calls.vat_codes(up))
+            return credit_requirements()
+        return invoice_requirements(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         page = await _glanced_at(up, listing)

@@ -14,7 +14,7 @@ from adapters.rompslomp.mapping.payments import (
     payment_of,
     settled_invoice,
 )
-from adapters.rompslomp.mapping.requirements import payment_demands
+from adapters.rompslomp.mapping.requirements import payment_requirements
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
@@ -23,7 +23,7 @@ from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream, if_there
 
 ALL = [("selection", "all")]
@@ -39,9 +39,9 @@ class RompslompPayments(Payments):
         "create": "1; 4 for a payment of an invoice, and more where the new payment does not stand first in the list",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del up, verb
-        return payment_demands()
+        return payment_requirements()
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         return await calls.page_of(up, "payments", ALL, listing, payment_of)

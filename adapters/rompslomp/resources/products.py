@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from adapters.rompslomp.mapping.products import HOLDS, product_body, product_of
-from adapters.rompslomp.mapping.requirements import product_demands
+from adapters.rompslomp.mapping.requirements import product_requirements
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.exact import Unread
 from gateway.contract.matching import is_product, longest_word, new_among, note_there
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, cut
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream
 
 
@@ -25,9 +25,9 @@ class RompslompProducts(Products):
         "create": "2: what is there of its code or name is looked up first, to know the new product from it",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del verb
-        return product_demands(await calls.vat_codes(up))
+        return product_requirements(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
         query = [("selection", "all")]

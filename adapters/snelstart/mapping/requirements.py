@@ -15,8 +15,8 @@ from gateway.contract.schemas import (
     CENTS,
     NOT_ZERO,
     NOTE_STATUS,
-    Demand,
-    Demands,
+    Requirement,
+    Requirements,
     Schema,
     any_of,
     equals,
@@ -35,7 +35,7 @@ _WEB = {
     "pattern": r"^([hH][tT][tT][pP][sS]?://)?[^\s/@:]+(\.[^\s/@:.]+)+(:[0-9]+)?(/\S*)?$",
     "examples": ["https://kaasboer.example", "www.kaasboer.example/kaas"],
 }
-NUMBERED = Demand(
+NUMBERED = Requirement(
     required=True, says={"maxLength": 25, **BLANKLESS}, why="The caller numbers invoices: a number is used once."
 )
 _DUTCH_VAT = {
@@ -44,36 +44,38 @@ _DUTCH_VAT = {
 }
 
 
-def contact_demands(countries: Countries) -> Demands:
+def contact_requirements(countries: Countries) -> Requirements:
     """Of a contact, new or changed."""
     return {
-        "company_name": Demand(says={"maxLength": 50}),
-        "contact_person": Demand(says={"maxLength": 50}),
-        "phone": Demand(says={"maxLength": 25}),
-        "mobile": Demand(says={"maxLength": 25}),
-        "email": Demand(says=_MAIL),
-        "invoice_email": Demand(says=_MAIL),
-        "website": Demand(says=_WEB),
-        "coc_number": Demand(says={"pattern": r"^[0-9]{8}([0-9]{4})?$", "examples": ["27123456"]}),
-        "iban": Demand(says={"format": "iban", "examples": ["NL91ABNA0417164300"]}, why="Its check digits are tried."),
-        "bic": Demand(says={"pattern": r"^[A-Za-z]{6}[A-Za-z0-9]{2}([A-Za-z0-9]{3})?$", "examples": ["ABNANL2A"]}),
-        "vat_number": Demand(
+        "company_name": Requirement(says={"maxLength": 50}),
+        "contact_person": Requirement(says={"maxLength": 50}),
+        "phone": Requirement(says={"maxLength": 25}),
+        "mobile": Requirement(says={"maxLength": 25}),
+        "email": Requirement(says=_MAIL),
+        "invoice_email": Requirement(says=_MAIL),
+        "website": Requirement(says=_WEB),
+        "coc_number": Requirement(says={"pattern": r"^[0-9]{8}([0-9]{4})?$", "examples": ["27123456"]}),
+        "iban": Requirement(
+            says={"format": "iban", "examples": ["NL91ABNA0417164300"]}, why="Its check digits are tried."
+        ),
+        "bic": Requirement(says={"pattern": r"^[A-Za-z]{6}[A-Za-z0-9]{2}([A-Za-z0-9]{3})?$", "examples": ["ABNANL2A"]}),
+        "vat_number": Requirement(
             says={"pattern": r"^[A-Za-z0-9]{2,50}$", "examples": ["NL001234560B01"]},
             why="That of the address's country; its check digits are tried.",
         ),
-        "number": Demand(says={"pattern": "^[1-9][0-9]{0,8}$"}, why="A whole number that is free."),
-        "payment_term_days": Demand(says={"maximum": 1000}),
-        "address.line1": Demand(says={"maxLength": 50}),
-        "address.street": Demand(says={"maxLength": 40}),
-        "address.house_number": Demand(says={"maxLength": 5}),
-        "address.house_number_addition": Demand(says={"maxLength": 4}),
-        "address.postal_code": Demand(says={"maxLength": 25}),
-        "address.city": Demand(says={"maxLength": 50}),
-        "address.country": Demand(says={"enum": sorted({land.code for land in countries.values() if land.code})}),
+        "number": Requirement(says={"pattern": "^[1-9][0-9]{0,8}$"}, why="A whole number that is free."),
+        "payment_term_days": Requirement(says={"maximum": 1000}),
+        "address.line1": Requirement(says={"maxLength": 50}),
+        "address.street": Requirement(says={"maxLength": 40}),
+        "address.house_number": Requirement(says={"maxLength": 5}),
+        "address.house_number_addition": Requirement(says={"maxLength": 4}),
+        "address.postal_code": Requirement(says={"maxLength": 25}),
+        "address.city": Requirement(says={"maxLength": 50}),
+        "address.country": Requirement(says={"enum": sorted({land.code for land in countries.values() if land.code})}),
     }
 
 
-def new_contact_demands(countries: Countries) -> Demands:
+def new_contact_requirements(countries: Countries) -> Requirements:
     """Of a new contact: an address is whole or not there (REL-0060), and tells a person and who is asked for."""
     whole = {
         "required": ["city", "postal_code"],
@@ -86,24 +88,24 @@ def new_contact_demands(countries: Countries) -> Demands:
         _DUTCH_VAT,
     ]
     return {
-        **contact_demands(countries),
-        "roles": Demand(says={"maxItems": 1}, why="One role: SnelStart keeps customers and suppliers apart."),
-        "address": Demand(says=whole, why="Whole or not at all: street, postal code and city."),
-        "": Demand(says={"allOf": rules}),
+        **contact_requirements(countries),
+        "roles": Requirement(says={"maxItems": 1}, why="One role: SnelStart keeps customers and suppliers apart."),
+        "address": Requirement(says=whole, why="Whole or not at all: street, postal code and city."),
+        "": Requirement(says={"allOf": rules}),
     }
 
 
-def changed_contact_demands(countries: Countries) -> Demands:
+def changed_contact_requirements(countries: Countries) -> Requirements:
     """Of a change of a contact."""
-    line = {"address": Demand(says={"allOf": [ADDRESS_LINE]})}
-    return {**contact_demands(countries), **line, "roles": Demand(absent=True)}
+    line = {"address": Requirement(says={"allOf": [ADDRESS_LINE]})}
+    return {**contact_requirements(countries), **line, "roles": Requirement(absent=True)}
 
 
 def _filled(name: str) -> Schema:
     return {"required": [name], "properties": {name: {"type": "string", **BLANKLESS}}}
 
 
-def product_demands(shelf: Shelf, *, create: bool) -> Demands:
+def product_requirements(shelf: Shelf, *, create: bool) -> Requirements:
     """Of a product: its VAT code and ledger account are those of a revenue group (dossier 2.4)."""
     code: dict[str, Any] = {"maxLength": shelf.company.artikelcodeMaxLengte or CODE_LENGTH, **BLANKLESS}
     if shelf.company.artikelcodeSoort == "Numeriek":
@@ -118,15 +120,15 @@ def product_demands(shelf: Shelf, *, create: bool) -> Demands:
     either = [] if create else [without("vat_code_id", "ledger_account_id")]
     includes = shelf.price_includes_tax
     return {
-        "name": Demand(says={"maxLength": 250, **BLANKLESS}),
-        "code": Demand(says=code, required=not create),
-        "price_includes_tax": Demand(says={"const": includes}, required=includes, why="As all prices here are."),
-        **({} if create else dict.fromkeys(("vat_code_id", "ledger_account_id"), Demand(required=True))),
-        "": Demand(says=any_of(by_code, *fitting, *either)),
+        "name": Requirement(says={"maxLength": 250, **BLANKLESS}),
+        "code": Requirement(says=code, required=not create),
+        "price_includes_tax": Requirement(says={"const": includes}, required=includes, why="As all prices here are."),
+        **({} if create else dict.fromkeys(("vat_code_id", "ledger_account_id"), Requirement(required=True))),
+        "": Requirement(says=any_of(by_code, *fitting, *either)),
     }
 
 
-def invoice_demands(setup: Setup, default_account: str | None, today: date) -> Demands:
+def invoice_requirements(setup: Setup, default_account: str | None, today: date) -> Requirements:
     """Of a new invoice: it is booked at once, on accounts that go with the VAT of its lines (dossier 3.3, 4.9)."""
     ways = [way for way in setup.ways.by_id.values() if in_force(way.code, today)]
     accounts = [one for one in setup.ledgers.values() if not one.nonactief and one.grootboekfunctie in SALES_FUNCTIONS]
@@ -146,24 +148,24 @@ def invoice_demands(setup: Setup, default_account: str | None, today: date) -> D
     reversed_accounts = [id for allowed, some in by_ways.items() if set(allowed) == {"verlegd"} for id in some]
     return {
         "number": NUMBERED,
-        "description": Demand(says={"maxLength": TEXT_LIMIT}),
-        "lines": Demand(says=_unmixed(reversed_accounts), why="Reverse charge mixes with no other VAT."),
-        "lines.*": Demand(says=any_of(*unbooked, *booked)),
-        "lines.description": Demand(
+        "description": Requirement(says={"maxLength": TEXT_LIMIT}),
+        "lines": Requirement(says=_unmixed(reversed_accounts), why="Reverse charge mixes with no other VAT."),
+        "lines.*": Requirement(says=any_of(*unbooked, *booked)),
+        "lines.description": Requirement(
             says={"maxLength": TEXT_LIMIT},
             why="With the quantity, unit, discount and price with VAT, which are written behind it.",
         ),
-        "lines.unit": Demand(says={"pattern": r"^[^()\s]*$"}),
-        "lines.quantity": Demand(says=NOT_ZERO),
-        "lines.unit_price": Demand(says=NOT_ZERO, why="No line comes to 0.00."),
-        "lines.discount_percent": Demand(says={"pattern": r"^(?!0*100(\.|$))", "exclusiveMaximum": 100}),
-        "lines.ledger_account_id": Demand(says={"enum": [account.key for account in accounts]}),
+        "lines.unit": Requirement(says={"pattern": r"^[^()\s]*$"}),
+        "lines.quantity": Requirement(says=NOT_ZERO),
+        "lines.unit_price": Requirement(says=NOT_ZERO, why="No line comes to 0.00."),
+        "lines.discount_percent": Requirement(says={"pattern": r"^(?!0*100(\.|$))", "exclusiveMaximum": 100}),
+        "lines.ledger_account_id": Requirement(says={"enum": [account.key for account in accounts]}),
     }
 
 
-def credit_demands() -> Demands:
+def credit_requirements() -> Requirements:
     """Of crediting an invoice."""
-    return {"number": NUMBERED, "": Demand(says={NOTE_STATUS: "paid"})}
+    return {"number": NUMBERED, "": Requirement(says={NOTE_STATUS: "paid"})}
 
 
 def _treatments(allowed: Collection[str], ways: Sequence[Way]) -> list[str]:
@@ -202,14 +204,18 @@ def _unmixed(accounts: Sequence[str]) -> Schema:
     return any_of({"items": {"not": reverses}}, {"items": reverses})
 
 
-def payment_demands(*, method_required: bool) -> Demands:
+def payment_requirements(*, method_required: bool) -> Requirements:
     """Of a payment: it settles at least one invoice."""
     return {
-        "amount": Demand(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
-        "allocations": Demand(says={"minItems": 1}, required=True, why="A payment settles at least one invoice."),
-        "allocations.amount": Demand(says={**NOT_ZERO, "pattern": rf"^(?=.*[1-9])-?{CENTS}"}, why="In whole cents."),
-        "reference": Demand(says={"maxLength": 25}),
-        "description": Demand(says={"maxLength": TEXT_LIMIT, **BLANKLESS}),
-        "payment_method_id": Demand(required=method_required),
-        "ledger_account_id": Demand(why="Takes what settles no invoice, and is left out where there is no such rest."),
+        "amount": Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
+        "allocations": Requirement(says={"minItems": 1}, required=True, why="A payment settles at least one invoice."),
+        "allocations.amount": Requirement(
+            says={**NOT_ZERO, "pattern": rf"^(?=.*[1-9])-?{CENTS}"}, why="In whole cents."
+        ),
+        "reference": Requirement(says={"maxLength": 25}),
+        "description": Requirement(says={"maxLength": TEXT_LIMIT, **BLANKLESS}),
+        "payment_method_id": Requirement(required=method_required),
+        "ledger_account_id": Requirement(
+            why="Takes what settles no invoice, and is left out where there is no such rest."
+        ),
     }

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from adapters.snelstart.mapping import contacts
 from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, contact_of, is_person
-from adapters.snelstart.mapping.requirements import changed_contact_demands, new_contact_demands
+from adapters.snelstart.mapping.requirements import changed_contact_requirements, new_contact_requirements
 from adapters.snelstart.mapping.values import guid_in_path, moment, quoted
 from adapters.snelstart.resources.administration import countries, every, page_of, written
 from adapters.snelstart.wire import ask
@@ -15,7 +15,7 @@ from gateway.contract.errors import not_found
 from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, SkipTop
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream
 
 CUSTOMERS_AND_SUPPLIERS = (
@@ -45,9 +45,9 @@ class Relations(Contacts):
         "delete": "SnelStart keeps the contact as inactive; it is listed with include=archived.",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         known = await countries(up)
-        return new_contact_demands(known) if verb == "create" else changed_contact_demands(known)
+        return new_contact_requirements(known) if verb == "create" else changed_contact_requirements(known)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
         condition = _condition(listing)

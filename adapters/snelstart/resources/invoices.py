@@ -20,7 +20,7 @@ from adapters.snelstart.mapping.invoices import (
     whole,
 )
 from adapters.snelstart.mapping.lines import entry_amounts, reckoned
-from adapters.snelstart.mapping.requirements import credit_demands, invoice_demands
+from adapters.snelstart.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.snelstart.mapping.values import (
     NOTHING,
     Identified,
@@ -45,7 +45,7 @@ from gateway.contract.errors import Problem, invalid, malformed, repointed, unsu
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.totals import told_by_sign
 from gateway.contract.upstream import Reply, Upstream, if_there
 from gateway.contract.wire import RawRecord
@@ -85,10 +85,10 @@ class SalesEntries(Invoices):
         "pdf": "SnelStart does not give invoices as PDF.",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         if verb == "credit":
-            return credit_demands()
-        return invoice_demands(await setup(up), setting(up, "default_ledger_account_id"), up.today)
+            return credit_requirements()
+        return invoice_requirements(await setup(up), setting(up, "default_ledger_account_id"), up.today)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         condition = _condition(listing)

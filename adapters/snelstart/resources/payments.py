@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from adapters.snelstart.mapping import payments
 from adapters.snelstart.mapping.errors import OF_PAYMENT
 from adapters.snelstart.mapping.payments import KINDS, PLACES, payment_body, payment_of, place_of, settles_sales
-from adapters.snelstart.mapping.requirements import payment_demands
+from adapters.snelstart.mapping.requirements import payment_requirements
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
 from adapters.snelstart.mapping.values import day_of, is_guid, since, until
 from adapters.snelstart.resources.administration import every, journals_of, pages, setting, written
@@ -19,7 +19,7 @@ from gateway.contract.matching import is_payment, new_among, note_there
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Page
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.totals import check_cents
 from gateway.contract.upstream import Upstream
 
@@ -39,11 +39,11 @@ class MoneyEntries(Payments):
         "create": "A payment settles at least one invoice; what settles none needs ledger_account_id.",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del verb
         banks = [journal for journal in await journals_of(up, tuple(PAID_WITH)) if journal.soort == "Bank"]
         named = setting(up, "default_payment_method_id") is not None
-        return payment_demands(method_required=not named and len(banks) != 1)
+        return payment_requirements(method_required=not named and len(banks) != 1)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         wanted = listing.window.offset + listing.window.size + 1

@@ -12,7 +12,7 @@ from adapters.snelstart.mapping.products import (
     product_body,
     product_of,
 )
-from adapters.snelstart.mapping.requirements import product_demands
+from adapters.snelstart.mapping.requirements import product_requirements
 from adapters.snelstart.mapping.values import guid_in_path, quoted
 from adapters.snelstart.resources.administration import page_of, shelf, written
 from adapters.snelstart.resources.contacts import OVERLAP, changed_since
@@ -22,7 +22,7 @@ from gateway.contract.errors import not_found
 from gateway.contract.matching import new_among, note_there, same_text
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, SkipTop, cut
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream
 
 CAP = 25
@@ -46,8 +46,8 @@ class Articles(Products):
         "delete": "SnelStart keeps the product as inactive; it is listed with include=archived.",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
-        return product_demands(await shelf(up), create=verb == "create")
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
+        return product_requirements(await shelf(up), create=verb == "create")
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
         known = await shelf(up)

@@ -8,8 +8,8 @@ from gateway.contract.schemas import (
     IN_FULL,
     NOTE_STATUS,
     TAXED_LINE,
-    Demand,
-    Demands,
+    Requirement,
+    Requirements,
     any_of,
     equals,
     has,
@@ -17,11 +17,11 @@ from gateway.contract.schemas import (
     without,
 )
 
-_FIELDS: Demands = {
-    "roles": Demand(says={"enum": [["customer"]]}, why="TheNextInvoice knows customers only."),
-    "language": Demand(says={"pattern": "^[A-Za-z]{2}$"}),
-    "email": Demand(says=EMAIL, required=True),
-    "address": Demand(says={"allOf": [ADDRESS_LINE]}),
+_FIELDS: Requirements = {
+    "roles": Requirement(says={"enum": [["customer"]]}, why="TheNextInvoice knows customers only."),
+    "language": Requirement(says={"pattern": "^[A-Za-z]{2}$"}),
+    "email": Requirement(says=EMAIL, required=True),
+    "address": Requirement(says={"allOf": [ADDRESS_LINE]}),
 }
 _PLACED = {
     "properties": {name: {"type": "string", **BLANKLESS} for name in ("postal_code", "city")}
@@ -31,47 +31,47 @@ _PLACED = {
 }
 
 
-def contact_demands(*, create: bool) -> Demands:
+def contact_requirements(*, create: bool) -> Requirements:
     """Of a contact. Address, postal code, city, country and e-mail are required ("Create Customer")."""
     if not create:
         return _FIELDS
-    placed = Demand(says={"allOf": [ADDRESS_LINE, _PLACED]}, required=True)
+    placed = Requirement(says={"allOf": [ADDRESS_LINE, _PLACED]}, required=True)
     one_name = if_then(equals("kind", "person"), without("company_name"))
-    return {**_FIELDS, "address": placed, "": Demand(says=one_name)}
+    return {**_FIELDS, "address": placed, "": Requirement(says=one_name)}
 
 
-def product_demands() -> Demands:
+def product_requirements() -> Requirements:
     """Of a product: it has a price, without VAT ("Create Product")."""
-    return {"price": Demand(required=True), "price_includes_tax": Demand(says={"const": False})}
+    return {"price": Requirement(required=True), "price_includes_tax": Requirement(says={"const": False})}
 
 
-def invoice_demands(*, account_required: bool) -> Demands:
+def invoice_requirements(*, account_required: bool) -> Requirements:
     """Of an invoice. One discount stands for all its lines."""
     booked = any_of(equals("type", "text"), has("ledger_account_id", "string"), has("product_id", "string"))
     alone = any_of({"maxItems": 1}, {"items": without("discount_percent")})
     return {
-        "lines": Demand(says=alone, why="One discount for all of them; equal discounts are one."),
-        "lines.*": Demand(says={"allOf": [TAXED_LINE, *([booked] if account_required else [])]}),
+        "lines": Requirement(says=alone, why="One discount for all of them; equal discounts are one."),
+        "lines.*": Requirement(says={"allOf": [TAXED_LINE, *([booked] if account_required else [])]}),
     }
 
 
-def credit_demands() -> Demands:
+def credit_requirements() -> Requirements:
     """Of crediting: TheNextInvoice numbers and dates a credit note itself."""
     return {
-        "number": Demand(absent=True),
-        "issued_on": Demand(absent=True),
-        "": Demand(says={NOTE_STATUS: "not_applicable"}),
+        "number": Requirement(absent=True),
+        "issued_on": Requirement(absent=True),
+        "": Requirement(says={NOTE_STATUS: "not_applicable"}),
     }
 
 
-def payment_demands(*, method_required: bool) -> Demands:
+def payment_requirements(*, method_required: bool) -> Requirements:
     """Of a payment: one invoice, in full."""
     return {
-        "amount": Demand(says=ABOVE_ZERO, why="All that is open."),
-        "direction": Demand(says={"const": "in"}),
-        "allocations": Demand(
+        "amount": Requirement(says=ABOVE_ZERO, why="All that is open."),
+        "direction": Requirement(says={"const": "in"}),
+        "allocations": Requirement(
             says={"minItems": 1, "maxItems": 1, IN_FULL: True}, required=True, why="One invoice, in full."
         ),
-        "allocations.amount": Demand(says=ABOVE_ZERO),
-        "payment_method_id": Demand(required=method_required),
+        "allocations.amount": Requirement(says=ABOVE_ZERO),
+        "payment_method_id": Requirement(required=method_required),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from adapters.thenextinvoice.mapping import contacts
-from adapters.thenextinvoice.mapping.requirements import contact_demands
+from adapters.thenextinvoice.mapping.requirements import contact_requirements
 from adapters.thenextinvoice.mapping.values import new_id
 from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
@@ -12,7 +12,7 @@ from gateway.contract.exact import Unread
 from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream
 
 
@@ -34,9 +34,9 @@ class CustomerContacts(Contacts):
         "create": "Address, postal code, city, country and e-mail are required there; what is missing goes out empty.",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del up
-        return contact_demands(create=verb == "create")
+        return contact_requirements(create=verb == "create")
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Contact]]:
         if listing.text("role") == "supplier":

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from adapters.thenextinvoice.mapping import invoices
 from adapters.thenextinvoice.mapping.contacts import Customer
 from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
-from adapters.thenextinvoice.mapping.requirements import credit_demands, invoice_demands
+from adapters.thenextinvoice.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.thenextinvoice.mapping.settings import Profile
 from adapters.thenextinvoice.mapping.values import day_of, language_of, new_id, reference_of
 from adapters.thenextinvoice.resources.administration import profiles, sender, setting
@@ -20,7 +20,7 @@ from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts, exact
 from gateway.contract.paging import Page
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream, if_there
 from gateway.contract.wire import json_number
 
@@ -53,10 +53,10 @@ class SalesInvoices(Invoices):
         "credit": "On the day itself, in full, with the system's own number.",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         if verb == "credit":
-            return credit_demands()
-        return invoice_demands(account_required=setting(up, "default_ledger_account_id") is None)
+            return credit_requirements()
+        return invoice_requirements(account_required=setting(up, "default_ledger_account_id") is None)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         return await list_invoices(up, listing)

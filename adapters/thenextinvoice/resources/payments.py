@@ -7,7 +7,7 @@ from typing import ClassVar
 from adapters.thenextinvoice.mapping import payments
 from adapters.thenextinvoice.mapping.arithmetic import positive
 from adapters.thenextinvoice.mapping.invoices import NO_INVOICE, InvoiceRow, StatusRow
-from adapters.thenextinvoice.mapping.requirements import payment_demands
+from adapters.thenextinvoice.mapping.requirements import payment_requirements
 from adapters.thenextinvoice.mapping.values import currency_of
 from adapters.thenextinvoice.resources.administration import payment_methods, setting
 from adapters.thenextinvoice.wire import ask, is_number, number_in_path, pointing
@@ -17,7 +17,7 @@ from gateway.contract.exact import Unread
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page, cut
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream, if_there
 
 
@@ -41,10 +41,10 @@ class InvoicePayments(Payments):
         "create": "One invoice, in full, by one of the system's payment methods. A credit note has nothing open.",
     }
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del verb
         named = setting(up, "default_payment_method_id") is not None
-        return payment_demands(method_required=not named and len(await payment_methods(up)) != 1)
+        return payment_requirements(method_required=not named and len(await payment_methods(up)) != 1)
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         invoice_id = listing.text("invoice_id") or ""

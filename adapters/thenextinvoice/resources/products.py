@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import products
-from adapters.thenextinvoice.mapping.requirements import product_demands
+from adapters.thenextinvoice.mapping.requirements import product_requirements
 from adapters.thenextinvoice.mapping.values import Found
 from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
@@ -12,7 +12,7 @@ from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, PageNumber, Slice
-from gateway.contract.schemas import Demands
+from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Upstream
 from gateway.contract.wire import RawRecord
 
@@ -32,9 +32,9 @@ class PlainProducts(Products):
     }
     limits: ClassVar[Mapping[str, str]] = {"create": "A price is required there, without VAT."}
 
-    async def demands(self, up: Upstream, verb: str) -> Demands:
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del up, verb
-        return product_demands()
+        return product_requirements()
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Product]]:
         async def fetch(page: int, size: int) -> Slice[Record[Product]]:

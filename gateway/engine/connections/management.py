@@ -113,7 +113,7 @@ class Management:
         resource = resource_for(provider.adapter, operation)
         up = self._opener.open(connection, provider, operation.name, call.deadline)
         with nonsense_told():
-            demands = await resource.demands(up, verb)
+            requirements = await resource.requirements(up, verb)
 
         def sees(name: str) -> bool:
             return sees_settings(name, call, connection, provider.adapter)
@@ -121,7 +121,7 @@ class Management:
         async def listed(name: str) -> Rows | None:
             return await all_settings(name, call, connection, provider.adapter, self._perform)
 
-        schema = await connection_schema(operation, resource, discreet(demands, operation, sees), listed, up.today)
+        schema = await connection_schema(operation, resource, discreet(requirements, operation, sees), listed, up.today)
         return Answer(200, dumps(schema), call.operation.media_type)
 
     async def _named_or_not(self, call: Call, said: bytes, work: Callable[[Run | None], Awaitable[Answer]]) -> Answer:

@@ -18,7 +18,7 @@ from gateway.contract.exact import Json, loads
 from gateway.contract.models.base import Draft
 from gateway.contract.money import plain
 from gateway.contract.operations import BY_NAME, Operation
-from gateway.contract.schemas import DIALECT, Demand, Demands, Schema, body_schema
+from gateway.contract.schemas import DIALECT, Requirement, Requirements, Schema, body_schema
 from gateway.engine.access.permit import missing_scope
 from gateway.engine.call import Answer, Call
 from gateway.engine.inputs import MAX_LIMIT
@@ -50,7 +50,7 @@ def schema_operation(resource: str, verb: str) -> Operation:
 
 
 async def connection_schema(
-    operation: Operation, resource: Resource[Any, Any], demands: Demands, listed: Listed, today: date
+    operation: Operation, resource: Resource[Any, Any], requirements: Requirements, listed: Listed, today: date
 ) -> Schema:
     """The schema of an operation's body on one connection. At most one list of each kind of settings is read."""
     assert operation.accepts is not None
@@ -63,23 +63,26 @@ async def connection_schema(
         if rows is not None:
             _fill(schema, places, settings, rows, today)
     if operation.resource == "invoices" and "finalize" in schema["properties"] and not resource.can("finalize"):
-        demands = {"finalize": Demand(says={"const": True}, required=True, why="There are no drafts."), **demands}
-    for place, demand in demands.items():
-        _demand(schema, place, demand, create=issubclass(operation.accepts, Draft))
+        requirements = {
+            "finalize": Requirement(says={"const": True}, required=True, why="There are no drafts."),
+            **requirements,
+        }
+    for place, requirement in requirements.items():
+        _require(schema, place, requirement, create=issubclass(operation.accepts, Draft))
     title = f"{operation.title} on this connection"
     return {"$schema": DIALECT, **schema, "title": title, "description": CANNOT_SAY}
 
 
-def discreet(demands: Demands, operation: Operation, sees: Callable[[str], bool]) -> Demands:
-    """The demands without what they say by naming records of settings that this key or connection does not see."""
+def discreet(requirements: Requirements, operation: Operation, sees: Callable[[str], bool]) -> Requirements:
+    """The requirements without what they say by naming records of settings that this key or connection does not see."""
     refer = {place.rpartition(".")[2]: name for place, name in referred_by(operation).items() if name in FILLED}
     fields = frozenset(field for field, name in refer.items() if not sees(name))
 
-    def told(place: str, demand: Demand) -> Demand:
-        named = _names_records(demand.says, fields, within=place.rpartition(".")[2] in fields)
-        return replace(demand, says={}) if named else demand
+    def told(place: str, requirement: Requirement) -> Requirement:
+        named = _names_records(requirement.says, fields, within=place.rpartition(".")[2] in fields)
+        return replace(requirement, says={}) if named else requirement
 
-    return {place: told(place, demand) for place, demand in demands.items()}
+    return {place: told(place, requirement) for place, requirement in requirements.items()}
 
 
 def _names_records(says: Json, fields: frozenset[str], *, within: bool) -> bool:
@@ -168,29 +171,31 @@ def _find(schema: Schema, place: str) -> Schema | None:
     return None if found is None else found[0]["properties"][found[1]]
 
 
-def _demand(schema: Schema, place: str, demand: Demand, *, create: bool) -> None:
-    """Put a demand into its place."""
+def _require(schema: Schema, place: str, requirement: Requirement, *, create: bool) -> None:
+    """Put a requirement into its place."""
     if place == "" or place.endswith(".*"):
         target = schema if place == "" else _of_list(schema, place.removesuffix(".*"))
         if target is not None:
-            _narrow(target, demand.says)
+            _narrow(target, requirement.says)
         return
     found = _parent(schema, place)
     if found is None:
         return
     parent, name = found
-    if demand.absent:
+    if requirement.absent:
         del parent["properties"][name]
         return
     field: Schema = parent["properties"][name]
-    if demand.required:
+    if requirement.required:
         _never_null(field)
         if create and name not in parent.setdefault("required", []):
             parent["required"] = sorted([*parent["required"], name])
     for branch in _branches(field):
-        _narrow(branch, demand.says)
-    if demand.why is not None:
-        field["description"] = f"{field['description']} {demand.why}" if "description" in field else demand.why
+        _narrow(branch, requirement.says)
+    if requirement.why is not None:
+        field["description"] = (
+            f"{field['description']} {requirement.why}" if "description" in field else requirement.why
+        )
 
 
 def _of_list(schema: Schema, place: str) -> Schema | None:
@@ -208,7 +213,7 @@ def _never_null(field: Schema) -> None:
 
 
 def _branches(field: Schema) -> list[Schema]:
-    """What of a field a demand is about: all it may be but null."""
+    """What of a field a requirement is about: all it may be but null."""
     if "anyOf" not in field:
         return [field]
     return [one for one in field["anyOf"] if one.get("type") != "null"]

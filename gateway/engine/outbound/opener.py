@@ -16,8 +16,8 @@ MANAGEMENT_WAIT = 30.0
 class Opener:
     """Opens ways out for connections."""
 
-    def __init__(self, way: SharedOutbound, tokens: Tokens, clock: Clock) -> None:
-        self._shared = way
+    def __init__(self, shared: SharedOutbound, tokens: Tokens, clock: Clock) -> None:
+        self._shared = shared
         self._tokens = tokens
         self._clock = clock
 

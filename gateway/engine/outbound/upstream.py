@@ -110,7 +110,7 @@ class Outbound:
 
     def __init__(
         self,
-        way: SharedOutbound,
+        shared: SharedOutbound,
         provider: Provider,
         kind: CredentialKind,
         facts: Facts,
@@ -121,8 +121,8 @@ class Outbound:
         drop_unsupported: bool = False,
         before_write: BeforeWrite | None = None,
     ) -> None:
-        self._shared = way
-        self._state = way.states[provider.name]
+        self._shared = shared
+        self._state = shared.states[provider.name]
         self._provider = provider
         self._kind = kind
         self._facts = facts
@@ -136,7 +136,7 @@ class Outbound:
         self._facts_used: set[str] = set()
         self._read = 0
         self._secrets_sent: set[Secret] = set()
-        self._now = way.clock.now()
+        self._now = shared.clock.now()
         self.warnings: list[Warned] = []
         self.plan = Plan()
         self.follow: Callable[[str], Awaitable[None]] | None = None

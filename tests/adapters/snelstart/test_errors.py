@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.snelstart import wire
-from adapters.snelstart.mapping.errors import COMPLAINTS
+from adapters.snelstart.mapping.errors import ERROR_CODES
 from gateway.contract.auth import Grant
 from gateway.contract.errors import KINDS, Problem
 from gateway.contract.exact import dumps
@@ -115,10 +115,10 @@ def test_how_long_to_wait_is_told(given: Reply, seconds: int) -> None:
 
 
 def test_every_code_has_a_meaning_and_a_kind() -> None:
-    for code, complaint in COMPLAINTS.items():
-        assert complaint.kind in KINDS, code
-        assert complaint.meaning.endswith("."), code
-        assert not complaint.pointer or complaint.pointer.startswith("/"), code
+    for code, meant in ERROR_CODES.items():
+        assert meant.kind in KINDS, code
+        assert meant.meaning.endswith("."), code
+        assert not meant.pointer or meant.pointer.startswith("/"), code
 
 
 @pytest.mark.parametrize("body", [b"7", b'"x"', b"null", b"true", b"<html>", b""])
