@@ -97,7 +97,7 @@ ENGINE = ("authlib", "cachetools", "cryptography", "pydantic", "pydantic_core")
 
 GROUND = (
     *("call", "clock", "cursors", "generations", "gmac", "inputs", "malformed", "observe", "providers", "shielded"),
-    *("signing", "single_flight", "stop_signal", "storage", "tracing", "validation", "waiting"),
+    *("signing", "single_flight", "stop_signal", "storage", "task", "tracing", "validation", "waiting"),
 )
 """Modules of the engine that every room of it may stand on; none of them knows a room."""
 ROOMS = {

@@ -2,19 +2,73 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
 from gateway.contract.adapter import Adapter
 from gateway.contract.errors import Problem, malformed, not_found
 from gateway.contract.upstream import Facts, Reply, Request
-from gateway.engine.call import Answer
+from gateway.engine.call import Answer, Call
+from gateway.engine.generations import Generations
+from gateway.engine.inputs import read_raw_query
+from gateway.engine.outbound.opener import Opener, facts_of
+from gateway.engine.outbound.upstream import BeforeWrite
+from gateway.engine.providers import Provider
 from gateway.engine.reads.reading import disposition
+from gateway.engine.storage import StoredConnection
+from gateway.engine.writes.dry_run import dry_answer, language_of, told_raw
+from gateway.engine.writes.idempotency import Idempotency
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,200}")
 _HANDED_ON = ("content-type", "accept")
 HANDED_BACK = ("etag", "last-modified", "retry-after", "x-page", "x-per-page", "x-total")
 _NAMED = re.compile(r'([A-Za-z-]+)\s*;(?:.*;)?\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^";]+))', re.IGNORECASE)
 """A disposition and its plain file name, quoted or bare (RFC 6266 §4.1)."""
+
+
+class Raw:
+    """Answers raw calls."""
+
+    def __init__(self, opener: Opener, idempotency: Idempotency, generations: Generations) -> None:
+        self._opener = opener
+        self._idempotency = idempotency
+        self._generations = generations
+
+    async def answer(self, call: Call, connection: StoredConnection, provider: Provider) -> Answer:
+        """What the system says; a write is done once, or shown where it is a dry run. Raises ``Problem``."""
+        if not call.operation.is_write:
+            return await self._exchanged(call, connection, provider)
+        dry_run, query = read_raw_query(call.query)
+        call = replace(call, query=query)
+        named = self._idempotency.named(call, call.body)
+        if dry_run:
+            shown = told_raw(_request(call, connection, provider), provider.origins)
+            return dry_answer(shown, language_of(call.headers))
+        return await self._idempotency.once(
+            named, lambda run: self._exchanged(call, connection, provider, run.sending), call.deadline
+        )
+
+    async def _exchanged(
+        self, call: Call, connection: StoredConnection, provider: Provider, before_write: BeforeWrite | None = None
+    ) -> Answer:
+        request = _request(call, connection, provider)
+        up = self._opener.open(connection, provider, call.operation.name, call.deadline, before_write=before_write)
+        try:
+            return handed_back(request, await up.exchange(request))
+        except Problem as problem:
+            if request.is_write:
+                problem.as_outcome(up.fate)
+            raise
+        finally:
+            if request.is_write:
+                await self._generations.end(connection.id, "answers", "facts")
+
+
+def _request(call: Call, connection: StoredConnection, provider: Provider) -> Request:
+    """What a raw call asks the system. Raises ``not_found`` or ``forbidden``."""
+    facts = facts_of(connection, provider.kind_of(connection))
+    method, path = call.operation.method, call.path["path"]
+    return raw_request(provider.adapter, facts, method, path, call.query, dict(call.headers), call.body)
 
 
 def raw_request(

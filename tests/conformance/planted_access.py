@@ -221,7 +221,7 @@ def answer_written_anew(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     def broken(request: Request, reply: Reply) -> Answer:
         return honest(request, replace(reply, body=dumps(loads(reply.body))))
 
-    monkeypatch.setattr(perform, "handed_back", broken)
+    monkeypatch.setattr(raw, "handed_back", broken)
     return ADAPTER
 
 

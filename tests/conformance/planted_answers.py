@@ -24,13 +24,15 @@ from gateway.engine.access.permit import resource_for
 from gateway.engine.call import Answer
 from gateway.engine.connections import capabilities
 from gateway.engine.malformed import always_there
-from gateway.engine.reads import reading
+from gateway.engine.reads import answering, reading
+from gateway.engine.reads.answering import Reads
 from gateway.engine.reads.cache import AnswerCache
 from gateway.engine.reads.filters import divide
 from gateway.engine.reads.freshness import Directives
 from gateway.engine.reads.revalidation import ReadOutbound
 from gateway.engine.records.links import LinkBooks
 from gateway.engine.single_flight import SingleFlight
+from gateway.engine.writes.answering import Writes
 from gateway.web import app, replay
 from gateway.web.replies import Reply, replied, send_reply
 from gateway.web.routes import Route, Routes
@@ -55,7 +57,7 @@ def nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_caching.test_a_caller_may_insist_on_fresh_answers)
 def directives_passed_over(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """What a caller says of how fresh an answer must be is passed over."""
-    monkeypatch.setattr(perform, "read_directives", lambda headers: Directives())
+    monkeypatch.setattr(answering, "read_directives", lambda headers: Directives())
     return ADAPTER
 
 
@@ -69,17 +71,17 @@ def stale_is_as_good(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_caching.test_a_write_of_one_resource_shows_in_another)
 def payment_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write ends what was known of its own resource: a payment changes no invoice."""
-    honest, ending = perform.Engine._written, LinkBooks.ending
+    honest, ending = Writes._written, LinkBooks.ending
     writing: list[str] = []
 
-    async def noted(self: perform.Engine, task: Any, *rest: Any) -> Answer:
+    async def noted(self: Writes, task: Any, *rest: Any) -> Answer:
         writing.append(task.operation.resource)
         return await honest(self, task, *rest)
 
     def broken(self: LinkBooks, connection_id: str, sent: Callable[[], bool]) -> AbstractAsyncContextManager[None]:
         return ending(self, connection_id, lambda: sent() and writing[-1] != "payments")
 
-    monkeypatch.setattr(perform.Engine, "_written", noted)
+    monkeypatch.setattr(Writes, "_written", noted)
     monkeypatch.setattr(LinkBooks, "ending", broken)
     return ADAPTER
 
@@ -87,17 +89,18 @@ def payment_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_caching.test_a_write_of_unknown_fate_is_seen_too)
 def only_what_was_answered(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Only a write that was answered ends what was known before it."""
-    failed, ending = perform.Engine._failed, LinkBooks.ending
+    honest, ending = perform.Engine._noted, LinkBooks.ending
     problems: list[Problem] = []
 
-    async def noted(self: perform.Engine, task: Any, up: Any, problem: Problem) -> None:
-        problems.append(problem)
-        await failed(self, task, up, problem)
+    async def noted(self: perform.Engine, task: Any, up: Any, problem: Problem | None) -> None:
+        if problem is not None:
+            problems.append(problem)
+        await honest(self, task, up, problem)
 
     def broken(self: LinkBooks, connection_id: str, sent: Callable[[], bool]) -> AbstractAsyncContextManager[None]:
         return ending(self, connection_id, lambda: sent() and not problems)
 
-    monkeypatch.setattr(perform.Engine, "_failed", noted)
+    monkeypatch.setattr(perform.Engine, "_noted", noted)
     monkeypatch.setattr(LinkBooks, "ending", broken)
     return ADAPTER
 
@@ -106,10 +109,10 @@ def only_what_was_answered(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def kept_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """An answer is kept under what was asked, and not under who was."""
 
-    def broken(self: perform.Engine, task: Any, generation: int) -> tuple[str, ...]:
+    def broken(self: Reads, task: Any, generation: int) -> tuple[str, ...]:
         return task.operation.name, *task.call.what
 
-    monkeypatch.setattr(perform.Engine, "_key", broken)
+    monkeypatch.setattr(Reads, "_key", broken)
     return ADAPTER
 
 
@@ -127,17 +130,17 @@ def said_again_unheard(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_caching.test_settings_outlive_the_systems_trouble_and_say_so, resource="vat-codes")
 def trouble_is_told(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A system's trouble is told, whatever there is to tell instead."""
-    monkeypatch.setattr(perform, "is_passing", lambda problem: False)
+    monkeypatch.setattr(answering, "is_passing", lambda problem: False)
     return ADAPTER
 
 
 @BUGS.caught_by(test_caching.test_records_do_not_outlive_the_systems_trouble)
 def records_in_need(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Records too are told as they were, where the system is in trouble."""
-    honest = perform.Engine._fetch
+    honest = Reads._fetch
     told: dict[tuple[str, ...], Any] = {}
 
-    async def broken(self: perform.Engine, task: Any, key: tuple[str, ...], directives: Directives) -> Any:
+    async def broken(self: Reads, task: Any, key: tuple[str, ...], directives: Directives) -> Any:
         try:
             told[task.call.what] = await honest(self, task, key, directives)
         except Problem:
@@ -145,7 +148,7 @@ def records_in_need(monkeypatch: pytest.MonkeyPatch) -> Adapter:
                 raise
         return told[task.call.what]
 
-    monkeypatch.setattr(perform.Engine, "_fetch", broken)
+    monkeypatch.setattr(Reads, "_fetch", broken)
     return ADAPTER
 
 

@@ -20,13 +20,12 @@ from gateway.contract.models.base import Shape
 from gateway.contract.operations import Operation
 from gateway.contract.paging import Page
 from gateway.contract.upstream import Reply, Request, Upstream
-from gateway.engine import perform
 from gateway.engine.inputs import read_body
 from gateway.engine.network.http import Unanswered, Wire
 from gateway.engine.outbound import upstream
 from gateway.engine.records import links
 from gateway.engine.records.links import Book, Claim, LinkBooks
-from gateway.engine.writes import inspection, writing
+from gateway.engine.writes import answering, inspection, writing
 from gateway.engine.writes.inspection import BLIND
 from gateway.engine.writes.reconciliation import Finding
 from gateway.engine.writes.writing import Writer
@@ -262,7 +261,7 @@ def id_in_a_body_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> Adapter:
         draft = read_body(operation, dumps({**said, "contact_id": "1"}))
         return draft and draft.model_copy(update={"contact_id": said["contact_id"]})
 
-    monkeypatch.setattr(perform, "read_body", broken)
+    monkeypatch.setattr(answering, "read_body", broken)
     return ADAPTER
 
 

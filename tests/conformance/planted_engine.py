@@ -17,7 +17,7 @@ from gateway.contract.models import Contact, ContactDraft, LineDraft
 from gateway.contract.paging import Window
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request, Upstream
-from gateway.engine import perform
+from gateway.engine import perform, raw
 from gateway.engine.call import Caller
 from gateway.engine.connections import connections
 from gateway.engine.cursors import Cursors
@@ -26,6 +26,7 @@ from gateway.engine.inputs import Parameters, parameters, read_query
 from gateway.engine.outbound import upstream
 from gateway.engine.raw import raw_request
 from gateway.engine.reads import filters, reading
+from gateway.engine.reads.answering import Reads
 from gateway.engine.single_flight import SingleFlight
 from gateway.engine.storage import Attempt, StoredConnection
 from gateway.engine.tokens import broker
@@ -73,13 +74,13 @@ def cache_outlives_a_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_filters.test_no_two_questions_share_an_answer)
 def questions_look_alike(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The cache tells questions apart by their text, unquoted."""
-    honest = perform.Engine._key
+    honest = Reads._key
 
-    def broken(self: perform.Engine, task: Any, generation: int) -> tuple[str, ...]:
+    def broken(self: Reads, task: Any, generation: int) -> tuple[str, ...]:
         text = "&".join(f"{name}={value}" for name, value in sorted(task.call.query))
         return *honest(self, replace(task, call=replace(task.call, query=())), generation), text
 
-    monkeypatch.setattr(perform.Engine, "_key", broken)
+    monkeypatch.setattr(Reads, "_key", broken)
     return ADAPTER
 
 
@@ -173,7 +174,7 @@ def accents_told_apart(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_raw.test_a_dry_run_of_a_raw_write_sends_nothing, method="POST")
 def rehearsal_sent(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A dry run of a raw write is sent."""
-    monkeypatch.setattr(perform, "read_raw_query", lambda query: (False, query))
+    monkeypatch.setattr(raw, "read_raw_query", lambda query: (False, query))
     return ADAPTER
 
 
@@ -234,7 +235,7 @@ def raw_unconfined(monkeypatch: pytest.MonkeyPatch) -> Adapter:
         honest = raw_request(adapter, facts, method, "x", *rest)
         return replace(honest, path=adapter.raw.prefix(facts) + path)
 
-    monkeypatch.setattr(perform, "raw_request", broken)
+    monkeypatch.setattr(raw, "raw_request", broken)
     return ADAPTER
 
 

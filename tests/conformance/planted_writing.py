@@ -19,7 +19,7 @@ from gateway.contract.models.base import Shape
 from gateway.contract.operations import BY_NAME, Operation
 from gateway.contract.schemas import Requirements, Schema, body_schema
 from gateway.contract.upstream import Upstream
-from gateway.engine import inputs, perform
+from gateway.engine import inputs
 from gateway.engine.call import Answer, Call
 from gateway.engine.connections import management, schemas
 from gateway.engine.connections.schemas import Rows, all_settings
@@ -27,7 +27,8 @@ from gateway.engine.inputs import read_body
 from gateway.engine.outbound import upstream
 from gateway.engine.records.links import Claim
 from gateway.engine.records.recording import Recording
-from gateway.engine.writes import dry_run
+from gateway.engine.writes import answering, dry_run
+from gateway.engine.writes.answering import Writes
 from gateway.engine.writes.writing import Writer
 from tests.conformance import test_dry_run, test_schemas, test_writing
 from tests.conformance.planted_answers import unremembered
@@ -141,7 +142,7 @@ def unknown_field_ignored(monkeypatch: pytest.MonkeyPatch) -> Adapter:
             said = {name: value for name, value in said.items() if name in operation.accepts.model_fields}
         return read_body(operation, dumps(said))
 
-    monkeypatch.setattr(perform, "read_body", broken)
+    monkeypatch.setattr(answering, "read_body", broken)
     return ADAPTER
 
 
@@ -162,22 +163,22 @@ def dropped_without_a_word(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_dry_run.test_what_is_shown_is_what_is_then_sent, operation="contacts.create")
 def rehearsal_remembered(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A rehearsal is kept under its key, and is the answer to the write that it rehearsed."""
-    honest = perform.Engine._rehearsed
+    honest = Writes._rehearsed
 
-    async def broken(self: perform.Engine, task: Any, body: Shape, creation_key: UUID) -> Answer:
+    async def broken(self: Writes, task: Any, body: Shape, creation_key: UUID) -> Answer:
         named = self._idempotency.named(task.call, body.model_dump_json(exclude_unset=True).encode())
         return await self._idempotency.once(
             named, lambda run: honest(self, task, body, creation_key), task.call.deadline
         )
 
-    monkeypatch.setattr(perform.Engine, "_rehearsed", broken)
+    monkeypatch.setattr(Writes, "_rehearsed", broken)
     return ADAPTER
 
 
 @BUGS.caught_by(test_dry_run.test_a_dry_run_tells_how_lines_are_taxed_and_what_they_come_to)
 def english_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A dry run speaks English to everybody."""
-    monkeypatch.setattr(perform, "language_of", lambda headers: "en")
+    monkeypatch.setattr(answering, "language_of", lambda headers: "en")
     return ADAPTER
 
 

@@ -1,5 +1,8 @@
 """Ways out for connections: whose tokens, which facts, how much time."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
@@ -7,7 +10,12 @@ from gateway.contract.upstream import Facts
 from gateway.engine.outbound.upstream import BeforeWrite, Outbound, SharedOutbound, TokenSource
 from gateway.engine.providers import Provider
 from gateway.engine.storage import StoredConnection
+from gateway.engine.task import Task
 from gateway.engine.tokens import Tokens
+
+OutboundT = TypeVar("OutboundT", bound=Outbound)
+Noted = Callable[[Task, Outbound, Problem | None], Awaitable[None]]
+"""Told how a task's calls went: with what problem, if any."""
 
 MANAGEMENT_WAIT = 30.0
 """Seconds that may be taken where no call says how long it waits: for a link's page, and for the command line."""
@@ -30,9 +38,41 @@ class Opener:
         *,
         drop_unsupported: bool = False,
         before_write: BeforeWrite | None = None,
-        way: type[Outbound] = Outbound,
     ) -> Outbound:
         """For a stored connection, until a ``deadline`` (monotonic)."""
+        return self._opened(
+            Outbound,
+            connection,
+            provider,
+            operation,
+            deadline,
+            drop_unsupported=drop_unsupported,
+            before_write=before_write,
+        )
+
+    def for_task(self, task: Task, way: type[OutboundT], *, before_write: BeforeWrite | None = None) -> OutboundT:
+        """For a call that was looked up, until its deadline."""
+        return self._opened(
+            way,
+            task.connection,
+            task.provider,
+            task.operation.name,
+            task.call.deadline,
+            drop_unsupported=task.asked.drop_unsupported,
+            before_write=before_write,
+        )
+
+    def _opened(
+        self,
+        way: type[OutboundT],
+        connection: StoredConnection,
+        provider: Provider,
+        operation: str,
+        deadline: float | None,
+        *,
+        drop_unsupported: bool,
+        before_write: BeforeWrite | None,
+    ) -> OutboundT:
         source = TokenSource(
             lambda: self._tokens.current(connection, provider),
             lambda rejected: self._tokens.replace(connection, provider, rejected),

@@ -21,6 +21,7 @@ from gateway.contract.models.dry_run import (
 )
 from gateway.contract.plan import Plan, Reason
 from gateway.contract.upstream import Reply, Request
+from gateway.engine.call import Answer
 from gateway.engine.network.http import encode
 from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.records.links import UNIQUE, Claim, taken
@@ -148,12 +149,12 @@ def told_raw(request: Request, origins: Mapping[str, str]) -> DryRun:
     )
 
 
-def answer_json(run: DryRun) -> bytes:
+def dry_answer(run: DryRun, language: str) -> Answer:
     """The answer; bodies spell their numbers as they would be sent."""
     value: dict[str, Any] = run.model_dump(mode="json")
     for written, planned in zip(value["requests"], run.requests, strict=True):
         written["body"] = planned.body
-    return dumps(value)
+    return Answer(200, dumps(value), MEDIA_TYPE, {"Content-Language": language})
 
 
 def _shown(request: Request, origins: Mapping[str, str]) -> PlannedRequest:

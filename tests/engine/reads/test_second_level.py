@@ -22,8 +22,8 @@ class Neighbour:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, aisle: Aisle) -> None:
         self.given: dict[Question, Given] = {}
-        self._engine = aisle.house.polder.engine
-        monkeypatch.setattr(self._engine, "_second_level", self)
+        self._reads = aisle.house.polder.engine._reads
+        monkeypatch.setattr(self._reads, "_second_level", self)
         monkeypatch.setattr(Slots, "mark", Mark("e", 1))
         monkeypatch.setattr(Slots, "unended_since", lambda *_: True)
         self._monkeypatch = monkeypatch
@@ -40,7 +40,7 @@ class Neighbour:
 
     def forget_here(self) -> None:
         """Have this node know nothing, as one that was not asked yet."""
-        self._monkeypatch.setattr(self._engine, "_cache", AnswerCache())
+        self._monkeypatch.setattr(self._reads, "_cache", AnswerCache())
 
 
 @pytest.fixture
@@ -87,7 +87,9 @@ async def test_what_the_system_says_again_is_known_though_another_node_had_it_me
     aisle.house.clock.advance(31)
     shared = await aisle.ask("GET", "products")
     assert shared.headers["cache-status"].startswith("polder-shared")
-    [kept] = [entry for key, entry in aisle.house.polder.engine._cache._entries.items() if "products.list" in key]
+    [kept] = [
+        entry for key, entry in aisle.house.polder.engine._reads._cache._entries.items() if "products.list" in key
+    ]
     assert kept.conversation is not None, "translated once, and known by its words from then on"
     assert shared.content == first.content
 

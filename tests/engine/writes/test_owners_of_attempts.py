@@ -19,14 +19,14 @@ GONE = "elsewhere.1.0123456789abcdef"
 async def test_an_owner_who_was_overtaken_sends_nothing(aisle: Aisle) -> None:
     """It slept for an hour between claiming and sending, and somebody took its place."""
     attempts = aisle.house.polder.storage.attempts
-    engine = aisle.house.polder.engine
-    honest = engine._outbound_for
+    opener = aisle.house.polder.engine._opener
+    honest = opener.for_task
 
     def overtaken(*given: object, **named: object) -> object:
         aisle.house.clock.advance(3600)
         return honest(*given, **named)  # type: ignore[arg-type]  # as it was given
 
-    engine._outbound_for = overtaken  # type: ignore[assignment,method-assign]  # a pause at the worst moment
+    opener.for_task = overtaken  # type: ignore[assignment,method-assign]  # a pause at the worst moment
     first = await aisle.ask("POST", "products", {"name": "Brood"}, {"idempotency-key": "k-1"})
     assert (first.status_code, first.json()["code"]) == (504, "upstream_timeout")
     assert first.json()["outcome"] == "not_sent"

@@ -1,0 +1,1 @@
+"""Connections: made, given access by their owner, changed, looked up and ended."""
