@@ -25,9 +25,10 @@ from gateway.engine.generations import Generations
 from gateway.engine.inputs import read_query
 from gateway.engine.network.http import Wire
 from gateway.engine.observe import Observer, Strain
+from gateway.engine.outbound.calls import SharedOutbound
 from gateway.engine.outbound.facts import KnownFacts
 from gateway.engine.outbound.opener import Opener
-from gateway.engine.outbound.upstream import Outbound, SharedOutbound
+from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import Raw
 from gateway.engine.reads.answering import Reads

@@ -26,7 +26,8 @@ from gateway.engine.connections.connections import Connections
 from gateway.engine.connections.verification import chosen_company
 from gateway.engine.generations import Ended, Matter, Slots
 from gateway.engine.network.redaction import abridged, without_secrets
-from gateway.engine.outbound import upstream
+from gateway.engine.outbound import calls, upstream
+from gateway.engine.outbound.calls import Calls
 from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.providers import Provider
 from gateway.engine.storage import Changing, StoredConnection, StoredToken
@@ -57,12 +58,12 @@ def refused_token_of_a_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     honest = Outbound._rejects_token
     asked: list[Request] = []
 
-    async def noted(self: Outbound, request: Request, token: AccessToken) -> Reply:
+    async def noted(self: Calls, request: Request, token: AccessToken) -> Reply:
         asked.append(request)
-        return await patiently(self, request, token)
+        return await send(self, request, token)
 
-    patiently = Outbound._patiently
-    monkeypatch.setattr(Outbound, "_patiently", noted)
+    send = Calls.send
+    monkeypatch.setattr(Calls, "send", noted)
     monkeypatch.setattr(Outbound, "_rejects_token", lambda self, reply: not asked[-1].is_write and honest(self, reply))
     return ADAPTER
 
@@ -73,7 +74,7 @@ def no_token_leaves_doubt(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     honest = Outbound.exchange
 
     async def broken(self: Outbound, request: Request) -> Reply:
-        self._became(request, "unknown")
+        self._calls.became(request, "unknown")
         return await honest(self, request)
 
     monkeypatch.setattr(Outbound, "exchange", broken)
@@ -169,14 +170,16 @@ def replaced_before_tried(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_secrets.test_a_system_that_quotes_what_it_refuses_betrays_nothing, status=422)
 def quoted_by_the_system(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The words of a system are passed on as they are."""
-    monkeypatch.setattr(upstream, "without_secrets", lambda reply, sent: reply)
+    for room in (upstream, calls):
+        monkeypatch.setattr(room, "without_secrets", lambda reply, sent: reply)
     return ADAPTER
 
 
 @BUGS.caught_by(test_secrets.test_a_refusal_without_end_is_told_by_its_beginning, status=422)
 def cut_before_it_is_searched(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Secrets are looked for in what a long refusal is cut to."""
-    monkeypatch.setattr(upstream, "without_secrets", lambda reply, sent: without_secrets(abridged(reply), sent))
+    for room in (upstream, calls):
+        monkeypatch.setattr(room, "without_secrets", lambda reply, sent: without_secrets(abridged(reply), sent))
     return ADAPTER
 
 

@@ -22,7 +22,8 @@ from gateway.contract.paging import Page
 from gateway.contract.upstream import Reply, Request, Upstream
 from gateway.engine.inputs import read_body
 from gateway.engine.network.http import Unanswered, Wire
-from gateway.engine.outbound import upstream
+from gateway.engine.outbound import calls
+from gateway.engine.outbound.calls import Calls
 from gateway.engine.records import links
 from gateway.engine.records.links import Book, Claim, LinkBooks
 from gateway.engine.writes import answering, inspection, writing
@@ -47,26 +48,26 @@ def new_record_not_found(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_errors.test_nonsense_after_a_write_leaves_its_fate_open, kind="html", status=200)
 def nonsense_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write that was answered nonsense counts as refused."""
-    honest = upstream.Outbound._became
+    honest = Calls.became
 
-    def broken(self: upstream.Outbound, request: Request, fate: Outcome) -> None:
+    def broken(self: Calls, request: Request, fate: Outcome) -> None:
         honest(self, request, "rejected" if fate == "unknown" else fate)
 
-    monkeypatch.setattr(upstream.Outbound, "_became", broken)
+    monkeypatch.setattr(Calls, "became", broken)
     return ADAPTER
 
 
 @BUGS.caught_by(test_errors.test_a_lost_answer_to_a_read_is_asked_for_again)
 def read_given_up(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A read is tried once."""
-    monkeypatch.setattr(upstream, "ATTEMPTS", 1)
+    monkeypatch.setattr(calls, "ATTEMPTS", 1)
     return ADAPTER
 
 
 @BUGS.caught_by(test_errors.test_passing_trouble_of_a_read_is_sat_out, status=503)
 def unwell_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A system that is unwell for a moment is not asked again."""
-    monkeypatch.setattr(upstream, "UNWELL", frozenset())
+    monkeypatch.setattr(calls, "UNWELL", frozenset())
     return ADAPTER
 
 
@@ -85,17 +86,17 @@ def no_clock(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_errors.test_too_late_an_answer_to_a_write_leaves_its_fate_open)
 def unanswered_is_unsent(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write that nobody answers in time is told as not sent."""
-    honest = upstream.Outbound._became
+    honest = Calls.became
 
-    def broken(self: upstream.Outbound, request: Request, fate: Outcome) -> None:
+    def broken(self: Calls, request: Request, fate: Outcome) -> None:
         if fate != "unknown":
             honest(self, request, fate)
 
-    def told(self: upstream.Outbound, error: Unanswered) -> Problem:
+    def told(self: Calls, error: Unanswered) -> Problem:
         return self._unanswered(error)
 
-    monkeypatch.setattr(upstream.Outbound, "_became", broken)
-    monkeypatch.setattr(upstream.Outbound, "_unknown", told)
+    monkeypatch.setattr(Calls, "became", broken)
+    monkeypatch.setattr(Calls, "_unknown", told)
     return ADAPTER
 
 
@@ -109,12 +110,12 @@ def wait_is_trouble(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_errors.test_every_problem_says_what_became_of_the_write)
 def refusal_leaves_doubt(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A write that was refused counts as one of which nobody knows."""
-    honest = upstream.Outbound._became
+    honest = Calls.became
 
-    def broken(self: upstream.Outbound, request: Request, fate: Outcome) -> None:
+    def broken(self: Calls, request: Request, fate: Outcome) -> None:
         honest(self, request, "unknown" if fate == "rejected" else fate)
 
-    monkeypatch.setattr(upstream.Outbound, "_became", broken)
+    monkeypatch.setattr(Calls, "became", broken)
     return ADAPTER
 
 

@@ -24,6 +24,7 @@ from gateway.engine.cursors import Cursors
 from gateway.engine.generations import Slots
 from gateway.engine.inputs import Parameters, parameters, read_query
 from gateway.engine.outbound import upstream
+from gateway.engine.outbound.calls import Calls
 from gateway.engine.raw import raw_request
 from gateway.engine.reads import filters, reading
 from gateway.engine.reads.answering import Reads
@@ -104,7 +105,7 @@ def refused_for_ever(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     async def broken(self: upstream.Outbound, request: Request) -> Reply:
         token: AccessToken = await self._tokens.current()
         for _ in range(20):
-            reply = await self._patiently(request, token)
+            reply = await self._calls.send(request, token)
             if not self._rejects_token(reply):
                 break
             token = await self._tokens.replace(token)
@@ -250,13 +251,13 @@ def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_secrets.test_a_secret_is_told_to_nobody)
 def headers_in_the_log(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The log tells the headers of every call."""
-    honest = upstream.Outbound._send
+    honest = Calls._exchanged
 
-    async def broken(self: upstream.Outbound, request: Request, token: AccessToken) -> Reply:
+    async def broken(self: Calls, request: Request, token: AccessToken) -> Reply:
         print(f"calling with {token.value.reveal()}", file=sys.stderr)
         return await honest(self, request, token)
 
-    monkeypatch.setattr(upstream.Outbound, "_send", broken)
+    monkeypatch.setattr(Calls, "_exchanged", broken)
     return ADAPTER
 
 

@@ -26,8 +26,9 @@ from gateway.engine.observe import (
     UpstreamOutcome,
     WriteResult,
 )
+from gateway.engine.outbound.calls import SharedOutbound
 from gateway.engine.outbound.facts import KnownFacts
-from gateway.engine.outbound.upstream import Outbound, SharedOutbound, TokenSource
+from gateway.engine.outbound.upstream import Outbound, TokenSource
 from gateway.engine.providers import Provider
 from gateway.engine.storage import LinkRow, LinkState, StoredConnection
 from tests.house import START, ManualClock

@@ -7,7 +7,8 @@ from gateway.contract.auth import AccessToken, CredentialKind
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.upstream import Facts
-from gateway.engine.outbound.upstream import BeforeWrite, Outbound, SharedOutbound, TokenSource
+from gateway.engine.outbound.calls import SharedOutbound
+from gateway.engine.outbound.upstream import BeforeWrite, Outbound, TokenSource
 from gateway.engine.providers import Provider
 from gateway.engine.storage import StoredConnection
 from gateway.engine.task import Task

@@ -358,8 +358,8 @@ def of_an_unwritable_token(stage: Stage) -> tuple[Outbound, Request]:
 
 def of_an_unwritable_setting(stage: Stage) -> tuple[Outbound, Request]:
     up = stage.outbound()
-    up._kind = replace(STATIC, operator_headers={"X-Subscription": "subscription_key"})
-    up._provider = replace(stage.provider, operator={"subscription_key": Secret("sl\u00e9utel")})
+    up._calls._kind = replace(STATIC, operator_headers={"X-Subscription": "subscription_key"})
+    up._calls._provider = replace(stage.provider, operator={"subscription_key": Secret("sl\u00e9utel")})
     return up, READ
 
 
