@@ -47,7 +47,8 @@ class ReadOutbound(Outbound):
         """
         if before.grounds != self._grounds(links) or not self._knows(before.known):
             return False
-        # No name holds what came of it (see cache.shared): from Python 3.12 on, an error's frames hold their callers'.
+        # No name holds what came of it (see single_flight.shared): from Python 3.12 on, an error's frames hold their
+        # callers'.
         for step, following in zip_longest(before.steps, before.steps[1:]):
             if isinstance(step, Request):
                 asked = super().exchange(step)
