@@ -51,11 +51,18 @@ def permit_use(connection: StoredConnection) -> None:
         raise Problem("connection_suspended", "The connection is suspended.")
 
 
+def offered(adapter: Adapter, operation: Operation) -> Resource[Any, Any] | None:
+    """The adapter's resource, if it can do this."""
+    resource = adapter.resources.get(operation.resource)
+    return resource if resource is not None and resource.can(operation.verb) else None
+
+
 def resource_for(adapter: Adapter, operation: Operation) -> Resource[Any, Any]:
     """The adapter's resource, if it can do this. Raises ``operation_unsupported`` with a complete ``Allow``."""
+    able = offered(adapter, operation)
+    if able is not None:
+        return able
     resource = adapter.resources.get(operation.resource)
-    if resource is not None and resource.can(operation.verb):
-        return resource
     allowed = {"OPTIONS"} | {
         one.method
         for one in RESOURCE_OPERATIONS

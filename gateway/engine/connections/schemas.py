@@ -19,7 +19,7 @@ from gateway.contract.models.base import Draft
 from gateway.contract.money import plain
 from gateway.contract.operations import BY_NAME, Operation
 from gateway.contract.schemas import DIALECT, Requirement, Requirements, Schema, body_schema
-from gateway.engine.access.permit import missing_scope
+from gateway.engine.access.permit import missing_scope, offered
 from gateway.engine.call import Answer, Call
 from gateway.engine.inputs import MAX_LIMIT
 from gateway.engine.records.recording import CONTROLS, referred_by
@@ -27,7 +27,7 @@ from gateway.engine.storage import StoredConnection
 
 Rows = Sequence[Mapping[str, Any]]
 Listed = Callable[[str], Awaitable[Rows | None]]
-"""All records of a settings resource; None where this key or this connection may not see them."""
+"""All records of a settings resource; None where there is no list of them, or this key or connection may not see it."""
 
 FILLED = ("vat-codes", "ledger-accounts", "payment-methods")
 """What an administration is set up with, and references name one of."""
@@ -107,10 +107,12 @@ async def all_settings(
     adapter: Adapter,
     perform: Callable[[Call], Awaitable[Answer]],
 ) -> Rows | None:
-    """All records of a settings resource, from the cache where it has them; None where they may not be seen."""
-    if not sees_settings(name, call, connection, adapter):
-        return None
+    """All records of a settings resource, from the cache where it has them; None where they cannot be listed, or may
+    not be seen.
+    """
     operation = BY_NAME[f"{name}.list"]
+    if offered(adapter, operation) is None or not sees_settings(name, call, connection, adapter):
+        return None
     headers = {name: text for name, text in call.headers.items() if name == "cache-control"}
     query = [("limit", str(MAX_LIMIT))]
     rows: list[Mapping[str, Any]] = []
