@@ -222,7 +222,11 @@ class Resource(Generic[ItemT, DraftT]):
         return {}
 
     def can(self, verb: str) -> bool:
-        """Whether this system overrides a verb."""
+        """Whether this system overrides a verb. A record that cannot be read by itself cannot be changed either: one of
+        which nothing changes, or only what Polder keeps, is read and told.
+        """
+        if verb == "update" and not self.can("get"):
+            return False
         method = getattr(type(self), verb, None)
         return method is not None and not getattr(method, "__absent__", False)
 

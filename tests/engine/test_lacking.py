@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.adapter import Adapter
+from tests.conformance.planting import REFERENCES_IN_POLDER
 from tests.house import House, open_house
 from tests.lacking import without
 
@@ -35,3 +36,27 @@ async def test_a_schema_is_told_though_what_it_would_name_cannot_be_listed(
         assert answer.status_code == 200, answer.text
         told: dict[str, Any] = answer.json()["properties"][field]
         assert "enum" not in str(told), "nothing says which there are"
+
+
+async def test_a_reference_finds_its_record_though_none_can_be_read_by_itself(tmp_path: Path) -> None:
+    async with connected(tmp_path, without("contacts.get", adapter=REFERENCES_IN_POLDER)) as (house, path):
+        made = [
+            (
+                await house.client.post(f"{path}/contacts", json={"company_name": "De Sluis", "external_ref": name})
+            ).json()
+            for name in ("een", "twee")
+        ]
+        found = await house.client.get(f"{path}/contacts", params={"external_ref": "twee"})
+        assert found.status_code == 200, found.text
+        assert [one["id"] for one in found.json()["data"]] == [made[1]["id"]]
+
+
+async def test_what_cannot_be_read_cannot_be_changed(tmp_path: Path) -> None:
+    """A change of what Polder keeps, or of nothing, is answered with the record as it is."""
+    async with connected(tmp_path, without("contacts.get", adapter=REFERENCES_IN_POLDER)) as (house, path):
+        id = (await house.client.post(f"{path}/contacts", json={"company_name": "De Sluis"})).json()["id"]
+        can = (await house.client.get(f"{path}/capabilities")).json()["operations"]["contacts.update"]
+        assert can["support"] == "unsupported"
+        for change in ({}, {"external_ref": "een"}, {"phone": "020 123 4567"}):
+            refused = await house.client.patch(f"{path}/contacts/{id}", json=change)
+            assert (refused.status_code, refused.json()["code"]) == (405, "operation_unsupported")

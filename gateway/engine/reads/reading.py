@@ -113,7 +113,8 @@ class Reader:
         at = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
         listing = Listing(Window(at >> _SKIP_BITS, asked.limit), await self._in_their_words(native), asked.include)
         total = None
-        by_link = next((name for name in emulated if name in self._resource.kept), None)
+        linked = self._resource.kept if self._resource.can("get") else ()
+        by_link = next((name for name in emulated if name in linked), None)
         found = await self._linked(by_link, asked) if by_link is not None and asked.cursor is None else None
         if found is not None:
             matched = found
