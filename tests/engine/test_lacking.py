@@ -60,3 +60,11 @@ async def test_what_cannot_be_read_cannot_be_changed(tmp_path: Path) -> None:
         for change in ({}, {"external_ref": "een"}, {"phone": "020 123 4567"}):
             refused = await house.client.patch(f"{path}/contacts/{id}", json=change)
             assert (refused.status_code, refused.json()["code"]) == (405, "operation_unsupported")
+
+
+@pytest.mark.parametrize("lacking", ["products", "products.list"])
+async def test_of_a_list_that_is_not_there_every_filter_has_its_say(tmp_path: Path, lacking: str) -> None:
+    async with connected(tmp_path, without(lacking)) as (house, path):
+        told = (await house.client.get(f"{path}/capabilities")).json()["operations"]["products.list"]
+        assert (told["support"], bool(told["reason"])) == ("unsupported", True)
+        assert told["filters"] == dict.fromkeys(("code", "external_ref", "q", "updated_since"), "unsupported")

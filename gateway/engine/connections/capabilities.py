@@ -12,7 +12,7 @@ from gateway.contract.models.connections import (
     Support,
 )
 from gateway.contract.operations import RESOURCE_OPERATIONS, Operation
-from gateway.engine.access.permit import missing_scope
+from gateway.engine.access.permit import missing_scope, offered
 from gateway.engine.storage import StoredConnection
 
 
@@ -27,11 +27,16 @@ def connection_capabilities(adapter: Adapter, connection: StoredConnection) -> C
 
 
 def _support(adapter: Adapter, operation: Operation, connection: StoredConnection | None) -> OperationSupport:
-    resource = adapter.resources.get(operation.resource)
+    resource = offered(adapter, operation)
     scope = adapter.scope_for(operation.name)
-    if resource is None or not resource.can(operation.verb):
-        reason = (resource.limits if resource is not None else {}).get(operation.verb)
-        return OperationSupport(support="unsupported", reason=reason or f"{adapter.title} cannot do this.")
+    if resource is None:
+        there = adapter.resources.get(operation.resource)
+        return OperationSupport(
+            support="unsupported",
+            reason=(there.limits if there is not None else {}).get(operation.verb)
+            or f"{adapter.title} cannot do this.",
+            filters={one.name: "unsupported" for one in operation.filters},
+        )
     support: Support = "native"
     if connection is not None and missing_scope(adapter, connection, operation.name):
         support = "missing_scope"
