@@ -24,6 +24,7 @@ from gateway.engine.access.permit import resource_for
 from gateway.engine.call import Answer
 from gateway.engine.connections import capabilities
 from gateway.engine.malformed import always_there
+from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.reads import answering, reading
 from gateway.engine.reads.answering import Reads
 from gateway.engine.reads.cache import AnswerCache
@@ -31,7 +32,9 @@ from gateway.engine.reads.filters import divide
 from gateway.engine.reads.freshness import Directives
 from gateway.engine.reads.revalidation import ReadOutbound
 from gateway.engine.records.links import LinkBooks
+from gateway.engine.records.recording import refuse_unsupported
 from gateway.engine.single_flight import SingleFlight
+from gateway.engine.writes import writing
 from gateway.engine.writes.answering import Writes
 from gateway.web import app, replay
 from gateway.web.replies import Reply, replied, send_reply
@@ -201,13 +204,12 @@ def allowed_by_the_contract(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_invoices.test_a_system_without_drafts_says_so, FRUGAL)
 def draft_made_final(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Where there are no drafts, a draft is made final unasked."""
-    invoices = FRUGAL.resources["invoices"]
-    honest = type(invoices).create
 
-    async def broken(self: object, up: Upstream, draft: Any) -> Record[Any]:
-        return await honest(invoices, up, draft.model_copy(update={"finalize": True}))
+    def broken(resource: Resource[Any, Any], body: Any, up: Outbound) -> None:
+        body.finalize = True
+        refuse_unsupported(resource, body, up)
 
-    monkeypatch.setattr(type(invoices), "create", broken)
+    monkeypatch.setattr(writing, "refuse_unsupported", broken)
     return FRUGAL
 
 

@@ -68,3 +68,20 @@ async def test_of_a_list_that_is_not_there_every_filter_has_its_say(tmp_path: Pa
         told = (await house.client.get(f"{path}/capabilities")).json()["operations"]["products.list"]
         assert (told["support"], bool(told["reason"])) == ("unsupported", True)
         assert told["filters"] == dict.fromkeys(("code", "external_ref", "q", "updated_since"), "unsupported")
+
+
+async def test_a_system_without_drafts_is_asked_for_none(tmp_path: Path) -> None:
+    """Its adapter need not look: the schema requires ``finalize`` of whoever cannot finalize."""
+    async with connected(tmp_path, without("invoices.finalize")) as (house, path):
+        contact = (await house.client.post(f"{path}/contacts", json={"company_name": "De Sluis"})).json()["id"]
+        line = {"description": "Brood", "quantity": "1", "unit_price": "2.50", "vat_treatment": "domestic_high"}
+        draft = {"contact_id": contact, "lines": [line]}
+        before = len(house.emulator("memory").journal)
+        for query in ({}, {"dry_run": "true"}, {"on_unsupported": "drop"}):
+            refused = await house.client.post(f"{path}/invoices", json=draft, params=query)
+            problem = refused.json()
+            assert (refused.status_code, problem["code"], problem["outcome"]) == (422, "draft_unsupported", "not_sent")
+            assert [error["pointer"] for error in problem["errors"]] == ["/finalize"]
+        assert len(house.emulator("memory").journal) == before
+        made = await house.client.post(f"{path}/invoices", json={**draft, "finalize": True})
+        assert (made.status_code, made.json()["document_status"]) == (201, "final"), made.text

@@ -41,7 +41,7 @@ from adapters.snelstart.resources.crediting import credited_among, factuur_of, i
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.snelstart.wire import ask
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces, file_stem
-from gateway.contract.errors import Problem, invalid, malformed, repointed, unsupported
+from gateway.contract.errors import Problem, invalid, malformed, repointed
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
@@ -117,7 +117,6 @@ class SalesEntries(Invoices):
         return await _told(up, boeking, factuur, credited=credited)
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
-        _check_final(draft)
         if draft.number is None:
             raise invalid("/number", NUMBER_REQUIRED, "required")
         issued_on = draft.issued_on or up.today
@@ -226,12 +225,6 @@ def _is_same_entry(raw: RawRecord, body: Mapping[str, Any]) -> bool:
 def _spaceless(lines: Sequence[tuple[str | None, Decimal]]) -> list[tuple[str, Decimal]]:
     """Lines in an order of their own, in which SnelStart may mind spaces in its own way."""
     return sorted(("".join((text or "").split()), amount) for text, amount in lines)
-
-
-def _check_final(draft: InvoiceDraft) -> None:
-    if not draft.finalize:
-        reason = "SnelStart has no drafts: an invoice is booked at once, or not at all. Give finalize: true."
-        raise unsupported("/finalize", reason, "draft_unsupported")
 
 
 def _customer(id: str) -> str:

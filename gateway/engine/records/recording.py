@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.contract.adapter import Record, Resource
-from gateway.contract.errors import malformed
+from gateway.contract.errors import malformed, unsupported
 from gateway.contract.models.base import Part, Shape
 from gateway.contract.operations import Operation
 from gateway.contract.upstream import is_id
@@ -96,8 +96,12 @@ class Recording:
 def refuse_unsupported(resource: Resource[Any, Any], body: Shape, up: Outbound) -> None:
     """Refuse (or drop, with a warning) every field of a body that the system cannot hold.
 
-    A field that is null or says what would be so anyway asks for nothing, and is let through.
+    A field that is null or says what would be so anyway asks for nothing, and is let through. A draft is refused where
+    none can be finalized: there are none.
     """
+    if getattr(body, "finalize", True) is False and not resource.can("finalize"):
+        reason = "The accounting system has no drafts: invoices are booked at once, or not at all. Give finalize: true."
+        raise unsupported("/finalize", reason, "draft_unsupported")
     _refuse(body, "", "", resource.holds | resource.kept, up)
 
 
