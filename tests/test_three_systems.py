@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.house import emulated, open_house
+from tests.lacking import without
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +105,29 @@ async def test_it_does_so_again_in_books_that_are_in_use(system: str, tmp_path: 
         for _ in range(2):
             books = sell.Books(house.client, connection)
             assert told(await sell.sell(books)) == foretold(books.wants)
+
+
+@pytest.mark.parametrize("lacking", ["products vat-codes payment-methods", "payments invoices.credit ledger-accounts"])
+async def test_it_sells_where_something_is_lacking(lacking: str, tmp_path: Path) -> None:
+    """What capabilities do not say is there is left out, and all else ends as it does everywhere."""
+    sell = script()
+    async with open_house(tmp_path, adapters={"memory": without(*lacking.split())}) as house:
+        books = sell.Books(house.client, await house.connect("memory"))
+        end = told(await sell.sell(books))
+    assert ("products" in books.wants, "payments" in books.wants) == (
+        "products" not in lacking,
+        "payments " not in lacking,
+    )
+    whole = foretold({"payments": {"properties": {"allocations": {}}}, "credit": {}, **books.wants})
+    if "products" not in books.wants:
+        whole["products"] = []
+    if "payments" not in books.wants:
+        whole["payments"] = []
+        whole["invoices"]["paid"]["payment_status"] = "unpaid"
+    if "credit" not in books.wants:
+        del whole["invoices"]["credit_note"]
+        whole["invoices"]["credited"]["payment_status"] = "unpaid"
+    assert end == whole
 
 
 def test_the_systems_differ_and_the_script_is_shown() -> None:
