@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from gateway.contract.exact import dumps, loads
 from gateway.contract.operations import BY_NAME
 from gateway.engine.call import EVERYTHING, Call, Caller
 from gateway.engine.clock import SystemClock
+from gateway.engine.connections.capabilities import capabilities_of
 from gateway.registry import discover, emulator_of
 from gateway.serve import listen, port_of, serving, stop_signals
 from gateway.settings import Settings, address, variable
@@ -30,11 +31,12 @@ TENANT = "demo"
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A running demonstration: where it is, the key that opens it, and its connections by provider."""
+    """A running demonstration: where it is, the key that opens it, and by provider its connections and operations."""
 
     url: str
     key: str
-    connections: dict[str, str]
+    connections: Mapping[str, str]
+    can: Mapping[str, Collection[str]]
 
 
 async def show(host: str, port: int) -> None:
@@ -71,7 +73,7 @@ async def running(home: Path, listener: socket.socket) -> AsyncIterator[Demo]:
         await stack.enter_async_context(serving(polder.asgi, listener))
         key = await polder.create_key(tenant=TENANT, name="demo", scopes=[EVERYTHING])
         connections = {name: await connect(polder, name, emulator) for name, emulator in emulators.items()}
-        yield Demo(url, key, connections)
+        yield Demo(url, key, connections, {name: operations_of(adapter) for name, adapter in adapters.items()})
 
 
 def populated(name: str, clock: SystemClock) -> Emulator:
@@ -82,6 +84,11 @@ def populated(name: str, clock: SystemClock) -> Emulator:
     emulator = kind(clock)
     emulator.populate()
     return emulator
+
+
+def operations_of(adapter: Adapter) -> Collection[str]:
+    """The operations that a system has."""
+    return [name for name, can in capabilities_of(adapter).items() if can.support != "unsupported"]
 
 
 def pointed_at(adapter: Adapter, url: str, emulator: Emulator) -> dict[str, str]:
@@ -143,17 +150,10 @@ def welcome(demo: Demo) -> str:
     ]
     for provider, connection in demo.connections.items():
         call = f'curl -s -H "Authorization: Bearer $KEY" "$POLDER/v1/connections/{connection}'
-        lines += [
-            "",
-            f"  # {provider}: who are the customers, and what have they not paid?",
-            f'  {call}/contacts?limit=2"; echo',
-            f'  {call}/invoices?document_status=final&payment_status=unpaid&limit=2"; echo',
-            "  # how is VAT booked?",
-            f'  {call}/vat-codes"; echo',
-            "  # add a customer, then find it by e-mail",
-            f"  {call}/contacts\" -H 'Content-Type: application/json' -d '{_CONTACT}'; echo",
-            f'  {call}/contacts?email=info%40kaasboer.example"; echo',
-        ]
+        lines += ["", f"  # {provider}"]
+        for operation, what, asked in _TRIED:
+            if operation in demo.can[provider]:
+                lines += [f"  # {what}", f"  {call}/{asked}; echo"]
     lines += ["", f"Documentation: {demo.url}/docs    Stop with Ctrl-C."]
     return "\n".join(lines)
 
@@ -162,3 +162,11 @@ _CONTACT = (
     '{"company_name": "Kaasboer De Graaf B.V.", "email": "info@kaasboer.example", '
     '"address": {"line1": "Waagplein 2", "postal_code": "1811JP", "city": "Alkmaar", "country": "NL"}}'
 )
+_TRIED = (
+    ("contacts.list", "who are the customers?", 'contacts?limit=2"'),
+    ("invoices.list", "what have they not paid?", 'invoices?document_status=final&payment_status=unpaid&limit=2"'),
+    ("vat-codes.list", "how is VAT booked?", 'vat-codes"'),
+    ("contacts.create", "add a customer", f"contacts\" -H 'Content-Type: application/json' -d '{_CONTACT}'"),
+    ("contacts.list", "find one by e-mail", 'contacts?email=info%40kaasboer.example"'),
+)
+"""What can be tried of a system that has the operation."""

@@ -24,9 +24,11 @@ import pytest
 
 from gateway.app import build
 from gateway.contract.exact import loads
+from gateway.demo import Demo, operations_of, welcome
 from gateway.registry import discover, emulator_of
 from gateway.serve import run
 from gateway.settings import Settings
+from tests.lacking import without
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0
@@ -138,6 +140,14 @@ def test_every_line_of_the_demonstration_works_as_printed(tmp_path: Path) -> Non
         first_calls_of_the_readme(demo, calls)
         demo.interrupt()
         nobody_listens(url)
+
+
+def test_of_a_system_that_lacks_something_the_rest_is_shown() -> None:
+    left = operations_of(without("vat-codes", "contacts.list"))
+    told = welcome(Demo("http://polder.test", "polder_live_x", {"memory": "con_1"}, {"memory": left}))
+    calls = [line for line in told.splitlines() if "curl" in line]
+    assert ["/invoices?" in calls[0], '/contacts" -H' in calls[1]] == [True, True]
+    assert len(calls) == 2
 
 
 def test_a_port_that_is_taken_gives_another(tmp_path: Path) -> None:
