@@ -50,7 +50,7 @@ async def test_no_two_final_invoices_share_a_number(subject: Subject) -> None:
 
 
 async def test_a_system_without_drafts_says_so(subject: Subject) -> None:
-    if subject.capabilities["invoices.finalize"]["support"] == "native":
+    if subject.can("invoices.finalize"):
         pytest.skip(f"{subject.name}: there are drafts")
     draft = await subject.draft("invoices", finalize=False)
     with subject.quiet():
@@ -60,7 +60,7 @@ async def test_a_system_without_drafts_says_so(subject: Subject) -> None:
 async def test_a_final_invoice_stays_as_it_is(subject: Subject) -> None:
     final = await subject.final_invoice()
     for method, body in (("PATCH", {"reference": "Te laat"}), ("DELETE", None)):
-        if subject.capabilities[f"invoices.{'update' if method == 'PATCH' else 'delete'}"]["support"] != "native":
+        if not subject.can(f"invoices.{'update' if method == 'PATCH' else 'delete'}"):
             continue
         answer = await subject.ask(method, f"invoices/{final['id']}", body=body)
         if method == "PATCH":
@@ -86,11 +86,10 @@ async def test_a_vat_code_is_of_its_rate_and_country(subject: Subject, name: str
 @pytest.mark.parametrize("kind", ["invoice", "credit_note"])
 async def test_a_document_stays_of_the_kind_that_was_asked_for(subject: Subject, kind: str) -> None:
     """Some systems tell a credit note by its sign only: what would be told as the other kind is never sent."""
-    subject.need("invoices.create")
     below = [await subject.line(unit_price="-10.00")]
     asked = {**await subject.draft("invoices"), "document_type": kind}
     ways = [("POST", "invoices", {**asked, "lines": below})]
-    if subject.capabilities["invoices.update"]["support"] == "native":
+    if subject.can("invoices.update"):
         made = await subject.make("invoices", document_type=kind)
         ways.append(("PATCH", f"invoices/{made['id']}", {"lines": below}))
     for method, path, body in ways:
@@ -107,7 +106,6 @@ async def test_a_document_stays_of_the_kind_that_was_asked_for(subject: Subject,
 
 
 async def test_a_credit_note_undoes_an_invoice(subject: Subject) -> None:
-    subject.need("invoices.credit")
     final = await subject.final_invoice()
     answer = await credit(subject, final)
     assert answer.status_code == 201, answer.text
@@ -143,7 +141,6 @@ async def credit(subject: Subject, invoice: Json) -> httpx2.Response:
 
 async def test_an_invoice_of_nothing_is_credited_or_told_to_be_one(subject: Subject) -> None:
     """Where a credit note is known by its sign nobody can write one of nothing; the invoice is none for that."""
-    subject.need("invoices.credit")
     lines = [await subject.line(unit_price=price) for price in ("10.00", "-10.00")]
     answer = await credit(subject, await subject.final_invoice(lines=lines))
     if answer.status_code != 201:
@@ -153,14 +150,13 @@ async def test_an_invoice_of_nothing_is_credited_or_told_to_be_one(subject: Subj
 
 
 async def test_a_draft_cannot_be_credited(subject: Subject) -> None:
-    subject.need("invoices.credit", "invoices.finalize")
+    subject.need("invoices.finalize")
     draft = await subject.make("invoices")
     await subject.refused(409, "conflict", "POST", f"invoices/{draft['id']}/credit")
 
 
 @pytest.mark.parametrize(("kind", "start"), [("pdf", b"%PDF-"), ("ubl", b"<")])
 async def test_a_final_invoice_is_on_paper(subject: Subject, kind: str, start: bytes) -> None:
-    subject.need(f"invoices.{kind}")
     final = await subject.final_invoice()
     answer = await subject.ask("GET", f"invoices/{final['id']}/{kind}")
     assert answer.status_code == 200, answer.text
@@ -172,7 +168,7 @@ async def test_a_final_invoice_is_on_paper(subject: Subject, kind: str, start: b
 
 @pytest.mark.parametrize("kind", ["pdf", "ubl"])
 async def test_a_draft_has_no_paper(subject: Subject, kind: str) -> None:
-    subject.need(f"invoices.{kind}", "invoices.finalize")
+    subject.need("invoices.finalize")
     draft = await subject.make("invoices")
     await subject.refused(409, "conflict", "GET", f"invoices/{draft['id']}/{kind}")
 
@@ -181,7 +177,6 @@ async def test_a_line_may_say_its_treatment_instead_of_a_code(subject: Subject) 
     if "lines.vat_treatment" not in subject.holds("invoices"):
         pytest.skip(f"{subject.name}: lines take codes only")
     line = await subject.line(vat_treatment="domestic_low")
-    line.pop("vat_code_id")
     made = await subject.make("invoices", lines=[line])
     assert made["lines"][0]["vat_code_id"] == await subject.vat_code("domestic_low")
 
@@ -191,7 +186,6 @@ async def test_a_treatment_without_a_code_costs_no_write(subject: Subject) -> No
         pytest.skip(f"{subject.name}: lines take codes only")
     lacking = {"margin", "oss", "small_business"} - {one["treatment"] for one in await subject.settings("vat-codes")}
     line = await subject.line(vat_treatment=min(lacking))
-    line.pop("vat_code_id")
     draft = await subject.draft("invoices", lines=[line])
     before = len(subject.emulator.journal)
     await subject.refused(422, "validation_failed", "POST", "invoices", body=draft)
@@ -203,7 +197,6 @@ async def test_a_treatment_that_is_there_at_another_rate_is_not_said_to_be_missi
         pytest.skip(f"{subject.name}: lines take codes only")
     for narrowed in ({"vat_rate": "20.5"}, {"vat_country": "DE"}, {"vat_rate": "20.5", "vat_country": "DE"}):
         line = await subject.line(vat_treatment="domestic_high", **narrowed)
-        line.pop("vat_code_id")
         draft = await subject.draft("invoices", lines=[line])
         problem = await subject.refused(422, "validation_failed", "POST", "invoices", body=draft)
         assert problem["errors"][0]["pointer"] == "/lines/0/vat_treatment"
@@ -211,7 +204,7 @@ async def test_a_treatment_that_is_there_at_another_rate_is_not_said_to_be_missi
 
 
 async def test_a_line_takes_from_its_product_what_it_leaves_open(subject: Subject) -> None:
-    subject.need("products.create")
+    subject.need("vat-codes.list")
     if "lines.product_id" not in subject.holds("invoices"):
         pytest.skip(f"{subject.name}: lines name no products")
     product = await subject.make("products", price="7.50")
@@ -225,7 +218,7 @@ async def test_a_line_takes_from_its_product_what_it_leaves_open(subject: Subjec
 
 async def test_a_product_without_tax_is_charged_with_it_where_prices_have_it(subject: Subject) -> None:
     """Which is exact; a price with tax is not always one without, and nobody is charged something like it."""
-    subject.need("products.create")
+    subject.need("vat-codes.list")
     if not {"lines.product_id", "prices_include_tax"} <= subject.holds("invoices"):
         pytest.skip(f"{subject.name}: lines name no products, or prices have no tax")
     product = await subject.make("products", price="7.50")

@@ -21,7 +21,7 @@ async def test_a_paid_invoice_says_so(subject: Subject) -> None:
     read = await subject.get(f"invoices/{invoice['id']}")
     assert read["payment_status"] == "paid"
     assert (read["totals"]["paid"], read["totals"]["open"]) == ("24.20", "0.00")
-    if subject.capabilities["payments.get"]["support"] == "native":
+    if subject.can("payments.get"):
         assert await subject.get(f"payments/{payment['id']}") == payment
 
 
@@ -34,7 +34,6 @@ async def test_a_payment_is_listed_with_its_invoice(subject: Subject) -> None:
 
 
 async def test_a_payment_taken_back_never_was(subject: Subject) -> None:
-    subject.need("payments.delete")
     invoice = await subject.final_invoice()
     payment = await paid(subject, invoice)
     answer = await subject.ask("DELETE", f"payments/{payment['id']}")
@@ -42,7 +41,7 @@ async def test_a_payment_taken_back_never_was(subject: Subject) -> None:
     read = await subject.get(f"invoices/{invoice['id']}")
     assert (read["payment_status"], read["totals"]["open"]) == ("unpaid", "24.20")
     await subject.refused(404, "not_found", "DELETE", f"payments/{payment['id']}")
-    if subject.capabilities["payments.list"]["filters"]["invoice_id"] != "unsupported":
+    if subject.can("payments.list") and subject.capabilities["payments.list"]["filters"]["invoice_id"] == "native":
         assert await subject.walk("payments", invoice_id=invoice["id"]) == []
 
 
@@ -121,7 +120,6 @@ async def test_a_paid_invoice_is_not_paid_twice_unsaid(subject: Subject) -> None
 
 
 async def test_an_invoice_that_is_not_there_cannot_be_paid(subject: Subject) -> None:
-    subject.need("invoices.delete", "payments.create")
     invoice = await subject.make("invoices")
     assert (await subject.ask("DELETE", f"invoices/{invoice['id']}")).status_code == 204
     answer = await subject.pay(invoice)
@@ -131,7 +129,7 @@ async def test_an_invoice_that_is_not_there_cannot_be_paid(subject: Subject) -> 
 
 
 async def test_a_draft_cannot_be_paid(subject: Subject) -> None:
-    subject.need("payments.create", "invoices.finalize")
+    subject.need("invoices.finalize")
     draft = await subject.make("invoices")
     answer = await subject.pay(draft)
     assert answer.status_code in (409, 422), answer.text
@@ -157,7 +155,6 @@ async def test_a_paid_status_can_be_filtered(subject: Subject) -> None:
 
 
 async def test_a_payment_of_nonsense_costs_no_call(subject: Subject) -> None:
-    subject.need("payments.create")
     with subject.quiet():
         for amount in ("abc", None, "1e3"):
             await subject.refused(422, "validation_failed", "POST", "payments", body={"amount": amount})

@@ -60,7 +60,7 @@ async def test_a_key_does_only_what_its_scopes_say(subject: Subject) -> None:
     ]
     with subject.quiet():
         for method, path, body, scope in tried:
-            answer = await subject.ask(method, path, body=body, client=reader)
+            answer = await subject.ask(method, path, body=body, client=reader, lacking=True)
             problem = problem_of(answer)
             assert (answer.status_code, problem["code"]) == (403, "forbidden"), f"{method} {path}: {answer.text}"
             assert problem["required_scope"] == scope
