@@ -56,7 +56,7 @@ from gateway.contract.models import (
 from gateway.contract.money import amount_text, number_or_none
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.plan import reason_of
-from gateway.contract.schemas import NOTE_STATUS, TAXED_LINE, Requirement, Requirements
+from gateway.contract.schemas import ABOVE_ZERO_IN_CENTS, NOTE_STATUS, TAXED_LINE, Requirement, Requirements
 from gateway.contract.upstream import Facts, Query, Request, Upstream, if_there, path_of
 
 PAGE_CAP = 100
@@ -399,6 +399,11 @@ class MemoryPayments(Payments):
     holds = payments.HOLDS
     calls: ClassVar[Mapping[str, str]] = {"list": LIST_CALLS, "create": "2: which payments like it there are, and it"}
 
+    async def requirements(self, up: Upstream, verb: str) -> Requirements:
+        del up, verb
+        amount = Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents.")
+        return {"amount": amount, "allocations.amount": amount}
+
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         return await page_of(up, "payments", payments.payment_of, listing, self.names)
 
@@ -406,8 +411,9 @@ class MemoryPayments(Payments):
         return payments.payment_of(await ask(up, "GET", "payments", id))
 
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
+        body = payments.payment_body(draft, up.today)
         note_there(up, await self._alike(up, draft))
-        return payments.payment_of(await ask(up, "POST", "payments", json=payments.payment_body(draft, up.today)))
+        return payments.payment_of(await ask(up, "POST", "payments", json=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
         """Equal payments are nothing unusual, and no payment says when it was made: what was there is left out."""

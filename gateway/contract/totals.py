@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from gateway.contract.errors import FieldError, Problem, invalid
-from gateway.contract.models import ExpectedTotals
+from gateway.contract.models import ExpectedTotals, PaymentDraft
 from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import INTEGER_DIGITS, ZERO, Amounts, plain, round_to_cents
 
@@ -37,10 +37,20 @@ def check_length(each: Iterable[Amounts]) -> None:
         raise invalid("/lines", f"An amount has at most {INTEGER_DIGITS} digits before the point: these come to more.")
 
 
-def check_cents(pointer: str, amount: Decimal) -> None:
-    """Raise ``validation_failed`` for a payment with parts of a cent: what becomes of them no system documents."""
-    if amount != round_to_cents(amount):
-        raise invalid(pointer, "A payment is in whole cents.")
+def check_payment(draft: PaymentDraft) -> None:
+    """What a payment comes to, before it is written: more than nothing, no part of it nothing, in whole cents.
+
+    Raises ``validation_failed``: less than nothing would go the other way than it says, and what becomes of parts of a
+    cent no system documents.
+    """
+    if draft.amount <= ZERO:
+        raise invalid("/amount", "An amount is above zero; `direction` says which way the money went.", "out_of_range")
+    parts = {f"/allocations/{number}/amount": part.amount for number, part in enumerate(draft.allocations)}
+    for pointer, amount in {"/amount": draft.amount, **parts}.items():
+        if not amount:  # less than nothing is set off against the rest
+            raise invalid(pointer, "A part of a payment is not nothing.", "out_of_range")
+        if amount != round_to_cents(amount):
+            raise invalid(pointer, "A payment is in whole cents.")
 
 
 def told_by_sign(system: str, kind: DocumentType, gross: Decimal, pointer: str) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.contract.exact import dumps
 from tests.conformance.subject import Json, Subject, body_of, problem_of
 
 
@@ -152,6 +153,21 @@ async def test_a_paid_status_can_be_filtered(subject: Subject) -> None:
     await paid(subject, one)
     assert [found["id"] for found in await subject.walk("invoices", payment_status="paid")] == [one["id"]]
     assert [found["id"] for found in await subject.walk("invoices", payment_status="unpaid")] == [other["id"]]
+
+
+async def test_a_payment_is_of_more_than_nothing_and_in_whole_cents(subject: Subject) -> None:
+    """Its direction says which way the money went: less than nothing would go the other way, and say so."""
+    invoice = await subject.final_invoice()
+    before = dumps(list(subject.books("payments")))
+    for amount, part in (("-24.20", "-24.20"), ("0.00", "0.00"), ("24.205", "24.205"), ("24.20", "0.00")):
+        body = await subject.payment(invoice, amount)
+        body["allocations"][0]["amount"] = part
+        problem = problem_of(await subject.ask("POST", "payments", body=body))
+        assert (problem["status"], problem["outcome"]) == (422, "not_sent")
+        assert problem["code"] in ("validation_failed", "partial_payment_unsupported")
+        assert problem["errors"][0]["pointer"] in ("/amount", "/allocations/0/amount")
+    assert dumps(list(subject.books("payments"))) == before
+    assert (await subject.get(f"invoices/{invoice['id']}"))["payment_status"] == "unpaid"
 
 
 async def test_a_payment_of_nonsense_costs_no_call(subject: Subject) -> None:

@@ -12,6 +12,7 @@ from gateway.contract.exact import Json
 Check = Callable[[Json], bool]
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_CENTS = re.compile(r"-?[0-9]+(\.[0-9]{1,2})?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -43,6 +44,11 @@ def number(value: Json) -> bool:
 def decimal(value: Json) -> bool:
     """Text that spells a decimal: how Memory Books writes amounts and percentages."""
     return isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
+
+
+def cents(value: Json) -> bool:
+    """A decimal without parts of a cent."""
+    return isinstance(value, str) and _CENTS.fullmatch(value) is not None
 
 
 def day(value: Json) -> bool:
@@ -176,10 +182,10 @@ INVOICE = {
 }
 NEW_INVOICE = {**INVOICE, "book": Field(flag, default=False)}
 CREDIT = {"number": Field(text), "date": Field(day), "externalReference": Field(text)}
-ALLOCATION = {"invoice": Field(text, required=True), "amount": Field(decimal, required=True)}
+ALLOCATION = {"invoice": Field(text, required=True), "amount": Field(cents, required=True)}
 PAYMENT = {
     "date": Field(day, required=True),
-    "amount": Field(decimal, required=True),
+    "amount": Field(cents, required=True),
     "currency": Field(text, default="EUR"),
     "method": Field(text),
     "ledger": Field(text),

@@ -8,6 +8,7 @@ from adapters.memory import wire
 from gateway.contract.adapter import Record
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO, amount_text, plain, signed
+from gateway.contract.totals import check_payment
 
 SAME: Mapping[str, str] = {
     "currency": "currency",
@@ -41,7 +42,8 @@ def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
 
 
 def payment_body(draft: PaymentDraft, today: date) -> dict[str, Any]:
-    """A payment to write."""
+    """A payment to write. Raises ``validation_failed``."""
+    check_payment(draft)
     sign = -1 if draft.direction == "out" else 1
     return {
         **{theirs: getattr(draft, ours) for ours, theirs in SAME.items()},

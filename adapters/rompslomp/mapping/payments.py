@@ -16,7 +16,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid, unsupported
 from gateway.contract.models import Allocation, Payment, PaymentDraft
 from gateway.contract.money import ZERO, amount_text, exact, plain
-from gateway.contract.totals import check_cents
+from gateway.contract.totals import check_payment
 from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 HOLDS = frozenset(
@@ -94,9 +94,7 @@ def settled_invoice(draft: PaymentDraft) -> str | None:
 
 def payment_body(draft: PaymentDraft, today: date, mark: str) -> Json:
     """A payment to write. Raises ``validation_failed``."""
-    if draft.amount <= 0:
-        raise invalid("/amount", "An amount is above zero; `direction` says which way the money went.", "out_of_range")
-    check_cents("/amount", draft.amount)
+    check_payment(draft)
     if _MARKED.fullmatch(draft.description or ""):
         raise invalid("/description", "The mark at the end is Polder's own.")
     sign = -1 if draft.direction == "out" else 1

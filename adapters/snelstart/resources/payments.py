@@ -20,7 +20,7 @@ from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Requirements
-from gateway.contract.totals import check_cents
+from gateway.contract.totals import check_payment
 from gateway.contract.upstream import Upstream
 
 
@@ -136,17 +136,12 @@ def _settles(record: Record[Payment], invoice_id: str | None) -> bool:
 
 def _check(draft: PaymentDraft) -> None:
     """Raises ``validation_failed`` for a payment that no entry can be made of."""
-    if draft.amount <= 0:
-        raise invalid("/amount", "An amount is more than nothing; money that goes out has direction out.")
-    check_cents("/amount", draft.amount)
+    check_payment(draft)
     if not draft.allocations:
         raise invalid("/allocations", "A payment settles at least one invoice here.", "required")
     for number, part in enumerate(draft.allocations):
         if not is_guid(part.invoice_id):
             raise invalid(f"/allocations/{number}/invoice_id", "There is no such invoice in SnelStart.", "not_found")
-        if not part.amount:
-            raise invalid(f"/allocations/{number}/amount", "A part of a payment is not nothing.")
-        check_cents(f"/allocations/{number}/amount", part.amount)
     rest = draft.amount - sum((part.amount for part in draft.allocations), ZERO)
     if rest and draft.ledger_account_id is None:
         raise invalid("/ledger_account_id", "What settles no invoice needs a ledger account.", "required")
