@@ -366,7 +366,8 @@ class Adapter:
     operator_settings: tuple[OperatorSetting, ...] = ()
     settings: tuple[Setting, ...] = ()
     scope_for: Callable[[str], str | None] = no_scopes
-    """The provider scope an operation (``contacts.list``) needs."""
+    """The provider scope an operation (``contacts.list``) needs. One that an administration does not have among its
+    ``allowed_scopes`` is refused before any call, so a system that limits none of them names all its scopes there."""
     pace: Pace = Pace()
     example: bool = False
     """No real system, but one to learn from: not offered in production."""

@@ -18,7 +18,7 @@ async def test_every_operation_has_its_say(subject: Subject) -> None:
     for name, support in subject.capabilities.items():
         resource = subject.adapter.resources.get(BY_NAME[name].resource)
         there = resource is not None and resource.can(BY_NAME[name].verb)
-        assert (support["support"] == "native") is there
+        assert (support["support"] == "native") is there, f"{name} is {support}"
         assert there or support["reason"]
         assert support["filters"].keys() == {one.name for one in BY_NAME[name].filters}
         for one in BY_NAME[name].filters:

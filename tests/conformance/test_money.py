@@ -84,7 +84,9 @@ def agree_with_books(subject: Subject, invoice: Json, row: Mapping[str, Any]) ->
     }
     for name in ("net", "tax", "gross"):
         said = Decimal(invoice["totals"][name])
-        assert abs(said) in amounts, f"the books do not have {name} {said}: {row}"
+        assert abs(said) in amounts, (
+            f"the books do not have {name} {said}; `added` in law_facts.py names a list whose amounts make it: {row}"
+        )
 
 
 def adds_up(invoice: Json) -> None:
