@@ -338,3 +338,11 @@ def not_found_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 def resource_without_a_pair(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A new resource comes without a golden pair."""
     return with_resource("estimates", memory.MemoryInvoices())
+
+
+@BUGS.caught_by(test_fixtures.test_every_golden_pair_reads_as_written)
+def names_exchanged_both_ways(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Two fields have each other's names, read and written alike."""
+    exchanged = {"phone": "mobile", "mobile": "phone"}
+    monkeypatch.setattr(contacts, "SAME", {**contacts.SAME, **exchanged})
+    return ADAPTER

@@ -143,8 +143,8 @@ class Subject:
         for name in operations:
             support = self.capabilities[name]
             assert support["support"] != "missing_scope", (
-                f"{name} lacks the scope {support['scope']!r}: the emulator's own credentials open everything, and what a "
-                "system does not limit for each administration is all in its `allowed_scopes`"
+                f"{name} lacks the scope {support['scope']!r}: the emulator's own credentials open everything, and a "
+                "system that limits no administration has all its scopes in `allowed_scopes`"
             )
             if support["support"] != "native":
                 pytest.skip(f"{self.name}: {name} is {support['support']}: {support['reason']}")

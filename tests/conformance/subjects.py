@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from gateway.contract.adapter import Record
 from gateway.contract.emulator import Emulator, Seen
 from tests.house import EmulatorFactory
 
@@ -20,7 +21,8 @@ class Facts:
     0.00 is refused. ``derived`` names resources whose records Polder makes itself. ``added`` names lists of the
     system's invoices and the amount in each that only together make a total. ``modes`` names other ways the system may
     be, in which the laws hold as well, with the credentials of ``exchange``. ``inspect`` is given all that was sent in
-    a law, to hold it against the vendor's own schemas.
+    a law, to hold it against the vendor's own schemas. ``reads`` has for every resource what reads the ``raw`` of its
+    golden pairs.
     """
 
     moving: frozenset[str] = frozenset()
@@ -33,6 +35,7 @@ class Facts:
     added: tuple[tuple[str, str], ...] = ()
     modes: Mapping[str, EmulatorFactory] = field(default_factory=dict)
     inspect: Callable[[Sequence[Seen]], object] | None = None
+    reads: Mapping[str, Callable[[Any], Record[Any]]] = field(default_factory=dict)
 
 
 def facts_of(name: str) -> Facts:

@@ -1,5 +1,6 @@
 """What the laws must know of SnelStart, whose invoices are bookings."""
 
+from tests.adapters.snelstart.administration import READS
 from tests.conformance.subjects import Facts
 
 FACTS = Facts(
@@ -10,4 +11,5 @@ FACTS = Facts(
     no_empty_lines=True,
     derived=frozenset({"vat-codes"}),
     added=(("boekingsregels", "bedrag"), ("btw", "btwBedrag")),
+    reads=READS,
 )

@@ -10,16 +10,18 @@ from adapters.snelstart.mapping import booked_lines, contacts, invoices, lines, 
 from gateway.contract.exact import loads
 from gateway.contract.models import AllocationDraft, PaymentDraft
 from gateway.contract.money import ZERO
-from tests.adapters.snelstart.test_mapping import (
+from tests.adapters.snelstart.administration import (
     COUNTRIES,
     CUSTOMER,
     ENTRY,
-    FIXTURES,
     HIGH,
-    RATED_HIGH,
     SETUP,
     TODAY,
-    _invoice,
+    invoice_of,
+)
+from tests.adapters.snelstart.test_mapping import (
+    FIXTURES,
+    RATED_HIGH,
     _read_with,
     booked,
     refused,
@@ -111,7 +113,7 @@ def test_a_foreign_rate_ends_the_day_before_the_next() -> None:
 
 def test_a_text_that_looks_like_terms_is_not_read_as_them() -> None:
     odd = lines.Charge("Brood (2 x 5.00)", Decimal(1), Decimal(10), ZERO, None, RATED_HIGH, HIGH)
-    (read,) = _invoice(booked([odd], includes_tax=False, sign=1)).item.lines
+    (read,) = invoice_of(booked([odd], includes_tax=False, sign=1)).item.lines
     assert (read.description, read.quantity, read.unit_price) == ("Brood (2 x 5.00)", "1", "10.00")
 
 
