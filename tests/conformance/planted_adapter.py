@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import structs
@@ -37,6 +38,7 @@ from tests.conformance import (
 from tests.conformance.planting import Bugs, with_resource
 
 BUGS = Bugs()
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 
 @BUGS.caught_by(test_writing.test_an_update_changes_only_what_it_names, resource="contacts")
@@ -346,3 +348,29 @@ def names_exchanged_both_ways(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     exchanged = {"phone": "mobile", "mobile": "phone"}
     monkeypatch.setattr(contacts, "SAME", {**contacts.SAME, **exchanged})
     return ADAPTER
+
+
+@BUGS.caught_by(test_writing.test_when_a_record_was_made_is_told_in_utc, resource="contacts")
+def stamps_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A moment in UTC is taken for one by the clock on the wall."""
+    honest = contacts.contact_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Contact]:
+        record = honest(raw)
+        wall = {name: getattr(record.item, name).replace(tzinfo=AMSTERDAM) for name in ("created_at", "updated_at")}
+        return structs.replace(record, item=structs.replace(record.item, **wall))
+
+    monkeypatch.setattr(contacts, "contact_of", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_reading.test_a_list_goes_back_for_years)
+def invoices_of_this_year(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A list begins with this year, as the system's own does."""
+
+    class Broken(memory.MemoryInvoices):
+        async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
+            since = {"issued_from": date(up.today.year, 1, 1), **listing.filters}
+            return await super().list(up, replace(listing, filters=since))
+
+    return with_resource("invoices", Broken())

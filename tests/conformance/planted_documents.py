@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from gateway.contract.models import (
     Payment,
     PaymentDraft,
     Product,
+    VatCode,
 )
 from gateway.contract.money import CENT, amount_text, exact, round_to_cents
 from gateway.contract.upstream import Upstream
@@ -410,3 +412,45 @@ def one_to_one(monkeypatch: pytest.MonkeyPatch) -> Adapter:
             return await super().create(up, draft.model_copy(update={"currency": "EUR"}))
 
     return with_resource("payments", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_a_day_that_is_left_open_is_the_one_that_it_is_in_the_netherlands)
+def today_in_utc(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Where no day is said, it is the one in UTC."""
+
+    class Broken(memory.MemoryInvoices):
+        async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
+            day = draft.issued_on or up.now.date()
+            return await super().create(up, draft.model_copy(update={"issued_on": day}))
+
+    return with_resource("invoices", Broken())
+
+
+@BUGS.caught_by(test_invoices.test_a_line_may_say_its_treatment_instead_of_a_code, treatment="domestic_high")
+def code_of_what_is_bought(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A treatment is taken for a VAT code of what is bought."""
+    honest = lines._code_for
+
+    def broken(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: date) -> str:
+        bought = [code.id for code in codes.values() if code.direction == "purchase"]
+        found = [id for id in bought if codes[id].treatment == line.vat_treatment]
+        return found[0] if found else honest(line, pointer, codes, on)
+
+    monkeypatch.setattr(lines, "_code_for", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_money.test_totals_are_those_of_the_system)
+def line_with_tax_twice(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A line whose price includes VAT is told as if that came on top."""
+    honest = invoices.invoice_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Invoice]:
+        record = honest(raw)
+        for line in record.item.lines or [] if record.item.prices_include_tax else []:
+            if line.gross is not None and line.tax is not None:
+                line.net, line.gross = line.gross, amount_text(exact(line.gross) + exact(line.tax))
+        return record
+
+    monkeypatch.setattr(invoices, "invoice_of", broken)
+    return ADAPTER

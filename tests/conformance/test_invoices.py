@@ -1,10 +1,14 @@
 """Laws of invoices: what a draft is, how it becomes final, how it is credited, and how it looks on paper."""
 
+from datetime import UTC, datetime
+
 import httpx2
 import pytest
 
 from gateway.contract.exact import dumps
 from tests.conformance.subject import Json, Subject, body_of, problem_of
+
+NIGHT, DAY_OF_NIGHT = datetime(2026, 7, 1, 22, 30, tzinfo=UTC), "2026-07-02"
 
 
 async def test_a_draft_is_neither_numbered_nor_payable(subject: Subject) -> None:
@@ -174,12 +178,34 @@ async def test_a_draft_has_no_paper(subject: Subject, kind: str) -> None:
     await subject.refused(409, "conflict", "GET", f"invoices/{draft['id']}/{kind}")
 
 
-async def test_a_line_may_say_its_treatment_instead_of_a_code(subject: Subject) -> None:
+async def test_a_day_that_is_left_open_is_the_one_that_it_is_in_the_netherlands(subject: Subject) -> None:
+    """Past midnight in summer, when it is still the day before in UTC."""
+    subject.house.clock.turn_to(NIGHT)
+    final = await subject.final_invoice(issued_on=None)
+    assert final["issued_on"] == DAY_OF_NIGHT
+    if subject.can("payments.create"):
+        answer = await subject.pay(final, paid_on=None)
+        assert answer.status_code == 201, answer.text
+        assert body_of(answer)["paid_on"] == DAY_OF_NIGHT
+    if subject.can("invoices.credit") and await dates_credit_notes(subject):
+        answer = await credit(subject, await subject.final_invoice(issued_on=None))
+        assert answer.status_code == 201, answer.text
+        assert body_of(answer)["issued_on"] == DAY_OF_NIGHT
+
+
+async def dates_credit_notes(subject: Subject) -> bool:
+    """Whether it is not the system that settles of which day a credit note is."""
+    return "issued_on" in (await subject.get("schemas/invoices", operation="credit"))["properties"]
+
+
+@pytest.mark.parametrize("treatment", ["domestic_high", "domestic_low"])
+async def test_a_line_may_say_its_treatment_instead_of_a_code(subject: Subject, treatment: str) -> None:
+    """That of a sale, in force on the day: an administration has codes for what it buys too, and for what was."""
     if "lines.vat_treatment" not in subject.holds("invoices"):
         pytest.skip(f"{subject.name}: lines take codes only")
-    line = await subject.line(vat_treatment="domestic_low")
+    line = await subject.line(vat_treatment=treatment)
     made = await subject.make("invoices", lines=[line])
-    assert made["lines"][0]["vat_code_id"] == await subject.vat_code("domestic_low")
+    assert made["lines"][0]["vat_code_id"] == await subject.vat_code(treatment)
 
 
 async def test_a_treatment_without_a_code_costs_no_write(subject: Subject) -> None:

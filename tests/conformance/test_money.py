@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gateway.contract.exact import dumps
-from gateway.contract.money import round_to_cents
+from gateway.contract.money import CENT, round_to_cents
 from tests.conformance.comparing import leaves, number
 from tests.conformance.drafts import CONTACT, held
 from tests.conformance.subject import Json, Subject, body_of, examples
@@ -90,7 +90,7 @@ def agree_with_books(subject: Subject, invoice: Json, row: Mapping[str, Any]) ->
 
 
 def adds_up(invoice: Json) -> None:
-    """The totals are those of the tax groups, and net and tax make gross, on every line too."""
+    """The totals are those of the tax groups, net and tax make gross, on every line too, and so do its own numbers."""
     totals = {name: Decimal(invoice["totals"][name]) for name in ("net", "tax", "gross")}
     assert totals["net"] + totals["tax"] == totals["gross"]
     groups = invoice["tax_breakdown"]
@@ -100,6 +100,10 @@ def adds_up(invoice: Json) -> None:
         if line["type"] == "item":
             assert Decimal(line["net"]) + Decimal(line["tax"]) == Decimal(line["gross"])
             assert all(len(line[name].partition(".")[2]) == 2 for name in ("net", "tax", "gross"))
+            charge = Decimal(line["quantity"]) * Decimal(line["unit_price"])
+            charge *= 1 - Decimal(line["discount_percent"] or 0) / 100
+            told = Decimal(line["gross" if invoice["prices_include_tax"] else "net"])
+            assert abs(told - charge) <= CENT, f"{line} comes to {charge}"
 
 
 async def test_the_issues_own_invoice_is_exact(subject: Subject) -> None:

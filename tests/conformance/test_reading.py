@@ -29,6 +29,13 @@ async def test_a_listed_record_equals_the_record(subject: Subject, resource: str
             assert resource != "invoices" or listed["totals"][name] in (None, whole["totals"][name])
 
 
+async def test_a_list_goes_back_for_years(subject: Subject) -> None:
+    """Also where the system's own begins with this year, or this quarter, unless it is asked for more."""
+    old = await subject.make("invoices", issued_on="2023-06-30")
+    for found in (await subject.walk("invoices"), await subject.walk("invoices", contact_id=old["contact_id"])):
+        assert old["id"] in {one["id"] for one in found}
+
+
 @pytest.mark.parametrize("resource", [*WRITABLE, *SETTINGS, "payments"])
 async def test_what_never_was_is_not_found(subject: Subject, resource: str) -> None:
     problem = await subject.refused(404, "not_found", "GET", f"{resource}/987654321")
