@@ -23,6 +23,7 @@ from gateway.contract.exact import Json as Value
 from gateway.contract.exact import dumps, loads
 from gateway.contract.operations import BY_NAME, RESOURCE_OPERATIONS, Operation
 from tests.conformance.drafts import CONTACT, NEWS, PRODUCT, held
+from tests.conformance.fitting import fits
 from tests.conformance.subjects import Facts, facts_of
 from tests.house import House, open_house
 
@@ -238,6 +239,15 @@ class Subject:
         else:
             raise AssertionError(f"nobody drafts {resource}")
         return {**held(small, self.holds(resource)), **(self.settled() if resource == "invoices" else {}), **fields}
+
+    async def schema(self, operation: str) -> Json:
+        """What the connection says that a body must be."""
+        resource, _, verb = operation.partition(".")
+        return await self.get(f"schemas/{resource}", operation=verb)
+
+    async def takes(self, resource: str, draft: Json) -> bool:
+        """Whether a draft is what the system takes, by the schema of the connection."""
+        return fits(await self.schema(f"{resource}.create"), draft)
 
     def settled(self) -> Json:
         """What every new invoice must say here: its number, and that it is final."""

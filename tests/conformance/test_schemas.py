@@ -26,14 +26,9 @@ SETTINGS = {
 """What a field names one of: where those cannot be listed, nobody knows what it may say."""
 
 
-async def schema_of(subject: Subject, operation: str) -> Json:
-    resource, _, verb = operation.partition(".")
-    return await subject.get(f"schemas/{resource}", operation=verb)
-
-
 async def drawn_from(subject: Subject, operation: str) -> Json:
     """The schema, narrowed to what exists and to what can be known to come true."""
-    schema = await schema_of(subject, operation)
+    schema = await subject.schema(operation)
     ids: dict[str, list[str]] = {}
     if "contact_id" in schema["properties"]:
         ids["contact_id"] = [(await subject.make("contacts"))["id"]]
@@ -131,7 +126,7 @@ def certain(schema: Json) -> Json:
 @pytest.mark.parametrize("operation", ["contacts.create", "products.create", "invoices.create", "payments.create"])
 async def test_what_does_not_fit_is_refused_and_changes_nothing(subject: Subject, operation: str) -> None:
     resource = operation.partition(".")[0]
-    schema = await schema_of(subject, operation)
+    schema = await subject.schema(operation)
     body = await usual(subject, resource)
     before = standing(subject)
     broken = 0
@@ -159,14 +154,14 @@ async def usual(subject: Subject, resource: str) -> Json:
 @pytest.mark.parametrize("operation", ["contacts.create", "products.create", "invoices.create", "payments.create"])
 async def test_what_the_laws_send_fits(subject: Subject, operation: str) -> None:
     resource = operation.partition(".")[0]
-    schema = await schema_of(subject, operation)
+    schema = await subject.schema(operation)
     assert fits(schema, await usual(subject, resource))
     if resource in ("contacts", "products"):
         assert fits(schema, await subject.full_draft(resource))
 
 
 async def test_a_schema_names_the_administrations_own_records_at_no_further_call(subject: Subject) -> None:
-    schema = await schema_of(subject, "invoices.create")
+    schema = await subject.schema("invoices.create")
     codes = {str(one["id"]) for one in await subject.settings("vat-codes") if one["direction"] != "purchase"}
     accounts = {str(one["id"]) for one in await subject.settings("ledger-accounts")}
     line = schema["properties"]["lines"]["items"]["properties"]
@@ -187,7 +182,7 @@ def choice(field: Json) -> Json:
 
 
 async def test_a_schema_has_the_fields_that_the_system_holds_and_no_other(subject: Subject) -> None:
-    schema = await schema_of(subject, "contacts.create")
+    schema = await subject.schema("contacts.create")
     held = {place.partition(".")[0] for place in subject.holds("contacts")}
     said = {name for name, one in schema["properties"].items() if "const" not in one}
     assert said <= held
@@ -209,7 +204,6 @@ async def test_a_write_that_the_system_cannot_do_has_no_schema(subject: Subject)
 
 
 async def test_a_key_sees_in_a_schema_only_what_it_may_list(subject: Subject) -> None:
-    subject.need("vat-codes.list", "ledger-accounts.list")
     client = await subject.house.client_for(scopes=["connections:read", "ledger-accounts:read"])
     answer = await subject.ask("GET", "schemas/invoices", client=client)
     assert answer.status_code == 200, answer.text
@@ -219,7 +213,7 @@ async def test_a_key_sees_in_a_schema_only_what_it_may_list(subject: Subject) ->
 
 
 async def test_crediting_has_a_schema(subject: Subject) -> None:
-    schema = await schema_of(subject, "invoices.credit")
+    schema = await subject.schema("invoices.credit")
     assert ("number" in schema.get("required", ())) == subject.facts.numbered
     assert fits(schema, {"number": "C-2026-1"} if subject.facts.numbered else {})
 
