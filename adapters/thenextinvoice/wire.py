@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from adapters.thenextinvoice.mapping.values import Found, FoundIds, Wire, id_of
 from gateway.contract.auth import AccessToken, Grant, claims_of
-from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of, not_found
+from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.exact import Unread
 from gateway.contract.secret import Secret
-from gateway.contract.upstream import Facts, Query, Reply, Request, path_of
+from gateway.contract.upstream import Facts, Query, Reply, Request, is_number, path_of
 
 PROVIDER = "thenextinvoice"
 ROOT = ("api", "v1")
@@ -28,7 +28,6 @@ ASSUMED_LIFETIME = timedelta(minutes=10)
 ASSUMED_WAIT = 30
 """Seconds to wait after a 429 that names no time: no limits are documented."""
 
-_NUMERIC = re.compile(r"[1-9][0-9]{0,17}")
 _SUCCESS = re.compile(rb'\s*\{\s*"success"\s*:\s*true\b')
 """How an envelope begins: the rest of a long one need not be looked through for a failure."""
 _REFUSED = re.compile(rb'"success"\s*:\s*false')
@@ -61,21 +60,6 @@ _NO_FIELD = frozenset({"Invoice", "Customer", "Product", "It", "This", "There", 
 def ask(method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
     """A request below ``/api/v1``."""
     return Request(method, path_of(*ROOT, *segments), query=query, json=json)
-
-
-def number_in_path(id: str) -> str:
-    """An id as it may stand in a path. Raises ``not_found`` for what is no number.
-
-    Beside the records live ``/customer/search``, ``/settings/profile/default`` and comma-separated lists of ids.
-    """
-    if not _NUMERIC.fullmatch(id):
-        not_found()
-    return id
-
-
-def is_number(id: str) -> bool:
-    """Whether a text may be the id of a record here."""
-    return _NUMERIC.fullmatch(id) is not None
 
 
 def raw_prefix(facts: Facts) -> str:

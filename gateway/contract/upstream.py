@@ -27,6 +27,7 @@ T2 = TypeVar("T2")
 Query = Sequence[tuple[str, str]]
 
 _ID = re.compile(ID_PATTERN)
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining")
 _TELLING_QUOTA = frozenset({*_QUOTA_HEADERS, "ratelimit"})
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
@@ -43,6 +44,19 @@ def is_id(text: str) -> bool:
 def _has_form(text: str) -> bool:
     # Every record's id is looked at as it comes in and as it goes out, and polled lists show the same ones.
     return _ID.fullmatch(text) is not None
+
+
+def is_number(text: str) -> bool:
+    """Whether text may be the id of a record of a system that counts them: each has one spelling."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def number_in_path(id: str) -> str:
+    """An id of such a system as it may stand in a path. Raises ``not_found`` for what is no number.
+
+    Beside the records live other endpoints (``customer/search``), and some systems read ``12abc`` as 12.
+    """
+    return id if is_number(id) else not_found()
 
 
 def path_of(*segments: str) -> str:

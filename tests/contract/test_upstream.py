@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.errors import Problem
 from gateway.contract.models import ContactDraft, InvoiceDraft, PaymentDraft
-from gateway.contract.upstream import Reply, Request, is_id, path_of
+from gateway.contract.upstream import Reply, Request, is_id, is_number, number_in_path, path_of
 
 QUICK = settings(max_examples=100)
 
@@ -164,3 +164,13 @@ def test_drafts_take_every_id_that_a_path_takes() -> None:
     for text in IDS:
         PaymentDraft.model_validate({"amount": "1", "payment_method_id": text})
     assert ContactDraft.model_validate({"company_name": "x", "external_ref": "1,2/3 ..é"}).external_ref == "1,2/3 ..é"
+
+
+@pytest.mark.parametrize(
+    "id", ["", "0", "01", "-1", "1,2,3", "search", "default", "merge", "1 ", "٣", "1/2", "..", "9" * 19, "1\n"]
+)
+def test_what_is_no_number_is_no_id(id: str) -> None:
+    with pytest.raises(Problem) as caught:
+        number_in_path(id)
+    assert caught.value.code == "not_found"
+    assert not is_number(id)

@@ -1,16 +1,14 @@
 """Values as Rompslomp writes them: decimals are text, ids are numbers, a blank text is nothing (dossier §4)."""
 
-import re
 from datetime import date
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from gateway.contract import wire
-from gateway.contract.errors import invalid, not_found
+from gateway.contract.errors import invalid
 from gateway.contract.money import NumberText, exact, number_text
+from gateway.contract.upstream import is_number
 from gateway.contract.wire import Figure
-
-_RECORD_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 class Wire(wire.Wire, frozen=True, kw_only=True):
@@ -36,24 +34,9 @@ def day_of(text: str) -> date:
     return date.fromisoformat(day)
 
 
-def id_in_path(id: str) -> str:
-    """An id as it may stand in a path: digits only, or ``not_found``.
-
-    Rails reads ``12abc`` as 12 (dossier §6 leaves it open), so an id that is no number must not get there.
-    """
-    if not is_record_id(id):
-        not_found()
-    return id
-
-
-def is_record_id(id: str) -> bool:
-    """Whether a record can have this id; a number that is spelled otherwise would find it too."""
-    return _RECORD_ID.fullmatch(id) is not None
-
-
 def id_in_body(id: str, pointer: str) -> int:
     """An id as a body has it. Raises ``validation_failed`` for one that no record can have."""
-    if not is_record_id(id):
+    if not is_number(id):
         raise invalid(pointer, "There is no such record in Rompslomp.", "not_found")
     return int(id)
 

@@ -6,13 +6,12 @@ from typing import Any
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import settings
 from adapters.rompslomp.mapping.errors import MODELS, errors_of
-from adapters.rompslomp.mapping.values import id_in_path
 from gateway.contract.adapter import ItemT, Listing, Record
 from gateway.contract.errors import Problem
 from gateway.contract.exact import Unread
 from gateway.contract.models import VatCode
 from gateway.contract.paging import Page, PageNumber, Slice
-from gateway.contract.upstream import Query, Reply, Request, Upstream, path_of
+from gateway.contract.upstream import Query, Reply, Request, Upstream, number_in_path, path_of
 from gateway.contract.wire import RawRecord
 
 Raw = dict[str, Any]
@@ -28,7 +27,7 @@ async def record(up: Upstream, method: str, root: str, id: str | None = None, *,
 
     ``body`` goes out under that key.
     """
-    segments = (f"{root}s",) if id is None else (f"{root}s", id_in_path(id))
+    segments = (f"{root}s",) if id is None else (f"{root}s", number_in_path(id))
     json = None if body is None else {root: body}
     try:
         return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)
@@ -60,7 +59,7 @@ def _named_in_vain(problem: Problem, root: str) -> Problem:
 async def delete(up: Upstream, many: str, id: str) -> None:
     """Delete a record. What Rompslomp refuses here it refuses for the record's state: a DELETE has no content."""
     try:
-        await up.data(wire.ask(up.facts, "DELETE", many, id_in_path(id)))
+        await up.data(wire.ask(up.facts, "DELETE", many, number_in_path(id)))
     except Problem as problem:
         if problem.code == "upstream_rejected":
             raise Problem("conflict", problem.detail, upstream=problem.upstream) from problem

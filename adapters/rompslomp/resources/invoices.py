@@ -8,7 +8,7 @@ from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import invoices
 from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
 from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
-from adapters.rompslomp.mapping.values import day_of, id_in_path, id_of, is_record_id
+from adapters.rompslomp.mapping.values import day_of, id_of
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
@@ -16,7 +16,7 @@ from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, 
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Query, Upstream, if_there
+from gateway.contract.upstream import Query, Upstream, if_there, is_number, number_in_path
 from gateway.contract.wire import RawRecord
 
 SEARCHES: Mapping[str, str] = {
@@ -90,7 +90,7 @@ class RompslompInvoices(Invoices):
         return await _told(up, raw)
 
     async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
-        reference = invoices.credit_reference(id_in_path(id))
+        reference = invoices.credit_reference(number_in_path(id))
         raw, note = await up.gather(booking.read(up, id), booking.with_reference(up, reference))
         row = InvoiceRow.of(raw)
         if note is not None:
@@ -122,7 +122,7 @@ class RompslompInvoices(Invoices):
 
     async def pdf(self, up: Upstream, id: str) -> File:
         try:
-            reply = await up.call(wire.ask(up.facts, "GET", "sales_invoices", id_in_path(id), "pdf"))
+            reply = await up.call(wire.ask(up.facts, "GET", "sales_invoices", number_in_path(id), "pdf"))
         except Problem as problem:
             if problem.code == "not_found" and InvoiceRow.of(await booking.read(up, id)).is_draft:
                 raise _no_paper() from problem
@@ -144,7 +144,7 @@ async def _glanced_at(up: Upstream, listing: Listing) -> Page[_Listed]:
     selections = SELECTIONS.get(listing.text("document_status"), ())
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
     contact_id = listing.text("contact_id")
-    if contact_id is not None and not is_record_id(contact_id):
+    if contact_id is not None and not is_number(contact_id):
         return Page([], more=False, total=0)
     sources = [_selection(up, [("selection", name), *searches]) for name in selections]
     return await Chain(sources).read(listing.window)

@@ -10,12 +10,11 @@ from adapters.rompslomp.mapping.settings import (
     payment_method_of,
     vat_code_of,
 )
-from adapters.rompslomp.mapping.values import id_in_path
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Companies, LedgerAccounts, Listing, PaymentMethods, Record, VatCodes, with_id
 from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
 from gateway.contract.paging import Page
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, number_in_path
 
 PAYMENT_ACCOUNTS = [("selection", "payment")]
 
@@ -58,7 +57,7 @@ class RompslompPaymentMethods(PaymentMethods):
         return await calls.page_of(up, "accounts", PAYMENT_ACCOUNTS, listing, payment_method_of)
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
-        id_in_path(id)
+        number_in_path(id)
         return with_id(map(payment_method_of, await calls.whole(up, "accounts", PAYMENT_ACCOUNTS)), id)
 
 

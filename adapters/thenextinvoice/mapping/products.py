@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.thenextinvoice.mapping.values import Numbered, Reference, reference_of
-from adapters.thenextinvoice.wire import is_number
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid, unsupported
 from gateway.contract.matching import same_text
 from gateway.contract.models import Product
 from gateway.contract.money import amount_text
+from gateway.contract.upstream import is_number
 from gateway.contract.wire import RawRecord, json_number
 
 FIELDS: Mapping[str, str] = {

@@ -6,14 +6,14 @@ from typing import ClassVar
 from adapters.thenextinvoice.mapping import contacts
 from adapters.thenextinvoice.mapping.requirements import contact_requirements
 from adapters.thenextinvoice.mapping.values import new_id
-from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
+from adapters.thenextinvoice.wire import PAGE_CAP, ask, pointing, read_found
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.exact import Unread
 from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, number_in_path
 
 
 class CustomerContacts(Contacts):

@@ -20,13 +20,13 @@ from adapters.thenextinvoice.mapping.lines import (
 from adapters.thenextinvoice.mapping.products import product_of
 from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
-from adapters.thenextinvoice.wire import ask, is_number
+from adapters.thenextinvoice.wire import ask
 from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts, exact, with_tax
 from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
-from gateway.contract.upstream import Upstream, if_there
+from gateway.contract.upstream import Upstream, if_there, is_number
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from datetime import date, timedelta
 from adapters.thenextinvoice.mapping.invoices import DRAFT, Glance, Sheet, Standing, standing_of
 from adapters.thenextinvoice.mapping.values import day_of
 from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, found_ids, search, told_all
-from adapters.thenextinvoice.wire import PAGE_CAP, ask, is_number
+from adapters.thenextinvoice.wire import PAGE_CAP, ask
 from gateway.contract.adapter import Listing, Record
 from gateway.contract.models import Invoice
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window, cut
-from gateway.contract.upstream import Query, Upstream
+from gateway.contract.upstream import Query, Upstream, is_number
 
 FILTERS = frozenset(
     {

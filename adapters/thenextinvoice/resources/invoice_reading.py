@@ -16,12 +16,12 @@ from adapters.thenextinvoice.mapping.invoices import (
 )
 from adapters.thenextinvoice.mapping.values import reference_of
 from adapters.thenextinvoice.resources.administration import vat_codes
-from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, read_found, read_found_ids
+from adapters.thenextinvoice.wire import PAGE_CAP, ask, read_found, read_found_ids
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Invoice
 from gateway.contract.paging import Slice
-from gateway.contract.upstream import Query, Upstream
+from gateway.contract.upstream import Query, Upstream, number_in_path
 
 NEWEST_FIRST = (("order", "number"), ("reverse", "true"))
 

@@ -14,14 +14,14 @@ from adapters.thenextinvoice.resources.administration import profiles, sender, s
 from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
 from adapters.thenextinvoice.resources.invoice_reading import read, told
-from adapters.thenextinvoice.wire import ask, is_number, pointing
+from adapters.thenextinvoice.wire import ask, pointing
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces, file_stem
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts, exact
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Upstream, if_there
+from gateway.contract.upstream import Upstream, if_there, is_number
 from gateway.contract.wire import json_number
 
 HELD_ELSEWHERE = frozenset({"external_ref"})

@@ -10,7 +10,7 @@ from adapters.thenextinvoice.mapping.invoices import NO_INVOICE, InvoiceRow, Sta
 from adapters.thenextinvoice.mapping.requirements import payment_requirements
 from adapters.thenextinvoice.mapping.values import currency_of
 from adapters.thenextinvoice.resources.administration import payment_methods, setting
-from adapters.thenextinvoice.wire import ask, is_number, number_in_path, pointing
+from adapters.thenextinvoice.wire import ask, pointing
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed, not_found, unsupported
 from gateway.contract.exact import Unread
@@ -18,7 +18,7 @@ from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Upstream, if_there
+from gateway.contract.upstream import Upstream, if_there, is_number, number_in_path
 
 
 class InvoicePayments(Payments):

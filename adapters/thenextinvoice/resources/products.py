@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 from adapters.thenextinvoice.mapping import products
 from adapters.thenextinvoice.mapping.requirements import product_requirements
 from adapters.thenextinvoice.mapping.values import Found
-from adapters.thenextinvoice.wire import PAGE_CAP, ask, number_in_path, pointing, read_found
+from adapters.thenextinvoice.wire import PAGE_CAP, ask, pointing, read_found
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Upstream
+from gateway.contract.upstream import Upstream, number_in_path
 from gateway.contract.wire import RawRecord
 
 

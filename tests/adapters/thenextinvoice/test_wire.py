@@ -192,16 +192,6 @@ def test_a_field_of_theirs_is_named_as_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "id", ["", "0", "01", "-1", "1,2,3", "search", "default", "merge", "1 ", "٣", "1/2", "..", "9" * 19, "1\n"]
-)
-def test_what_is_no_number_is_no_id(id: str) -> None:
-    with pytest.raises(Problem) as caught:
-        wire.number_in_path(id)
-    assert caught.value.code == "not_found"
-    assert not wire.is_number(id)
-
-
-@pytest.mark.parametrize(
     "path",
     [
         *("session/jwt", "session/jwt/switch", "token/lilium", "settings/user", "settings/user/1"),
