@@ -1,12 +1,15 @@
 """Totals that a caller asserts (``expected_totals``), held against what a system makes of the same lines."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import TypeVar
 
 from gateway.contract.errors import FieldError, Problem, invalid
 from gateway.contract.models import ExpectedTotals, PaymentDraft
 from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import INTEGER_DIGITS, ZERO, Amounts, plain, round_to_cents
+
+T = TypeVar("T")
 
 MOST_ROUNDING = Decimal("0.05")
 """The most that a rounding line may close (contract §4, ``on_rounding``)."""
@@ -26,6 +29,37 @@ def differences(wanted: Mapping[str, Decimal], total: Amounts) -> dict[str, Deci
 def closes(gap: Decimal) -> bool:
     """Whether a rounding line may close a gap."""
     return ZERO < abs(gap) <= MOST_ROUNDING
+
+
+def made_to_match(
+    document: T,
+    expected: ExpectedTotals | None,
+    *,
+    adds_line: bool,
+    system: str,
+    total: Callable[[T], Amounts],
+    closed: Callable[[T, Decimal], T],
+) -> T:
+    """A document that comes to what is expected, with a line that closes the gap where one is wanted and is enough.
+
+    Raises ``totals_mismatch``. For systems of which it is certain what lines come to.
+    """
+    wanted = asserted(expected)
+    off = differences(wanted, total(document)) if wanted else {}
+    gap = off.get("gross", ZERO)
+    if adds_line and closes(gap):
+        document = closed(document, gap)
+        off = differences(wanted, total(document))
+    if off:
+        raise mismatch(system, off)
+    return document
+
+
+def rounding_account(id: str | None) -> str:
+    """The ledger account of a rounding line. Raises ``validation_failed`` where the connection is set to none."""
+    if id is None:
+        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "required")
+    return id
 
 
 def check_length(each: Iterable[Amounts]) -> None:

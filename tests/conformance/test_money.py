@@ -211,12 +211,14 @@ async def test_expected_totals_of_a_change_are_checked_before_anything_is_sent(s
 async def test_a_rounding_line_closes_a_small_gap(subject: Subject) -> None:
     if "rounding_ledger_account_id" not in {one.name for one in subject.adapter.settings}:
         pytest.skip(f"{subject.name}: there are no rounding lines")
-    account = await subject.revenue_account()
-    changed = await subject.ask("PATCH", "", body={"settings": {"rounding_ledger_account_id": account}})
-    assert changed.status_code == 200, changed.text
     draft = await subject.draft("invoices", lines=[await subject.line(quantity="3", unit_price="33.33")])
     asked = {**draft, "on_rounding": "add_line"}
     closed = {**asked, "expected_totals": {"gross": "121.00"}}
+    unset = await subject.refused(422, "validation_failed", "POST", "invoices", body=closed)
+    assert [(one["pointer"], one["code"]) for one in unset["errors"]] == [("/on_rounding", "required")]
+    account = await subject.revenue_account()
+    changed = await subject.ask("PATCH", "", body={"settings": {"rounding_ledger_account_id": account}})
+    assert changed.status_code == 200, changed.text
     shown = await subject.ask("POST", "invoices", body=closed, dry_run="true")
     answer = await subject.ask("POST", "invoices", body=closed)
     assert answer.status_code == 201, answer.text

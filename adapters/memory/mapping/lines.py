@@ -8,9 +8,10 @@ from typing import Any
 
 from adapters.memory.mapping.invoices import line_bodies, sign_of
 from gateway.contract.errors import invalid, no_vat_code
+from gateway.contract.lines import price_of
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Priced, Sum, add_up, exact, with_tax
-from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
+from gateway.contract.money import Priced, Sum, add_up
+from gateway.contract.totals import check_length, made_to_match, rounding_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,10 @@ def filled(lines: Sequence[LineDraft], setup: Setup, on: date, *, prices_include
 def _fill(line: LineDraft, pointer: str, setup: Setup, on: date, prices_include_tax: bool) -> LineDraft:
     product = setup.products.get(line.product_id or "")
     code = _vat_code(line, pointer, product, setup.vat_codes, on)
+    rate = setup.vat_codes[code].percentage
     return line.model_copy(
         update={
-            "unit_price": _price(line, pointer, product, setup.vat_codes[code].percentage, prices_include_tax),
+            "unit_price": price_of(line, pointer, product, rate, includes_tax=prices_include_tax),
             "unit": line.unit or (product and product.unit),
             "vat_code_id": code,
             "ledger_account_id": (
@@ -46,24 +48,12 @@ def _fill(line: LineDraft, pointer: str, setup: Setup, on: date, prices_include_
     )
 
 
-def _price(line: LineDraft, pointer: str, product: Product | None, rate: Decimal, prices_include_tax: bool) -> Decimal:
-    if line.unit_price is not None:
-        return line.unit_price
-    if product is None or product.price is None:
-        raise invalid(f"{pointer}/unit_price", "The product has no price: give unit_price.", "missing")
-    if product.price_includes_tax and not prices_include_tax:
-        message = "The product's price is with VAT, and the invoice's are without."
-        raise invalid(f"{pointer}/unit_price", message, "missing")
-    price = exact(product.price)
-    return with_tax(price, rate) if prices_include_tax and not product.price_includes_tax else price
-
-
 def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Mapping[str, VatCode], on: date) -> str:
     if line.vat_treatment is not None:
         return _code_for(line, pointer, codes, on)
     id = line.vat_code_id or (product.vat_code_id if product is not None else None)
     if id is None:
-        raise invalid(f"{pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "missing")
+        raise invalid(f"{pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
     code = codes.get(id)
     if code is None:
         raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.")
@@ -112,24 +102,20 @@ def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:
 
 def as_expected(body: dict[str, Any], expected: ExpectedTotals, on_rounding: str, setup: Setup) -> dict[str, Any]:
     """The document, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
-    off = differences(asserted(expected), sum_of(body, setup.vat_codes).total)
-    gap = off.get("gross", ZERO)
-    if on_rounding == "add_line" and closes(gap):
-        body = {**body, "lines": [*body["lines"], _rounding_line(gap, body["kind"], setup)]}
-        off = differences(asserted(expected), sum_of(body, setup.vat_codes).total)
-    if off:
-        raise mismatch("Memory Books", off)
-    return body
+    return made_to_match(
+        body,
+        expected,
+        adds_line=on_rounding == "add_line",
+        system="Memory Books",
+        total=lambda body: sum_of(body, setup.vat_codes).total,
+        closed=lambda body, gap: {**body, "lines": [*body["lines"], _rounding_line(gap, body["kind"], setup)]},
+    )
 
 
 def _rounding_line(gap: Decimal, kind: str, setup: Setup) -> dict[str, Any]:
+    account = rounding_account(setup.rounding_ledger_account_id)
     untaxed = next((code.id for code in setup.vat_codes.values() if code.treatment == "outside_scope"), None)
-    if setup.rounding_ledger_account_id is None or untaxed is None:
-        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "missing")
-    line = LineDraft(
-        description="Afronding",
-        unit_price=gap,
-        vat_code_id=untaxed,
-        ledger_account_id=setup.rounding_ledger_account_id,
-    )
+    if untaxed is None:
+        raise invalid("/on_rounding", "A rounding line needs a VAT code of no VAT.", "required")
+    line = LineDraft(description="Afronding", unit_price=gap, vat_code_id=untaxed, ledger_account_id=account)
     return line_bodies([line], kind)[0]

@@ -10,8 +10,9 @@ from decimal import Decimal
 from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from adapters.rompslomp.mapping.values import Json, id_in_body
 from gateway.contract.errors import invalid, no_vat_code, unsupported
+from gateway.contract.lines import price_of
 from gateway.contract.models import Contact, LineDraft, Product, VatCode
-from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain, with_tax
+from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain
 
 FIRST_LINE = 255
 """Characters of a line's ``description``; what is longer goes into ``extended_description`` (dossier §4)."""
@@ -83,7 +84,7 @@ class _Said:
         self.quantity = Decimal(1) if line.quantity is None else line.quantity
         self.code = self._code()
         self.rate = self._rate()
-        self.price = self._price()
+        self.price = price_of(line, pointer, self._product, self.rate, includes_tax=prices_include_tax)
 
     def item(self) -> Item:
         product = self._product
@@ -143,14 +144,6 @@ class _Said:
         if rate is not None and rate != self.code.percentage:
             raise invalid(f"{self._pointer}/vat_rate", f"The rate of this VAT code is {self.code.rate}.")
         return self.code.percentage
-
-    def _price(self) -> Decimal:
-        if self._line.unit_price is not None:
-            return self._line.unit_price
-        product = self._product
-        if product is None or product.price is None:
-            raise invalid(f"{self._pointer}/unit_price", "The product has no price: give unit_price.", "required")
-        return with_tax(exact(product.price), self.rate) if self._includes_tax else exact(product.price)
 
 
 def without_tax(price: Decimal, rate: Decimal, quantity: Decimal) -> Decimal:

@@ -13,7 +13,7 @@ from adapters.rompslomp.mapping.lines import Document, Item, Setup
 from gateway.contract.errors import invalid
 from gateway.contract.models import ExpectedTotals
 from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up
-from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
+from gateway.contract.totals import asserted, check_length, closes, differences, mismatch, rounding_account
 
 ROUNDINGS: tuple[TaxRounding, ...] = get_args(TaxRounding)
 
@@ -68,14 +68,15 @@ def foreseen(items: Sequence[Item]) -> list[Amounts]:
 
 def rounding_item(gap: Decimal, setup: Setup) -> Item:
     """The line that closes a gap, free of VAT. Raises ``validation_failed`` where it has no account or code."""
+    account = rounding_account(setup.rounding_ledger_account_id)
     untaxed = next((code for code in setup.todays.values() if code.treatment == "exempt"), None)
-    if setup.rounding_ledger_account_id is None or untaxed is None:
-        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "required")
+    if untaxed is None:
+        raise invalid("/on_rounding", "A rounding line needs a VAT code of no VAT.", "required")
     return Item(
         description="Afronding",
         quantity=Decimal(1),
         price=gap,
         code=untaxed,
         rate=ZERO,
-        ledger_account_id=setup.rounding_ledger_account_id,
+        ledger_account_id=account,
     )

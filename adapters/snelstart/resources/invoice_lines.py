@@ -18,10 +18,11 @@ from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, allows,
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import invalid, no_vat_code
+from gateway.contract.lines import price_of
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
-from gateway.contract.money import ZERO, exact, with_tax
+from gateway.contract.money import ZERO
 from gateway.contract.plan import Reason, reason_of
-from gateway.contract.totals import asserted, closes, differences, mismatch
+from gateway.contract.totals import made_to_match, rounding_account
 from gateway.contract.upstream import Upstream, if_there
 
 
@@ -97,25 +98,11 @@ def _charge(up: Upstream, line: LineDraft, pointer: str, product: Product | None
     return Charge(
         description=line.description,
         quantity=Decimal(1) if line.quantity is None else line.quantity,
-        price=_price(line, pointer, product, way, document.includes_tax),
+        price=price_of(line, pointer, product, way.code.percentage, includes_tax=document.includes_tax),
         discount=line.discount_percent or ZERO,
         unit=line.unit or None,
         way=way,
         ledger=ledger.key,
-    )
-
-
-def _price(line: LineDraft, pointer: str, product: Product | None, way: Way, includes_tax: bool) -> Decimal:
-    if line.unit_price is not None:
-        return line.unit_price
-    if product is None or product.price is None:
-        raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
-    if product.price_includes_tax == includes_tax or not way.code.percentage:
-        return exact(product.price)
-    if includes_tax:
-        return with_tax(exact(product.price), way.code.percentage)
-    raise invalid(
-        f"{pointer}/unit_price", "The product's price is with VAT, and the invoice's are without.", "required"
     )
 
 
@@ -237,22 +224,17 @@ def as_expected(
     document: Document,
 ) -> list[Charge]:
     """The lines, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
-    if expected is None:
-        return charges
-    off = differences(asserted(expected), reckoned(charges, includes_tax=document.includes_tax).total)
-    gap = off.get("gross", ZERO)
-    if on_rounding == "add_line" and closes(gap):
-        charges = [*charges, _rounding(up, gap, document)]
-        off = differences(asserted(expected), reckoned(charges, includes_tax=document.includes_tax).total)
-    if off:
-        raise mismatch("SnelStart", off)
-    return charges
+    return made_to_match(
+        charges,
+        expected,
+        adds_line=on_rounding == "add_line",
+        system="SnelStart",
+        total=lambda charges: reckoned(charges, includes_tax=document.includes_tax).total,
+        closed=lambda charges, gap: [*charges, _rounding(up, gap, document)],
+    )
 
 
 def _rounding(up: Upstream, gap: Decimal, document: Document) -> Charge:
-    id = setting(up, "rounding_ledger_account_id")
-    if id is None:
-        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "missing")
-    account = _known(id, "/on_rounding", document.setup)
+    account = _known(rounding_account(setting(up, "rounding_ledger_account_id")), "/on_rounding", document.setup)
     way = document.setup.ways.of_ledger(account, document.issued_on)
     return Charge("Afronding", Decimal(1), gap, ZERO, None, way, account.key)

@@ -22,8 +22,9 @@ from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
 from adapters.thenextinvoice.wire import ask
 from gateway.contract.errors import invalid, no_vat_code
+from gateway.contract.lines import price_of
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
-from gateway.contract.money import ZERO, Amounts, exact, with_tax
+from gateway.contract.money import ZERO, Amounts
 from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
 from gateway.contract.upstream import Upstream, if_there, is_number
@@ -113,7 +114,7 @@ def _charge(
     code = _vat_code(line, pointer, product, codes, document.issued_on)
     why = reason_of(vat_code_id=line.vat_code_id, vat_treatment=line.vat_treatment, product_id=line.product_id)
     up.plan.taxed(int(pointer.rpartition("/")[2]), code, why)
-    price = _price(line, pointer, product, code, document.includes_vat)
+    price = price_of(line, pointer, product, code.percentage, includes_tax=document.includes_vat)
     if discount is None:
         price = price * (100 - (line.discount_percent or ZERO)) / 100
     return Charge(
@@ -123,16 +124,6 @@ def _charge(
         ledger=_ledger(up, line, pointer, product),
         vat=code.id,
     )
-
-
-def _price(line: LineDraft, pointer: str, product: Product | None, code: VatCode, includes_vat: bool) -> Decimal:
-    """The line's price, else its product's, which is without VAT."""
-    if line.unit_price is not None:
-        return line.unit_price
-    if product is None or product.price is None:
-        raise invalid(f"{pointer}/unit_price", "An item line needs unit_price.", "required")
-    price = exact(product.price)
-    return with_tax(price, code.percentage) if includes_vat else price
 
 
 def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Codes, on: date) -> VatCode:
