@@ -19,7 +19,7 @@ from adapters.snelstart.mapping.invoices import (
     listed,
     whole,
 )
-from adapters.snelstart.mapping.lines import entry_amounts, reckoned
+from adapters.snelstart.mapping.lines import Charge, entry_amounts, reckoned
 from adapters.snelstart.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.snelstart.mapping.values import (
     NOTHING,
@@ -70,7 +70,8 @@ class SalesEntries(Invoices):
         "list": "1 for each 500 invoices; where some are settled, 1 for credit notes and 1 for each "
         "that may be theirs; with include=lines 1 more for each customer on the page",
         "get": "2 at once: the entry and its invoice; 1 more where nothing is open, to see whether it was credited",
-        "create": "2: the entry, and reading its invoice; 1 more for each product that lines name",
+        "create": "2: the entry, and reading its invoice; 1 more for each product that lines name, and 1 for the "
+        "customer where VAT is another country's",
         "credit": "7: reading the invoice, looking for a credit note, booking it, settling the two, reading back",
         "ubl": "2: finding the invoice, then the file",
     }
@@ -131,6 +132,7 @@ class SalesEntries(Invoices):
             body["omschrijving"] = draft.description
         document = Document(draft.prices_include_tax, issued_on, await setup(up))
         charges = await settled_lines(up, draft.lines, document)
+        country = await _country_charged(up, draft.contact_id, charges)
         charges = as_expected(up, charges, draft.expected_totals, draft.on_rounding, document)
         if not charges:
             raise invalid("/lines", "An invoice needs a line that charges something.", "required")
@@ -141,7 +143,7 @@ class SalesEntries(Invoices):
         told_by_sign("SnelStart", draft.document_type, total.gross, "/document_type")
         up.plan.comes_to(total)
         boeking = await up.data(ask("POST", "verkoopboekingen", json=body))
-        record = await _told(up, boeking, await factuur_of(up, new_id(boeking)))
+        record = await _told(up, boeking, await factuur_of(up, new_id(boeking)), country=country)
         booked = Boeking.of(boeking).factuurbedrag
         if booked.value != sign * total.gross:
             up.warn(
@@ -273,12 +275,33 @@ async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Unread]:
 
 
 async def _told(
-    up: Upstream, boeking: Mapping[str, Any], factuur: Unread, *, credited: bool = False
+    up: Upstream,
+    boeking: Mapping[str, Any],
+    factuur: Unread,
+    *,
+    credited: bool = False,
+    country: str | None = None,
 ) -> Record[Invoice]:
     known = await setup(up)
     said = Boeking.of(boeking)
-    country = await _country(up, said.customer) if said.customer is not None and is_foreign(said, known) else None
+    if country is None and said.customer is not None and is_foreign(said, known):
+        country = await _country(up, said.customer)
     return whole(Factuur.of(factuur), factuur, said, boeking, up.today, Reading(known, country), credited=credited)
+
+
+async def _country_charged(up: Upstream, contact: str, charges: Sequence[Charge]) -> str | None:
+    """The country whose VAT lines charge, if not the Netherlands'; null where they charge none, or it is not known.
+
+    A booked line names no country: SnelStart takes it for the customer's own (dossier 4.9), and the VAT of another one
+    with that rate without a word.
+    """
+    wanted = sorted({one.way.code.country for one in charges if one.way.rate_code is not None and one.way.code.country})
+    country = await _country(up, contact) if wanted else None
+    other = next((one for one in wanted if country not in (None, one)), None)
+    if other is not None:
+        message = f"SnelStart charges VAT of the customer's own country, which is {country}: not that of {other}."
+        raise invalid("/contact_id", message)
+    return country
 
 
 async def _country(up: Upstream, contact: str) -> str | None:

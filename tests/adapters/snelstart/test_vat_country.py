@@ -88,3 +88,20 @@ async def test_foreign_vat_says_its_country(tmp_path: Path) -> None:
         coded = {**on_account, "vat_code_id": "oss-de-sr"}
         assert fits(schema, books.draft(contact["id"], coded))
         assert (await books.invoice(contact["id"], coded))["totals"]["tax"] == "19.00"
+
+
+async def test_foreign_vat_is_that_of_the_customers_country(tmp_path: Path) -> None:
+    """A booked line does not say whose VAT it is: with Belgium's rate, which is Spain's too, Spain's was booked."""
+    async with connected(tmp_path) as books:
+        await books.ask("PUT", "raw/companyInfo", {"factureerBuitenlandsBtw": True})
+        spanish = await books.contact(address={**ADDRESS, "country": "ES"})
+        since = len(books.heard())
+        draft = books.draft(spanish["id"], line("oss", vat_country="BE", vat_rate="21"))
+        problem = await books.ask("POST", "invoices", draft, status=422)
+        assert (problem["outcome"], problem["errors"][0]["pointer"]) == ("not_sent", "/contact_id")
+        assert all(country in problem["detail"] for country in ("ES", "BE"))
+        assert not [seen for seen in books.heard(since) if seen.path == "/v2/verkoopboekingen"]
+        invoice = await books.invoice(spanish["id"], line("oss", vat_country="ES", vat_rate="21"))
+        assert [one["vat_country"] for one in invoice["lines"]] == ["ES"]
+        read = [seen for seen in books.heard(since) if seen.path == f"/v2/relaties/{spanish['id']}"]
+        assert len(read) == 2  # once for each write: what is read before is not read again for the answer
