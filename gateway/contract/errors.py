@@ -43,7 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "not_found": Kind(404, "There is no such record", "caller"),
     "operation_unsupported": Kind(405, "The accounting system cannot do this", "caller"),
     "conflict": Kind(409, "The record's state does not allow this", "caller"),
-    "idempotency_in_progress": Kind(409, "The same request is still running", "wait", True),
+    "idempotency_in_progress": Kind(409, "A request for the same is still running", "wait", True),
     "too_large": Kind(413, "The body is too large", "caller"),
     "unsupported_media_type": Kind(415, "The body's media type is not accepted", "caller"),
     "validation_failed": Kind(422, "The request is not valid", "caller"),

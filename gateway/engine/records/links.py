@@ -249,8 +249,8 @@ class LinkBooks:
     async def claim(self, connection_id: str, resource: str, fields: Mapping[str, str], creation_key: UUID) -> "Claim":
         """Reserve unique values for a record that is about to be made.
 
-        Raises ``conflict`` where one is taken, ``idempotency_in_progress`` where an earlier attempt of the very same
-        write still has one in hand.
+        Raises ``conflict`` where one is taken, ``idempotency_in_progress`` where another write, or an earlier attempt
+        of the very same one, still has it in hand.
         """
         claim = self._begun(connection_id, resource, fields, creation_key)
         try:
@@ -431,15 +431,16 @@ def _unfinished() -> Problem:
 
 
 def _in_hand(name: str) -> Problem:
-    """Whose it will be shows when the other write is over: it may be for the very same record, or come to nothing."""
-    return taken(name, f"Another write, which is not over yet, is for this {name}.", retry_after=1)
+    # Not "taken" either: the other write may be for the very same record, or come to nothing.
+    message = f"Another write, which is not over yet, is for this {name}."
+    errors = [FieldError(f"/{name}", "in_progress", message)]
+    return Problem("idempotency_in_progress", message, errors=errors, retry_after=1, outcome="not_sent")
 
 
-def taken(name: str, message: str | None = None, retry_after: int | None = None) -> Problem:
+def taken(name: str) -> Problem:
     """``conflict``, without the value, which may be a person's: callers log what problems say."""
-    message = message or f"Another record of this connection has this {name}."
-    error = FieldError(f"/{name}", "taken", message)
-    return Problem("conflict", message, errors=[error], outcome="not_sent", retry_after=retry_after)
+    message = f"Another record of this connection has this {name}."
+    return Problem("conflict", message, errors=[FieldError(f"/{name}", "taken", message)], outcome="not_sent")
 
 
 def kept_values(fields: frozenset[str], given: Mapping[str, Any]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from tests.house import ManualClock
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 PLACE = ("con_1", "products")
+IN_HAND = "idempotency_in_progress"
 
 
 async def problem_of(work: Awaitable[Any]) -> Problem:
@@ -77,10 +78,10 @@ async def test_a_granted_claim_is_the_records_own(books: LinkBooks, links: Memor
     assert (await books.of(*PLACE)).holders("code", "b") == ["7"]
 
 
-async def test_a_value_under_claim_is_taken(books: LinkBooks) -> None:
+async def test_a_value_under_claim_is_in_hand(books: LinkBooks) -> None:
     await books.claim(*PLACE, {"external_ref": "a"}, ONE)
     problem = await problem_of(books.claim(*PLACE, {"external_ref": "a"}, TWO))
-    assert (problem.code, problem.outcome, problem.errors[0].pointer) == ("conflict", "not_sent", "/external_ref")
+    assert (problem.code, problem.outcome, problem.errors[0].pointer) == (IN_HAND, "not_sent", "/external_ref")
     await books.claim(*PLACE, {"external_ref": "b"}, TWO)
     await books.claim("con_1", "contacts", {"external_ref": "a"}, TWO)
     await books.claim("con_2", "products", {"external_ref": "a"}, TWO)
@@ -106,13 +107,14 @@ async def test_of_a_value_in_hand_nobody_is_told_that_a_record_has_it(links: Mem
     claim = await one.claim(*PLACE, {"external_ref": "a"}, ONE)
     for process in (one, two):
         problem = await problem_of(process.claim(*PLACE, {"external_ref": "a"}, TWO))
-        assert (problem.code, problem.retry_after) == ("conflict", 1)
+        assert (problem.code, problem.retry_after, problem.errors[0].code) == (IN_HAND, 1, "in_progress")
+        assert problem.kind.retryable  # whoever goes by that comes again, and then hears whose it is
         assert "not over yet" in problem.detail
     await claim.grant("7")
     two.close("con_1")  # as the end of its generation does
     for process in (one, two):
         problem = await problem_of(process.claim(*PLACE, {"external_ref": "a"}, TWO))
-        assert (problem.code, problem.retry_after) == ("conflict", None)
+        assert (problem.code, problem.retry_after, problem.errors[0].code) == ("conflict", None, "taken")
         assert "Another record" in problem.detail
 
 
@@ -136,7 +138,7 @@ async def test_many_who_claim_one_value_at_once_are_one(books: LinkBooks) -> Non
         *(books.claim(*PLACE, {"external_ref": "a"}, UUID(int=number)) for number in range(10)), return_exceptions=True
     )
     assert sum(not isinstance(one, Problem) for one in found) == 1
-    assert {one.code for one in found if isinstance(one, Problem)} == {"conflict"}
+    assert {one.code for one in found if isinstance(one, Problem)} == {IN_HAND}
 
 
 async def test_a_claim_that_could_not_be_kept_is_none(books: LinkBooks, links: MemoryLinks) -> None:
@@ -165,7 +167,7 @@ async def test_of_two_processes_that_claim_a_value_one_gets_it(links: MemoryLink
         await books.of(*PLACE)
     claims = [books.claim(*PLACE, {"external_ref": "a"}, UUID(int=number)) for number, books in enumerate(processes)]
     found = await asyncio.gather(*claims, return_exceptions=True)
-    assert sorted(getattr(one, "code", "held") for one in found) == ["conflict", "held"]
+    assert sorted(getattr(one, "code", "held") for one in found) == ["held", IN_HAND]
 
 
 async def test_a_claim_that_is_being_granted_is_nobody_elses() -> None:
@@ -182,7 +184,8 @@ async def test_a_claim_that_is_being_granted_is_nobody_elses() -> None:
             await self.claimed_by_another()
 
         async def claimed_by_another(self) -> None:
-            assert (await problem_of(opened(self, "two").claim(*PLACE, {"external_ref": "a"}, TWO))).code == "conflict"
+            problem = await problem_of(opened(self, "two").claim(*PLACE, {"external_ref": "a"}, TWO))
+            assert problem.code in ("conflict", IN_HAND)
 
     links = Watched()
     await (await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)).grant("7")
@@ -192,7 +195,7 @@ async def test_a_claim_that_is_being_granted_is_nobody_elses() -> None:
 async def test_what_a_dead_process_claimed_is_taken_over_with_its_key(links: MemoryLinks) -> None:
     await opened(links, "one").claim(*PLACE, {"external_ref": "a"}, ONE)
     alive = opened(links, "two")
-    assert (await problem_of(alive.claim(*PLACE, {"external_ref": "a"}, TWO))).code == "conflict"
+    assert (await problem_of(alive.claim(*PLACE, {"external_ref": "a"}, TWO))).code == IN_HAND
     told = opened(links, "two", gone=["one"])
     assert (await told.claim(*PLACE, {"external_ref": "a"}, TWO)).creation_key == ONE
 
@@ -253,7 +256,7 @@ async def test_what_became_of_a_claim_is_settled_once(books: LinkBooks, links: M
     await claim.leave()
     await claim.release()
     assert links.rows[PLACE] == rows
-    assert (await problem_of(books.claim(*PLACE, {"external_ref": "a"}, UUID(int=3)))).code == "conflict"
+    assert (await problem_of(books.claim(*PLACE, {"external_ref": "a"}, UUID(int=3)))).code == IN_HAND
     await again.grant("7")
 
 

@@ -158,7 +158,9 @@ async def test_a_reference_that_is_being_given_to_another_is_refused_before_anyt
         await asyncio.sleep(0.001)
     change = aisle.ask("PATCH", f"products/{id}", {"name": "Koek", "external_ref": "order-2"})
     refused = await asyncio.wait_for(change, 5)
-    assert (refused.status_code, refused.json()["code"], refused.json()["outcome"]) == (409, "conflict", "not_sent")
+    told = refused.json()
+    assert (refused.status_code, told["code"], told["outcome"]) == (409, "idempotency_in_progress", "not_sent")
+    assert (told["retryable"], told["fix"], told["errors"][0]["pointer"]) == (True, "wait", "/external_ref")
     aisle.shelf.gate.set()
     assert (await making).status_code == 201
     assert (aisle.shelf.rows[id]["name"], aisle.shelf.heard("PUT", f"/products/{id}")) == ("Brood", 0)
