@@ -26,7 +26,7 @@ ATTEMPTS = 3
 """How often a read is tried in all; a write is repeated only where it surely was not sent."""
 UNWELL = frozenset({502, 503, 504})
 """Answers by which a system says that it is unwell as a whole, and that another try may do better."""
-CROWDED = "Too much is under way for this connection; nothing was sent."
+CROWDED = "Too much is under way for this connection"
 ANSWER_TIME = 0.2
 """Seconds of the caller's time that are kept to answer in."""
 READING, WRITING = 10.0, 30.0
@@ -204,7 +204,7 @@ class Calls:
         except Full as error:
             raise self._held_back("queue", 1.0, CROWDED) from error
         except TimeoutError as error:
-            raise Problem("upstream_timeout", CROWDED) from error
+            raise Problem("upstream_timeout", self._not_sent(CROWDED)) from error
 
     def _not_in_vain(self, came: float) -> None:
         """Leave the place to others where the queue left too little time: else only who is late already is called."""
@@ -215,10 +215,14 @@ class Calls:
         """Seconds to have left for a call, where there ever were so many."""
         return ANSWER_TIME + self._state.latency.needed
 
-    def _held_back(self, reason: HeldBack, wait: float, detail: str) -> Problem:
+    def _held_back(self, reason: HeldBack, wait: float, why: str) -> Problem:
         """Nothing is sent, and the caller hears when to come back."""
         self._shared.observer.held_back(self._provider.name, reason)
-        return Problem("upstream_unavailable", detail, retry_after=int(wait) + 1)
+        return Problem("upstream_unavailable", self._not_sent(why), retry_after=int(wait) + 1)
+
+    def _not_sent(self, why: str) -> str:
+        """Why nothing was sent: of a write that has begun, why no more was."""
+        return f"{why}; {'nothing' if self.fate == 'not_sent' else 'no more'} was sent."
 
     async def _exchanged(self, request: Request, token: AccessToken) -> Reply:
         headers, body = encode(request)
@@ -243,17 +247,13 @@ class Calls:
         """
         wait = self._shared.pace.wait(self._connection_id)
         if wait > 0 and (wait > SHORT_WAIT or not await self._sleep(wait)):
-            raise Problem(
-                "upstream_rate_limited",
-                f"{self._provider.adapter.title} asked to wait; nothing was sent.",
-                retry_after=int(wait) + 1,
-            )
+            detail = self._not_sent(f"{self._provider.adapter.title} asked to wait")
+            raise Problem("upstream_rate_limited", detail, retry_after=int(wait) + 1)
         if self.left() <= 0:
-            raise Problem("upstream_timeout", "The time for this request ran out before anything was sent.")
+            raise Problem("upstream_timeout", self._not_sent("The time for this request ran out"))
         shut = breaker.wait()
         if shut > 0:
-            title = self._provider.adapter.title
-            raise self._held_back("breaker", shut, f"{title} fails at the moment; nothing was sent.")
+            raise self._held_back("breaker", shut, f"{self._provider.adapter.title} fails at the moment")
 
     async def _rest(self, attempt: int, least: float = 0) -> bool:
         """Wait a little before the next try, as far as the time and the provider's budget of retries allow."""

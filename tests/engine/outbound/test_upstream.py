@@ -208,6 +208,17 @@ async def test_of_several_writes_the_worst_doubt_counts() -> None:
     assert up.fate == "unknown"
 
 
+async def test_a_write_that_was_sent_is_not_told_as_nothing_sent_when_its_readback_is_held_back(
+    stage: Stage, books: Books
+) -> None:
+    books.then(said({}), said({}, 429, retry_after="60"))
+    up = stage.outbound()
+    await up.data(WRITE)
+    await problem_of(up.data(READ))
+    problem = await problem_of(up.data(READ))
+    assert (up.fate, problem.detail) == ("applied", "Books asked to wait; no more was sent.")
+
+
 # Tokens
 
 
@@ -254,7 +265,7 @@ async def test_a_long_wait_is_passed_on_and_nobody_calls_meanwhile(stage: Stage,
     assert (problem.code, problem.retry_after) == ("upstream_rate_limited", int(wait))
     stage.clock.advance(int(wait) - 1.5)
     problem = await problem_of(stage.outbound().data(WRITE))
-    assert problem.code == "upstream_rate_limited"
+    assert (problem.code, "nothing was sent" in problem.detail) == ("upstream_rate_limited", True)
     assert problem.retry_after is not None
     assert 1 < problem.retry_after <= 3
     assert len(books.heard) == 1
