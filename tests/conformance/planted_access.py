@@ -52,7 +52,7 @@ def refused_token_given_out(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
-@BUGS.caught_by(test_tokens.test_a_refused_token_is_replaced_for_a_write_too)
+@BUGS.caught_by(test_tokens.test_a_refused_token_is_replaced_for_a_write_too, times=1)
 def refused_token_of_a_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """No write is sent a second time, not even where its token was refused."""
     honest = Outbound._rejects_token

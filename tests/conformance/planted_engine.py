@@ -112,7 +112,7 @@ def refused_for_ever(monkeypatch: pytest.MonkeyPatch) -> Adapter:
         return reply
 
     monkeypatch.setattr(upstream.Outbound, "exchange", broken)
-    monkeypatch.setattr(Refusals, "refuse_endless", lambda self, connection_id, rejected: None)
+    monkeypatch.setattr(Refusals, "refuse_endless", lambda self, connection_id: None)
     return ADAPTER
 
 

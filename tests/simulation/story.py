@@ -308,13 +308,13 @@ class Story:
         return self.world.adapter.resources[resource].changes_ids and lost_sight
 
     async def _upheaval(self, ends: "asyncio.Future[Any]") -> None:
-        """Now and then a process stops in good order; once all tokens run out: who refuses new ones too is believed."""
-        dice, expired = self.world.dice, False
+        """Now and then a process stops in good order, and twice all tokens run out: who refuses more is believed."""
+        dice, expired = self.world.dice, 0
         while not ends.done():
             await asyncio.sleep(dice.uniform(1, 10))
             drawn = dice.random()
-            if drawn < 0.2 and not expired:
-                expired = True
+            if drawn < 0.2 and expired < 2:
+                expired += 1
                 self.world.note("", "tokens expire")
                 self.world.emulator.expire_tokens()
             elif drawn < 0.3 and self.world.plan.deadly:

@@ -95,9 +95,11 @@ class Tokens:
 
     def worked(self, connection: StoredConnection, token: AccessToken) -> None:
         """A token opened something: what it was made from is spent. Kept in the background, once per token."""
-        self._refusals.worked(connection.id, token.value)
         known = self._at_hand(connection)
-        if known is None or not known.unused or known.stored.token.value != token.value:
+        if known is None or known.stored.token.value != token.value:
+            return
+        self._refusals.worked(connection.id)
+        if not known.unused:
             return
         known.unused = False
         mark = asyncio.ensure_future(self._mark_used(connection, known.stored.seq))
@@ -189,7 +191,7 @@ class Tokens:
         if newest is not None and serves(newest):
             return self._published(connection, newest)
         if rejected is not None and (newest is None or newest.state != "used"):  # it may have worked elsewhere
-            self._refusals.refuse_endless(connection.id, rejected.value)
+            self._refusals.refuse_endless(connection.id)
         return await self._renewed(connection, provider, rejected, newest_if(serves))
 
     async def _renewed(
@@ -197,7 +199,7 @@ class Tokens:
     ) -> AccessToken:
         stored = await self._renewals.renewed(connection, provider, enough)
         if rejected is not None:
-            self._refusals.replaced(connection.id, stored.token.value)
+            self._refusals.replaced(connection.id)
         return self._published(connection, stored)
 
     async def _static(

@@ -11,7 +11,6 @@ from cachetools import TTLCache
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
-from gateway.contract.secret import Secret
 from gateway.engine.observe import Observer
 from gateway.engine.providers import Provider
 from gateway.engine.storage import Storage, StoredConnection, Suspicion
@@ -21,6 +20,10 @@ BELIEVED = 60.0
 WINDOW = timedelta(minutes=10)
 FEW, SHARE = 5, 50
 """As many connections (or one in so many, where that is more) may be refused within the window before it is a mass."""
+IN_A_ROW = 3
+"""Tokens of which none opened anything may follow each other within a minute: one may end as soon as it was given, by a
+revocation or a life of seconds, and the next works. A system that refuses every token is asked for no more than these.
+"""
 HELD_AT_MOST = timedelta(hours=24)
 """Whom the provider has refused for so long, mass or not, is marked."""
 
@@ -33,7 +36,7 @@ class Refusals:
         self._clock = clock
         self._observer = observer
         self._known: TTLCache[tuple[str, int], Problem] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
-        self._replaced: TTLCache[str, Secret] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
+        self._in_vain: TTLCache[str, int] = TTLCache(10_000, ttl=BELIEVED, timer=clock.monotonic)
 
     def heed(self, connection: StoredConnection) -> None:
         """Raises again what was told of the connection's credentials within the last minute."""
@@ -41,22 +44,20 @@ class Refusals:
         if known is not None:
             raise known.again()
 
-    def replaced(self, connection_id: str, by: Secret) -> None:
-        """A rejected token was replaced by this one."""
-        self._replaced[connection_id] = by
+    def replaced(self, connection_id: str) -> None:
+        """A rejected token was replaced."""
+        self._in_vain[connection_id] = self._in_vain.get(connection_id, 0) + 1
 
-    def worked(self, connection_id: str, token: Secret) -> None:
-        """A token opened something: where it is rejected later, that is a new matter."""
-        if self._replaced.get(connection_id) == token:
-            del self._replaced[connection_id]
+    def worked(self, connection_id: str) -> None:
+        """The newest token opened something: where it is rejected later, that is a new matter."""
+        if connection_id in self._in_vain:
+            del self._in_vain[connection_id]
 
-    def refuse_endless(self, connection_id: str, rejected: Secret) -> None:
-        """Raises where the rejected token is itself a replacement of the last minute that never worked: another would
-        fare no better.
-        """
-        if self._replaced.get(connection_id) == rejected:
+    def refuse_endless(self, connection_id: str) -> None:
+        """Raises where several replacements of the last minute never worked: another would fare no better."""
+        if self._in_vain.get(connection_id, 0) >= IN_A_ROW:
             raise Problem(
-                "connection_needs_reauth", "The accounting system refuses even a token that it has just given."
+                "connection_needs_reauth", "The accounting system refuses even tokens that it has just given."
             )
 
     async def judge(
