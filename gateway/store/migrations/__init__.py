@@ -2,6 +2,13 @@
 
 A revision is a module in ``versions/``; ``tables.py`` says what they add up to, and a test holds the two together.
 Migrations run in one transaction, and one process at a time: started by ten, the first does it and nine find it done.
+
+**A revision only adds**: tables, indexes that are not unique, columns that may be null or have a server default. While
+a release is rolled out, gateways of the one before write to the newest tables, with every column that they know and no
+other; so what was there stays as it is, and no row of it is rewritten. What is to be replaced is first added beside the
+old (and both are written), and the old is taken away no earlier than a release later. A revision that does more than
+add, as that one, says in ``NEEDS_A_STOP`` why no gateway of a release before may run from then on, and the changelog
+says so. ``tests/operations/test_rolling.py`` holds each revision since the first release to that.
 """
 
 from pathlib import Path

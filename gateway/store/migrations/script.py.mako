@@ -5,6 +5,7 @@ from alembic import op
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
+# It only adds. Where it does more: NEEDS_A_STOP = "why no older gateway may run from then on"
 
 
 def upgrade() -> None:
