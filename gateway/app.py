@@ -4,13 +4,13 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.backup import last_backup
+from gateway.backup import last_backup, unserved
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.engine.access.audit import DONE, Auditor, Subject
@@ -331,14 +331,17 @@ def is_behind(settings: Settings) -> bool:
 def storage_of(settings: Settings, measuring: Measuring = UNMEASURED) -> "SqlStorage":
     """The store that is configured, its tables up to date. Raises ``Misconfigured``.
 
-    On one machine the tables are brought up to date at once; in production that is `polder migrate`'s business.
+    On one machine the tables are brought up to date at once, unless a gateway serves from them: it is an older one, and
+    could not be started again. In production that is `polder migrate`'s business.
     """
     ring = ring_of(settings)
     settings.make_home()
     if is_behind(settings):
         if settings.is_production:
             raise Misconfigured("The database's tables are not up to date: run `polder migrate` first.")
-        migrate(settings.database, ring)
+        remedy = "the tables are of its release; restart it with this one, or run `polder migrate`"
+        with unserved(settings, remedy) if holds_anything(settings.database) else nullcontext():
+            migrate(settings.database, ring)
     return open_storage(settings.database, ring, settings.home, measuring)
 
 

@@ -1,4 +1,7 @@
-"""``polder backup`` and ``polder restore``: the embedded database, and apart from it the keys that open it."""
+"""``polder backup`` and ``polder restore``: the embedded database, and apart from it the keys that open it.
+
+And the lock that tells both, and whoever else must know, that a gateway runs.
+"""
 
 import contextlib
 import os
@@ -44,9 +47,7 @@ def restore(settings: Settings, source: Path, keys: Path | None) -> None:
     Raises ``Misconfigured``, ``CannotCopy`` or ``InUse``.
     """
     database = _embedded(settings)
-    settings.make_home()
-    taken = f"A gateway runs on {settings.home}: stop it first."
-    with _locked(settings, taken, exclusive=True), contextlib.ExitStack() as undo:
+    with unserved(settings, "stop it first"), contextlib.ExitStack() as undo:
         if keys is not None:
             # The keys first: a gateway that finds a database and no keys would make itself others.
             own = settings.home / KEY_FILE
@@ -64,6 +65,14 @@ def serving_from(settings: Settings) -> Iterator[None]:
     """
     settings.make_home()
     with _locked(settings, f"A backup is being restored to {settings.home}.", exclusive=False):
+        yield
+
+
+@contextlib.contextmanager
+def unserved(settings: Settings, remedy: str) -> Iterator[None]:
+    """No gateway runs on this home while the block runs. Raises ``InUse``, with what is to be done about it."""
+    settings.make_home()
+    with _locked(settings, f"A gateway runs on {settings.home}: {remedy}.", exclusive=True):
         yield
 
 

@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from sqlalchemy import text
 
 from gateway.app import build, storage_of
 from gateway.backup import STAMP, InUse, back_up, last_backup, restore, serving_from
 from gateway.registry import discover
 from gateway.settings import KEY_FILE, Misconfigured, Settings
+from gateway.store import pending
 from gateway.store.copies import CannotCopy
+from gateway.store.database import migrating
+from gateway.store.migrations import _config
+from gateway.store.revisions import revisions
 from tests.house import House, ManualClock, open_house
 
 pytestmark = pytest.mark.anyio
@@ -226,3 +232,19 @@ def test_nothing_is_restored_under_a_running_gateway(settings: Settings, tmp_pat
         (settings.home / beside).unlink(missing_ok=True)
     restore(settings, copy, None)
     assert (settings.home / "polder.db").exists()
+
+
+def test_the_tables_do_not_become_newer_under_a_running_gateway(settings: Settings) -> None:
+    """A newer `polder keys list` beside it would leave it with a database that it refuses at its next start."""
+    with migrating(settings.database) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revisions()[-2])
+        connection.execute(
+            text("INSERT INTO api_keys (id, tenant, name, scopes, created_at) VALUES ('k', '', '', '[]', 1)")
+        )
+    with serving_from(settings), pytest.raises(InUse, match="restart it with this one, or run `polder migrate`"):
+        storage_of(settings)
+    assert pending(settings.database)
+    storage_of(settings)
+    assert not pending(settings.database)
