@@ -7,10 +7,11 @@ opens for nobody.
 import errno
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+
+from gateway.store.drafts import clear_away, drafted
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that gives no file two names: that of a memory stick, or of many a network drive."""
@@ -71,17 +72,14 @@ def _copy(source: Path, target: Path) -> None:
 
 @contextmanager
 def _draft_of(target: Path) -> Iterator[Path]:
-    """A new file beside the target, its owner's alone, gone when the block is left."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise CannotCopy(f"{target} cannot be written ({error.strerror}).") from error
-    os.close(descriptor)
-    draft = Path(name)
-    try:
+    """A draft, once those are gone that earlier copies left here because they were killed: each has the file's size."""
+    clear_away(target.parent)
+    with ExitStack() as drafting:
+        try:
+            draft = drafting.enter_context(drafted(target))
+        except OSError as error:
+            raise CannotCopy(f"{target} cannot be written ({error.strerror}).") from error
         yield draft
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _name(draft: Path, target: Path) -> None:

@@ -20,6 +20,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.exact import MalformedJson, dumps, loads
 from gateway.contract.secret import Secret
 from gateway.engine.storage import StoredConnection
+from gateway.store.drafts import clear_away, drafted
 from gateway.store.locks import locked
 from gateway.store.seal import CannotOpen, KeyRing, key_id_of
 
@@ -83,6 +84,10 @@ class Spool:
         found = [self._read(file) for file in self._folder.glob(f"{connection_id}.*{_SUFFIX}")]
         yield from sorted((one for one in found if one is not None), key=lambda one: one.received_at)
 
+    def clear_away(self) -> None:
+        """Remove what processes that were killed had begun to write: the folder is Polder's, and so is every draft."""
+        clear_away(self._folder, "*.draft")
+
     def done(self, spooled: Spooled) -> bool:
         """It is in the database, or of use to nobody: remove its file. False where it is just being sealed anew."""
         with _locked(spooled.file) as is_ours:
@@ -127,17 +132,12 @@ class Spool:
         return Counter(id for file in self._folder.glob(f"*{_SUFFIX}") if (id := _key_id(file)) is not None)
 
     def _write(self, path: Path, content: bytes) -> None:
-        draft = path.with_name(f"{path.stem}.{uuid4().hex}.draft")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
+        with drafted(path) as draft:
+            with draft.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             draft.rename(path)
-        except OSError:
-            draft.unlink()  # on a full disk each try would leave one
-            raise
         folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(folder)

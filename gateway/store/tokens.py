@@ -176,6 +176,7 @@ class SqlTokens:
 
     async def unspool(self) -> None:
         """Append every token that this host had to spool."""
+        await asyncio.to_thread(self._spool.clear_away)
         for spooled in await asyncio.to_thread(lambda: list(self._spool.waiting())):
             await self._put_in(spooled)
 

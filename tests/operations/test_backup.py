@@ -18,6 +18,7 @@ from gateway.app import build, storage_of
 from gateway.backup import STAMP, InUse, back_up, last_backup, restore, serving_from
 from gateway.registry import discover
 from gateway.settings import KEY_FILE, Misconfigured, Settings
+from gateway.store import copies as copying
 from gateway.store import pending
 from gateway.store.copies import CannotCopy
 from gateway.store.database import migrating
@@ -219,6 +220,26 @@ def test_a_backup_needs_a_database_of_its_own(tmp_path: Path) -> None:
 
 
 # A gateway that runs
+
+
+def test_a_copy_clears_away_what_one_that_was_killed_had_begun_and_no_other_file(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for left in ("monday.db.polder-8zkq2m1x.draft", "notes.draft"):
+        (copies / left).touch()
+    running, sync = list[Path](), copying._sync
+
+    def meanwhile(path: Path) -> None:
+        if not running:
+            running.append(path)
+            back_up(settings, copies / "wednesday.db", None, NOW)
+        sync(path)
+
+    monkeypatch.setattr(copying, "_sync", meanwhile)
+    back_up(settings, copies / "tuesday.db", None, NOW)
+    assert entries(copies) == {"notes.draft", "tuesday.db", "wednesday.db"}
 
 
 def test_nothing_is_restored_under_a_running_gateway(settings: Settings, tmp_path: Path) -> None:

@@ -135,8 +135,30 @@ async def test_a_half_written_file_is_no_token(kept: SqlStorage, home: Path) -> 
     await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
     (file,) = files(home)
     (home / "spool" / "con_1.cut.token").write_bytes(file.read_bytes()[:40])
-    (home / "spool" / "con_1.never-renamed.draft").write_bytes(b"{")
     await kept.tokens.unspool()
+    newest = await kept.tokens.newest(connection())
+    assert newest is not None
+    assert newest.token == token("spooled")
+
+
+async def test_a_start_clears_away_what_the_killed_had_begun_to_write_and_nothing_that_is_being_written(
+    kept: SqlStorage, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "spool").mkdir(parents=True)
+    for left in ("con_1.never-renamed.draft", "con_1.c0ffee.token.polder-8zkq2m1x.draft"):
+        (home / "spool" / left).write_bytes(b"{")
+    rename, seen = Path.rename, list[str]()
+
+    def meanwhile(self: Path, target: Path) -> Path:
+        Spool(home / "spool", ring_of(NEW)).clear_away()
+        seen.extend(file.name for file in files(home))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", meanwhile)
+    await kept.tokens.spool(connection(), token("spooled"), later(1), 0, owner="one")
+    assert len(seen) == 1, "the draft that is about to get its name"
+    await kept.tokens.unspool()
+    assert files(home) == []
     newest = await kept.tokens.newest(connection())
     assert newest is not None
     assert newest.token == token("spooled")
