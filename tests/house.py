@@ -65,6 +65,10 @@ class ManualClock:
         """Let time pass."""
         self._passed += seconds
 
+    def leap(self, seconds: float) -> None:
+        """Have the time of day set to another, later or earlier: a stopwatch knows nothing of that."""
+        self._start += timedelta(seconds=seconds)
+
     def turn_to(self, moment: datetime) -> None:
         """Be at a moment, earlier or later than now."""
         self._passed = (moment - self._start).total_seconds()

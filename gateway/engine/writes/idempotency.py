@@ -27,7 +27,7 @@ from gateway.engine.signing import Signer
 from gateway.engine.stop_signal import StopSignal
 from gateway.engine.storage import Attempt, Attempts, AttemptState, Owner
 from gateway.engine.writes.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
-from gateway.engine.writes.reconciliation import CHECKS, KEPT_FOR, WRITINGS, Reconciliation, in_doubt
+from gateway.engine.writes.reconciliation import CHECKS, WRITINGS, Reconciliation, in_doubt
 
 GRACE = timedelta(seconds=3)
 """How long after its deadline an attempt may still be ended by its owner: to write down an answer. Should that take
@@ -273,7 +273,7 @@ class Idempotency:
             next_check_at=now + left + GRACE,
         )
         run = Run(self._attempts, self._clock, named, attempt)
-        before = await self._attempts.claim(attempt, forget_before=now - KEPT_FOR)
+        before = await self._attempts.claim(attempt, forget_before=self._reconciliation.retention.since())
         if before is not None:
             answer = await self._answer_again(named, run, before, deadline)
             if answer is not None:
@@ -283,7 +283,7 @@ class Idempotency:
     async def replayed(self, named: Named) -> Answer | None:
         """The answer an earlier attempt ended with; None where there is none. For what a success makes unreachable."""
         before = await self._attempts.find(named.id())
-        if before is None or before.state != "applied" or before.created_at < self._clock.now() - KEPT_FOR:
+        if before is None or before.state != "applied" or before.created_at < self._reconciliation.retention.since():
             return None
         _refuse_other(named, before)
         return None if before.answer is None else open_answer(before.answer, _REPLAYED)
@@ -372,9 +372,8 @@ class Idempotency:
 
     async def tell(self, tenant: str, connection_id: str, key: str) -> bytes:
         """What became of a write, by its key: the body of an answer. Raises ``not_found``."""
-        now = self._clock.now()
         attempt = await self._attempts.newest(tenant, connection_id, key)
-        if attempt is None or attempt.created_at < now - KEPT_FOR:
+        if attempt is None or attempt.created_at < self._reconciliation.retention.since():
             raise Problem("not_found", "No write of this key is known; they are kept for 72 hours.")
         under_way = attempt.state in ("claimed", "sending")
         return dumps(

@@ -70,6 +70,26 @@ class Inspector(Protocol):
         """No record came of it, or none is there any more: give back what was held for one."""
 
 
+class Retention:
+    """Since when attempts are known.
+
+    What is forgotten is forgotten for good, and a repeat of it is carried out again. So a clock that leaps ahead, for a
+    moment perhaps, takes no attempt with it: here no more time passes than twice what the stopwatch says. One that was
+    put right catches up in as long as it was behind.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._now, self._looked_at = clock.now(), clock.monotonic()
+
+    def since(self) -> datetime:
+        """Whoever began before is forgotten."""
+        looked_at = self._clock.monotonic()
+        latest = self._now + timedelta(seconds=2 * (looked_at - self._looked_at))
+        self._now, self._looked_at = min(self._clock.now(), latest), looked_at
+        return self._now - KEPT_FOR
+
+
 class Reconciliation:
     """Looks after attempts of unknown fate."""
 
@@ -82,7 +102,9 @@ class Reconciliation:
         self._inspector = inspector
         self._zombie = zombie
         self._looked_for: set[bytes] = set()
-        self._forgets_at = clock.monotonic()
+        self.retention = Retention(clock)
+        # Not at once: a machine that starts may be about to be told the time.
+        self._forgets_at = clock.monotonic() + FORGET_EVERY
 
     def doubted(self, attempt: Attempt, problem: Problem | None) -> Attempt:
         """The attempt from the moment on that nobody knows its fate; the first look is soon."""
@@ -146,13 +168,13 @@ class Reconciliation:
         now = self._clock.now()
         due = await self._attempts.due(now, AT_ONCE, absurd=now + ABSURD)
         await asyncio.gather(*(self._looked_after(attempt) for attempt in due))
-        await self._forget(now)
+        await self._forget()
         return len(due)
 
-    async def _forget(self, now: datetime) -> None:
+    async def _forget(self) -> None:
         if self._clock.monotonic() < self._forgets_at:
             return
-        forgotten = await self._attempts.forget(now - KEPT_FOR, FORGOTTEN_AT_ONCE)
+        forgotten = await self._attempts.forget(self.retention.since(), FORGOTTEN_AT_ONCE)
         self._forgets_at = self._clock.monotonic() + (FORGET_EVERY if forgotten < FORGOTTEN_AT_ONCE else 0)
 
     async def watch(self) -> None:

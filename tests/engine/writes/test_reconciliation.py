@@ -141,6 +141,28 @@ async def test_an_answer_is_forgotten_in_time_though_nobody_writes_any_more(watc
     assert await watch.attempts.find(b"k-2") is None
 
 
+async def test_a_clock_that_leaps_ahead_for_a_moment_forgets_nothing(watch: Watch) -> None:
+    """A repeat of what is forgotten is carried out again."""
+    await watch.attempts.replace(attempt := await watch.attempt("claimed"), replace(attempt, state="applied"))
+    watch.clock.advance(FORGET_EVERY)
+    watch.clock.leap(KEPT_FOR.total_seconds() + 3600)
+    await watch.reconciliation.sweep()
+    assert await watch.attempts.claim(attempt, forget_before=watch.reconciliation.retention.since()) is not None
+    watch.clock.leap(-KEPT_FOR.total_seconds() - 3600)
+    watch.clock.advance(FORGET_EVERY)
+    await watch.reconciliation.sweep()
+    assert await watch.attempts.find(b"k-1") is not None
+    watch.clock.advance(KEPT_FOR.total_seconds())
+    await watch.reconciliation.sweep()
+    assert await watch.attempts.find(b"k-1") is None
+
+
+async def test_a_clock_that_was_behind_at_the_start_catches_up(watch: Watch) -> None:
+    watch.clock.leap(KEPT_FOR.total_seconds())
+    watch.clock.advance(KEPT_FOR.total_seconds())
+    assert watch.reconciliation.retention.since() == watch.clock.now() - KEPT_FOR
+
+
 async def test_the_schedule_survives_a_restart(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         first = Watch(house, await house.connect(PROVIDER), Eyes(None))
