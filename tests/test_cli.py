@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -439,3 +439,30 @@ def test_what_strangers_call_things_commands_no_terminal(capsys: pytest.CaptureF
     assert said.count("\n") == 1
     assert said.rstrip("\n").isprintable()
     assert said.startswith("id=con_1  company=Café \\x1b]0;owned\\x07")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("demo", "--port", "99999"), "--port"),
+        (("emulate", "memory", "--port", "-1"), "--port"),
+        (("audit", "list", "--after", f"{2**63}"), "--after"),
+        (("audit", "list", "--limit", "0"), "--limit"),
+    ],
+)
+def test_a_number_that_is_none_is_told_with_its_option(polder: Command, command: Sequence[str], said: str) -> None:
+    answer = polder.run(*command)
+    assert answer.returncode == 2
+    assert f"'{said}'" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_host_that_is_none_is_named(polder: Command) -> None:
+    assert "polder: 256.1.1.1:0: " in polder.refused("demo", "--host", "256.1.1.1")
+
+
+def test_who_cannot_use_the_storage_is_sent_to_the_doctor(polder: Command) -> None:
+    polder.home.mkdir(mode=0o700)
+    (polder.home / "polder.db").write_bytes(b"no database" * 100)
+    for command in (("keys", "list"), ("migrate",)):
+        assert "`polder doctor` says more." in polder.refused(*command, POLDER_ENCRYPTION_KEYS=NEW)

@@ -26,7 +26,7 @@ app.command("rotate-keys")(keys.rotate)
 app.add_typer(connections, name="connections")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.", min=0, max=65535)]
 
 OPENAPI = Path("openapi")
 
@@ -38,8 +38,10 @@ def main() -> None:
     _open_streams()
     try:
         app()
-    except (Misconfigured, Problem) as error:
+    except Misconfigured as error:
         fail(str(error))
+    except Problem as problem:
+        fail(f"{problem} `polder doctor` says more." if problem.code == "storage_unavailable" else str(problem))
     except OSError as error:
         fail(saying(error))
 

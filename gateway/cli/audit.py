@@ -16,7 +16,7 @@ _NOTED = re.compile(r"(?P<seq>[0-9]{1,18}):(?P<hash>[0-9a-f]{64})")
 @app.command("list")
 def list_(
     tenant: Annotated[str | None, typer.Option(help="Only what concerns this tenant.")] = None,
-    after: Annotated[int, typer.Option(help="Only what came after this seq.")] = 0,
+    after: Annotated[int, typer.Option(help="Only what came after this seq.", min=0, max=2**63 - 1)] = 0,
     limit: Annotated[int, typer.Option(help="No more than so many.", min=1, max=10_000)] = 100,
     as_json: Json = False,
 ) -> None:
