@@ -10,11 +10,24 @@ the time that pydantic needs to check one or two: what is checked of it, is chec
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from types import NoneType
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_type_hints
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 PRINTABLE = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]*$"
 """No control characters but tab and line ends: XML 1.0 (and so every e-invoice) cannot hold the others."""
@@ -85,23 +98,78 @@ class Shape(BaseModel):
         return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
 
-class Draft(Shape):
-    """A body that creates something."""
-
-    def given(self) -> dict[str, Any]:
-        """What the caller said: every field that is not null and was sent."""
-        return {name: value for name, value in super().given().items() if value is not None}
-
-
-class Change(Shape):
-    """A body that changes something (JSON merge patch, RFC 7396, one level deep; lists are replaced whole)."""
-
-
 class Part(Shape):
     """A nested object of a draft or a change."""
 
     whole: ClassVar[frozenset[str]] = frozenset()
     """Fields without which it would be something else: where one may be dropped, all of it is, and by the adapter."""
+
+    def clearing_nothing(self) -> Self:
+        """The same where nothing was before."""
+        part = self.model_copy()
+        part.model_fields_set.difference_update([name for name, value in self.given().items() if value is None])
+        return part
+
+
+class _New(Shape):
+    """What nothing was before: null clears nothing, and is as good as absent. Of a list that cannot be empty so is an
+    empty one. Clients made from an OpenAPI document send them for what nobody set.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, body: object) -> object:
+        if not isinstance(body, dict):
+            return body
+        unsaid = _unsaid(cls)
+        return {name: value for name, value in body.items() if value not in unsaid.get(name, ())}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        whole = handler(core)
+        properties = handler.resolve_ref_schema(whole)["properties"]
+        for name in _unsaid(cls):
+            properties[name] = _or_nothing(properties[name])
+        return whole
+
+    def given(self) -> dict[str, Any]:
+        """What the caller said: every field that is not null and was sent, and so of its parts."""
+        said = {name: value for name, value in super().given().items() if value is not None}
+        return {name: value.clearing_nothing() if isinstance(value, Part) else value for name, value in said.items()}
+
+
+@cache
+def _unsaid(new: type[_New]) -> Mapping[str, tuple[object, ...]]:
+    """What leaves a field to its default, by the names of those that have one other than null."""
+    defaults = {
+        name: info.get_default(call_default_factory=True)
+        for name, info in new.model_fields.items()
+        if not info.is_required()
+    }
+    return {
+        name: (None, []) if default and isinstance(default, list) else (None,)
+        for name, default in defaults.items()
+        if default is not None
+    }
+
+
+def _or_nothing(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """The schema of a field with null beside it; what is said of it as a field stays outside."""
+    schema.pop("minItems", None)
+    beside: JsonSchemaValue = {name: schema.pop(name) for name in ("default", "description", "title") if name in schema}
+    return {"anyOf": [schema, {"type": "null"}], **beside}
+
+
+class Draft(_New):
+    """A body that creates something."""
+
+
+class NewPart(_New, Part):
+    """A nested object that a draft or a change gives anew, as each of a list is."""
+
+
+class Change(Shape):
+    """A body that changes something (JSON merge patch, RFC 7396, one level deep; lists are replaced whole)."""
 
 
 class ProviderView(BaseModel):

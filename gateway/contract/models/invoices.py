@@ -16,7 +16,7 @@ from gateway.contract.models.base import (
     Instant,
     LongText,
     Name,
-    Part,
+    NewPart,
     RecordPart,
     Resource,
     Text,
@@ -32,7 +32,7 @@ LineType = Literal["item", "text"]
 OnRounding = Literal["reject", "add_line"]
 
 
-class LineDraft(Part):
+class LineDraft(NewPart):
     """A line to write. ``unit_price`` is with or without tax as the invoice's ``prices_include_tax`` says."""
 
     usual: ClassVar[Mapping[str, Any]] = {"discount_percent": ZERO}
@@ -66,7 +66,7 @@ class LineDraft(Part):
         return self
 
 
-class ExpectedTotals(Part):
+class ExpectedTotals(NewPart):
     """Totals the caller asserts, checked before anything is sent."""
 
     net: Amount | None = None

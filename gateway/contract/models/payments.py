@@ -5,14 +5,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.contract.models.base import Currency, Day, Draft, Id, Part, RecordPart, Resource, Text
+from gateway.contract.models.base import Currency, Day, Draft, Id, NewPart, RecordPart, Resource, Text
 from gateway.contract.money import Amount, AmountOut
 
 Direction = Literal["in", "out"]
 PaymentStatus = Literal["booked", "pending", "void", "unknown"]
 
 
-class AllocationDraft(Part):
+class AllocationDraft(NewPart):
     """The part of a payment to book that settles one invoice."""
 
     invoice_id: Id

@@ -139,7 +139,7 @@ def _cut(schema: Schema, at: str, held: frozenset[str]) -> None:
                 del schema["properties"][name]
         elif place not in held:
             if "default" in one:
-                schema["properties"][name] = {"const": one["default"], **_notes(one)}
+                schema["properties"][name] = {"anyOf": [{"const": one["default"]}, _NULL], **_notes(one)}
             else:
                 del schema["properties"][name]
     schema["required"] = [name for name in schema.get("required", ()) if name in schema["properties"]]

@@ -181,7 +181,7 @@ def _contract_defaults(body: Shape | None, up: Rehearsal, language: str) -> list
     found = []
     for name, info in type(body).model_fields.items():
         value = getattr(body, name)
-        if name in body.model_fields_set or name in CONTROLS:
+        if name in body.given() or name in CONTROLS:
             continue
         if value is not None and value != [] and not info.is_required():
             found.append(DefaultedField(pointer=f"/{name}", value=value, reason=SENTENCES["default"][language]))

@@ -34,6 +34,8 @@ One API over Dutch bookkeeping: contacts, products, invoices and payments, whate
 - **Lists** have `data`, `next_cursor` and `total_count`. Only a null `next_cursor` ends a list; a short page does not.
 - **Unknown fields and parameters are refused**, never ignored. Answers may get new members and new enum values at any
   time: pass over what you do not know.
+- **Null** in a body that creates something is the same as leaving the member out. In a change (PATCH) null clears the
+  member, and what is left out stays as it is.
 - **Problems** are RFC 9457 `application/problem+json`; `code` is for programs, and `fix` says who can put it right.
 - **Writes** take an `Idempotency-Key`: the same request sent again is answered as the first time, and done once.
 - **Reads** have an `ETag`; a write through Polder is seen by the very next read.
