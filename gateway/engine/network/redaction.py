@@ -46,6 +46,19 @@ def abridged(reply: Reply) -> Reply:
         return replace(reply, body=b"")
 
 
+class Abridged:
+    """The last reply, abridged once: what it says is asked twice or more, and megabytes take a fifth of a second."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Reply, Reply] | None = None
+
+    def of(self, reply: Reply) -> Reply:
+        """The reply, ``abridged``."""
+        if self._last is None or self._last[0] is not reply:
+            self._last = reply, abridged(reply)
+        return self._last[1]
+
+
 def _beginning(said: Any, levels: int) -> Any:
     if isinstance(said, str):
         return said if len(said) <= _CHARACTERS else f"{said[:_CHARACTERS]}…"

@@ -13,7 +13,7 @@ from gateway.contract.errors import FieldError, Outcome, Problem
 from gateway.contract.plan import Plan, Warned
 from gateway.contract.upstream import Facts, Reply, Request
 from gateway.engine.clock import dutch_date
-from gateway.engine.network.redaction import abridged, without_secrets
+from gateway.engine.network.redaction import Abridged, abridged, without_secrets
 from gateway.engine.outbound.calls import Calls, SharedOutbound
 from gateway.engine.providers import Provider
 
@@ -80,6 +80,7 @@ class Outbound:
             deadline=deadline,
             announce=self._announce,
         )
+        self._abridged = Abridged()
         self._now = shared.clock.now()
         self.warnings: list[Warned] = []
         self.plan = Plan()
@@ -224,7 +225,7 @@ class Outbound:
         return problem is not None and problem.code == "connection_needs_reauth"
 
     def _refusal(self, reply: Reply) -> Problem | None:
-        return self._provider.adapter.read_error(reply if reply.status < 400 else abridged(reply))
+        return self._provider.adapter.read_error(reply if reply.status < 400 else self._abridged.of(reply))
 
     async def _announce(self, request: Request) -> None:
         """Before the first write leaves, have written down what to look for; all writes wait for that."""

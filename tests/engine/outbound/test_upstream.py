@@ -9,8 +9,10 @@ import pytest
 
 from gateway.contract.adapter import Pace
 from gateway.contract.errors import Problem
-from gateway.contract.upstream import Request
+from gateway.contract.upstream import Reply, Request
+from gateway.engine.network import redaction
 from gateway.engine.network.http import encode
+from gateway.engine.network.redaction import abridged
 from gateway.engine.outbound.resilience import pace as pacing
 from tests.engine.staging import Books, Stage, said
 from tests.house import ManualClock
@@ -103,6 +105,22 @@ async def test_a_reply_that_says_no_is_not_asked_again(stage: Stage, books: Book
     books.then(said({}, status))
     await problem_of(stage.outbound().call(READ))
     assert len(books.heard) == 1
+
+
+@pytest.mark.parametrize("status", [422, 429])
+async def test_a_long_refusal_is_read_once(
+    stage: Stage, books: Books, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def counted(reply: Reply) -> Reply:
+        read.append(reply.status)
+        return abridged(reply)
+
+    monkeypatch.setattr(redaction, "abridged", counted)
+    books.then(said({"errors": ["no"] * 5_000}, status))
+    await problem_of(stage.outbound().call(READ))
+    assert read == [status]
 
 
 async def test_a_write_that_surely_was_not_sent_is_tried_again(stage: Stage, books: Books) -> None:
