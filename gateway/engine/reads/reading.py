@@ -40,6 +40,7 @@ class Found:
 class _Matches:
     records: Sequence[Record[Any]]
     next: int | None
+    total: int | None = None
 
 
 class Reader:
@@ -107,31 +108,39 @@ class Reader:
         return Found(document.body, document.media_type, headers={"Content-Disposition": disposition(document.name)})
 
     async def list(self, asked: Parameters) -> Found:
-        """A window of a list, with filters applied by the system or by us."""
+        """A window of a list, with filters applied by the system or by us.
+
+        Where one record stands in it twice, something moved between two of the system's pages, and others may have been
+        passed over: then it is read once more.
+        """
         native, emulated = divide(self._operation, self._resource, asked.filters)
         context = (self._up.facts.connection_id, self._operation.name, *asked.context())
         at = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
-        listing = Listing(Window(at >> _SKIP_BITS, asked.limit), await self._in_their_words(native), asked.include)
-        total = None
-        linked = self._resource.kept if self._resource.can("get") else ()
-        by_link = next((name for name in emulated if name in linked), None)
-        found = await self._linked(by_link, asked) if by_link is not None and asked.cursor is None else None
-        if found is not None:
-            matched = found
-        elif emulated:
-            matched = await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), asked.limit)
-        else:
-            page = await self._page(listing)
-            following = (listing.window.offset + asked.limit) << _SKIP_BITS
-            matched = _Matches(await self._recording.incoming(page.items), following if page.more else None)
-            total = page.total
+        matched = await self._matched(asked, native, emulated, at)
+        if len(_by_id(matched.records)) < len(matched.records):
+            matched = await self._matched(asked, native, emulated, at)
         cursor = None if matched.next is None else self._cursors.write(matched.next, context)
         records = _each_once(matched.records)
         self._shorten(records, asked)
         data = records_json(records, self._provider, asked.include)
         headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
         ids = [record.item.id for record in records]
-        return Found(list_json(data, cursor, total), next_cursor=cursor, headers=headers, ids=ids)
+        return Found(list_json(data, cursor, matched.total), next_cursor=cursor, headers=headers, ids=ids)
+
+    async def _matched(
+        self, asked: Parameters, native: Mapping[str, FilterValue], emulated: Mapping[str, FilterValue], at: int
+    ) -> _Matches:
+        listing = Listing(Window(at >> _SKIP_BITS, asked.limit), await self._in_their_words(native), asked.include)
+        linked = self._resource.kept if self._resource.can("get") else ()
+        by_link = next((name for name in emulated if name in linked), None)
+        found = await self._linked(by_link, asked) if by_link is not None and asked.cursor is None else None
+        if found is not None:
+            return found
+        if emulated:
+            return await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), asked.limit)
+        page = await self._page(listing)
+        following = (listing.window.offset + asked.limit) << _SKIP_BITS
+        return _Matches(await self._recording.incoming(page.items), following if page.more else None, page.total)
 
     async def _page(self, listing: Listing) -> Page[Any]:
         """A window of the system's own list, which names no record unless a filter does."""
@@ -207,16 +216,19 @@ class Reader:
         return _Matches(found, (start + SCAN_LIMIT) << _SKIP_BITS)
 
 
+def _by_id(records: Sequence[Record[Any]]) -> dict[str, Record[Any]]:
+    """Each record where it was first, as it was last."""
+    return {record.item.id: record for record in records}
+
+
 def _each_once(records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
-    """A record that the system listed twice is told once, where it was first: one that comes while its pages are read
-    moves the others on. Raises ``upstream_malformed`` for two under one id: nobody knows which of them it is.
+    """A record that the system lists twice is told once. Raises ``upstream_malformed`` for two under one id: nobody
+    knows which of them it is.
     """
-    by_id: dict[str, Record[Any]] = {}
-    for record in records:
-        before = by_id.setdefault(record.item.id, record)
-        if before is not record and before.item != record.item:
-            raise malformed("The accounting system lists two records under one id.")
-    return records if len(by_id) == len(records) else list(by_id.values())
+    by_id = _by_id(records)
+    if any(record.item != by_id[record.item.id].item for record in records):
+        raise malformed("The accounting system lists two records under one id.")
+    return list(by_id.values())
 
 
 def disposition(name: str, kind: str = "attachment") -> str:
