@@ -186,8 +186,7 @@ class Engine:
         await self.sweeper.recover()
         if rounds != "none":
             self._watch = asyncio.create_task(self.sweeper.watch(own_only=rounds == "own"))
-        if rounds == "all":
-            self._reconciler = asyncio.create_task(self.reconciliation.watch())
+            self._reconciler = asyncio.create_task(self.reconciliation.watch(own_only=rounds == "own"))
 
     def strain(self) -> Mapping[str, Strain]:
         """How calling each provider goes."""
@@ -204,6 +203,7 @@ class Engine:
         if self._reconciler is not None:
             self._reconciler.cancel()
         await self._shielded.settle()
+        await self.reconciliation.settle()
         await self._reads.settle()
         await self._tokens.settle()
         watches = (watch for watch in (self._watch, self._reconciler) if watch is not None)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -273,6 +274,7 @@ class Idempotency:
             next_check_at=now + left + GRACE,
         )
         run = Run(self._attempts, self._clock, named, attempt)
+        await self._reconciliation.settled(attempt.id)
         before = await self._attempts.claim(attempt, forget_before=self._reconciliation.retention.since())
         if before is not None:
             answer = await self._answer_again(named, run, before, deadline)
@@ -319,12 +321,11 @@ class Idempotency:
                     raise in_doubt(doubted, self._clock.now(), _REPLAYED) from problem
                 raise
             if problem.outcome == "rejected":
-                with contextlib.suppress(Problem):  # as below
-                    await run.settle("rejected", status=problem.kind.status, answer=seal_problem(problem))
+                await self._end(run, "rejected", status=problem.kind.status, answer=seal_problem(problem))
                 raise
             return await self._found_out(run, problem, deadline)
         except Exception:
-            with contextlib.suppress(Problem):  # as below
+            with contextlib.suppress(Problem):  # a repeat of the key, or the sweep, finds it still sending, and looks
                 if run.attempt.state == "claimed":
                     await run.release()
                 else:
@@ -334,11 +335,18 @@ class Idempotency:
             await run.release()
             return answer
         state: AttemptState = "applied" if answer.status < 400 else "rejected" if answer.status < 500 else "manual"
-        with contextlib.suppress(Problem):
-            # That it cannot be written down now is no reason to tell anything else than what happened. The next repeat
-            # of the key, or the sweep, finds the attempt still sending and looks.
-            await run.settle(state, status=answer.status, answer=seal_answer(answer), record_id=record_id_of(answer))
+        await self._end(run, state, status=answer.status, answer=seal_answer(answer), record_id=record_id_of(answer))
         return answer
+
+    async def _end(self, run: Run, state: AttemptState, **fields: Any) -> None:
+        """Write down how it ended, or have it written down as soon as the store takes it: that it cannot be now is no
+        reason to tell anything else than what happened.
+        """
+        settle = partial(run.settle, state, resolved_at=self._clock.now(), **fields)
+        try:
+            await settle()
+        except Problem:
+            self._reconciliation.owe(run.attempt.id, settle)
 
     async def _doubt(self, run: Run, problem: Problem | None) -> Attempt:
         """Nobody knows whether it happened: from here on Polder looks."""
@@ -373,6 +381,8 @@ class Idempotency:
     async def tell(self, tenant: str, connection_id: str, key: str) -> bytes:
         """What became of a write, by its key: the body of an answer. Raises ``not_found``."""
         attempt = await self._attempts.newest(tenant, connection_id, key)
+        if attempt is not None and await self._reconciliation.settled(attempt.id):
+            attempt = await self._attempts.newest(tenant, connection_id, key)
         if attempt is None or attempt.created_at < self._reconciliation.retention.since():
             raise Problem("not_found", "No write of this key is known; they are kept for 72 hours.")
         under_way = attempt.state in ("claimed", "sending")

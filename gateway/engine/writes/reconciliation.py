@@ -10,12 +10,15 @@ two to look all the same, no harm is done: looking changes nothing, and whoever 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Literal, Protocol
 from urllib.parse import quote
+
+from cachetools import LRUCache
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
@@ -45,6 +48,8 @@ KEPT_FOR = timedelta(hours=72)
 FORGET_EVERY = 60.0
 FORGOTTEN_AT_ONCE = 1_000
 """How many are forgotten at a time: who writes meanwhile waits for no more."""
+OWED = 1_000
+"""Ends that could not be written down, and are kept in memory until they can."""
 SWEEP_EVERY = 1.0
 AT_ONCE = 8
 """How many attempts one sweep looks for at the same time."""
@@ -102,6 +107,7 @@ class Reconciliation:
         self._inspector = inspector
         self._zombie = zombie
         self._looked_for: set[bytes] = set()
+        self._owed: LRUCache[bytes, Callable[[], Awaitable[object]]] = LRUCache(OWED)
         self.retention = Retention(clock)
         # Not at once: a machine that starts may be about to be told the time.
         self._forgets_at = clock.monotonic() + FORGET_EVERY
@@ -120,7 +126,7 @@ class Reconciliation:
 
     async def look(self, attempt: Attempt, deadline: float) -> Attempt | None:
         """Look once, and give the attempt as it now is; None where somebody else looks already, or carries it out."""
-        if attempt.id in self._looked_for:
+        if attempt.id in self._looked_for or attempt.id in self._owed:
             return None
         self._looked_for.add(attempt.id)
         try:
@@ -163,6 +169,27 @@ class Reconciliation:
             before = found
         return before
 
+    def owe(self, id: bytes, settle: Callable[[], Awaitable[object]]) -> None:
+        """The end of that attempt was told and could not be written down: ``settle`` does it once the store takes it.
+
+        To look for it instead might find nothing any more: others may have changed or deleted the record since.
+        """
+        self._owed[id] = settle
+
+    async def settled(self, id: bytes) -> bool:
+        """Write down the end of that attempt where it is owed; whether that was done."""
+        settle = self._owed.get(id)
+        if settle is not None:
+            with suppress(Problem):
+                await settle()
+                return self._owed.pop(id, None) is not None
+        return False
+
+    async def settle(self) -> None:
+        """Write down the ends that are owed, as far as the store takes them."""
+        for id in list(self._owed):
+            await self.settled(id)
+
     async def sweep(self) -> int:
         """Look after everything that is due, a bounded number at a time; how many that were."""
         now = self._clock.now()
@@ -177,14 +204,16 @@ class Reconciliation:
         forgotten = await self._attempts.forget(self.retention.since(), FORGOTTEN_AT_ONCE)
         self._forgets_at = self._clock.monotonic() + (FORGET_EVERY if forgotten < FORGOTTEN_AT_ONCE else 0)
 
-    async def watch(self) -> None:
+    async def watch(self, *, own_only: bool = False) -> None:
         """Sweep every second, until this is cancelled: a look that is cut short is made again by whoever comes next.
 
+        With ``own_only`` no more than what nobody else can do: the ends that this process owes.
         A store that cannot be reached is tried again: what is due stays due. Nor does anything else that fails end it.
         """
         while True:
             try:
-                swept = await self.sweep()
+                await self.settle()
+                swept = 0 if own_only else await self.sweep()
             except Problem:
                 swept = 0
             except Exception as error:

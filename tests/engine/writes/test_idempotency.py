@@ -447,3 +447,41 @@ async def test_a_process_that_ends_waits_for_no_look(house: House, monkeypatch: 
     answer = await asyncio.wait_for(lost, 5)
     assert (answer.json()["outcome"], answer.json()["state"]) == ("unknown", "unknown")
     await closing
+
+
+@pytest.mark.parametrize(("verb", "first"), [("update", "sweep"), ("create", "told"), ("refused", "repeat")])
+async def test_what_was_answered_stays_true_though_it_could_not_be_written_down(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: str, first: str
+) -> None:
+    """To look for it shows nothing any more where others changed or deleted the record since."""
+    connection = await house.connect(PROVIDER)
+    record = (await post(house, connection, "k-0")).json()
+    path = f"/v1/connections/{connection}/contacts"
+    honest = SqlAttempts.replace
+
+    async def fails(self: SqlAttempts, before: Attempt, after: Attempt) -> bool:
+        if after.state != "sending":
+            raise Problem("storage_unavailable", "The disk is full.")
+        return await honest(self, before, after)
+
+    async def ask() -> httpx2.Response:
+        if verb == "update":
+            return await house.client.patch(f"{path}/{record['id']}", json={"phone": "06"}, headers=named("k-1"))
+        return await post(house, connection, "k-1", {**DRAFT, "external_ref": "c-1"})
+
+    if verb == "refused":
+        house.emulator(PROVIDER).fail(Fault("status", status=422), when=is_write)
+    monkeypatch.setattr(SqlAttempts, "replace", fails)
+    done = await ask()
+    monkeypatch.undo()
+    assert done.status_code == {"update": 200, "create": 201, "refused": 422}[verb]
+    await house.client.delete(f"{path}/{done.json().get('id', record['id'])}")
+    house.clock.advance(600)
+    if first == "repeat":
+        assert (await ask()).status_code == done.status_code
+    elif first == "sweep":
+        await house.polder.engine.reconciliation.settle()
+        await house.polder.engine.reconciliation.sweep()
+    told = await fate(house, connection, "k-1")
+    assert (told["state"], told["status"]) == ("rejected" if verb == "refused" else "applied", done.status_code)
+    assert (await ask()).status_code == done.status_code
