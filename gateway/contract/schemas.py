@@ -41,6 +41,7 @@ Requirements = Mapping[str, Requirement]
 """Requirements by place: ``""`` is the body, ``lines.unit`` a field of each line, ``lines.*`` each line itself."""
 
 _PERCENT_TEXT = r"^(0{0,13}[0-9]{1,2}(\.[0-9]{1,12})?|0{0,12}100(\.0{1,12})?|-0{1,15}(\.0{1,12})?)$"
+_PERCENTAGES = frozenset({"discount_percent", "vat_rate"})
 _CHARGING = (
     *("product_id", "quantity", "unit", "unit_price", "discount_percent", "vat_code_id", "vat_treatment"),
     *("vat_rate", "vat_country", "ledger_account_id"),
@@ -138,8 +139,8 @@ def _tighten(schema: Schema) -> None:
         schema["multipleOf"] = float(f"1e-{FRACTION_DIGITS}")
     elif schema.get("format") == "date":
         schema["pattern"] = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-    if "discount_percent" in schema.get("properties", {}):
-        _bound_percentage(schema["properties"]["discount_percent"])
+    for name in _PERCENTAGES & schema.get("properties", {}).keys():
+        _bound_percentage(schema["properties"][name])
     for inner in within(schema):
         _tighten(inner)
 

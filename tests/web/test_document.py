@@ -402,9 +402,12 @@ def test_the_schema_of_a_line_is_the_model(line: Json) -> None:
     assert validator("LineDraft").is_valid(line) == accepted(models.LineDraft, line)
 
 
-@given(st.from_regex(r"-?0{0,14}[0-9]{1,4}(\.[0-9]{1,13})?", fullmatch=True))
-def test_the_pattern_of_a_percentage_is_the_rule(text: str) -> None:
-    line = {"description": "x", "unit_price": "1", "discount_percent": text}
+@given(
+    st.sampled_from(["discount_percent", "vat_rate"]),
+    st.from_regex(r"-?0{0,14}[0-9]{1,4}(\.[0-9]{1,13})?", fullmatch=True) | st.integers(-200, 200),
+)
+def test_what_is_said_of_a_percentage_is_the_rule(name: str, written: str | int) -> None:
+    line = {"description": "x", "unit_price": "1", name: written}
     assert validator("LineDraft").is_valid(line) == accepted(models.LineDraft, line)
 
 
