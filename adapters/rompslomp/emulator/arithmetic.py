@@ -12,7 +12,8 @@ which *round* is to cents with half a cent going away from zero, and nothing is 
    totals, net among them, may so differ from the sums of its lines by some cents.
 5. A document under ``per_rate_of_lines`` does the same with the nets that its lines show: its net is their sum, and
    VAT = round(net x rate) for each rate, as an e-invoice must have it (EN 16931, BR-CO-10 and BR-CO-17).
-6. Under ``unrounded`` nothing is rounded: an invoice and its lines show what the products of rules 1 and 2 are.
+6. Under ``vat_of_charges`` the VAT of a line comes from its charge, and not from its rounded net; else as rule 3.
+7. Under ``unrounded`` nothing is rounded: an invoice and its lines show what the products of rules 1 and 2 are.
 
 A document's ``price_with_vat`` is always its net plus its VAT. With rates as percentages this is what
 ``gateway.contract.money.add_up`` computes for prices without tax, under ``per_line``, under ``per_rate`` and under
@@ -26,7 +27,7 @@ from typing import Literal
 
 from gateway.contract.money import plain, round_to_cents
 
-Rounding = Literal["per_line", "per_rate_total", "per_rate_of_lines", "unrounded"]
+Rounding = Literal["per_line", "per_rate_total", "per_rate_of_lines", "vat_of_charges", "unrounded"]
 
 _DIGITS = 100
 """Working precision: the product of a long price, a long quantity and a rate stays exact before it is rounded."""
@@ -51,20 +52,23 @@ class Amounts:
 
 
 def line_amounts(charge: Charge, rounding: Rounding = "per_line") -> Amounts:
-    """What a line shows: rules 1 and 2, or 6."""
+    """What a line shows: rules 1 and 2, or 6 and 7."""
     with localcontext() as context:
         context.prec = _DIGITS
         charged = charge.price * charge.quantity
         if rounding == "unrounded":
             return Amounts(charged, charged * charge.rate, charged + charged * charge.rate)
+        if rounding == "vat_of_charges":
+            net, vat = round_to_cents(charged), round_to_cents(charged * charge.rate)
+            return Amounts(net, vat, net + vat)
         return _amounts(charged, charge.rate)
 
 
 def document_amounts(charges: Iterable[Charge], rounding: Rounding) -> Amounts:
-    """What a document shows: rules 3 to 6."""
+    """What a document shows: rules 3 to 7."""
     with localcontext() as context:
         context.prec = _DIGITS
-        if rounding in ("per_line", "unrounded"):
+        if rounding in ("per_line", "vat_of_charges", "unrounded"):
             parts = [line_amounts(charge, rounding) for charge in charges]
         else:
             sums: dict[Decimal, Decimal] = {}

@@ -1,21 +1,18 @@
-"""Sales invoices (dossier §3.1, §4): a credit note is an invoice with negative amounts, which we say above zero.
-
-``api_reference`` is hidden from people and unique per company, so it carries what Polder must find again: the caller's
-``external_ref``; without one the mark of the write; and on a credit note the invoice that it credits.
-"""
+"""Sales invoices (dossier §3.1, §4): a credit note is an invoice with negative amounts, which we say above zero."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
+from adapters.rompslomp.mapping.references import credit_reference, credited_by, is_own
 from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, id_in_body, id_of, percentage_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.base import like
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import (
+    CENT,
     ZERO,
     Amounts,
     AmountText,
@@ -52,8 +49,6 @@ HOLDS = frozenset(
 
 STATES: Mapping[str, DocumentStatus] = {"concept": "draft", "published": "final", "imported": "final"}
 _NOTHING = amount_text(ZERO)
-_OWN = "polder:"
-_CREDIT = f"{_OWN}credit:"
 
 
 class LineRow(Wire, frozen=True, kw_only=True):
@@ -307,12 +302,13 @@ def _described(line: LineRow) -> str:
 def _tax_breakdown(
     rows: Sequence[LineRow], lines: Sequence[Line], net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
 ) -> list[TaxBreakdown] | None:
-    """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where no way does."""
+    """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where they are nowhere near them."""
     keys = {(line.vat_code_id, line.vat_rate) for line in lines}
     if len(keys) == 1:  # as on most invoices: it is the totals
         return [_group_of(key, net, tax, codes) for key in keys]
     whole = exact(net), exact(tax)
     groups = next((groups for groups in _ways_to_round(rows, lines) if _comes_to(groups, *whole)), None)
+    groups = groups or _brought_to(_unrounded(rows, lines), *whole)
     if groups is None:
         return None
     return [_group_of(key, amount_text(base), amount_text(part), codes) for key, (base, part) in groups.items()]
@@ -343,6 +339,27 @@ def _sums_of_lines(lines: Sequence[Line]) -> _Groups:
         key, net, tax = (line.vat_code_id, line.vat_rate), exact(line.net or "0"), exact(line.tax or "0")
         before = groups.get(key)
         groups[key] = (net, tax) if before is None else (before[0] + net, before[1] + tax)
+    return groups
+
+
+def _unrounded(rows: Sequence[LineRow], lines: Sequence[Line]) -> _Groups:
+    groups: _Groups = {}
+    for said, line in zip(rows, lines, strict=True):
+        key, net, tax = (line.vat_code_id, line.vat_rate), exact(said.price_without_vat), exact(said.vat_amount)
+        before = groups.get(key, (ZERO, ZERO))
+        groups[key] = before[0] + net, before[1] + tax
+    return groups
+
+
+def _brought_to(unrounded: _Groups, net: Decimal, tax: Decimal) -> _Groups | None:
+    """Each rounded, and what cents are left over put on that with the most VAT; null where it is more than cents."""
+    groups = {key: (round_to_cents(base), round_to_cents(part)) for key, (base, part) in unrounded.items()}
+    most = max(groups, key=lambda key: abs(groups[key][1]))
+    net_left = net - sum((base for base, _ in groups.values()), ZERO)
+    tax_left = tax - sum((part for _, part in groups.values()), ZERO)
+    if max(abs(net_left), abs(tax_left)) > CENT * len(groups):
+        return None
+    groups[most] = groups[most][0] + net_left, groups[most][1] + tax_left
     return groups
 
 
@@ -379,39 +396,10 @@ def _group_of(key: _Key, base: AmountText, tax: AmountText, codes: Mapping[str, 
     )
 
 
-# Api references
-
-
-def is_own(reference: str | None) -> bool:
-    """Whether an api reference is a mark of Polder's own: of the write, or of the invoice that it credits."""
-    return (reference or "").startswith(_OWN)
-
-
-def credit_reference(id: str) -> str:
-    """The api reference of the credit note that credits an invoice in full: there can be only one."""
-    return f"{_CREDIT}{id}"
-
-
-def is_credit(reference: str | None) -> bool:
-    """Whether an api reference names the invoice that is credited: nothing else does, so it is never written over."""
-    return (reference or "").startswith(_CREDIT)
-
-
-def credited_by(reference: str | None) -> str | None:
-    """The invoice that a credit note of that api reference credits; null for any other document."""
-    id = reference.removeprefix(_CREDIT) if reference and is_credit(reference) else ""
-    return id if id.isascii() and id.isdigit() else None
-
-
 def credited_among(notes: Iterable[RawRecord]) -> frozenset[str]:
     """The invoices that some booked credit notes credit."""
     rows = map(InvoiceRow.of, notes)
     return frozenset(id for row in rows if not row.is_draft and (id := credited_by(row.api_reference)) is not None)
-
-
-def reference_of(external_ref: str | None, creation_key: UUID) -> str:
-    """The api reference of a new invoice: the caller's own, unless it could be taken for one of Polder's marks."""
-    return f"{_OWN}{creation_key}" if external_ref is None or is_own(external_ref) else external_ref
 
 
 # Writing

@@ -6,16 +6,18 @@ foreseen in each way it may round. Where the ways differ and one of them is expe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import get_args
 
 from adapters.rompslomp.mapping.lines import Document, Item, Setup
 from gateway.contract.errors import invalid
 from gateway.contract.models import ExpectedTotals
-from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up
+from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up, charged, round_to_cents, with_tax
 from gateway.contract.totals import asserted, check_length, closes, differences, mismatch, rounding_account
 
 ROUNDINGS: tuple[TaxRounding, ...] = get_args(TaxRounding)
+_DIGITS = 100
+"""Working precision, for what is rounded only when it is added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,18 @@ def foreseen(items: Sequence[Item]) -> list[Amounts]:
     sums = [add_up(priced, prices_include_tax=False, rounding=rounding) for rounding in ROUNDINGS]
     for sum in sums:
         check_length((*sum.lines, sum.total))
-    return list(dict.fromkeys(sum.total for sum in sums))
+    return list(dict.fromkeys([*(sum.total for sum in sums), *_of_charges(priced)]))
+
+
+def _of_charges(priced: Sequence[Priced]) -> tuple[Amounts, Amounts]:
+    """VAT of what lines charge and not of what they show: rounded for each line; and nothing rounded but by us."""
+    nets = [charged(line) for line in priced]
+    grosses = [with_tax(net, line.rate) for net, line in zip(nets, priced, strict=True)]
+    with localcontext(prec=_DIGITS):
+        taxes = [gross - net for net, gross in zip(nets, grosses, strict=True)]
+        net, tax = sum(map(round_to_cents, nets), ZERO), sum(map(round_to_cents, taxes), ZERO)
+        whole_net, whole_gross = round_to_cents(sum(nets, ZERO)), round_to_cents(sum(grosses, ZERO))
+        return Amounts(net, tax, net + tax), Amounts(whole_net, whole_gross - whole_net, whole_gross)
 
 
 def rounding_item(gap: Decimal, setup: Setup) -> Item:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.rompslomp.mapping import invoices, lines, totals
+from adapters.rompslomp.mapping import invoices, lines, references, totals
 from adapters.rompslomp.mapping.contacts import contact_of
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.products import product_of
@@ -67,7 +67,7 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
     body = {
         **invoices.invoice_body({name: value for name, value in said.items() if value is not None}),
         **await _vat_facts(up, plan.items, id_in_body(draft.contact_id, "/contact_id")),
-        "api_reference": invoices.reference_of(draft.external_ref, up.creation_key),
+        "api_reference": references.reference_of(draft.external_ref, up.creation_key),
         "invoice_lines": lines.line_bodies(plan.items, sign),
         "_publish": draft.finalize and plan.certain,
     }
@@ -112,8 +112,8 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     if not row.is_draft and given.keys() - {"external_ref"}:
         raise Problem("conflict", "A final invoice stays as it is.")
     body = invoices.invoice_body(given)
-    if "external_ref" in given and not invoices.is_credit(row.api_reference):
-        body["api_reference"] = invoices.reference_of(given["external_ref"], up.creation_key)
+    if "external_ref" in given and not references.is_credit(row.api_reference):
+        body["api_reference"] = references.reference_of(given["external_ref"], up.creation_key)
     if given.get("contact_id") is not None:
         body |= await _vat_number_of(up, row, id_in_body(given["contact_id"], "/contact_id"))
     if given.get("lines") is None:
@@ -206,7 +206,7 @@ async def _made(up: Upstream, body: calls.Raw) -> tuple[calls.Raw, bool]:
         there = await found_after(up, problem, reference)
         if there is None:
             raise
-        is_own = invoices.is_own(reference)
+        is_own = references.is_own(reference)
         if is_own or invoices.is_same_document(there, body):
             return there, is_own
         raise _taken(there, problem.upstream) from problem

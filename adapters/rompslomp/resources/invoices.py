@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
-from adapters.rompslomp.mapping import invoices
+from adapters.rompslomp.mapping import invoices, references
 from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
 from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.rompslomp.mapping.values import day_of, id_of
@@ -90,7 +90,7 @@ class RompslompInvoices(Invoices):
         return await _told(up, raw)
 
     async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
-        reference = invoices.credit_reference(number_in_path(id))
+        reference = references.credit_reference(number_in_path(id))
         raw, note = await up.gather(booking.read(up, id), booking.with_reference(up, reference))
         row = InvoiceRow.of(raw)
         if note is not None:
@@ -114,7 +114,7 @@ class RompslompInvoices(Invoices):
         """By the api reference it was sent with, which no other invoice can have (dossier §5, "Idempotency")."""
         body = sent.request.json["sales_invoice"]
         there = await booking.with_reference(up, body["api_reference"])
-        if there is None or not (invoices.is_own(body["api_reference"]) or invoices.is_same_document(there, body)):
+        if there is None or not (references.is_own(body["api_reference"]) or invoices.is_same_document(there, body)):
             return Traces([])
         if isinstance(sent.draft, InvoiceDraft):
             await booking.compare(up, there, sent.draft, body["invoice_lines"])
@@ -187,7 +187,7 @@ async def _owed(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[int, Decima
     Rompslomp sets neither off against the other. Polder tells such an invoice as owing nothing, so its note owes nobody
     what was never paid: else who pays back what is open of credit notes pays those who did not pay.
     """
-    notes = {row.id: invoices.credited_by(row.api_reference) for row in rows if row.may_be_set_off}
+    notes = {row.id: references.credited_by(row.api_reference) for row in rows if row.may_be_set_off}
     if not notes:
         return {}  # as of nearly every page
     there = {str(row.id): row.open or ZERO for row in rows}
@@ -214,7 +214,7 @@ async def _told_whole(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
     codes = await _names(up, [row])
     credited = frozenset[str]()
     if row.may_be_credited:
-        note = await booking.with_reference(up, invoices.credit_reference(str(row.id)))
+        note = await booking.with_reference(up, references.credit_reference(str(row.id)))
         credited = invoices.credited_among([note] if note else [])
     owed = await _owed(up, [row])
     return invoices.told(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))

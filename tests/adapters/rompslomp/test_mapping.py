@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import adapters.rompslomp
-from adapters.rompslomp.mapping import invoices, lines, payments, products, settings, totals
+from adapters.rompslomp.mapping import invoices, lines, payments, products, references, settings, totals
 from adapters.rompslomp.mapping.contacts import contact_body, contact_of
 from adapters.rompslomp.mapping.values import currency_of
 from gateway.contract.errors import Problem
@@ -257,11 +257,11 @@ def test_lines_that_take_others_places_say_what_becomes_of_each() -> None:
 
 
 def test_marks_are_told_from_references_of_others() -> None:
-    assert invoices.credited_by("polder:credit:12") == "12"
-    assert invoices.credited_by("polder:credit:x") is None
-    assert invoices.credited_by("order-12") is None
-    assert invoices.reference_of("order-12", KEY) == "order-12"
-    assert invoices.reference_of(None, KEY) == invoices.reference_of("polder:credit:9", KEY) == f"polder:{KEY}"
+    assert references.credited_by("polder:credit:12") == "12"
+    assert references.credited_by("polder:credit:x") is None
+    assert references.credited_by("order-12") is None
+    assert references.reference_of("order-12", KEY) == "order-12"
+    assert references.reference_of(None, KEY) == references.reference_of("polder:credit:9", KEY) == f"polder:{KEY}"
 
 
 def test_a_currency_is_told_in_capitals() -> None:
@@ -401,9 +401,16 @@ def test_vat_groups_that_do_not_make_the_totals_are_not_told() -> None:
     assert read(*rows, vat_amount="3.5", price_with_vat="23.5").tax_breakdown is None
 
 
+def test_vat_groups_of_what_is_not_rounded_make_the_totals() -> None:
+    """2.005 and 8.355 with 1.75455 of VAT are 10.36 and 1.75: rounded by group, a cent less."""
+    rows = [row_line("2.005", "0.0", code=2, rate="0.0"), row_line("8.355", "1.75455")]
+    told = read(*rows, price_without_vat="10.36", vat_amount="1.75455", price_with_vat="12.11455").tax_breakdown
+    assert [(one.rate, one.base, one.tax) for one in told or []] == [("0", "2.01", "0.00"), ("21", "8.35", "1.75")]
+
+
 def test_what_the_caller_expects_goes_before_what_the_prices_come_to() -> None:
-    document = lines.document_of(drafts({"unit_price": "10", "vat_code_id": "1"}), SETUP, prices_include_tax=True)
-    for wanted, rounding in (("10.00", "0.01"), ("10.02", "0.03")):
+    document = lines.document_of(drafts({"unit_price": "12.10", "vat_code_id": "1"}), SETUP, prices_include_tax=True)
+    for wanted, rounding in (("12.12", "0.02"), ("12.05", "-0.05")):
         plan = totals.planned(document, ExpectedTotals(gross=Decimal(wanted)), "add_line", SETUP)
         assert (plan.expected["gross"], plan.items[-1].price) == (Decimal(wanted), Decimal(rounding))
 

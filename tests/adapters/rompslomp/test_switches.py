@@ -19,6 +19,7 @@ WAYS: list[dict[str, Any]] = [
     {"api_reference_search": "contains"},
     {"vat_rounding": "per_rate_total"},
     {"vat_rounding": "per_rate_of_lines"},
+    {"vat_rounding": "vat_of_charges"},
     {"vat_rounding": "unrounded"},
     {"foreign_vat_name": "vat_custom"},
     {"foreign_vat_label": "country_code"},
