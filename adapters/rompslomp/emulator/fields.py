@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,15 +24,18 @@ Given = dict[str, Any]
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NAN = Decimal("NaN")
 TEXT_LENGTH = 255
+PLACES: Mapping[str, int] = {"price_per_unit": 5, "quantity": 2}
+"""Decimals that are surely kept of a price (dossier §6), and of a quantity, of which no recorded one has any."""
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads attributes; ``status`` is that of a refusal."""
+    """Reads attributes; ``status`` is that of a refusal. ``tidies``: see ``switches``."""
 
     status: int
+    tidies: bool = False
 
     def refusal(self, kind: str, message: str) -> ApiError:
         return ApiError(self.status, f"client.parameters.{kind}", message)
@@ -46,7 +49,8 @@ class Reader:
         if unknown or nested:
             names = ", ".join([*unknown, *nested])
             raise self.refusal("unpermitted_parameters", f"found unpermitted parameters: {names}")
-        return {name: self._cast(name, value, attributes[name]) for name, value in body.items()}
+        cast = {name: self._cast(name, value, attributes[name]) for name, value in body.items()}
+        return {name: _tidied(name, value) for name, value in cast.items()} if self.tidies else cast
 
     def _cast(self, name: str, value: Json, kind: Kind) -> object:
         if kind in ("objects", "object"):
@@ -74,6 +78,15 @@ class Reader:
 
     def _wrong(self, name: str) -> ApiError:
         return self.refusal("invalid_parameter_value", f"De waarde van {name} is ongeldig.")
+
+
+def _tidied(name: str, value: object) -> object:
+    """A value as a database of few decimals and a model that squeezes its texts keep it."""
+    if isinstance(value, str):
+        return "\n".join(" ".join(line.split()) for line in value.strip().splitlines()) or None
+    if isinstance(value, Decimal) and name in PLACES and value.is_finite():
+        return value.quantize(Decimal(1).scaleb(-PLACES[name]), ROUND_HALF_UP)
+    return value
 
 
 def _fits(value: Json, kind: Kind) -> bool:

@@ -140,7 +140,7 @@ class State:
     @property
     def reader(self) -> Reader:
         """How bodies are read here."""
-        return Reader(self.switches.parameter_error_status)
+        return Reader(self.switches.parameter_error_status, self.switches.tidies)
 
     def today(self) -> date:
         """Today, in Amsterdam."""

@@ -42,6 +42,8 @@ class Switches:
     - ``q_matching``: ``search[q]`` must occur as one ``phrase`` in one field, or each of its ``words`` in some field.
     - ``email_search``: whether ``search[contact_person_email_address]`` heeds case.
     - ``api_reference_search``: ``exact``, or whatever ``contains`` the text.
+    - ``tidies``: whether texts are stored without spaces they can do without, and prices and quantities of lines with
+      no more decimals than are known to be kept.
 
     VAT (§4)
     - ``vat_rounding``: see ``arithmetic``; ``unrounded`` is of invoices.
@@ -94,6 +96,7 @@ class Switches:
     q_matching: Literal["phrase", "words"] = "phrase"
     email_search: Literal["case_sensitive", "case_insensitive"] = "case_sensitive"
     api_reference_search: Literal["exact", "contains"] = "exact"
+    tidies: bool = False
 
     vat_rounding: Rounding = "per_line"
     foreign_vat_name: Literal["vat_high", "vat_custom"] = "vat_high"

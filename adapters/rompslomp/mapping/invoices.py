@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from adapters.rompslomp.mapping.references import credit_reference, credited_by, is_own
@@ -13,6 +13,7 @@ from gateway.contract.models.base import like
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import (
     CENT,
+    FRACTION_DIGITS,
     ZERO,
     Amounts,
     AmountText,
@@ -454,7 +455,7 @@ def line_again(line: LineRow, sign: int) -> Json:
 
 
 def is_same_document(raw: RawRecord, body: Mapping[str, Any]) -> bool:
-    """Whether an invoice that is there is the one that was to be made: contact, date and lines to the last decimal.
+    """Whether an invoice that is there is the one that was to be made: contact, date and lines as they may be kept.
 
     A concept may have got its rounding line since, which was not sent with the others (``on_rounding``).
     """
@@ -474,8 +475,15 @@ def _closes_a_gap(line: LineRow) -> bool:
 
 def _is_same_line(line: LineRow, sent: Mapping[str, Any]) -> bool:
     return (
-        (line.description or "") == (sent["description"] or "")
-        and exact(line.price_per_unit) == exact(sent["price_per_unit"])
-        and exact(line.quantity) == exact(sent["quantity"])
+        (line.description or "").split() == (sent["description"] or "").split()
+        and _is_kept(line.price_per_unit, sent["price_per_unit"])
+        and _is_kept(line.quantity, sent["quantity"])
         and line.vat_type_id == sent["vat_type_id"]
     )
+
+
+def _is_kept(said: Figure, sent: Figure) -> bool:
+    """Whether a number is the one that was sent, or that in fewer decimals: how many are kept is not documented."""
+    places = min(max(len(said.partition(".")[2]), len("00")), FRACTION_DIGITS)
+    kept = exact(sent).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return exact(said) in (exact(sent), kept)

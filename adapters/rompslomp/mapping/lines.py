@@ -18,6 +18,8 @@ FIRST_LINE = 255
 """Characters of a line's ``description``; what is longer goes into ``extended_description`` (dossier §4)."""
 DECIMALS = 5
 """Decimals of a price derived from one with VAT: as many as are known to be kept (dossier §6)."""
+QUANTITY_DECIMALS = 2
+"""Decimals of a quantity that are taken to be kept: none that is recorded has any (dossier §6)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,5 +31,10 @@ def credited_by(reference: str | None) -> str | None:
 
 
 def reference_of(external_ref: str | None, creation_key: UUID) -> str:
-    """The api reference of a new invoice: the caller's own, unless it could be taken for one of Polder's marks."""
-    return f"{_OWN}{creation_key}" if external_ref is None or is_own(external_ref) else external_ref
+    """The api reference of a new invoice: the caller's own, unless it could be taken for one of Polder's marks.
+
+    Nor one with spaces that it can do without: whether Rompslomp does is not documented, and it could not be found.
+    """
+    if external_ref is None or is_own(external_ref) or external_ref != " ".join(external_ref.split()):
+        return f"{_OWN}{creation_key}"
+    return external_ref

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import get_args
 
-from adapters.rompslomp.mapping.lines import Document, Item, Setup
+from adapters.rompslomp.mapping.lines import DECIMALS, QUANTITY_DECIMALS, Document, Item, Setup
 from gateway.contract.errors import invalid
 from gateway.contract.models import ExpectedTotals
 from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up, charged, round_to_cents, with_tax
@@ -46,7 +46,7 @@ def planned(document: Document, expected: ExpectedTotals | None, on_rounding: st
         plan = replace(plan, items=(*plan.items, rounding_item(off[0]["gross"], setup)))
         off = _all_gaps(plan)
     if not any(off):
-        return plan
+        return replace(plan, certain=not wanted or all(map(is_surely_kept, plan.items)))
     if not any(not one or (adds_line and closes(one.get("gross", ZERO))) for one in off):
         raise mismatch("Rompslomp", off[0])
     return replace(plan, certain=False)
@@ -66,6 +66,14 @@ def foreseen(items: Sequence[Item]) -> list[Amounts]:
     for sum in sums:
         check_length((*sum.lines, sum.total))
     return list(dict.fromkeys([*(sum.total for sum in sums), *_of_charges(priced)]))
+
+
+def is_surely_kept(item: Item) -> bool:
+    """Whether a line has no more decimals than are known to be kept: of a quantity, no recorded one has any at all."""
+    return all(
+        number == number.quantize(Decimal(1).scaleb(-places))
+        for number, places in ((item.price, DECIMALS), (item.quantity, QUANTITY_DECIMALS))
+    )
 
 
 def _of_charges(priced: Sequence[Priced]) -> tuple[Amounts, Amounts]:

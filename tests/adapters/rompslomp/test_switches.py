@@ -17,6 +17,7 @@ WAYS: list[dict[str, Any]] = [
     {"q_matching": "words"},
     {"email_search": "case_insensitive"},
     {"api_reference_search": "contains"},
+    {"tidies": True},
     {"vat_rounding": "per_rate_total"},
     {"vat_rounding": "per_rate_of_lines"},
     {"vat_rounding": "vat_of_charges"},

@@ -125,3 +125,21 @@ async def test_a_concept_that_does_not_come_to_what_is_expected_is_left_as_it_wa
         assert after == made
         change["expected_totals"] = {"gross": "0.12"}
         assert (await books.ask("PATCH", f"invoices/{made['id']}", change))["totals"]["gross"] == "0.12"
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "net"),
+    [("100", "0.333", "33.30"), ("0.0000123", "1000000", "12.30"), ("2.50", "0.25", "0.63")],
+)
+@pytest.mark.parametrize("tidies", [False, True])
+async def test_what_is_expected_of_more_decimals_than_may_be_kept_is_proved(
+    tmp_path: Path, price: str, quantity: str, net: str, tidies: bool
+) -> None:
+    """How many are kept of a quantity is not documented: 0.333 may become 0.33."""
+    async with connected(tmp_path, tidies=tidies) as books:
+        draft = await books.draft(line(price, quantity=quantity), finalize=True, expected_totals={"net": net})
+        if tidies and quantity != "0.25":
+            await books.refused(422, "totals_mismatch", "POST", "invoices", draft)
+            assert books.emulator.books()["invoices"] == []
+        else:
+            assert (await books.ask("POST", "invoices", draft))["totals"]["net"] == net
