@@ -7,7 +7,7 @@ from typing import Literal
 
 CENT = Decimal("0.01")
 HUNDRED = Decimal(100)
-VatRounding = Literal["per_rate", "per_rate_of_lines", "per_line"]
+VatRounding = Literal["per_rate", "per_rate_of_lines", "per_line", "unrounded"]
 _WRITTEN_OUT = Context(prec=17)
 DIGITS = 60
 """Working precision: products of long prices, quantities and percentages stay exact before they are rounded."""
@@ -23,7 +23,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class RateTotal:
-    """What was booked under one VAT rate, in cents: base without VAT, and the VAT."""
+    """What was booked under one VAT rate: base without VAT, and the VAT; in cents, where it is rounded."""
 
     base: Decimal
     tax: Decimal
@@ -70,6 +70,7 @@ def totals_of(
        (VAT codes of equal percentage, such as none, exempt and intra-EU, share one sum.)
        ``per_rate_of_lines``: the same, each line rounded before (as EN 16931 has it, BR-CO-10 and BR-CO-17).
        ``per_line``: each line is a sum of its own, and the rounded results are added up per percentage.
+       ``unrounded``: as ``per_rate``, and rule 3 rounds nothing.
     3. Prices without VAT: base = round(sum); tax = round(base x percentage / 100).
        Prices with VAT: gross = round(sum); tax = round(gross - gross / (1 + percentage / 100)); base = gross - tax.
     4. ``net`` = all bases, ``tax`` = all taxes, ``gross`` = ``net`` + ``tax``.
@@ -86,7 +87,8 @@ def totals_of(
         rates: dict[Decimal, RateTotal] = {}
         for amount in sums:
             nothing = RateTotal(Decimal(0), Decimal(0))
-            rates[amount.rate] = rates.get(amount.rate, nothing) + _taxed(amount, includes_vat)
+            taxed = _shared(amount, includes_vat) if rounding == "unrounded" else _taxed(amount, includes_vat)
+            rates[amount.rate] = rates.get(amount.rate, nothing) + taxed
         net = sum((rate.base for rate in rates.values()), Decimal(0))
         tax = sum((rate.tax for rate in rates.values()), Decimal(0))
         given_away = rounded(sum((amount.value for amount in listed), Decimal(0)) * discount / HUNDRED)
@@ -107,6 +109,12 @@ def _taxed(amount: Amount, includes_vat: bool) -> RateTotal:
         tax = rounded(given - given / factor)
         return RateTotal(given - tax, tax)
     return RateTotal(given, rounded(given * amount.rate / HUNDRED))
+
+
+def _shared(amount: Amount, includes_vat: bool) -> RateTotal:
+    """Base and VAT of an amount, neither rounded."""
+    base = amount.value / (1 + amount.rate / HUNDRED) if includes_vat else amount.value
+    return RateTotal(base, base * amount.rate / HUNDRED)
 
 
 def floating(value: Decimal) -> Decimal:

@@ -37,7 +37,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
 from gateway.contract.models import Invoice, InvoiceContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
-from gateway.contract.money import ZERO, Amounts, AmountText, amount_text, exact, round_to_cents
+from gateway.contract.money import CENT, ZERO, Amounts, AmountText, amount_text, exact, round_to_cents
 from gateway.contract.values import Value
 from gateway.contract.wire import Filled, NoItems, RawRecord, json_number, said_in
 
@@ -127,17 +127,33 @@ class Calculated(Wire, frozen=True):
 
     @property
     def amounts(self) -> Amounts:
-        """Net, tax and gross, in their own signs."""
-        net, tax, gross = self.totalExclVat, self.vatApplied, self.totalInclVat
-        return Amounts(round_to_cents(net), round_to_cents(tax), round_to_cents(gross))
+        """Net, tax and gross, in their own signs. Should they not be rounded, tax is what makes the net the gross."""
+        net, tax, gross = map(round_to_cents, (self.totalExclVat, self.vatApplied, self.totalInclVat))
+        return Amounts(net, tax if tax == self.vatApplied else gross - net, gross)
 
     def agrees(self, sum: Sum) -> bool:
         """Whether a sum of the lines is what was booked, in all and under every percentage."""
         if sum.total != self.amounts:
             return False
-        said = self.vatTotals if isinstance(self.vatTotals, dict) else {}
-        taxes = {rate: round_to_cents(tax) for rate, tax in said.items()}
+        taxes = self._taxes()
         return taxes == sum.taxes or _by_rate(taxes) == _by_rate(sum.taxes)
+
+    def _taxes(self) -> dict[str, Decimal]:
+        said = self.vatTotals if isinstance(self.vatTotals, dict) else {}
+        return {rate: round_to_cents(tax) for rate, tax in said.items()}
+
+    def nearly(self, sum: Sum) -> Sum | None:
+        """A sum of the same percentages, brought to what was booked: it was rounded in a way that nobody foresees.
+
+        What cents there are between them go to the greatest tax. Null where it is more than those.
+        """
+        taxes, booked, total = _by_rate(self._taxes()), self.amounts, sum.total
+        net_off, tax_off = booked.net - total.net, booked.tax - total.tax
+        if taxes.keys() != _by_rate(sum.taxes).keys() or max(abs(net_off), abs(tax_off)) > CENT * len(sum.groups):
+            return None
+        most = max(sum.groups, key=lambda rate: abs(sum.groups[rate].tax))
+        groups = {**sum.groups, most: sum.groups[most] + Amounts(net_off, tax_off, net_off + tax_off)}
+        return Sum(groups, booked, {rate: amounts.tax for rate, amounts in groups.items()})
 
 
 def _by_rate(taxes: Mapping[str, Decimal]) -> dict[Decimal, Decimal]:
@@ -271,7 +287,7 @@ def standing_of(data: RawRecord) -> Standing:
 def settled_sum(row: InvoiceRow, reckoning: Reckoning, ways: Ways) -> Sum | None:
     """The sum of its lines that counts: the one that was booked; on a draft the one that finalizing will book.
 
-    Null where that cannot be told: a VAT code is gone or was changed since, or nobody knows how VAT is rounded.
+    Null where that cannot be told: a VAT code is gone or was changed since, or rounding decides, and how is not known.
     """
     if row.calculated is None:
         return reckoning.certain(ways)
@@ -279,7 +295,8 @@ def settled_sum(row: InvoiceRow, reckoning: Reckoning, ways: Ways) -> Sum | None
         sum = reckoning.sum(way)
         if sum is not None and row.calculated.agrees(sum):
             return sum
-    return None
+    usual = reckoning.sum(ROUNDINGS[0])
+    return None if usual is None else row.calculated.nearly(usual)
 
 
 def invoice_of(

@@ -159,6 +159,19 @@ async def test_amounts_of_floating_point_are_told_and_paid_in_cents(vat_rounding
         assert (await books.read(final.id)).totals.paid == gross
 
 
+@pytest.mark.parametrize("document_type", ["invoice", "credit_note"])
+async def test_amounts_that_come_unrounded_still_make_each_other(document_type: str) -> None:
+    """0.304 and 0.06384 of VAT are 0.36784: to the cent 0.30, 0.06 and 0.37, of which the VAT gives way."""
+    async with connected(vat_rounding="unrounded") as books:
+        up = books.up()
+        final = await books.invoice(up, lines=[books.line("0.304")], finalize=True, document_type=document_type)
+        assert all_of(final.totals.net, final.totals.tax, final.totals.gross) == ("0.30", "0.07", "0.37")
+        assert [(group.base, group.tax) for group in final.tax_breakdown or ()] == [("0.30", "0.07")]
+        assert all_of(*(one.gross for one in final.lines or ())) == ("0.36",)
+        assert up.warnings == [("totals_differ", "/totals")]
+        assert (await books.listed())[0].totals == final.totals
+
+
 async def test_totals_that_differ_from_those_of_the_lines_are_told() -> None:
     async with connected() as books:
         await books.invoice()

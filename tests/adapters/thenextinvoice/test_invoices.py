@@ -25,6 +25,7 @@ EVERY_WAY: list[dict[str, Any]] = [
     {"zero_vat_row": True, "empty_vat_totals": "object"},
     {"vat_rounding": "per_line"},
     {"vat_rounding": "per_rate_of_lines"},
+    {"vat_rounding": "unrounded"},
     {"error_code": "status", "empty_data": "absent"},
     {"missing_status": 400},
     {"missing_status": 500},
