@@ -28,6 +28,8 @@ from gateway.app import Polder, build, new_key
 from gateway.contract.adapter import Adapter
 from gateway.contract.clock import Clock
 from gateway.contract.emulator import ASGIApp, Emulator, Message, Receive, Send
+from gateway.contract.operations import BY_NAME
+from gateway.engine.access.permit import offered
 from gateway.engine.tracing import Tracer
 from gateway.settings import Settings, variable
 from gateway.store import migrate, open_storage
@@ -74,9 +76,10 @@ class ManualClock:
         self._passed = (moment - self._start).total_seconds()
 
 
-def emulated() -> dict[str, Adapter]:
-    """The adapters that bring an emulator, by name."""
-    return dict(_emulated())
+def emulated(*operations: str) -> dict[str, Adapter]:
+    """The adapters that bring an emulator, by name: all of them, or those that can do these operations."""
+    wanted = [BY_NAME[name] for name in operations]
+    return {name: one for name, one in _emulated().items() if all(offered(one, operation) for operation in wanted)}
 
 
 @cache
