@@ -20,10 +20,12 @@ MOVING = frozenset({"kind", "address", "issued_on", "due_on"})
 COUNT = 6
 SETTINGS = {
     "vat_code_id": "vat-codes",
+    "vat_rate": "vat-codes",
+    "vat_country": "vat-codes",
     "ledger_account_id": "ledger-accounts",
     "payment_method_id": "payment-methods",
 }
-"""What a field names one of: where those cannot be listed, nobody knows what it may say."""
+"""What a field names one of, or says of one: where those cannot be listed, nobody knows what it may say."""
 
 
 async def drawn_from(subject: Subject, operation: str) -> Json:
