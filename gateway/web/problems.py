@@ -50,6 +50,7 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
     """Write a problem. ``docs`` is where the codes are described; members without a value are left out."""
     kind, remedy = ALL_KINDS[problem.code], REMEDIES[problem.code]
     instance = quote(raw_path[:_LONGEST_INSTANCE], safe=_PATH_SAFE)
+    by_hand = isinstance(problem, Problem) and problem.extra.get("state") == "manual"
     told = {
         "type": f"{docs}/{problem.code}",
         "title": kind.title,
@@ -58,9 +59,9 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
         "instance": instance,
         "code": problem.code,
         "request_id": request_id,
-        "fix": kind.fix,
-        # What was done would be done twice, or be told again in the same words.
-        "retryable": kind.retryable and problem.outcome != "applied",
+        "fix": "caller" if by_hand else kind.fix,
+        # What was done would be done twice; of it, and of what only a person can tell, the same would be told again.
+        "retryable": kind.retryable and problem.outcome != "applied" and not by_hand,
         "owner_message": {"nl": remedy.nl, "en": remedy.en},
     }
     headers = {"Cache-Control": "no-store"}

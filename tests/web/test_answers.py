@@ -173,6 +173,16 @@ async def test_what_was_done_is_not_to_be_asked_for_again(edge: Edge, outcome: O
     assert (told["outcome"], told["retryable"]) == (outcome, retryable)
 
 
+@pytest.mark.parametrize(("state", "repeats", "fix"), [("unknown", True, "wait"), ("manual", False, "caller")])
+async def test_what_only_a_person_can_tell_is_not_to_be_asked_for_again(
+    edge: Edge, state: str, repeats: bool, fix: str
+) -> None:
+    """A repeat of the key is answered from what is kept, for days: who goes by `retryable` asked all the while."""
+    edge.engine.raises(Problem("upstream_timeout", "Look first.", outcome="unknown", extra={"state": state}))
+    told = (await edge.client.post(CONTACTS, json={})).json()
+    assert (told["state"], told["retryable"], told["fix"]) == (state, repeats, fix)
+
+
 REFUSED = {
     "no key": (401, b"/contacts", []),
     "no id": (404, b"/contacts/1,2", [b"{}"]),

@@ -42,7 +42,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "Problem.request_id": "The request, as the log knows it: quote it to the operator.",
     "Problem.fix": "Who can put it right: the caller, the owner of the connected account, time, or Polder's operator.",
     "Problem.retryable": "Whether the same request may succeed later; of a write, with the same `Idempotency-Key`. "
-    "Never where it was `applied`.",
+    "Never where it was `applied`, or where only a person can tell (`state`).",
     "Problem.retry_after": "Seconds to wait before that.",
     "Problem.outcome": "Of a write: whether it happened. `unknown` means that the accounting system did not answer.",
     "Problem.errors": "What is wrong with which field.",
