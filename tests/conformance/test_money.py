@@ -147,13 +147,11 @@ async def test_a_number_is_read_exactly_and_written_as_text(subject: Subject) ->
         assert Decimal(price) == Decimal(text)
 
 
-@pytest.mark.parametrize(
-    "price", ["1e5", "NaN", "Infinity", "1,50", "", "\u0663", "1_000", "0x1F", "1" * 16, True, [], "--1"]
-)
-async def test_what_is_no_decimal_costs_no_call(subject: Subject, price: object) -> None:
+async def test_what_is_no_decimal_costs_no_call(subject: Subject) -> None:
     draft = await subject.draft("products")
     with subject.quiet():
-        await subject.refused(422, "validation_failed", "POST", "products", body={**draft, "price": price})
+        for price in ("1e5", "NaN", "Infinity", "1,50", "", "\u0663", "1_000", "0x1F", "1" * 16, True, [], "--1"):
+            await subject.refused(422, "validation_failed", "POST", "products", body={**draft, "price": price})
 
 
 async def test_more_than_an_amount_can_say_is_refused_and_not_written(subject: Subject) -> None:
