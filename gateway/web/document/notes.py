@@ -9,6 +9,8 @@ SCHEMA_NOTES: Mapping[str, str] = {
     "Problem": "What went wrong (RFC 9457). Members without a value are left out; a code may add members of its own.",
     "OwnerMessage": "One sentence for the owner of the connected account, to show as it is, in Dutch and in English.",
     "ProviderView": "What the accounting system said of a record that the model does not hold.",
+    "DecimalInput": 'A decimal, such as "12.40": text, or a number, which is read exactly as it is spelled.',
+    "PercentageInput": 'A percentage from 0 to 100, such as "21" for 21 %: text, or a number.',
 }
 
 _CHANGE = "Only what is named changes; null clears a field; a list is replaced whole. An empty body changes nothing."

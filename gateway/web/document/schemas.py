@@ -32,7 +32,7 @@ def component_schemas() -> dict[str, Schema]:
     """Every schema of the document by its name, sorted."""
     answers = _answers({DryRun, *(operation.answers for operation in OPERATIONS if operation.answers)})
     bodies = _bodies({operation.accepts for operation in OPERATIONS if operation.accepts})
-    made = {**answers, **_beside(bodies, taken=answers)}
+    made = {**answers, **_with_decimals(_beside(bodies, taken=answers))}
     for model in {operation.answers for operation in OPERATIONS if operation.answers}:
         if issubclass(model, Resource):
             made[model.__name__]["properties"] |= _asked_for()
@@ -112,6 +112,23 @@ def _renamed(value: Json, names: Mapping[str, str]) -> Json:
     if isinstance(value, list):
         return [_renamed(one, names) for one in value]
     return value
+
+
+def _with_decimals(bodies: Mapping[str, Schema]) -> dict[str, Schema]:
+    """The schemas of bodies, with each kind of decimal, which may be text or a number, a schema of its own: of a choice
+    that is said where it is used, code generators make a class for each place.
+    """
+    made = dict(bodies)
+    for schema in bodies.values():
+        for field in schema["properties"].values():
+            written = [one for one in field.get("anyOf", ()) if one.get("type") in ("string", "number")]
+            if len(written) == 2:
+                name = "PercentageInput" if "maximum" in written[1] else "DecimalInput"
+                made[name] = {"anyOf": written}
+                null = [one for one in field.pop("anyOf") if one not in written]
+                field.pop("examples", None)
+                field.update({"anyOf": [ref(name), *null]} if null else ref(name))
+    return made
 
 
 def _annotate(name: str, schema: Schema) -> None:
