@@ -62,6 +62,18 @@ def test_what_may_be_text_or_a_number_is_a_type_of_its_own() -> None:
     assert {"$ref": "#/components/schemas/PercentageInput"} in told["LineDraft"]["properties"]["vat_rate"]["anyOf"]
 
 
+def test_no_two_fields_that_may_be_null_have_one_name_with_their_schemas() -> None:
+    """Orval has a type for each, such as ``InvoiceContactId``, and makes no client of two of one name."""
+    told = published()["components"]["schemas"]
+    names = [
+        f"{name}{field.replace('_', '')}".lower()
+        for name, schema in told.items()
+        for field, one in schema.get("properties", {}).items()
+        if isinstance(one.get("type"), list)
+    ]
+    assert [name for name in names if names.count(name) > 1] == []
+
+
 def test_what_may_be_left_out_has_no_default_that_makes_clients_demand_it() -> None:
     told = published()["components"]["schemas"]
     assert [schema for schema in schemas(told) if "default" in schema] == []

@@ -8,7 +8,7 @@ from typing import Any
 from adapters.memory import wire
 from adapters.memory.mapping.settings import REGIMES
 from gateway.contract.adapter import Record
-from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, LineDraft, TaxBreakdown, Totals
+from gateway.contract.models import CreditDraft, Invoice, InvoicedContact, Line, LineDraft, TaxBreakdown, Totals
 from gateway.contract.models.invoices import DocumentStatus, DocumentType, InvoicePaymentStatus
 from gateway.contract.money import AmountText, amount_text, number_or_none, number_text, plain, signed
 
@@ -77,7 +77,7 @@ def invoice_of(raw: Mapping[str, Any]) -> Record[Invoice]:
         document_status=STATES[said.state],
         payment_status=PAYMENT_STATES[said.paymentState],
         credits_invoice_id=said.creditOf,
-        contact=InvoiceContact(id=said.contact, name=said.contactName),
+        contact=InvoicedContact(id=said.contact, name=said.contactName),
         exchange_rate=number_or_none(said.exchangeRate),
         lines=None if said.lines is None else [_line_of(line, sign) for line in said.lines],
         totals=Totals(

@@ -8,7 +8,7 @@ from typing import Any
 from adapters.rompslomp.mapping.references import credit_reference, credited_by, is_own
 from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, id_in_body, id_of, percentage_of
 from gateway.contract.adapter import Record
-from gateway.contract.models import CreditDraft, Invoice, InvoiceContact, Line, TaxBreakdown, Totals, VatCode
+from gateway.contract.models import CreditDraft, Invoice, InvoicedContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.base import like
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import (
@@ -218,7 +218,7 @@ def told(
         reference=row.payment_reference or None,
         credits_invoice_id=None if reference is None else credited_by(reference),
         contact_id=contact_id,
-        contact=InvoiceContact(id=contact_id, name=row.cached_contact.name or None if row.cached_contact else None),
+        contact=InvoicedContact(id=contact_id, name=row.cached_contact.name or None if row.cached_contact else None),
         issued_on=day_of(row.date),
         due_on=due_on,
         currency="EUR",

@@ -27,7 +27,7 @@ from adapters.snelstart.mapping.values import (
 from adapters.snelstart.mapping.vat import REVERSED, ROWS, Way, is_documented
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
-from gateway.contract.models import Invoice, InvoiceContact, Line, TaxBreakdown, Totals
+from gateway.contract.models import Invoice, InvoicedContact, Line, TaxBreakdown, Totals
 from gateway.contract.models.base import like
 from gateway.contract.models.invoices import InvoicePaymentStatus
 from gateway.contract.money import ZERO, AmountText, amount_text, number_text, round_to_cents
@@ -200,7 +200,7 @@ def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
         payment_status=_status(gross, open_, credited),
         number=said.factuurnummer,
         contact_id=customer,
-        contact=InvoiceContact(id=customer, name=None),
+        contact=InvoicedContact(id=customer, name=None),
         issued_on=day_of(said.factuurDatum),
         due_on=due_on,
         currency="EUR",

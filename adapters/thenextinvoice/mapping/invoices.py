@@ -35,7 +35,7 @@ from adapters.thenextinvoice.mapping.values import (
 )
 from gateway.contract.adapter import Record
 from gateway.contract.errors import malformed
-from gateway.contract.models import Invoice, InvoiceContact, Totals
+from gateway.contract.models import Invoice, InvoicedContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import CENT, ZERO, Amounts, AmountText, amount_text, exact, round_to_cents
 from gateway.contract.values import Value
@@ -350,11 +350,11 @@ def invoice_of(
     return Record(item, sheet.raw, _mapped(row), standing.state)
 
 
-def contact_of(row: InvoiceRow) -> InvoiceContact | None:
+def contact_of(row: InvoiceRow) -> InvoicedContact | None:
     """Whom an invoice is for; null on a draft."""
     receiver = row.receiver
     id, name = reference_of(receiver), receiver.companyname or None if isinstance(receiver, Party) else None
-    return None if id is None and name is None else InvoiceContact(id=id, name=name)
+    return None if id is None and name is None else InvoicedContact(id=id, name=name)
 
 
 def _sum_of(row: InvoiceRow, told: Told | None, codes: Codes, ways: Ways) -> SaidSum | None:

@@ -151,7 +151,7 @@ class TaxBreakdown(RecordPart, kw_only=True):
     tax: AmountOut
 
 
-class InvoiceContact(RecordPart, kw_only=True):
+class InvoicedContact(RecordPart, kw_only=True):
     """Whom the invoice is for, as the system printed it."""
 
     id: str | None
@@ -181,7 +181,7 @@ class Invoice(Resource, kw_only=True):
     contact_id: Annotated[
         str | None, Field(description="Null only on a draft made elsewhere in a system that hides a draft's customer.")
     ] = None
-    contact: InvoiceContact | None = None
+    contact: InvoicedContact | None = None
     issued_on: Annotated[date | None, Field(description="Null only on a draft without a date.")] = None
     due_on: date | None = None
     delivered_on: date | None = None

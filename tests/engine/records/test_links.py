@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from gateway.contract.errors import Problem
-from gateway.contract.models import Invoice, InvoiceContact, InvoiceDraft, Line, Totals
+from gateway.contract.models import Invoice, InvoicedContact, InvoiceDraft, Line, Totals
 from gateway.engine.generations import in_memory
 from gateway.engine.records.links import HELD, SYSTEM_ID, Book, LinkBooks, kept_values, translate
 from gateway.engine.storage import LinkRow
@@ -369,7 +369,7 @@ def test_ids_are_translated_wherever_they_stand() -> None:
         document_status="draft",
         payment_status="not_applicable",
         contact_id="c1",
-        contact=InvoiceContact(id="c1", name="J"),
+        contact=InvoicedContact(id="c1", name="J"),
         currency="EUR",
         prices_include_tax=False,
         lines=[Line(type="item", description="x", product_id="p1"), Line(type="text", description="y")],
