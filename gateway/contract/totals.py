@@ -55,13 +55,6 @@ def made_to_match(
     return document
 
 
-def rounding_account(id: str | None) -> str:
-    """The ledger account of a rounding line. Raises ``validation_failed`` where the connection is set to none."""
-    if id is None:
-        raise invalid("/on_rounding", "A rounding line needs the setting rounding_ledger_account_id.", "required")
-    return id
-
-
 def check_length(each: Iterable[Amounts]) -> None:
     """What lines and the whole of them come to, before it is written.
 

@@ -252,7 +252,7 @@ def country_passed_over(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The country that stands beside a VAT code is passed over."""
     honest = lines._vat_code
 
-    def broken(line: LineDraft, *args: Any) -> str:
+    def broken(line: LineDraft, *args: Any) -> VatCode:
         return honest(line.model_copy(update={"vat_country": None}), *args)
 
     monkeypatch.setattr(lines, "_vat_code", broken)

@@ -175,7 +175,7 @@ def paper_without_a_type(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_invoices.test_a_line_may_say_its_treatment_instead_of_a_code)
 def first_code_will_do(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A treatment is taken for the administration's first VAT code."""
-    monkeypatch.setattr(lines, "_code_for", lambda line, pointer, codes, on: next(iter(codes)))
+    monkeypatch.setattr(lines, "_code_for", lambda line, pointer, codes, on: next(iter(codes.values())))
     return ADAPTER
 
 
@@ -184,7 +184,7 @@ def high_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A treatment that no code has is taxed at the high rate."""
     honest = lines._code_for
 
-    def broken(line: LineDraft, *rest: Any) -> str:
+    def broken(line: LineDraft, *rest: Any) -> VatCode:
         try:
             return honest(line, *rest)
         except Problem:
@@ -199,7 +199,7 @@ def rate_beside_a_treatment_passed_over(monkeypatch: pytest.MonkeyPatch) -> Adap
     """A rate that stands beside a treatment is passed over."""
     honest = lines._code_for
 
-    def broken(line: LineDraft, *rest: Any) -> str:
+    def broken(line: LineDraft, *rest: Any) -> VatCode:
         return honest(line.model_copy(update={"vat_rate": None}), *rest)
 
     monkeypatch.setattr(lines, "_code_for", broken)
@@ -209,7 +209,7 @@ def rate_beside_a_treatment_passed_over(monkeypatch: pytest.MonkeyPatch) -> Adap
 @BUGS.caught_by(test_invoices.test_a_line_takes_from_its_product_what_it_leaves_open)
 def product_for_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A line without a price costs nothing, whatever its product costs."""
-    monkeypatch.setattr(lines, "_price", lambda line, *rest: line.unit_price or Decimal(0))
+    monkeypatch.setattr(lines, "price_of", lambda line, *rest, includes_tax: line.unit_price or Decimal(0))
     return ADAPTER
 
 
@@ -371,7 +371,7 @@ def of_any_length(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_invoices.test_a_product_without_tax_is_charged_with_it_where_prices_have_it)
 def price_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A product's price without VAT is taken for one with it."""
-    monkeypatch.setattr(lines, "with_tax", lambda price, rate: price)
+    monkeypatch.setattr("gateway.contract.lines.with_tax", lambda price, rate: price)
     return ADAPTER
 
 
@@ -431,9 +431,9 @@ def code_of_what_is_bought(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A treatment is taken for a VAT code of what is bought."""
     honest = lines._code_for
 
-    def broken(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: date) -> str:
-        bought = [code.id for code in codes.values() if code.direction == "purchase"]
-        found = [id for id in bought if codes[id].treatment == line.vat_treatment]
+    def broken(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: date) -> VatCode:
+        bought = [code for code in codes.values() if code.direction == "purchase"]
+        found = [code for code in bought if code.treatment == line.vat_treatment]
         return found[0] if found else honest(line, pointer, codes, on)
 
     monkeypatch.setattr(lines, "_code_for", broken)

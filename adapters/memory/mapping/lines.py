@@ -8,10 +8,10 @@ from typing import Any
 
 from adapters.memory.mapping.invoices import line_bodies, sign_of
 from gateway.contract.errors import invalid, no_vat_code
-from gateway.contract.lines import price_of
+from gateway.contract.lines import named_code, price_of, rounding_account, rounding_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import Priced, Sum, add_up
-from gateway.contract.totals import check_length, made_to_match, rounding_account
+from gateway.contract.totals import check_length, made_to_match
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,11 @@ def filled(lines: Sequence[LineDraft], setup: Setup, on: date, *, prices_include
 def _fill(line: LineDraft, pointer: str, setup: Setup, on: date, prices_include_tax: bool) -> LineDraft:
     product = setup.products.get(line.product_id or "")
     code = _vat_code(line, pointer, product, setup.vat_codes, on)
-    rate = setup.vat_codes[code].percentage
     return line.model_copy(
         update={
-            "unit_price": price_of(line, pointer, product, rate, includes_tax=prices_include_tax),
+            "unit_price": price_of(line, pointer, product, code.percentage, includes_tax=prices_include_tax),
             "unit": line.unit or (product and product.unit),
-            "vat_code_id": code,
+            "vat_code_id": code.id,
             "ledger_account_id": (
                 line.ledger_account_id or (product and product.ledger_account_id) or setup.ledger_account_id
             ),
@@ -48,23 +47,20 @@ def _fill(line: LineDraft, pointer: str, setup: Setup, on: date, prices_include_
     )
 
 
-def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Mapping[str, VatCode], on: date) -> str:
+def _vat_code(
+    line: LineDraft, pointer: str, product: Product | None, codes: Mapping[str, VatCode], on: date
+) -> VatCode:
     if line.vat_treatment is not None:
         return _code_for(line, pointer, codes, on)
-    id = line.vat_code_id or (product.vat_code_id if product is not None else None)
-    if id is None:
-        raise invalid(f"{pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
-    code = codes.get(id)
-    if code is None:
-        raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.")
+    code = named_code(line, pointer, product, codes)
     if line.vat_rate is not None and line.vat_rate != code.percentage:
         raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
     if line.vat_country not in (None, code.country):
         raise invalid(f"{pointer}/vat_country", "The VAT code is not of this country.")
-    return id
+    return code
 
 
-def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: date) -> str:
+def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: date) -> VatCode:
     for code in codes.values():
         if (
             code.treatment == line.vat_treatment
@@ -74,7 +70,7 @@ def _code_for(line: LineDraft, pointer: str, codes: Mapping[str, VatCode], on: d
             and (code.valid_from is None or code.valid_from <= on)
             and (code.valid_to is None or on <= code.valid_to)
         ):
-            return code.id
+            return code
     raise no_vat_code(pointer, rate=line.vat_rate, country=line.vat_country)
 
 
@@ -114,8 +110,6 @@ def as_expected(body: dict[str, Any], expected: ExpectedTotals, on_rounding: str
 
 def _rounding_line(gap: Decimal, kind: str, setup: Setup) -> dict[str, Any]:
     account = rounding_account(setup.rounding_ledger_account_id)
-    untaxed = next((code.id for code in setup.vat_codes.values() if code.treatment == "outside_scope"), None)
-    if untaxed is None:
-        raise invalid("/on_rounding", "A rounding line needs a VAT code of no VAT.", "required")
-    line = LineDraft(description="Afronding", unit_price=gap, vat_code_id=untaxed, ledger_account_id=account)
+    untaxed = rounding_code(setup.vat_codes.values(), "outside_scope")
+    line = LineDraft(description="Afronding", unit_price=gap, vat_code_id=untaxed.id, ledger_account_id=account)
     return line_bodies([line], kind)[0]

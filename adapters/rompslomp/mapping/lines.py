@@ -10,7 +10,7 @@ from decimal import Decimal
 from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from adapters.rompslomp.mapping.values import Json, id_in_body
 from gateway.contract.errors import invalid, no_vat_code, unsupported
-from gateway.contract.lines import price_of
+from gateway.contract.lines import named_code, price_of
 from gateway.contract.models import Contact, LineDraft, Product, VatCode
 from gateway.contract.money import FRACTION_DIGITS, ZERO, Priced, add_up, exact, plain
 
@@ -110,15 +110,7 @@ class _Said:
         line = self._line
         if line.vat_treatment is not None:
             return self._code_for_treatment()
-        id = line.vat_code_id or (self._product.vat_code_id if self._product is not None else None)
-        if id is None:
-            raise invalid(f"{self._pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
-        if id not in self._setup.vat_codes and line.vat_code_id is None:
-            message = "The product's VAT code is none of today's: give vat_code_id or vat_treatment."
-            raise invalid(f"{self._pointer}/vat_code_id", message, "required")
-        if id not in self._setup.vat_codes:
-            raise invalid(f"{self._pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
-        code = self._setup.vat_codes[id]
+        code = named_code(line, self._pointer, self._product, self._setup.vat_codes)
         if line.vat_country not in (None, code.country):
             raise invalid(f"{self._pointer}/vat_country", "The VAT code is not of this country.")
         return code

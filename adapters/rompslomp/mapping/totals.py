@@ -10,10 +10,10 @@ from decimal import Decimal, localcontext
 from typing import get_args
 
 from adapters.rompslomp.mapping.lines import DECIMALS, QUANTITY_DECIMALS, Document, Item, Setup
-from gateway.contract.errors import invalid
+from gateway.contract.lines import rounding_account, rounding_code
 from gateway.contract.models import ExpectedTotals
 from gateway.contract.money import ZERO, Amounts, Priced, TaxRounding, add_up, charged, round_to_cents, with_tax
-from gateway.contract.totals import asserted, check_length, closes, differences, mismatch, rounding_account
+from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
 
 ROUNDINGS: tuple[TaxRounding, ...] = get_args(TaxRounding)
 _DIGITS = 100
@@ -90,14 +90,11 @@ def _of_charges(priced: Sequence[Priced]) -> tuple[Amounts, Amounts]:
 def rounding_item(gap: Decimal, setup: Setup) -> Item:
     """The line that closes a gap, free of VAT. Raises ``validation_failed`` where it has no account or code."""
     account = rounding_account(setup.rounding_ledger_account_id)
-    untaxed = next((code for code in setup.todays.values() if code.treatment == "exempt"), None)
-    if untaxed is None:
-        raise invalid("/on_rounding", "A rounding line needs a VAT code of no VAT.", "required")
     return Item(
         description="Afronding",
         quantity=Decimal(1),
         price=gap,
-        code=untaxed,
+        code=rounding_code(setup.todays.values(), "exempt"),
         rate=ZERO,
         ledger_account_id=account,
     )

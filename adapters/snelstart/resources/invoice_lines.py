@@ -18,11 +18,11 @@ from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, allows,
 from adapters.snelstart.resources.administration import setting, shelf
 from adapters.snelstart.resources.products import read as read_article
 from gateway.contract.errors import invalid, no_vat_code
-from gateway.contract.lines import price_of
+from gateway.contract.lines import price_of, rounding_account
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
 from gateway.contract.money import ZERO
 from gateway.contract.plan import Reason, reason_of
-from gateway.contract.totals import made_to_match, rounding_account
+from gateway.contract.totals import made_to_match
 from gateway.contract.upstream import Upstream, if_there
 
 

@@ -15,10 +15,10 @@ from typing import Any
 from adapters.thenextinvoice.mapping.arithmetic import Reckoning, Said, SaidSum, Terms, charged, said
 from adapters.thenextinvoice.mapping.values import Reference, Wire, reference_of
 from gateway.contract.errors import invalid, malformed
+from gateway.contract.lines import rounding_account, rounding_code
 from gateway.contract.models import Line, TaxBreakdown, VatCode
 from gateway.contract.models.ledger import VatTreatment
 from gateway.contract.money import ZERO, AmountText, Charged, NumberText, amount_text, number_said, number_text
-from gateway.contract.totals import rounding_account
 from gateway.contract.values import Value
 from gateway.contract.wire import json_number
 
@@ -241,10 +241,7 @@ def one_discount(said: Sequence[tuple[str, Decimal]]) -> Decimal | None:
 
 def rounding_charge(gap: Decimal, codes: Codes, ledger: str | None, discount: Decimal) -> Charge:
     """One line that closes a gap. Raises ``validation_failed`` where the administration is not set up for it."""
-    account = rounding_account(ledger)
-    untaxed = next((code for code in codes.values() if code.treatment == "zero"), None)
-    if untaxed is None:
-        raise invalid("/on_rounding", "A rounding line needs a VAT code of 0%.", "required")
+    account, untaxed = rounding_account(ledger), rounding_code(codes.values(), "zero")
     if discount:
         raise invalid("/on_rounding", "The document's discount would be taken off a rounding line too.", "unsupported")
     return Charge("Afronding", quantity=Decimal(1), price=gap, ledger=account, vat=untaxed.id)

@@ -22,7 +22,7 @@ from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
 from adapters.thenextinvoice.wire import ask
 from gateway.contract.errors import invalid, no_vat_code
-from gateway.contract.lines import price_of
+from gateway.contract.lines import named_code, price_of
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts
 from gateway.contract.plan import reason_of
@@ -132,12 +132,7 @@ def _vat_code(line: LineDraft, pointer: str, product: Product | None, codes: Cod
         if found is None:
             raise no_vat_code(pointer, rate=line.vat_rate, country=line.vat_country)
         return found
-    id = line.vat_code_id or (product.vat_code_id if product is not None else None)
-    if id is None:
-        raise invalid(f"{pointer}/vat_code_id", "A line needs vat_code_id or vat_treatment.", "required")
-    code = codes.get(id)
-    if code is None:
-        raise invalid(f"{pointer}/vat_code_id", "The administration has no such VAT code.", "not_found")
+    code = named_code(line, pointer, product, codes)
     if line.vat_rate is not None and line.vat_rate != code.percentage:
         raise invalid(f"{pointer}/vat_rate", "The VAT code has another rate.")
     if not is_of(code.treatment, line.vat_country):
