@@ -74,16 +74,6 @@ MENTIONED = (
     "kanarie-in-kop",  # in a header that nobody knows
 )
 """Personal data in places where requests go wrong."""
-LIES = {
-    "rompslomp": {"type": "personal_token", "token": "kanarie-verkeerd-token-91"},
-    "snelstart": {"type": "connection_key", "connection_key": "a2FuYXJpZS12ZXJrZWVyZGUtc2xldXRlbDo5MjM0"},
-    "thenextinvoice": {
-        "type": "password",
-        "email": "kanarie@inlog.example",
-        "password": "kanarie-verkeerd-woord-93",
-    },
-}
-"""Credentials that are refused."""
 OPEN = frozenset({"type", "email", "expires_at"})
 """Members of credentials that open nothing."""
 ENOUGH = 40
@@ -195,7 +185,7 @@ async def go_through(birds: Aviary, provider: str) -> None:
     await misuse(birds, base, provider)
     await break_provider(birds, base, emulator)
     await break_token_endpoint(birds, provider)
-    await birds.ask("PATCH", base, {"credentials": LIES[provider]})
+    await birds.ask("PATCH", base, {"credentials": lie_about(emulator)})
     await birds.ask("GET", f"{base}/contacts?limit=1")
     link = await birds.ask("POST", f"{base}/link")
     assert link is not None
@@ -207,15 +197,17 @@ async def go_through(birds: Aviary, provider: str) -> None:
     assert page.status_code == 200
 
 
+def lie_about(emulator: Emulator) -> dict[str, Any]:
+    """Credentials that are refused: those of the emulator, with other secrets."""
+    return {name: value if name in OPEN else f"kanarie-{value[::-1]}" for name, value in emulator.credentials().items()}
+
+
 async def connected(birds: Aviary, provider: str, credentials: Mapping[str, Any] | None = None) -> str:
     """A connection with those credentials, or the emulator's own; its id."""
     emulator = birds.emulators[provider]
-    for name, value in LIES[provider].items():
-        if name not in OPEN:
-            birds.secrets[value] = f"a refused {name}"
-    refused = await birds.ask(
-        "POST", "/v1/connections", {"provider": provider, "name": "x", "credentials": LIES[provider]}
-    )
+    lie = lie_about(emulator)
+    birds.secrets |= {value: f"a refused {name}" for name, value in lie.items() if name not in OPEN}
+    refused = await birds.ask("POST", "/v1/connections", {"provider": provider, "name": "x", "credentials": lie})
     assert refused is not None
     assert refused.json()["code"] == "credentials_rejected", refused.text
     given = dict(credentials or emulator.credentials())

@@ -43,12 +43,13 @@ def told(end: Json) -> Json:
 
 
 def told_of(invoice: Json) -> Json:
+    """An invoice's own: a system may say in a line of text what a credit note credits."""
     line = ("description", "quantity", "unit", "unit_price", "vat_treatment", "net")
     return {
         **kept(invoice, "document_type", "document_status", "payment_status", "issued_on", "currency"),
         **kept(invoice["totals"], "net", "tax", "gross"),
         "groups": sorted((part["rate"], part["base"], part["tax"]) for part in invoice["tax_breakdown"]),
-        "lines": [kept(one, *line) for one in invoice["lines"]],
+        "lines": [kept(one, *line) for one in invoice["lines"] if one["type"] == "item"],
     }
 
 
