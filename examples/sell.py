@@ -1,6 +1,8 @@
 """One script, whatever keeps the books: a customer, a product, an invoice with three kinds of VAT, paid, and a credit.
 
-Where systems differ it asks what this connection wants: ``capabilities`` say what can be done, ``schemas`` how.
+Where systems differ it asks what this connection wants: ``capabilities`` say what can be done, ``schemas`` how. What it
+writes has a reference of its own, which is its idempotency key too: sent again after a crash, or by another worker, it
+is done once.
 """
 
 import asyncio
@@ -8,13 +10,13 @@ import secrets
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
 import httpx2
 from jsonschema import Draft202012Validator
 
 Json = dict[str, Any]
+TRIES = 5
 WRITTEN = ("contacts", "products", "invoices", "payments")
 SOLD = (("Bakcursus", "40.00", "domestic_high"), ("Brood", "4.50", "domestic_low"), ("Gist", "1.25", "zero"))
 
@@ -24,20 +26,29 @@ class Books:
 
     def __init__(self, api: httpx2.AsyncClient, connection: str) -> None:
         self._api, self._path = api, f"/v1/connections/{connection}"
-        # Unlike every number that is in the books: a system that lets us number takes each only once.
-        self._run, self._numbers = secrets.token_hex(4), count(1)
+        self._run = secrets.token_hex(4)
         self.can: dict[str, Json] = {}
         self.wants: dict[str, Json] = {}
 
     async def ask(
-        self, method: str, path: str, body: Json | None = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        query: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> Json:
-        """What one call answers."""
-        answer = await self._api.request(method, f"{self._path}/{path}", json=body, params=query)
-        if answer.is_error:
-            raise SystemExit(answer.text)
-        told: Json = answer.json()
-        return told
+        """What one call answers, asked again while the problem says that this may help."""
+        headers = {} if key is None else {"idempotency-key": key}
+        for left in reversed(range(TRIES)):
+            answer = await self._api.request(method, f"{self._path}/{path}", json=body, params=query, headers=headers)
+            told: Json = answer.json()
+            if not answer.is_error:
+                return told
+            if not (left and told["retryable"]):
+                raise SystemExit(answer.text)
+            await asyncio.sleep(told.get("retry_after", 1))
+        raise AssertionError("the loop always returns or raises")
 
     async def learn(self) -> None:
         """What can be done here, and what each write must look like."""
@@ -48,16 +59,23 @@ class Books:
             want = await self.ask("GET", f"schemas/{resource}?operation={verb}")
             self.wants[resource if verb == "create" else verb] = want
 
-    def said(self, want: Json, *bodies: Mapping[str, Any]) -> Json:
-        """The first of some bodies that fits, without what has no place here, and numbered where we number."""
+    def said(self, want: Json, *bodies: Mapping[str, Any], reference: str | None = None) -> Json:
+        """The first of some bodies that fits, without what has no place here; where we number, its reference does."""
         told: list[Json] = [{name: one for name, one in body.items() if name in want["properties"]} for body in bodies]
         if "number" in want.get("required", ()):
-            told = [{"number": f"2026-{self._run}-{next(self._numbers)}", **body} for body in told]
+            told = [{"number": reference, **body} for body in told]
         return next((body for body in told if Draft202012Validator(want).is_valid(body)), told[-1])
 
-    async def make(self, resource: str, *bodies: Mapping[str, Any]) -> Json:
+    async def make(self, resource: str, name: str, *bodies: Mapping[str, Any]) -> Json:
         """A new record, of the first body that fits."""
-        return await self.ask("POST", resource, self.said(self.wants[resource], *bodies))
+        reference = self.reference(name)
+        named = [{"external_ref": reference, **one} for one in bodies]
+        body = self.said(self.wants[resource], *named, reference=reference)
+        return await self.ask("POST", resource, body, key=reference)
+
+    def reference(self, name: str) -> str:
+        """What something is called by us, for good: a shop takes its order's number, here each run has its own."""
+        return f"{self._run}-{name}"
 
     async def all(self, resource: str, **query: str) -> list[Json]:
         """Every record of a list; none where there is no such list here."""
@@ -76,7 +94,7 @@ async def sell(books: Books) -> Json:
     await books.learn()
     address = {"line1": "Sluiskade 12", "postal_code": "2611 AB", "city": "Delft", "country": "NL"}
     bakery = {"company_name": "De Sluis", "email": "a@sluis.example", "address": address}
-    customer = await books.make("contacts", bakery)
+    customer = await books.make("contacts", "customer", bakery)
 
     codes = [one for one in await books.all("vat-codes") if one["valid_to"] is None]
     high = [one["id"] for one in codes if one["treatment"] == "domestic_high"]
@@ -85,7 +103,7 @@ async def sell(books: Books) -> Json:
     product = None
     if "products" in books.wants:
         bread = {"name": "Desembrood", "price": "4.50", **({"vat_code_id": high[0]} if high else {})}
-        product = await books.make("products", bread, {**bread, **booked})
+        product = await books.make("products", "bread", bread, {**bread, **booked})
 
     line = books.wants["invoices"]["properties"]["lines"]["items"]
     lines = []
@@ -93,13 +111,16 @@ async def sell(books: Books) -> Json:
         sold = {"description": text, "quantity": "2", "unit": "stuk", "unit_price": price, "vat_treatment": vat}
         lines.append(books.said(line, sold, {**sold, **booked}))
     sale = {"contact_id": customer["id"], "issued_on": "2026-03-02", "lines": lines, "finalize": True}
-    invoice, mistake = await books.make("invoices", sale), await books.make("invoices", sale)
+    invoice = await books.make("invoices", "order-1", sale)
+    mistake = await books.make("invoices", "order-2", sale)
 
     if "payments" in books.wants:
         await pay(books, invoice)
     ids = {"paid": invoice["id"], "credited": mistake["id"]}
     if "credit" in books.wants:
-        credit = await books.ask("POST", f"invoices/{mistake['id']}/credit", books.said(books.wants["credit"], {}))
+        reference = books.reference("order-2-credit")
+        taken_back = books.said(books.wants["credit"], {"external_ref": reference}, reference=reference)
+        credit = await books.ask("POST", f"invoices/{mistake['id']}/credit", taken_back, key=reference)
         ids["credit_note"] = credit["id"]
     return {**await read_back(books, customer, product, invoice), "ids": ids}
 
@@ -110,7 +131,8 @@ async def pay(books: Books, invoice: Json) -> None:
     whole = books.wants["payments"]["properties"]["allocations"].get("x-in-full", False)
     for amount in [invoice["totals"]["gross"]] if whole else ["50.00", str(Decimal(invoice["totals"]["gross"]) - 50)]:
         paid = {"paid_on": "2026-03-09", "amount": amount, **(methods[0] if methods else {})}
-        await books.make("payments", {**paid, "allocations": [{"invoice_id": invoice["id"], "amount": amount}]})
+        settled = [{"invoice_id": invoice["id"], "amount": amount}]
+        await books.make("payments", f"order-1-paid-{amount}", {**paid, "allocations": settled})
 
 
 async def read_back(books: Books, customer: Json, product: Json | None, invoice: Json) -> Json:
