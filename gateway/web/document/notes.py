@@ -119,6 +119,10 @@ FIELD_NOTES: Mapping[str, str] = {
     "Totals.open": "What is still to be paid, as a decimal string.",
     "VatCode.rate": "A percentage, as a decimal string: `21` is twenty-one per cent.",
     "VatCode.category": "EN 16931 (UNCL 5305).",
+    "VatCode.country": "ISO 3166-1 alpha-2: whose VAT it is. Null where the code names none: `intra_eu_goods`, "
+    "`intra_eu_services` and `export` are then of whichever the customer is in, others of the administration's own.",
+    "VatCode.valid_from": "The first day it may be used; null where the accounting system tells none.",
+    "VatCode.valid_to": "The last day it may be used; null where the accounting system tells none, or it has no end.",
     "accessible": "Whether the credentials still reach it.",
     "allocations": "The invoices it settles.",
     "allowed_scopes": "What the administration's owner allows, in the accounting system's own scope names.",
