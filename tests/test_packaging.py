@@ -166,12 +166,20 @@ def test_a_failed_check_stops_no_other_and_fails_the_run(
 
     monkeypatch.setattr(dev, "module", python)
     with pytest.raises(SystemExit) as left:
-        dev.run_checks([("first", ["raise SystemExit(3)"]), ("second", ["print('reached')"])])
+        dev.run_checks(
+            [("first", ["raise SystemExit(3)"]), ("second", ["print('said')"])], ("last", ["print('reached')"])
+        )
     said = capfd.readouterr().out
     assert left.value.code == "failed: first"
+    assert re.search(r"^\[1/3\] first: failed, \d+\.\d s$", said, re.MULTILINE)
+    assert re.search(r"^\[2/3\] second\nsaid\n\[2/3\] second: ok, \d+\.\d s$", said, re.MULTILINE)
     assert "reached" in said
-    assert re.search(r"^\[1/2\] first: failed, \d+\.\d s$", said, re.MULTILINE)
-    assert re.search(r"^\[2/2\] second: ok, \d+\.\d s$", said, re.MULTILINE)
+    with pytest.raises(SystemExit) as left:
+        dev.run_checks([("first", ["pass"])], ("last", ["raise SystemExit(3)"]))
+    assert left.value.code == 1
+    with pytest.raises(SystemExit) as left:
+        dev.run_checks([("first", ["raise SystemExit(3)"])], ("last", ["raise SystemExit(3)"]))
+    assert left.value.code == "failed: first, last"
 
 
 def test_unknown_commands_show_the_help() -> None:
