@@ -100,16 +100,17 @@ def _choices(literal: object) -> tuple[str, ...]:
 
 
 _EXTERNAL_REF = Filter("external_ref", "Your own reference, exactly.", guaranteed=True)
-_Q = Filter(
-    "q", "Every word, anywhere in the record's names, codes and addresses; case does not matter.", guaranteed=True
-)
 _UPDATED_SINCE = Filter("updated_since", "Changed at or after this moment (RFC 3339), to the second.", "instant")
 _RECORD = ("provider", "raw")
 
 _FILTERS: Mapping[str, tuple[Filter, ...]] = {
     "contacts": (
         Filter("email", "The e-mail address, exactly; case does not matter.", guaranteed=True),
-        _Q,
+        Filter(
+            "q",
+            "Every word, anywhere in the names, the e-mail address and the debtor number; case does not matter.",
+            guaranteed=True,
+        ),
         _EXTERNAL_REF,
         Filter("role", "`customer` or `supplier`.", "choice", choices=("customer", "supplier")),
         Filter("number", "The debtor number, exactly."),
@@ -132,7 +133,7 @@ _FILTERS: Mapping[str, tuple[Filter, ...]] = {
     ),
     "products": (
         Filter("code", "The article code, exactly.", guaranteed=True),
-        _Q,
+        Filter("q", "Every word, anywhere in code, name and description; case does not matter.", guaranteed=True),
         _EXTERNAL_REF,
         _UPDATED_SINCE,
     ),
@@ -482,7 +483,7 @@ RAW_OPERATIONS: tuple[Operation, ...] = tuple(
         method=method,
         path=f"{_BASE}/raw/{{path}}",
         scope="raw:read" if method == "GET" else "raw:write",
-        title=f"{method} from the system's own API",
+        title=f"Call the system's own API with {method}",
         shape="theirs",
         body_required=False,
     )

@@ -440,6 +440,18 @@ def test_a_change_may_be_empty_and_promises_no_default(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
+def test_what_is_said_of_a_field_or_an_answer_holds_there() -> None:
+    """Words that stand for many places are not said where they do not hold."""
+    told = published()["components"]["schemas"]
+    changes = [one for name, schema in told.items() if name.endswith("Change") for one in schema["properties"].values()]
+    assert [one for one in changes if "not said" in one.get("description", "")] == []
+    code = [told[name]["properties"]["code"]["description"] for name in ("Product", "ProductDraft")]
+    assert code[0] == code[1]
+    assert told["Connection"]["properties"]["updated_at"]["description"] == "UTC."
+    assert described(BY_NAME["connections.operation"])["responses"]["200"]["description"] == "What became of it."
+    assert described(BY_NAME["invoices.credit"])["responses"]["201"]["description"] == "The credit note."
+
+
 @pytest.mark.parametrize("model", [models.Contact, models.Invoice, models.Product, models.Payment, models.VatCode])
 def test_an_answer_names_all_its_fields_and_stays_open(model: type[RecordPart]) -> None:
     schema = published()["components"]["schemas"][model.__name__]

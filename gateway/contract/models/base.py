@@ -198,6 +198,10 @@ class Resource(RecordPart, kw_only=True):
     id: Id
 
 
+UNSAID = "where it is not said."
+"""The end of what tells a draft's default."""
+
+
 def _nothing() -> None:
     return None
 
@@ -207,6 +211,11 @@ ShapeT = TypeVar("ShapeT", bound=Draft)
 
 def _never_none(hint: Any) -> Any:
     return Union[tuple(one for one in get_args(hint) if one is not NoneType)]  # noqa: UP007 - made at run time
+
+
+def _of_change(description: str | None) -> str | None:
+    """What is said of a draft's field that holds of a change's too: what is not said there stays as it is."""
+    return None if description is None or description.endswith(UNSAID) else description
 
 
 def change_of(
@@ -224,7 +233,7 @@ def change_of(
         if name in leave_out:
             continue
         hint = _never_none(hints[name]) if name in never_null else hints[name]
-        fields[name] = (hint, Field(default_factory=_nothing, description=info.description))
+        fields[name] = (hint, Field(default_factory=_nothing, description=_of_change(info.description)))
     name = draft.__name__.removesuffix("Draft") + "Change"
     change = create_model(name, __base__=Change, __module__=draft.__module__, __doc__=draft.__doc__, **fields)
     change.usual = {name: draft.model_fields[name].get_default(call_default_factory=True) for name in fields}

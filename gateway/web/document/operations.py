@@ -66,13 +66,18 @@ _NOTES = {
     "accounts and payment methods, as far as the key may list them. A body that fits is accepted, as far as a "
     "schema can tell. A write that the system cannot do is 405.",
     "connections.busiest": "A hundred at most, the most used first, each with its health and the age of its token: as "
-    "the process that answers has seen it. For finding out what a dashboard, which never tells of one connection, "
-    "made you look for.",
+    "the process that answers has seen it. It finds the connection behind what a dashboard shows: metrics never "
+    "tell of one.",
     "connections.capabilities": "Per operation and filter: `native`, `emulated`, `unsupported` or `missing_scope`.",
     "products.update": "Everything else of the product stays as it is.",
 }
 
-_ANSWER_WORDS = {"capabilities": "The capabilities.", "link": "The page for the account's owner."}
+_ANSWER_WORDS = {
+    "capabilities": "The capabilities.",
+    "link": "The page for the account's owner.",
+    "operation": "What became of it.",
+    "credit": "The credit note.",
+}
 
 TAGS: dict[str, str] = {
     "connections": "One administration in one accounting system, with what opens it.",
@@ -382,7 +387,7 @@ def _content(model: type[Shape] | type[RecordPart], shape: Answer) -> Object:
 
 
 def _answer_words(operation: Operation) -> str:
-    noun = singular(operation.resource).replace("-", " ")
+    noun = singular(operation.resource).replace("-", " ").replace("vat", "VAT")
     words = {
         "theirs": "The accounting system's own answer.",
         "file": "The file.",
