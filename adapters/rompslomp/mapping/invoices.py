@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from decimal import Decimal
+from typing import NamedTuple
 
-from adapters.rompslomp.mapping.references import credit_reference, credited_by, is_own
-from adapters.rompslomp.mapping.values import Json, Wire, currency_of, day_of, id_in_body, id_of, percentage_of
+from adapters.rompslomp.mapping.references import credited_by, is_own
+from adapters.rompslomp.mapping.values import Wire, currency_of, day_of, id_of, percentage_of
 from gateway.contract.adapter import Record
-from gateway.contract.models import CreditDraft, Invoice, InvoicedContact, Line, TaxBreakdown, Totals, VatCode
+from gateway.contract.models import Invoice, InvoicedContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.base import like
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import (
     CENT,
-    FRACTION_DIGITS,
     ZERO,
     Amounts,
     AmountText,
@@ -23,10 +22,8 @@ from gateway.contract.money import (
     cents_said,
     exact,
     number_said,
-    plain,
     round_to_cents,
 )
-from gateway.contract.totals import closes
 from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
@@ -194,17 +191,9 @@ def told(
     said = row.above_zero
     is_credit_note = said is not row
     net, tax, gross = _in_cents(said)
-    open_said = None if said.open_amount is None else cents_said(said.open_amount)
-    open_amount = None if open_said is None else exact(open_said)
     status = STATES.get(row.status, "unknown")
-    paid = None if open_said is None else _paid(gross, open_said)
-    payment_status = _payment_status(row, status, exact(gross), open_amount)
-    if id in credited and row.may_be_credited:
-        payment_status, open_amount, open_said = "credited", ZERO, _NOTHING
-    elif owed and open_amount is not None and row.may_be_set_off:
-        open_amount = max(ZERO, open_amount - owed)
-        open_said = amount_text(open_amount)
-        payment_status = "partially_paid" if open_amount else "paid"
+    open_said = None if said.open_amount is None else cents_said(said.open_amount)
+    standing = _standing(row, status, gross, open_said, credited=id in credited, owed=owed)
     currency = row.currency or "eur"
     foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)
@@ -213,7 +202,7 @@ def told(
         id=id,
         document_type="credit_note" if is_credit_note else "invoice",
         document_status=status,
-        payment_status=payment_status,
+        payment_status=standing.payment_status,
         number=row.invoice_number or None,
         reference=row.payment_reference or None,
         credits_invoice_id=None if reference is None else credited_by(reference),
@@ -226,14 +215,42 @@ def told(
         exchange_rate=number_said(rate) if foreign and rate is not None else None,
         prices_include_tax=False,
         lines=lines,
-        totals=Totals(net=net, tax=tax, gross=gross, paid=paid, open=open_said),
+        totals=Totals(net=net, tax=tax, gross=gross, paid=standing.paid, open=standing.open),
         tax_breakdown=_tax_breakdown(said.invoice_lines, lines, net, tax, codes),
         description=row.description or None,
-        is_overdue=_is_overdue(status, due_on, open_amount, today) and not is_credit_note,
+        is_overdue=_is_overdue(status, due_on, standing.open, today) and not is_credit_note,
         provider_status=row.status,
         layout_id=id_of(row.template_id),
     )
     return Record(invoice, raw, _MAPPED if is_own(reference) else _MAPPED_BUT_MARK, row.status)
+
+
+class _Standing(NamedTuple):
+    """How a document stands, and what is paid and open of it."""
+
+    payment_status: InvoicePaymentStatus
+    paid: AmountText | None
+    open: AmountText | None
+
+
+def _standing(
+    row: InvoiceRow,
+    status: DocumentStatus,
+    gross: AmountText,
+    open_said: AmountText | None,
+    *,
+    credited: bool,
+    owed: Decimal,
+) -> _Standing:
+    """As Rompslomp has it, save that it sets an invoice and its credit note not off against each other."""
+    paid = None if open_said is None else _paid(gross, open_said)
+    if credited and row.may_be_credited:
+        return _Standing("credited", paid, _NOTHING)
+    still_open = None if open_said is None else exact(open_said)
+    if owed and still_open is not None and row.may_be_set_off:
+        left = max(ZERO, still_open - owed)
+        return _Standing("partially_paid" if left else "paid", paid, amount_text(left))
+    return _Standing(_payment_status(row, status, exact(gross), still_open), paid, open_said)
 
 
 def _payment_status(
@@ -258,10 +275,10 @@ def _paid(gross: AmountText, open_said: AmountText) -> AmountText:
     return _NOTHING if open_said == gross else amount_text(exact(gross) - exact(open_said))
 
 
-def _is_overdue(status: DocumentStatus, due_on: date | None, open_amount: Decimal | None, today: date) -> bool | None:
-    if status != "final" or due_on is None or open_amount is None:
+def _is_overdue(status: DocumentStatus, due_on: date | None, still_open: AmountText | None, today: date) -> bool | None:
+    if status != "final" or due_on is None or still_open is None:
         return None
-    return open_amount > 0 and due_on < today
+    return due_on < today and exact(still_open) > 0
 
 
 def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
@@ -401,89 +418,3 @@ def credited_among(notes: Iterable[RawRecord]) -> frozenset[str]:
     """The invoices that some booked credit notes credit."""
     rows = map(InvoiceRow.of, notes)
     return frozenset(id for row in rows if not row.is_draft and (id := credited_by(row.api_reference)) is not None)
-
-
-# Writing
-
-
-def invoice_body(said: Mapping[str, Any]) -> Json:
-    """What to write of an invoice beside its lines: only what was said, because a PATCH leaves the rest as it is."""
-    body = {theirs: said[ours] for ours, theirs in SAME.items() if ours in said}
-    body |= {theirs: _day(said[ours]) for ours, theirs in DATES.items() if ours in said}
-    for ours, theirs in IDS.items():
-        if ours in said:
-            body[theirs] = said[ours] and id_in_body(said[ours], f"/{ours}")
-    return body
-
-
-def _day(value: date | None) -> str | None:
-    return None if value is None else value.isoformat()
-
-
-def credit_body(raw: Mapping[str, Any], draft: CreditDraft, today: date) -> Json:
-    """The credit note of a booked invoice: its lines with prices below zero, named as is the custom (dossier §3)."""
-    row = InvoiceRow.of(raw)
-    same = ("template_id", "vat_number", "payment_reference", "sale_type", "distance_sale", "currency")
-    body: Json = {name: raw[name] for name in same if raw.get(name) is not None}
-    if (row.currency or "eur").lower() != "eur":
-        body["currency_exchange_rate"] = raw.get("currency_exchange_rate")
-    if raw.get("validates_vat_number") is False:
-        body["validates_vat_number"] = False
-    return {
-        **body,
-        "contact_id": row.contact_id,
-        "date": (draft.issued_on or today).isoformat(),
-        "description": f"Creditfactuur voor factuur: {row.invoice_number or row.id}",
-        "api_reference": credit_reference(str(row.id)),
-        "invoice_lines": [line_again(line, -1) for line in row.invoice_lines],
-        "_publish": True,
-    }
-
-
-def line_again(line: LineRow, sign: int) -> Json:
-    """A line that is there, to be written once more: as it is, or turned (-1)."""
-    return {
-        "description": line.description or None,
-        "extended_description": line.extended_description or None,
-        "price_per_unit": plain(sign * exact(line.price_per_unit)),
-        "quantity": number_said(line.quantity),
-        "vat_type_id": line.vat_type_id,
-        "vat_rate": None if line.vat_rate is None else number_said(line.vat_rate),
-        "product_id": line.product_id,
-        "account_id": line.account_id,
-    }
-
-
-def is_same_document(raw: RawRecord, body: Mapping[str, Any]) -> bool:
-    """Whether an invoice that is there is the one that was to be made: contact, date and lines as they may be kept.
-
-    A concept may have got its rounding line since, which was not sent with the others (``on_rounding``).
-    """
-    row = InvoiceRow.of(raw)
-    sent: Sequence[Mapping[str, Any]] = body["invoice_lines"]
-    if body["contact_id"] != row.contact_id or body["date"] != day_of(row.date).isoformat():
-        return False
-    there, added = row.invoice_lines[: len(sent)], row.invoice_lines[len(sent) :]
-    if len(there) != len(sent) or len(added) > 1 or not all(map(_closes_a_gap, added)):
-        return False
-    return all(_is_same_line(line, one) for line, one in zip(there, sent, strict=True))
-
-
-def _closes_a_gap(line: LineRow) -> bool:
-    return exact(line.quantity) == 1 and closes(exact(line.price_per_unit)) and line.product_id is None
-
-
-def _is_same_line(line: LineRow, sent: Mapping[str, Any]) -> bool:
-    return (
-        (line.description or "").split() == (sent["description"] or "").split()
-        and _is_kept(line.price_per_unit, sent["price_per_unit"])
-        and _is_kept(line.quantity, sent["quantity"])
-        and line.vat_type_id == sent["vat_type_id"]
-    )
-
-
-def _is_kept(said: Figure, sent: Figure) -> bool:
-    """Whether a number is the one that was sent, or that in fewer decimals: how many are kept is not documented."""
-    places = min(max(len(said.partition(".")[2]), len("00")), FRACTION_DIGITS)
-    kept = exact(sent).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return exact(said) in (exact(sent), kept)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.rompslomp.mapping import invoices, lines, references, totals
+from adapters.rompslomp.mapping import bodies, lines, references, totals
 from adapters.rompslomp.mapping.contacts import contact_of
 from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.products import product_of
@@ -65,7 +65,7 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
     sign = _sign(draft)
     said = {"issued_on": up.today, "layout_id": up.facts.settings.get("layout_id"), **draft.given()}
     body = {
-        **invoices.invoice_body({name: value for name, value in said.items() if value is not None}),
+        **bodies.invoice_body({name: value for name, value in said.items() if value is not None}),
         **await _vat_facts(up, plan.items, id_in_body(draft.contact_id, "/contact_id")),
         "api_reference": references.reference_of(draft.external_ref, up.creation_key),
         "invoice_lines": lines.line_bodies(plan.items, sign),
@@ -111,7 +111,7 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     row = InvoiceRow.of(before)
     if not row.is_draft and given.keys() - {"external_ref"}:
         raise Problem("conflict", "A final invoice stays as it is.")
-    body = invoices.invoice_body(given)
+    body = bodies.invoice_body(given)
     if "external_ref" in given and not references.is_credit(row.api_reference):
         body["api_reference"] = references.reference_of(given["external_ref"], up.creation_key)
     if given.get("contact_id") is not None:
@@ -150,7 +150,7 @@ async def _changed_lines(up: Upstream, before: calls.Raw, body: calls.Raw, given
 
 def _before(before: calls.Raw, change: calls.Raw, after: calls.Raw) -> calls.Raw:
     """What makes a concept again what it was before a change of its lines."""
-    was = [invoices.line_again(line, 1) for line in InvoiceRow.of(before).invoice_lines]
+    was = [bodies.line_again(line, 1) for line in InvoiceRow.of(before).invoice_lines]
     there = [line.id for line in InvoiceRow.of(after).invoice_lines]
     return {name: before.get(name) for name in change} | {"invoice_lines": lines.replaced(there, was)}
 
@@ -207,7 +207,7 @@ async def _made(up: Upstream, body: calls.Raw) -> tuple[calls.Raw, bool]:
         if there is None:
             raise
         is_own = references.is_own(reference)
-        if is_own or invoices.is_same_document(there, body):
+        if is_own or bodies.is_same_document(there, body):
             return there, is_own
         raise _taken(there, problem.upstream) from problem
 

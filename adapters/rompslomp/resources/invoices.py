@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
-from adapters.rompslomp.mapping import invoices, references
+from adapters.rompslomp.mapping import bodies, invoices, references
 from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
 from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.rompslomp.mapping.values import day_of, id_of
@@ -99,7 +99,7 @@ class RompslompInvoices(Invoices):
             raise Problem("conflict", "Only a final invoice can be credited, and only one of more than nothing.")
         if draft.issued_on is not None and draft.issued_on < day_of(row.date):
             raise invalid("/issued_on", "A credit note cannot be dated before its invoice.", "out_of_range")
-        body = invoices.credit_body(raw, draft, max(up.today, day_of(row.date)))
+        body = bodies.credit_body(raw, draft, max(up.today, day_of(row.date)))
         made = await _credited(up, body, reference)
         if InvoiceRow.of(made).totals != row.totals:
             up.warn(
@@ -114,7 +114,7 @@ class RompslompInvoices(Invoices):
         """By the api reference it was sent with, which no other invoice can have (dossier §5, "Idempotency")."""
         body = sent.request.json["sales_invoice"]
         there = await booking.with_reference(up, body["api_reference"])
-        if there is None or not (references.is_own(body["api_reference"]) or invoices.is_same_document(there, body)):
+        if there is None or not (references.is_own(body["api_reference"]) or bodies.is_same_document(there, body)):
             return Traces([])
         if isinstance(sent.draft, InvoiceDraft):
             await booking.compare(up, there, sent.draft, body["invoice_lines"])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import adapters.rompslomp
-from adapters.rompslomp.mapping import invoices, lines, payments, products, references, settings, totals
+from adapters.rompslomp.mapping import bodies, invoices, lines, payments, products, references, settings, totals
 from adapters.rompslomp.mapping.contacts import contact_body, contact_of
 from adapters.rompslomp.mapping.values import currency_of
 from gateway.contract.errors import Problem
@@ -386,13 +386,13 @@ def test_another_document_of_the_same_reference_is_not_the_one_that_was_sent(oth
     }
     line = {"description": "Iets", "price_per_unit": "10.00", "quantity": "2", "vat_type_id": 1}
     sent = {"contact_id": 7, "date": "2024-03-02", "invoice_lines": [line]}
-    assert invoices.is_same_document(raw, sent)
-    assert not invoices.is_same_document({**raw, **other}, sent)
+    assert bodies.is_same_document(raw, sent)
+    assert not bodies.is_same_document({**raw, **other}, sent)
 
 
 def test_a_credit_note_is_of_the_kind_of_its_invoice() -> None:
     kind = {"currency": "usd", "currency_exchange_rate": "1.25", "distance_sale": True, "validates_vat_number": False}
-    body = invoices.credit_body({**LISTED, **kind}, CreditDraft(), TODAY)
+    body = bodies.credit_body({**LISTED, **kind}, CreditDraft(), TODAY)
     assert {name: body[name] for name in kind} == kind
 
 
