@@ -81,7 +81,7 @@ class Database:
         alone = _BARE if self._is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._looker = self._engine.execution_options(**alone)
         # SQLite has one writer at a time and no queue: who must wait tries again after ever longer naps.
-        self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self._is_sqlite else nullcontext()
+        self._turn: AbstractAsyncContextManager[None] = _Turn() if self._is_sqlite else nullcontext()
         self._unswept = False
 
     async def rows(self, query: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -176,6 +176,26 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+class _Turn:
+    """One at a time, first come, first served; nobody waits longer than for a session of a server.
+
+    Where somebody else has the file locked, each in the queue waits for that in vain: together, for minutes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        try:
+            async with asyncio.timeout(_POOL_TIMEOUT_S):
+                await self._lock.acquire()
+        except TimeoutError as error:
+            raise PoolTimeout("Too many wait for their turn to write.") from error
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._lock.release()
 
 
 def parsed(database_url: str) -> URL:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
 from gateway.contract.errors import Problem
-from gateway.store import migrate, open_storage, pending, tables
+from gateway.store import database, migrate, open_storage, pending, tables
 from gateway.store.database import LIMITS, Database, postgres_engine
 from gateway.store.seal import KeyRing
 from gateway.store.sql import SqlStorage
@@ -120,6 +120,21 @@ async def test_a_writer_that_never_ends_is_waited_for_and_then_reported(
         assert await storage.connections.find("con_1") == connection(), "readers are not held up"
         other.execute("ROLLBACK")
     assert (await storage.tokens.append(connection(), token(), NOON)).seq == 1
+
+
+async def test_nobody_waits_for_those_who_wait_for_a_writer_that_never_ends(
+    opened: Callable[[str], SqlStorage], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One behind the other each would wait for as long as one does: twenty writes, for minutes."""
+    monkeypatch.setattr(database, "_POOL_TIMEOUT_S", 0.05)
+    storage = opened(f"{sqlite_url}?timeout=0.2")
+    with closing(sqlite3.connect(path_of(sqlite_url), isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        began = asyncio.get_running_loop().time()
+        told = await asyncio.gather(*(storage.check() for _ in range(20)), return_exceptions=True)
+        assert asyncio.get_running_loop().time() - began < 2
+    assert [getattr(problem, "code", problem) for problem in told] == ["storage_unavailable"] * 20
+    await storage.check()
 
 
 async def test_a_row_that_a_lost_node_has_locked_is_waited_for_and_then_reported(
