@@ -39,7 +39,7 @@ SWITCHES = [
     Switches(article_codes="Numeriek", article_code_length=8),
     Switches(vat_tolerance=Decimal(0), sub_cent="keep"),
     Switches(due_date_from_relation=False),
-    Switches(memorial_sign="negative_settles", journal_needs_two_lines=True),
+    Switches(memorial_sign="negative_settles", journal_needs_two_lines=False),
     Switches(payment_stamps_invoice="never"),
     Switches(deleted_body="object", bearer_refusal="empty"),
 ]
