@@ -27,7 +27,7 @@ from gateway.engine.connections.verification import chosen_company
 from gateway.engine.generations import Ended, Matter, Slots
 from gateway.engine.network.redaction import abridged, without_secrets
 from gateway.engine.outbound import calls, upstream
-from gateway.engine.outbound.calls import Calls
+from gateway.engine.outbound.calls import Announce, Calls
 from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.providers import Provider
 from gateway.engine.storage import Changing, StoredConnection, StoredToken
@@ -58,9 +58,9 @@ def refused_token_of_a_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     honest = Outbound._rejects_token
     asked: list[Request] = []
 
-    async def noted(self: Calls, request: Request, token: AccessToken) -> Reply:
+    async def noted(self: Calls, request: Request, token: AccessToken, announce: Announce) -> Reply:
         asked.append(request)
-        return await send(self, request, token)
+        return await send(self, request, token, announce)
 
     send = Calls.send
     monkeypatch.setattr(Calls, "send", noted)

@@ -105,7 +105,7 @@ def refused_for_ever(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     async def broken(self: upstream.Outbound, request: Request) -> Reply:
         token: AccessToken = await self._tokens.current()
         for _ in range(20):
-            reply = await self._calls.send(request, token)
+            reply = await self._calls.send(request, token, self._announce)
             if not self._rejects_token(reply):
                 break
             token = await self._tokens.replace(token)

@@ -34,7 +34,7 @@ def _nothing_of_before() -> None:
 
 @contextmanager
 def garbage() -> Iterator[list[str]]:
-    """The functions of the gateway and its adapters of which frames are left when the block has ended."""
+    """What of the gateway and its adapters is left when the block has ended: functions of frames, types of things."""
     left: list[str] = []
     gc.collect()
     gc.disable()
@@ -46,6 +46,8 @@ def garbage() -> Iterator[list[str]]:
         left += [
             code.co_qualname for code in codes if "/gateway/" in code.co_filename or "/adapters/" in code.co_filename
         ]
+        kinds = {type(one) for one in gc.garbage}
+        left += [kind.__qualname__ for kind in kinds if kind.__module__.startswith(("gateway.", "adapters."))]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()

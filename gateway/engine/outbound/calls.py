@@ -63,13 +63,17 @@ class SharedOutbound:
 
     def strain(self, provider: str) -> Strain:
         """How calling a provider goes."""
-        states = self.states[provider]
+        state = self.states[provider]
         return Strain(
-            breaker=max((breaker.state for breaker in states.breakers.values()), default=0),
-            budget=states.budget.share,
+            breaker=max((breaker.state for breaker in state.breakers.values()), default=0),
+            budget=state.budget.share,
             inside=self.bulkhead.inside(provider),
             waiting=self.bulkhead.waiting(provider),
         )
+
+
+Announce = Callable[[Request], Awaitable[None]]
+"""Has written down what is about to be sent."""
 
 
 class Calls:
@@ -84,7 +88,6 @@ class Calls:
         *,
         operation: str,
         deadline: float,
-        announce: Callable[[Request], Awaitable[None]],
     ) -> None:
         self._shared = shared
         self._state = shared.states[provider.name]
@@ -93,7 +96,6 @@ class Calls:
         self._connection_id = connection_id
         self._operation = operation
         self._deadline = deadline
-        self._announce = announce
         self.secrets_sent: set[Secret] = set()
         self.bytes_read = 0
         self.fate: Outcome = "not_sent"
@@ -104,12 +106,12 @@ class Calls:
         if request.is_write and _FATES.index(fate) > _FATES.index(self.fate):
             self.fate = fate
 
-    async def send(self, request: Request, token: AccessToken) -> Reply:
-        """Try a read up to three times, and wait out a short ``Retry-After``."""
+    async def send(self, request: Request, token: AccessToken, announce: Announce) -> Reply:
+        """Try a read up to three times, and wait out a short ``Retry-After``. A write is announced before it leaves."""
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             try:
-                reply = await self._once(request, token)
+                reply = await self._once(request, token, announce)
             except asyncio.CancelledError:
                 self.became(request, "unknown")
                 raise
@@ -138,7 +140,7 @@ class Calls:
             return await self._rest(attempt, least)
         return False
 
-    async def _once(self, request: Request, token: AccessToken) -> Reply:
+    async def _once(self, request: Request, token: AccessToken, announce: Announce) -> Reply:
         """One try, in its place; what comes of it is counted for whoever comes next."""
         came = self._shared.clock.monotonic()
         pace = self._provider.adapter.pace
@@ -153,7 +155,7 @@ class Calls:
             await self._admitted(breaker)
             breaker.admit()
             try:
-                await self._announce(request)
+                await announce(request)
             except BaseException:
                 breaker.left()
                 raise

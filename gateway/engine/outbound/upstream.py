@@ -78,7 +78,6 @@ class Outbound:
             facts.connection_id,
             operation=operation,
             deadline=deadline,
-            announce=self._announce,
         )
         self._abridged = Abridged()
         self._now = shared.clock.now()
@@ -201,13 +200,13 @@ class Outbound:
     async def exchange(self, request: Request) -> Reply:
         """Send it, and give the reply whatever it says. A rejected token is replaced; nothing was done then."""
         token = await self._tokens.current()
-        reply = await self._calls.send(request, token)
+        reply = await self._calls.send(request, token, self._announce)
         rejected = self._rejects_token(reply)
         for _ in range(REPLACEMENTS):
             if not rejected:
                 break
             token = await self._tokens.replace(token)
-            reply = await self._calls.send(request, token)
+            reply = await self._calls.send(request, token, self._announce)
             rejected = self._rejects_token(reply)
         if reply.status < 500 and reply.status != 401 and not rejected:
             self._tokens.worked(token)
