@@ -354,6 +354,18 @@ def payment_of_less_than_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
+@BUGS.caught_by(test_payments.test_what_is_given_back_of_an_invoice_that_nobody_paid_pays_nothing)
+def given_back_is_paid(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Whatever settles an invoice counts as paid, also what was given back."""
+    honest = payments.payment_body
+
+    def broken(draft: PaymentDraft, today: date) -> dict[str, Any]:
+        return honest(draft.model_copy(update={"direction": "in"}), today)
+
+    monkeypatch.setattr(payments, "payment_body", broken)
+    return ADAPTER
+
+
 @BUGS.caught_by(test_payments.test_a_payment_of_nonsense_costs_no_call)
 def exponents_read(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A number in a string may have an exponent."""

@@ -170,6 +170,14 @@ async def test_a_payment_is_of_more_than_nothing_and_in_whole_cents(subject: Sub
     assert (await subject.get(f"invoices/{invoice['id']}"))["payment_status"] == "unpaid"
 
 
+async def test_what_is_given_back_of_an_invoice_that_nobody_paid_pays_nothing(subject: Subject) -> None:
+    invoice = await subject.final_invoice()
+    answer = await subject.pay(invoice, direction="out")
+    told = {201: ("-24.20", "48.40"), 422: ("0.00", "24.20")}[answer.status_code]
+    read = await subject.get(f"invoices/{invoice['id']}")
+    assert (read["payment_status"], read["totals"]["paid"], read["totals"]["open"]) == ("unpaid", *told)
+
+
 async def test_a_payment_of_nonsense_costs_no_call(subject: Subject) -> None:
     with subject.quiet():
         for amount in ("abc", None, "1e3"):

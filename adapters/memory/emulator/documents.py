@@ -83,7 +83,7 @@ def _payment_state(invoice: Row, gross: Decimal, paid: Decimal, credited: bool) 
         return "credited"
     if paid == gross:
         return "paid"
-    if paid == 0:
+    if paid == 0 or (paid < 0) != (gross < 0):
         return "open"
     return "part" if abs(paid) < abs(gross) else "over"
 
