@@ -328,9 +328,15 @@ CODE_RULES: list[Rule] = [
 FILE_RULES: list[Rule] = [named_for_a_subject, short_or_explained]
 
 
+@pytest.fixture(scope="module")
+def code() -> list[Source]:
+    """Ours, parsed once for all rules."""
+    return files("gateway", "adapters", suffix=".py")
+
+
 @pytest.mark.parametrize("rule", CODE_RULES)
-def test_the_code_keeps(rule: Rule) -> None:
-    assert breaches(rule, files("gateway", "adapters", suffix=".py")) == []
+def test_the_code_keeps(rule: Rule, code: list[Source]) -> None:
+    assert breaches(rule, code) == []
 
 
 @pytest.mark.parametrize("rule", FILE_RULES)
@@ -469,8 +475,8 @@ def test_what_keeps_the_rule_passes(rule: Rule, path: str, text: str) -> None:
     assert breaches(rule, [Source(path, text)]) == []
 
 
-def test_the_tree_is_really_read() -> None:
-    modules = {source.module for source in files("gateway", "adapters", suffix=".py")}
+def test_the_tree_is_really_read(code: list[Source]) -> None:
+    modules = {source.module for source in code}
     assert {"gateway.contract.money", "gateway.contract", "adapters"} <= modules
 
 

@@ -337,8 +337,8 @@ def test_request_examples_use_only_what_an_earlier_one_remembered() -> None:
 
 
 def test_request_examples_are_published_in_their_order() -> None:
-    named = sorted(name for name in files() if name.startswith("examples/"))
-    told = [loads(files()[name]) for name in named]
+    made = files()
+    told = [loads(made[name]) for name in sorted(made) if name.startswith("examples/")]
     assert [one["title"] for one in told] == [example.title for example in REQUESTS]
     assert all({"title", "operation", "path", "expects"} <= one.keys() for one in told)
 
