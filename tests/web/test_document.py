@@ -452,6 +452,15 @@ def test_what_is_said_of_a_field_or_an_answer_holds_there() -> None:
     assert described(BY_NAME["invoices.credit"])["responses"]["201"]["description"] == "The credit note."
 
 
+@pytest.mark.parametrize("place", ["VatCode.treatment", "VatCode.category", "AttemptFacts.state"])
+def test_words_that_only_bookkeepers_or_polder_know_are_explained(place: str) -> None:
+    name, _, field = place.partition(".")
+    told = published()["components"]["schemas"][name]["properties"][field]
+    explained, _, _ = told["description"].rpartition("One of ")
+    unexplained = [value for value in told["x-extensible-enum"] if f"`{value}`" not in explained]
+    assert unexplained in ([], ["unknown"])
+
+
 @pytest.mark.parametrize("model", [models.Contact, models.Invoice, models.Product, models.Payment, models.VatCode])
 def test_an_answer_names_all_its_fields_and_stays_open(model: type[RecordPart]) -> None:
     schema = published()["components"]["schemas"][model.__name__]

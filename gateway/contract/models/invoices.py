@@ -32,6 +32,9 @@ LineType = Literal["item", "text"]
 OnRounding = Literal["reject", "add_line"]
 
 
+NUMBERED = "Only where the accounting system has its caller number invoices: the connection's schema says so."
+
+
 class LineDraft(NewPart):
     """A line to write. ``unit_price`` is with or without tax as the invoice's ``prices_include_tax`` says."""
 
@@ -49,7 +52,9 @@ class LineDraft(NewPart):
     )
     discount_percent: Annotated[Percentage, Field(ge=0, le=100)] | None = None
     vat_code_id: Id | None = None
-    vat_treatment: VatTreatment | None = Field(default=None, description="Instead of a code: Polder finds the code.")
+    vat_treatment: VatTreatment | None = Field(
+        default=None, description="Instead of a code: Polder finds the code of this `treatment`."
+    )
     vat_rate: Annotated[Percentage, Field(ge=0, le=100)] | None = None
     vat_country: Country | None = None
     ledger_account_id: Id | None = None
@@ -78,7 +83,7 @@ class InvoiceDraft(Draft):
     """An invoice to create: a draft, or booked at once with ``finalize``."""
 
     document_type: DocumentType = "invoice"
-    number: Name | None = Field(default=None, description="Only where the caller numbers invoices.")
+    number: Name | None = Field(default=None, description=NUMBERED)
     reference: Text | None = Field(default=None, description="The customer's own reference, such as an order number.")
     external_ref: ExternalRef | None = None
     contact_id: Id
@@ -105,7 +110,7 @@ InvoiceChange = change_of(
 class CreditDraft(Draft):
     """How to credit an invoice in full."""
 
-    number: Name | None = Field(default=None, description="Only where the caller numbers invoices.")
+    number: Name | None = Field(default=None, description=NUMBERED)
     issued_on: Day | None = Field(default=None, description="Today where it is not said.")
     external_ref: ExternalRef | None = None
 

@@ -25,6 +25,7 @@ PUBLISHED_URL = "https://polder.example"
 _DESCRIPTION = """\
 One API over Dutch bookkeeping: contacts, products, invoices and payments, whatever system keeps the books.
 
+- **A connection** is one administration, which is the books of one company, in one accounting system.
 - **Key**: `Authorization: Bearer polder_live_…` (or `X-API-Key`). A key belongs to one tenant and carries scopes; `*`
   is all of them. Another tenant's connection answers as one that does not exist.
 - **Money, quantities and rates** are decimal strings: `"12.40"`, `"0.5"`, and `"21"` for twenty-one per cent. A JSON

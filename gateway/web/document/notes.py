@@ -68,6 +68,14 @@ FIELD_NOTES: Mapping[str, str] = {
     "ProviderView.id": "The record's id there.",
     "ProviderView.status": "The record's status there, in its own words.",
     "ProviderView.unmapped": "Members of the record there that have no place in the model.",
+    "AttemptFacts.key": "The `Idempotency-Key`.",
+    "AttemptFacts.operation": "What was asked, such as `invoices.create`.",
+    "AttemptFacts.state": "`in_progress`: it runs. `applied`: it was done. `rejected`: it was refused, and not done. "
+    "`unknown`: no answer came, and Polder looks what became of it. `not_executed`: it was not done, and may be sent "
+    "again. `manual`: only a person can tell.",
+    "AttemptFacts.status": "The HTTP status it was answered with; null while there is none.",
+    "AttemptFacts.record_id": "The record that it made or changed, where that is known.",
+    "AttemptFacts.resolved_at": "When it was known what became of it.",
     "Capabilities.operations": "By operation, such as `contacts.list`.",
     "Company.id": "The administration's id in the accounting system.",
     "Company.name": "The administration's name.",
@@ -87,6 +95,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "ConnectionDraft.name": "Your own name for the connection.",
     "ConnectionDraft.settings": "`GET /v1/providers/{provider}` lists what can be set.",
     "Contact.name": "The company's name, or the person's.",
+    "Contact.number": "Debtor number: the contact's number in the books.",
     "ContactDraft.roles": "`customer` where it is not said.",
     "DryRun.dry_run": "Always `true`.",
     "Health.reason": "Why it is not `ok`.",
@@ -126,7 +135,13 @@ FIELD_NOTES: Mapping[str, str] = {
     "Totals.paid": "What was paid of it, as a decimal string.",
     "Totals.open": "What is still to be paid, as a decimal string.",
     "VatCode.rate": "A percentage, as a decimal string: `21` is twenty-one per cent.",
-    "VatCode.category": "EN 16931 (UNCL 5305).",
+    "VatCode.category": "EN 16931 (UNCL 5305): `S` taxed, `Z` taxed at 0 %, `E` exempt, `AE` reverse charge, `K` goods "
+    "to a business elsewhere in the EU, `G` export, `O` outside the scope of VAT.",
+    "VatCode.treatment": "`domestic_high`, `domestic_low`: the standard and the reduced Dutch rate. `zero`: "
+    "taxed at 0 %. `exempt`: no VAT by law, as on health care. `reverse_charge`: the customer pays the VAT. "
+    "`intra_eu_goods`, `intra_eu_services`: to a business elsewhere in the EU. `export`: to outside the EU. `oss`: to "
+    "consumers elsewhere in the EU, at their country's rate. `margin`: second-hand goods, taxed on the profit. "
+    "`small_business`: a small business that charges no VAT. `outside_scope`: VAT does not apply.",
     "VatCode.country": "ISO 3166-1 alpha-2: whose VAT it is. Null where the code names none: `intra_eu_goods`, "
     "`intra_eu_services` and `export` are then of whichever the customer is in, others of the administration's own.",
     "VatCode.valid_from": "The first day it may be used; null where the accounting system tells none.",
@@ -137,8 +152,11 @@ FIELD_NOTES: Mapping[str, str] = {
     "amount": "A decimal string, such as `12.40`.",
     "archived": "Whether it was put away: lists leave it out unless `include=archived`.",
     "code": "The accounting system's own code.",
+    "category": "As `category` of `VatCode`.",
+    "coc_number": "Number in the Dutch trade register (KvK).",
     "company_id": "The administration. Needed where the credentials reach several.",
     "contact_id": "The customer.",
+    "contact_person": "A person's name, or whom to ask for at a company.",
     "country": "ISO 3166-1 alpha-2.",
     "created_at": "UTC.",
     "credits_invoice_id": "The invoice that this credit note credits.",
@@ -153,13 +171,16 @@ FIELD_NOTES: Mapping[str, str] = {
     "exchange_rate": "How much of the document's currency one unit of `currency` is, as a decimal string.",
     "external_ref": "Your own reference: unique per connection and resource, and findable.",
     "gross": "With tax, as a decimal string.",
+    "house_number_addition": "What follows the house number, such as `A`.",
     "id": "Opaque; the same in list, get, write and wherever the record is referred to.",
+    "invoice_email": "Where invoices are sent, if not to `email`.",
     "invoice_id": "The invoice.",
     "issued_on": "The invoice's date.",
     "kind": "What it is.",
     "language": "BCP 47.",
     "layout_id": "The accounting system's print layout.",
     "ledger_account_id": "The ledger account it is booked on.",
+    "line1": "Street and house number.",
     "net": "Without tax, as a decimal string.",
     "notes": "Free text, not meant for the customer where the system can tell the difference.",
     "paid_on": "When the money moved.",
@@ -175,10 +196,13 @@ FIELD_NOTES: Mapping[str, str] = {
     "reference": "A reference of the customer's, printed on the document or the bank statement.",
     "sent_at": "When it was sent to the customer, in UTC; null where it was not, or where the system does not say.",
     "tax": "The tax, as a decimal string.",
-    "unit": "What one of it is called, such as `uur`.",
+    "treatment": "As `treatment` of `VatCode`.",
+    "unit": "What one of it is called, such as `uur` (hour).",
     "unit_price": "A decimal string, with or without tax as `prices_include_tax` says.",
     "updated_at": "UTC; null where the accounting system does not say.",
     "vat_code_id": "One of the VAT codes.",
+    "vat_number": "VAT identification number, with the letters of its country.",
     "vat_rate": "A percentage, as a decimal string.",
+    "vat_treatment": "As `treatment` of `VatCode`.",
 }
 """By schema and field, or by field wherever it stands. A model's own description comes first."""

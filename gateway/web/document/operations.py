@@ -56,7 +56,7 @@ _NOTES = {
     "invoices.finalize": "The invoice gets its number and cannot change any more.",
     "invoices.credit": "Makes a credit note over the whole invoice.",
     "invoices.pdf": "A draft has none: 409.",
-    "invoices.ubl": "UBL 2.1. A draft has none: 409.",
+    "invoices.ubl": "UBL 2.1: the XML that other bookkeeping software reads. A draft has none: 409.",
     "payments.delete": "The invoices it settled are open again.",
     "connections.create": "The credentials are tried first: bad ones are 422 and nothing is stored. Without "
     "credentials the connection is `pending`.",
