@@ -89,10 +89,10 @@ async def compare(up: Upstream, made: calls.Raw, draft: InvoiceDraft, sent: Sequ
     setup = await _setup(up, draft.lines)
     try:
         document, plan = _planned(draft, setup)
-        bodies = lines.line_bodies(plan.items, _sign(draft))
+        written = lines.line_bodies(plan.items, _sign(draft))
     except Problem:
         return
-    if bodies == sent:
+    if written == sent:
         _warn_of_differences(up, made, plan, document)
 
 
@@ -135,8 +135,8 @@ async def _changed_lines(up: Upstream, before: calls.Raw, body: calls.Raw, given
     if contact_id is not None:
         body |= await _vat_facts(up, plan.items, contact_id)
     body["distance_sale"] = lines.is_distance_sale(plan.items)
-    bodies = lines.line_bodies(plan.items, row.sign)
-    body["invoice_lines"] = lines.replaced([line.id for line in row.invoice_lines], bodies)
+    written = lines.line_bodies(plan.items, row.sign)
+    body["invoice_lines"] = lines.replaced([line.id for line in row.invoice_lines], written)
     after = await _patch(up, id, body)
     if not plan.certain:
         after = await _closed(up, after, plan, setup, row.sign)
