@@ -34,7 +34,7 @@ class Relations(Contacts):
     filters = frozenset({"role", "number", "updated_since"})
     holds = contacts.HOLDS
     calls: ClassVar[Mapping[str, str]] = {
-        "list": "1 for each 500 contacts; countries are remembered",
+        "list": "1 for each 200 contacts; countries are remembered",
         "create": "2: who is called so already is noted before it, to know the new one from them",
         "update": "2: it is read, then replaced whole",
     }

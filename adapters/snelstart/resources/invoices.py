@@ -67,7 +67,7 @@ class SalesEntries(Invoices):
     holds = invoices.HOLDS
     kept = frozenset({"external_ref", "credits_invoice_id"})
     calls: ClassVar[Mapping[str, str]] = {
-        "list": "1 for each 500 invoices; where some are settled, 1 for credit notes and 1 for each "
+        "list": "1 for each 200 invoices; where some are settled, 1 for credit notes and 1 for each "
         "that may be theirs; with include=lines 1 more for each customer on the page",
         "get": "2 at once: the entry and its invoice; 1 more where nothing is open, to see whether it was credited",
         "create": "2: the entry, and reading its invoice; 1 more for each product that lines name, and 1 for the "

@@ -17,7 +17,8 @@ from gateway.contract.operations import Operation
 
 Predicate = Callable[[Any, FilterValue], bool]
 
-SCAN_STEP = 100
+SCAN_STEP = 200
+"""Records that are looked at together: the largest window there is, as a system that gives so many is called once."""
 SCAN_LIMIT = 5_000
 """Records one request looks at, at most; what is not reached is behind the answer's cursor."""
 

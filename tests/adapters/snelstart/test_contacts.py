@@ -124,3 +124,14 @@ async def test_a_country_without_a_code_leaves_contacts_readable(tmp_path: Path)
         assert (told["address"]["country"], told["address"]["city"]) == (None, "Verweg")
         assert (await books.ask("PATCH", f"contacts/{id}", {"phone": "0152123456"}))["phone"] == "0152123456"
         assert (await books.ask("GET", f"raw/relaties/{id}"))["vestigingsAdres"]["land"]["id"] == nowhere["id"]
+
+
+async def test_contacts_are_looked_through_as_many_at_a_time_as_is_announced(tmp_path: Path) -> None:
+    """A webshop looks for each customer by e-mail: calls for half as many were twice as many calls."""
+    async with connected(tmp_path) as books:
+        since = len(books.heard())
+        await books.ask("GET", "contacts", email="nobody@example.com")
+        (asked,) = (seen for seen in books.heard(since) if seen.path == "/v2/relaties")
+        assert asked.query.endswith("%24skip=0&%24top=201")  # one more, to know whether there are more
+        announced = (await books.ask("GET", "capabilities"))["operations"]["contacts.list"]["calls"]
+        assert "for each 200 contacts" in announced
