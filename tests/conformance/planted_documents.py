@@ -466,3 +466,29 @@ def line_with_tax_twice(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     monkeypatch.setattr(invoices, "invoice_of", broken)
     return ADAPTER
+
+
+@BUGS.caught_by(test_payments.test_money_that_goes_out_is_told_so)
+def money_comes_in(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """A payment is one that came in, whatever its sign."""
+    honest = payments.payment_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Payment]:
+        record = honest(raw)
+        return structs.replace(record, item=structs.replace(record.item, direction="in"))
+
+    monkeypatch.setattr(payments, "payment_of", broken)
+    return ADAPTER
+
+
+@BUGS.caught_by(test_payments.test_an_invoice_in_another_currency_is_told_in_it)
+def euros_as_ever(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    """Every invoice is told to be in euros."""
+    honest = invoices.invoice_of
+
+    def broken(raw: Mapping[str, Any]) -> Record[Invoice]:
+        record = honest(raw)
+        return structs.replace(record, item=structs.replace(record.item, currency="EUR"))
+
+    monkeypatch.setattr(invoices, "invoice_of", broken)
+    return ADAPTER

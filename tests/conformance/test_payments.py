@@ -72,6 +72,33 @@ async def test_a_credit_note_is_never_overdue(subject: Subject) -> None:
     assert (listed["document_type"], listed["is_overdue"], read["is_overdue"]) == ("credit_note", False, False)
 
 
+async def test_money_that_goes_out_is_told_so(subject: Subject) -> None:
+    """The payment of a credit note: what is above zero with us may be below it in the system."""
+    if "document_type" not in subject.holds("invoices"):
+        pytest.skip(f"{subject.name}: nobody writes credit notes but by crediting")
+    note = await subject.final_invoice(document_type="credit_note")
+    answer = await subject.pay(note, direction="out")
+    if answer.status_code in (409, 422):
+        pytest.skip(f"{subject.name}: {problem_of(answer)['detail']}")
+    assert answer.status_code == 201, answer.text
+    told = [body_of(answer)]
+    if subject.capabilities["payments.get"]["support"] == "native":
+        told.append(await subject.get(f"payments/{told[0]['id']}"))
+    assert {(one["direction"], one["amount"]) for one in told} == {("out", note["totals"]["gross"])}
+    read = await subject.get(f"invoices/{note['id']}")
+    assert (read["payment_status"], read["totals"]["open"]) == ("paid", "0.00")
+
+
+async def test_an_invoice_in_another_currency_is_told_in_it(subject: Subject) -> None:
+    asked = {"currency": "USD", **({"exchange_rate": "1.08"} if "exchange_rate" in subject.holds("invoices") else {})}
+    answer = await subject.ask("POST", "invoices", body=await subject.draft("invoices", **asked))
+    if answer.status_code == 422:
+        pytest.skip(f"{subject.name}: {problem_of(answer)['detail']}")
+    assert answer.status_code == 201, answer.text
+    listed = {one["id"]: one["currency"] for one in await subject.walk("invoices")}
+    assert (body_of(answer)["currency"], listed[body_of(answer)["id"]]) == ("USD", "USD")
+
+
 async def test_an_invoice_is_not_paid_in_another_currency(subject: Subject) -> None:
     """Nobody knows how much of the one the other is."""
     invoice = await subject.final_invoice()
