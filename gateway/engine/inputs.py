@@ -116,12 +116,12 @@ def read_body(operation: Operation, body: bytes) -> Shape | None:
         if body.strip() not in (b"", b"{}"):
             raise Problem("validation_failed", "This operation takes no body.")
         return None
+    if not body and not operation.body_required:
+        return model.model_validate({})
     try:
-        value: Any = loads_once(body) if body or operation.body_required else None
+        value: Any = loads_once(body)
     except MalformedJson as error:
         raise Problem("malformed_json", f"The body is not one JSON value: {error}.") from error
-    if value is None and not operation.body_required:
-        value = {}  # some clients made from the OpenAPI document send null where they are given no body
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -211,8 +211,7 @@ def test_an_operation_without_a_body_takes_none() -> None:
 
 
 def test_a_body_that_need_not_be_may_be_left_out() -> None:
-    assert read_body(CREDIT, b"") == read_body(CREDIT, b"null") == CreditDraft()
-    assert refused_body(CREATE, b"null").code == "validation_failed"
+    assert read_body(CREDIT, b"") == CreditDraft()
     assert read_body(CREDIT, b'{"number":"C-1"}') == CreditDraft(number="C-1")
     assert refused_body(CREDIT, b"x").code == "malformed_json"
 

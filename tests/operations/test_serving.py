@@ -44,8 +44,8 @@ def serving(home: Path, command: str = "serve", **variables: str) -> Iterator[su
         process.communicate()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_start_that_fails_is_told_in_one_line(tmp_path: Path, postgres_url: str, workers: str) -> None:
+@pytest.mark.parametrize(("workers", "hint"), [("1", " `polder doctor` says more."), ("2", "")])
+def test_a_start_that_fails_is_told_in_one_line(tmp_path: Path, postgres_url: str, workers: str, hint: str) -> None:
     (port,) = free_ports(1)
     only_reads = f"ALTER DATABASE {make_url(postgres_url).database} SET default_transaction_read_only"
     configured = {"POLDER_DATABASE_URL": postgres_url, "POLDER_PORT": str(port), "POLDER_WORKERS": workers}
@@ -54,7 +54,7 @@ def test_a_start_that_fails_is_told_in_one_line(tmp_path: Path, postgres_url: st
         with serving(tmp_path, **configured) as process:
             assert process.stderr is not None
             assert process.stderr.readline() == (
-                "polder: storage_unavailable: Polder's storage cannot be used (25006).\n"
+                f"polder: storage_unavailable: Polder's storage cannot be used (25006).{hint}\n"
             )
             if workers == "1":
                 assert (process.wait(PATIENCE), process.stderr.read()) == (1, "")
