@@ -167,12 +167,12 @@ def test_a_failed_check_stops_no_other_and_fails_the_run(
     monkeypatch.setattr(dev, "module", python)
     with pytest.raises(SystemExit) as left:
         dev.run_checks(
-            [("first", ["raise SystemExit(3)"]), ("second", ["print('said')"])], ("last", ["print('reached')"])
+            [("first", ["print('why'); raise SystemExit(3)"]), ("second", ["print('well')"])],
+            ("last", ["print('reached')"]),
         )
     said = capfd.readouterr().out
     assert left.value.code == "failed: first"
-    assert re.search(r"^\[1/3\] first: failed, \d+\.\d s$", said, re.MULTILINE)
-    assert re.search(r"^\[2/3\] second\nsaid\n\[2/3\] second: ok, \d+\.\d s$", said, re.MULTILINE)
+    assert re.search(r"^why\n\[1/3\] first: failed, \d+\.\d s\n\[2/3\] second: ok, \d+\.\d s$", said, re.MULTILINE)
     assert "reached" in said
     with pytest.raises(SystemExit) as left:
         dev.run_checks([("first", ["pass"])], ("last", ["raise SystemExit(3)"]))
