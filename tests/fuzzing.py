@@ -35,9 +35,11 @@ schemathesis knows that they speak of keys, rights and the state of records, not
 _OF_THE_CONNECTION = re.compile(
     r"/(provider|credentials|settings|company_id)(/.*)?"
     r"|/(payment_method_id|ledger_account_id)"
+    r"|(/allocations/\d+)?/amount"
     r"|/lines/\d+/(unit_price|product_id|vat_code_id|vat_treatment|vat_rate|vat_country|ledger_account_id)"
 )
-"""Fields whose rules are an adapter's or an administration's: the settings there are, a product without a price."""
+"""Fields whose rules are an adapter's or an administration's, as the connection's schemas tell: the settings there are,
+a product without a price, payments in whole cents and of more than nothing."""
 
 OWN_RULES = "FUZZ_OWN_RULES"
 """Set where a real system's adapter is behind the gateway: it has rules for fields of its own, which that connection's

@@ -24,6 +24,7 @@ from gateway.contract.paging import Page, Window
 from gateway.contract.upstream import Reply, Request, Upstream
 from gateway.web import routes
 from tests.conformance import (
+    test_days,
     test_errors,
     test_filters,
     test_fixtures,
@@ -350,7 +351,7 @@ def names_exchanged_both_ways(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return ADAPTER
 
 
-@BUGS.caught_by(test_writing.test_when_a_record_was_made_is_told_in_utc, resource="contacts")
+@BUGS.caught_by(test_days.test_when_a_record_was_made_is_told_in_utc, resource="contacts")
 def stamps_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A moment in UTC is taken for one by the clock on the wall."""
     honest = contacts.contact_of

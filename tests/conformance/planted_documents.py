@@ -31,7 +31,7 @@ from gateway.contract.models import (
 )
 from gateway.contract.money import CENT, amount_text, exact, round_to_cents
 from gateway.contract.upstream import Upstream
-from tests.conformance import test_invoices, test_money, test_payments
+from tests.conformance import test_days, test_invoices, test_money, test_payments
 from tests.conformance.planting import Bugs, with_resource
 
 BUGS = Bugs()
@@ -426,7 +426,7 @@ def one_to_one(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return with_resource("payments", Broken())
 
 
-@BUGS.caught_by(test_invoices.test_a_day_that_is_left_open_is_the_one_that_it_is_in_the_netherlands)
+@BUGS.caught_by(test_days.test_a_day_that_is_left_open_is_the_one_that_it_is_in_the_netherlands)
 def today_in_utc(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Where no day is said, it is the one in UTC."""
 

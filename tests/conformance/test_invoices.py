@@ -1,14 +1,10 @@
 """Laws of invoices: what a draft is, how it becomes final, how it is credited, and how it looks on paper."""
 
-from datetime import UTC, datetime
-
 import httpx2
 import pytest
 
 from gateway.contract.exact import dumps
 from tests.conformance.subject import Json, Subject, body_of, problem_of
-
-NIGHT, DAY_OF_NIGHT = datetime(2026, 7, 1, 22, 30, tzinfo=UTC), "2026-07-02"
 
 
 async def test_a_draft_is_neither_numbered_nor_payable(subject: Subject) -> None:
@@ -176,26 +172,6 @@ async def test_a_draft_has_no_paper(subject: Subject, kind: str) -> None:
     subject.need("invoices.finalize")
     draft = await subject.make("invoices")
     await subject.refused(409, "conflict", "GET", f"invoices/{draft['id']}/{kind}")
-
-
-async def test_a_day_that_is_left_open_is_the_one_that_it_is_in_the_netherlands(subject: Subject) -> None:
-    """Past midnight in summer, when it is still the day before in UTC."""
-    subject.house.clock.turn_to(NIGHT)
-    final = await subject.final_invoice(issued_on=None)
-    assert final["issued_on"] == DAY_OF_NIGHT
-    if subject.can("payments.create"):
-        answer = await subject.pay(final, paid_on=None)
-        assert answer.status_code == 201, answer.text
-        assert body_of(answer)["paid_on"] == DAY_OF_NIGHT
-    if subject.can("invoices.credit") and await dates_credit_notes(subject):
-        answer = await credit(subject, await subject.final_invoice(issued_on=None))
-        assert answer.status_code == 201, answer.text
-        assert body_of(answer)["issued_on"] == DAY_OF_NIGHT
-
-
-async def dates_credit_notes(subject: Subject) -> bool:
-    """Whether it is not the system that settles of which day a credit note is."""
-    return "issued_on" in (await subject.schema("invoices.credit"))["properties"]
 
 
 @pytest.mark.parametrize("treatment", ["domestic_high", "domestic_low"])

@@ -56,17 +56,22 @@ class Fresh:
     def __init__(self, adapter: Adapter, stack: AsyncExitStack) -> None:
         self._adapter = adapter
         self._stack = stack
-        self._last: tuple[Subject, int] | None = None
+        self._last: tuple[Subject, list[int]] | None = None
 
     async def subject(self) -> Subject:
         """The next one."""
-        if self._last is None or len(self._last[0].emulator.journal) != self._last[1]:
+        if self._last is None or done_to(self._last[0]) != self._last[1]:
             await self._stack.aclose()
             home = self._stack.enter_context(TemporaryDirectory())
             opened = await self._stack.enter_async_context(open_subject(self._adapter, Path(home)))
-            self._last = opened, len(opened.emulator.journal)
+            self._last = opened, done_to(opened)
         self._last[0].emulator.heal()
         return self._last[0]
+
+
+def done_to(subject: Subject) -> list[int]:
+    """How much was done: calls of the system, and what is in its books, which a law may fill by itself."""
+    return [len(subject.emulator.journal), *map(len, subject.emulator.books().values())]
 
 
 @pytest.mark.parametrize("system", EVERY if FULL else POOR)

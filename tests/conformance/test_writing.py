@@ -1,7 +1,6 @@
 """Laws of writing: what is said is kept, what is not said stays, what is deleted is gone, nonsense costs no call."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -44,15 +43,6 @@ async def test_an_invoice_keeps_what_is_given(subject: Subject) -> None:
     read = await subject.get(f"invoices/{made['id']}")
     for name, given in fields.items():
         assert same(given, read[name]), f"{name}: given {given}, read {read[name]}"
-
-
-@pytest.mark.parametrize("resource", WRITABLE)
-async def test_when_a_record_was_made_is_told_in_utc(subject: Subject, resource: str) -> None:
-    """In summer too, when Dutch clocks are two hours ahead of it."""
-    subject.house.clock.turn_to(datetime(2026, 7, 1, 22, 30, tzinfo=UTC))
-    made = await subject.make(resource)
-    for record in (made, await subject.get(f"{resource}/{made['id']}")):
-        assert {record.get("created_at"), record.get("updated_at")} <= {None, "2026-07-01T22:30:00Z"}
 
 
 @pytest.mark.parametrize("resource", WRITABLE)

@@ -147,9 +147,12 @@ class Calculated(Wire, frozen=True):
 
         What cents there are between them go to the greatest tax. Null where it is more than those.
         """
-        taxes, booked, total = _by_rate(self._taxes()), self.amounts, sum.total
+        taxes, foreseen, booked, total = _by_rate(self._taxes()), _by_rate(sum.taxes), self.amounts, sum.total
         net_off, tax_off = booked.net - total.net, booked.tax - total.tax
-        if taxes.keys() != _by_rate(sum.taxes).keys() or max(abs(net_off), abs(tax_off)) > CENT * len(sum.groups):
+        if taxes.keys() != foreseen.keys():
+            return None
+        off = (net_off, tax_off, *(tax - foreseen[rate] for rate, tax in taxes.items()))
+        if max(map(abs, off)) > CENT * len(sum.groups):
             return None
         most = max(sum.groups, key=lambda rate: abs(sum.groups[rate].tax))
         groups = {**sum.groups, most: sum.groups[most] + Amounts(net_off, tax_off, net_off + tax_off)}
