@@ -94,6 +94,7 @@ class Process:
         self.sessions: list[sqlite.Connection] = []
         self._loop = loop
         self._waiting: dict[asyncio.Future[Any], None] = {}  # in order, unlike a set
+        self._under_way: dict[asyncio.Task[Any], None] = {}
         self._context = contextvars.copy_context()
         self._context.run(PROCESS.set, self)
 
@@ -102,11 +103,18 @@ class Process:
         done: asyncio.Future[T] = self._loop.create_future()
         self._waiting[done] = None
         task = self._loop.create_task(work, context=self._context.copy())
+        self._under_way[task] = None
+        task.add_done_callback(self._under_way.pop)
         task.add_done_callback(partial(_hand_over, done))
         try:
             return await done
         finally:
             self._waiting.pop(done, None)
+
+    async def drained(self) -> None:
+        """Wait until nothing else is under way, as a server does that stops and takes no more."""
+        while others := [one for one in self._under_way if one is not asyncio.current_task()]:
+            await asyncio.wait(others)
 
     def die(self) -> None:
         """At once: nothing of it runs any more. The kernel lets go of what it had."""
@@ -243,6 +251,7 @@ class World:
         process.serves = False
         self.note(process.name, "stops")
         with suppress(Died):
+            await process.run(process.drained())
             await process.run(process.polder.close())
             process.alive = False
 
