@@ -132,6 +132,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "TaxBreakdown.base": "What the tax is on, as a decimal string.",
     "Totals.net": "Without tax, as a decimal string.",
     "Totals.gross": "With tax, as a decimal string.",
+    "PaymentDraft.amount": "More than nothing, in whole cents; `direction` says which way the money went.",
     "Totals.paid": "What was paid of it, as a decimal string.",
     "Totals.open": "What is still to be paid, as a decimal string.",
     "VatCode.rate": "A percentage, as a decimal string: `21` is twenty-one per cent.",
