@@ -297,6 +297,8 @@ class World:
             else:
                 if fault == "dies after":
                     self.kill(process)
+                if not process.alive:
+                    _unhad(result)
                     return
                 if isinstance(result, sqlite3.Connection):
                     result.execute("PRAGMA busy_timeout=0")  # who must wait lets others go on meanwhile
@@ -307,6 +309,7 @@ class World:
     def _answer(self, done: asyncio.Future[Any] | None, result: Any = None, error: BaseException | None = None) -> None:
         def answer() -> None:
             if done is None or done.done():
+                _unhad(result)
                 return
             if error is None:
                 done.set_result(result)
@@ -437,6 +440,12 @@ class Session(sqlite.Connection):
         world = self.world
         self._last = max(self._last + 1e-7, world.loop.time() + world.delay(0.01))
         world.loop.call_at(self._last, world.trip(self, function), done)
+
+
+def _unhad(result: Any) -> None:
+    """What a trip brought came too late for whoever wanted it: a connection would stay open."""
+    if isinstance(result, sqlite3.Connection):
+        result.close()
 
 
 def _told(function: Callable[[], Any]) -> str:
