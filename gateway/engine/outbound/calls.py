@@ -97,7 +97,6 @@ class Calls:
         self._operation = operation
         self._deadline = deadline
         self.secrets_sent: set[Secret] = set()
-        self.bytes_read = 0
         self.fate: Outcome = "not_sent"
         """What became of the writes of this request so far."""
 
@@ -168,7 +167,6 @@ class Calls:
         outcome: UpstreamOutcome = "cancelled"
         try:
             reply = await self._exchanged(request, token)
-            self.bytes_read += len(reply.body)
             outcome = _outcome_of(reply.status)
         except Unwritable:
             raise  # nobody was called: nothing was learned of the system

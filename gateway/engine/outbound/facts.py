@@ -1,12 +1,15 @@
 """Slow-changing facts of connections: what adapters translate with, loaded once and believed for a while."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from sys import getsizeof
 from typing import Any, TypeVar
 
 from cachetools import TLRUCache
+from msgspec import Struct
 
 from gateway.contract.clock import Clock
+from gateway.contract.exact import Unread
 from gateway.engine.generations import Generations
 from gateway.engine.single_flight import SingleFlight
 
@@ -17,7 +20,7 @@ BELIEVED = 300.0
 DOUBTED = 5.0
 """Seconds for which one is believed that came with nonsense: as long as a breaker first stays open."""
 MAX_FACT_BYTES = 96 * 1024 * 1024
-"""What was read for the facts that are kept: about what they take."""
+"""What the facts that are kept take together, about."""
 _OVERHEAD_OF_A_FACT = 1_000
 
 
@@ -31,6 +34,38 @@ class _Fact:
 
 def _size_of_fact(fact: _Fact) -> int:
     return min(fact.size + _OVERHEAD_OF_A_FACT, MAX_FACT_BYTES)
+
+
+def size_of(value: object) -> int:
+    """Bytes that a fact takes with all it holds, each thing counted once.
+
+    It is weighed, because the length of what it was read from says little: VAT codes take four times their JSON.
+    """
+    seen: dict[int, object] = {}
+    left = [value]
+    while left:
+        one = left.pop()
+        if id(one) not in seen:
+            seen[id(one)] = one
+            left += _held_by(one)
+    return sum(map(_size_alone, seen.values()))
+
+
+def _size_alone(value: object) -> int:
+    # Of a record's unread text, ``getsizeof`` tells nonsense (msgspec 0.22); it is a part of a reply, which it keeps.
+    return memoryview(value).nbytes if isinstance(value, Unread) else getsizeof(value)
+
+
+def _held_by(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    if isinstance(value, Struct):
+        return [getattr(value, name) for name in value.__struct_fields__]
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    return ()
 
 
 def _believed_until(key: tuple[str, ...], fact: _Fact, now: float) -> float:
@@ -50,36 +85,28 @@ class KnownFacts:
             MAX_FACT_BYTES, _believed_until, timer=clock.monotonic, getsizeof=_size_of_fact
         )
         self._loaded = 0
-        self._flights: SingleFlight[Any] = SingleFlight()
+        self._flights: SingleFlight[_Fact] = SingleFlight()
 
-    async def get(
-        self,
-        connection_id: str,
-        name: str,
-        load: Callable[[], Awaitable[T]],
-        *,
-        fresh: bool,
-        read: Callable[[], int] = lambda: 0,
-    ) -> T:
-        """The fact, loaded if it is not known, or if ``fresh``. ``read`` tells how many bytes were read so far."""
+    async def get(self, connection_id: str, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
+        """The fact, loaded if it is not known, or if ``fresh``."""
         key = self._key(connection_id, name)
         known: _Fact | None = None if fresh else self._facts.get(key)
         if known is not None:
             found: T = known.value
             return found
 
-        async def weighed() -> tuple[T, int]:
-            before = read()
-            return await load(), read() - before
+        async def loaded() -> _Fact:
+            value = await load()
+            self._loaded += 1
+            return _Fact(self._loaded, value, size_of(value))
 
-        loaded: tuple[T, int] = await self._flights.share(key, weighed)
-        value, size = loaded
-        if value is None:
+        fact = await self._flights.share(key, loaded)
+        if fact.value is None:
             self._facts.pop(key, None)
         else:
-            self._loaded += 1
-            self._facts[key] = _Fact(self._loaded, value, size)
-        return value
+            self._facts[key] = fact
+        new: T = fact.value
+        return new
 
     def doubt(self, connection_id: str, names: Iterable[str]) -> None:
         """An answer that made no sense stood on these: one of them may be the nonsense."""

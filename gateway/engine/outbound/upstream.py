@@ -138,9 +138,7 @@ class Outbound:
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """A slow-changing fact of this connection."""
         self._facts_used.add(name)
-        return await self._shared.facts.get(
-            self._facts.connection_id, name, load, fresh=fresh, read=lambda: self._calls.bytes_read
-        )
+        return await self._shared.facts.get(self._facts.connection_id, name, load, fresh=fresh)
 
     def doubt_facts(self) -> None:
         """This request ended in nonsense: what it took for known may be it, and is asked for anew before long."""

@@ -2,18 +2,20 @@
 
 import asyncio
 import random
+import tracemalloc
 from functools import partial
 
 import pytest
 
 from gateway.contract.errors import Outcome, Problem
-from gateway.contract.upstream import Request
+from gateway.contract.exact import dumps, items
+from gateway.contract.models import VatCode
+from gateway.contract.money import NumberText
 from gateway.engine.generations import Slots, in_memory
-from gateway.engine.outbound.facts import KnownFacts
+from gateway.engine.outbound.facts import KnownFacts, size_of
 from gateway.engine.reads.cache import AnswerCache, Kept
 from gateway.engine.reads.freshness import answer_of, hit, is_known, read_directives
 from gateway.engine.single_flight import SingleFlight
-from tests.engine.staging import Books, Stage, said
 from tests.house import ManualClock
 
 
@@ -194,28 +196,43 @@ async def test_facts_have_a_bound_in_bytes_however_many_connections_are_asked(
     clock: ManualClock, generations: Slots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.engine.outbound.facts.MAX_FACT_BYTES", 10_000)
-    facts, read = KnownFacts(clock, generations), 0
+    facts = KnownFacts(clock, generations)
 
-    async def load(size: int) -> int:
-        nonlocal read
-        read += size
-        return size
+    async def load(size: int) -> bytes:
+        return bytes(size)
 
     for number, size in enumerate((3_000, 3_000, 3_000, 50_000)):
-        await facts.get(f"con_{number}", "vat", partial(load, size), fresh=False, read=lambda: read)
+        await facts.get(f"con_{number}", "vat", partial(load, size), fresh=False)
         kept = [facts.stamp(f"con_{one}", "vat") is not None for one in range(4)]
     assert kept == [False, False, False, True], "one that is larger than there is room for is kept by itself"
     for number in range(3):
-        await facts.get(f"con_{number}", "vat", partial(load, 3_000), fresh=False, read=lambda: read)
+        await facts.get(f"con_{number}", "vat", partial(load, 3_000), fresh=False)
     assert [facts.stamp(f"con_{one}", "vat") is not None for one in range(4)] == [False, True, True, False]
 
 
-async def test_what_was_read_for_a_fact_is_what_it_counts_for() -> None:
-    stage, answer = Stage(Books()), said({"codes": ["high", "low"]})
-    stage.books.then(answer)
-    up = stage.outbound()
-    await up.known("vat", lambda: up.data(Request("GET", "/codes")))
-    assert stage.way.facts._facts.currsize == 1_000 + len(answer.content)
+def test_a_fact_counts_for_what_it_takes() -> None:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        codes = {code.id: code for code in (vat_code(number) for number in range(500))}
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 0.8 * taken < size_of(codes) < 1.5 * taken
+    text = dumps([{"id": number} for number in range(500)])
+    assert len(text) * 0.9 < size_of(items(text)) < len(text) + 500 * 8 + 100, "its parts are the text itself"
+
+
+def vat_code(number: int) -> VatCode:
+    return VatCode(
+        id=f"code {number}",
+        name=f"Hoog tarief {number}",
+        rate=NumberText(str(number)),
+        treatment="domestic_high",
+        category="S",
+        direction="sale",
+        country=f"{number}",
+    )
 
 
 async def test_a_fact_that_could_not_be_loaded_is_asked_for_again(clock: ManualClock, generations: Slots) -> None:
