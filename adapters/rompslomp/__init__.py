@@ -72,6 +72,22 @@ ADAPTER = Adapter(
     settings=(
         Setting("default_ledger_account_id", "Ledger account for lines that name none"),
         Setting("rounding_ledger_account_id", "Ledger account for rounding lines"),
+        Setting(
+            "intra_eu_goods_vat_code_id",
+            "VAT code for goods to businesses elsewhere in the EU",
+            "Of 0 %: whichever your bookkeeper uses, such as 0 % or reversed (verlegd). Without it `intra_eu_goods` is "
+            "refused.",
+        ),
+        Setting(
+            "intra_eu_services_vat_code_id",
+            "VAT code for services to businesses elsewhere in the EU",
+            "Of 0 %: mostly the reversed one (verlegd). Without it `intra_eu_services` is refused.",
+        ),
+        Setting(
+            "export_vat_code_id",
+            "VAT code for what leaves the EU",
+            "Of 0 %: mostly 0 %. Without it `export` is refused.",
+        ),
         Setting("layout_id", "Layout for invoices that name none", "The id of one of Rompslomp's templates."),
         Setting(
             "scopes",
@@ -90,6 +106,8 @@ ADAPTER = Adapter(
         "There is no credit action: a credit note is a negative invoice, which Rompslomp does not set off against the "
         "invoice it credits. Book that in Rompslomp.",
         "No answer says which invoice a payment settles; Polder knows it of the payments it booked itself.",
+        "There is no VAT type for `intra_eu_goods`, `intra_eu_services` and `export`: settings name the VAT code that "
+        "each is booked with. What a line is then follows from its customer's country too.",
         "A customer's VAT number is required on an invoice with reversed VAT: it is taken from the contact.",
     ),
 )

@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
+from adapters.rompslomp.mapping.abroad import Sale, sale_of
 from adapters.rompslomp.mapping.references import credited_by, is_own
 from adapters.rompslomp.mapping.values import Wire, currency_of, day_of, id_of, percentage_of
 from gateway.contract.adapter import Record
@@ -24,7 +25,7 @@ from gateway.contract.money import (
     number_said,
     round_to_cents,
 )
-from gateway.contract.wire import Figure, PositiveId, RawRecord
+from gateway.contract.wire import Figure, PositiveId, RawRecord, country_of
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
 """Fields that are the same on both sides but for their name."""
@@ -91,6 +92,7 @@ class CachedContactRow(Wire, frozen=True, kw_only=True):
     """The customer as the invoice has it printed."""
 
     name: str | None = None
+    country_code: str | None = None
 
 
 class InvoiceGlance(Wire, frozen=True, kw_only=True):
@@ -124,6 +126,7 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     vat_number: str | None = None
     api_reference: str | None = None
     payment_reference: str | None = None
+    sale_type: str | None = None
     cached_contact: CachedContactRow | None = None
     invoice_lines: list[LineRow]
 
@@ -153,6 +156,12 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
         return booked and (self.open or ZERO) > 0 and credited_by(self.api_reference) is not None
 
     @property
+    def sale(self) -> Sale | None:
+        """What its lines without VAT may be, because its customer is in another country."""
+        customer = self.cached_contact
+        return None if customer is None else sale_of(country_of(customer.country_code), self.sale_type)
+
+    @property
     def is_draft(self) -> bool:
         """Whether it can still be changed."""
         return self.status == "concept"
@@ -171,7 +180,7 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
         return Amounts(exact(net), exact(tax), exact(gross))
 
 
-_MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number"}
+_MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number", "sale_type"}
 _MAPPED_BUT_MARK = _MAPPED - {"api_reference"}
 
 
@@ -197,7 +206,8 @@ def told(
     currency = row.currency or "eur"
     foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)
-    lines = [_line_of(line, codes) for line in said.invoice_lines]
+    sale = row.sale
+    lines = [_line_of(line, codes, sale) for line in said.invoice_lines]
     invoice = Invoice(
         id=id,
         document_type="credit_note" if is_credit_note else "invoice",
@@ -281,10 +291,16 @@ def _is_overdue(status: DocumentStatus, due_on: date | None, still_open: AmountT
     return due_on < today and exact(still_open) > 0
 
 
-def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
+def code_of(line: LineRow, codes: Mapping[str, VatCode], sale: Sale | None) -> VatCode | None:
+    """The VAT code of a line: that of a sale to another country, where its VAT type is what that is booked with."""
+    type_id = id_of(line.vat_type_id) or ""
+    abroad = None if sale is None else codes.get(sale.code_id(type_id))
+    return abroad or codes.get(type_id)
+
+
+def _line_of(line: LineRow, codes: Mapping[str, VatCode], sale: Sale | None) -> Line:
     """A line as ours, of an invoice or turned to be so."""
-    code_id = id_of(line.vat_type_id)
-    code = None if code_id is None else codes.get(code_id)
+    code = code_of(line, codes, sale)
     net, tax, gross = _in_cents(line)
     return Line(
         id=str(line.id),
@@ -293,7 +309,7 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
         product_id=id_of(line.product_id),
         quantity=number_said(line.quantity),
         unit_price=amount_said(line.price_per_unit),
-        vat_code_id=code_id,
+        vat_code_id=id_of(line.vat_type_id) if code is None else code.id,
         vat_treatment=None if code is None else code.treatment,
         vat_rate=percentage_of("0" if line.vat_rate is None else line.vat_rate),
         vat_country=None if code is None else code.country,

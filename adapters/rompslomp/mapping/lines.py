@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from adapters.rompslomp.mapping.abroad import SALES, is_of, sales_of, type_id_of
 from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from adapters.rompslomp.mapping.values import Json, id_in_body
 from gateway.contract.errors import invalid, no_vat_code, unsupported
@@ -62,6 +63,9 @@ def document_of(lines: Sequence[LineDraft], setup: Setup, *, prices_include_tax:
     said = [_Said(line, f"/lines/{number}", setup, prices_include_tax) for number, line in charging(lines)]
     if not said:
         raise invalid("/lines", "An invoice needs a line that charges something.", "required")
+    if len(sales_of(one.code for one in said)) > 1:
+        message = "Goods and services to other countries of the EU, and exports, stand on invoices of their own."
+        raise invalid("/lines", message)
     items = tuple(one.item() for one in said)
     if not prices_include_tax:
         return Document(items)
@@ -111,7 +115,7 @@ class _Said:
         if line.vat_treatment is not None:
             return self._code_for_treatment()
         code = named_code(line, self._pointer, self._product, self._setup.vat_codes)
-        if line.vat_country not in (None, code.country):
+        if not is_of(code, line.vat_country):
             raise invalid(f"{self._pointer}/vat_country", "The VAT code is not of this country.")
         return code
 
@@ -121,13 +125,17 @@ class _Said:
             if (
                 code.treatment == line.vat_treatment
                 and (line.vat_rate is None or code.percentage == line.vat_rate)
-                and (line.vat_country is None or code.country == line.vat_country)
+                and is_of(code, line.vat_country)
             ):
                 if code.treatment == "oss" and line.vat_country is None:
                     message = "VAT of another country needs its country."
                     raise invalid(f"{self._pointer}/vat_country", message, "required")
                 return code
-        raise no_vat_code(self._pointer, rate=line.vat_rate, country=line.vat_country)
+        sale = SALES.get(line.vat_treatment or "")
+        if sale is None or any(code.treatment == sale.treatment for code in self._setup.todays.values()):
+            raise no_vat_code(self._pointer, rate=line.vat_rate, country=line.vat_country)
+        message = f"Rompslomp has no VAT type for this: the setting {sale.setting} names the VAT code of 0 % to use."
+        raise invalid(f"{self._pointer}/vat_treatment", message, "not_found")
 
     def _rate(self) -> Decimal:
         rate = self._line.vat_rate
@@ -158,7 +166,7 @@ def _line_body(item: Item, pointer: str, sign: int) -> Json:
         "extended_description": rest,
         "price_per_unit": plain(sign * item.price),
         "quantity": plain(item.quantity),
-        "vat_type_id": id_in_body(item.code.id, f"{pointer}/vat_code_id"),
+        "vat_type_id": id_in_body(type_id_of(item.code.id), f"{pointer}/vat_code_id"),
         "product_id": item.product_id and id_in_body(item.product_id, f"{pointer}/product_id"),
         "account_id": item.ledger_account_id and id_in_body(item.ledger_account_id, f"{pointer}/ledger_account_id"),
     }

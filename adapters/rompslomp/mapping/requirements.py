@@ -1,7 +1,8 @@
 """What Rompslomp wants of a draft beyond the contract, as JSON Schema."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from adapters.rompslomp.mapping.abroad import SALES
 from adapters.rompslomp.mapping.settings import brings_own_rate
 from gateway.contract.models import VatCode
 from gateway.contract.schemas import (
@@ -38,15 +39,25 @@ def contact_requirements() -> Requirements:
 
 def _rated(codes: Mapping[str, VatCode]) -> Requirement:
     """A VAT code that says its own rate: another wants ``vat_rate`` on each line, and stands on no product."""
-    own = sorted(id for id, code in codes.items() if brings_own_rate(code))
-    return Requirement(says={"not": {"enum": own}}, why="VAT types without a rate of their own are left out.")
+    own = [id for id, code in codes.items() if brings_own_rate(code)]
+    return _none_of(own, "VAT types without a rate of their own are left out.")
+
+
+def _of_product(codes: Mapping[str, VatCode]) -> Requirement:
+    """Such a code, and none of a sale to another country: what that is, the invoice says."""
+    left_out = [id for id, code in codes.items() if brings_own_rate(code) or code.treatment in SALES]
+    return _none_of(left_out, "A VAT type with a rate of its own: not what only an invoice to another country can be.")
+
+
+def _none_of(ids: Iterable[str], why: str) -> Requirement:
+    return Requirement(says={"not": {"enum": sorted(ids)}}, why=why)
 
 
 def product_requirements(codes: Mapping[str, VatCode]) -> Requirements:
     """Of a product: it has a price, without VAT."""
     return {
         "price": Requirement(required=True),
-        "vat_code_id": _rated(codes),
+        "vat_code_id": _of_product(codes),
         "name": Requirement(says=_TEXT),
         "code": Requirement(says={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": 100}),
         "price_includes_tax": Requirement(says={"const": False}, why="Prices are without VAT."),

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.rompslomp.mapping import bodies, lines, references, totals
+from adapters.rompslomp.mapping import abroad, bodies, lines, references, totals
 from adapters.rompslomp.mapping.contacts import contact_of
-from adapters.rompslomp.mapping.invoices import InvoiceRow
+from adapters.rompslomp.mapping.invoices import InvoiceRow, code_of
 from adapters.rompslomp.mapping.products import product_of
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
-from gateway.contract.errors import UNDECIDED, FieldError, Problem, UpstreamFault, unsupported
+from gateway.contract.errors import UNDECIDED, FieldError, Problem, UpstreamFault, invalid, unsupported
 from gateway.contract.exact import loads
 from gateway.contract.models import Contact, InvoiceDraft, LineDraft, Product
 from gateway.contract.models.invoices import DocumentType
@@ -115,7 +115,8 @@ async def update(up: Upstream, id: str, given: Mapping[str, Any]) -> calls.Raw:
     if "external_ref" in given and not references.is_credit(row.api_reference):
         body["api_reference"] = references.reference_of(given["external_ref"], up.creation_key)
     if given.get("contact_id") is not None:
-        body |= await _vat_number_of(up, row, id_in_body(given["contact_id"], "/contact_id"))
+        customer = id_in_body(given["contact_id"], "/contact_id")
+        body |= await _vat_number_of(up, row, customer, lines_stay=given.get("lines") is None)
     if given.get("lines") is None:
         return await _changed_head(up, id, body, row, given)
     return await _changed_lines(up, before, body, given)
@@ -175,7 +176,7 @@ def _explain(up: Upstream, drafts: Sequence[LineDraft], plan: totals.Plan, setup
     """Note how lines are taxed and booked, what they come to, and whether that is proved by a concept."""
     for (number, draft), item in zip(lines.charging(drafts), plan.items, strict=False):
         why = reason_of(vat_code_id=draft.vat_code_id, vat_treatment=draft.vat_treatment, product_id=draft.product_id)
-        up.plan.taxed(number, item.code, why, item.rate)
+        up.plan.taxed(number, item.code, "setting" if draft.vat_treatment in abroad.SALES else why, item.rate)
         if draft.ledger_account_id is None and item.ledger_account_id is not None:
             by_setting = item.ledger_account_id == setup.ledger_account_id
             pointer = f"/lines/{number}/ledger_account_id"
@@ -298,38 +299,59 @@ async def _product(up: Upstream, id: str) -> Product | None:
 
 
 async def _vat_facts(up: Upstream, items: Sequence[lines.Item], contact_id: int) -> calls.Raw:
-    """What the VAT of the lines asks of the invoice itself: the customer's VAT number, and ``distance_sale``.
+    """What the VAT of the lines asks of the invoice: the customer's VAT number, ``sale_type`` and ``distance_sale``.
 
-    A customer who is not there is refused by Rompslomp itself.
+    A customer who is not there is refused by Rompslomp itself. One who may not be seen may buy what is no sale to
+    another country: for that his own country must be known.
     """
     facts: calls.Raw = {"distance_sale": True} if lines.is_distance_sale(items) else {}
     codes = [item.code for item in items]
-    if not lines.may_need_vat_number(codes):
+    sales = abroad.sales_of(codes)
+    for sale in sales:
+        facts["sale_type"] = sale.sale_type
+    if not sales and not lines.may_need_vat_number(codes):
         return facts
     try:
         contact = await if_there(_customer(up, contact_id))
     except Problem as problem:
-        if problem.code in calls.FORBIDDEN:
+        if problem.code in calls.FORBIDDEN and not sales:
             return facts  # Rompslomp itself says what it lacks
         raise
-    number = None if contact is None else lines.vat_number_for(codes, contact)
+    if contact is None:
+        return facts
+    _check_country(sales, contact)
+    number = lines.vat_number_for(codes, contact)
     return facts if number is None else {**facts, "vat_number": number}
 
 
-async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int) -> calls.Raw:
-    """The VAT number of another customer, where the concept bears one or its lines ask for one."""
+def _check_country(sales: Sequence[abroad.Sale], customer: Contact) -> None:
+    """To a customer elsewhere Rompslomp would take a sale to another country for another kind, and say nothing."""
+    for sale in sales:
+        if not abroad.fits(sale, customer):
+            where = "in another country of the EU" if sale.within_eu else "in a country outside the EU"
+            raise invalid("/contact_id", f"The customer's address is not {where}, where {sale.treatment} is for.")
+
+
+async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int, *, lines_stay: bool) -> calls.Raw:
+    """The VAT number of another customer, where the concept bears one or its lines ask for one.
+
+    Raises ``validation_failed`` where lines that stay are a sale to another country than his.
+    """
+    sales: Sequence[abroad.Sale] = ()
     try:
         known = await calls.vat_codes(up)
-        codes = [known[str(line.vat_type_id)] for line in row.invoice_lines if str(line.vat_type_id) in known]
-        if row.vat_number is None and not lines.may_need_vat_number(codes):
+        codes = [code for line in row.invoice_lines if (code := code_of(line, known, row.sale)) is not None]
+        sales = abroad.sales_of(codes) if lines_stay else ()
+        if row.vat_number is None and not sales and not lines.may_need_vat_number(codes):
             return {}
         contact = await if_there(_customer(up, contact_id))
     except Problem as problem:
-        if problem.code in calls.FORBIDDEN and row.vat_number is None:
+        if problem.code in calls.FORBIDDEN and row.vat_number is None and not sales:
             return {}  # Rompslomp itself says what it lacks
         raise
     if contact is None:
         return {}
+    _check_country(sales, contact)
     number = contact.vat_number if row.vat_number is not None else lines.vat_number_for(codes, contact)
     return {} if number == row.vat_number else {"vat_number": number}
 

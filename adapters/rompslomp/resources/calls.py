@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters.rompslomp import wire
-from adapters.rompslomp.mapping import settings
+from adapters.rompslomp.mapping import abroad, settings
 from adapters.rompslomp.mapping.errors import MODELS, errors_of
 from gateway.contract.adapter import ItemT, Listing, Record
 from gateway.contract.errors import Problem
@@ -144,14 +144,16 @@ async def whole(up: Upstream, many: str, query: Query = (), path: str | None = N
 
 
 async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode]:
-    """The VAT codes of today by id, remembered; with ``ever`` those of the past too."""
+    """The VAT codes of today by id, remembered; with ``ever`` those of the past too. And what settings make of them."""
     query = [("selection", "all"), *([("since", "1990-01-02")] if ever else [])]
 
     async def load() -> Mapping[str, VatCode]:
         rows = await whole(up, "vat_types", query)
         return {one.item.id: one.item for one in map(settings.vat_code_of, rows)}
 
-    return await up.known("vat-codes-ever" if ever else "vat-codes", load)
+    codes = await up.known("vat-codes-ever" if ever else "vat-codes", load)
+    made = abroad.codes_abroad(codes, up.facts.settings)
+    return {**codes, **made} if made else codes
 
 
 async def companies(up: Upstream) -> list[Unread]:

@@ -1,8 +1,9 @@
 """What can only be read: ``/vat_types``, ``/accounts`` and ``/companies``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from adapters.rompslomp.mapping.abroad import codes_abroad, type_id_of
 from adapters.rompslomp.mapping.settings import (
     company_access_of,
     company_of,
@@ -13,7 +14,7 @@ from adapters.rompslomp.mapping.settings import (
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Companies, LedgerAccounts, Listing, PaymentMethods, Record, VatCodes, with_id
 from gateway.contract.models import Company, CompanyAccess, LedgerAccount, PaymentMethod, VatCode
-from gateway.contract.paging import Page
+from gateway.contract.paging import Page, cut
 from gateway.contract.upstream import Upstream, number_in_path
 
 PAYMENT_ACCOUNTS = [("selection", "payment")]
@@ -25,15 +26,24 @@ async def companies(up: Upstream) -> list[CompanyAccess]:
 
 
 class RompslompVatCodes(VatCodes):
-    """``/vat_types``: those of today, other countries' among them."""
+    """``/vat_types``: those of today, other countries' among them, and behind them what the settings make of them."""
 
     calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[VatCode]]:
-        return await calls.page_of(up, "vat_types", [("selection", "all")], listing, vat_code_of)
+        types = [vat_code_of(raw) for raw in await calls.whole(up, "vat_types", [("selection", "all")])]
+        return cut([*types, *_made_of(types, up)], listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[VatCode]:
-        return vat_code_of(await calls.record(up, "GET", "vat_type", id))
+        type_ = vat_code_of(await calls.record(up, "GET", "vat_type", type_id_of(id)))
+        return with_id([type_, *_made_of([type_], up)], id)
+
+
+def _made_of(types: Sequence[Record[VatCode]], up: Upstream) -> list[Record[VatCode]]:
+    """What the settings make of some VAT types; what Rompslomp says of each is what it says of the type."""
+    by_id = {one.item.id: one for one in types}
+    made = codes_abroad({id: one.item for id, one in by_id.items()}, up.facts.settings)
+    return [Record(code, type_.raw, type_.mapped) for id, code in made.items() if (type_ := by_id[type_id_of(id)])]
 
 
 class RompslompLedgerAccounts(LedgerAccounts):
