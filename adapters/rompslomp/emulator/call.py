@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import inf
+from string import ascii_lowercase, ascii_uppercase
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -158,8 +159,18 @@ class Endpoint:
     any_scope: tuple[str, ...] = ()
 
 
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+_HEARD: Mapping[str, Callable[[str], str]] = {
+    "ignored": str.casefold,
+    "ignored_in_ascii": lambda text: text.translate(_SMALL),
+    "heeded": str,
+}
+"""A text as a search takes it, by the switch ``q_case``."""
+
+
 def matches(query: str, texts: Iterable[str | None], switches: Switches) -> bool:
-    """Whether ``search[q]`` finds a record with these texts; case is never heeded."""
-    fields = [text.casefold() for text in texts if text]
-    wanted = [query.casefold()] if switches.q_matching == "phrase" else query.casefold().split()
+    """Whether ``search[q]`` finds a record with these texts."""
+    heard = _HEARD[switches.q_case]
+    fields = [heard(text) for text in texts if text]
+    wanted = [heard(query)] if switches.q_matching == "phrase" else heard(query).split()
     return all(any(word in text for text in fields) for word in wanted)

@@ -40,6 +40,7 @@ class Switches:
     - ``unknown_selection``: ``error``, or taken for ``all``.
     - ``unknown_reference_status``: of a contact, template, VAT type, account or product that is not there.
     - ``q_matching``: ``search[q]`` must occur as one ``phrase`` in one field, or each of its ``words`` in some field.
+    - ``q_case``: whether ``search[q]`` heeds case: ``ignored``, ``ignored_in_ascii`` only, or ``heeded``.
     - ``email_search``: whether ``search[contact_person_email_address]`` heeds case.
     - ``api_reference_search``: ``exact``, or whatever ``contains`` the text.
     - ``tidies``: whether texts are stored without spaces they can do without, and prices and quantities of lines with
@@ -94,6 +95,7 @@ class Switches:
     unknown_selection: Literal["error", "all"] = "error"
     unknown_reference_status: Literal[404, 422] = 422
     q_matching: Literal["phrase", "words"] = "phrase"
+    q_case: Literal["ignored", "ignored_in_ascii", "heeded"] = "ignored"
     email_search: Literal["case_sensitive", "case_insensitive"] = "case_sensitive"
     api_reference_search: Literal["exact", "contains"] = "exact"
     tidies: bool = False

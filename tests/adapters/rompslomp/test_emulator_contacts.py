@@ -1,9 +1,11 @@
 """Contacts and products."""
 
+from typing import Literal
+
 import pytest
 
 from adapters.rompslomp.emulator import Switches
-from tests.adapters.rompslomp.emulated import provided
+from tests.adapters.rompslomp.emulated import Provider, provided
 
 
 async def test_a_contact_is_made_read_changed_and_deleted() -> None:
@@ -92,6 +94,23 @@ async def test_how_searches_match_is_a_switch() -> None:
         await provider.contact(city="Zwolle", contact_person_email_address="Anna@Example.org")
         for query in ("search[q]=rompslomp zwolle", "search[contact_person_email_address]=anna@example.org"):
             assert len((await provider.ask("GET", f"contacts?{query}"))["contacts"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("q_case", "found"),
+    [("ignored", {"renée", "RENÉE", "RENéE"}), ("ignored_in_ascii", {"renée", "RENéE"}), ("heeded", {"renée"})],
+)
+async def test_whether_a_search_heeds_case_is_a_switch(
+    q_case: Literal["ignored", "ignored_in_ascii", "heeded"], found: set[str]
+) -> None:
+    async with provided(Switches(q_case=q_case)) as provider:
+        await provider.contact(city="renée")
+        asked = [query for query in ("renée", "RENÉE", "RENéE") if await _finds(provider, query)]
+        assert set(asked) == found
+
+
+async def _finds(provider: Provider, query: str) -> bool:
+    return bool((await provider.ask("GET", f"contacts?search[q]={query}"))["contacts"])
 
 
 async def test_a_contact_or_product_in_use_stays_or_is_hidden() -> None:

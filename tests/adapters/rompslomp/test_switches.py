@@ -15,6 +15,8 @@ WAYS: list[dict[str, Any]] = [
     {"unknown_selection": "all"},
     {"unknown_reference_status": 404},
     {"q_matching": "words"},
+    {"q_case": "ignored_in_ascii"},
+    {"q_case": "heeded"},
     {"email_search": "case_insensitive"},
     {"api_reference_search": "contains"},
     {"tidies": True},
