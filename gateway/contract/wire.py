@@ -193,7 +193,7 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 return cls._made(read_whole(raw))
         except _NONSENSE as second:
             error = second
-        name = cls.__name__.removesuffix("Row").removesuffix("Glance").lower()
+        name = cls.__name__.removesuffix("Row").removesuffix("Glance").removesuffix("Head").lower()
         raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
 
     @classmethod

@@ -9,12 +9,14 @@ with an id of our own: ``681363806-export``.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from adapters.rompslomp.mapping.settings import EU_ABROAD, brings_own_rate
 from gateway.contract.models import Contact, VatCode
 from gateway.contract.models.base import like
 from gateway.contract.models.ledger import VatCategory, VatTreatment
+from gateway.contract.wire import country_of
 
 HOME = "NL"
 _SERVICES = frozenset({"service", "service_digital"})
@@ -55,10 +57,18 @@ SALES: Mapping[str, Sale] = {
 """By treatment."""
 
 
-def sale_of(country: str | None, sale_type: str | None) -> Sale | None:
+@lru_cache(1_000)
+def sale_of(country_code: str | None, sale_type: str | None) -> Sale | None:
     """What an invoice to a country is, by its ``sale_type``; null at home, and for services outside the EU."""
-    kind = "service" if sale_type in _SERVICES else "supply"
+    country, kind = country_of(country_code), "service" if sale_type in _SERVICES else "supply"
     return next((one for one in SALES.values() if one.is_to(country) and one.sale_type == kind), None)
+
+
+def codes_on(sale: Sale | None, codes: Mapping[str, VatCode]) -> Mapping[str, VatCode]:
+    """The VAT code of each VAT type on an invoice: the sale's own, where the type is what that is booked with."""
+    if sale is None:
+        return codes
+    return {**codes, **{type_id_of(id): code for id, code in codes.items() if code.treatment == sale.treatment}}
 
 
 def sales_of(codes: Iterable[VatCode]) -> list[Sale]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from adapters.rompslomp.mapping.abroad import Sale, sale_of
+from adapters.rompslomp.mapping.abroad import Sale, codes_on, sale_of
 from adapters.rompslomp.mapping.references import credited_by, is_own
 from adapters.rompslomp.mapping.values import Wire, currency_of, day_of, id_of, percentage_of
 from gateway.contract.adapter import Record
@@ -25,7 +25,7 @@ from gateway.contract.money import (
     number_said,
     round_to_cents,
 )
-from gateway.contract.wire import Figure, PositiveId, RawRecord, country_of
+from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {"reference": "payment_reference", "description": "description"}
 """Fields that are the same on both sides but for their name."""
@@ -108,8 +108,8 @@ class InvoiceGlance(Wire, frozen=True, kw_only=True):
         return STATES.get(self.status) == "final" and exact(self.price_with_vat) > 0
 
 
-class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
-    """An invoice as it is read; keys that do not apply are absent."""
+class InvoiceHead(InvoiceGlance, frozen=True, kw_only=True):
+    """An invoice without its lines; keys that do not apply are absent."""
 
     id: PositiveId
     due_date: str | None = None
@@ -128,7 +128,6 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     payment_reference: str | None = None
     sale_type: str | None = None
     cached_contact: CachedContactRow | None = None
-    invoice_lines: list[LineRow]
 
     @property
     def sign(self) -> int:
@@ -136,7 +135,7 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
         return -1 if exact(self.price_with_vat) < 0 else 1
 
     @property
-    def above_zero(self) -> "InvoiceRow":
+    def above_zero(self) -> Self:
         """With the amounts of a credit note turned, as ours are."""
         if self.sign > 0:
             return self
@@ -146,7 +145,6 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
             price_with_vat=_opposite(self.price_with_vat),
             vat_amount=_opposite(self.vat_amount),
             open_amount=None if self.open_amount is None else _opposite(self.open_amount),
-            invoice_lines=[line.turned for line in self.invoice_lines],
         )
 
     @property
@@ -159,7 +157,7 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
     def sale(self) -> Sale | None:
         """What its lines without VAT may be, because its customer is in another country."""
         customer = self.cached_contact
-        return None if customer is None else sale_of(country_of(customer.country_code), self.sale_type)
+        return None if customer is None else sale_of(customer.country_code, self.sale_type)
 
     @property
     def is_draft(self) -> bool:
@@ -180,21 +178,35 @@ class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
         return Amounts(exact(net), exact(tax), exact(gross))
 
 
+class InvoiceRow(InvoiceHead, frozen=True, kw_only=True):
+    """An invoice with its lines."""
+
+    invoice_lines: list[LineRow]
+
+    @property
+    def above_zero(self) -> Self:
+        """With the amounts of a credit note turned, those of its lines too."""
+        if self.sign > 0:
+            return self
+        return like(super().above_zero, invoice_lines=[line.turned for line in self.invoice_lines])
+
+
 _MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number", "sale_type"}
 _MAPPED_BUT_MARK = _MAPPED - {"api_reference"}
 
 
 def told(
-    row: InvoiceRow,
+    row: InvoiceHead,
     raw: RawRecord,
     codes: Mapping[str, VatCode],
     today: date,
     credited: frozenset[str] = frozenset(),
     owed: Decimal = ZERO,
 ) -> Record[Invoice]:
-    """An invoice or credit note as ours. ``credited`` holds the invoices that are known to be credited in full.
+    """An invoice or credit note as ours, with lines where the row has them.
 
-    ``owed`` is what Rompslomp still calls open of the invoice that a credit note credits.
+    ``credited`` holds the invoices that are known to be credited in full. ``owed`` is what Rompslomp still calls open
+    of the invoice that a credit note credits.
     """
     id, contact_id, reference = str(row.id), id_of(row.contact_id), row.api_reference
     said = row.above_zero
@@ -206,8 +218,7 @@ def told(
     currency = row.currency or "eur"
     foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)
-    sale = row.sale
-    lines = [_line_of(line, codes, sale) for line in said.invoice_lines]
+    lines, groups = _charged(said, net, tax, codes) if isinstance(said, InvoiceRow) else (None, None)
     invoice = Invoice(
         id=id,
         document_type="credit_note" if is_credit_note else "invoice",
@@ -226,13 +237,22 @@ def told(
         prices_include_tax=False,
         lines=lines,
         totals=Totals(net=net, tax=tax, gross=gross, paid=standing.paid, open=standing.open),
-        tax_breakdown=_tax_breakdown(said.invoice_lines, lines, net, tax, codes),
+        tax_breakdown=groups,
         description=row.description or None,
         is_overdue=_is_overdue(status, due_on, standing.open, today) and not is_credit_note,
         provider_status=row.status,
         layout_id=id_of(row.template_id),
     )
     return Record(invoice, raw, _MAPPED if is_own(reference) else _MAPPED_BUT_MARK, row.status)
+
+
+def _charged(
+    said: InvoiceRow, net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
+) -> tuple[list[Line], list[TaxBreakdown] | None]:
+    """The lines of an invoice, or turned to be so, and its VAT groups."""
+    here = codes_on(said.sale, codes)
+    lines = [_line_of(line, here) for line in said.invoice_lines]
+    return lines, _tax_breakdown(said.invoice_lines, lines, net, tax, codes)
 
 
 class _Standing(NamedTuple):
@@ -244,7 +264,7 @@ class _Standing(NamedTuple):
 
 
 def _standing(
-    row: InvoiceRow,
+    row: InvoiceHead,
     status: DocumentStatus,
     gross: AmountText,
     open_said: AmountText | None,
@@ -264,7 +284,7 @@ def _standing(
 
 
 def _payment_status(
-    row: InvoiceRow, status: DocumentStatus, gross: Decimal, open_amount: Decimal | None
+    row: InvoiceHead, status: DocumentStatus, gross: Decimal, open_amount: Decimal | None
 ) -> InvoicePaymentStatus:
     """There is no part payment here: it is ``unpaid`` with less open than the gross (dossier §0, "payment status")."""
     if status == "draft":
@@ -291,16 +311,10 @@ def _is_overdue(status: DocumentStatus, due_on: date | None, still_open: AmountT
     return due_on < today and exact(still_open) > 0
 
 
-def code_of(line: LineRow, codes: Mapping[str, VatCode], sale: Sale | None) -> VatCode | None:
-    """The VAT code of a line: that of a sale to another country, where its VAT type is what that is booked with."""
-    type_id = id_of(line.vat_type_id) or ""
-    abroad = None if sale is None else codes.get(sale.code_id(type_id))
-    return abroad or codes.get(type_id)
-
-
-def _line_of(line: LineRow, codes: Mapping[str, VatCode], sale: Sale | None) -> Line:
-    """A line as ours, of an invoice or turned to be so."""
-    code = code_of(line, codes, sale)
+def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
+    """A line as ours, of an invoice or turned to be so. ``codes`` holds that of each VAT type on this invoice."""
+    type_id = id_of(line.vat_type_id)
+    code = None if type_id is None else codes.get(type_id)
     net, tax, gross = _in_cents(line)
     return Line(
         id=str(line.id),
@@ -309,7 +323,7 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode], sale: Sale | None) -> 
         product_id=id_of(line.product_id),
         quantity=number_said(line.quantity),
         unit_price=amount_said(line.price_per_unit),
-        vat_code_id=id_of(line.vat_type_id) if code is None else code.id,
+        vat_code_id=type_id if code is None else code.id,
         vat_treatment=None if code is None else code.treatment,
         vat_rate=percentage_of("0" if line.vat_rate is None else line.vat_rate),
         vat_country=None if code is None else code.country,
@@ -320,7 +334,7 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode], sale: Sale | None) -> 
     )
 
 
-def _in_cents(said: InvoiceRow | LineRow) -> tuple[AmountText, AmountText, AmountText]:
+def _in_cents(said: InvoiceHead | LineRow) -> tuple[AmountText, AmountText, AmountText]:
     """Net, VAT and gross as ours. Should they come unrounded (dossier §6), VAT is what makes the net the gross."""
     net, tax, gross = cents_said(said.price_without_vat), cents_said(said.vat_amount), cents_said(said.price_with_vat)
     if len(said.vat_amount.rpartition(".")[2]) > len("00"):
@@ -432,5 +446,5 @@ def _group_of(key: _Key, base: AmountText, tax: AmountText, codes: Mapping[str, 
 
 def credited_among(notes: Iterable[RawRecord]) -> frozenset[str]:
     """The invoices that some booked credit notes credit."""
-    rows = map(InvoiceRow.of, notes)
+    rows = map(InvoiceHead.of, notes)
     return frozenset(id for row in rows if not row.is_draft and (id := credited_by(row.api_reference)) is not None)

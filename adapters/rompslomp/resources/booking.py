@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.rompslomp.mapping import abroad, bodies, lines, references, totals
 from adapters.rompslomp.mapping.contacts import contact_of
-from adapters.rompslomp.mapping.invoices import InvoiceRow, code_of
+from adapters.rompslomp.mapping.invoices import InvoiceRow
 from adapters.rompslomp.mapping.products import product_of
 from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
@@ -340,7 +340,8 @@ async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int, *, line
     sales: Sequence[abroad.Sale] = ()
     try:
         known = await calls.vat_codes(up)
-        codes = [code for line in row.invoice_lines if (code := code_of(line, known, row.sale)) is not None]
+        here = abroad.codes_on(row.sale, known)
+        codes = [here[str(line.vat_type_id)] for line in row.invoice_lines if str(line.vat_type_id) in here]
         sales = abroad.sales_of(codes) if lines_stay else ()
         if row.vat_number is None and not sales and not lines.may_need_vat_number(codes):
             return {}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import bodies, invoices, references
-from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceRow
+from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceHead, InvoiceRow
 from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.rompslomp.mapping.values import day_of, id_of
 from adapters.rompslomp.resources import booking, calls
@@ -43,8 +43,8 @@ class RompslompInvoices(Invoices):
         "list": f"{calls.LIST_CALLS}, and 1 for each {wire.PAGE_CAP} credit notes since the first of them; 1 for each "
         "invoice that is credited by one of them, and not among them",
         "get": "1, and 1 for a final invoice: whether it was credited; for a credit note: what it is set off against",
-        "create": "1; 1 for each product named, 1 for the customer's VAT number where it is needed, and up to 3 where "
-        "only a concept can tell whether the expected totals are met",
+        "create": "1; 1 for each product named, 1 for the customer where the VAT depends on him, and up to 3 "
+        "where only a concept can tell whether the expected totals are met",
         "update": "2: it is read first; and what create needs, or 1 for a final invoice: whether it was credited",
         "credit": "3",
     }
@@ -59,8 +59,7 @@ class RompslompInvoices(Invoices):
         page = await _glanced_at(up, listing)
         credited = await _credited_among(up, [glance for glance, _ in page.items])
         raws = [raw for _, raw in page.items]
-        rows = InvoiceRow.all_of(raws)
-        codes = await _names(up, rows) if "lines" in listing.include else {}
+        rows, codes = await _read(up, raws, with_lines="lines" in listing.include)
         owed = await _owed(up, rows)
         told = [
             invoices.told(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
@@ -159,6 +158,16 @@ def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[
     return PageNumber(fetch, wire.PAGE_CAP).read
 
 
+async def _read(
+    up: Upstream, raws: Sequence[RawRecord], *, with_lines: bool
+) -> tuple[Sequence[InvoiceHead], Mapping[str, VatCode]]:
+    """The invoices of a list, and what their lines are taxed by: neither is read where nobody asks for lines."""
+    if not with_lines:
+        return InvoiceHead.all_of(raws), {}
+    rows = InvoiceRow.all_of(raws)
+    return rows, await _names(up, rows)
+
+
 async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
     """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
     types = {line.vat_type_id for row in rows for line in row.invoice_lines}
@@ -181,7 +190,7 @@ async def _credited_among(up: Upstream, rows: Sequence[InvoiceGlance]) -> frozen
     return invoices.credited_among(await calls.whole(up, "sales_invoices", query))
 
 
-async def _owed(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[int, Decimal]:
+async def _owed(up: Upstream, rows: Sequence[InvoiceHead]) -> Mapping[int, Decimal]:
     """What is open in Rompslomp of the invoices that some credit notes credit, by the note's id.
 
     Rompslomp sets neither off against the other. Polder tells such an invoice as owing nothing, so its note owes nobody

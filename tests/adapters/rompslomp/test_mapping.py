@@ -333,6 +333,18 @@ def read(*said: Json, **fields: object) -> Any:
     return invoices.told(invoices.InvoiceRow.of(raw), raw, CODES, TODAY).item
 
 
+def test_a_line_that_makes_no_sense_takes_no_list_with_it_that_shows_no_lines() -> None:
+    raw = {**LISTED, "invoice_lines": [{"id": "one"}]}
+    told = invoices.told(invoices.InvoiceHead.of(raw), raw, {}, TODAY).item
+    whole = invoices.told(invoices.InvoiceRow.of(LISTED), LISTED, CODES, TODAY).item
+    assert (told.lines, told.tax_breakdown) == (None, None)
+    assert (told.totals, told.payment_status, told.contact) == (whole.totals, whole.payment_status, whole.contact)
+    with pytest.raises(Problem, match="invoice makes no sense"):
+        invoices.InvoiceRow.of(raw)
+    with pytest.raises(Problem, match="invoice makes no sense"):
+        invoices.InvoiceHead.of({**LISTED, "id": "one"})
+
+
 @pytest.mark.parametrize(("price", "quantity"), [("-10", "2"), ("10", "-2")])
 def test_a_line_of_a_credit_note_is_above_zero_whichever_number_bears_the_sign(price: str, quantity: str) -> None:
     note = read(row_line("-20", "-4.2", price=price, quantity=quantity))
