@@ -135,6 +135,8 @@ async def _changed_lines(up: Upstream, before: calls.Raw, body: calls.Raw, given
     contact_id = id_in_body(given["contact_id"], "/contact_id") if given.get("contact_id") else row.contact_id
     if contact_id is not None:
         body |= await _vat_facts(up, plan.items, contact_id)
+    elif abroad.sales_of(item.code for item in plan.items):
+        raise invalid("/contact_id", "A sale to another country needs its customer, who says to which.", "required")
     body["distance_sale"] = lines.is_distance_sale(plan.items)
     written = lines.line_bodies(plan.items, row.sign)
     body["invoice_lines"] = lines.replaced([line.id for line in row.invoice_lines], written)

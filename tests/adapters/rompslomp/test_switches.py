@@ -54,6 +54,7 @@ async def test_the_same_life_either_way(tmp_path: Path, switches: dict[str, Any]
         product = await products(books)
         await invoices(books, contact, product)
         await untaxed(books, contact)
+        await abroad(books)
 
 
 async def untaxed(books: Connected, contact: str) -> None:
@@ -69,6 +70,15 @@ async def untaxed(books: Connected, contact: str) -> None:
     assert [(group["rate"], group["base"]) for group in made["tax_breakdown"]] == [("0", "50.00"), ("0", "50.00")]
     codes = (await books.ask("GET", "vat-codes?limit=200"))["data"]
     assert {code["rate"] for code in codes if code["treatment"] in ("exempt", "reverse_charge")} == {"0"}
+
+
+async def abroad(books: Connected) -> None:
+    customer = await books.contact(address={"country": "DE"}, vat_number="DE123456789")
+    settings = {"intra_eu_services_vat_code_id": await books.vat("reverse_charge")}
+    await books.ask("PATCH", "", {"settings": settings})
+    line = {"description": "Advies", "unit_price": "50.00", "vat_treatment": "intra_eu_services"}
+    made = await books.ask("POST", "invoices", await books.draft(line, contact_id=customer, finalize=True))
+    assert [(one["vat_treatment"], one["vat_rate"]) for one in made["lines"]] == [("intra_eu_services", "0")]
 
 
 async def contacts(books: Connected) -> str:

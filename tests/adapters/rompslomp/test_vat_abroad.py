@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.adapters.rompslomp.connected import Connected, connected, line
+from tests.adapters.rompslomp.connected import DAY, Connected, connected, line
 
 GOODS, SERVICES, EXPORT = "intra_eu_goods", "intra_eu_services", "export"
 
@@ -182,3 +182,34 @@ async def test_a_dry_run_says_that_a_setting_named_the_vat_code(tmp_path: Path) 
             }
         ]
         assert told["requests"][0]["body"]["sales_invoice"]["sale_type"] == "supply"
+
+
+async def test_a_concept_of_nobody_is_no_sale_abroad(tmp_path: Path) -> None:
+    """One that was begun in Rompslomp itself: to which country it goes, nobody knows yet."""
+    async with connected(tmp_path, concept_needs_contact=False) as books:
+        await usual(books)
+        raw = await books.ask("POST", "raw/sales_invoices", {"sales_invoice": {"invoice_lines": [], "date": DAY}})
+        path = f"invoices/{raw['sales_invoice']['id']}"
+        change: dict[str, object] = {"lines": [line("100", SERVICES)]}
+        problem = await books.refused(422, "validation_failed", "PATCH", path, change)
+        assert (problem["errors"][0]["pointer"], problem["outcome"]) == ("/contact_id", "not_sent")
+        made = await books.ask("PATCH", path, {**change, "contact_id": await german(books)})
+        assert [one["vat_treatment"] for one in made["lines"]] == [SERVICES]
+
+
+async def test_a_sale_abroad_to_a_customer_whom_the_token_may_not_see_is_not_made(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        codes = await usual(books)
+        customer = await german(books)
+        scopes = ("public", "manage:sales_invoices")
+        blind = await books.house.connect(
+            "rompslomp",
+            company_id=books.emulator.company_id,
+            credentials={"type": "personal_token", "token": books.emulator.personal_token(*scopes)},
+            settings={"intra_eu_goods_vat_code_id": codes[GOODS].partition("-")[0]},
+        )
+        books.connection = blind
+        draft = await books.draft(line("100", GOODS), contact_id=customer)
+        await books.refused(403, "scope_missing", "POST", "invoices", draft)
+        assert books.emulator.books()["invoices"] == []
+        assert await books.ask("POST", "invoices", await books.draft(line("100"), contact_id=customer))
