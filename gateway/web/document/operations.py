@@ -59,7 +59,8 @@ _NOTES = {
     "invoices.ubl": "UBL 2.1: the XML that other bookkeeping software reads. A draft has none: 409.",
     "payments.delete": "The invoices it settled are open again.",
     "connections.create": "The credentials are tried first: bad ones are 422 and nothing is stored. Without "
-    "credentials the connection is `pending`.",
+    "credentials the connection is `pending`. A new connection to the same books knows none of the references "
+    "(`external_ref`) of an old one, with which they are kept: give that one new `credentials`, by PATCH.",
     "connections.delete": "The stored credentials are destroyed, and revoked with the provider where that can be done.",
     "connections.schema": "A JSON Schema (2020-12) of the body: without what the accounting system cannot hold, with "
     "what it requires and how long things may be, and with the ids of this administration's own VAT codes, ledger "
