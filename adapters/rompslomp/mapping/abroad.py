@@ -19,6 +19,8 @@ from gateway.contract.models.ledger import VatCategory, VatTreatment
 from gateway.contract.wire import country_of
 
 HOME = "NL"
+USUAL_SALE_TYPE = "supply"
+"""What ``sale_type`` is where nothing is said (recorded)."""
 _SERVICES = frozenset({"service", "service_digital"})
 
 
@@ -60,7 +62,7 @@ SALES: Mapping[str, Sale] = {
 @lru_cache(1_000)
 def sale_of(country_code: str | None, sale_type: str | None) -> Sale | None:
     """What an invoice to a country is, by its ``sale_type``; null at home, and for services outside the EU."""
-    country, kind = country_of(country_code), "service" if sale_type in _SERVICES else "supply"
+    country, kind = country_of(country_code), "service" if sale_type in _SERVICES else USUAL_SALE_TYPE
     return next((one for one in SALES.values() if one.is_to(country) and one.sale_type == kind), None)
 
 

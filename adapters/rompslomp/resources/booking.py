@@ -11,7 +11,7 @@ from adapters.rompslomp.mapping.values import id_in_body
 from adapters.rompslomp.resources import calls
 from gateway.contract.errors import UNDECIDED, FieldError, Problem, UpstreamFault, invalid, unsupported
 from gateway.contract.exact import loads
-from gateway.contract.models import Contact, InvoiceDraft, LineDraft, Product
+from gateway.contract.models import Contact, InvoiceDraft, LineDraft, Product, VatCode
 from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import ZERO, plain
 from gateway.contract.plan import reason_of
@@ -138,6 +138,8 @@ async def _changed_lines(up: Upstream, before: calls.Raw, body: calls.Raw, given
     elif abroad.sales_of(item.code for item in plan.items):
         raise invalid("/contact_id", "A sale to another country needs its customer, who says to which.", "required")
     body["distance_sale"] = lines.is_distance_sale(plan.items)
+    if abroad.sales_of(_codes_of(row, setup.todays)):
+        body.setdefault("sale_type", abroad.USUAL_SALE_TYPE)  # lines that are replaced have set it
     written = lines.line_bodies(plan.items, row.sign)
     body["invoice_lines"] = lines.replaced([line.id for line in row.invoice_lines], written)
     after = await _patch(up, id, body)
@@ -342,8 +344,7 @@ async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int, *, line
     sales: Sequence[abroad.Sale] = ()
     try:
         known = await calls.vat_codes(up)
-        here = abroad.codes_on(row.sale, known)
-        codes = [here[str(line.vat_type_id)] for line in row.invoice_lines if str(line.vat_type_id) in here]
+        codes = _codes_of(row, known)
         sales = abroad.sales_of(codes) if lines_stay else ()
         if row.vat_number is None and not sales and not lines.may_need_vat_number(codes):
             return {}
@@ -357,6 +358,12 @@ async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int, *, line
     _check_country(sales, contact)
     number = contact.vat_number if row.vat_number is not None else lines.vat_number_for(codes, contact)
     return {} if number == row.vat_number else {"vat_number": number}
+
+
+def _codes_of(row: InvoiceRow, codes: Mapping[str, VatCode]) -> list[VatCode]:
+    """The VAT codes of an invoice's lines, those that are known."""
+    here = abroad.codes_on(row.sale, codes)
+    return [here[str(line.vat_type_id)] for line in row.invoice_lines if str(line.vat_type_id) in here]
 
 
 async def _customer(up: Upstream, contact_id: int) -> Contact:

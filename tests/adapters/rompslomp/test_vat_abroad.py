@@ -213,3 +213,16 @@ async def test_a_sale_abroad_to_a_customer_whom_the_token_may_not_see_is_not_mad
         await books.refused(403, "scope_missing", "POST", "invoices", draft)
         assert books.emulator.books()["invoices"] == []
         assert await books.ask("POST", "invoices", await books.draft(line("100"), contact_id=customer))
+
+
+async def test_lines_that_are_no_sale_abroad_any_more_leave_no_sale_type(tmp_path: Path) -> None:
+    async with connected(tmp_path) as books:
+        await usual(books)
+        customer = await german(books)
+        made = await books.ask("POST", "invoices", await books.draft(line("9", SERVICES), contact_id=customer))
+        await books.ask("PATCH", f"invoices/{made['id']}", {"lines": [line("9", "oss", vat_country="DE")]})
+        assert (booked(books)["sale_type"], booked(books)["distance_sale"]) == ("supply", True)
+        by_hand = {"sales_invoice": {"sale_type": "service"}}
+        await books.ask("PATCH", f"raw/sales_invoices/{made['id']}", by_hand)
+        await books.ask("PATCH", f"invoices/{made['id']}", {"lines": [line("8")]})
+        assert booked(books)["sale_type"] == "service"
