@@ -43,7 +43,8 @@ def _made_of(types: Sequence[Record[VatCode]], up: Upstream) -> list[Record[VatC
     """What the settings make of some VAT types; what Rompslomp says of each is what it says of the type."""
     by_id = {one.item.id: one for one in types}
     made = codes_abroad({id: one.item for id, one in by_id.items()}, up.facts.settings)
-    return [Record(code, type_.raw, type_.mapped) for id, code in made.items() if (type_ := by_id[type_id_of(id)])]
+    booked_with = [(code, by_id[type_id_of(id)]) for id, code in made.items()]
+    return [Record(code, type_.raw, type_.mapped) for code, type_ in booked_with]
 
 
 class RompslompLedgerAccounts(LedgerAccounts):

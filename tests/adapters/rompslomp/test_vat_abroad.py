@@ -103,8 +103,11 @@ async def test_an_unset_sale_abroad_names_its_setting(tmp_path: Path) -> None:
             assert f"'{EXPORT}'" not in str(schema["properties"]["lines"])
         assert books.emulator.books()["invoices"] == []
         zero = await books.vat("zero")
-        for id in (f"{zero}-export", f"{zero}-vat", f"{zero}-"):
+        await books.refused(404, "not_found", "GET", f"vat-codes/{zero}-export")
+        asked = len(books.emulator.journal)
+        for id in (f"{zero}-vat", f"{zero}-oss", f"{zero}-1"):
             await books.refused(404, "not_found", "GET", f"vat-codes/{id}")
+        assert len(books.emulator.journal) == asked
 
 
 @pytest.mark.parametrize(
@@ -125,14 +128,19 @@ async def test_a_sale_abroad_is_to_a_customer_who_is_there(treatment: str, count
 
 async def test_a_country_beside_a_sale_abroad_is_one_that_it_may_go_to(tmp_path: Path) -> None:
     async with connected(tmp_path) as books:
-        await usual(books)
+        codes = await usual(books)
         customer = await german(books)
+        named = {"description": "Iets", "unit_price": "100", "vat_code_id": codes[GOODS]}
         for country in ("NL", "US"):
+            draft = await books.draft({**named, "vat_country": country}, contact_id=customer)
+            problem = await books.refused(422, "validation_failed", "POST", "invoices", draft)
+            assert problem["errors"][0]["pointer"] == "/lines/0/vat_country"
             draft = await books.draft(line("100", GOODS, vat_country=country), contact_id=customer)
             problem = await books.refused(422, "validation_failed", "POST", "invoices", draft)
             assert problem["errors"][0]["pointer"] == "/lines/0/vat_treatment"
-        made = await books.final(line("100", GOODS, vat_country="DE"), contact_id=customer)
-        assert made["lines"][0]["vat_treatment"] == GOODS
+        for one in (line("100", GOODS), named):
+            made = await books.final({**one, "vat_country": "DE"}, contact_id=customer)
+            assert made["lines"][0]["vat_treatment"] == GOODS
 
 
 async def test_goods_and_services_abroad_stand_on_invoices_of_their_own(tmp_path: Path) -> None:
