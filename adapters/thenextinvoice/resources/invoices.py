@@ -37,7 +37,8 @@ class SalesInvoices(Invoices):
     changes_ids = True  # PUT /invoice answers another id (README, 19)
     calls: ClassVar[Mapping[str, str]] = {
         "list": "1 to 6 for each 100 final invoices (the page, and its numbers once for each state), 1 for each 100 "
-        "drafts; 1 more for an invoice whose state no search tells",
+        "drafts, with which final ones of the same page are read twice; 1 more for an invoice whose state no search "
+        "tells",
         "get": "2: the invoice and its status",
         "create": "4: the customer, the invoice, and reading it back; 1 more for each product that lines name",
         "update": "5: reading the draft, writing it whole, reading it back",

@@ -1,17 +1,26 @@
 """The list of invoices: every one once, filters exact, and each item what a get says, at the price that is told."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace as replace_field
 from datetime import date, timedelta
 from itertools import product
+from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import ANY
 
 import pytest
 from msgspec.structs import replace
 
+from adapters.thenextinvoice.emulator.invoicing import finalize, save_new
+from adapters.thenextinvoice.wire import PAGE_CAP
+from gateway.contract.adapter import Listing
+from gateway.contract.emulator import Seen
 from gateway.contract.models import CreditDraft
 from gateway.contract.models.invoices import InvoicePaymentStatus
+from gateway.contract.paging import Window
+from gateway.contract.upstream import Reply, Request
 from tests.adapters.thenextinvoice.connected import INVOICES, TODAY, Books, connected
+from tests.adapters.thenextinvoice.opened import DOWN, opened
 
 WAYS: list[dict[str, Any]] = [
     {},
@@ -149,18 +158,20 @@ async def test_a_page_costs_one_more_call_for_each_state_that_matters() -> None:
     async with connected() as books:
         customer = await books.contact()
         made = [await books.final(contact_id=customer.id) for _ in range(3)]
-        with books.calls(5):  # the page; paid, credited; open, as nothing is due yet; and the drafts
+        with books.calls(6):  # the page, the drafts, the page again; paid, credited; open, as nothing is due yet
             await books.listed()
         made.append(await books.final(contact_id=customer.id, issued_on=TODAY - timedelta(days=60)))
-        with books.calls(6):  # the page; paid, credited; past due, open; and the drafts
+        with books.calls(7):  # as before; paid, credited; past due, open
             await books.listed()
         for one in made[:3]:
             await books.pay(one)
-        with books.calls(5):  # the page; paid, credited; past due, as the rest is; and the drafts
+        with books.calls(6):  # as before; paid, credited; past due, as the rest is
             await books.listed()
         await books.pay(made[3])
-        with books.calls(4):  # the page; paid, credited; and the drafts
+        with books.calls(5):  # as before; paid, credited
             await books.listed()
+        with books.calls(3):  # a page that is full of final ones; paid, credited
+            await INVOICES.list(books.up(), Listing(Window(0, 4), {}))
         with books.calls(1):
             await books.listed(payment_status="paid")
         with books.calls(1):
@@ -168,6 +179,71 @@ async def test_a_page_costs_one_more_call_for_each_state_that_matters() -> None:
         await INVOICES.credit(books.up(), (await books.final(contact_id=customer.id)).id, CreditDraft())
         with books.calls(4):  # the page; paid, credited, credit
             await books.listed(document_status="final")
+
+
+class Colleague:
+    """Somebody who finalizes a draft before the numbered calls of a list, in TheNextInvoice itself."""
+
+    def __init__(self, books: Books, befores: Sequence[int]) -> None:
+        self._books, self._befores, self._searches = books, befores, 0
+        self._send = books.link.send
+        books.link.send = self._sent  # type: ignore[method-assign]  # who looks over the adapter's shoulder
+        self.finalized: list[str] = []
+
+    async def _sent(self, request: Request, headers: Mapping[str, str]) -> Reply:
+        if self._searches in self._befores:
+            service, company = self._books.emulator.service, self._books.emulator.company
+            drafts = [one for one in company.invoices.values() if one.kind == "invoice" and not one.final]
+            finalize(service, company, drafts[0])
+            self.finalized.append(str(drafts[0].id))
+        self._searches += 1
+        return await self._send(request, headers)
+
+    def leaves(self) -> None:
+        self._books.link.send = self._send  # type: ignore[method-assign]  # as above
+
+
+@pytest.mark.parametrize("befores", [(0,), (1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3)], ids=str)
+@pytest.mark.parametrize("filters", [{}, {"q": "brood"}], ids=str)
+async def test_what_is_finalized_while_a_list_is_read_is_in_it_once(
+    befores: Sequence[int], filters: dict[str, Any]
+) -> None:
+    async with connected() as books:
+        customer = await books.contact()
+        finals = [await books.final(contact_id=customer.id) for _ in range(2)]
+        drafts = [await books.invoice(contact_id=customer.id) for _ in range(4)]
+        colleague = Colleague(books, befores)
+        page = await INVOICES.list(books.up(), Listing(Window(0, 50), filters))
+        colleague.leaves()
+        assert len(colleague.finalized) == len(befores)
+        assert sorted(one.item.id for one in page.items) == sorted(one.id for one in [*finals, *drafts])
+        assert (page.more, page.total) == (False, 6)
+        for one in page.items:
+            said = one.item.document_status
+            assert said == "final" or one.item.id in {draft.id for draft in drafts}
+            assert said == "draft" or one.item.payment_status == "unpaid"
+
+
+async def test_where_drafts_take_several_pages_what_is_passed_over_is_read_the_next_time(tmp_path: Path) -> None:
+    """A draft of the first page that becomes final moves up those behind it: one is on neither page."""
+    async with opened(tmp_path) as gateway:
+        made = await gateway.invoice()
+        service, company = gateway.emulator.service, gateway.emulator.company
+        (draft,) = company.invoices.values()
+        for _ in range(PAGE_CAP + 1):
+            save_new(service, company, replace_field(draft, token=None))
+        newest = company.invoices[max(company.invoices)]
+
+        def becomes_final(seen: Seen) -> bool:
+            if not newest.final and "type=draft" in seen.query and "page=2" in seen.query:
+                finalize(service, company, newest)
+            return False
+
+        gateway.emulator.fail(DOWN, when=becomes_final)
+        listed = await gateway.done("GET", "invoices", limit="200")
+        assert newest.final
+        assert len(listed["data"]) == PAGE_CAP + 2
+        assert {one["id"] for one in listed["data"]} == {str(id) for id in company.invoices} >= {made["id"]}
 
 
 async def test_every_hundred_invoices_cost_the_same() -> None:
