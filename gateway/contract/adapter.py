@@ -199,10 +199,19 @@ class Resource(Generic[ItemT, DraftT]):
 
         Asked over and again until it is certain, also long after: only what can have come of this very write is a
         trace, and each record is whole, as ``get`` answers it. Updates, deletes and finalizing need no such help: the
-        record itself tells.
+        record itself tells, as long as it is there (``find_renamed``).
         """
         del up, sent
         return None
+
+    async def find_renamed(self, up: Upstream, id: str, sent: Request) -> Sequence[Record[ItemT]]:
+        """What a record may be now that an update was ``sent`` to under an ``id`` at which there is none any more.
+
+        For who ``changes_ids``, where the answer that told the new id was lost. Each must say all that was sent, and be
+        whole; Polder leaves out those that it knows to be others. None where nothing can tell.
+        """
+        del up, id, sent
+        return ()
 
     async def whole(self, up: Upstream, filters: Mapping[str, FilterValue]) -> Sequence[Record[ItemT]]:
         """Every record of a list to its end: whoever looks for one must not stop at the first page."""

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from adapters.thenextinvoice.mapping.invoices import DRAFT, Glance, Sheet, Standing, standing_of
 from adapters.thenextinvoice.mapping.values import day_of
-from adapters.thenextinvoice.resources.invoice_reading import NEWEST_FIRST, found_ids, search, told_all
+from adapters.thenextinvoice.resources.invoice_reading import DRAFTS, NEWEST_FIRST, found_ids, search, told_all
 from adapters.thenextinvoice.wire import PAGE_CAP, ask
 from gateway.contract.adapter import Listing, Record
 from gateway.contract.models import Invoice
@@ -106,7 +106,7 @@ class Searches:
         return self._query(*self._due(), ("type", "invoice"), *NEWEST_FIRST, *of_state)
 
     def _draft_query(self) -> Query:
-        return self._query(*self._due(), ("type", "draft"), ("order", "id"), ("reverse", "true"))
+        return self._query(*self._due(), *DRAFTS)
 
     async def _drafts(self, window: Window) -> Page[Record[Invoice]]:
         return await self._told_drafts(await self._found(self._draft_query(), window))

@@ -20,10 +20,11 @@ from adapters.thenextinvoice.wire import PAGE_CAP, ask, read_found, read_found_i
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Invoice
-from gateway.contract.paging import Slice
+from gateway.contract.paging import PageNumber, Slice
 from gateway.contract.upstream import Query, Upstream, number_in_path
 
 NEWEST_FIRST = (("order", "number"), ("reverse", "true"))
+DRAFTS = (("type", "draft"), ("order", "id"), ("reverse", "true"))
 
 
 async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
@@ -43,6 +44,15 @@ async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[Glan
     asked = [*query, ("limit", str(size)), ("page", str(page))]
     found = read_found(await up.call(ask("GET", "invoice", "search", query=asked)))
     return Slice([Glance.of(raw) for raw in found.items], found.total)
+
+
+async def drafts_of(up: Upstream, customer_id: int) -> Sequence[Glance]:
+    """All drafts for a customer: a search knows whose they are (documentation, "Get an invoice")."""
+
+    async def fetch(page: int, size: int) -> Slice[Glance]:
+        return await search(up, [("customer_id", str(customer_id)), *DRAFTS], page, size)
+
+    return await PageNumber(fetch, PAGE_CAP).whole()
 
 
 async def found_ids(up: Upstream, query: Query) -> frozenset[str]:

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import invoices
 from adapters.thenextinvoice.mapping.contacts import Customer
-from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow
+from adapters.thenextinvoice.mapping.invoices import Heading, InvoiceRow, Sheet
 from adapters.thenextinvoice.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.thenextinvoice.mapping.settings import Profile
 from adapters.thenextinvoice.mapping.values import day_of, language_of, new_id, reference_of
 from adapters.thenextinvoice.resources.administration import profiles, sender, setting
 from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
-from adapters.thenextinvoice.resources.invoice_reading import read, told
+from adapters.thenextinvoice.resources.invoice_reading import drafts_of, read, told, told_all
 from adapters.thenextinvoice.wire import ask, pointing
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces, file_stem
 from gateway.contract.errors import Problem, invalid, malformed
@@ -21,7 +21,7 @@ from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts, exact
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Upstream, if_there, is_number
+from gateway.contract.upstream import Request, Upstream, if_there, is_number
 from gateway.contract.wire import json_number
 
 HELD_ELSEWHERE = frozenset({"external_ref"})
@@ -218,6 +218,13 @@ class SalesInvoices(Invoices):
         if not notes:
             return None  # it was credited all the same: its note cannot be told
         return Traces([note for note in notes if note.item.lines == original.item.lines] or notes)
+
+    async def find_renamed(self, up: Upstream, id: str, sent: Request) -> Sequence[Record[Invoice]]:
+        """The customer's drafts that are newer than the one that is gone, and say to the letter what was written."""
+        written = {name: value for name, value in sent.json.items() if name not in ("receiver", "sender")}
+        sheets = [Sheet.of(glance.raw) for glance in await drafts_of(up, sent.json["receiver"])]
+        newer = [sheet for sheet in sheets if int(sheet.key) > int(id)]
+        return await told_all(up, [(one, invoices.DRAFT) for one in newer if invoices.as_written(one) == written])
 
     async def pdf(self, up: Upstream, id: str) -> File:
         return await _file(up, id, "view", "application/pdf", b"%PDF-")

@@ -102,6 +102,10 @@ class Book:
         """The id we give the record that the system calls so."""
         return self._records.get(SYSTEM_ID, {}).get(system_id, system_id)
 
+    def is_known(self, system_id: str) -> bool:
+        """Whether the record that the system calls so is one that Polder keeps anything of."""
+        return self.ours(system_id) != system_id or bool(self.kept(system_id))
+
     def theirs(self, id: str) -> str:
         """What the system calls the record of our id."""
         return self._values.get(SYSTEM_ID, {}).get(id, id)

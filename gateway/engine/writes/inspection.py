@@ -164,7 +164,7 @@ class _Look(Writer):
             if problem.code != "not_found":
                 raise
             if self._operation.verb != "delete":
-                return BLIND  # it may have another id since, which only the lost answer told
+                return await self._renamed(id, theirs, change, evidence)
             await self._recording.forget(id)
             return Finding("applied", Answer(self._operation.status, b"", None))
         if self._operation.verb == "delete":
@@ -174,6 +174,19 @@ class _Look(Writer):
         if self._operation.verb == "finalize" and record.item.document_status == "final":
             return self._applied(await self._told(record))
         return ABSENT
+
+    async def _renamed(self, id: str, theirs: str, change: Change | None, evidence: Evidence) -> Finding:
+        """What a change did whose record is not there any more: the lost answer may have told another id of it."""
+        if change is None:
+            return BLIND
+        book = await self._recording.book()
+        found = await self._resource.find_renamed(self._up, theirs, evidence.request)
+        free = [record for record in found if not book.is_known(record.item.id)]
+        if len(free) > 1:
+            return Finding("ambiguous", candidates=tuple(record.item.id for record in free))
+        if not free:
+            return BLIND
+        return self._applied(await self._found_changed(id, theirs, change, evidence.creation_key, free[0]))
 
     def _shows(self, record: Record[Any], change: Change, sent: Request) -> bool:
         """Whether a record says what was asked for; or what was sent, where the system says that in words of its own,

@@ -1,20 +1,27 @@
 """What a create whose answer was lost made is told from what others made meanwhile."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adapters.thenextinvoice.emulator.invoicing import save_new
 from adapters.thenextinvoice.emulator.state import Payment, Product
 from adapters.thenextinvoice.resources.invoices import SalesInvoices
 from gateway.contract.adapter import Sent, Traces
 from gateway.contract.emulator import Fault, Seen
+from gateway.contract.errors import Problem
 from gateway.contract.models import CreditDraft, Invoice
+from gateway.engine.records.recording import Recording
 from tests.adapters.thenextinvoice.connected import Books, connected
-from tests.adapters.thenextinvoice.opened import CUSTOMER, DOWN, Json, opened
+from tests.adapters.thenextinvoice.opened import CUSTOMER, DOWN, LINE, Gateway, Json, opened
 
 INVOICES = SalesInvoices()
+LOST = Fault("lost")
 
 
 # Credit notes have nothing of their own: customer, amount and lines
@@ -143,3 +150,118 @@ async def test_a_product_is_told_from_one_of_its_name_and_another_price(tmp_path
         gateway.emulator.fail(DOWN, when=made_meanwhile)
         made = await gateway.done("POST", "products", {"name": "Schroef", "price": "2"})
         assert (made["price"], len(gateway.written("products"))) == ("2.00", 2)
+
+
+# A change gives a draft another id, which the lost answer told
+
+
+LINES = [{**LINE, "unit_price": "2.495", "quantity": "1.50"}, {"type": "text", "description": "Met dank"}]
+CHANGE: Json = {"description": "Bestelling 7", "lines": LINES, "due_on": "2026-05-01"}
+
+
+def loses(gateway: Gateway, change: Callable[[], object], fault: Fault = LOST) -> None:
+    """The answer to a change is lost; and then something else happens, before Polder looks what became of it."""
+    puts = gateway.sent("PUT")
+
+    def happens(seen: Seen) -> bool:
+        if seen.method == "GET" and gateway.sent("PUT") > puts and not happened:
+            happened.append(change())
+        return False
+
+    happened: list[object] = []
+    gateway.emulator.fail(DOWN, when=happens)
+    gateway.emulator.fail(fault, when=lambda seen: seen.method == "PUT")
+
+
+def copied(gateway: Gateway, id: str | None = None) -> object:
+    """Somebody makes a draft elsewhere that is equal to one, or to the newest."""
+    company = gateway.emulator.company
+    original = company.invoices[max(company.invoices) if id is None else int(id)]
+    return save_new(gateway.emulator.service, company, replace(original, token=None))
+
+
+@pytest.mark.parametrize("ways", [{}, {"token_after_put": "old"}, {"put_id": "same"}, {"old_id": "alias"}], ids=str)
+async def test_a_draft_whose_change_was_not_answered_is_found_under_its_new_id(
+    tmp_path: Path, ways: dict[str, Any]
+) -> None:
+    async with opened(tmp_path, **ways) as gateway:
+        draft = await gateway.draft()
+        await gateway.done("POST", "invoices", {**draft, **CHANGE})
+        copied(gateway)  # equal to what it will be, and older
+        made = await gateway.done("POST", "invoices", {**draft, "external_ref": "r-1"})
+        copied(gateway)  # newer, and equal to what it was
+        await gateway.done("POST", "invoices", {**draft, **CHANGE})  # Polder's own
+        loses(gateway, lambda: None)
+        told = await gateway.done("PATCH", f"invoices/{made['id']}", CHANGE, key="k-1")
+        said = told["id"], told["description"], told["contact_id"], told["external_ref"], told["totals"]["gross"]
+        assert said == (made["id"], "Bestelling 7", made["contact_id"], "r-1", "4.53")
+        assert gateway.sent("PUT") == 1
+        assert await gateway.done("GET", f"invoices/{made['id']}") == told
+        listed = [one["id"] for one in (await gateway.done("GET", "invoices"))["data"]]
+        assert (listed.count(made["id"]), len(listed)) == (1, len(gateway.written()))
+        assert (await gateway.done("POST", f"invoices/{made['id']}/finalize"))["id"] == made["id"]
+
+
+async def test_one_that_polder_made_is_not_taken_for_it(tmp_path: Path) -> None:
+    """It is equal to the letter, and newer than the one that was changed."""
+    async with opened(tmp_path) as gateway:
+        draft = await gateway.draft()
+        made = await gateway.done("POST", "invoices", draft)
+        other = await gateway.done("POST", "invoices", {**draft, **CHANGE})
+        loses(gateway, lambda: gateway.emulator.company.invoices.pop(max(gateway.emulator.company.invoices)))
+        _, told = await gateway.ask("PATCH", f"invoices/{made['id']}", CHANGE, key="k-1")
+        assert (told["state"], told["candidates"]) == ("manual", [])
+        assert (await gateway.done("GET", f"invoices/{other['id']}"))["id"] == other["id"]
+
+
+async def test_of_two_that_are_equal_to_the_letter_a_person_must_say_which_it_is(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        made = await gateway.invoice()
+        loses(gateway, lambda: copied(gateway))
+        _, told = await gateway.ask("PATCH", f"invoices/{made['id']}", CHANGE, key="k-1")
+        assert told["state"] == "manual"
+        assert sorted(told["candidates"]) == sorted(str(row["id"]) for row in gateway.written())
+
+
+@pytest.mark.parametrize(
+    "said", [{"description": "Bestelling 8"}, {"lines": [LINE]}, {"due_on": "2026-05-02"}], ids=str
+)
+async def test_a_draft_that_says_another_thing_is_not_it(tmp_path: Path, said: Json) -> None:
+    """Its customer's own was deleted, and another one made, in the system itself."""
+    async with opened(tmp_path) as gateway:
+        draft, company = await gateway.draft(), gateway.emulator.company
+        made = await gateway.done("POST", "invoices", draft)
+        model = company.invoices[int((await gateway.done("POST", "invoices", {**draft, **CHANGE, **said}))["id"])]
+
+        def happens() -> None:
+            save_new(gateway.emulator.service, company, replace(model, token=None))
+            del company.invoices[int(made["id"])]
+
+        loses(gateway, happens, DOWN)
+        _, told = await gateway.ask("PATCH", f"invoices/{made['id']}", CHANGE, key="k-1")
+        assert (told["state"], told["candidates"]) == ("manual", [])
+
+
+async def test_a_draft_whose_new_id_could_not_be_kept_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer came, and the store failed."""
+    async with opened(tmp_path) as gateway:
+        made = await gateway.invoice(external_ref="r-1")
+        failed: list[Any] = []
+        keep = Recording.keep
+
+        async def fails_once(*given: Any) -> None:
+            if not failed:
+                failed.append(given)
+                raise Problem("storage_unavailable", "The disk is full.")
+            await keep(*given)
+
+        monkeypatch.setattr(Recording, "keep", fails_once)
+        await gateway.ask("PATCH", f"invoices/{made['id']}", CHANGE, key="k-1")
+        await gateway.later()
+        assert (await gateway.done("GET", "operations/k-1"))["state"] == "applied"
+        told = await gateway.done("PATCH", f"invoices/{made['id']}", CHANGE, key="k-1")
+        assert failed
+        assert (told["id"], told["description"], told["external_ref"]) == (made["id"], "Bestelling 7", "r-1")
+        assert await gateway.done("GET", f"invoices/{made['id']}") == told
