@@ -32,6 +32,8 @@ _QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-
 _TELLING_QUOTA = frozenset({*_QUOTA_HEADERS, "ratelimit"})
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
 _LONGEST_WAIT = 3600
+_DELAY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SINCE_1970 = re.compile(r"([0-9]{10})([0-9]{3})?")
 _COUNT_OF_POLICY = re.compile(r";\s*r=([0-9]{1,9})(?=[\s;,]|$)")
 
 
@@ -137,14 +139,17 @@ class Reply:
     def retry_after(self) -> int | None:
         """Seconds that ``Retry-After`` asks to wait, at most an hour; None where it is missing or makes no sense.
 
-        A date is one by the clock of whoever sends it, which ``Date`` tells (RFC 9110, 10.2.3 and 6.6.1).
+        A date is one by the clock of whoever sends it, which ``Date`` tells (RFC 9110, 10.2.3 and 6.6.1). Beyond that
+        standard some send parts of a second, or the moment in seconds or milliseconds since 1970.
         """
         text = self.headers.get("retry-after", "").strip()
         if not text:
             return None  # as nearly always
-        if text.isascii() and text.isdigit() and len(text) < 10:
-            return min(int(text), _LONGEST_WAIT)
-        then, now = _moment_of(text), _moment_of(self.headers.get("date", ""))
+        if _DELAY.fullmatch(text):
+            return min(ceil(float(text)), _LONGEST_WAIT)
+        since = _SINCE_1970.fullmatch(text)
+        then = _moment_of(text) if since is None else datetime.fromtimestamp(int(since[1]), UTC)
+        now = _moment_of(self.headers.get("date", ""))
         return None if then is None or now is None else min(max(0, ceil((then - now).total_seconds())), _LONGEST_WAIT)
 
     @property
