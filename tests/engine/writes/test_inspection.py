@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from gateway.contract.adapter import Record
 from gateway.contract.emulator import Fault
+from gateway.contract.models import Product
+from gateway.contract.upstream import Request, Upstream
 from gateway.engine.writes.evidence import Evidence
 from gateway.engine.writes.inspection import says_back
-from tests.engine.shelf import Aisle
+from tests.engine.shelf import Aisle, ShelfProducts, product_of
 from tests.house import House
 
 
@@ -63,6 +66,43 @@ async def test_a_reference_that_another_got_meanwhile_is_told_to_be_lacking(hous
     told = await house.client.post(path, json=body, headers=key)
     assert (told.status_code, told.json()["external_ref"]) == (201, None), told.text
     assert [(one["code"], one["pointer"]) for one in told.json()["warnings"]] == [("not_kept", "/external_ref")]
+
+
+@pytest.mark.parametrize(
+    ("others", "state"),
+    [([], "applied"), ([{"external_ref": "r-2"}], "applied"), ([{}], "manual")],
+    ids=["one", "one and another's", "two"],
+)
+async def test_a_record_that_a_lost_answer_gave_another_id_is_what_its_adapter_finds_and_nobody_elses(
+    aisle: Aisle, monkeypatch: pytest.MonkeyPatch, others: list[dict[str, str]], state: str
+) -> None:
+    async def find_renamed(_: object, up: Upstream, id: str, sent: Request) -> list[Record[Product]]:
+        rows = await up.data(Request("GET", "/products", [("skip", "0"), ("top", "99")]))
+        return [product_of(row) for row in rows if row["id"] != id and row["name"] == sent.json["name"]]
+
+    monkeypatch.setattr(ShelfProducts, "find_renamed", find_renamed)
+    aisle.shelf.new_ids = True
+    made = (await aisle.make(external_ref="r-1")).json()
+    for other in others:
+        await aisle.make(name="Koek", **other)
+    answer = await lost(aisle, Fault("lost"), "PUT", f"products/{made['id']}", {"name": "Koek"})
+    assert (await aisle.ask("GET", "operations/k-1")).json()["state"] == state
+    if state == "applied":
+        assert (answer.json()["id"], answer.json()["name"], answer.json()["external_ref"]) == (
+            made["id"],
+            "Koek",
+            "r-1",
+        )
+        assert (await aisle.ask("GET", f"products/{made['id']}")).json() == answer.json()
+    else:
+        assert len(answer.json()["candidates"]) == 2
+
+
+async def test_where_nothing_tells_what_a_record_is_called_now_a_person_must_look(aisle: Aisle) -> None:
+    aisle.shelf.new_ids = True
+    made = (await aisle.make()).json()
+    answer = await lost(aisle, Fault("lost"), "PUT", f"products/{made['id']}", {"name": "Koek"})
+    assert (answer.json()["state"], answer.json()["candidates"]) == ("manual", [])
 
 
 @pytest.mark.parametrize("forgotten", ["notes", "query", "body"])
