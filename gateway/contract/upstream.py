@@ -32,7 +32,7 @@ _QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-
 _TELLING_QUOTA = frozenset({*_QUOTA_HEADERS, "ratelimit"})
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
 _LONGEST_WAIT = 3600
-_DELAY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_DELAY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
 _SINCE_1970 = re.compile(r"([0-9]{10})([0-9]{3})?")
 _COUNT_OF_POLICY = re.compile(r";\s*r=([0-9]{1,9})(?=[\s;,]|$)")
 

@@ -105,6 +105,7 @@ def test_only_get_and_head_can_be_repeated_freely(method: str, writes: bool) -> 
         ("soon", None),
         ("-1", None),
         ("0.493", 1),
+        ("59.00000000000001", 60),
         ("1.5", 2),
         ("2.0", 2),
         ("1.", None),
