@@ -6,7 +6,6 @@ from sys import getsizeof
 from typing import Any, TypeVar
 
 from cachetools import TLRUCache
-from msgspec import Struct
 
 from gateway.contract.clock import Clock
 from gateway.contract.exact import Unread
@@ -61,11 +60,9 @@ def _held_by(value: object) -> Iterable[object]:
         return [*value.keys(), *value.values()]
     if isinstance(value, list | tuple | set | frozenset):
         return value
-    if isinstance(value, Struct):
-        return [getattr(value, name) for name in value.__struct_fields__]
     if is_dataclass(value):
         return [getattr(value, field.name) for field in fields(value)]
-    return ()
+    return [getattr(value, name) for name in getattr(value, "__struct_fields__", ())]
 
 
 def _believed_until(key: tuple[str, ...], fact: _Fact, now: float) -> float:
