@@ -8,11 +8,20 @@ import hypothesis
 import pytest
 
 from gateway.garbage_collection import YOUNG
+from tests.command import environment, polder
 from tests.house import House, open_house
 from tests.services import empty_postgres_url, postgres_server, postgres_template, postgres_url, valkey
 from tests.statements import compile_once
 
-__all__ = ["empty_postgres_url", "postgres_server", "postgres_template", "postgres_url", "valkey"]
+__all__ = [
+    "empty_postgres_url",
+    "environment",
+    "polder",
+    "postgres_server",
+    "postgres_template",
+    "postgres_url",
+    "valkey",
+]
 
 # The same examples at every run, and no stopwatch: a machine that is busy is no reason to fail.
 hypothesis.settings.register_profile("polder", deadline=None, derandomize=True)

@@ -1,6 +1,5 @@
-"""The command ``polder`` as a user runs it: a home of its own, one line for what goes wrong, and no network."""
+"""The command ``polder``: what it prints, and one line for what goes wrong."""
 
-import base64
 import json
 import os
 import re
@@ -8,236 +7,24 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.cli import main
 from gateway.cli.terminal import table
-from gateway.engine.access.keys import parse
 from gateway.registry import discover
 from gateway.settings import variable
-from tests.engine.sockets import refusing
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.command import NEW, ROOT, Command, complaint
 
 
-@pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    """Nothing of Polder's, and every provider at an address of this machine where nobody answers."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("POLDER_")}
-    with refusing() as port:
-        for adapter in discover().values():
-            for origin in adapter.origins.values():
-                kept[variable(adapter, origin.setting)] = f"http://127.0.0.1:{port}"
-        yield {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-
-
-@dataclass
-class Command:
-    """``polder``, at home in one folder."""
-
-    home: Path
-    environment: dict[str, str]
-    monkeypatch: pytest.MonkeyPatch
-    capture: pytest.CaptureFixture[str]
-
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run it, as its own process would, in this one: a process of its own takes seconds to start."""
-        with self.monkeypatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("POLDER_")]:
-                patch.delenv(name)
-            for name, value in {**self.environment, "POLDER_HOME": str(self.home), **variables}.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["polder", *arguments])
-            self.capture.readouterr()
-            code = 0
-            try:
-                main()
-            except SystemExit as done:
-                code = done.code if isinstance(done.code, int) else int(done.code is not None)
-            said = self.capture.readouterr()
-        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
-
-    def spawn(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run it in a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments],
-            cwd=ROOT,
-            env={**self.environment, "POLDER_HOME": str(self.home), **variables},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def read(self, *arguments: str, **variables: str) -> Any:
-        """What a command that succeeds prints as JSON."""
-        return printed(self.run(*arguments, "--json", **variables))
-
-    def doctor(self, **variables: str) -> list[dict[str, str]]:
-        """What the doctor finds, well or not."""
-        found: list[dict[str, str]] = json.loads(self.run("doctor", "--json", **variables).stdout)
-        return found
-
-    def refused(self, *arguments: str, **variables: str) -> str:
-        """What a command that fails on purpose says."""
-        return complaint(self.run(*arguments, **variables))
-
-
-def printed(done: subprocess.CompletedProcess[str]) -> Any:
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
-
-
-def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """One line, and no traceback."""
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.startswith("polder: "), done.stderr[-500:]
-    assert done.stderr.count("\n") == 1
-    return done.stderr
-
-
-@pytest.fixture
-def polder(
-    tmp_path: Path,
-    environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Command:
-    monkeypatch.chdir(ROOT)
-    return Command(tmp_path / "home", environment, monkeypatch, capsys)
-
-
-def test_the_life_of_a_key(polder: Command) -> None:
-    made = printed(
-        polder.spawn(
-            *("keys", "create", "--tenant", "acme", "--name", "shop", "--json"),
-            *("--scope", "contacts:read", "--scope", "raw:read", "--connection", "con_1"),
-        )
-    )
-    key = parse(made["key"])
-    assert key is not None
-    assert made["id"] == key[0]
-    assert (made["tenant"], made["scopes"], made["connections"]) == ("acme", ["contacts:read", "raw:read"], ["con_1"])
-    listed = polder.read("keys", "list")
-    assert [one["id"] for one in listed] == [made["id"]]
-    assert key[1] not in json.dumps(listed)
-    assert polder.read("keys", "list", "--tenant", "other") == []
-    assert polder.run("keys", "revoke", made["id"]).returncode == 0
-    assert polder.read("keys", "list")[0]["revoked_at"] is not None
-    assert "there is no key nobody" in polder.refused("keys", "revoke", "nobody")
-    modes = [path.stat().st_mode & 0o777 for path in (polder.home, polder.home / "encryption-keys")]
-    assert modes == [0o700, 0o600]
-
-
-def test_a_key_needs_scopes_that_there_are(polder: Command) -> None:
-    assert "contacts:read" in polder.refused("keys", "create", "--tenant", "a", "--name", "b")
-    said = polder.refused("keys", "create", "--tenant", "a", "--name", "b", "--scope", "contacts:burn")
-    assert "there is no scope contacts:burn" in said
-
-
-def test_a_key_that_expires_and_belongs_to_networks(polder: Command) -> None:
-    made = polder.read(
-        *("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*"),
-        *("--expires-in", "90d", "--cidr", "192.0.2.0/24", "--cidr", "2001:db8::/32"),
-    )
-    assert made["networks"] == ["192.0.2.0/24", "2001:db8::/32"]
-    lives = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
-    assert lives == timedelta(days=90)
-    (listed,) = polder.read("keys", "list")
-    assert (listed["status"], listed["last_used_at"]) == ("active", None)
-    assert polder.run("keys", "revoke", made["id"]).returncode == 0
-    assert polder.read("keys", "list")[0]["status"] == "revoked"
-    create = ("keys", "create", "--tenant", "a", "--name", "b", "--scope", "*")
-    for life in ("90", "0d", "d", "-1d", "1y", "1.5h", "99999999w"):
-        assert "--expires-in" in polder.refused(*create, f"--expires-in={life}")
-    assert "192.0.2.1/24" in polder.refused(*create, "--cidr", "192.0.2.1/24")
-    assert len(polder.read("keys", "list")) == 1
-
-
-@pytest.mark.parametrize("option", ["--tenant", "--name", "--connection"])
-@pytest.mark.parametrize("text", ["", " ", "two\nlines"])
-def test_a_key_belongs_to_somebody(polder: Command, option: str, text: str) -> None:
-    """A shell's variable that is not set is a text too: all whose variable was not would share one tenant."""
-    given = {"--tenant": "acme", "--name": "shop", "--scope": "*", option: text}
-    said = polder.refused("keys", "create", *(f"{name}={value}" for name, value in given.items()))
-    assert option in said
-    assert polder.read("keys", "list") == []
-
-
-OLD, NEW = (f"{name}:{base64.b64encode(name.encode() * 8).decode()}" for name in ("key1", "key2"))
-
-
-def test_a_gateway_whose_keys_open_nothing_does_not_start(polder: Command) -> None:
-    """Else it would be ready, and take the place of those that work, and fail every request."""
-    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
-    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
-    for command in ("serve", "work"):
-        said = polder.spawn(command, "--port", "0", POLDER_ENCRYPTION_KEYS=NEW)
-        assert "does not open with Polder's encryption keys" in complaint(said)
-    (found,) = [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=NEW) if one["level"] == "error"]
-    assert "key1" in found["what"]
-
-
-def test_a_key_that_no_gateway_could_read_is_not_made(polder: Command) -> None:
-    """As from a shell that has other variables than the gateway."""
-    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
-    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
-    for variables in ({"POLDER_ENCRYPTION_KEYS": NEW}, {"POLDER_ENCRYPTION_KEYS": OLD, "POLDER_ENV": "staging"}):
-        assert "does not open with Polder's encryption keys" in polder.refused(*create, **variables)
-    (key,) = polder.read("keys", "list", POLDER_ENCRYPTION_KEYS=OLD)
-    assert key["status"] == "active"
-
-
-def test_no_keys_are_made_up_for_a_database_that_has_some(polder: Command) -> None:
-    """They would open nothing, and stand in the way of those that do when these are found again."""
-    polder.read("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
-    file = polder.home / "encryption-keys"
-    kept = file.rename(polder.home / "elsewhere")
-    for command in (("serve", "--port", "0"), ("migrate",), ("keys", "list")):
-        assert f"put {file} back, or set POLDER_ENCRYPTION_KEYS" in polder.refused(*command)
-    (found,) = [one for one in polder.doctor() if one["level"] == "error"]
-    assert str(file) in found["what"]
-    assert not file.exists()
-    kept.rename(file)
-    (key,) = polder.read("keys", "list")
-    assert key["status"] == "active"
-
-
-def test_everything_is_brought_under_a_new_key_once(polder: Command) -> None:
-    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
-    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
-    both = f"{NEW},{OLD}"
-    (warned,) = [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=both) if "key1" in one["what"]]
-    assert (warned["level"], warned["mend"]) == ("warning", "Run `polder rotate-keys`.")
-    # A key, and the head of the audit log; with the row that tells of the rotation that head is written once more.
-    rotated = polder.read("rotate-keys", POLDER_ENCRYPTION_KEYS=both)
-    assert rotated == {"primary": "key2", "data_keys": 0, "values": 2, "unopened": 0, "in_use": {"key2": 2, "key1": 0}}
-    again = polder.run("rotate-keys", POLDER_ENCRYPTION_KEYS=both)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert "Wrapped 0 data keys and sealed 0 values anew, under key key2." in again.stdout
-    assert "Key key1: nothing is sealed with it: it may go." in again.stdout
-    actions = [row["action"] for row in polder.read("audit", "list", POLDER_ENCRYPTION_KEYS=NEW)]
-    assert actions == ["keys.create", "keys.rotate"]
-    assert polder.read("keys", "list", POLDER_ENCRYPTION_KEYS=NEW)[0]["status"] == "active"
-    assert not [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=NEW) if "sealed with" in one["what"]]
-
-
-def test_a_key_that_is_missing_is_told_by_whoever_needs_it(polder: Command) -> None:
-    create = ("keys", "create", "--tenant", "acme", "--name", "shop", "--scope", "*")
-    polder.read(*create, POLDER_ENCRYPTION_KEYS=OLD)
-    (error,) = [one for one in polder.doctor(POLDER_ENCRYPTION_KEYS=NEW) if one["level"] == "error"]
-    assert "2 values are sealed with key 'key1'" in error["what"]
-    done = polder.run("rotate-keys", POLDER_ENCRYPTION_KEYS=NEW)
-    assert done.returncode == 1
-    assert "2 values could not be opened" in done.stderr
-    assert polder.read("keys", "list", POLDER_ENCRYPTION_KEYS=NEW)[0]["status"] == "unreadable"
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /dev/full")
+def test_what_cannot_be_printed_is_told_in_one_line(polder: Command) -> None:
+    polder.run("migrate")
+    assert complaint(polder.unheard(">/dev/full", "keys", "list", "--json")) == "polder: No space left on device\n"
+    reader_left = polder.unheard("", "keys", "list", "--json")
+    assert (reader_left.returncode, reader_left.stderr) == (1, "")
 
 
 def test_the_audit_log_is_listed_and_verified(polder: Command) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import audit, keys
-from gateway.cli.terminal import Json, fail, plain, table, with_storage
+from gateway.cli.terminal import Json, deliver, fail, plain, table, with_storage
 from gateway.contract.errors import Problem
 from gateway.garbage_collection import put_off
 
@@ -37,7 +37,12 @@ def main() -> None:
 
     _open_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            deliver()
+    except BrokenPipeError:  # whoever read it has read enough
+        raise SystemExit(1) from None
     except Misconfigured as error:
         fail(str(error))
     except Problem as problem:

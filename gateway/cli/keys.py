@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.terminal import Json, fail, table, with_generations, with_storage
+from gateway.cli.terminal import Json, deliver, fail, table, with_generations, with_storage
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
@@ -29,8 +29,8 @@ def create(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an API key. It is shown this once."""
-    from gateway.app import new_key
+    """Make an API key. It is shown this once; one that cannot be shown is revoked."""
+    from gateway.app import new_key, revoke_key
 
     if not scope:
         fail("a key needs at least one --scope, such as --scope contacts:read, or --scope '*' for all")
@@ -49,10 +49,13 @@ def create(
         text, key = with_storage(make)
     except ValueError as error:
         fail(str(error))
-    if as_json:
-        print(json.dumps({**_facts(key), "key": text}, indent=2))
-    else:
-        print(f"{text}\n\nKey {key.id} of {tenant}. It is shown this once: keep it where secrets are kept.")
+    facts = json.dumps({**_facts(key), "key": text}, indent=2)
+    told = f"{text}\n\nKey {key.id} of {tenant}. It is shown this once: keep it where secrets are kept."
+    try:
+        deliver(f"{facts if as_json else told}\n")
+    except OSError as error:
+        with_generations(lambda storage, generations, clock: revoke_key(storage, generations, clock, key.id))
+        fail(f"key {key.id} could not be shown ({error.strerror}), and is revoked.")
 
 
 @app.command("list")

@@ -1,7 +1,9 @@
 """What every command has in common: the store it works on, how it fails, and how it prints what it found."""
 
 import asyncio
+import errno
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -17,6 +19,20 @@ def fail(message: str) -> NoReturn:
     """Say what is wrong in one line, and exit with 1."""
     print(f"polder: {message}", file=sys.stderr)
     raise SystemExit(1)
+
+
+def deliver(text: str = "") -> None:
+    """Print it, and have all that was printed where it is to go.
+
+    Raises ``OSError`` where that cannot be; what is still to be printed then leads nowhere.
+    """
+    if text and sys.__stdout__ is None:  # what stands in its place leads nowhere
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    try:
+        print(text, end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it is tried again, and told, at the end
+        raise
 
 
 def with_storage(work: Callable[[Any, Any], Awaitable[T]]) -> T:
