@@ -50,7 +50,7 @@ from gateway.store.seal import KeyRing, generate_key
 from gateway.store.timing import UNMEASURED, Measuring
 from gateway.web import connect
 from gateway.web.app import Application, Limits
-from gateway.web.health import Health
+from gateway.web.health import GIVEN_UP_AFTER, Health
 from gateway.web.logs import Line, Log, broken
 from gateway.web.metrics import Metrics
 from gateway.web.process_metrics import PATH, ProcessMetrics, beating
@@ -131,7 +131,7 @@ class Polder:
         await self.generations.start()
         await self.engine.start(rounds or self._rounds)
         self.metrics.background.set(self._rounds == "all")
-        warning = await self._health.warning()
+        warning = await self._health.warning(GIVEN_UP_AFTER)
         if warning is not None:
             self._log.write(Line(level="warning", event="start", detail=warning))
 
@@ -141,6 +141,7 @@ class Polder:
         await self.engine.close()
         await self.generations.close()
         await self.callers.close()
+        await self._health.close()
         if self._presence is not None:
             await self._presence.close()
         if self._rate_limiter is not None:

@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
+from gateway.engine.single_flight import SingleFlight
 from gateway.engine.storage import Storage
 from gateway.web.metrics import Metrics
 
-CHECK_WITHIN = 3.0
+CHECK_WITHIN, LOOK_WITHIN = 2.0, 0.5
+"""Seconds that whoever asks waits for the storage, and for a warning: less, together, than a probe's patience."""
+GIVEN_UP_AFTER = 5.0
+"""Seconds after which a look at the storage itself ends, though nobody waits for it any more."""
 LOOKED_FOR = 15.0
 """Seconds an answer to whether there are strangers is believed."""
 STRANGERS = "Other gateways use this database and hear of no write made here: set POLDER_REDIS_URL, or run one node."
@@ -23,7 +28,9 @@ CHECKED_FOR = 2.0
 class Health:
     """Alive as long as it answers; ready while its storage can be written to and it is not about to stop.
 
-    The accounting systems have no part in it: their outage is no reason to take Polder away.
+    The accounting systems have no part in it: their outage is no reason to take Polder away. A storage cannot be called
+    off (SQLite waits five seconds for a lock, whatever happens), so it is looked at in a task of its own, and who asks
+    meanwhile waits for the same.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class Health:
         self._storage = storage
         self._clock = clock
         self._good_until = 0.0
+        self._looks: SingleFlight[None] = SingleFlight()
 
     def drain(self) -> None:
         """From now on it is not ready: the process is about to stop."""
@@ -62,13 +70,15 @@ class Health:
         warning = await self.warning()
         return _said({"status": "ok"} if warning is None else {"status": "ok", "warning": warning})
 
-    async def warning(self) -> str | None:
-        """What its operator should know, though it answers; where that cannot be found out, what was known before."""
-        if self._strangers is not None and self._clock.monotonic() >= self._looked_until:
-            self._looked_until = self._clock.monotonic() + LOOKED_FOR
+    async def warning(self, within: float = LOOK_WITHIN) -> str | None:
+        """What its operator should know, though it answers; where that is not found out in so many seconds, what was
+        known before.
+        """
+        strangers = self._strangers
+        if strangers is not None and self._clock.monotonic() >= self._looked_until:
             with contextlib.suppress(Problem, TimeoutError):
-                async with asyncio.timeout(CHECK_WITHIN):
-                    self._warning = STRANGERS if await self._strangers() else None
+                async with asyncio.timeout(within):
+                    await self._looks.share(("strangers",), partial(self._look, strangers))
         return self._warning
 
     async def check(self) -> None:
@@ -76,19 +86,30 @@ class Health:
         if self._clock.monotonic() < self._good_until:
             return
         try:
-            await self._write()
+            async with asyncio.timeout(CHECK_WITHIN):
+                await self._looks.share(("storage",), self._write)
+        except TimeoutError:
+            self._metrics.storage_up.set(0)
+            raise Problem("storage_unavailable", f"The storage did not answer in {CHECK_WITHIN:g} seconds.") from None
+
+    async def close(self) -> None:
+        """Wait for what is still looked at: the storage is closed next."""
+        await self._looks.settle()
+
+    async def _look(self, strangers: Callable[[], Awaitable[bool]]) -> None:
+        self._looked_until = self._clock.monotonic() + LOOKED_FOR
+        async with asyncio.timeout(GIVEN_UP_AFTER):
+            self._warning = STRANGERS if await strangers() else None
+
+    async def _write(self) -> None:
+        try:
+            async with asyncio.timeout(GIVEN_UP_AFTER):
+                await self._storage.check()
         except Problem:
             self._metrics.storage_up.set(0)
             raise
         self._metrics.storage_up.set(1)
         self._good_until = self._clock.monotonic() + CHECKED_FOR
-
-    async def _write(self) -> None:
-        try:
-            async with asyncio.timeout(CHECK_WITHIN):
-                await self._storage.check()
-        except TimeoutError:
-            raise Problem("storage_unavailable", f"The storage did not answer in {CHECK_WITHIN:g} seconds.") from None
 
 
 def _said(body: dict[str, str], status: int = 200) -> Response:

@@ -16,6 +16,7 @@ import yaml
 from gateway.serve import grace_with
 from gateway.settings import Settings
 from gateway.supervise import patience_with
+from gateway.web.health import CHECK_WITHIN, LOOK_WITHIN
 from tests.operations.prometheus import DASHBOARDS, ROOT
 
 K8S = ROOT / "k8s"
@@ -180,6 +181,7 @@ def test_probes_ask_life_of_the_process_and_readiness_of_the_stores(overlay: str
         }
         paths = {kind: probe["path"] for kind, probe in probes.items()}
         assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+        assert container(deployment)["readinessProbe"]["timeoutSeconds"] > CHECK_WITHIN + LOOK_WITHIN
         [port] = {probe["port"] for probe in probes.values()}
         named = {one["name"]: one["containerPort"] for one in container(deployment)["ports"]}
         assert named[port] == int(settings_given(overlay)["POLDER_PORT"])
