@@ -58,10 +58,8 @@ def parameters(operation: Operation) -> tuple[str, ...]:
         names += ["limit", "cursor"]
     if operation.includes:
         names.append(_INCLUDE)
-    if operation.accepts is not None:
-        names.append("on_unsupported")
-    if operation.is_write and operation.resource != "connections":
-        names.append(_DRY_RUN)
+    if operation.is_write and operation.resource != "connections":  # those are Polder's own: it holds every field
+        names += ["on_unsupported", _DRY_RUN] if operation.accepts is not None else [_DRY_RUN]
     return tuple(names)
 
 

@@ -224,3 +224,9 @@ def test_long_texts_are_judged_quickly(letter: str) -> None:
         refused_body(CREATE, b'{"company_name":"a","' + name + b'":"' + long.replace(b"\t", b"\\t") + b'"}')
     refused_query(CONTACTS, ("q", letter * 50_000))
     assert time.process_time() - before < 0.5
+
+
+def test_nothing_of_a_connection_can_be_dropped() -> None:
+    """It is Polder's own: there is no system that could lack a field."""
+    for name in ("connections.create", "connections.update"):
+        assert refused_query(BY_NAME[name], ("on_unsupported", "drop")).code == "unknown_field"
