@@ -1,6 +1,7 @@
 """While a release is rolled out, gateways of the one before still write: what they need is left as it was.
 
-The rule stands in ``gateway/store/migrations``. It is tried on the databases that releases left (``kept/``).
+The rule stands in ``gateway/store/migrations``. It is tried on the databases that releases left (``kept/``), on SQLite
+and, moved there, on PostgreSQL: that is where releases are rolled out.
 """
 
 import re
@@ -25,6 +26,7 @@ from gateway.store.revisions import revision_of, revisions
 
 KEPT = Path(__file__).parent / "kept"
 RELEASES = sorted(file.stem for file in KEPT.glob("*.sql"))
+Left = Callable[[str], str]
 _CHANGES_ROWS = re.compile(r'(?:UPDATE|DELETE FROM|INSERT INTO)\s+"?(?P<table>\w+)')
 
 
@@ -98,6 +100,38 @@ def left_by(release: str, folder: Path) -> str:
     return f"sqlite:///{folder}/before.db"
 
 
+def moved(kept: str, address: str) -> str:
+    """The same in another, empty database: the tables of then, and what is in them."""
+    with migrating(kept) as before, migrating(address) as after:
+        upgraded(after, revision_of(before) or "")
+        theirs, ours = tables_of(before), tables_of(after)
+        for name in reversed(ours):
+            after.execute(sa.delete(ours[name]))
+        for name, table in ours.items():
+            rows = [dict(row) for row in before.execute(sa.select(theirs[name])).mappings()]
+            if rows:
+                after.execute(sa.insert(table), rows)
+    return address
+
+
+def tables_of(connection: sa.Connection) -> dict[str, sa.Table]:
+    """The tables that there are, each behind those that it refers to."""
+    known = sa.MetaData()
+    known.reflect(connection)
+    return {table.name: table for table in known.sorted_tables if table.name != "alembic_version"}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def left(request: pytest.FixtureRequest, tmp_path: Path) -> Left:
+    """The address of a database as a release left it, on each server that there may be."""
+
+    def by(release: str) -> str:
+        kept = left_by(release, tmp_path)
+        return kept if request.param == "sqlite" else moved(kept, request.getfixturevalue("empty_postgres_url"))
+
+    return by
+
+
 def upgraded(connection: sa.Connection, revision: str) -> None:
     config = _config()
     config.attributes.update(connection=connection, ring=None)
@@ -111,8 +145,8 @@ def stops() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_what_came_after_a_release_only_adds_or_says_that_it_needs_a_stop(release: str, tmp_path: Path) -> None:
-    with migrating(left_by(release, tmp_path)) as connection:
+def test_what_came_after_a_release_only_adds_or_says_that_it_needs_a_stop(release: str, left: Left) -> None:
+    with migrating(left(release)) as connection:
         released = revision_of(connection)
         assert released is not None
         for revision in revisions()[revisions().index(released) + 1 :]:
@@ -122,8 +156,8 @@ def test_what_came_after_a_release_only_adds_or_says_that_it_needs_a_stop(releas
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_writer_of_a_release_before_works_on_the_newest_tables(release: str, tmp_path: Path) -> None:
-    with migrating(left_by(release, tmp_path)) as connection:
+def test_a_writer_of_a_release_before_works_on_the_newest_tables(release: str, left: Left) -> None:
+    with migrating(left(release)) as connection:
         writer, released = Writer(connection), revision_of(connection) or ""
         if any(revision > released for revision in stops()):
             pytest.skip("it may not run beside the newest: a revision since needs a stop")
@@ -136,9 +170,7 @@ class Writer:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
-        known = sa.MetaData()
-        known.reflect(connection)
-        self._tables = [table for table in known.sorted_tables if table.name != "alembic_version"]
+        self._tables = list(tables_of(connection).values())
         self._rows = {table: self._read(table) or [_anything(table, self)] for table in self._tables}
 
     def write(self) -> None:
@@ -242,9 +274,9 @@ def rewrites() -> None:
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_what_is_in_an_older_writers_way_is_seen(
-    upgrade: Callable[[], None], told: Sequence[str], works: bool, tmp_path: Path
+    upgrade: Callable[[], None], told: Sequence[str], works: bool, left: Left
 ) -> None:
-    with migrating(left_by(RELEASES[0], tmp_path)) as connection:
+    with migrating(left(RELEASES[0])) as connection:
         writer = Writer(connection)
         context = MigrationContext.configure(connection, opts={"render_as_batch": True})
         with watched(connection) as found, Operations.context(context):
