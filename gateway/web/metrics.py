@@ -213,9 +213,8 @@ class Metrics:
             self._token_seconds.labels(provider)
             for token_outcome in get_args(TokenOutcome):
                 self._tokens.labels(provider, token_outcome)
-            for status in get_args(ConnectionStatus):
-                self._connections.labels(provider, status)
-                self._counted.add((provider, status))
+            # Not 0 before they are counted: whoever compares would take the first count for a rise.
+            self._counted |= {(provider, status) for status in get_args(ConnectionStatus)}
 
     # --- the edge
 

@@ -286,7 +286,7 @@ CASES: dict[str, Case] = {
     ),
     "PolderConnectionsNeedReauth": Case(
         {f'polder_connections{{{POD}, provider="books", status="needs_reauth"}}': "2x60 2+1x20"},
-        {f'polder_connections{{{POD}, provider="books", status="needs_reauth"}}': "40x60 41x20"},
+        {f'polder_connections{{{POD}, provider="books", status="needs_reauth"}}': "40x60 43x20"},
         "75m",
         OF_BOOKS,
     ),

@@ -208,10 +208,22 @@ async def test_what_alerts_are_about_is_there_from_the_start(edge: Edge) -> None
         'polder_upstream_requests_total{outcome="ok",provider="books",resource="contacts"}',
         'polder_upstream_requests_total{outcome="timeout",provider="books",resource="raw"}',
         'polder_upstream_requests_total{outcome="connect",provider="books",resource="connections"}',
-        'polder_connections{provider="books",status="needs_reauth"}',
         "polder_draining",
     ):
         assert found[name] == 0, name
+
+
+async def test_connections_are_told_once_they_were_counted(edge: Edge) -> None:
+    """An alert compares them with what they were: those of a gateway that could not count yet did not just come."""
+
+    async def scrape() -> float | None:
+        found = series((await edge.anonymous.get("/metrics")).text)
+        return found.get('polder_connections{provider="books",status="needs_reauth"}')
+
+    edge.storage.broken = True
+    assert await scrape() is None
+    edge.storage.broken, edge.storage.counts = False, {("books", "active"): 3}
+    assert await scrape() == 0
 
 
 async def test_a_scrape_looks_at_the_storage_and_survives_its_absence(edge: Edge) -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -30,11 +30,18 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def serving(home: Path, command: str = "serve", **variables: str) -> Iterator[subprocess.Popen[str]]:
+def serving(
+    home: Path, command: str = "serve", *, before: Sequence[str] = (), **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A gateway's process while the block runs; ``before`` is what its command is an argument of."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("POLDER_")}
     given = {"POLDER_HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **variables}
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", command], env={**kept, **given}, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [*before, sys.executable, "-m", "gateway", command],
+        env={**kept, **given},
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     try:
         yield process
