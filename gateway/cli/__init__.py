@@ -310,7 +310,7 @@ def check_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> No
         finally:
             await polder.close()
         reached = ", ".join(plain(one.name) for one in companies)
-        print(f"{connection.provider} answers; the credentials reach {reached}.")
+        print(f"{connection.provider} answers; the credentials reach: {reached}")
 
     asyncio.run(check())
 

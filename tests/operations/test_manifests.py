@@ -397,6 +397,14 @@ def test_the_runbooks_say_whose_logs() -> None:
             assert label in one["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_the_runbooks_set_what_is_a_setting_and_take_it_back() -> None:
+    text = " ".join(path.read_text() for path in (K8S / "runbooks").glob("*.md"))
+    done = re.findall(r"`kubectl -n polder set env deployment/polder (POLDER_\w+)=[^`]+`", text)
+    undone = re.findall(r"`kubectl -n polder set env deployment/polder (POLDER_\w+)-`", text)
+    assert done == undone == ["POLDER_BACKGROUND"]
+    assert set(done) <= {f"POLDER_{field}".upper() for field in Settings.model_fields}
+
+
 def test_the_runbooks_leave_replicas_to_the_scaler() -> None:
     text = " ".join(path.read_text() for path in (K8S / "runbooks").glob("*.md"))
     scaler = only("prod", "HorizontalPodAutoscaler")
