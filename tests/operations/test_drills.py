@@ -1,18 +1,21 @@
 """Drills: what an alert is about is done to a running Polder, and the alert fires; and not where all is nearly well."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count, islice
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from gateway.backup import back_up
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import ASGIApp, Emulator, Fault, Message, Receive, Seen, Send
+from gateway.engine.call import Answer, Call
 from gateway.engine.storage import Intent
-from tests.house import House
+from tests.house import House, open_house
 from tests.operations.prometheus import needs_promtool
 from tests.operations.watching import Drill
 
@@ -235,3 +238,124 @@ async def test_a_backup_that_is_made_no_more(house: House, tmp_path: Path) -> No
     back_up(house.polder.settings, tmp_path / "two", None, house.clock.now())
     await drill.goes_on(60)
     assert drill.watch.firing(tmp_path) == set()
+
+
+# Systems
+
+
+class Cut:
+    """The network between Polder and every system, which somebody may cut."""
+
+    def __init__(self) -> None:
+        self.whole = True
+
+    def between(self, emulator: Emulator) -> ASGIApp:
+        async def app(scope: Message, receive: Receive, send: Send) -> None:
+            if not self.whole:
+                raise httpx2.ConnectError("There is no way there.")
+            await emulator(scope, receive, send)
+
+        return app
+
+
+@pytest.fixture
+def network() -> Cut:
+    return Cut()
+
+
+@pytest.fixture
+async def wired(network: Cut, tmp_path: Path) -> AsyncIterator[House]:
+    """A house whose systems are all behind that network."""
+    home = tmp_path / "home"
+    home.mkdir()
+    async with open_house(home, between=network.between) as opened:
+        yield opened
+
+
+async def test_the_networks_way_out_is_cut(wired: House, network: Cut, tmp_path: Path) -> None:
+    drill = Drill.of(wired)
+    caller = Caller(wired, [await wired.connect(PLAIN), *await oauth(wired, 1)])
+    await drill.goes_on(5, caller)
+    network.whole = False
+    await drill.goes_on(20, caller)
+    assert drill.watch.firing(tmp_path) == {"PolderAllUpstreamsDown", "PolderBreakerOpen"}
+    network.whole = True
+    await drill.goes_on(12, caller)
+    assert caller.answers[-1] == 200
+    assert drill.watch.firing(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "fires"),
+    [
+        (Fault("status", status=500), {"PolderUpstreamDown"}),
+        (Fault("html"), {"PolderUpstreamMalformed"}),
+        (Fault("status", status=429, headers={"retry-after": "1"}), {"PolderUpstreamRateLimited"}),
+        (Fault("slow", seconds=5), set()),
+    ],
+    ids=lambda one: f"{one.kind} {one.status}" if isinstance(one, Fault) else "",
+)
+async def test_a_system_that_fails(house: House, tmp_path: Path, fault: Fault, fires: set[str]) -> None:
+    drill = Drill.of(house)
+    caller, emulator = Caller(house, [await house.connect(PLAIN)] * 5), house.emulator(PLAIN)
+    await drill.goes_on(5, caller)
+    emulator.fail(fault, times=100_000)
+    await drill.goes_on(35, caller)
+    assert drill.watch.firing(tmp_path) == fires
+
+
+# Polder itself
+
+
+@pytest.mark.parametrize("answered_before", [True, False])
+async def test_requests_that_come_to_no_end(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered_before: bool
+) -> None:
+    """Also where none was answered since the start: then nothing was counted that could stand still."""
+    drill, go_on = Drill.of(house), asyncio.Event()
+    caller = Caller(house, ["con_1"])
+    if answered_before:
+        await drill.goes_on(5, caller)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.polder.callers, "resolve", lambda text: go_on.wait())
+        stuck = asyncio.ensure_future(caller())
+        await drill.goes_on(18)
+    assert drill.watch.firing(tmp_path) == {"PolderRequestsStuck"}
+    go_on.set()
+    await asyncio.gather(stuck, return_exceptions=True)
+    await drill.goes_on(3, caller)
+    assert drill.watch.firing(tmp_path) == set()
+
+
+@pytest.mark.parametrize(("one_in", "fires"), [(50, {"PolderAvailabilityFastBurn"}), (500, set())])
+async def test_a_fault_of_its_own(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_in: int, fires: set[str]
+) -> None:
+    drill, numbers, really = Drill.of(house), count(1), house.polder.engine.perform
+    connection = await house.connect(PLAIN)
+
+    async def perform(call: Call) -> Answer:
+        if next(numbers) % one_in == 0:
+            raise RuntimeError("nobody thought of this")
+        return await really(call)
+
+    monkeypatch.setattr(house.polder.engine, "perform", perform)
+    await drill.goes_on(26, Caller(house, [connection] * 50))
+    assert drill.watch.firing(tmp_path) == fires
+
+
+@pytest.mark.parametrize(("a_minute", "fires"), [(70, True), (50, False)])
+async def test_somebody_tries_keys_and_another_what_his_does_not_allow(
+    house: House, tmp_path: Path, a_minute: int, fires: bool
+) -> None:
+    drill, stranger = Drill.of(house), await house.anonymous()
+    bounded = await house.client_for(scopes=["products:read"])
+    path = f"/v1/connections/{await house.connect(PLAIN)}/contacts"
+
+    async def calls() -> None:
+        for _ in range(a_minute):
+            assert (await stranger.get(path, headers={"authorization": "Bearer guessed"})).status_code == 401
+            assert (await bounded.get(path)).status_code == 403
+
+    await drill.goes_on(33, calls)
+    assert drill.watch.firing(tmp_path) == ({"PolderBadKeys", "PolderForbidden"} if fires else set())
