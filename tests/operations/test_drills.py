@@ -344,6 +344,22 @@ async def test_a_fault_of_its_own(
     assert drill.watch.firing(tmp_path) == fires
 
 
+@pytest.mark.parametrize(("one_in", "fires"), [(5, {"PolderOverheadFastBurn"}), (10, set())])
+async def test_some_requests_take_polder_itself_long(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_in: int, fires: set[str]
+) -> None:
+    drill, numbers, really = Drill.of(house), count(1), house.polder.engine.perform
+
+    async def perform(call: Call) -> Answer:
+        if next(numbers) % one_in == 0:
+            house.clock.advance(0.1)
+        return await really(call)
+
+    monkeypatch.setattr(house.polder.engine, "perform", perform)
+    await drill.goes_on(20, Caller(house, [await house.connect(PLAIN)] * 20))
+    assert drill.watch.firing(tmp_path) == fires
+
+
 @pytest.mark.parametrize(("a_minute", "fires"), [(70, True), (50, False)])
 async def test_somebody_tries_keys_and_another_what_his_does_not_allow(
     house: House, tmp_path: Path, a_minute: int, fires: bool

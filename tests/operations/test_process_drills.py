@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 
 from gateway.web.health import CHECKED_FOR
@@ -127,4 +128,35 @@ def test_a_process_that_dies_again_and_again(tmp_path: Path, deaths: int, fires:
             watch.saw(scraped(port))
             process.kill()
     watch.saw(None)
+    assert watch.firing(tmp_path) == fires
+
+
+@pytest.mark.parametrize(("scrapes", "fires"), [(10, {"PolderDrainsTooLong"}), (4, set())])
+def test_a_process_that_does_not_come_to_its_end(tmp_path: Path, scrapes: int, fires: set[str]) -> None:
+    (port,), watch = free_ports(1), Watch()
+    with serving(tmp_path, POLDER_PORT=str(port), POLDER_DRAIN="30") as process:
+        until(port, "/readyz", 200)
+        watch.saw(scraped(port))
+        process.terminate()
+        until(port, "/readyz", 503)
+        for _ in range(scrapes):
+            watch.saw(scraped(port))
+    assert watch.firing(tmp_path) == fires
+
+
+@pytest.mark.parametrize(("deaths", "fires"), [(3, {"PolderWorkersDie"}), (2, set())])
+def test_workers_that_somebody_kills(tmp_path: Path, deaths: int, fires: set[str]) -> None:
+    (port,), watch = free_ports(1), Watch()
+    with serving(tmp_path, POLDER_PORT=str(port), POLDER_WORKERS="2") as process:
+        until(port, "/readyz", 200)
+        watch.saw(scraped(port))
+        for _ in range(deaths):
+            worker = psutil.Process(process.pid).children()[0]
+            worker.kill()
+            while worker.is_running() or len(psutil.Process(process.pid).children()) < 2:
+                time.sleep(0.05)
+            until(port, "/readyz", 200)
+            watch.saw(scraped(port))
+        process.terminate()
+        process.wait()
     assert watch.firing(tmp_path) == fires
