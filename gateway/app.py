@@ -20,9 +20,10 @@ from gateway.engine.clock import SystemClock
 from gateway.engine.generations import Generations
 from gateway.engine.network.http import TransportFor, Wire
 from gateway.engine.network.sockets import network
+from gateway.engine.owner import Owner
 from gateway.engine.perform import Engine, Rounds
 from gateway.engine.providers import Provider, Providers
-from gateway.engine.storage import Owner, Storage, StoredKey
+from gateway.engine.storage import Storage, StoredKey
 from gateway.engine.tracing import UNTRACED, Tracer
 from gateway.registry import discover
 from gateway.settings import (

@@ -96,8 +96,8 @@ class Layer:
 ENGINE = ("authlib", "cachetools", "cryptography", "pydantic", "pydantic_core")
 
 GROUND = (
-    *("call", "clock", "cursors", "generations", "gmac", "inputs", "malformed", "observe", "providers", "shielded"),
-    *("signing", "single_flight", "stop_signal", "storage", "task", "tracing", "validation", "waiting"),
+    *("call", "clock", "cursors", "generations", "gmac", "inputs", "malformed", "observe", "owner", "providers"),
+    *("shielded", "signing", "single_flight", "stop_signal", "storage", "task", "tracing", "validation", "waiting"),
 )
 """Modules of the engine that every room of it may stand on; none of them knows a room."""
 ROOMS = {
@@ -136,6 +136,7 @@ LAYERS = {
             "gateway.engine.generations",
             "gateway.engine.access.rate_limit",
             "gateway.engine.observe",
+            "gateway.engine.owner",
             "gateway.engine.reads.second_level",
             "gateway.engine.storage",
             "gateway.store",

@@ -29,6 +29,7 @@ from gateway.engine.outbound.calls import SharedOutbound
 from gateway.engine.outbound.facts import KnownFacts
 from gateway.engine.outbound.opener import Opener
 from gateway.engine.outbound.upstream import Outbound
+from gateway.engine.owner import Owner
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import Raw
 from gateway.engine.reads.answering import Reads
@@ -39,7 +40,7 @@ from gateway.engine.records.links import LinkBooks
 from gateway.engine.records.render import etags
 from gateway.engine.shielded import ShieldedTasks
 from gateway.engine.signing import Signer
-from gateway.engine.storage import Owner, Storage
+from gateway.engine.storage import Storage
 from gateway.engine.task import Task
 from gateway.engine.tokens import Sweeper, Tokens
 from gateway.engine.writes.answering import Writes

@@ -19,8 +19,8 @@ from gateway.store.timing import UNMEASURED, Measuring
 if TYPE_CHECKING:
     from gateway.engine.access.rate_limit import RateLimiter
     from gateway.engine.generations import Generations
+    from gateway.engine.owner import Owner
     from gateway.engine.reads.second_level import SecondLevel
-    from gateway.engine.storage import Owner
     from gateway.store.presence import Presence
     from gateway.store.sql import SqlStorage
 

@@ -90,7 +90,7 @@ class Disk:
 
 @dataclass
 class MemoryOwner:
-    """``gateway.engine.storage.Owner``: a process that can be told of others' deaths. It counts how often it was cut
+    """``gateway.engine.owner.Owner``: a process that can be told of others' deaths. It counts how often it was cut
     off from them itself, and cannot vouch for itself as long as it ``is_cut_off``.
     """
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.contract.errors import Problem
-from gateway.engine.storage import Owner
+from gateway.engine.owner import Owner
 from gateway.store import open_owner
 from gateway.store.owners import (
     LOOK_WAIT,

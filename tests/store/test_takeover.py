@@ -18,7 +18,7 @@ from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.clock import SystemClock
 from gateway.engine.network.http import Wire
-from gateway.engine.storage import Owner
+from gateway.engine.owner import Owner
 from gateway.engine.tokens import Tokens
 from gateway.store import open_owner
 from gateway.store.sql import SqlStorage

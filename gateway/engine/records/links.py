@@ -15,7 +15,8 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem
 from gateway.contract.models.base import RecordPart, Shape
 from gateway.engine.generations import Ended, Generations, Matter
-from gateway.engine.storage import LinkRow, Links, LinkState, Owner
+from gateway.engine.owner import Owner
+from gateway.engine.storage import LinkRow, Links, LinkState
 
 SYSTEM_ID = "system_id"
 UNIQUE = frozenset({"external_ref", "code"})

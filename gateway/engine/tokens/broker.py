@@ -18,10 +18,11 @@ from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.network.http import Wire
 from gateway.engine.observe import Observer
+from gateway.engine.owner import Owner
 from gateway.engine.providers import Provider
 from gateway.engine.single_flight import SingleFlight
 from gateway.engine.stop_signal import StopSignal
-from gateway.engine.storage import Changing, Journal, Owner, Storage, StoredConnection, StoredToken
+from gateway.engine.storage import Changing, Journal, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
 from gateway.engine.tokens.refusals import Refusals

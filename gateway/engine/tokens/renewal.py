@@ -26,9 +26,10 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.secret import Secret
 from gateway.engine.observe import Observer, TokenOutcome
+from gateway.engine.owner import Owner
 from gateway.engine.providers import Provider
 from gateway.engine.stop_signal import StopSignal
-from gateway.engine.storage import Intent, Journal, Owner, Storage, StoredConnection, StoredToken
+from gateway.engine.storage import Intent, Journal, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.endpoints import ANSWER, Endpoints, outcome_of
 from gateway.engine.tokens.refusals import Refusals
 

@@ -10,8 +10,9 @@ from gateway.contract.auth import AccessToken
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.engine.observe import stumbled
+from gateway.engine.owner import Owner
 from gateway.engine.providers import Providers
-from gateway.engine.storage import Intent, Journal, Owner, Storage, StoredConnection, StoredToken
+from gateway.engine.storage import Intent, Journal, Storage, StoredConnection, StoredToken
 from gateway.engine.tokens.broker import Tokens, newest_if
 from gateway.engine.tokens.renewal import Enough
 

@@ -24,9 +24,10 @@ from gateway.contract.exact import dumps
 from gateway.contract.models import instant_text
 from gateway.contract.upstream import Request
 from gateway.engine.call import Answer, Call
+from gateway.engine.owner import Owner
 from gateway.engine.signing import Signer
 from gateway.engine.stop_signal import StopSignal
-from gateway.engine.storage import Attempt, Attempts, AttemptState, Owner
+from gateway.engine.storage import Attempt, Attempts, AttemptState
 from gateway.engine.writes.evidence import Evidence, holds_problem, open_answer, record_id_of, seal_answer, seal_problem
 from gateway.engine.writes.reconciliation import CHECKS, WRITINGS, Reconciliation, in_doubt
 
