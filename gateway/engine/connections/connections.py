@@ -5,7 +5,6 @@ import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from cachetools import TTLCache
 
@@ -23,6 +22,7 @@ from gateway.contract.models.connections import ConnectionCompany, ConnectionSco
 from gateway.contract.secret import Secret
 from gateway.engine.access.permit import permit_connection, permit_use, unknown_connection
 from gateway.engine.call import Caller
+from gateway.engine.connections.changes import dated, dated_if_other
 from gateway.engine.connections.credentials import credentials_of, imported_token
 from gateway.engine.connections.health import ConnectionHealth
 from gateway.engine.connections.lookup import Lookup, Lookups
@@ -209,7 +209,7 @@ class Connections:
         """An OAuth connection that keeps these tokens from now on."""
         provider = self._providers.of(connection)
         kind = next(one for one in provider.adapter.credentials if isinstance(one.scheme, OAuth2))
-        adopting = self._dated(lambda current: replace(changing(current), credential_type=kind.type))
+        adopting = dated(lambda current: replace(changing(current), credential_type=kind.type), self._clock)
         adopted = await self._tokens.adopt(connection, token, adopting)
         await self._ended(connection.id)
         return adopted
@@ -244,7 +244,7 @@ class Connections:
             fields = await self._storage.connections.credentials(connection)
             return await self._replaced(connection, kind, fields, unless_overtaken, deadline)
         verified = await self._verifier.of_stored(connection, deadline)
-        activating = self._dated(lambda current: activated(unless_overtaken(current), kind, verified))
+        activating = dated(lambda current: activated(unless_overtaken(current), kind, verified), self._clock)
         active = await self._storage.connections.change(connection, activating)
         await self._generations.end(connection.id, "answers", "facts", "connection")
         return active
@@ -299,7 +299,7 @@ class Connections:
             return changed
 
         try:
-            changed = await self._storage.connections.change(connection, self._dated_if_other(staying))
+            changed = await self._storage.connections.change(connection, dated_if_other(staying, self._clock))
         except _Moves:
             return await self._settled(await self._read(connection), changing, deadline)
         await self._ended(connection.id)
@@ -315,7 +315,7 @@ class Connections:
     ) -> StoredConnection:
         """Other credentials that no owner need authorize, once they were tried."""
         verified = await self._verifier.of(changing(connection), kind, fields, deadline)
-        activating = self._dated(lambda current: activated(changing(current), kind, verified))
+        activating = dated(lambda current: activated(changing(current), kind, verified), self._clock)
         changed, _ = await self._storage.connections.replace_credentials(connection, activating, fields)
         await self._ended(connection.id)
         return changed
@@ -337,7 +337,9 @@ class Connections:
                 # They are kept whatever comes of asking: to give them again would put them over those they became.
                 problem.as_outcome("applied")
                 raise
-        waiting = self._dated(lambda current: replace(changing(current), status="pending", credential_type=kind.type))
+        waiting = dated(
+            lambda current: replace(changing(current), status="pending", credential_type=kind.type), self._clock
+        )
         changed, _ = await self._storage.connections.replace_credentials(connection, waiting, {})
         await self._ended(connection.id)
         return changed
@@ -348,7 +350,7 @@ class Connections:
         """
         if connection.status == "needs_reauth" or not await self._tokens.has(connection, token):
             return await self._adopted(connection, token, changing)
-        changed = await self._storage.connections.change(connection, self._dated_if_other(changing))
+        changed = await self._storage.connections.change(connection, dated_if_other(changing, self._clock))
         await self._ended(connection.id)
         return changed
 
@@ -400,7 +402,7 @@ class Connections:
                 return current
             return replace(current, company_name=own.name, allowed_scopes=allowed)
 
-        changed = await self._storage.connections.change(connection, self._dated_if_other(remembering))
+        changed = await self._storage.connections.change(connection, dated_if_other(remembering, self._clock))
         await self._generations.end(connection.id, "connection")
         return changed
 
@@ -411,24 +413,6 @@ class Connections:
         return await self._storage.connections.page(
             caller.tenant, offset=offset, size=size, filters=filters, among=caller.connections
         )
-
-    def _dated(self, changing: Changing) -> Changing:
-        """That change at its own moment, now or right after the last one: by that it is told from all others."""
-
-        def dated(current: StoredConnection) -> StoredConnection:
-            moment = max(self._clock.now(), current.updated_at + timedelta(microseconds=1))
-            return replace(changing(current), updated_at=moment)
-
-        return dated
-
-    def _dated_if_other(self, changing: Changing) -> Changing:
-        """The same, where it makes anything otherwise: what is said again is no change."""
-
-        def dated(current: StoredConnection) -> StoredConnection:
-            changed = changing(current)
-            return current if changed == current else self._dated(lambda _: changed)(current)
-
-        return dated
 
     async def _ended(self, connection_id: str, *further: Matter) -> None:
         """It changed, and its credentials perhaps: nothing that was known of it is used any more, here or elsewhere."""
