@@ -94,6 +94,37 @@ def test_connections_are_listed_and_shown_without_secrets(polder: Command) -> No
     assert "there is no connection con_1" in polder.refused("connections", "check", "con_1")
 
 
+def test_a_connection_is_suspended_and_resumed(polder: Command) -> None:
+    assert polder.run("migrate").returncode == 0
+    with closing(sqlite3.connect(polder.home / "polder.db")) as database, database:
+        database.execute(
+            "INSERT INTO connections (id, tenant, provider, name, status, settings, token_scopes, allowed_scopes,"
+            " created_at, updated_at, token_seq, sealed_key, credentials_version)"
+            " VALUES ('con_1', 'acme', 'memory', 'Books', 'needs_reauth', '{}', '[]', '[]', 1, 1, 0, x'00', 0)"
+        )
+
+    def listed() -> list[tuple[str, bool]]:
+        found = polder.read("connections", "list", "--tenant", "acme")
+        return [(one["status"], one["suspended_at"] is not None) for one in found]
+
+    assert (
+        "Connection con_1 was not suspended. It is needs_reauth." in polder.run("connections", "resume", "con_1").stdout
+    )
+    for said in ("Connection con_1 is suspended:", "Connection con_1 was suspended already, since 20"):
+        done = polder.run("connections", "suspend", "con_1")
+        assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+        assert said in done.stdout
+        assert listed() == [("suspended", True)]
+    assert "status=suspended" in polder.run("connections", "show", "con_1").stdout
+    assert "The connection is suspended." in polder.refused("connections", "check", "con_1")
+    assert "Connection con_1 is resumed. It is needs_reauth." in polder.run("connections", "resume", "con_1").stdout
+    assert listed() == [("needs_reauth", False)]
+    for command in ("suspend", "resume"):
+        assert "there is no connection con_2" in polder.refused("connections", command, "con_2")
+    actions = [(row["action"], row["object"], row["tenant"]) for row in polder.read("audit", "list")]
+    assert actions == [(f"connections.{one}", "con_1", "acme") for one in ("resume", "suspend", "suspend", "resume")]
+
+
 def test_tables_are_brought_up_to_date_as_often_as_one_likes(polder: Command) -> None:
     for _ in range(2):
         done = polder.run("migrate")

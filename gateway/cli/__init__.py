@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import audit, keys
-from gateway.cli.terminal import Json, deliver, fail, plain, table, with_storage
+from gateway.cli.terminal import Json, deliver, fail, plain, table, with_generations, with_storage
 from gateway.contract.errors import Problem
 from gateway.garbage_collection import put_off
 
@@ -315,13 +315,42 @@ def check_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> No
     asyncio.run(check())
 
 
+@connections.command("suspend")
+def suspend_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> None:
+    """Let nobody use a connection until it is resumed. It keeps its credentials, and its tokens stay alive."""
+    from gateway.engine.connections.suspension import suspend
+
+    done = with_generations(lambda storage, generations, clock: suspend(storage, generations, clock, id))
+    if done is None:
+        fail(f"there is no connection {id}")
+    since = done.before.suspended_at
+    if since is None:
+        print(f"Connection {id} is suspended: its callers get 424 until `polder connections resume {id}`.")
+    else:
+        print(f"Connection {id} was suspended already, since {since.isoformat()}.")
+
+
+@connections.command("resume")
+def resume_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> None:
+    """Let a suspended connection be used again, as far as its credentials are good."""
+    from gateway.engine.connections.suspension import resume
+
+    done = with_generations(lambda storage, generations, clock: resume(storage, generations, clock, id))
+    if done is None:
+        fail(f"there is no connection {id}")
+    said = "was not suspended" if done.before.suspended_at is None else "is resumed"
+    print(f"Connection {id} {said}. It is {done.now.told_status}.")
+
+
 def _connection_facts(connection: Any) -> dict[str, Any]:
+    suspended_at = connection.suspended_at
     return {
         "id": connection.id,
         "tenant": connection.tenant,
         "provider": connection.provider,
         "name": connection.name,
-        "status": connection.status,
+        "status": connection.told_status,
+        "suspended_at": None if suspended_at is None else suspended_at.isoformat(),
         "company": connection.company_name,
         "external_ref": connection.external_ref,
         "created_at": connection.created_at.isoformat(),

@@ -22,6 +22,8 @@ class StoredConnection:
     ``data_key`` is what the store seals its secrets under: 32 random bytes in hexadecimal, made with the connection and
     never changed; None where the store could not open it: then none of its secrets can be had. ``credentials_version``
     counts, in the store, how often its credentials were replaced: what was obtained with others is of no use any more.
+    ``status`` is what its credentials are good for. An operator's suspension stands apart from it, so that nothing that
+    befalls the credentials lifts it, and who resumes the connection finds what it is by then.
     """
 
     id: str
@@ -39,7 +41,13 @@ class StoredConnection:
     token_scopes: tuple[str, ...] = ()
     allowed_scopes: tuple[str, ...] = ()
     credentials_version: int = 0
+    suspended_at: datetime | None = None
     data_key: Secret | None = field(default=None, repr=False)
+
+    @property
+    def told_status(self) -> ConnectionStatus:
+        """The status as everybody is told it, finds it by and counts it."""
+        return self.status if self.suspended_at is None else "suspended"
 
 
 Changing = Callable[[StoredConnection], StoredConnection]
@@ -171,11 +179,11 @@ class Connections(Protocol):
     ) -> tuple[Sequence[StoredConnection], int]:
         """A window of a tenant's connections, oldest first, and how many there are.
 
-        ``filters`` may name external_ref, provider and status; ``among`` limits to some ids.
+        ``filters`` may name external_ref, provider and status (as told); ``among`` limits to some ids.
         """
 
     async def census(self) -> Mapping[tuple[str, str], int]:
-        """How many there are in all, by provider and status."""
+        """How many there are in all, by provider and status as told."""
 
     async def change(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
         """Keep what that makes of it as it is now, all but its credentials; nobody else changes it meanwhile.

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, literal_column, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,6 +51,12 @@ _LINKS = (
     .where(tables.links.c.connection_id == bindparam("of_id"))
     .order_by(tables.links.c.resource, tables.links.c.record_id, tables.links.c.field)
 )
+
+# A literal and no value beside the statement: to PostgreSQL two values are two expressions, and not one to group by.
+_TOLD_STATUS = case(
+    (tables.connections.c.suspended_at.is_not(None), literal_column("'suspended'")), else_=tables.connections.c.status
+)
+"""``StoredConnection.told_status``."""
 
 
 class SqlStorage:
@@ -126,10 +132,11 @@ class SqlConnections:
     ) -> tuple[Sequence[StoredConnection], int]:
         """A window of a tenant's connections, oldest first, and how many there are.
 
-        ``filters`` may name external_ref, provider and status (``KeyError`` for others); ``among`` limits to some ids.
+        ``filters`` may name external_ref, provider and status as told (``KeyError`` for others); ``among`` limits to
+        some ids.
         """
         columns = tables.connections.c
-        filterable = {"external_ref": columns.external_ref, "provider": columns.provider, "status": columns.status}
+        filterable = {"external_ref": columns.external_ref, "provider": columns.provider, "status": _TOLD_STATUS}
         wanted = [columns.tenant == tenant, *(filterable[name] == value for name, value in filters.items())]
         if among is not None:
             wanted.append(columns.id.in_(sorted(among)))
@@ -140,11 +147,11 @@ class SqlConnections:
         return [self._vault.connection(row) for row in rows], total or 0
 
     async def census(self) -> Mapping[tuple[str, str], int]:
-        """How many there are in all, by provider and status."""
-        columns = tables.connections.c
-        query = select(columns.provider, columns.status, func.count()).group_by(columns.provider, columns.status)
+        """How many there are in all, by provider and status as told."""
+        provider = tables.connections.c.provider
+        query = select(provider, _TOLD_STATUS, func.count()).group_by(provider, _TOLD_STATUS)
         rows = await self._database.rows(query)
-        return {(provider, status): number for provider, status, number in rows}
+        return {(name, status): number for name, status, number in rows}
 
     async def change(self, connection: StoredConnection, changing: Changing) -> StoredConnection:
         """Keep what that makes of it as it is now, all but its credentials; nobody else changes it meanwhile.

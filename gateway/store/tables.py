@@ -139,6 +139,8 @@ connections = Table(
     # When the provider first and last refused the credentials; null once it gave a token again.
     Column("suspect_since", Instant),
     Column("refused_at", Instant),
+    # Since when an operator lets nobody use it. No gateway before 0005 writes it, and none heeds it.
+    Column("suspended_at", Instant),
     Index("uq_connections_external_ref", "tenant", "external_ref", unique=True),
     Index("ix_connections_tenant", "tenant", "created_at", "id"),
     Index("ix_connections_provider", "provider", "refused_at"),

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from gateway.app import generations_of, new_key, revoke_key, storage_of
 from gateway.demo import pointed_at
 from gateway.engine.clock import SystemClock
+from gateway.engine.connections.suspension import Suspension, resume, suspend
 from gateway.engine.generations import Generations
 from gateway.engine.storage import StoredKey
 from gateway.registry import discover, emulator_of
@@ -96,6 +97,15 @@ class Gateways:
             return await revoke_key(storage, generations, clock, id)
 
         assert asyncio.run(_with_storage(self.environment, revoke))
+
+    def set_suspended(self, *, suspended: bool) -> None:
+        """Suspend the connection or resume it, as an operator does on the command line."""
+        work = suspend if suspended else resume
+
+        async def done(storage: SqlStorage, generations: Generations, clock: SystemClock) -> Suspension | None:
+            return await work(storage, generations, clock, self.connection)
+
+        assert asyncio.run(_with_storage(self.environment, done))
 
 
 def company(name: str, **further: str) -> dict[str, Any]:

@@ -141,6 +141,17 @@ def test_a_revoked_key_is_refused_by_every_process_at_once(on_one_file: Gateways
             }
 
 
+def test_a_suspended_connection_is_refused_by_every_process_at_once(on_one_file: Gateways, on_nodes: Gateways) -> None:
+    for opened in (on_one_file, on_nodes):
+        for _ in range(3):
+            for node in [*opened.nodes] * 3:
+                node.get(opened.path)
+            opened.set_suspended(suspended=True)
+            assert {node.client.get(opened.path).status_code for node in [*opened.nodes] * 3} == {424}
+            opened.set_suspended(suspended=False)
+            assert {node.client.get(opened.path).status_code for node in [*opened.nodes] * 3} == {200}
+
+
 def test_of_all_who_give_a_reference_at_once_one_may(on_nodes: Gateways) -> None:
     with ThreadPoolExecutor(len(on_nodes.nodes)) as pool:
         for number in range(10):

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.emulator import Fault
+from gateway.engine.connections.suspension import suspend
 from gateway.store import migrate
 from gateway.store.seal import KeyRing
 from tests import house as houses
@@ -85,6 +86,9 @@ async def test_what_a_release_before_wrote_and_told_holds(
         assert fate.json()["state"] == "not_executed", "what to look for can be read; in new books it is not there"
         assert (await house.polder.storage.audit.verify()).fault is None
         assert (await house.client.get(f"{place}/contacts")).status_code == 200, "its credentials open"
+        polder = house.polder
+        assert await suspend(polder.storage, polder.generations, polder.clock, told["connection"])
+        assert (await house.client.get(f"{place}/contacts")).json()["code"] == "connection_suspended"
 
 
 async def write(release: str) -> None:

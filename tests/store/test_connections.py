@@ -32,6 +32,7 @@ async def test_a_connection_comes_back_as_it_was(storage: SqlStorage) -> None:
         token_scopes=("b", "a"),
         allowed_scopes=("c",),
         updated_at=later(1),
+        suspended_at=later(2),
     )
     await storage.connections.add(kept, None)
     found = await storage.connections.find("con_1")
@@ -174,6 +175,20 @@ async def test_a_status_that_is_of_other_credentials_is_not_set(storage: SqlStor
     assert not await storage.connections.amend("con_2", later(1), status="needs_reauth", version=0)
 
 
+async def test_a_suspension_outlives_whatever_befalls_the_credentials(storage: SqlStorage) -> None:
+    await storage.connections.add(connection(suspended_at=NOON), secrets(token="t"))
+    await storage.connections.amend("con_1", later(1), status="needs_reauth", version=0)
+    await storage.tokens.append(connection(), token(), later(2))
+    changed, _ = await storage.connections.replace_credentials(
+        connection(), lambda now: replace(now, status="active"), secrets(token="u"), token(), later(3)
+    )
+    await storage.tokens.suspect(changed, later(4), since=NOON, version=1, owner=None)
+    await storage.connections.amend("con_1", later(5), status="active", version=1)
+    found = await storage.connections.find("con_1")
+    assert found is not None
+    assert (found.status, found.suspended_at, found.told_status) == ("active", NOON, "suspended")
+
+
 async def test_a_connection_that_is_gone_is_not_brought_back(storage: SqlStorage) -> None:
     gone = connection()
     for attempt in (
@@ -237,7 +252,7 @@ async def five(storage: SqlStorage) -> list[StoredConnection]:
         connection("con_b", created_at=later(1), provider="ledgerly", status="pending"),
         connection("con_c", created_at=later(1), provider="booker"),
         connection("con_a", created_at=later(2), provider="booker", status="pending"),
-        connection("con_d", created_at=later(3), provider="ledgerly"),
+        connection("con_d", created_at=later(3), provider="ledgerly", suspended_at=later(4)),
     ]
     for each in (*reversed(kept), connection("con_z", tenant="other", external_ref="x")):
         await storage.connections.add(each, None)
@@ -261,6 +276,8 @@ async def test_pages_meet_every_connection_of_the_tenant_once_oldest_first(
     [
         ({"filters": {"provider": "booker"}}, ["con_c", "con_a"]),
         ({"filters": {"status": "pending"}}, ["con_b", "con_a"]),
+        ({"filters": {"status": "suspended"}}, ["con_d"]),
+        ({"filters": {"status": "active"}}, ["con_e", "con_c"]),
         ({"filters": {"external_ref": "x"}}, ["con_e"]),
         ({"filters": {"provider": "booker", "status": "pending"}}, ["con_a"]),
         ({"filters": {"provider": "none"}}, []),
@@ -274,6 +291,13 @@ async def test_a_page_may_be_narrowed(
     storage: SqlStorage, five: list[StoredConnection], asked: dict[str, object], expected: list[str]
 ) -> None:
     assert await page_ids(storage, **asked) == (expected, len(expected))  # type: ignore[arg-type] # tenant is a text
+
+
+async def test_all_are_counted_by_provider_and_the_status_that_is_told(
+    storage: SqlStorage, five: list[StoredConnection]
+) -> None:
+    counted = {("ledgerly", "active"): 2, ("booker", "active"): 1, ("ledgerly", "suspended"): 1}
+    assert await storage.connections.census() == {**counted, ("ledgerly", "pending"): 1, ("booker", "pending"): 1}
 
 
 async def test_an_unknown_filter_is_not_ignored(storage: SqlStorage) -> None:

@@ -243,18 +243,20 @@ async def test_a_token_that_works_stands_in_nobodys_way(
 
 
 async def test_only_what_can_be_refreshed_and_was_not_for_long_is_idle(kept: SqlStorage) -> None:
-    for name in ("con_2", "con_3", "con_4"):
+    for name in ("con_3", "con_4"):
         await kept.connections.add(connection(name), None)
+    suspended = connection("con_2", suspended_at=later(3))
+    await kept.connections.add(suspended, None)
     await kept.tokens.append(connection(), token("older", refresh="r"), later(1))
     await kept.tokens.append(connection(), token("newer", refresh="r"), later(9))
     await kept.tokens.append(connection("con_2"), token(refresh="r"), later(2))
     await kept.tokens.append(connection("con_3"), token(), later(2))
     await kept.tokens.append(connection("con_4"), token(refresh="r"), later(2))
-    await kept.connections.amend("con_4", NOON, status="suspended", version=0)
-    assert await kept.tokens.idle(later(5), 10) == [connection("con_2")]
-    assert await kept.tokens.idle(later(10), 10) == [connection(), connection("con_2")]
+    await kept.connections.amend("con_4", NOON, status="revoked", version=0)
+    assert await kept.tokens.idle(later(5), 10) == [suspended]
+    assert await kept.tokens.idle(later(10), 10) == [connection(), suspended]
     assert await kept.tokens.idle(later(10), 1) == [connection()]
-    assert await kept.tokens.idle(later(10), 10, connection().id) == [connection("con_2")]
+    assert await kept.tokens.idle(later(10), 10, connection().id) == [suspended]
 
 
 async def test_two_processes_appending_at_once_never_share_a_seq(opened: Callable[[str], SqlStorage], url: str) -> None:

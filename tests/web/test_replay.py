@@ -15,6 +15,7 @@ from gateway.contract.operations import BY_NAME
 from gateway.engine.access.keys import KNOWN_FOR as KEY_KNOWN_FOR
 from gateway.engine.call import Caller, Standing
 from gateway.engine.connections.lookup import KNOWN_FOR as CONNECTION_KNOWN_FOR
+from gateway.engine.connections.suspension import resume, suspend
 from gateway.engine.generations import Matter
 from gateway.engine.reads.cache import Kept
 from gateway.web import app, bodies, replay
@@ -105,11 +106,25 @@ async def grown_old(asker: Asker) -> None:
     asker.house.clock.advance(CONNECTION_KNOWN_FOR)
 
 
-async def stored_status_changed(asker: Asker) -> None:
+async def suspended(asker: Asker) -> None:
+    """By a process of this host."""
+    polder, clock = asker.house.polder, asker.house.clock
+    assert await suspend(polder.storage, generations_of(polder.settings, clock), clock, asker.connection)
+
+
+async def suspended_and_resumed(asker: Asker) -> None:
+    await suspended(asker)
+    polder = asker.house.polder
+    assert await resume(polder.storage, polder.generations, polder.clock, asker.connection)
+
+
+async def suspended_in_silence(asker: Asker) -> None:
     """By somebody who tells nobody: then what was looked up is believed for some seconds, and no longer."""
     connection = await asker.house.polder.storage.connections.find(asker.connection)
     assert connection is not None
-    await asker.house.polder.storage.connections.change(connection, lambda now: replace(now, status="suspended"))
+    await asker.house.polder.storage.connections.change(
+        connection, lambda now: replace(now, suspended_at=now.updated_at)
+    )
     asker.house.clock.advance(CONNECTION_KNOWN_FOR)
 
 
@@ -144,8 +159,11 @@ async def key_revoked(asker: Asker) -> None:
         (a_worker_died, RECORDS, 200),
         (a_worker_died, FACTS, 200),
         (grown_old, RECORDS, 200),
-        (stored_status_changed, RECORDS, 424),
-        (stored_status_changed, FACTS, 424),
+        (suspended, RECORDS, 424),
+        (suspended, FACTS, 424),
+        (suspended_in_silence, RECORDS, 424),
+        (suspended_in_silence, FACTS, 424),
+        (suspended_and_resumed, RECORDS, 200),
         (key_changed, RECORDS, 200),
         (key_grown_old, FACTS, 200),
         (key_revoked, RECORDS, 401),

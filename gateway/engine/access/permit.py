@@ -41,14 +41,19 @@ def permit_new_connection(caller: Caller) -> None:
 
 
 def permit_use(connection: StoredConnection) -> None:
-    """Raises ``connection_pending`` or ``connection_suspended`` where a connection cannot be used.
+    """Raises ``connection_suspended`` or ``connection_pending`` where callers cannot use a connection.
 
     One that needs new credentials is tried all the same: the token layer knows when not to ask.
     """
+    if connection.told_status in ("suspended", "revoked"):
+        raise Problem("connection_suspended", "The connection is suspended.")
+    permit_inspection(connection)
+
+
+def permit_inspection(connection: StoredConnection) -> None:
+    """Raises ``connection_pending`` where Polder itself cannot look either; a suspension holds up callers only."""
     if connection.status == "pending":
         raise Problem("connection_pending", "The connection has no credentials yet: PATCH them, or send the link.")
-    if connection.status in ("suspended", "revoked"):
-        raise Problem("connection_suspended", "The connection is suspended.")
 
 
 def offered(adapter: Adapter, operation: Operation) -> Resource[Any, Any] | None:

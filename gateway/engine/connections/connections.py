@@ -451,7 +451,7 @@ class Connections:
             name=connection.name,
             external_ref=connection.external_ref,
             company=company,
-            status=connection.status,
+            status=connection.told_status,
             health=self._health.health(connection.id),
             scopes=ConnectionScopes(token=list(connection.token_scopes), allowed=list(connection.allowed_scopes)),
             settings=dict(connection.settings),

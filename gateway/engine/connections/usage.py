@@ -80,7 +80,7 @@ class Usage:
             connection_id=connection.id,
             provider=connection.provider,
             name=connection.name,
-            status=connection.status,
+            status=connection.told_status,
             calls=use.calls,
             failures=use.failures,
             last_call_at=use.last,

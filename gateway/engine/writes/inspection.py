@@ -12,7 +12,7 @@ from gateway.contract.models.contacts import AddressDraft
 from gateway.contract.money import exact
 from gateway.contract.operations import BY_NAME, RESOURCE_OPERATIONS, Operation
 from gateway.contract.upstream import Request
-from gateway.engine.access.permit import permit_use, resource_for
+from gateway.engine.access.permit import permit_inspection, resource_for
 from gateway.engine.call import Answer
 from gateway.engine.inputs import Parameters, read_body, read_query
 from gateway.engine.malformed import nonsense_told
@@ -116,7 +116,7 @@ class Inspection:
             return None
         if evidence.said.get("company_id", connection.company_id) != connection.company_id:
             return None  # it went to other books: what is in these says nothing of it
-        permit_use(connection)
+        permit_inspection(connection)
         provider = self._providers.of(connection)
         resource = resource_for(provider.adapter, operation)
         with _written_by_another_release():

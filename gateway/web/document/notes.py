@@ -87,7 +87,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "Connection.provider": "The accounting system.",
     "Connection.settings": "What was set for this connection; `GET /v1/providers/{provider}` lists what can be.",
     "Connection.status": "Whether it can be used. `pending`: it has no credentials yet. `needs_reauth`: its owner must "
-    "authorize it again.",
+    "authorize it again. `suspended`: Polder's operator lets nobody use it until it is resumed.",
     "Connection.updated_at": "UTC.",
     "ConnectionCompany.id": "The administration's id in the accounting system.",
     "ConnectionDraft.external_ref": "Your own reference: no two of your connections have the same.",
