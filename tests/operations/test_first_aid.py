@@ -54,6 +54,8 @@ def test_what_is_pasted_at_night_works(tmp_path: Path) -> None:
         "polder doctor",
         'polder connections list --tenant "$TENANT"',
         'polder connections check "$CONNECTION"',
+        'polder connections suspend "$CONNECTION"',
+        'polder connections resume "$CONNECTION"',
         'asked "$CONNECTION"',
         "asked busiest",
         'asked "$CONNECTION/operations/$IDEMPOTENCY_KEY"',
