@@ -102,7 +102,7 @@ class Supervisor:
                 self._work(place)
                 status = 0
             except (Misconfigured, Problem) as error:
-                print(f"polder: {error}", file=sys.stderr)
+                sys.stderr.write(f"polder: {error}\n")  # in one piece, unlike print: other workers write there too
             except Exception:
                 traceback.print_exc()
             finally:
