@@ -365,7 +365,7 @@ def tracer_of(settings: Settings, environment: Mapping[str, str], log: Log) -> T
         from gateway.web.tracing import traces  # noqa: PLC0415 - of an extra, and slow to import
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{wanted} is set, but traces need polder[otel]: install that, or unset it.") from error
-    return traces(installed_version(), log, tells=settings.trace_upstream)
+    return traces(installed_version(), log, propagates=settings.trace_upstream)
 
 
 def collector_named(environment: Mapping[str, str]) -> str | None:

@@ -151,9 +151,9 @@ def welcome(demo: Demo) -> str:
     for provider, connection in demo.connections.items():
         call = f'curl -s -H "Authorization: Bearer $KEY" "$POLDER/v1/connections/{connection}'
         lines += ["", f"  # {provider}"]
-        for operation, what, asked in _TRIED:
+        for operation, what, query in _TRIED:
             if operation in demo.can[provider]:
-                lines += [f"  # {what}", f"  {call}/{asked}; echo"]
+                lines += [f"  # {what}", f"  {call}/{query}; echo"]
     lines += ["", f"Documentation: {demo.url}/docs    Stop with Ctrl-C."]
     return "\n".join(lines)
 

@@ -29,12 +29,12 @@ from gateway.settings import (
     origins,
     read_environment,
     read_settings,
-    saying,
+    reason_of,
     unknown_variables,
     variable,
 )
 from gateway.store import KeyRing
-from gateway.store.database import shown, sqlite_file
+from gateway.store.database import location_of, sqlite_file
 from gateway.store.revisions import Newer
 
 Level = Literal["ok", "warning", "error"]
@@ -98,14 +98,14 @@ def _where(settings: Settings) -> Finding:
     if home.exists():
         next(home.iterdir(), None)
     try:
-        return Finding("ok", f"State is in {home}, the database is {shown(settings.database)}.")
+        return Finding("ok", f"State is in {home}, the database is {location_of(settings.database)}.")
     except ValueError as error:
         raise Misconfigured(f"POLDER_DATABASE_URL: {error}") from error
 
 
 def _not_ours(error: OSError) -> Finding:
     mend = "Run this as the user that the gateway runs as; what is to be read must be that user's."
-    return Finding("error", saying(error), mend)
+    return Finding("error", reason_of(error), mend)
 
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
@@ -285,6 +285,6 @@ def _clocks(reply: Reply, adapter: Adapter, clock: Clock) -> Iterator[Finding]:
         )
 
 
-def told(findings: list[Finding]) -> str:
+def report(findings: list[Finding]) -> str:
     """The findings for a person."""
     return "\n".join(f"{one.level:8}{one.what}{f'  → {one.mend}' if one.mend else ''}" for one in findings)

@@ -34,7 +34,7 @@ def put_off() -> Iterator[None]:
         gc.enable()
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Let the system have what is free in the middle of the heap, where it runs on glibc; elsewhere do nothing.
 
     glibc keeps that, and answers of all sizes that come and go between those that are kept leave more of it every hour.
@@ -48,13 +48,13 @@ def give_back() -> None:
 
 
 @asynccontextmanager
-async def giving_back(every: float = EVERY) -> AsyncIterator[None]:
+async def trimming(every: float = EVERY) -> AsyncIterator[None]:
     """Give back now and then while the block runs; it takes a few milliseconds."""
 
     async def rounds() -> None:
         while True:
             await asyncio.sleep(every)
-            give_back()
+            trim_heap()
 
     task = asyncio.create_task(rounds())
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.garbage_collection import giving_back
+from gateway.garbage_collection import trimming
 from gateway.web.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ async def answering(polder: "Polder", listener: socket.socket, metrics: socket.s
         await stack.enter_async_context(polder.running())
         deadline = polder.settings.deadline
         await stack.enter_async_context(serving(polder.asgi, listener, deadline=deadline))
-        await stack.enter_async_context(giving_back())
+        await stack.enter_async_context(trimming())
         try:
             yield
         finally:

@@ -240,7 +240,7 @@ def read_settings(**given: Any) -> Settings:
         raise Misconfigured(f"{wrong}. See README.md, Configuration.") from error
 
 
-def saying(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     """What the system says of a file or an address, in one line."""
     named = [] if error.filename is None else [str(error.filename)]
     return ": ".join([*named, error.strerror or str(error) or type(error).__name__])

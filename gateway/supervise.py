@@ -67,13 +67,13 @@ class Supervisor:
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT; then ``stop`` is still to be called."""
-        heard = {*STOP_SIGNALS, signal.SIGCHLD}
-        signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+        awaited = {*STOP_SIGNALS, signal.SIGCHLD}
+        signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
         for _ in range(self._count):
             self._start()
         not_before = 0.0
         while True:
-            number = self._heard(heard, not_before)
+            number = self._next_signal(awaited, not_before)
             if number in STOP_SIGNALS:
                 break
             if self._reap():
@@ -82,7 +82,7 @@ class Supervisor:
                 for _ in range(self._count - len(self._started)):
                     self._start()
 
-    def _heard(self, signals: set[signal.Signals], not_before: float) -> int | None:
+    def _next_signal(self, signals: set[signal.Signals], not_before: float) -> int | None:
         """The next signal; None where it is time to start workers instead."""
         if len(self._started) == self._count:
             return signal.sigwait(signals)

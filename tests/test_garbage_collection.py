@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import garbage_collection
-from gateway.garbage_collection import YOUNG, give_back, giving_back, put_off
+from gateway.garbage_collection import YOUNG, put_off, trim_heap, trimming
 
 
 def test_collection_is_put_off_for_a_start_and_what_is_there_then_is_left_alone() -> None:
@@ -33,20 +33,20 @@ def _megabytes() -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps what is free and can be asked for it")
 def test_what_is_free_between_what_is_kept_goes_back() -> None:
-    give_back()
+    trim_heap()
     blocks = [bytes(16 * 1024) for _ in range(4_000)]
     kept = blocks[::20]
     full = _megabytes()
     del blocks
-    give_back()
+    trim_heap()
     assert full - _megabytes() > 40
     assert len(kept) == 200
 
 
 async def test_memory_is_given_back_again_and_again_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     times: list[int] = []
-    monkeypatch.setattr(garbage_collection, "give_back", lambda: times.append(1))
-    async with giving_back(every=0.001):
+    monkeypatch.setattr(garbage_collection, "trim_heap", lambda: times.append(1))
+    async with trimming(every=0.001):
         async with asyncio.timeout(10):
             while len(times) < 3:
                 await asyncio.sleep(0.001)

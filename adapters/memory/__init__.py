@@ -46,8 +46,8 @@ def read_login(reply: Reply, grant: Grant) -> AccessToken:
         if problem.code == "connection_needs_reauth":
             raise Problem("credentials_rejected", "Memory Books knows no such user, or the password is wrong.")
         raise problem
-    said = wire.Login.of(read_envelope(reply))
-    return AccessToken(Secret(said.token), expires_at=said.validUntil)
+    body = wire.Login.of(read_envelope(reply))
+    return AccessToken(Secret(body.token), expires_at=body.validUntil)
 
 
 ADAPTER = Adapter(

@@ -32,7 +32,7 @@ from gateway.contract.matching import (
     is_payment,
     is_product,
     new_among,
-    note_there,
+    note_existing,
     same_text,
 )
 from gateway.contract.models import (
@@ -57,7 +57,7 @@ from gateway.contract.money import amount_text, number_or_none
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.plan import reason_of
 from gateway.contract.schemas import ABOVE_ZERO_IN_CENTS, NOTE_STATUS, TAXED_LINE, Requirement, Requirements
-from gateway.contract.upstream import Facts, Query, Request, Upstream, if_there, path_of
+from gateway.contract.upstream import Facts, Query, Request, Upstream, found_or_none, path_of
 
 PAGE_CAP = 100
 """Memory Books never answers more items at once."""
@@ -85,14 +85,14 @@ async def companies(up: Upstream) -> list[CompanyAccess]:
     return [settings.company_access_of(raw) for raw in page.items]
 
 
-async def ask(up: Upstream, method: str, *segments: str, query: Query = (), json: Json = None) -> Json:
+async def request(up: Upstream, method: str, *segments: str, query: Query = (), json: Json = None) -> Json:
     """What one of the company's endpoints answers."""
     return await up.data(Request(method, companies_path(up.facts.company_id or "", *segments), query, json))
 
 
 async def _before(up: Upstream, row: type[wire.Wire], noun: str, id: str) -> Mapping[str, Any]:
     """What a change goes on top of, if it makes sense: what is read as nonsense would be written as nonsense."""
-    raw: Mapping[str, Any] = await ask(up, "GET", noun, id)
+    raw: Mapping[str, Any] = await request(up, "GET", noun, id)
     row.of(raw)
     return raw
 
@@ -111,7 +111,7 @@ async def page_of(
         return Page([], more=False, total=0)
 
     async def fetch(page: int, size: int) -> Slice[Record[ItemT]]:
-        answer = await ask(up, "GET", noun, query=[*query, ("page", str(page)), ("perPage", str(size))])
+        answer = await request(up, "GET", noun, query=[*query, ("page", str(page)), ("perPage", str(size))])
         listed = wire.Listed.of(answer)
         return Slice([read(raw) for raw in listed.items], listed.total)
 
@@ -162,11 +162,11 @@ class MemoryContacts(Contacts):
         return await page_of(up, "contacts", contacts.contact_of, listing, self.names, {"role": contacts.ROLES})
 
     async def get(self, up: Upstream, id: str) -> Record[Contact]:
-        return contacts.contact_of(await ask(up, "GET", "contacts", id))
+        return contacts.contact_of(await request(up, "GET", "contacts", id))
 
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
         given = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
-        return contacts.contact_of(await ask(up, "POST", "contacts", json=contacts.contact_body(given, {})))
+        return contacts.contact_of(await request(up, "POST", "contacts", json=contacts.contact_body(given, {})))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         assert isinstance(sent.draft, ContactDraft)
@@ -176,10 +176,10 @@ class MemoryContacts(Contacts):
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         before = await _before(up, wire.Contact, "contacts", id)
         body = contacts.contact_body(change.given(), before)
-        return contacts.contact_of(await ask(up, "PUT", "contacts", id, json=body))
+        return contacts.contact_of(await request(up, "PUT", "contacts", id, json=body))
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await ask(up, "DELETE", "contacts", id)
+        await request(up, "DELETE", "contacts", id)
 
 
 class MemoryProducts(Products):
@@ -200,10 +200,10 @@ class MemoryProducts(Products):
         return await page_of(up, "products", products.product_of, listing, self.names)
 
     async def get(self, up: Upstream, id: str) -> Record[Product]:
-        return products.product_of(await ask(up, "GET", "products", id))
+        return products.product_of(await request(up, "GET", "products", id))
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
-        return products.product_of(await ask(up, "POST", "products", json=products.product_body(draft.given(), {})))
+        return products.product_of(await request(up, "POST", "products", json=products.product_body(draft.given(), {})))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
         assert isinstance(sent.draft, ProductDraft)
@@ -213,10 +213,10 @@ class MemoryProducts(Products):
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
         before = await _before(up, wire.Product, "products", id)
         body = products.product_body(change.given(), before)
-        return products.product_of(await ask(up, "PUT", "products", id, json=body))
+        return products.product_of(await request(up, "PUT", "products", id, json=body))
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await ask(up, "DELETE", "products", id)
+        await request(up, "DELETE", "products", id)
 
 
 class MemoryInvoices(Invoices):
@@ -253,19 +253,19 @@ class MemoryInvoices(Invoices):
     async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del up
         if verb == "credit":
-            return {"": Requirement(says={NOTE_STATUS: "paid"})}
-        return {"lines.*": Requirement(says={"allOf": [TAXED_LINE]})}
+            return {"": Requirement(schema={NOTE_STATUS: "paid"})}
+        return {"lines.*": Requirement(schema={"allOf": [TAXED_LINE]})}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
         return await page_of(up, "invoices", invoices.invoice_of, listing, self.names, self.choices)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
-        return invoices.invoice_of(await ask(up, "GET", "invoices", id))
+        return invoices.invoice_of(await request(up, "GET", "invoices", id))
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
         body = invoices.new_body(draft.given(), draft.document_type, up.today)
         body = await _with_lines(up, body, draft.lines, draft)
-        record = invoices.invoice_of(await ask(up, "POST", "invoices", json={**body, "book": draft.finalize}))
+        record = invoices.invoice_of(await request(up, "POST", "invoices", json={**body, "book": draft.finalize}))
         await _warn_of_differences(up, body, record)
         return record
 
@@ -273,19 +273,19 @@ class MemoryInvoices(Invoices):
         given = change.given()
         body = invoices.changed_body(given, await _before(up, wire.Invoice, "invoices", id))
         body = await _with_lines(up, body, given.get("lines"), change)
-        record = invoices.invoice_of(await ask(up, "PUT", "invoices", id, json=body))
+        record = invoices.invoice_of(await request(up, "PUT", "invoices", id, json=body))
         await _warn_of_differences(up, body, record)
         return record
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await ask(up, "DELETE", "invoices", id)
+        await request(up, "DELETE", "invoices", id)
 
     async def finalize(self, up: Upstream, id: str) -> Record[Invoice]:
-        return invoices.invoice_of(await ask(up, "POST", "invoices", id, "book"))
+        return invoices.invoice_of(await request(up, "POST", "invoices", id, "book"))
 
     async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
         body = invoices.credit_body(draft, up.today)
-        return invoices.invoice_of(await ask(up, "POST", "invoices", id, "credit", json=body))
+        return invoices.invoice_of(await request(up, "POST", "invoices", id, "credit", json=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
         """By its reference, else by its customer and lines; a credit note by the invoice it credits."""
@@ -307,9 +307,9 @@ class MemoryInvoices(Invoices):
 
 def _has_lines(invoice: Invoice, draft: InvoiceDraft) -> bool:
     """Whether an invoice has the texts and quantities of a draft."""
-    there, asked = invoice.lines or [], draft.lines
-    pairs = zip(there, asked, strict=False)
-    return len(there) >= len(asked) and all(
+    existing, wanted = invoice.lines or [], draft.lines
+    pairs = zip(existing, wanted, strict=False)
+    return len(existing) >= len(wanted) and all(
         same_text(one.description, other.description) and number_or_none(other.quantity) in (None, one.quantity)
         for one, other in pairs
     )
@@ -333,7 +333,7 @@ async def _vat_codes(up: Upstream) -> Mapping[str, VatCode]:
 async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:
     """What lines need to know. One with an unknown product is refused by Memory Books itself, which names the line."""
     named = sorted({line.product_id for line in drafts if line.product_id is not None})
-    codes, found = await up.gather(_vat_codes(up), up.each([if_there(_product(up, id)) for id in named]))
+    codes, found = await up.gather(_vat_codes(up), up.each([found_or_none(_product(up, id)) for id in named]))
     chosen = up.facts.settings
     return lines.Setup(
         vat_codes=codes,
@@ -344,11 +344,11 @@ async def _setup(up: Upstream, drafts: Sequence[LineDraft]) -> lines.Setup:
 
 
 async def _product(up: Upstream, id: str) -> Product:
-    return products.product_of(await ask(up, "GET", "products", id)).item
+    return products.product_of(await request(up, "GET", "products", id)).item
 
 
 async def _with_lines(
-    up: Upstream, body: dict[str, Any], drafts: Sequence[LineDraft] | None, asked: InvoiceDraft | Change
+    up: Upstream, body: dict[str, Any], drafts: Sequence[LineDraft] | None, wanted: InvoiceDraft | Change
 ) -> dict[str, Any]:
     """The document with the lines that are given, its totals proved to be those that are expected."""
     setup = await _setup(up, drafts or ())
@@ -357,10 +357,10 @@ async def _with_lines(
         whole = lines.filled(drafts, setup, on, prices_include_tax=body.get("pricesIncludeVat", False))
         body = {**body, "lines": invoices.line_bodies(whole, body["kind"])}
         _explain(up, drafts, whole, setup)
-    said = asked.given()
-    expected = said.get("expected_totals")
+    given = wanted.given()
+    expected = given.get("expected_totals")
     if expected is not None:
-        body = lines.as_expected(body, expected, said.get("on_rounding", "reject"), setup)
+        body = lines.as_expected(body, expected, given.get("on_rounding", "reject"), setup)
     if drafts is not None:
         up.plan.comes_to(lines.sum_of(body, setup.vat_codes).total)
     return body
@@ -370,8 +370,8 @@ def _explain(up: Upstream, drafts: Sequence[LineDraft], whole: Sequence[LineDraf
     """Note how lines are taxed, and on which accounts those are booked that name none."""
     for number, (draft, line) in enumerate(zip(drafts, whole, strict=True)):
         if line.vat_code_id is not None:
-            said = {"vat_code_id": draft.vat_code_id, "vat_treatment": draft.vat_treatment}
-            up.plan.taxed(number, setup.vat_codes[line.vat_code_id], reason_of(**said, product_id=draft.product_id))
+            chosen = {"vat_code_id": draft.vat_code_id, "vat_treatment": draft.vat_treatment}
+            up.plan.taxed(number, setup.vat_codes[line.vat_code_id], reason_of(**chosen, product_id=draft.product_id))
         if draft.ledger_account_id is None and line.ledger_account_id is not None:
             by_setting = line.ledger_account_id == setup.ledger_account_id
             pointer = f"/lines/{number}/ledger_account_id"
@@ -401,19 +401,19 @@ class MemoryPayments(Payments):
 
     async def requirements(self, up: Upstream, verb: str) -> Requirements:
         del up, verb
-        amount = Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents.")
+        amount = Requirement(schema=ABOVE_ZERO_IN_CENTS, why="In whole cents.")
         return {"amount": amount, "allocations.amount": amount}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Payment]]:
         return await page_of(up, "payments", payments.payment_of, listing, self.names)
 
     async def get(self, up: Upstream, id: str) -> Record[Payment]:
-        return payments.payment_of(await ask(up, "GET", "payments", id))
+        return payments.payment_of(await request(up, "GET", "payments", id))
 
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
         body = payments.payment_body(draft, up.today)
-        note_there(up, await self._alike(up, draft))
-        return payments.payment_of(await ask(up, "POST", "payments", json=body))
+        note_existing(up, await self._alike(up, draft))
+        return payments.payment_of(await request(up, "POST", "payments", json=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Payment]:
         """Equal payments are nothing unusual, and no payment says when it was made: what was there is left out."""
@@ -426,7 +426,7 @@ class MemoryPayments(Payments):
         return [one for one in await self.whole(up, {**settled, **day}) if is_payment(one.item, draft)]
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await ask(up, "DELETE", "payments", id)
+        await request(up, "DELETE", "payments", id)
 
 
 class MemoryVatCodes(VatCodes):
@@ -439,7 +439,7 @@ class MemoryVatCodes(VatCodes):
         return await page_of(up, "vatcodes", settings.vat_code_of, listing, self.names, {"direction": settings.USES})
 
     async def get(self, up: Upstream, id: str) -> Record[VatCode]:
-        return settings.vat_code_of(await ask(up, "GET", "vatcodes", id))
+        return settings.vat_code_of(await request(up, "GET", "vatcodes", id))
 
 
 class MemoryLedgerAccounts(LedgerAccounts):
@@ -454,7 +454,7 @@ class MemoryLedgerAccounts(LedgerAccounts):
         )
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
-        return settings.ledger_account_of(await ask(up, "GET", "ledgers", id))
+        return settings.ledger_account_of(await request(up, "GET", "ledgers", id))
 
 
 class MemoryPaymentMethods(PaymentMethods):
@@ -464,7 +464,7 @@ class MemoryPaymentMethods(PaymentMethods):
         return await page_of(up, "methods", settings.payment_method_of, listing, {})
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
-        return settings.payment_method_of(await ask(up, "GET", "methods", id))
+        return settings.payment_method_of(await request(up, "GET", "methods", id))
 
 
 class MemoryCompany(Companies):

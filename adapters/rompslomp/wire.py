@@ -44,7 +44,7 @@ _DETAILS: Mapping[str, str] = {
 }
 
 
-def ask(facts: Facts, method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
+def request(facts: Facts, method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
     """A request below the connection's company."""
     return Request(method, path_of(*ROOT, facts.company_id or "", *segments), query=query, json=json)
 
@@ -61,15 +61,15 @@ def read_envelope(reply: Reply) -> Any:
     """
     if reply.status == 204:
         return None
-    said = reply.json()
-    if not isinstance(said, dict):
+    body = reply.json()
+    if not isinstance(body, dict):
         raise malformed("Rompslomp's answer is not a JSON object.")
-    return said
+    return body
 
 
-def record_in(said: object, root: str) -> dict[str, Any]:
+def record_in(body: object, root: str) -> dict[str, Any]:
     """The record under its root key. Raises ``upstream_malformed``."""
-    found = said.get(root) if isinstance(said, dict) else None
+    found = body.get(root) if isinstance(body, dict) else None
     if not isinstance(found, dict):
         raise malformed(f"Rompslomp's answer holds no {root}.")
     return found
@@ -114,14 +114,14 @@ def read_error(reply: Reply) -> Problem | None:
         errors=errors_of(message) if message and reply.status in (409, 422) else (),
         upstream=fault,
         retry_after=_wait(reply) if code == "upstream_rate_limited" else None,
-        extra=_scope_asked(reply, message) if code == "scope_missing" else {},
+        extra=_required_scope(reply, message) if code == "scope_missing" else {},
     )
 
 
 def _fault(reply: Reply) -> tuple[str | None, str | None]:
     """The ``type`` and ``message`` of an error body; the flat body of a file that is not there has a message only."""
-    said = reply.json_or_none()
-    error = said.get("error", said) if isinstance(said, dict) else None
+    body = reply.json_or_none()
+    error = body.get("error", body) if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return None, None
     kind, message = error.get("type"), error.get("message")
@@ -142,7 +142,7 @@ def _wait(reply: Reply) -> int:
     return ASSUMED_WAIT if reply.retry_after is None else reply.retry_after
 
 
-def _scope_asked(reply: Reply, message: str | None) -> dict[str, Any]:
+def _required_scope(reply: Reply, message: str | None) -> dict[str, Any]:
     """The scope that a refusal names, in its message or its challenge. Neither text is documented."""
     found = _SCOPE.search(f"{message or ''} {reply.headers.get('www-authenticate', '')}")
     return {"required_scope": found[0]} if found else {}

@@ -24,7 +24,7 @@ _QUOTA = re.compile(r"replenished in (?:(\d{1,4})\.)?(\d{1,4}):(\d\d):(\d\d)")
 _WEEK = 7 * 24 * 3600
 
 
-def ask(method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
+def request(method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
     """A request below ``/v2``."""
     return Request(method, path_of("v2", *segments), query=query, json=json)
 
@@ -39,21 +39,21 @@ def read_envelope(reply: Reply) -> Any:
     """A success is bare JSON: a record, or a list of them, not read yet. Raises ``upstream_malformed``."""
     if reply.body.lstrip().startswith(b"["):
         return rows_in(reply.unread())
-    said = reply.json()
-    if not isinstance(said, dict):
+    body = reply.json()
+    if not isinstance(body, dict):
         raise malformed("SnelStart's answer is neither a record nor a list.")
-    return said
+    return body
 
 
 def read_error(reply: Reply) -> Problem | None:
     """What a refusal says, in whichever of the five shapes (dossier 5.1); null for a success."""
     if 200 <= reply.status < 300:
         return None
-    said = reply.json_or_none()
-    broken = _rules(said)
+    body = reply.json_or_none()
+    broken = _rules(body)
     if broken and reply.status < 500:
         return _broken(broken, reply.status)
-    message = _message(said)
+    message = _message(body)
     fault = UpstreamFault(PROVIDER, reply.status, broken[0][0] if broken else None, message)
     words = f": {message}" if message else "."
     if reply.status == 401 and "subscription key" in (message or "").lower():
@@ -64,14 +64,14 @@ def read_error(reply: Reply) -> Problem | None:
         wait = reply.retry_after if reply.retry_after is not None else _seconds(message)
         return Problem("upstream_rate_limited", f"SnelStart asks to wait{words}", upstream=fault, retry_after=wait)
     code = meaning_of(reply.status)
-    errors = _model_state(said) if code == "upstream_rejected" else ()
+    errors = _model_state(body) if code == "upstream_rejected" else ()
     return Problem(code, f"SnelStart answers with status {reply.status}{words}", errors=errors, upstream=fault)
 
 
-def _rules(said: object) -> list[tuple[str, str | None]]:
+def _rules(body: object) -> list[tuple[str, str | None]]:
     """Shape 1: the broken business rules, as code and Dutch words."""
     rules = []
-    for item in said if isinstance(said, list) else ():
+    for item in body if isinstance(body, list) else ():
         code = item.get("errorCode") if isinstance(item, dict) else None
         if isinstance(code, str) and code:
             message = item.get("message")
@@ -79,9 +79,9 @@ def _rules(said: object) -> list[tuple[str, str | None]]:
     return rules
 
 
-def _message(said: object) -> str | None:
+def _message(body: object) -> str | None:
     """Shapes 2 to 4, and the token server's: ``message``, ``Message`` or ``error``."""
-    inner = said[0] if isinstance(said, list) and said else said
+    inner = body[0] if isinstance(body, list) and body else body
     if not isinstance(inner, dict):
         return None
     for name in ("message", "Message", "error"):
@@ -91,9 +91,9 @@ def _message(said: object) -> str | None:
     return None
 
 
-def _model_state(said: object) -> Sequence[FieldError]:
+def _model_state(body: object) -> Sequence[FieldError]:
     """Shape 2: the fields that could not be bound, as ``relatie.Naam``."""
-    inner = said[0] if isinstance(said, list) and said else said
+    inner = body[0] if isinstance(body, list) and body else body
     state = inner.get("modelState") if isinstance(inner, dict) else None
     errors = []
     for name, texts in state.items() if isinstance(state, dict) else ():
@@ -142,11 +142,11 @@ def read_token(reply: Reply, grant: Grant) -> AccessToken:
         if reply.status in (400, 401):
             raise Problem("credentials_rejected", "SnelStart knows no such connection key.", upstream=problem.upstream)
         raise problem
-    said = reply.json()
-    token = said.get("access_token") if isinstance(said, dict) else None
+    body = reply.json()
+    token = body.get("access_token") if isinstance(body, dict) else None
     if not isinstance(token, str) or not token:
         raise malformed("SnelStart's token server answers no token.")
-    seconds = said.get("expires_in")
+    seconds = body.get("expires_in")
     known = isinstance(seconds, int) and not isinstance(seconds, bool) and 0 < seconds < 10**7
     lifetime = timedelta(seconds=seconds) if known else ASSUMED_LIFETIME
     return AccessToken(Secret(token), expires_at=grant.now + lifetime, scopes=scopes_of(token))
@@ -157,7 +157,7 @@ def scopes_of(token: str) -> frozenset[str]:
 
     They are shown, and nothing is decided by them.
     """
-    said = claims_of(token).get("scopes")
-    if isinstance(said, list):
-        return frozenset(scope for scope in said if isinstance(scope, str))
-    return frozenset(said.split()) if isinstance(said, str) else frozenset()
+    scopes = claims_of(token).get("scopes")
+    if isinstance(scopes, list):
+        return frozenset(scope for scope in scopes if isinstance(scope, str))
+    return frozenset(scopes.split()) if isinstance(scopes, str) else frozenset()

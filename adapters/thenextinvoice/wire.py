@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from adapters.thenextinvoice.mapping.values import Found, FoundIds, Wire, id_of
+from adapters.thenextinvoice.mapping.values import SearchIds, SearchPage, Wire, id_of
 from gateway.contract.auth import AccessToken, Grant, claims_of
 from gateway.contract.errors import FieldError, Problem, UpstreamFault, malformed, meaning_of
 from gateway.contract.exact import Unread
@@ -57,7 +57,7 @@ _LINE_OF = re.compile(r"lines\[(?P<line>[0-9]+)\]\.(?P<field>[A-Za-z_]+)")
 _NO_FIELD = frozenset({"Invoice", "Customer", "Product", "It", "This", "There", "Quotation", "Password"})
 
 
-def ask(method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
+def request(method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
     """A request below ``/api/v1``."""
     return Request(method, path_of(*ROOT, *segments), query=query, json=json)
 
@@ -79,14 +79,14 @@ class Search(Wire, frozen=True):
     """The answer to a search, read in one go with its envelope: no answer is longer."""
 
     success: bool
-    data: Found
+    data: SearchPage
 
 
 class SearchForIds(Wire, frozen=True):
     """The answer to a search of which nothing but the ids is of use."""
 
     success: bool
-    data: FoundIds
+    data: SearchIds
 
 
 class LogIn(Wire, frozen=True):
@@ -103,12 +103,12 @@ def read_envelope(reply: Reply) -> Unread:
     return _successful(Envelope.of(reply.unread())).data
 
 
-def read_found(reply: Reply) -> Found:
+def read_search(reply: Reply) -> SearchPage:
     """What a search found, its records not read yet. Raises ``upstream_malformed``."""
     return _successful(Search.of(reply.unread())).data
 
 
-def read_found_ids(reply: Reply) -> frozenset[str]:
+def read_search_ids(reply: Reply) -> frozenset[str]:
     """The ids of what a search found. Raises ``upstream_malformed``."""
     return frozenset([id_of(one.id) for one in _successful(SearchForIds.of(reply.unread())).data.items])
 
@@ -137,10 +137,10 @@ def read_error(reply: Reply) -> Problem | None:
 
 def _fault(reply: Reply) -> tuple[int | None, str | None] | None:
     """The code and message of an envelope that says it failed."""
-    said = reply.json_or_none()
-    if not isinstance(said, dict) or said.get("success") is not False:
+    body = reply.json_or_none()
+    if not isinstance(body, dict) or body.get("success") is not False:
         return None
-    error = said.get("error")
+    error = body.get("error")
     if not isinstance(error, dict):
         return None, error if isinstance(error, str) else None
     code, message = error.get("code"), error.get("message")
@@ -202,7 +202,7 @@ def log_in(grant: Grant) -> Request:
         if not is_number(grant.company_id):
             raise Problem("company_not_accessible", "TheNextInvoice has no company of that id.")
         body["company"] = int(grant.company_id)
-    return ask("POST", "session", "jwt", json=body)
+    return request("POST", "session", "jwt", json=body)
 
 
 def read_log_in(reply: Reply, grant: Grant) -> AccessToken:

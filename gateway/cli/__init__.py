@@ -33,7 +33,7 @@ OPENAPI = Path("openapi")
 
 def main() -> None:
     """Run the command; what is not Polder's own fault is told in one line and exits with 1."""
-    from gateway.settings import Misconfigured, saying
+    from gateway.settings import Misconfigured, reason_of
 
     _open_streams()
     try:
@@ -48,7 +48,7 @@ def main() -> None:
     except Problem as problem:
         fail(f"{problem} `polder doctor` says more." if problem.code == "storage_unavailable" else str(problem))
     except OSError as error:
-        fail(saying(error))
+        fail(reason_of(error))
 
 
 def _open_streams() -> None:
@@ -110,8 +110,8 @@ async def _serve(settings: Any, *, serves: bool = True) -> None:
     with stop_signals() as stop, serving_from(settings):
         async with answering(polder, listener, metrics):
             if sys.stderr.isatty():
-                said = "(docs at /docs)" if serves else "and answers probes only"
-                print(f"Polder is at {address(settings.host, port_of(listener))} {said}. Ctrl-C stops it.")
+                hint = "(docs at /docs)" if serves else "and answers probes only"
+                print(f"Polder is at {address(settings.host, port_of(listener))} {hint}. Ctrl-C stops it.")
             await stop.wait()
 
 
@@ -258,10 +258,10 @@ def doctor(as_json: Json = False) -> None:
 
     Exits with 1 if anything is an error, with 0 if there are warnings at most.
     """
-    from gateway.doctor import examine, told
+    from gateway.doctor import examine, report
 
     findings = asyncio.run(examine())
-    print(json.dumps([one.as_dict() for one in findings], indent=2) if as_json else told(findings))
+    print(json.dumps([one.as_dict() for one in findings], indent=2) if as_json else report(findings))
     if any(one.level == "error" for one in findings):
         raise SystemExit(1)
 
@@ -339,7 +339,7 @@ def resume_connection(id: Annotated[str, typer.Argument(help="`con_…`")]) -> N
     if done is None:
         fail(f"there is no connection {id}")
     said = "was not suspended" if done.before.suspended_at is None else "is resumed"
-    print(f"Connection {id} {said}. It is {done.now.told_status}.")
+    print(f"Connection {id} {said}. It is {done.now.effective_status}.")
 
 
 def _connection_facts(connection: Any) -> dict[str, Any]:
@@ -349,7 +349,7 @@ def _connection_facts(connection: Any) -> dict[str, Any]:
         "tenant": connection.tenant,
         "provider": connection.provider,
         "name": connection.name,
-        "status": connection.told_status,
+        "status": connection.effective_status,
         "suspended_at": None if suspended_at is None else suspended_at.isoformat(),
         "company": connection.company_name,
         "external_ref": connection.external_ref,

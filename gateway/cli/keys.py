@@ -109,12 +109,12 @@ def rotate(as_json: Json = False) -> None:
             )
         )
     else:
-        print(_told(rotated, in_use, primary))
+        print(_report(rotated, in_use, primary))
     if rotated.unopened:
         fail(f"{rotated.unopened} values could not be opened, and are as they were. Run `polder doctor`.")
 
 
-def _told(rotated: Any, in_use: Mapping[str, int], primary: str) -> str:
+def _report(rotated: Any, in_use: Mapping[str, int], primary: str) -> str:
     lines = [f"Wrapped {rotated.wrapped} data keys and sealed {rotated.sealed} values anew, under key {primary}."]
     for id, count in in_use.items():
         if id != primary:

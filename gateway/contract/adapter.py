@@ -36,7 +36,7 @@ from gateway.contract.models.base import Resource as Model
 from gateway.contract.paging import Page, Window
 from gateway.contract.schemas import Requirements
 from gateway.contract.upstream import Facts, Reply, Request, Upstream
-from gateway.contract.wire import RawRecord, said_in
+from gateway.contract.wire import RawRecord, members_of
 
 ItemT = TypeVar("ItemT", bound=Model)
 DraftT = TypeVar("DraftT", bound=Draft)
@@ -56,9 +56,9 @@ class Record(msgspec.Struct, Generic[ItemT], frozen=True, gc=False):
     status: str | None = None
 
     @property
-    def said(self) -> Mapping[str, Any]:
+    def raw_members(self) -> Mapping[str, Any]:
         """``raw``, read: most callers never ask for it. Raises ``upstream_malformed``."""
-        return said_in(self.raw)
+        return members_of(self.raw)
 
 
 def with_id(records: Iterable[Record[ItemT]], id: str) -> Record[ItemT]:

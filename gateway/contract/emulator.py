@@ -22,7 +22,7 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReceivedRequest:
     """One request as it reached the emulator. ``path`` is as sent on the wire, percent-encoding and all."""
 
     method: str
@@ -57,11 +57,11 @@ class Fault:
 class _Armed:
     fault: Fault
     times: int
-    when: Callable[[Seen], bool]
+    when: Callable[[ReceivedRequest], bool]
 
 
-def _always(seen: Seen) -> bool:
-    del seen
+def _always(request: ReceivedRequest) -> bool:
+    del request
     return True
 
 
@@ -71,8 +71,8 @@ class Emulator(ABC):
     def __init__(self, clock: Clock, seed: int = 0) -> None:
         self.clock = clock
         self.random = random.Random(seed)
-        self.journal: list[Seen] = []
-        self.telling: Mapping[str, str] = {}
+        self.journal: list[ReceivedRequest] = []
+        self.extra_headers: Mapping[str, str] = {}
         """Headers that every answer has besides: what a vendor may tell, though no document says so."""
         self._faults: list[_Armed] = []
 
@@ -105,10 +105,10 @@ class Emulator(ABC):
         """Make every access token given out so far worthless, as time would."""
 
     @abstractmethod
-    def is_token_request(self, seen: Seen) -> bool:
+    def is_token_request(self, request: ReceivedRequest) -> bool:
         """Whether that request asked for a token (a log-in, an exchange, a refresh)."""
 
-    def fail(self, fault: Fault, *, times: int = 1, when: Callable[[Seen], bool] = _always) -> None:
+    def fail(self, fault: Fault, *, times: int = 1, when: Callable[[ReceivedRequest], bool] = _always) -> None:
         """Let the next ``times`` requests for which ``when`` holds go wrong."""
         self._faults.append(_Armed(fault, times, when))
 
@@ -121,24 +121,24 @@ class Emulator(ABC):
         if scope["type"] != "http":
             return
         body = await _read(receive)
-        seen = Seen(
+        request = ReceivedRequest(
             method=scope["method"],
             path=(scope.get("raw_path") or scope["path"].encode()).decode("ascii", "replace"),
             query=scope.get("query_string", b"").decode("ascii", "replace"),
             headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
             body=body,
         )
-        self.journal.append(seen)
-        fault = self._strike(seen)
-        adding = _adding(self.telling, send) if self.telling else send
+        self.journal.append(request)
+        fault = self._strike(request)
+        adding = _adding(self.extra_headers, send) if self.extra_headers else send
         if fault is None:
             await self.app(scope, _replay(body), adding)
         else:
             await self._go_wrong(fault, scope, body, adding)
 
-    def _strike(self, seen: Seen) -> Fault | None:
+    def _strike(self, request: ReceivedRequest) -> Fault | None:
         for armed in self._faults:
-            if armed.times > 0 and armed.when(seen):
+            if armed.times > 0 and armed.when(request):
                 armed.times -= 1
                 return armed.fault
         return None

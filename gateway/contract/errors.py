@@ -145,14 +145,14 @@ class Problem(Exception):
         """The row of ``KINDS`` this problem belongs to."""
         return KINDS[self.code]
 
-    def again(self) -> "Problem":
+    def copy(self) -> "Problem":
         """The same problem for one more who hears it, who then says of it what is true of himself only.
 
         What it came of is told with it: the log line of nonsense names what an adapter tripped over.
         """
-        one = replace(self)
-        one.__cause__ = self.__cause__
-        return one
+        copied = replace(self)
+        copied.__cause__ = self.__cause__
+        return copied
 
     def as_outcome(self, outcome: Outcome) -> "Problem":
         """The same problem, saying of the write what became of it, unless that was said already.
@@ -181,7 +181,7 @@ def unsupported(pointer: str, reason: str, code: str = "field_unsupported") -> P
 
 def no_vat_code(line: str, *, rate: object, country: object) -> Problem:
     """``validation_failed``: no VAT code is what the line at that pointer asks for, by treatment or more closely."""
-    narrowed = [f"this {name}" for name, said in (("vat_rate", rate), ("vat_country", country)) if said is not None]
+    narrowed = [f"this {name}" for name, value in (("vat_rate", rate), ("vat_country", country)) if value is not None]
     sought = " and ".join(narrowed)
     message = f"The administration has no VAT code for this treatment{f' with {sought}' if sought else ''}."
     return invalid(f"{line}/vat_treatment", message, "not_found")

@@ -22,15 +22,15 @@ def is_new(stamp: datetime | None, sent_at: datetime) -> bool:
     return stamp is not None and stamp >= sent_at - CLOCKS
 
 
-def note_there(up: Upstream, alike: Iterable[Record[Any]]) -> None:
+def note_existing(up: Upstream, alike: Iterable[Record[Any]]) -> None:
     """Remember, before a create, the records that are like it already: ``new_among`` leaves them out."""
     up.note("there", " ".join(record.item.id for record in alike))
 
 
 def new_among(sent: Sent, alike: Iterable[Record[ItemT]]) -> Traces[ItemT]:
     """Of the records that are like a create, those that were not there before it."""
-    there = sent.notes["there"].split()
-    return Traces([record for record in alike if record.item.id not in there])
+    existing = sent.notes["there"].split()
+    return Traces([record for record in alike if record.item.id not in existing])
 
 
 def longest_word(text: str) -> str:
@@ -63,7 +63,7 @@ def is_product(item: Product, draft: ProductDraft) -> bool:
 def is_payment(item: Payment, draft: PaymentDraft) -> bool:
     """Whether a payment is of the same amount, day and invoices."""
     settled = sorted((part.invoice_id.lower(), exact(part.amount)) for part in item.allocations)
-    asked = sorted((part.invoice_id.lower(), part.amount) for part in draft.allocations)
+    wanted = sorted((part.invoice_id.lower(), part.amount) for part in draft.allocations)
     same_day = draft.paid_on is None or item.paid_on == draft.paid_on
     same_amount = exact(item.amount) == draft.amount and item.direction == draft.direction
-    return same_day and same_amount and settled == asked
+    return same_day and same_amount and settled == wanted

@@ -124,13 +124,13 @@ def exact(text: str) -> Decimal:
 
 
 @lru_cache(_REMEMBERED)
-def amount_said(text: str) -> AmountText:
+def amount_from(text: str) -> AmountText:
     """``amount_text`` of the number that a text spells."""
     return _in_cents(text) or amount_text(exact(text))
 
 
 @lru_cache(_REMEMBERED)
-def cents_said(text: str) -> AmountText:
+def cents_from(text: str) -> AmountText:
     """``amount_text`` of the number that a text spells, rounded to cents."""
     return _in_cents(text) or amount_text(round_to_cents(exact(text)))
 
@@ -143,7 +143,7 @@ def _in_cents(text: str) -> AmountText | None:
 
 
 @lru_cache(_REMEMBERED)
-def number_said(text: str) -> NumberText:
+def number_from(text: str) -> NumberText:
     """``number_text`` of the number that a text spells."""
     return number_text(exact(text))
 

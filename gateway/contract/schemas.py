@@ -26,12 +26,12 @@ NOTE_STATUS = "x-credit-note-payment-status"
 class Requirement:
     """What a system wants of one place of a body, beyond the contract.
 
-    ``says`` holds JSON Schema keywords, which a null passes where the contract allows one. A ``required`` field must be
+    ``schema`` holds JSON Schema, which a null passes where the contract allows one. A ``required`` field must be
     there on create, and is never cleared. An ``absent`` one cannot be said here though the system holds it elsewhere.
     ``why`` is a sentence for people.
     """
 
-    says: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] = field(default_factory=dict)
     required: bool = False
     absent: bool = False
     why: str | None = None
@@ -160,8 +160,8 @@ def _inlined(value: Any, schemas: Mapping[str, Schema]) -> Any:
     if not isinstance(value, dict):
         return value
     if isinstance(target := value.get("$ref"), str):
-        beside = {name: one for name, one in value.items() if name != "$ref"}
-        return {**_inlined(schemas[target.rpartition("/")[2]], schemas), **_inlined(beside, schemas)}
+        siblings = {name: one for name, one in value.items() if name != "$ref"}
+        return {**_inlined(schemas[target.rpartition("/")[2]], schemas), **_inlined(siblings, schemas)}
     return {name: _inlined(one, schemas) for name, one in value.items()}
 
 

@@ -17,8 +17,8 @@ MOST_ROUNDING = Decimal("0.05")
 
 def asserted(expected: ExpectedTotals | None) -> dict[str, Decimal]:
     """The totals that a caller gave."""
-    said = expected.given() if expected is not None else {}
-    return {name: amount for name, amount in said.items() if amount is not None}
+    given = expected.given() if expected is not None else {}
+    return {name: amount for name, amount in given.items() if amount is not None}
 
 
 def differences(wanted: Mapping[str, Decimal], total: Amounts) -> dict[str, Decimal]:
@@ -31,7 +31,7 @@ def closes(gap: Decimal) -> bool:
     return ZERO < abs(gap) <= MOST_ROUNDING
 
 
-def made_to_match(
+def match_totals(
     document: T,
     expected: ExpectedTotals | None,
     *,
@@ -80,7 +80,7 @@ def check_payment(draft: PaymentDraft) -> None:
             raise invalid(pointer, "A payment is in whole cents.")
 
 
-def told_by_sign(system: str, kind: DocumentType, gross: Decimal, pointer: str) -> None:
+def check_sign(system: str, kind: DocumentType, gross: Decimal, pointer: str) -> None:
     """What a document comes to, where a system knows a credit note by nothing but its sign.
 
     Raises ``validation_failed`` for an amount that would make it the other kind.
@@ -99,12 +99,13 @@ def mismatch(system: str, off: Mapping[str, Decimal], *, undone: bool = False) -
         "totals_mismatch",
         f"{system} makes other totals of these lines. {after}",
         errors=[
-            FieldError(f"/expected_totals/{name}", "totals_mismatch", _told(by, system)) for name, by in off.items()
+            FieldError(f"/expected_totals/{name}", "totals_mismatch", _difference(by, system))
+            for name, by in off.items()
         ],
         outcome="rejected" if undone else "not_sent",
         extra={"difference": {name: plain(by, 2) for name, by in off.items()}},
     )
 
 
-def _told(by: Decimal, system: str) -> str:
+def _difference(by: Decimal, system: str) -> str:
     return f"Expected {plain(abs(by), 2)} {'more' if by > ZERO else 'less'} than {system} makes it."

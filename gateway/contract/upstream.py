@@ -29,7 +29,7 @@ Query = Sequence[tuple[str, str]]
 _ID = re.compile(ID_PATTERN)
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _QUOTA_HEADERS = ("ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining")
-_TELLING_QUOTA = frozenset({*_QUOTA_HEADERS, "ratelimit"})
+_ALL_QUOTA_HEADERS = frozenset({*_QUOTA_HEADERS, "ratelimit"})
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*")
 _LONGEST_WAIT = 3600
 _DELAY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
@@ -73,10 +73,10 @@ def path_of(*segments: str) -> str:
     return "/" + "/".join(segments)
 
 
-async def if_there(asked: Awaitable[T]) -> T | None:
+async def found_or_none(pending: Awaitable[T]) -> T | None:
     """What is asked for; None where the system has no such record."""
     try:
-        return await asked
+        return await pending
     except Problem as problem:
         if problem.code != "not_found":
             raise
@@ -159,10 +159,10 @@ class Reply:
         Read from the headers that are in use (``X-RateLimit-Remaining`` and its like) and from those of the coming
         standard (draft-ietf-httpapi-ratelimit-headers). Where several limits are told, it is the nearest.
         """
-        if self.headers.keys().isdisjoint(_TELLING_QUOTA):
+        if self.headers.keys().isdisjoint(_ALL_QUOTA_HEADERS):
             return None  # as nearly always: none of today's systems documents that it tells
-        told = [text for name in _QUOTA_HEADERS if name in self.headers for text in self.headers[name].split(",")]
-        counts = [found[1] for text in told if (found := _COUNT.fullmatch(text))]
+        texts = [text for name in _QUOTA_HEADERS if name in self.headers for text in self.headers[name].split(",")]
+        counts = [found[1] for text in texts if (found := _COUNT.fullmatch(text))]
         counts += _COUNT_OF_POLICY.findall(self.headers["ratelimit"]) if "ratelimit" in self.headers else []
         return min(map(int, counts), default=None)
 

@@ -60,7 +60,7 @@ Filled = Annotated[str, msgspec.Meta(min_length=1)]
 """Text that says something."""
 Figure = str
 """A number that a system writes as text, as it stands: ``money.exact`` reads it where it is calculated with, and
-``money.amount_said`` and its like spell it where we only pass it on.
+``money.amount_from`` and its like spell it where we only pass it on.
 """
 Day = date
 """A plain date, ``2026-03-02``."""
@@ -115,13 +115,13 @@ def address_body(address: AddressDraft, names: Mapping[str, str]) -> dict[str, A
     return {theirs: given[ours] for ours, theirs in names.items() if ours in given}
 
 
-def said_in(raw: RawRecord) -> Mapping[str, Any]:
+def members_of(raw: RawRecord) -> Mapping[str, Any]:
     """A record's members, read where they were not yet. Raises ``upstream_malformed`` for what is no record."""
     text = raw.text if isinstance(raw, ItemText) else raw
-    said = read_whole(text) if isinstance(text, Unread) else text
-    if not isinstance(said, Mapping):
+    members = read_whole(text) if isinstance(text, Unread) else text
+    if not isinstance(members, Mapping):
         raise malformed("The accounting system's answer is no record.")
-    return said
+    return members
 
 
 def rows_in(text: Unread) -> list[Unread]:
@@ -152,11 +152,11 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Read one. Raises ``upstream_malformed`` for a shape that is not documented, naming places and no values."""
         try:
             if type(raw) is Unread:
-                read: Self = _decoder(cls).decode(raw)
-                return read
-            return cls.of(raw.text) if isinstance(raw, ItemText) else cls._made(raw)
+                row: Self = _decoder(cls).decode(raw)
+                return row
+            return cls.of(raw.text) if isinstance(raw, ItemText) else cls._converted(raw)
         except _NONSENSE as error:
-            return cls._again(raw, error)
+            return cls._reread(raw, error)
 
     @classmethod
     def under(cls, name: str, text: Unread) -> list[tuple[Self, RawRecord]]:
@@ -175,30 +175,30 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def all_of(cls, raws: Sequence[RawRecord]) -> list[Self]:
         """Read several, all that stand in one list at once. Raises ``upstream_malformed`` as ``of`` does.
 
-        For records of which another row had a glance: what is read while nothing is waited for is in the processor's
+        For records of which a summary was read: what is read while nothing is waited for is in the processor's
         cache still when it is told, and what was read before a call is not (benchmarks/README.md).
         """
         texts = {raw.within for raw in raws if isinstance(raw, ItemText)}
         try:
-            read = {text: text.rows(cls) for text in texts}
+            rows_of = {text: text.rows(cls) for text in texts}
         except _NONSENSE:
             return [cls.of(raw) for raw in raws]
-        return [read[raw.within][raw.place] if isinstance(raw, ItemText) else cls.of(raw) for raw in raws]
+        return [rows_of[raw.within][raw.place] if isinstance(raw, ItemText) else cls.of(raw) for raw in raws]
 
     @classmethod
-    def _again(cls, raw: RawRecord, error: Exception) -> Self:
+    def _reread(cls, raw: RawRecord, error: Exception) -> Self:
         """A whole number, or one as text, is made the adapter's own on a second reading of what was no sense."""
         try:
             if cls.number_of is not None and isinstance(raw, Unread):
-                return cls._made(read_whole(raw))
+                return cls._converted(read_whole(raw))
         except _NONSENSE as second:
             error = second
-        name = cls.__name__.removesuffix("Row").removesuffix("Glance").removesuffix("Head").lower()
+        name = cls.__name__.removesuffix("Row").removesuffix("Summary").removesuffix("Head").lower()
         raise malformed(f"{cls.system}'s {name} makes no sense{_where(error)}.") from error
 
     @classmethod
-    def _made(cls, said: object) -> Self:
-        return msgspec.convert(said, cls, dec_hook=_made_with(cls.number_of))
+    def _converted(cls, value: object) -> Self:
+        return msgspec.convert(value, cls, dec_hook=_number_hook(cls.number_of))
 
 
 @cache
@@ -209,16 +209,16 @@ def _decoder(row: type[Wire]) -> msgspec.json.Decoder[Any]:
 
 @cache
 def _list_decoder(row: type[Wire], name: str) -> msgspec.json.Decoder[Any]:
-    held: Any = list[row]  # type: ignore[valid-type]  # it is known when this runs
-    return msgspec.json.Decoder(holding(name, held), float_hook=row.number_of)
+    rows: Any = list[row]  # type: ignore[valid-type]  # it is known when this runs
+    return msgspec.json.Decoder(holding(name, rows), float_hook=row.number_of)
 
 
-def _made_with(number: Callable[[str], object] | None) -> Callable[[type, Any], object] | None:
-    return None if number is None else lambda _, said: number(str(said))
+def _number_hook(number: Callable[[str], object] | None) -> Callable[[type, Any], object] | None:
+    return None if number is None else lambda _, value: number(str(value))
 
 
 def _where(error: Exception) -> str:
     """The place and the type that was expected there; an enum's message would quote what was sent."""
     message, _, place = str(error).partition(" - at ")
-    told = f": {message}" if message.startswith(("Expected", "Object missing")) else ""
-    return f" at {place.strip('`').removeprefix('$.')}{told}" if place else told
+    expected = f": {message}" if message.startswith(("Expected", "Object missing")) else ""
+    return f" at {place.strip('`').removeprefix('$.')}{expected}" if place else expected

@@ -9,7 +9,7 @@ _TRIPPED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @contextmanager
-def nonsense_told() -> Iterator[None]:
+def errors_as_malformed() -> Iterator[None]:
     """Whatever an adapter trips over in a reply says that the reply makes no sense: ``upstream_malformed``."""
     try:
         yield
@@ -18,7 +18,7 @@ def nonsense_told() -> Iterator[None]:
 
 
 @contextmanager
-def always_there() -> Iterator[None]:
+def missing_as_malformed() -> Iterator[None]:
     """A list, and the administration itself, is there: a system that says it is not makes no sense.
 
     To pass that on would say to the caller that there is no such connection of his.
@@ -33,7 +33,7 @@ def always_there() -> Iterator[None]:
 
 
 @contextmanager
-def named_in_draft() -> Iterator[None]:
+def missing_as_rejected() -> Iterator[None]:
     """What is to be made is not there yet: a system that misses something then misses what the draft names.
 
     To pass that on would say to the caller that there is no such connection of his.

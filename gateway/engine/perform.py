@@ -33,7 +33,7 @@ from gateway.engine.owner import Owner
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.raw import Raw
 from gateway.engine.reads.answering import Reads
-from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.cache import CachedAnswer
 from gateway.engine.reads.second_level import NO_SECOND_LEVEL, SecondLevel
 from gateway.engine.records.id_changes import IdChanges
 from gateway.engine.records.links import LinkBooks
@@ -145,7 +145,7 @@ class Engine:
         permit_caller(call.caller, call.operation)
         if call.operation.resource in ("connections", "providers"):
             return await self._management.answer(call)
-        lookup = await self.connections.looked_up(call.caller, call.path["connection_id"])
+        lookup = await self.connections.lookup(call.caller, call.path["connection_id"])
         connection = lookup.connection
         permit_use(connection)
         return self._with_quota(connection.id, await self._used(call, lookup, self.providers.of(connection)))
@@ -211,7 +211,7 @@ class Engine:
         await asyncio.gather(*watches, return_exceptions=True)
         await self._wire.close()
 
-    def recall(self, standing: Standing, now: float) -> Kept | None:
+    def recall(self, standing: Standing, now: float) -> CachedAnswer | None:
         """An answer that the cache gave before, if all that it stands on still holds ``now``, and it is fresh."""
         return self._reads.recall(standing, now)
 

@@ -16,7 +16,7 @@ from gateway.engine.outbound.upstream import BeforeWrite
 from gateway.engine.providers import Provider
 from gateway.engine.reads.reading import disposition
 from gateway.engine.storage import StoredConnection
-from gateway.engine.writes.dry_run import dry_answer, language_of, told_raw
+from gateway.engine.writes.dry_run import dry_answer, dry_run_of_raw, language_of
 from gateway.engine.writes.idempotency import Idempotency
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,200}")
@@ -40,9 +40,9 @@ class Raw:
             return await self._exchanged(call, connection, provider)
         dry_run, query = read_raw_query(call.query)
         call = replace(call, query=query)
-        named = self._idempotency.named(call, call.body)
+        named = self._idempotency.keyed(call, call.body)
         if dry_run:
-            shown = told_raw(_request(call, connection, provider), provider.origins)
+            shown = dry_run_of_raw(_request(call, connection, provider), provider.origins)
             return dry_answer(shown, language_of(call.headers))
         return await self._idempotency.once(
             named, lambda run: self._exchanged(call, connection, provider, run.sending), call.deadline
@@ -117,11 +117,11 @@ def handed_back(request: Request, reply: Reply) -> Answer:
     if not 200 <= reply.status <= 599:
         problem = malformed(f"The accounting system answered with the status {reply.status}, which does not exist.")
         raise problem.as_outcome("unknown") if request.is_write else problem
-    said = {name: text.replace("\t", " ") for name, text in reply.headers.items()}
-    headers = {name: said[name] for name in HANDED_BACK if name in said and _is_plain(said[name])}
-    if (file := _disposition(said.get("content-disposition", ""))) is not None:
+    texts = {name: text.replace("\t", " ") for name, text in reply.headers.items()}
+    headers = {name: texts[name] for name in HANDED_BACK if name in texts and _is_plain(texts[name])}
+    if (file := _disposition(texts.get("content-disposition", ""))) is not None:
         headers["content-disposition"] = file
-    return Answer(reply.status, reply.body, _media_type(said.get("content-type", "")), headers)
+    return Answer(reply.status, reply.body, _media_type(texts.get("content-type", "")), headers)
 
 
 def _media_type(text: str) -> str | None:

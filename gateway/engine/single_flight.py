@@ -53,13 +53,13 @@ async def shared(task: asyncio.Task[T]) -> T:
     try:
         return await asyncio.shield(task)
     except Problem as problem:
-        told = problem.again()
+        own = problem.copy()
     finally:
         del task  # it holds its error, and the error this frame: garbage, which is looked for seldom
     try:
-        raise told  # not above, where it would hold the other, and that one's frames
+        raise own  # not above, where it would hold the other, and that one's frames
     finally:
-        del told
+        del own
 
 
 async def _run(work: Callable[[], Awaitable[T]]) -> T:

@@ -45,7 +45,7 @@ class StoredConnection:
     data_key: Secret | None = field(default=None, repr=False)
 
     @property
-    def told_status(self) -> ConnectionStatus:
+    def effective_status(self) -> ConnectionStatus:
         """The status as everybody is told it, finds it by and counts it."""
         return self.status if self.suspended_at is None else "suspended"
 

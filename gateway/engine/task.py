@@ -22,4 +22,4 @@ class Task:
     until: float
     provider: Provider
     resource: Resource[Any, Any]
-    asked: Parameters
+    parameters: Parameters

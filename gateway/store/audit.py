@@ -138,16 +138,16 @@ class SqlAudit:
 
 
 def _hash(key: bytes, row: Mapping[str, Any]) -> bytes:
-    said = {**row, "at": row["at"].astimezone(UTC).isoformat(), "prev_hash": row["prev_hash"].hex()}
-    return hmac.new(key, exact.dumps([said[name] for name in _HASHED]), hashlib.sha256).digest()
+    members = {**row, "at": row["at"].astimezone(UTC).isoformat(), "prev_hash": row["prev_hash"].hex()}
+    return hmac.new(key, exact.dumps([members[name] for name in _HASHED]), hashlib.sha256).digest()
 
 
 def _fault(row: Row[Any], seq: int, before: bytes, head: _Head, noted: tuple[int, str] | None) -> str | None:
     """What is wrong with a row that should be the one of that seq."""
     if row.seq != seq:
         return f"row {seq} is missing"
-    said = {name: getattr(row, name) for name in _HASHED}
-    if row.prev_hash != before or not hmac.compare_digest(row.hash, _hash(head.key, said)):
+    members = {name: getattr(row, name) for name in _HASHED}
+    if row.prev_hash != before or not hmac.compare_digest(row.hash, _hash(head.key, members)):
         return f"row {seq} was altered, or is not the one that was written after row {seq - 1}"
     if seq == head.seq and row.hash != head.hash:
         return f"row {seq} is not the one that the head vouches for"

@@ -89,10 +89,10 @@ class Database:
 
         ``values`` are those of its parameters that have names.
         """
-        with self._told():
-            asked = self._measuring.now()
+        with self._guarded():
+            started = self._measuring.now()
             async with self._session(self._looker) as connection:
-                self._measuring.waited(asked)
+                self._measuring.waited(started)
                 return (await connection.execute(query, values)).all()
 
     async def row(self, query: Executable) -> Row[*tuple[Any, ...]] | None:
@@ -103,10 +103,10 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction for statements that belong together."""
-        with self._told():
-            asked = self._measuring.now()
+        with self._guarded():
+            started = self._measuring.now()
             async with self._session(self._engine) as connection:
-                self._measuring.waited(asked)
+                self._measuring.waited(started)
                 yield connection
 
     @asynccontextmanager
@@ -115,10 +115,10 @@ class Database:
 
         ``IntegrityError`` passes as it is: what it means is for those to say who know what was written.
         """
-        with self._told():
-            asked = self._measuring.now()
+        with self._guarded():
+            started = self._measuring.now()
             async with self._turn, self._session(self._writer) as connection, connection.begin() as transaction:
-                self._measuring.waited(asked)
+                self._measuring.waited(started)
                 yield connection
                 ended = self._measuring.now()
                 try:
@@ -138,7 +138,7 @@ class Database:
         if not self._is_sqlite:
             return
         self._unswept = True
-        with told_as_problem():
+        with errors_as_problems():
             # The log cannot be emptied from within a transaction.
             async with self._engine.execution_options(**_BARE).connect() as connection:
                 patience = await connection.scalar(text("PRAGMA busy_timeout"))
@@ -164,8 +164,8 @@ class Database:
         self._measuring.in_use(pool.checkedout(), _SESSIONS)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        with self._measuring.failures(), told_as_problem():
+    def _guarded(self) -> Iterator[None]:
+        with self._measuring.failures(), errors_as_problems():
             yield
 
     async def resweep(self) -> None:
@@ -222,7 +222,7 @@ def parsed(database_url: str) -> URL:
     raise ValueError(f"The database URL is of {url.drivername}: only sqlite and postgresql are known.")
 
 
-def shown(database_url: str) -> str:
+def location_of(database_url: str) -> str:
     """Where a database is, and not who uses it, for people to read. Raises ``ValueError`` as ``parsed`` does."""
     url = parsed(database_url)
     return URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database).render_as_string()
@@ -238,7 +238,7 @@ def sqlite_file(database_url: str) -> Path | None:
 
 
 @contextmanager
-def told_as_problem() -> Iterator[None]:
+def errors_as_problems() -> Iterator[None]:
     """Turn what a database reports into ``storage_unavailable``, all but a broken constraint."""
     try:
         yield
@@ -259,7 +259,7 @@ def migrating(database_url: str) -> Iterator[Connection]:
     url = parsed(database_url)
     engine = _migration_engine(url)
     try:
-        with told_as_problem():
+        with errors_as_problems():
             if _is_sqlite(url):
                 _make_file(url)
             with engine.execution_options(**_WRITING).begin() as connection:
@@ -281,7 +281,7 @@ def looking(database_url: str) -> Iterator[Connection | None]:
         return
     engine = _migration_engine(url)
     try:
-        with told_as_problem(), engine.connect() as connection:
+        with errors_as_problems(), engine.connect() as connection:
             yield connection
     finally:
         engine.dispose()
@@ -346,8 +346,8 @@ def _preparing(url: URL) -> tuple[URL, Mapping[str, int | None]]:
     """The address, and what the driver is told of statements that come again: after how many times the server is to
     keep one for its session. A pooler that gives out another session for the next transaction may not find it there.
     """
-    asked = url.query.get(_PREPARES)
-    options = {} if asked is None else {_PREPARES: None if asked == "none" else int(str(asked))}
+    threshold = url.query.get(_PREPARES)
+    options = {} if threshold is None else {_PREPARES: None if threshold == "none" else int(str(threshold))}
     return url.difference_update_query([_PREPARES]), options
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Problem
-from gateway.store.database import LIMITS, limited, postgres_engine, told_as_problem
+from gateway.store.database import LIMITS, errors_as_problems, limited, postgres_engine
 
 _FILES = 4096
 """Names that fall on the same file wait for each other: so many files that the few in flight at a time hardly meet."""
@@ -97,7 +97,7 @@ class SessionLocks:
             connection = self._engine.connect()
             taken = False
             try:
-                with told_as_problem():
+                with errors_as_problems():
                     await connection.start()
                     await connection.execute(_HOLDING)
                     answer = await connection.scalar(

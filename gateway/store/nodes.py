@@ -35,7 +35,7 @@ MARGIN: Final = 0.25
 """Seconds longer that another's lease is held for valid: clocks need not run equally fast."""
 _RENEWED_EVERY_MS: Final = 250
 _CALL_WAIT: Final = 0.5
-_TOLD_WITHIN: Final = 10.0
+_ANNOUNCED_WITHIN: Final = 10.0
 _PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 _CONNECTIONS: Final = 200
@@ -104,7 +104,7 @@ class _Log:
 
     floor: int = 0
     ended: dict[int, int] = field(default_factory=dict)
-    untold: Counter[int] = field(default_factory=Counter)
+    unannounced: Counter[int] = field(default_factory=Counter)
     """Slots that are ended here, and are not surely in the log yet."""
 
     def begin(self, place: int) -> None:
@@ -122,17 +122,17 @@ class _Log:
         self.floor = max(self.floor, place)
 
     @contextlib.contextmanager
-    def telling(self, slots: Sequence[int]) -> Iterator[None]:
+    def announcing(self, slots: Sequence[int]) -> Iterator[None]:
         """These are being written in the log."""
-        self.untold.update(slots)
+        self.unannounced.update(slots)
         try:
             yield
         finally:
-            self.untold.subtract(slots)
+            self.unannounced.subtract(slots)
 
     def unended_since(self, place: int, slot: int) -> bool:
         """Whether a slot was surely not ended since that place."""
-        return not self.untold[slot] and place >= max(self.floor, self.ended.get(slot, 0))
+        return not self.unannounced[slot] and place >= max(self.floor, self.ended.get(slot, 0))
 
 
 @dataclass(slots=True)
@@ -221,9 +221,9 @@ class NodeGenerations:
         """End generations on every node; when this returns, none answers from those before."""
         ended = self._slots.end_here(id, matters)
         entry = f"{self._name} {id} {','.join(matters)}"
-        with self._log.telling([slot_of(id, matter) for matter in matters]):
+        with self._log.announcing([slot_of(id, matter) for matter in matters]):
             try:
-                await self._tell(entry)
+                await self._announce(entry)
             except BaseException:
                 self._owe(entry)  # it was called off, and nobody knows whether it is in the log
                 raise
@@ -249,9 +249,9 @@ class NodeGenerations:
 
     # --- telling
 
-    async def _tell(self, entry: str) -> None:
+    async def _announce(self, entry: str) -> None:
         """Have it known, or every lease run out that was given before the server was lost."""
-        give_up_at = self._clock.monotonic() + _TOLD_WITHIN
+        give_up_at = self._clock.monotonic() + _ANNOUNCED_WITHIN
         while True:
             try:
                 seq = await self._publish(entry)

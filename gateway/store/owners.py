@@ -139,7 +139,7 @@ class SessionOwner:
         self._lost_at = float("-inf")
         self._taken_at = float("-inf")
         self._seen: dict[int, float] = {}
-        self._asked: dict[int, float] = {}
+        self._asked_at: dict[int, float] = {}
         self._look: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -165,8 +165,8 @@ class SessionOwner:
         if name == self.name or not _NAME.fullmatch(name):
             return False
         now, number = _now(), _number(name)
-        asked = self._asked.setdefault(number, now)
-        seen = max(asked, self._looking_since, self._seen.get(number, asked))
+        asked_at = self._asked_at.setdefault(number, now)
+        seen = max(asked_at, self._looking_since, self._seen.get(number, asked_at))
         return self._is_sure() and self._looked_at - seen >= UNSEEN and now - self._lost_at >= UNSURE_FOR
 
     def _is_seen(self) -> bool:
@@ -198,7 +198,7 @@ class SessionOwner:
         if began - self._looked_at > SURE_FOR:
             self._looking_since = began
         self._looked_at = began
-        for remembered in (self._seen, self._asked):
+        for remembered in (self._seen, self._asked_at):
             for number in [number for number, at in remembered.items() if began - at > _REMEMBERED]:
                 del remembered[number]
         self._seen.update(dict.fromkeys(held, began))

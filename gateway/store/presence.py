@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.store.database import postgres_engine, told_as_problem
+from gateway.store.database import errors_as_problems, postgres_engine
 
 _NAME = "polder-gateway-"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -36,7 +36,7 @@ class Presence:
 
         Raises ``storage_unavailable``.
         """
-        with told_as_problem():
+        with errors_as_problems():
             async with self._engine.connect() as connection:
                 return bool(await connection.scalar(_OTHERS, {"ours": _NAME, "own": self._name}))
 

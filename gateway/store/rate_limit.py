@@ -35,12 +35,12 @@ class SharedRateLimiter:
         self._rate = Rate(limit)
         self._clock = clock
         self._alone = LocalRateLimiter(limit, clock)
-        self._asked_from = float("-inf")
+        self._resumes_at = float("-inf")
         self._redis = pooled(url, _CONNECTIONS, _WAIT)
 
     async def take(self, key_id: str) -> Allowance:
         """Count one request of a key, unless there are too many: that is not counted."""
-        if self._clock.monotonic() < self._asked_from:
+        if self._clock.monotonic() < self._resumes_at:
             return await self._alone.take(key_id)
         try:
             async with asyncio.timeout(_WAIT):
@@ -48,10 +48,10 @@ class SharedRateLimiter:
                     _TAKE, 1, f"{{polder}}:rate:{key_id}", str(self._rate.interval), str(self._rate.burst)
                 )
         except FAILURES:
-            self._asked_from = self._clock.monotonic() + _PAUSE
+            self._resumes_at = self._clock.monotonic() + _PAUSE
             return await self._alone.take(key_id)
         allowed, owed = answer
-        return self._rate.told(Debt(bool(allowed), int(owed)))
+        return self._rate.allowance(Debt(bool(allowed), int(owed)))
 
     async def close(self) -> None:
         """Let go of the connections."""

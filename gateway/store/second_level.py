@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import Mark
-from gateway.engine.reads.second_level import Given, Question
+from gateway.engine.reads.second_level import Question, SharedAnswer
 from gateway.store.valkey import FAILURES, pooled
 
 _WAIT: Final = 0.1
@@ -42,7 +42,7 @@ _OVERHEAD: Final = 600
 _NONCE: Final = 12
 
 
-class _Written(msgspec.Struct, array_like=True):
+class _Stored(msgspec.Struct, array_like=True):
     """An answer as it lies on the server, sealed."""
 
     epoch: str
@@ -58,7 +58,7 @@ class _Written(msgspec.Struct, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Written)
+_decoder = msgspec.msgpack.Decoder(_Stored)
 
 
 class ValkeyAnswers:
@@ -70,19 +70,19 @@ class ValkeyAnswers:
         self._version = version
         self._clock = clock
         self._room = _Room(limit)
-        self._asked_from = self._given_from = self._looked_at = float("-inf")
+        self._reads_from = self._writes_from = self._looked_at = float("-inf")
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def get(self, question: Question) -> Given | None:
+    async def get(self, question: Question) -> SharedAnswer | None:
         """What a node was answered, if it is fresh and opens."""
-        if self._clock.monotonic() < self._asked_from:
+        if self._clock.monotonic() < self._reads_from:
             return None
         name, cipher = self._place_of(question)
         try:
             async with asyncio.timeout(_WAIT):
                 sealed, left = await self._both(name)
         except FAILURES:
-            self._asked_from = self._clock.monotonic() + _PAUSE
+            self._reads_from = self._clock.monotonic() + _PAUSE
             return None
         return None if sealed is None or left <= 0 else self._opened(sealed, left / 1000, cipher)
 
@@ -94,15 +94,15 @@ class ValkeyAnswers:
             sealed, left = await both.execute()
             return sealed, left
 
-    def put(self, question: Question, given: Given) -> None:
+    def put(self, question: Question, answer: SharedAnswer) -> None:
         """Give others an answer, unless it is very large, the server away or full, or too much on its way there."""
         now = self._clock.monotonic()
-        is_away = now < max(self._asked_from, self._given_from)
-        if is_away or len(self._under_way) >= _AT_ONCE or len(given.body) > _LARGEST:
+        is_away = now < max(self._reads_from, self._writes_from)
+        if is_away or len(self._under_way) >= _AT_ONCE or len(answer.body) > _LARGEST:
             return
-        until = now + given.fresh_for - given.age
-        if self._room.take(len(given.body) + _OVERHEAD, until, now):
-            task = asyncio.ensure_future(self._give(question, given, until))
+        until = now + answer.fresh_for - answer.age
+        if self._room.take(len(answer.body) + _OVERHEAD, until, now):
+            task = asyncio.ensure_future(self._store(question, answer, until))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
@@ -115,17 +115,17 @@ class ValkeyAnswers:
             async with asyncio.timeout(_WAIT):
                 await self._redis.aclose(close_connection_pool=True)
 
-    async def _give(self, question: Question, given: Given, until: float) -> None:
+    async def _store(self, question: Question, answer: SharedAnswer, until: float) -> None:
         name, cipher = self._place_of(question)
-        sealed = self._sealed(given, cipher)
+        sealed = self._sealed(answer, cipher)
         try:
             async with asyncio.timeout(_PAUSE):
                 await self._look()
                 now = self._clock.monotonic()
-                if now >= self._given_from and (left := int((until - now) * 1000)) > 0:
+                if now >= self._writes_from and (left := int((until - now) * 1000)) > 0:
                     await self._redis.set(name, sealed, px=left)
         except FAILURES:
-            self._given_from = self._clock.monotonic() + _PAUSE
+            self._writes_from = self._clock.monotonic() + _PAUSE
 
     async def _look(self) -> None:
         """Once in a while, see whether there is room: all that nodes do there needs some."""
@@ -135,30 +135,32 @@ class ValkeyAnswers:
         self._looked_at = now
         memory: Any = await self._redis.info("memory")
         if memory["used_memory"] > _FULL * (memory.get("maxmemory") or float("inf")):
-            self._given_from = now + _PAUSE
+            self._writes_from = now + _PAUSE
 
     def _place_of(self, question: Question) -> tuple[str, AESGCM]:
         """Where an answer lies, and what seals it."""
-        asked = _encoder.encode((self._version, *question))
-        name = hmac.digest(self._key, b"name" + asked, hashlib.sha256).hex()
-        return f"{{polder}}:answer:{name}", AESGCM(hmac.digest(self._key, b"seal" + asked, hashlib.sha256))
+        encoded = _encoder.encode((self._version, *question))
+        name = hmac.digest(self._key, b"name" + encoded, hashlib.sha256).hex()
+        return f"{{polder}}:answer:{name}", AESGCM(hmac.digest(self._key, b"seal" + encoded, hashlib.sha256))
 
-    def _sealed(self, given: Given, cipher: AESGCM) -> bytes:
-        mark, nonce = given.mark, secrets.token_bytes(_NONCE)
-        said = given.body, given.etag, given.next_cursor, given.headers
-        written = _Written(mark.epoch, mark.place, *said, given.fresh_for, given.stale_for, self._time() - given.age)
-        return nonce + cipher.encrypt(nonce, _encoder.encode(written), None)
+    def _sealed(self, answer: SharedAnswer, cipher: AESGCM) -> bytes:
+        mark, nonce = answer.mark, secrets.token_bytes(_NONCE)
+        members = answer.body, answer.etag, answer.next_cursor, answer.headers
+        stored = _Stored(
+            mark.epoch, mark.place, *members, answer.fresh_for, answer.stale_for, self._time() - answer.age
+        )
+        return nonce + cipher.encrypt(nonce, _encoder.encode(stored), None)
 
-    def _opened(self, sealed: bytes, left: float, cipher: AESGCM) -> Given | None:
+    def _opened(self, sealed: bytes, left: float, cipher: AESGCM) -> SharedAnswer | None:
         """None for what nobody of ours wrote."""
         try:
-            written = _decoder.decode(cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None))
+            stored = _decoder.decode(cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None))
         except (InvalidTag, ValueError):
             return None
-        said = written.body, written.etag, written.next_cursor, written.headers
+        members = stored.body, stored.etag, stored.next_cursor, stored.headers
         # Clocks that differ cost hits: it is as old as the server says, or as the clocks do where that is more.
-        age = max(0.0, written.fresh_for - left, self._time() - written.made_at)
-        return Given(Mark(written.epoch, written.place), *said, written.fresh_for, written.stale_for, age)
+        age = max(0.0, stored.fresh_for - left, self._time() - stored.made_at)
+        return SharedAnswer(Mark(stored.epoch, stored.place), *members, stored.fresh_for, stored.stale_for, age)
 
     def _time(self) -> float:
         return self._clock.now().timestamp()

@@ -53,10 +53,10 @@ _LINKS = (
 )
 
 # A literal and no value beside the statement: to PostgreSQL two values are two expressions, and not one to group by.
-_TOLD_STATUS = case(
+_EFFECTIVE_STATUS = case(
     (tables.connections.c.suspended_at.is_not(None), literal_column("'suspended'")), else_=tables.connections.c.status
 )
-"""``StoredConnection.told_status``."""
+"""``StoredConnection.effective_status``."""
 
 
 class SqlStorage:
@@ -136,7 +136,7 @@ class SqlConnections:
         some ids.
         """
         columns = tables.connections.c
-        filterable = {"external_ref": columns.external_ref, "provider": columns.provider, "status": _TOLD_STATUS}
+        filterable = {"external_ref": columns.external_ref, "provider": columns.provider, "status": _EFFECTIVE_STATUS}
         wanted = [columns.tenant == tenant, *(filterable[name] == value for name, value in filters.items())]
         if among is not None:
             wanted.append(columns.id.in_(sorted(among)))
@@ -149,7 +149,7 @@ class SqlConnections:
     async def census(self) -> Mapping[tuple[str, str], int]:
         """How many there are in all, by provider and status as told."""
         provider = tables.connections.c.provider
-        query = select(provider, _TOLD_STATUS, func.count()).group_by(provider, _TOLD_STATUS)
+        query = select(provider, _EFFECTIVE_STATUS, func.count()).group_by(provider, _EFFECTIVE_STATUS)
         rows = await self._database.rows(query)
         return {(name, status): number for name, status, number in rows}
 

@@ -31,69 +31,69 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class _Written(TypeDecorator[T], Generic[T, Stored]):
+class _Encoded(TypeDecorator[T], Generic[T, Stored]):
     """A value written as another; null is null."""
 
     def process_bind_param(self, value: T | None, dialect: Dialect) -> Stored | None:  # noqa: ARG002 - SQLAlchemy passes it
         """What is stored."""
-        return None if value is None else self.written(value)
+        return None if value is None else self.encode(value)
 
     def process_result_value(self, value: Stored | None, dialect: Dialect) -> T | None:  # noqa: ARG002 - as above
         """What was meant."""
-        return None if value is None else self.meant(value)
+        return None if value is None else self.decode(value)
 
     @abstractmethod
-    def written(self, value: T) -> Stored:
+    def encode(self, value: T) -> Stored:
         """What is stored for it."""
 
     @abstractmethod
-    def meant(self, stored: Stored) -> T:
+    def decode(self, stored: Stored) -> T:
         """What is meant by what is stored."""
 
 
-class Instant(_Written[datetime, int]):
+class Instant(_Encoded[datetime, int]):
     """An aware time in, the same time in UTC out. Raises ``ValueError`` for a time without a zone."""
 
     impl = BigInteger
     cache_ok = True
 
-    def written(self, value: datetime) -> int:
+    def encode(self, value: datetime) -> int:
         """The microseconds since 1970."""
         if value.tzinfo is None:
             raise ValueError("A time without a zone cannot be stored.")
         return (value - _EPOCH) // _MICROSECOND
 
-    def meant(self, stored: int) -> datetime:
+    def decode(self, stored: int) -> datetime:
         """The time, aware, in UTC."""
         return _EPOCH + stored * _MICROSECOND
 
 
-class JsonObject(_Written[Mapping[str, Any], str]):
+class JsonObject(_Encoded[Mapping[str, Any], str]):
     """A JSON object, its numbers exact."""
 
     impl = Text
     cache_ok = True
 
-    def written(self, value: Mapping[str, Any]) -> str:
+    def encode(self, value: Mapping[str, Any]) -> str:
         """The text of it."""
         return exact.dumps(dict(value)).decode()
 
-    def meant(self, stored: str) -> Mapping[str, Any]:
+    def decode(self, stored: str) -> Mapping[str, Any]:
         """What the text says."""
         return dict(exact.loads(stored))
 
 
-class Texts(_Written[tuple[str, ...], str]):
+class Texts(_Encoded[tuple[str, ...], str]):
     """Some texts in their order."""
 
     impl = Text
     cache_ok = True
 
-    def written(self, value: tuple[str, ...]) -> str:
+    def encode(self, value: tuple[str, ...]) -> str:
         """A JSON array of them."""
         return exact.dumps(list(value)).decode()
 
-    def meant(self, stored: str) -> tuple[str, ...]:
+    def decode(self, stored: str) -> tuple[str, ...]:
         """The texts in that array."""
         return tuple(exact.loads(stored))
 

@@ -58,8 +58,8 @@ class SqlTokens:
             if about is None:
                 not_found("The connection is gone.")
             rows = (await transaction.execute(_newest_first(connection))).all()
-            asked = await transaction.execute(select(intents).where(intents.c.connection_id == connection.id))
-            intent = asked.one_or_none()
+            result = await transaction.execute(select(intents).where(intents.c.connection_id == connection.id))
+            intent = result.one_or_none()
         return Journal(
             about.credentials_version,
             [self._token(connection, row) for row in rows],

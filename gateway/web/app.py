@@ -16,10 +16,10 @@ from starlette.types import Receive, Scope, Send
 from gateway.contract.clock import Clock
 from gateway.contract.errors import Problem
 from gateway.contract.operations import OPERATIONS, Operation
-from gateway.engine.access.audit import OWNER, Origin, asked_by
+from gateway.engine.access.audit import OWNER, Origin, on_behalf_of
 from gateway.engine.access.rate_limit import RateLimiter
 from gateway.engine.call import Address, Answer, Call, Caller, Network, Standing
-from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.cache import CachedAnswer
 from gateway.engine.tracing import UNTRACED, RequestSpan, Tracer
 from gateway.engine.waiting import measured, waiting
 from gateway.web import pages, problems
@@ -40,7 +40,7 @@ from gateway.web.metrics import UNMATCHED, Metrics
 from gateway.web.problems import EdgeProblem
 from gateway.web.replay import Question, Replays, question_of
 from gateway.web.replies import OURS, Reply, encoded, limited, replied, reply, send_reply
-from gateway.web.request_log import RequestLog, Seen, outcome_of
+from gateway.web.request_log import RequestEntry, RequestLog, outcome_of
 from gateway.web.routes import Page, Route, Routes, parameters_of
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
@@ -59,7 +59,7 @@ class Engine(Protocol):
     async def perform(self, call: Call) -> Answer:
         """The answer. Raises ``Problem``."""
 
-    def recall(self, standing: Standing, now: float) -> Kept | None:
+    def recall(self, standing: Standing, now: float) -> CachedAnswer | None:
         """What is kept of an answer, if all that it stands on still holds."""
 
 
@@ -146,82 +146,82 @@ class Application:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seen = Seen(scope["method"], self._clock.monotonic())
+        entry = RequestEntry(scope["method"], self._clock.monotonic())
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         if raw_path in _PROBES:  # a scrape would count itself
-            await self._served(seen, raw_path, scope, receive, send)
+            await self._served(entry, raw_path, scope, receive, send)
             return
         self._metrics.in_flight += 1
         try:
             if self._tracer is UNTRACED:
-                await self._served(seen, raw_path, scope, receive, send)
+                await self._served(entry, raw_path, scope, receive, send)
             else:
-                await self._traced(seen, raw_path, scope, receive, send)
+                await self._traced(entry, raw_path, scope, receive, send)
         finally:
             self._metrics.in_flight -= 1
 
-    async def _traced(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._tracer.request(seen.method, scope["headers"]) as span:
+    async def _traced(self, entry: RequestEntry, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._tracer.request(entry.method, scope["headers"]) as span:
             try:
-                seen.trace_id = span.trace_id
-                await self._served(seen, raw_path, scope, receive, send)
+                entry.trace_id = span.trace_id
+                await self._served(entry, raw_path, scope, receive, send)
             finally:
-                _trace(span, seen)
+                _trace(span, entry)
 
-    async def _served(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _served(self, entry: RequestEntry, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             question = question_of(scope, raw_path)
-            told = self._again(seen, question, scope)
-            if told is None:
-                told = await self._reply(seen, raw_path, scope, receive)
+            response = self._replayed(entry, question, scope)
+            if response is None:
+                response = await self._reply(entry, raw_path, scope, receive)
             elif self._rate_limiter is not None:
-                told = await self._if_allowed(seen, told, raw_path)
-            if question is not None and seen.standing is not None:
-                self._replays.remember(question, seen.route, seen.standing)
-            if seen.allowance is not None:
-                told = limited(told, seen.allowance)
-            seen.status = told.status
-            seen.sent = len(told.body)
-            await send_reply(scope, send, told, seen.request_id)
+                response = await self._if_allowed(entry, response, raw_path)
+            if question is not None and entry.standing is not None:
+                self._replays.remember(question, entry.route, entry.standing)
+            if entry.allowance is not None:
+                response = limited(response, entry.allowance)
+            entry.status = response.status
+            entry.sent = len(response.body)
+            await send_reply(scope, send, response, entry.request_id)
         except Disconnected:
             pass
         finally:
-            self._request_log.ended(seen)
+            self._request_log.ended(entry)
 
-    def _again(self, seen: Seen, question: Question | None, scope: Scope) -> Reply | None:
+    def _replayed(self, entry: RequestEntry, question: Question | None, scope: Scope) -> Reply | None:
         """The reply to a question that the cache answered lately, if it still stands."""
-        replayed = None if question is None else self._replays.answer(question, scope, seen.started)
+        replayed = None if question is None else self._replays.answer(question, scope, entry.started)
         if question is None or replayed is None:
             return None
-        seen.request_id = next(self._request_ids)
-        _name(seen, question.header(b"x-request-id"), question.header(b"traceparent"))
-        seen.route = replayed.route
-        seen.operation = replayed.standing.operation
-        seen.key_id = replayed.standing.caller.key_id
+        entry.request_id = next(self._request_ids)
+        _name(entry, question.header(b"x-request-id"), question.header(b"traceparent"))
+        entry.route = replayed.route
+        entry.operation = replayed.standing.operation
+        entry.key_id = replayed.standing.caller.key_id
         return replayed.reply
 
-    async def _if_allowed(self, seen: Seen, told: Reply, raw_path: bytes) -> Reply:
+    async def _if_allowed(self, entry: RequestEntry, response: Reply, raw_path: bytes) -> Reply:
         try:
-            await self._count(seen)
+            await self._count(entry)
         except Problem as problem:
-            return self._problem(seen, problem, raw_path)
-        return told
+            return self._problem(entry, problem, raw_path)
+        return response
 
-    async def _count(self, seen: Seen) -> None:
+    async def _count(self, entry: RequestEntry) -> None:
         """Count a request of its key's. Raises ``rate_limited``."""
-        if self._rate_limiter is None or seen.key_id is None:
+        if self._rate_limiter is None or entry.key_id is None:
             return
-        seen.allowance = await self._rate_limiter.take(seen.key_id)
-        if seen.allowance.wait:
-            said = f"This API key may make {seen.allowance.limit} requests a minute."
-            raise Problem("rate_limited", said, retry_after=seen.allowance.wait)
+        entry.allowance = await self._rate_limiter.take(entry.key_id)
+        if entry.allowance.wait:
+            detail = f"This API key may make {entry.allowance.limit} requests a minute."
+            raise Problem("rate_limited", detail, retry_after=entry.allowance.wait)
 
-    async def _reply(self, seen: Seen, raw_path: bytes, scope: Scope, receive: Receive) -> Reply:
+    async def _reply(self, entry: RequestEntry, raw_path: bytes, scope: Scope, receive: Receive) -> Reply:
         """The answer of a route, or the problem it ended in."""
         try:
-            seen.request_id = next(self._request_ids)
+            entry.request_id = next(self._request_ids)
             headers = headers_of(scope["headers"])
-            _name(seen, headers.get("x-request-id"), headers.get("traceparent"))
+            _name(entry, headers.get("x-request-id"), headers.get("traceparent"))
             if not is_addressed(scope.get("http_version"), headers.get("host")):
                 raise EdgeProblem(
                     "invalid_host", "A request has one Host header, with a host and perhaps a port in it."
@@ -231,45 +231,45 @@ class Application:
             if matched is None:
                 raise Problem("not_found", "There is nothing at this address.")
             route, found = matched
-            seen.route = route.template
-            if seen.method == "OPTIONS":
+            entry.route = route.template
+            if entry.method == "OPTIONS":
                 return reply(204, [(b"allow", route.allow.encode())], b"")
-            method = "GET" if seen.method == "HEAD" else seen.method
+            method = "GET" if entry.method == "HEAD" else entry.method
             if method not in route.methods:
                 raise _wrong_method(route)
             address = address_of(scope, headers.get("x-forwarded-for"), self._proxies)
             if route.page is not None:
-                with asked_by(Origin(OWNER, seen.request_id, _told(address))):
+                with on_behalf_of(Origin(OWNER, entry.request_id, _text_of(address))):
                     return await _show(route.page, scope, receive, parameters_of(found))
             operation = route.operations[method]
-            seen.operation = operation
-            seen.named = "idempotency-key" in headers
-            seen.watch = measured(self._clock.monotonic)
+            entry.operation = operation
+            entry.named = "idempotency-key" in headers
+            entry.watch = measured(self._clock.monotonic)
             caller = await self._callers.resolve(_key_of(headers))
-            seen.key_id = caller.key_id
+            entry.key_id = caller.key_id
             if not caller.may_call_from(address):
                 raise Problem("forbidden", "The API key may not be used from this address.")
-            await self._count(seen)
-            with asked_by(Origin(caller.key_id, seen.request_id, _told(address))):
+            await self._count(entry)
+            with on_behalf_of(Origin(caller.key_id, entry.request_id, _text_of(address))):
                 return await self._operate(
-                    seen, operation, caller, raw_path, found, headers, scope["query_string"], receive
+                    entry, operation, caller, raw_path, found, headers, scope["query_string"], receive
                 )
         except Disconnected:
             raise
         except (Problem, EdgeProblem) as problem:
-            return self._problem(seen, problem, raw_path)
+            return self._problem(entry, problem, raw_path)
         except asyncio.CancelledError:
             if not self._draining:
                 raise
             # The server calls off what is not done when it must stop; whoever still waits is told.
-            return self._problem(seen, _unfinished(seen, _CUT_OFF), raw_path)
+            return self._problem(entry, _unfinished(entry, _CUT_OFF), raw_path)
         except Exception as error:
-            seen.error = error
-            return self._problem(seen, _unfinished(seen, _INTERNAL), raw_path)
+            entry.error = error
+            return self._problem(entry, _unfinished(entry, _INTERNAL), raw_path)
 
     async def _operate(
         self,
-        seen: Seen,
+        entry: RequestEntry,
         operation: Operation,
         caller: Caller,
         raw_path: bytes,
@@ -281,17 +281,17 @@ class Application:
         path = parameters_of(found)
         query = query_of(query_string)
         body = b""
-        deadline = seen.started + self._limits.deadline
-        if seen.method not in _WITHOUT_BODY:
-            theirs = operation.shape == "theirs"
-            limit = self._limits.raw_body if theirs else self._limits.body
+        deadline = entry.started + self._limits.deadline
+        if entry.method not in _WITHOUT_BODY:
+            is_raw = operation.shape == "theirs"
+            limit = self._limits.raw_body if is_raw else self._limits.body
             timeout = min(self._limits.body_timeout, max(0.0, deadline - self._clock.monotonic()))
             with waiting():
                 body = await read_body(receive, headers, limit=limit, timeout=timeout)
-            seen.received = len(body)
+            entry.received = len(body)
             if body:
                 require_unpacked(headers.get("content-encoding"))
-            if body and not theirs:
+            if body and not is_raw:
                 require_json(headers.get("content-type"))
         answer = await self._engine.perform(
             Call(
@@ -301,32 +301,32 @@ class Application:
                 query=query,
                 headers=headers,
                 body=body,
-                request_id=seen.request_id,
+                request_id=entry.request_id,
                 deadline=deadline,
             )
         )
-        seen.replayed = any(name.lower() == "idempotency-replayed" for name in answer.headers)
-        seen.standing = answer.standing
+        entry.replayed = any(name.lower() == "idempotency-replayed" for name in answer.headers)
+        entry.standing = answer.standing
         try:
             return replied(answer, operation, self._public_url, raw_path, query)
         except Exception as error:
-            seen.error = error
+            entry.error = error
             raise _unwritable(error, answer, operation) from None
 
-    def _problem(self, seen: Seen, problem: Problem | EdgeProblem, raw_path: bytes) -> Reply:
-        seen.code = problem.code
-        if problem.outcome is None and seen.operation is not None and seen.operation.is_write:
+    def _problem(self, entry: RequestEntry, problem: Problem | EdgeProblem, raw_path: bytes) -> Reply:
+        entry.code = problem.code
+        if problem.outcome is None and entry.operation is not None and entry.operation.is_write:
             problem.outcome = "not_sent"  # it came no further than here: the engine always says
-        seen.outcome = problem.outcome
+        entry.outcome = problem.outcome
         if problem.code == "upstream_malformed" and problem.__cause__ is not None:
-            seen.error = problem.__cause__
-        told = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=seen.request_id)
-        return reply(told.status, encoded(told.headers, problems.MEDIA_TYPE), told.body)
+            entry.error = problem.__cause__
+        rendered = problems.render(problem, docs=self._docs, raw_path=raw_path, request_id=entry.request_id)
+        return reply(rendered.status, encoded(rendered.headers, problems.MEDIA_TYPE), rendered.body)
 
 
-def _unfinished(seen: Seen, detail: str) -> Problem:
+def _unfinished(entry: RequestEntry, detail: str) -> Problem:
     """It ended where nobody can tell how far it had come."""
-    is_write = seen.operation is not None and seen.operation.is_write
+    is_write = entry.operation is not None and entry.operation.is_write
     return Problem("internal_error", detail, outcome="unknown" if is_write else None)
 
 
@@ -340,21 +340,21 @@ def _unwritable(error: Exception, answer: Answer, operation: Operation) -> Probl
     return problem
 
 
-def _trace(span: RequestSpan, seen: Seen) -> None:
+def _trace(span: RequestSpan, entry: RequestEntry) -> None:
     span.ended(
-        route=None if seen.route == UNMATCHED else seen.route,
-        status=seen.status,
-        operation=None if seen.operation is None else seen.operation.name,
-        code=seen.code,
+        route=None if entry.route == UNMATCHED else entry.route,
+        status=entry.status,
+        operation=None if entry.operation is None else entry.operation.name,
+        code=entry.code,
     )
 
 
-def _name(seen: Seen, request_id: str | None, traceparent: str | None) -> None:
+def _name(entry: RequestEntry, request_id: str | None, traceparent: str | None) -> None:
     """Note what the caller calls the request, and the trace it belongs to."""
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
-        seen.request_id = request_id
-    if seen.trace_id is None and traceparent is not None and (match := _TRACEPARENT.fullmatch(traceparent)):
-        seen.trace_id = match[1]
+        entry.request_id = request_id
+    if entry.trace_id is None and traceparent is not None and (match := _TRACEPARENT.fullmatch(traceparent)):
+        entry.trace_id = match[1]
 
 
 def request_ids(random: Random) -> Iterator[str]:
@@ -365,7 +365,7 @@ def request_ids(random: Random) -> Iterator[str]:
             yield f"req_{digits[start : start + 24]}"
 
 
-def _told(address: Address | None) -> str | None:
+def _text_of(address: Address | None) -> str | None:
     return None if address is None else str(address)
 
 

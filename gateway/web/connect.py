@@ -113,7 +113,7 @@ def _departure(authorizer: Authorizer, public_url: str) -> Page:
         try:
             begun = await authorizer.begin(request.path_params["token"])
         except Problem as problem:
-            return _told(words, problem)
+            return _problem_page(words, problem)
         response = RedirectResponse(begun.url, 303, headers=_HEADERS)
         response.set_cookie(
             _COOKIE, begun.browser, max_age=600, path=path, secure=secure, httponly=True, samesite="lax"
@@ -134,7 +134,7 @@ def _arrival(authorizer: Authorizer) -> Page:
             provider, state = request.path_params["provider"], query.get("state", "")
             finished = await authorizer.finish(provider, state, browser, code, error)
         except Problem as problem:
-            return _told(words, problem)
+            return _problem_page(words, problem)
         if finished.choose is not None:
             return _html(words, words["choose"], _choice_form(finished.choose.url, finished.companies, words))
         return _thanks(words, finished.connection)
@@ -147,7 +147,7 @@ def _words(request: Request) -> Mapping[str, str]:
     return _WORDS["nl" if dutch else "en"]
 
 
-def _told(words: Mapping[str, str], problem: Problem) -> Response:
+def _problem_page(words: Mapping[str, str], problem: Problem) -> Response:
     """A problem, for the person who sees it."""
     trouble = words.get("trouble", problem.kind.title)
     title = {"not_found": words["gone"], "upstream_forbidden": words["denied"]}.get(problem.code, trouble)
@@ -175,7 +175,7 @@ def _link_page(invitations: Invitations) -> Page:
             if request.method == "POST":
                 return await _submit(request, invitations, invitation, words)
         except Problem as problem:
-            return _told(words, problem)
+            return _problem_page(words, problem)
         return _form(token, invitation, words)
 
     return Page(show, frozenset({"GET", "POST"}))

@@ -59,16 +59,16 @@ class Health:
     async def alive(self, request: Request) -> Response:
         """``/livez`` and ``/healthz``: the event loop turns."""
         del request
-        return _said({"status": "ok"})
+        return _json({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
         """``/readyz``. Raises ``storage_unavailable``."""
         del request
         if self._draining:
-            return _said({"status": "draining"}, 503)
+            return _json({"status": "draining"}, 503)
         await self.check()
         warning = await self.warning()
-        return _said({"status": "ok"} if warning is None else {"status": "ok", "warning": warning})
+        return _json({"status": "ok"} if warning is None else {"status": "ok", "warning": warning})
 
     async def warning(self, within: float = LOOK_WITHIN) -> str | None:
         """What its operator should know, though it answers; where that is not found out in so many seconds, what was
@@ -112,5 +112,5 @@ class Health:
         self._good_until = self._clock.monotonic() + CHECKED_FOR
 
 
-def _said(body: dict[str, str], status: int = 200) -> Response:
+def _json(body: dict[str, str], status: int = 200) -> Response:
     return JSONResponse(body, status, headers={"Cache-Control": "no-store"})

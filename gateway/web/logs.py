@@ -19,7 +19,7 @@ from gateway.contract.clock import Clock
 Level = Literal["info", "warning", "error"]
 _LEVELS: tuple[Level, ...] = ("info", "warning", "error")
 _MARKS: Mapping[Level, str] = {"info": " ", "warning": "!", "error": "✗"}
-_SAID_FIRST = frozenset({"time", "level", "event"})
+_FIRST_MEMBERS = frozenset({"time", "level", "event"})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,13 +58,13 @@ class Log:
     def write(self, *lines: Line) -> None:
         """Lines in one piece, with the time in UTC."""
         now = self._clock.now()
-        told = [line for line in lines if _LEVELS.index(line.level) >= self._least]
-        if not told:
+        wanted = [line for line in lines if _LEVELS.index(line.level) >= self._least]
+        if not wanted:
             return
         if self._human:
-            pieces = [_worded(line, now) for line in told]
+            pieces = [_worded(line, now) for line in wanted]
         else:
-            pieces = _encoded(told, now.isoformat(timespec="milliseconds"))
+            pieces = _encoded(wanted, now.isoformat(timespec="milliseconds"))
         # A log that nobody reads any more is no reason to fail a request.
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(b"\n".join([*pieces, b""]))
@@ -78,8 +78,8 @@ def _encoded(lines: Sequence[Line], time: str) -> list[bytes]:
 
 
 def _worded(line: Line, now: datetime) -> bytes:
-    told = msgspec.structs.asdict(line)
-    words = [f"{name}={told[name]}" for name in told if name not in _SAID_FIRST and told[name] is not None]
+    members = msgspec.structs.asdict(line)
+    words = [f"{name}={members[name]}" for name in members if name not in _FIRST_MEMBERS and members[name] is not None]
     return " ".join([f"{now:%H:%M:%S}", _MARKS[line.level], line.event, *words]).encode()
 
 

@@ -184,7 +184,7 @@ class Metrics:
         self._spent: dict[str, Spread] = {}
         self._called: dict[tuple[str, str, str], tuple[Count, Spread]] = {}
         self._lasted: dict[str, Spread] = {}
-        self._asked: dict[tuple[str, str], Count] = {}
+        self._cache_counts: dict[tuple[str, str], Count] = {}
 
     def _begin_at_zero(self) -> None:
         for code in ALL_KINDS:
@@ -254,7 +254,7 @@ class Metrics:
         """A write came with an idempotency key."""
         self._attempts.labels(result).inc()
 
-    def kept(self, connections: Mapping[tuple[str, str], int]) -> None:
+    def census(self, connections: Mapping[tuple[str, str], int]) -> None:
         """So many connections there are, by provider and status."""
         self._counted |= connections.keys()
         for provider, status in self._counted:
@@ -303,9 +303,9 @@ class Metrics:
 
     def cache(self, resource: str, result: CacheResult) -> None:
         """The cache was asked."""
-        bound = self._asked.get((resource, result))
+        bound = self._cache_counts.get((resource, result))
         if bound is None:
-            bound = self._asked[resource, result] = self._count(self._cache.labels(resource, result))
+            bound = self._cache_counts[resource, result] = self._count(self._cache.labels(resource, result))
         bound.step()
 
     def reconciled(self, operation: str, result: WriteResult) -> None:

@@ -119,13 +119,13 @@ _CODE_MARKS = re.compile(r"`([^`]+)`")
 
 
 def _problem_page(code: str, kind: Kind) -> str:
-    again = "Yes, after the time that <code>Retry-After</code> says." if kind.retryable else "No, not by itself."
+    retry = "Yes, after the time that <code>Retry-After</code> says." if kind.retryable else "No, not by itself."
     facts = {
         "Code": f"<code>{code}</code>",
         "HTTP status": str(kind.status),
         "Who can put it right": escape(_FIX[kind.fix]),
         "How": _CODE_MARKS.sub(r"<code>\1</code>", escape(REMEDIES[code].how)),
-        "Can sending it again help": again,
+        "Can sending it again help": retry,
         "For the account's owner": f'{escape(REMEDIES[code].en)}<br><span lang="nl">{escape(REMEDIES[code].nl)}</span>',
     }
     rows = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())

@@ -51,7 +51,7 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
     kind, remedy = ALL_KINDS[problem.code], REMEDIES[problem.code]
     instance = quote(raw_path[:_LONGEST_INSTANCE], safe=_PATH_SAFE)
     by_hand = isinstance(problem, Problem) and problem.extra.get("state") == "manual"
-    told = {
+    members = {
         "type": f"{docs}/{problem.code}",
         "title": kind.title,
         "status": kind.status,
@@ -67,17 +67,17 @@ def render(problem: Problem | EdgeProblem, *, docs: str, raw_path: bytes, reques
     headers = {"Cache-Control": "no-store"}
     wait = _DEFAULT_WAIT.get(kind.status)
     if problem.outcome is not None:
-        told["outcome"] = problem.outcome
+        members["outcome"] = problem.outcome
     if isinstance(problem, Problem):
         wait = problem.retry_after if problem.retry_after is not None else wait
-        told = {**problem.extra, **told, **_particulars(problem)}
+        members = {**problem.extra, **members, **_particulars(problem)}
         headers |= problem.headers
     if wait is not None:
-        told["retry_after"] = wait
+        members["retry_after"] = wait
         headers["Retry-After"] = str(wait)
     if kind.status == 401:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="polder"')
-    return Rendered(kind.status, headers, dumps(told))
+    return Rendered(kind.status, headers, dumps(members))
 
 
 def too_large(limit: int) -> NoReturn:
@@ -88,11 +88,11 @@ def too_large(limit: int) -> NoReturn:
 def _particulars(problem: Problem) -> dict[str, Any]:
     members: dict[str, Any] = {}
     if problem.errors:
-        members["errors"] = [_given(asdict(error)) for error in problem.errors]
+        members["errors"] = [_without_none(asdict(error)) for error in problem.errors]
     if problem.upstream is not None:
-        members["upstream"] = _given(asdict(problem.upstream))
+        members["upstream"] = _without_none(asdict(problem.upstream))
     return members
 
 
-def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}

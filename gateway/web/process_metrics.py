@@ -76,7 +76,7 @@ class ProcessMetrics:
         self._count_at = self._clock.monotonic() + COUNTED_FOR
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(COUNT_WITHIN):
-                self._metrics.kept(await self._storage.connections.census())
+                self._metrics.census(await self._storage.connections.census())
                 intents, writes = await self._storage.tokens.open_intents(), await self._storage.attempts.unknown()
                 self._metrics.left_open(intents, writes, self._clock.now())
 

@@ -91,9 +91,9 @@ class Protocol(HttpToolsProtocol):
         stopped = sys.exception()  # httptools' HttpParserUpgrade: it says how much of what came was read
         if stopped is None or not self._is_offered_another():
             return
-        said = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        lines = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
         first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        self._rest = b"".join([first, *said, b"\r\n", self._came[stopped.args[0] :]])
+        self._rest = b"".join([first, *lines, b"\r\n", self._came[stopped.args[0] :]])
         self.parser = type(self.parser)(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
@@ -101,9 +101,9 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.scope is not self.scope
 
     def _be_patient(self) -> None:
-        self._head_timeout = self.loop.call_later(HEAD_TIMEOUT, self._heard_enough)
+        self._head_timeout = self.loop.call_later(HEAD_TIMEOUT, self._head_timed_out)
 
-    def _heard_enough(self) -> None:
+    def _head_timed_out(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
             # Whoever sends ahead is owed an answer, and is not listened to meanwhile: the rest may be there long since.
             self._be_patient()
@@ -135,14 +135,14 @@ class Protocol(HttpToolsProtocol):
     def _refuse_head(self) -> None:
         """Have the application answer as it answers whoever sends too many headers, and listen no more."""
         self.flow.pause_reading()
-        said = {
+        members = {
             "method": "GET",
             "path": "",
             "raw_path": b"",
             "query_string": b"",
             "headers": [(b"", bytes(self._waited))],
         }
-        self.scope = {**self.scope, **said}  # type: ignore[typeddict-item]  # what uvicorn adds when a head is whole
+        self.scope = {**self.scope, **members}  # type: ignore[typeddict-item]  # what uvicorn adds when a head is whole
         waits = self.cycle is not None and not self.cycle.response_complete
         self.cycle = RequestResponseCycle(
             scope=self.scope,

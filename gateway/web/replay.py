@@ -14,8 +14,8 @@ from starlette.types import Scope
 
 from gateway.engine.access.keys import fingerprint_of
 from gateway.engine.call import Caller, Network, Standing
-from gateway.engine.reads.cache import Kept
-from gateway.engine.reads.freshness import answer_of, hit, is_known
+from gateway.engine.reads.cache import CachedAnswer
+from gateway.engine.reads.freshness import answer_of, etag_matches, hit
 from gateway.web.addresses import address_of
 from gateway.web.bodies import MOST_HEADER_BYTES, MOST_HEADERS, field_text, is_addressed, query_of
 from gateway.web.replies import Reply, replied
@@ -40,7 +40,7 @@ _HEEDED: Mapping[bytes, bool] = {
 class Recalling(Protocol):
     """What knows whether an answer still stands."""
 
-    def recall(self, standing: Standing, now: float) -> Kept | None:
+    def recall(self, standing: Standing, now: float) -> CachedAnswer | None:
         """What is kept of it, if it does."""
 
 
@@ -57,11 +57,11 @@ class Question(NamedTuple):
     raw_path: bytes
     query: bytes
     fingerprint: bytes
-    said: Mapping[bytes, bytes]
+    headers: Mapping[bytes, bytes]
 
     def header(self, name: bytes) -> str | None:
         """A header that is heeded, as text."""
-        value = self.said.get(name)
+        value = self.headers.get(name)
         return None if value is None else field_text(value)
 
 
@@ -76,13 +76,13 @@ class Replayed(NamedTuple):
 class _Heads:
     """The head of one kept answer at one age, with its body or without."""
 
-    __slots__ = ("age", "head", "kept", "left")
+    __slots__ = ("age", "cached", "head", "ttl")
 
-    def __init__(self, kept: Kept, age: int, left: int, head: bytes) -> None:
+    def __init__(self, cached: CachedAnswer, age: int, ttl: int, head: bytes) -> None:
         # By itself the cache decides how long a body stays in memory.
-        self.kept: ReferenceType[Kept] = ref(kept)
+        self.cached: ReferenceType[CachedAnswer] = ref(cached)
         self.age = age
-        self.left = left
+        self.ttl = ttl
         self.head = head
 
 
@@ -134,43 +134,43 @@ class Replays:
             address = address_of(scope, question.header(b"x-forwarded-for"), self._proxies)
             if not standing.caller.may_call_from(address):
                 return None
-        kept = self._engine.recall(standing, now)
-        if kept is None:
+        cached = self._engine.recall(standing, now)
+        if cached is None:
             del self._remembered[question[:3]]
             return None
-        return Replayed(self._reply(question, remembered, kept, now), remembered.route, standing)
+        return Replayed(self._reply(question, remembered, cached, now), remembered.route, standing)
 
-    def _reply(self, question: Question, remembered: _Remembered, kept: Kept, now: float) -> Reply:
-        known = is_known(question.header(b"if-none-match"), kept.etag)
-        age, left = kept.age(now), kept.left(now)
-        heads = remembered.heads.get(known)
-        if heads is None or heads.age != age or heads.left != left or heads.kept() is not kept:
-            answer = answer_of(kept, hit(kept, now), now, known=known)
+    def _reply(self, question: Question, remembered: _Remembered, cached: CachedAnswer, now: float) -> Reply:
+        unchanged = etag_matches(question.header(b"if-none-match"), cached.etag)
+        age, ttl = cached.age(now), cached.ttl(now)
+        heads = remembered.heads.get(unchanged)
+        if heads is None or heads.age != age or heads.ttl != ttl or heads.cached() is not cached:
+            answer = answer_of(cached, hit(cached, now), now, unchanged=unchanged)
             operation, pairs = remembered.standing.operation, query_of(question.query)
             made = replied(answer, operation, self._public_url, question.raw_path, pairs)
-            heads = remembered.heads[known] = _Heads(kept, age, left, made.head)
-        return Reply(304, heads.head, b"") if known else Reply(200, heads.head, kept.body)
+            heads = remembered.heads[unchanged] = _Heads(cached, age, ttl, made.head)
+        return Reply(304, heads.head, b"") if unchanged else Reply(200, heads.head, cached.body)
 
 
 def question_of(scope: Scope, raw_path: bytes) -> Question | None:
     """What a request asks; None where that, or anything it says, is for the long way to judge."""
     if scope["method"] != "GET":
         return None
-    said: dict[bytes, bytes] = {}
+    headers: dict[bytes, bytes] = {}
     size = 0
     for name, value in scope["headers"]:
         size += len(name) + len(value)
         heeded = _HEEDED.get(name)
         if heeded is None:
             continue
-        if not heeded or name in said:
+        if not heeded or name in headers:
             return None
-        said[name] = value
-    credential = said.get(b"authorization", b"")
+        headers[name] = value
+    credential = headers.get(b"authorization", b"")
     too_many = len(scope["headers"]) > MOST_HEADERS or size > MOST_HEADER_BYTES
     if too_many or not credential.startswith(_BEARER):
         return None
-    host = said.get(b"host")
+    host = headers.get(b"host")
     if not is_addressed(scope.get("http_version"), None if host is None else field_text(host)):
         return None
-    return Question(raw_path, scope["query_string"], fingerprint_of(credential[len(_BEARER) :]), said)
+    return Question(raw_path, scope["query_string"], fingerprint_of(credential[len(_BEARER) :]), headers)

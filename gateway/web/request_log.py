@@ -25,7 +25,7 @@ _AT_ONCE = 1_000
 
 
 @dataclass(slots=True)
-class Seen:
+class RequestEntry:
     """One request, as its log line tells it. ``seconds`` and ``waited`` are set when it has ended."""
 
     method: str
@@ -57,16 +57,16 @@ class RequestLog:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._ended: list[Seen] = []
+        self._ended: list[RequestEntry] = []
         self._closed = False
         metrics.also(self)
 
-    def ended(self, seen: Seen) -> None:
+    def ended(self, entry: RequestEntry) -> None:
         """A request ended just now."""
-        seen.seconds = self._clock.monotonic() - seen.started
-        if seen.watch is not None:
-            seen.waited = seen.watch.seconds
-        self._ended.append(seen)
+        entry.seconds = self._clock.monotonic() - entry.started
+        if entry.watch is not None:
+            entry.waited = entry.watch.seconds
+        self._ended.append(entry)
         if self._closed or len(self._ended) >= _AT_ONCE:
             self.fold()
         elif len(self._ended) == 1:
@@ -75,56 +75,56 @@ class RequestLog:
     def fold(self) -> None:
         """Tell of all that ended and was not told of."""
         ended, self._ended = self._ended, []
-        for seen in ended:
-            self._count(seen)
-        self._log.write(*(_line(seen) for seen in ended if seen.route not in QUIET or seen.status >= 400))
+        for entry in ended:
+            self._count(entry)
+        self._log.write(*(_line(entry) for entry in ended if entry.route not in QUIET or entry.status >= 400))
 
     def close(self) -> None:
         """The event loop is about to end: tell of what ended, and from now on of each as it ends."""
         self._closed = True
         self.fold()
 
-    def _count(self, seen: Seen) -> None:
-        self._metrics.answered(seen.route, seen.method, seen.status, seen.seconds)
-        if seen.operation is None:
+    def _count(self, entry: RequestEntry) -> None:
+        self._metrics.answered(entry.route, entry.method, entry.status, entry.seconds)
+        if entry.operation is None:
             return
-        self._metrics.spent(seen.operation.resource, seen.seconds - seen.waited)
-        self._metrics.carried(seen.received, seen.sent)
-        if seen.code is not None:
-            self._metrics.problem(seen.code)
-        if not seen.operation.is_write or seen.status == CLIENT_LEFT:
+        self._metrics.spent(entry.operation.resource, entry.seconds - entry.waited)
+        self._metrics.carried(entry.received, entry.sent)
+        if entry.code is not None:
+            self._metrics.problem(entry.code)
+        if not entry.operation.is_write or entry.status == CLIENT_LEFT:
             return
-        if seen.named:
-            self._metrics.attempted(_attempt_of(seen))
-        if not seen.replayed:
-            self._metrics.wrote(seen.outcome or outcome_of(seen.status))
+        if entry.named:
+            self._metrics.attempted(_attempt_of(entry))
+        if not entry.replayed:
+            self._metrics.wrote(entry.outcome or outcome_of(entry.status))
 
 
-def _line(seen: Seen) -> Line:
+def _line(entry: RequestEntry) -> Line:
     line = Line(
-        level="info" if seen.status < 500 else "warning" if seen.error is None else "error",
+        level="info" if entry.status < 500 else "warning" if entry.error is None else "error",
         event="request",
-        method=seen.method if seen.method.isascii() and len(seen.method) <= 20 else "OTHER",
-        route=seen.route,
-        status=seen.status,
-        ms=round(seen.seconds * 1000, 2),
-        request_id=seen.request_id,
-        trace_id=seen.trace_id,
-        operation=None if seen.operation is None else seen.operation.name,
-        key_id=seen.key_id,
-        code=seen.code,
+        method=entry.method if entry.method.isascii() and len(entry.method) <= 20 else "OTHER",
+        route=entry.route,
+        status=entry.status,
+        ms=round(entry.seconds * 1000, 2),
+        request_id=entry.request_id,
+        trace_id=entry.trace_id,
+        operation=None if entry.operation is None else entry.operation.name,
+        key_id=entry.key_id,
+        code=entry.code,
     )
-    if seen.error is not None:
-        line.exception, line.traceback = broken(seen.error)
+    if entry.error is not None:
+        line.exception, line.traceback = broken(entry.error)
     return line
 
 
-def _attempt_of(seen: Seen) -> AttemptResult:
-    if seen.code == "idempotency_in_progress":
+def _attempt_of(entry: RequestEntry) -> AttemptResult:
+    if entry.code == "idempotency_in_progress":
         return "in_progress"
-    if seen.code == "idempotency_mismatch":
+    if entry.code == "idempotency_mismatch":
         return "mismatch"
-    return "replayed" if seen.replayed else "new"
+    return "replayed" if entry.replayed else "new"
 
 
 def outcome_of(status: int) -> Outcome:

@@ -72,16 +72,16 @@ class _Call:
 
 
 class Traces:
-    """A ``gateway.engine.tracing.Tracer`` whose spans an exporter gets. ``tells`` lets calls carry ``traceparent``."""
+    """A ``gateway.engine.tracing.Tracer`` whose spans an exporter gets. ``propagates``: calls carry ``traceparent``."""
 
-    def __init__(self, processor: SpanProcessor, exporter: SpanExporter, version: str, *, tells: bool) -> None:
+    def __init__(self, processor: SpanProcessor, exporter: SpanExporter, version: str, *, propagates: bool) -> None:
         given = os.environ.get("OTEL_SERVICE_NAME") or SERVICE_NAME in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         resource = Resource.create({SERVICE_VERSION: version, **({} if given else {SERVICE_NAME: "polder"})})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(processor)
         self._exporter = exporter
         self._tracer = self._provider.get_tracer("polder", version)
-        self._tells = tells
+        self._propagates = propagates
 
     @contextmanager
     def request(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[_Request]:
@@ -111,7 +111,7 @@ class Traces:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            yield _Call(span, self._carried() if self._tells else _NOTHING)
+            yield _Call(span, self._carried() if self._propagates else _NOTHING)
 
     def _carried(self) -> Mapping[str, str]:
         carrier: dict[str, str] = {}
@@ -128,11 +128,11 @@ class Traces:
         await asyncio.to_thread(self._provider.shutdown)
 
 
-def traces(version: str, log: Log, *, tells: bool) -> Traces:
+def traces(version: str, log: Log, *, propagates: bool) -> Traces:
     """Traces for the collector that OpenTelemetry's own variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, …) name."""
-    _tell_failures(log)
+    _log_failures(log)
     exporter = OTLPSpanExporter()
-    return Traces(BatchSpanProcessor(exporter), exporter, version, tells=tells)
+    return Traces(BatchSpanProcessor(exporter), exporter, version, propagates=propagates)
 
 
 class _Failures(logging.Handler):
@@ -146,7 +146,7 @@ class _Failures(logging.Handler):
         self._log.write(Line(level="warning", event="traces", detail=record.getMessage()))
 
 
-def _tell_failures(log: Log) -> None:
+def _log_failures(log: Log) -> None:
     library = logging.getLogger("opentelemetry")
     library.handlers[:] = [_Failures(log)]
     library.propagate = False

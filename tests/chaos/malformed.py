@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 
 import httpx2
 
-from gateway.contract.emulator import Emulator, Message, Receive, Seen, Send
+from gateway.contract.emulator import Emulator, Message, Receive, ReceivedRequest, Send
 from gateway.contract.exact import dumps, loads
 from tests.chaos.broken_wire import Seen as Exchanges
 from tests.chaos.broken_wire import exchanged
@@ -117,7 +117,7 @@ class Spoiler:
         await send({**start, "headers": headers})
         await send({"type": "http.response.body", "body": said})
 
-    def _next(self, seen: Seen) -> Answer:
+    def _next(self, seen: ReceivedRequest) -> Answer:
         asked = (seen.method, seen.path, seen.query)
         return Answer(*asked, sum(one[:3] == asked for one in self.answers))
 

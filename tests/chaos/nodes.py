@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.store import migrate
 from tests.chaos import balancer
 from tests.chaos.balancer import Balancer, balancing
@@ -204,7 +204,7 @@ async def _site(ground: Ground, valkey: str, plant: str | None) -> AsyncIterator
             yield running
 
 
-def _is_write(seen: Seen) -> bool:
+def _is_write(seen: ReceivedRequest) -> bool:
     return seen.method != "GET" and not seen.path.startswith("/oauth/")
 
 

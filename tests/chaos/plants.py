@@ -92,7 +92,7 @@ def tell_no_node() -> None:
     async def keep_to_itself(self: NodeGenerations, entry: str) -> None:
         del self, entry
 
-    NodeGenerations._tell = keep_to_itself  # type: ignore[method-assign]  # that is what planting a fault is
+    NodeGenerations._announce = keep_to_itself  # type: ignore[method-assign]  # that is what planting a fault is
 
 
 PLANTS: Mapping[str, Callable[[], None]] = {

@@ -108,7 +108,7 @@ def last_call_speaks_for_the_write(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_tokens.test_who_waits_for_the_same_token_hears_of_his_own_write_only, MOVING)
 def one_problem_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """All who wait for one token hear the very same problem, with what was said of the first one's write."""
-    monkeypatch.setattr(Problem, "again", lambda self: self)
+    monkeypatch.setattr(Problem, "copy", lambda self: self)
     return MOVING
 
 

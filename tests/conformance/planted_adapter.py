@@ -48,10 +48,10 @@ def forgetful_update(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     class Broken(memory.MemoryContacts):
         async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
-            before = await memory.ask(up, "GET", "contacts", id)
+            before = await memory.request(up, "GET", "contacts", id)
             needed = {name: before[name] for name in ("isPerson", "relationTypes", "companyName")}
             body = contacts.contact_body(change.given(), needed)
-            return contacts.contact_of(await memory.ask(up, "PUT", "contacts", id, json=body))
+            return contacts.contact_of(await memory.request(up, "PUT", "contacts", id, json=body))
 
     return with_resource("contacts", Broken())
 

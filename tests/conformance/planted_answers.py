@@ -23,7 +23,7 @@ from gateway.engine import inputs, perform
 from gateway.engine.access.permit import resource_for
 from gateway.engine.call import Answer
 from gateway.engine.connections import capabilities
-from gateway.engine.malformed import always_there
+from gateway.engine.malformed import missing_as_malformed
 from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.reads import answering, reading
 from gateway.engine.reads.answering import Reads
@@ -169,7 +169,7 @@ def every_question_for_itself(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_caching.test_an_answer_given_again_unrouted_is_the_one_that_the_long_way_gives)
 def told_what_he_knows(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """Who has an answer already is given it again where nothing is routed."""
-    monkeypatch.setattr(replay, "is_known", lambda if_none_match, etag: False)
+    monkeypatch.setattr(replay, "etag_matches", lambda if_none_match, etag: False)
     return ADAPTER
 
 
@@ -383,7 +383,7 @@ def listed_in_short(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_reading.test_what_never_was_is_not_found, resource="contacts")
 def missed_record_is_nonsense(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A system that has no such record is taken to make no sense."""
-    monkeypatch.setattr(reading, "nullcontext", always_there)
+    monkeypatch.setattr(reading, "nullcontext", missing_as_malformed)
     return ADAPTER
 
 

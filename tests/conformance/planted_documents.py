@@ -274,11 +274,11 @@ def paid_back_instead(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     class Broken(memory.MemoryPayments):
         async def delete(self, up: Upstream, id: str) -> None:
-            raw = await memory.ask(up, "GET", "payments", id)
+            raw = await memory.request(up, "GET", "payments", id)
             against = [{**one, "amount": f"-{one['amount']}"} for one in raw["allocations"]]
             body = {name: value for name, value in raw.items() if name != "id"}
             back = {**body, "amount": f"-{raw['amount']}", "allocations": against}
-            await memory.ask(up, "POST", "payments", json=back)
+            await memory.request(up, "POST", "payments", json=back)
 
     return with_resource("payments", Broken())
 
@@ -312,9 +312,9 @@ def final_by_paying(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     class Broken(memory.MemoryPayments):
         async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
             for part in draft.allocations:
-                raw = await memory.ask(up, "GET", "invoices", part.invoice_id)
+                raw = await memory.request(up, "GET", "invoices", part.invoice_id)
                 if raw["state"] == "concept":
-                    await memory.ask(up, "POST", "invoices", part.invoice_id, "book")
+                    await memory.request(up, "POST", "invoices", part.invoice_id, "book")
             return await super().create(up, draft)
 
     return with_resource("payments", Broken())

@@ -41,7 +41,7 @@ BUGS = Bugs()
 @BUGS.caught_by(test_errors.test_what_a_new_record_names_is_never_told_as_the_connection_gone)
 def new_record_not_found(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A system that misses what a new record names is passed on as missing what was asked."""
-    monkeypatch.setattr(writing, "named_in_draft", nullcontext)
+    monkeypatch.setattr(writing, "missing_as_rejected", nullcontext)
     return ADAPTER
 
 
@@ -129,13 +129,13 @@ def any_request_id(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_reconciling.test_what_was_done_to_a_record_shows_in_it, change=None)
 def gone_says_nothing(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """That a record is gone is no sign that it was deleted."""
-    honest = inspection._Look._done_to
+    honest = inspection._Look._inspect_record
 
     async def broken(self: Any, *asked: Any) -> Finding:
         finding = await honest(self, *asked)
         return BLIND if self._operation.verb == "delete" and finding.kind == "applied" else finding
 
-    monkeypatch.setattr(inspection._Look, "_done_to", broken)
+    monkeypatch.setattr(inspection._Look, "_inspect_record", broken)
     return ADAPTER
 
 
@@ -149,9 +149,9 @@ def found_without_its_reference(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A record that was found to be made does not get the reference that it was made with."""
 
     async def broken(self: Writer, draft: object, origin: object, key: object, record: Record[Any]) -> Record[Any]:
-        return await self._told(record)
+        return await self._translated(record)
 
-    monkeypatch.setattr(Writer, "_found_made", broken)
+    monkeypatch.setattr(Writer, "_completed_create", broken)
     return REFERENCES_IN_POLDER
 
 

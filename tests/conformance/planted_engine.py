@@ -154,14 +154,14 @@ def any_trace_will_do(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_reconciling.test_what_was_not_done_to_a_record_is_not_told_as_done, what="contacts.update")
 def record_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A change whose fate is unknown counts as done as long as its record is there."""
-    monkeypatch.setattr(inspection, "shows", lambda item, given: True)
+    monkeypatch.setattr(inspection, "reflects", lambda item, given: True)
     return ADAPTER
 
 
 @BUGS.caught_by(test_errors.test_what_is_always_there_is_never_told_as_gone)
 def list_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A system that says its list is not there is believed."""
-    monkeypatch.setattr(reading, "always_there", nullcontext)
+    monkeypatch.setattr(reading, "missing_as_malformed", nullcontext)
     return ADAPTER
 
 

@@ -70,7 +70,7 @@ def price_kept_untold(monkeypatch: pytest.MonkeyPatch) -> Adapter:
             given = {name: value for name, value in change.given().items() if (name, value) != ("price", None)}
             return await super().update(up, id, type(change).model_validate(given))
 
-    monkeypatch.setattr(Writer, "_tell_uncleared", lambda self, given, record: None)
+    monkeypatch.setattr(Writer, "_warn_uncleared", lambda self, given, record: None)
     return with_resource("products", Broken())
 
 
@@ -95,11 +95,11 @@ def lines_added(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
     class Broken(memory.MemoryInvoices):
         async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
-            before = await memory.ask(up, "GET", "invoices", id)
+            before = await memory.request(up, "GET", "invoices", id)
             body = invoices.changed_body(change.given(), before)
             new = await memory._with_lines(up, body, change.given().get("lines"), change)
             both = [*invoices.changed_body({}, before)["lines"], *new["lines"]]
-            return invoices.invoice_of(await memory.ask(up, "PUT", "invoices", id, json={**new, "lines": both}))
+            return invoices.invoice_of(await memory.request(up, "PUT", "invoices", id, json={**new, "lines": both}))
 
     return with_resource("invoices", Broken())
 
@@ -109,7 +109,7 @@ def empty_update_sent(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A change of nothing is written like any other."""
 
     async def broken(self: Writer, id: str, change: Change, creation_key: UUID) -> Record[Any]:
-        return await self._told(await self._resource.update(self._up, id, change))
+        return await self._translated(await self._resource.update(self._up, id, change))
 
     monkeypatch.setattr(Writer, "_changed", broken)
     return ADAPTER
@@ -166,7 +166,7 @@ def rehearsal_remembered(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     honest = Writes._rehearsed
 
     async def broken(self: Writes, task: Any, body: Shape, creation_key: UUID) -> Answer:
-        named = self._idempotency.named(task.call, body.model_dump_json(exclude_unset=True).encode())
+        named = self._idempotency.keyed(task.call, body.model_dump_json(exclude_unset=True).encode())
         return await self._idempotency.once(
             named, lambda run: honest(self, task, body, creation_key), task.call.deadline
         )
@@ -318,5 +318,5 @@ def number_wanted_of_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 )
 def demands_name_records(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """What the system wants is told with the records that it names, to every key."""
-    monkeypatch.setattr(management, "discreet", lambda requirements, operation, sees: requirements)
+    monkeypatch.setattr(management, "redacted", lambda requirements, operation, sees: requirements)
     return FRUGAL

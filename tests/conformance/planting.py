@@ -119,7 +119,7 @@ class _Wordless(memory.MemoryInvoices):
         body = invoices.new_body(draft.given(), draft.document_type, up.today)
         body = await memory._with_lines(up, body, draft.lines, draft)
         charging = [line for line in body["lines"] if line["price"] is not None]
-        return invoices.invoice_of(await memory.ask(up, "POST", "invoices", json={**body, "lines": charging}))
+        return invoices.invoice_of(await memory.request(up, "POST", "invoices", json={**body, "lines": charging}))
 
 
 SEARCHED_BY_POLDER = with_resource("contacts", _Searched())

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from gateway.contract.adapter import Record
-from gateway.contract.emulator import Emulator, Seen
+from gateway.contract.emulator import Emulator, ReceivedRequest
 from tests.house import EmulatorFactory
 
 
@@ -34,7 +34,7 @@ class Facts:
     derived: frozenset[str] = frozenset()
     added: tuple[tuple[str, str], ...] = ()
     modes: Mapping[str, EmulatorFactory] = field(default_factory=dict)
-    inspect: Callable[[Sequence[Seen]], object] | None = None
+    inspect: Callable[[Sequence[ReceivedRequest]], object] | None = None
     reads: Mapping[str, Callable[[Any], Record[Any]]] = field(default_factory=dict)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contract.emulator import Fault, FaultKind, Seen
+from gateway.contract.emulator import Fault, FaultKind, ReceivedRequest
 from gateway.contract.operations import Operation
 from tests.conformance.subject import Json, Subject, body_of, problem_of
 
@@ -14,7 +14,7 @@ FRESH = {"cache-control": "no-cache"}
 def strike(subject: Subject, fault: Fault, *, times: int = 10, writes: bool = False) -> None:
     """Let the next requests that ask for no token (only writes, if so wanted) go wrong."""
 
-    def when(seen: Seen) -> bool:
+    def when(seen: ReceivedRequest) -> bool:
         return not subject.emulator.is_token_request(seen) and (not writes or seen.method != "GET")
 
     subject.emulator.fail(fault, times=times, when=when)

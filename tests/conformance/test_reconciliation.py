@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.errors import Problem
 from gateway.store.sql import SqlLinks
 from tests.conformance.subject import Json, Subject, body_of, problem_of
@@ -68,7 +68,7 @@ async def wish(subject: Subject, what: str) -> Wish:
 def lose(subject: Subject, *faults: Fault) -> None:
     """Let the next writes go wrong, in this order."""
 
-    def is_write(seen: Seen) -> bool:
+    def is_write(seen: ReceivedRequest) -> bool:
         return seen.method != "GET" and not subject.emulator.is_token_request(seen)
 
     for fault in faults:

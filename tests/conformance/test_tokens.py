@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from gateway.contract.auth import StaticToken
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from tests.conformance.subject import Subject, body_of, problem_of
 from tests.conformance.test_reconciliation import wish
 
@@ -64,9 +64,9 @@ async def test_a_refused_token_is_replaced_for_a_write_too(subject: Subject, tim
     connection = await exchanging(subject)
     draft = await subject.draft("contacts")
     books = len(subject.books("contacts"))
-    writes: list[Seen] = []
+    writes: list[ReceivedRequest] = []
 
-    def ends_the_token(seen: Seen) -> bool:
+    def ends_the_token(seen: ReceivedRequest) -> bool:
         if seen.method != "GET" and not subject.emulator.is_token_request(seen):
             if len(writes) < times:
                 subject.emulator.expire_tokens()
@@ -99,12 +99,12 @@ async def test_a_write_that_was_done_is_not_called_unsent_for_want_of_a_token(su
     """The token dies behind the write, and no other can be had for what is read back: it is not done a second time."""
     subject.connection = await exchanging(subject)
     asked = await wish(subject, what)
-    behind: list[Seen] = []
+    behind: list[ReceivedRequest] = []
 
-    def is_asked_behind_the_write(seen: Seen) -> bool:
+    def is_asked_behind_the_write(seen: ReceivedRequest) -> bool:
         return asked.made > 0 and subject.emulator.is_token_request(seen)
 
-    def ends_the_token(seen: Seen) -> bool:
+    def ends_the_token(seen: ReceivedRequest) -> bool:
         if asked.made > 0 and not subject.emulator.is_token_request(seen):
             behind.append(seen)
             subject.emulator.expire_tokens()
@@ -129,10 +129,10 @@ async def test_who_waits_for_the_same_token_hears_of_his_own_write_only(subject:
     books = len(subject.books("contacts"))
     others: list[asyncio.Future[httpx2.Response]] = []
 
-    def is_asked_behind_the_write(seen: Seen) -> bool:
+    def is_asked_behind_the_write(seen: ReceivedRequest) -> bool:
         return len(subject.books("contacts")) > books and subject.emulator.is_token_request(seen)
 
-    def ends_the_token(seen: Seen) -> bool:
+    def ends_the_token(seen: ReceivedRequest) -> bool:
         if len(subject.books("contacts")) > books and not subject.emulator.is_token_request(seen):
             subject.emulator.expire_tokens()
             if not others:
@@ -176,7 +176,7 @@ async def test_refusal_without_end_has_an_end(subject: Subject) -> None:
     connection = await exchanging(subject)
     await ask_at_once(subject, connection)
 
-    def any_work(seen: Seen) -> bool:
+    def any_work(seen: ReceivedRequest) -> bool:
         return not subject.emulator.is_token_request(seen)
 
     before, tokens = len(subject.emulator.journal), token_requests(subject)
@@ -202,7 +202,7 @@ def unauthorized() -> Fault:
 async def test_refused_credentials_need_their_owner(subject: Subject) -> None:
     """Once a system refuses the credentials, the connection says so, and the system is left in peace for a while."""
 
-    def any_work(seen: Seen) -> bool:
+    def any_work(seen: ReceivedRequest) -> bool:
         return True
 
     assert (await subject.ask("GET", "contacts", headers=FRESH)).status_code == 200

@@ -23,15 +23,15 @@ from gateway.contract.money import (
     Sum,
     TaxRounding,
     add_up,
+    amount_from,
     amount_or_none,
-    amount_said,
     amount_text,
-    cents_said,
+    cents_from,
     charged,
     decimal_of,
     exact,
+    number_from,
     number_or_none,
-    number_said,
     number_text,
     plain,
     round_to_cents,
@@ -193,14 +193,14 @@ def test_a_record_has_the_spelling_of_a_checked_model_or_none(spelled_by: Callab
 )
 def test_an_amount_has_one_spelling(price: str, spelled: str) -> None:
     assert amount_text(Decimal(price)) == spelled
-    assert amount_said(price) == spelled
+    assert amount_from(price) == spelled
     assert amount_or_none(Decimal(price)) == spelled
 
 
 @pytest.mark.parametrize(("rate", "spelled"), [("21.0", "21"), ("0", "0"), ("-0", "0"), ("00", "0"), ("9.50", "9.5")])
 def test_a_rate_has_one_spelling(rate: str, spelled: str) -> None:
     assert number_text(Decimal(rate)) == spelled
-    assert number_said(rate) == spelled
+    assert number_from(rate) == spelled
     assert number_or_none(Decimal(rate)) == spelled
 
 
@@ -223,9 +223,9 @@ def test_what_is_no_amount_is_not_spelled(amount: str) -> None:
 def test_a_text_says_the_number_that_it_spells(value: Decimal) -> None:
     for text in (format(value, "f"), str(value)):
         assert exact(text) == value
-        assert amount_said(text) == amount_text(value)
-        assert cents_said(text) == amount_text(round_to_cents(value))
-        assert number_said(text) == number_text(value)
+        assert amount_from(text) == amount_text(value)
+        assert cents_from(text) == amount_text(round_to_cents(value))
+        assert number_from(text) == number_text(value)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_text_says_the_number_that_it_spells(value: Decimal) -> None:
     ],
 )
 def test_a_text_that_is_no_number_says_nothing(text: str) -> None:
-    for said in (exact, amount_said, cents_said, number_said):
+    for said in (exact, amount_from, cents_from, number_from):
         with pytest.raises(ValueError, match="a number is"):
             said(text)
 

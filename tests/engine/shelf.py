@@ -185,7 +185,7 @@ class Shelf(emulator.Emulator):
     def expire_tokens(self) -> None:
         """They never end."""
 
-    def is_token_request(self, seen: emulator.Seen) -> bool:
+    def is_token_request(self, seen: emulator.ReceivedRequest) -> bool:
         return False
 
     def heard(self, method: str, path: str) -> int:

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from gateway.backup import back_up
-from gateway.doctor import Finding, examine, told
+from gateway.doctor import Finding, examine, report
 from gateway.settings import KEY_FILE, read_settings
 from tests.house import ENCRYPTION_KEY, START, ManualClock
 from tests.services import Valkey
@@ -55,7 +55,7 @@ async def wrong(date: datetime | str | None = START) -> dict[str, Finding]:
 
 async def test_a_first_start_is_in_order(home: Path) -> None:
     assert await wrong() == {}
-    told_ = told(await findings())
+    told_ = report(await findings())
     assert "The database can be written to." in told_
     assert f"Encryption keys are made up, in {home / KEY_FILE}: back it up." in told_
     assert "answers at https://" in told_

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from gateway.backup import back_up
-from gateway.contract.emulator import ASGIApp, Emulator, Fault, Message, Receive, Seen, Send
+from gateway.contract.emulator import ASGIApp, Emulator, Fault, Message, Receive, ReceivedRequest, Send
 from gateway.engine.call import Answer, Call
 from gateway.engine.storage import Intent
 from tests.house import House, open_house
@@ -54,11 +54,11 @@ async def oauth(house: House, number: int) -> list[str]:
     ]
 
 
-def is_write(seen: Seen) -> bool:
+def is_write(seen: ReceivedRequest) -> bool:
     return seen.method == "POST" and "/contacts" in seen.path
 
 
-def is_read(seen: Seen) -> bool:
+def is_read(seen: ReceivedRequest) -> bool:
     return seen.method == "GET"
 
 

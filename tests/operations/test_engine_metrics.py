@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from gateway.contract.adapter import Pace
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.errors import Problem
 from gateway.contract.upstream import Request
 from gateway.engine.observe import Transition
@@ -40,7 +40,7 @@ def of_stage(stage: Stage, metrics: Metrics) -> dict[str, float]:
     return scraped(metrics)
 
 
-def is_write(seen: Seen) -> bool:
+def is_write(seen: ReceivedRequest) -> bool:
     return seen.method == "POST" and "/contacts" in seen.path
 
 

@@ -79,7 +79,7 @@ def everything_that_can_happen() -> Metrics:
     metrics.storage_waited(1)
     metrics.storage_sessions(1, 15)
     metrics.storage_failed()
-    metrics.kept(dict.fromkeys(product(PROVIDERS, get_args(ConnectionStatus)), 1))
+    metrics.census(dict.fromkeys(product(PROVIDERS, get_args(ConnectionStatus)), 1))
     for provider, operation, came in product(PROVIDERS, OPERATIONS, get_args(UpstreamOutcome)):
         metrics.upstream(provider, operation.name, came, 1)
     for provider, asked in product(PROVIDERS, get_args(TokenOutcome)):

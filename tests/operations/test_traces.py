@@ -39,7 +39,7 @@ SALES = {"company_name": CANARY, "email": f"{CANARY}@example.nl"}
 async def traced_house(home: Path, *, tells: bool = False) -> AsyncIterator[tuple[House, InMemorySpanExporter]]:
     """A house whose spans a test can look at."""
     kept = InMemorySpanExporter()
-    tracer = Traces(SimpleSpanProcessor(kept), kept, "1.2.3", tells=tells)
+    tracer = Traces(SimpleSpanProcessor(kept), kept, "1.2.3", propagates=tells)
     adapters = {"memory": discover()["memory"], "rompslomp": discover()["rompslomp"]}
     async with open_house(home, adapters=adapters, tracer=tracer) as house:
         yield house, kept

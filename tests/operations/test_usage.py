@@ -138,13 +138,13 @@ async def test_the_quota_left_is_told_where_the_provider_tells_it(house: House) 
         return (await house.client.get(f"/v1/connections/{of}")).json()["health"]["quota_left"]
 
     assert await told() is None
-    house.emulator("memory").telling = {"X-RateLimit-Remaining": "41"}
+    house.emulator("memory").extra_headers = {"X-RateLimit-Remaining": "41"}
     await ask(house, connection, 1)
     assert await told() == 41
     [used] = (await house.client.get(BUSIEST)).json()["data"]
     assert used["health"]["quota_left"] == 41
     assert await told(other) is None
-    house.emulator("memory").telling = {"X-RateLimit-Remaining": "0", "Retry-After": "60"}
+    house.emulator("memory").extra_headers = {"X-RateLimit-Remaining": "0", "Retry-After": "60"}
     house.emulator("memory").fail(Fault("status", status=429))
     await ask(house, connection, 1)
     assert await told() == 0
@@ -153,7 +153,7 @@ async def test_the_quota_left_is_told_where_the_provider_tells_it(house: House) 
 async def test_an_answer_that_took_a_call_tells_what_the_provider_still_takes(house: House) -> None:
     connection = await house.connect("memory")
     contacts = f"/v1/connections/{connection}/contacts"
-    house.emulator("memory").telling = {"RateLimit": '"default";r=42;t=13'}
+    house.emulator("memory").extra_headers = {"RateLimit": '"default";r=42;t=13'}
     new = {"headers": {"Idempotency-Key": "k-1"}, "json": {"kind": "company", "company_name": "Acme"}}
     answers = [
         await house.client.get(contacts),
@@ -171,7 +171,7 @@ async def test_an_answer_that_took_a_call_tells_what_the_provider_still_takes(ho
 
 async def test_every_adapter_is_indifferent_to_being_told(house: House) -> None:
     for name, emulator in house.emulators.items():
-        emulator.telling = {"RateLimit": '"default";r=42;t=13'}
+        emulator.extra_headers = {"RateLimit": '"default";r=42;t=13'}
         connection = await house.connect(name)
         await ask(house, connection, 1)
         assert (await house.client.get(f"/v1/connections/{connection}")).json()["health"]["quota_left"] == 42

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from gateway.app import Polder, build
 from gateway.contract.adapter import Adapter
-from gateway.contract.emulator import Emulator, Seen
+from gateway.contract.emulator import Emulator, ReceivedRequest
 from gateway.contract.errors import Problem
 from gateway.settings import Settings
 from gateway.store import locks, owners, sqlite
@@ -323,7 +323,9 @@ class World:
     @contextmanager
     def refreshing(self, process: Process, request: httpx2.Request, body: bytes) -> Iterator[None]:
         """Nobody asks for a token while another does."""
-        seen = Seen(request.method, request.url.raw_path.decode().partition("?")[0], "", dict(request.headers), body)
+        seen = ReceivedRequest(
+            request.method, request.url.raw_path.decode().partition("?")[0], "", dict(request.headers), body
+        )
         if not self.emulator.is_token_request(seen):
             yield
             return

@@ -186,7 +186,7 @@ async def test_a_suspension_outlives_whatever_befalls_the_credentials(storage: S
     await storage.connections.amend("con_1", later(5), status="active", version=1)
     found = await storage.connections.find("con_1")
     assert found is not None
-    assert (found.status, found.suspended_at, found.told_status) == ("active", NOON, "suspended")
+    assert (found.status, found.suspended_at, found.effective_status) == ("active", NOON, "suspended")
 
 
 async def test_a_connection_that_is_gone_is_not_brought_back(storage: SqlStorage) -> None:

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 
 from gateway.engine.clock import SystemClock
 from gateway.engine.generations import Mark, in_memory
-from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.cache import CachedAnswer
 from gateway.engine.reads.freshness import Directives
-from gateway.engine.reads.second_level import Given, Question, Shared
+from gateway.engine.reads.second_level import Question, Shared, SharedAnswer
 from gateway.store import second_level
 from gateway.store.nodes import NodeGenerations
 from gateway.store.second_level import ValkeyAnswers
@@ -22,7 +22,7 @@ from tests.services import Valkey
 pytestmark = pytest.mark.anyio
 
 QUESTION = Question("con_1", "contacts.list", "", "q=De+Paal")
-GIVEN = Given(
+GIVEN = SharedAnswer(
     Mark("e1", 7),
     b'{"data":[{"name":"De Paal"}]}',
     '"tag"',
@@ -57,7 +57,7 @@ async def node(valkey: Valkey) -> AsyncIterator[Node]:
         await one.close()
 
 
-async def put(level: ValkeyAnswers, question: Question = QUESTION, given: Given = GIVEN) -> None:
+async def put(level: ValkeyAnswers, question: Question = QUESTION, given: SharedAnswer = GIVEN) -> None:
     """Give an answer, and wait until it is given."""
     level.put(question, given)
     await asyncio.gather(*level._under_way)
@@ -84,8 +84,8 @@ async def test_its_age_goes_on_where_it_lies(node: Node, redis: Redis) -> None:
     found = await node().get(QUESTION)
     assert found is not None
     assert 25 <= found.age <= 30
-    assert found.kept(100.0).fresh_until == pytest.approx(130.0 - found.age)
-    assert found.kept(100.0).stale_until == pytest.approx(190.0 - found.age)
+    assert found.cached(100.0).fresh_until == pytest.approx(130.0 - found.age)
+    assert found.cached(100.0).stale_until == pytest.approx(190.0 - found.age)
 
 
 @pytest.mark.parametrize("field", Question._fields)
@@ -259,7 +259,7 @@ class Gateway:
         self._dice = random.Random(seed)
         self.generations = NodeGenerations(valkey.url, in_memory(self._dice), SystemClock(), self._dice)
         self.level = ValkeyAnswers(valkey.url, b"k" * 32, "1", 1_000_000, SystemClock())
-        self._memory: dict[int, Kept] = {}
+        self._memory: dict[int, CachedAnswer] = {}
         self.found: list[str] = []
 
     async def start(self) -> None:
@@ -283,8 +283,8 @@ class Gateway:
                 said = str(books.version).encode()
                 await asyncio.sleep(self._dice.random() / 200)
                 now = SystemClock().monotonic()
-                kept = Kept(said, '"e"', None, (), now, now + 30, now + 30)
-                shared.tell(kept)
+                kept = CachedAnswer(said, '"e"', None, (), now, now + 30, now + 30)
+                shared.publish(kept)
             self._memory[generation] = kept
         return int(kept.body)
 
@@ -336,7 +336,7 @@ async def test_a_read_that_began_before_a_write_is_given_to_nobody(gateways: lis
     began = Shared(one.level, one.generations, SystemClock(), QUESTION, "answers")
     await other.generations.end(QUESTION.connection_id, "answers")
     now = SystemClock().monotonic()
-    began.tell(Kept(b"of before", '"e"', None, (), now, now + 30, now + 30))
+    began.publish(CachedAnswer(b"of before", '"e"', None, (), now, now + 30, now + 30))
     await asyncio.gather(*one.level._under_way)
     assert await one.level.get(QUESTION) is not None
     for node in gateways:

@@ -18,7 +18,7 @@ from gateway.engine.access.keys import Callers, mint
 from gateway.engine.access.rate_limit import RateLimiter
 from gateway.engine.call import Answer, Call, Network, Standing
 from gateway.engine.generations import in_memory
-from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.cache import CachedAnswer
 from gateway.engine.storage import Backlog, Storage, StoredKey
 from gateway.web.app import Application, Limits
 from gateway.web.health import Health
@@ -100,7 +100,7 @@ class RememberingEngine:
         self.calls.append(call)
         return self.next(call)
 
-    def recall(self, standing: Standing, now: float) -> Kept | None:
+    def recall(self, standing: Standing, now: float) -> CachedAnswer | None:
         raise AssertionError("nothing was answered from a cache")
 
     def raises(self, error: Exception) -> None:

@@ -17,7 +17,7 @@ from gateway.engine.call import Caller, Standing
 from gateway.engine.connections.lookup import KNOWN_FOR as CONNECTION_KNOWN_FOR
 from gateway.engine.connections.suspension import resume, suspend
 from gateway.engine.generations import Matter
-from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.cache import CachedAnswer
 from gateway.web import app, bodies, replay
 from gateway.web.replay import Question, Replays, question_of
 from tests.exchange import Exchange, Listening
@@ -330,9 +330,9 @@ class _Shelf:
 
     def __init__(self) -> None:
         json = (("Content-Type", "application/json"),)
-        self.kept: Kept | None = Kept(b"{}", '"e"', None, json, 0.0, 60.0, 60.0)
+        self.kept: CachedAnswer | None = CachedAnswer(b"{}", '"e"', None, json, 0.0, 60.0, 60.0)
 
-    def recall(self, standing: Standing, now: float) -> Kept | None:
+    def recall(self, standing: Standing, now: float) -> CachedAnswer | None:
         return self.kept
 
     def known(self, fingerprint: bytes, now: float) -> Caller | None:
@@ -350,7 +350,7 @@ def test_no_body_is_kept_in_memory_for_it() -> None:
     found = replays.answer(question(1), {}, 1.0)
     assert found is not None
     assert found.reply.body == b"{}"
-    kept = weakref.ref(cast(Kept, shelf.kept))
+    kept = weakref.ref(cast(CachedAnswer, shelf.kept))
     del found
     shelf.kept = None
     gc.collect()

@@ -15,7 +15,7 @@ from gateway.engine.call import Answer
 from gateway.web.counters import Count, Folding, Spread
 from gateway.web.logs import Line, Log
 from gateway.web.metrics import Metrics
-from gateway.web.request_log import RequestLog, Seen
+from gateway.web.request_log import RequestEntry, RequestLog
 from tests.house import ManualClock
 from tests.web.edge import Edge, send_raw
 
@@ -158,12 +158,12 @@ async def test_all_that_ends_in_one_turn_is_written_in_one_piece() -> None:
     stream = Pieces()
     telling = telling_into(stream)
     for number in range(3):
-        telling.ended(Seen("GET", 0.0, route=f"/{number}", status=200))
+        telling.ended(RequestEntry("GET", 0.0, route=f"/{number}", status=200))
     assert stream.pieces == []
     await asyncio.sleep(0)
     (piece,) = stream.pieces
     assert [msgspec.json.decode(line)["route"] for line in piece.splitlines()] == ["/0", "/1", "/2"]
-    telling.ended(Seen("GET", 0.0, route="/3", status=200))
+    telling.ended(RequestEntry("GET", 0.0, route="/3", status=200))
     await asyncio.sleep(0)
     assert len(stream.pieces) == 2
 
@@ -171,9 +171,9 @@ async def test_all_that_ends_in_one_turn_is_written_in_one_piece() -> None:
 async def test_nothing_is_lost_when_the_event_loop_ends() -> None:
     stream = Pieces()
     telling = telling_into(stream)
-    telling.ended(Seen("GET", 0.0, route="/before", status=200))
+    telling.ended(RequestEntry("GET", 0.0, route="/before", status=200))
     telling.close()
-    telling.ended(Seen("GET", 0.0, route="/after", status=200))
+    telling.ended(RequestEntry("GET", 0.0, route="/after", status=200))
     assert [msgspec.json.decode(line)["route"] for line in stream.getvalue().splitlines()] == ["/before", "/after"]
 
 
@@ -181,7 +181,7 @@ async def test_what_waits_to_be_told_is_bounded() -> None:
     stream = Pieces()
     telling = telling_into(stream)
     for _ in range(2_500):
-        telling.ended(Seen("GET", 0.0, route="/", status=200))
+        telling.ended(RequestEntry("GET", 0.0, route="/", status=200))
     assert [len(piece.splitlines()) for piece in stream.pieces] == [1_000, 1_000]
 
 

@@ -58,5 +58,5 @@ class Emulator(emulator.Emulator):
     def expire_tokens(self) -> None:
         self.service.forget_sessions()
 
-    def is_token_request(self, seen: emulator.Seen) -> bool:
-        return seen.path == "/api/login"
+    def is_token_request(self, request: emulator.ReceivedRequest) -> bool:
+        return request.path == "/api/login"

@@ -53,18 +53,18 @@ READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
 
 def contact_of(raw: Mapping[str, Any]) -> Record[Contact]:
     """A relation as a contact."""
-    said = wire.Contact.of(raw)
+    row = wire.Contact.of(raw)
     contact = Contact(
-        id=said.id,
-        kind="person" if said.isPerson else "company",
-        roles=[ROLES[letter] for letter in said.relationTypes],
-        name=(said.contactPerson if said.isPerson else said.companyName) or "",
-        address=address_of(said.address),
-        delivery_address=address_of(said.deliveryAddress),
-        archived=said.archived,
-        created_at=said.createdAt,
-        updated_at=said.updatedAt,
-        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+        id=row.id,
+        kind="person" if row.isPerson else "company",
+        roles=[ROLES[letter] for letter in row.relationTypes],
+        name=(row.contactPerson if row.isPerson else row.companyName) or "",
+        address=address_of(row.address),
+        delivery_address=address_of(row.deliveryAddress),
+        archived=row.archived,
+        created_at=row.createdAt,
+        updated_at=row.updatedAt,
+        **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
     )
     return Record(contact, raw, mapped=frozenset(wire.Contact.__struct_fields__))
 
@@ -83,11 +83,11 @@ def contact_body(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[st
     return body
 
 
-def address_of(said: wire.Address | None) -> Address | None:
+def address_of(row: wire.Address | None) -> Address | None:
     """An address as ours."""
-    if said is None:
+    if row is None:
         return None
-    return Address(**{ours: getattr(said, theirs) for ours, theirs in ADDRESS.items()})
+    return Address(**{ours: getattr(row, theirs) for ours, theirs in ADDRESS.items()})
 
 
 def address_body(

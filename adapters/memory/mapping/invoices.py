@@ -69,49 +69,49 @@ def sign_of(kind: str) -> int:
 
 def invoice_of(raw: Mapping[str, Any]) -> Record[Invoice]:
     """An invoice or credit note as ours; its lines are null where a list left them out."""
-    said = wire.Invoice.of(raw)
-    sign = sign_of(said.kind)
+    row = wire.Invoice.of(raw)
+    sign = sign_of(row.kind)
     invoice = Invoice(
-        id=said.id,
-        document_type=KINDS[said.kind],
-        document_status=STATES[said.state],
-        payment_status=PAYMENT_STATES[said.paymentState],
-        credits_invoice_id=said.creditOf,
-        contact=InvoicedContact(id=said.contact, name=said.contactName),
-        exchange_rate=number_or_none(said.exchangeRate),
-        lines=None if said.lines is None else [_line_of(line, sign) for line in said.lines],
+        id=row.id,
+        document_type=KINDS[row.kind],
+        document_status=STATES[row.state],
+        payment_status=PAYMENT_STATES[row.paymentState],
+        credits_invoice_id=row.creditOf,
+        contact=InvoicedContact(id=row.contact, name=row.contactName),
+        exchange_rate=number_or_none(row.exchangeRate),
+        lines=None if row.lines is None else [_line_of(line, sign) for line in row.lines],
         totals=Totals(
-            net=_amount(said.totals.net, sign),
-            tax=_amount(said.totals.vat, sign),
-            gross=_amount(said.totals.gross, sign),
-            paid=_amount(said.totals.paid, sign),
-            open=_amount(said.totals.open, sign),
+            net=_amount(row.totals.net, sign),
+            tax=_amount(row.totals.vat, sign),
+            gross=_amount(row.totals.gross, sign),
+            paid=_amount(row.totals.paid, sign),
+            open=_amount(row.totals.open, sign),
         ),
-        tax_breakdown=None if said.vatGroups is None else [_tax_of(group, sign) for group in said.vatGroups],
-        sent_at=said.sentAt,
-        is_overdue=said.overdue and sign > 0,
-        provider_status=said.state,
-        created_at=said.createdAt,
-        updated_at=said.updatedAt,
-        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+        tax_breakdown=None if row.vatGroups is None else [_tax_of(group, sign) for group in row.vatGroups],
+        sent_at=row.sentAt,
+        is_overdue=row.overdue and sign > 0,
+        provider_status=row.state,
+        created_at=row.createdAt,
+        updated_at=row.updatedAt,
+        **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
     )
-    return Record(invoice, raw, mapped=frozenset(wire.Invoice.__struct_fields__), status=said.state)
+    return Record(invoice, raw, mapped=frozenset(wire.Invoice.__struct_fields__), status=row.state)
 
 
-def _line_of(said: wire.Line, sign: int) -> Line:
+def _line_of(row: wire.Line, sign: int) -> Line:
     return Line(
-        id=said.id,
-        type="text" if said.price is None else "item",
-        quantity=number_or_none(said.quantity),
-        unit_price=_amount_or_none(said.price, sign),
-        discount_percent=number_or_none(said.discount),
-        vat_treatment=None if said.vatRegime is None else REGIMES[said.vatRegime][0],
-        vat_rate=None if said.vatRate is None else number_text(said.vatRate * 100),
-        vat_country=said.vatCountry,
-        net=_amount_or_none(said.net, sign),
-        tax=_amount_or_none(said.vat, sign),
-        gross=_amount_or_none(said.gross, sign),
-        **{ours: getattr(said, theirs) for ours, theirs in LINE_SAME.items()},
+        id=row.id,
+        type="text" if row.price is None else "item",
+        quantity=number_or_none(row.quantity),
+        unit_price=_amount_or_none(row.price, sign),
+        discount_percent=number_or_none(row.discount),
+        vat_treatment=None if row.vatRegime is None else REGIMES[row.vatRegime][0],
+        vat_rate=None if row.vatRate is None else number_text(row.vatRate * 100),
+        vat_country=row.vatCountry,
+        net=_amount_or_none(row.net, sign),
+        tax=_amount_or_none(row.vat, sign),
+        gross=_amount_or_none(row.gross, sign),
+        **{ours: getattr(row, theirs) for ours, theirs in LINE_SAME.items()},
     )
 
 
@@ -123,13 +123,13 @@ def _amount_or_none(amount: Decimal | None, sign: int) -> AmountText | None:
     return None if amount is None else _amount(amount, sign)
 
 
-def _tax_of(said: wire.VatGroup, sign: int) -> TaxBreakdown:
+def _tax_of(row: wire.VatGroup, sign: int) -> TaxBreakdown:
     return TaxBreakdown(
-        vat_code_id=said.vatCode,
-        rate=number_text(said.vatRate * 100),
-        category=REGIMES[said.vatRegime][1],
-        base=_amount(said.base, sign),
-        tax=_amount(said.vat, sign),
+        vat_code_id=row.vatCode,
+        rate=number_text(row.vatRate * 100),
+        category=REGIMES[row.vatRegime][1],
+        base=_amount(row.base, sign),
+        tax=_amount(row.vat, sign),
     )
 
 

@@ -11,7 +11,7 @@ from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.lines import named_code, price_of, rounding_account, rounding_code
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import Priced, Sum, add_up
-from gateway.contract.totals import check_length, made_to_match
+from gateway.contract.totals import check_length, match_totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def sum_of(body: Mapping[str, Any], codes: Mapping[str, VatCode]) -> Sum:
 
 def as_expected(body: dict[str, Any], expected: ExpectedTotals, on_rounding: str, setup: Setup) -> dict[str, Any]:
     """The document, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
-    return made_to_match(
+    return match_totals(
         body,
         expected,
         adds_line=on_rounding == "add_line",

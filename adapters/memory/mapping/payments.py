@@ -22,21 +22,21 @@ HOLDS = frozenset({*SAME, "paid_on", "amount", "direction", "allocations.invoice
 
 def payment_of(raw: Mapping[str, Any]) -> Record[Payment]:
     """A payment as ours."""
-    said = wire.Payment.of(raw)
-    sign = -1 if said.amount < 0 else 1
-    settled = sum((part.amount for part in said.allocations), ZERO)
+    row = wire.Payment.of(raw)
+    sign = -1 if row.amount < 0 else 1
+    settled = sum((part.amount for part in row.allocations), ZERO)
     payment = Payment(
-        id=said.id,
-        paid_on=said.date,
-        amount=amount_text(signed(said.amount, sign)),
+        id=row.id,
+        paid_on=row.date,
+        amount=amount_text(signed(row.amount, sign)),
         direction="out" if sign < 0 else "in",
         allocations=[
             Allocation(invoice_id=part.invoice, amount=amount_text(signed(part.amount, sign)))
-            for part in said.allocations
+            for part in row.allocations
         ],
-        unallocated=amount_text(signed(said.amount - settled, sign)),
+        unallocated=amount_text(signed(row.amount - settled, sign)),
         status="booked",
-        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+        **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
     )
     return Record(payment, raw, mapped=frozenset(wire.Payment.__struct_fields__))
 

@@ -27,14 +27,14 @@ READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
 
 def product_of(raw: Mapping[str, Any]) -> Record[Product]:
     """An article as a product."""
-    said = wire.Product.of(raw)
+    row = wire.Product.of(raw)
     product = Product(
-        id=said.id,
-        type=said.kind or "unknown",
-        price=amount_or_none(said.price),
-        archived=said.archived,
-        updated_at=said.updatedAt,
-        **{ours: getattr(said, theirs) for ours, theirs in SAME.items()},
+        id=row.id,
+        type=row.kind or "unknown",
+        price=amount_or_none(row.price),
+        archived=row.archived,
+        updated_at=row.updatedAt,
+        **{ours: getattr(row, theirs) for ours, theirs in SAME.items()},
     )
     return Record(product, raw, mapped=frozenset(wire.Product.__struct_fields__))
 

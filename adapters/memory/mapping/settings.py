@@ -38,57 +38,57 @@ ACCOUNT_TYPES: Mapping[str, AccountType] = {
 
 def vat_code_of(raw: Mapping[str, Any]) -> Record[VatCode]:
     """A VAT code as ours: a rate of 0.21 is 21 per cent."""
-    said = wire.VatCode.of(raw)
-    treatment, category = REGIMES[said.regime]
+    row = wire.VatCode.of(raw)
+    treatment, category = REGIMES[row.regime]
     code = VatCode(
-        id=said.id,
-        name=said.name,
-        code=said.code,
-        rate=number_text(said.vatRate * 100),
+        id=row.id,
+        name=row.name,
+        code=row.code,
+        rate=number_text(row.vatRate * 100),
         category=category,
         treatment=treatment,
-        direction=USES[said.use],
-        country=said.country,
-        valid_from=said.validFrom,
-        valid_to=said.validTo,
+        direction=USES[row.use],
+        country=row.country,
+        valid_from=row.validFrom,
+        valid_to=row.validTo,
     )
     return Record(code, raw, mapped=frozenset(wire.VatCode.__struct_fields__))
 
 
 def ledger_account_of(raw: Mapping[str, Any]) -> Record[LedgerAccount]:
     """A ledger as a ledger account."""
-    said = wire.Ledger.of(raw)
+    row = wire.Ledger.of(raw)
     account = LedgerAccount(
-        id=said.id, code=said.code, name=said.name, type=ACCOUNT_TYPES[said.kind], archived=said.archived
+        id=row.id, code=row.code, name=row.name, type=ACCOUNT_TYPES[row.kind], archived=row.archived
     )
     return Record(account, raw, mapped=frozenset(wire.Ledger.__struct_fields__))
 
 
 def payment_method_of(raw: Mapping[str, Any]) -> Record[PaymentMethod]:
     """A payment method as ours."""
-    said = wire.Method.of(raw)
-    method = PaymentMethod(id=said.id, name=said.name, kind=said.kind, ledger_account_id=said.ledger)
+    row = wire.Method.of(raw)
+    method = PaymentMethod(id=row.id, name=row.name, kind=row.kind, ledger_account_id=row.ledger)
     return Record(method, raw, mapped=frozenset(wire.Method.__struct_fields__))
 
 
 def company_of(raw: Mapping[str, Any]) -> Record[Company]:
     """An administration as ours."""
-    said = wire.CompanyDetails.of(raw)
+    row = wire.CompanyDetails.of(raw)
     company = Company(
-        id=said.id,
-        name=said.name,
-        vat_number=said.vatNumber,
-        coc_number=said.cocNumber,
-        email=said.email,
-        address=address_of(said.address),
-        currency=said.currency,
-        accessible=said.accessible,
-        allowed_scopes=said.allowedScopes,
+        id=row.id,
+        name=row.name,
+        vat_number=row.vatNumber,
+        coc_number=row.cocNumber,
+        email=row.email,
+        address=address_of(row.address),
+        currency=row.currency,
+        accessible=row.accessible,
+        allowed_scopes=row.allowedScopes,
     )
     return Record(company, raw, mapped=frozenset(wire.CompanyDetails.__struct_fields__))
 
 
 def company_access_of(raw: Mapping[str, Any]) -> CompanyAccess:
     """An administration in the list of those that the credentials reach."""
-    said = wire.Company.of(raw)
-    return CompanyAccess(id=said.id, name=said.name, accessible=said.accessible, allowed_scopes=said.allowedScopes)
+    row = wire.Company.of(raw)
+    return CompanyAccess(id=row.id, name=row.name, accessible=row.accessible, allowed_scopes=row.allowedScopes)

@@ -79,11 +79,11 @@ class Call:
 
     def selection(self, *known: str, default: str | None = None) -> str:
         """The selection asked for. ``default`` is None where Rompslomp demands one."""
-        asked = self.query("selection") or default
-        if asked is None:
+        selected = self.query("selection") or default
+        if selected is None:
             raise self.reader.refusal("missing_parameter", "param is missing or the value is empty: selection")
-        if asked in known:
-            return asked
+        if selected in known:
+            return selected
         if self.switches.unknown_selection == "all":
             return "all"
         raise self.reader.refusal("invalid_parameter_value", "De waarde van selection is ongeldig.")
@@ -160,7 +160,7 @@ class Endpoint:
 
 
 _SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
-_HEARD: Mapping[str, Callable[[str], str]] = {
+_FOLDINGS: Mapping[str, Callable[[str], str]] = {
     "ignored": str.casefold,
     "ignored_in_ascii": lambda text: text.translate(_SMALL),
     "heeded": str,
@@ -170,7 +170,7 @@ _HEARD: Mapping[str, Callable[[str], str]] = {
 
 def matches(query: str, texts: Iterable[str | None], switches: Switches) -> bool:
     """Whether ``search[q]`` finds a record with these texts."""
-    heard = _HEARD[switches.q_case]
-    fields = [heard(text) for text in texts if text]
-    wanted = [heard(query)] if switches.q_matching == "phrase" else heard(query).split()
+    fold = _FOLDINGS[switches.q_case]
+    fields = [fold(text) for text in texts if text]
+    wanted = [fold(query)] if switches.q_matching == "phrase" else fold(query).split()
     return all(any(word in text for text in fields) for word in wanted)

@@ -53,18 +53,18 @@ class Violations:
     """What is wrong with a record, in the order of its validations."""
 
     model: str
-    said: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
 
     def add(self, label: str, message: str) -> None:
         """Say it of an attribute, once."""
         sentence = f"{label} {message}"
-        if sentence not in self.said:
-            self.said.append(sentence)
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
 
     def settle(self) -> None:
         """Raise the 422 of everything that was said, if anything was."""
-        if self.said:
-            sentences = ". ".join(self.said)
+        if self.sentences:
+            sentences = ". ".join(self.sentences)
             raise ApiError(422, "client.parameters.validation", f"{self.model} is invalid: {sentences}.")
 
 

@@ -63,7 +63,7 @@ def _book(call: Call, expense: Expense | None) -> Expense:
     if "type_account_id" in given:
         account = referred(call.company.accounts, given["type_account_id"], "Type account", violations, call.switches)
         after.type_account = account
-    if after.type_account is None and not violations.said:
+    if after.type_account is None and not violations.sentences:
         violations.add("Type account", BLANK)
     new_contact = take_contact(call.state, call.company, after, given, violations)
     bodies = given.get("invoice_lines")

@@ -161,7 +161,7 @@ def _validate(company: Company, invoice: SalesInvoice, violations: Violations, s
 
 
 def _mentioned(label: str, violations: Violations) -> bool:
-    return any(sentence.startswith(label) for sentence in violations.said)
+    return any(sentence.startswith(label) for sentence in violations.sentences)
 
 
 def _settle_vat_number(invoice: SalesInvoice, violations: Violations, switches: Switches) -> None:

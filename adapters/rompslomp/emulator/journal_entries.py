@@ -43,7 +43,7 @@ def _line(call: Call, line: JournalLine | None, given: Given, violations: Violat
     assign(line, given, "debit_amount", "credit_amount")
     if "account_id" in given or "account_path" in given:
         line.account = account_of(given, call.company, violations, call.switches)
-    if line.account is None and not violations.said:
+    if line.account is None and not violations.sentences:
         violations.add("Lines account", BLANK)
     if (line.debit_amount is None) == (line.credit_amount is None):
         violations.add("Lines", "moeten elk een debet- of een creditbedrag hebben")
@@ -63,7 +63,7 @@ def _book(call: Call, entry: JournalEntry | None) -> JournalEntry:
     bodies = [call.reader.permitted(body, attributes) for body in given.get("lines") or ()]
     before = entry.lines if entry else None
     after.lines = rows_after(before, bodies, lambda line, one: _line(call, line, one, violations), "Boekingsregel")
-    if not violations.said and _balance(after) != 0:
+    if not violations.sentences and _balance(after) != 0:
         violations.add("Boeking", "is niet in balans")
     violations.settle()
     for line in after.lines:

@@ -75,7 +75,7 @@ class OAuthEndpoints:
     def routes(self) -> list[Route]:
         """Every route; what a switch leaves out does not exist."""
         found = [
-            Route("/oauth/authorize", _answering(self._ask), methods=["GET"]),
+            Route("/oauth/authorize", _answering(self._authorize), methods=["GET"]),
             Route("/oauth/authorize", _answering(self._decide), methods=["POST"]),
             Route("/oauth/token", _answering(self._token), methods=["POST"]),
         ]
@@ -86,40 +86,40 @@ class OAuthEndpoints:
             found.append(Route("/oauth/token/info", _answering(self._token_info), methods=["GET"]))
         return found
 
-    async def _ask(self, request: Request) -> Response:
-        asked = dict(request.query_params)
-        refusal = self._refusal(asked)
-        return refusal if refusal is not None else HTMLResponse(_consent_page(asked))
+    async def _authorize(self, request: Request) -> Response:
+        parameters = dict(request.query_params)
+        refusal = self._refusal(parameters)
+        return refusal if refusal is not None else HTMLResponse(_consent_page(parameters))
 
     async def _decide(self, request: Request) -> Response:
-        asked = await _parameters(request)
-        refusal = self._refusal(asked)
+        parameters = await _parameters(request)
+        refusal = self._refusal(parameters)
         if refusal is not None:
             return refusal
-        if asked.get("approve") != "yes":
-            return _redirect(asked, {"error": "access_denied", "error_description": ACCESS_DENIED})
-        code_challenge = asked.get("code_challenge") if self._switches.pkce == "supported" else None
-        method = asked.get("code_challenge_method", "plain")
-        scopes = _scopes(asked.get("scope"))
-        grant = self._server.grant(asked["redirect_uri"], scopes, code_challenge, method)
-        return _redirect(asked, {"code": grant.code})
+        if parameters.get("approve") != "yes":
+            return _redirect(parameters, {"error": "access_denied", "error_description": ACCESS_DENIED})
+        code_challenge = parameters.get("code_challenge") if self._switches.pkce == "supported" else None
+        method = parameters.get("code_challenge_method", "plain")
+        scopes = _scopes(parameters.get("scope"))
+        grant = self._server.grant(parameters["redirect_uri"], scopes, code_challenge, method)
+        return _redirect(parameters, {"code": grant.code})
 
-    def _refusal(self, asked: Parameters) -> Response | None:
+    def _refusal(self, parameters: Parameters) -> Response | None:
         """The page or redirect for a request that nobody is asked about; None for one in order.
 
         Where the client or its redirect URI is in doubt the user stays here: the error must not leave this site.
         """
-        if asked.get("client_id") != self._application.client_id:
+        if parameters.get("client_id") != self._application.client_id:
             return HTMLResponse(_error_page(INVALID_CLIENT), 401)
-        if asked.get("redirect_uri") not in self._application.redirect_uris:
+        if parameters.get("redirect_uri") not in self._application.redirect_uris:
             return HTMLResponse(_error_page(INVALID_REDIRECT), 400)
-        if not asked.get("response_type"):
-            return _redirect(asked, {"error": "invalid_request", "error_description": INVALID_REQUEST})
-        if asked["response_type"] != "code":
+        if not parameters.get("response_type"):
+            return _redirect(parameters, {"error": "invalid_request", "error_description": INVALID_REQUEST})
+        if parameters["response_type"] != "code":
             error = {"error": "unsupported_response_type", "error_description": UNSUPPORTED_RESPONSE}
-            return _redirect(asked, error)
-        if not set(_scopes(asked.get("scope"))) <= set(SCOPES):
-            return _redirect(asked, {"error": "invalid_scope", "error_description": INVALID_SCOPE})
+            return _redirect(parameters, error)
+        if not set(_scopes(parameters.get("scope"))) <= set(SCOPES):
+            return _redirect(parameters, {"error": "invalid_scope", "error_description": INVALID_SCOPE})
         return None
 
     async def _token(self, request: Request) -> Response:
@@ -304,10 +304,10 @@ def _basic(header: str | None) -> tuple[str, str] | None:
     return identity, secret
 
 
-def _redirect(asked: Parameters, outcome: Mapping[str, str]) -> Response:
-    state = {"state": asked["state"]} if asked.get("state") else {}
-    joint = "&" if "?" in asked["redirect_uri"] else "?"
-    return RedirectResponse(f"{asked['redirect_uri']}{joint}{urlencode({**outcome, **state})}", 302)
+def _redirect(parameters: Parameters, outcome: Mapping[str, str]) -> Response:
+    state = {"state": parameters["state"]} if parameters.get("state") else {}
+    joint = "&" if "?" in parameters["redirect_uri"] else "?"
+    return RedirectResponse(f"{parameters['redirect_uri']}{joint}{urlencode({**outcome, **state})}", 302)
 
 
 def _page(title: str, body: str) -> str:
@@ -321,11 +321,11 @@ def _error_page(message: str) -> str:
     return _page("Er is een fout opgetreden", f"<p>{escape(message)}</p>")
 
 
-def _consent_page(asked: Parameters) -> str:
-    scopes = "".join(f"<li>{escape(scope)}</li>" for scope in _scopes(asked.get("scope")))
+def _consent_page(parameters: Parameters) -> str:
+    scopes = "".join(f"<li>{escape(scope)}</li>" for scope in _scopes(parameters.get("scope")))
     hidden = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
-        for name, value in asked.items()
+        for name, value in parameters.items()
         if name != "approve"
     )
     forms = "".join(

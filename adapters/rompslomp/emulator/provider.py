@@ -17,7 +17,7 @@ from adapters.rompslomp.emulator.switches import Switches
 from adapters.rompslomp.emulator.tokens import Application, Revocation, TokenServer
 from gateway.contract import emulator
 from gateway.contract.clock import Clock
-from gateway.contract.emulator import ASGIApp, Record, Seen
+from gateway.contract.emulator import ASGIApp, ReceivedRequest, Record
 
 DEFAULT_REDIRECT_URI = "http://127.0.0.1:8000/oauth/rompslomp/callback"
 
@@ -110,8 +110,8 @@ class Emulator(emulator.Emulator):
         """Let two hours pass for every OAuth access token. Personal and refresh tokens do not expire."""
         self._server.expire_all()
 
-    def is_token_request(self, seen: Seen) -> bool:
-        return seen.method == "POST" and seen.path.removesuffix(".json") == "/oauth/token"
+    def is_token_request(self, request: ReceivedRequest) -> bool:
+        return request.method == "POST" and request.path.removesuffix(".json") == "/oauth/token"
 
 
 def _profile(name: str, kind: str) -> Profile:

@@ -65,7 +65,7 @@ def _book(call: Call, quotation: Quotation | None) -> Quotation:
         violations.add("Offertedatum", BLANK)
     if "contact_id" in given:
         after.contact = referred(call.company.contacts, given["contact_id"], "Contact", violations, call.switches)
-    if after.contact is None and not violations.said:
+    if after.contact is None and not violations.sentences:
         violations.add("Contact", BLANK)
     if "template_id" in given:
         after.template = referred(call.company.templates, given["template_id"], "Template", violations, call.switches)

@@ -17,7 +17,7 @@ def referred(table: Table[R], identity: int | None, label: str, violations: Viol
         return None
     found = table.find(identity)
     if found is None:
-        _say_missing(label, violations, switches)
+        _refuse_missing(label, violations, switches)
     return found
 
 
@@ -30,11 +30,11 @@ def account_of(given: Given, company: Company, violations: Violations, switches:
         return None
     found = company.account_at(path)
     if found is None:
-        _say_missing("Account", violations, switches)
+        _refuse_missing("Account", violations, switches)
     return found
 
 
-def _say_missing(label: str, violations: Violations, switches: Switches) -> None:
+def _refuse_missing(label: str, violations: Violations, switches: Switches) -> None:
     if switches.unknown_reference_status == 404:
         raise no_such_record(label)
     violations.add(label, MISSING)

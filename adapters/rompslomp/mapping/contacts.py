@@ -63,15 +63,15 @@ def contact_of(raw: RawRecord) -> Record[Contact]:
     return Record(contact, raw, frozenset(ContactRow.__struct_fields__) - lost)
 
 
-def contact_body(said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
+def contact_body(given: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
     """What to write of a contact: only what was said (``given()``), because a PATCH leaves the rest as it is."""
-    body = {theirs: said[ours] for ours, theirs in SAME.items() if ours in said}
-    if "kind" in said:
-        body["is_individual"] = said["kind"] == "person"
-    if "roles" in said:
-        body["is_supplier"] = _is_supplier(said["roles"] or ["customer"], refuse)
-    if "address" in said:
-        address = said["address"]
+    body = {theirs: given[ours] for ours, theirs in SAME.items() if ours in given}
+    if "kind" in given:
+        body["is_individual"] = given["kind"] == "person"
+    if "roles" in given:
+        body["is_supplier"] = _is_supplier(given["roles"] or ["customer"], refuse)
+    if "address" in given:
+        address = given["address"]
         body |= dict.fromkeys(ADDRESS.values()) if address is None else address_body(address, ADDRESS)
     return body
 

@@ -158,14 +158,14 @@ def _error_of(sentence: str, pointers: Mapping[str, str]) -> FieldError:
 def english_of(message: str) -> str | None:
     """A message in English; null where some of it is not understood."""
     whole = _WHOLE.fullmatch(message)
-    said = sentences(whole["said"] if whole else message)
-    english = [english_sentence(sentence) for sentence in said]
-    if not said or None in english:
+    dutch = sentences(whole["said"] if whole else message)
+    english = [english_sentence(sentence) for sentence in dutch]
+    if not dutch or None in english:
         return None
-    told = ". ".join(one for one in english if one)
+    text = ". ".join(one for one in english if one)
     if whole is None:
-        return f"{told}."
-    return f"{_LABELS.get(whole['model'], whole['model'])} is invalid: {told}."
+        return f"{text}."
+    return f"{_LABELS.get(whole['model'], whole['model'])} is invalid: {text}."
 
 
 def english_sentence(sentence: str) -> str | None:

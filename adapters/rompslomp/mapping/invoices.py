@@ -18,11 +18,11 @@ from gateway.contract.money import (
     Amounts,
     AmountText,
     NumberText,
-    amount_said,
+    amount_from,
     amount_text,
-    cents_said,
+    cents_from,
     exact,
-    number_said,
+    number_from,
     round_to_cents,
 )
 from gateway.contract.wire import Figure, PositiveId, RawRecord
@@ -95,7 +95,7 @@ class CachedContactRow(Wire, frozen=True, kw_only=True):
     country_code: str | None = None
 
 
-class InvoiceGlance(Wire, frozen=True, kw_only=True):
+class InvoiceSummary(Wire, frozen=True, kw_only=True):
     """What says of an invoice whether credit notes must be looked for."""
 
     date: str
@@ -108,7 +108,7 @@ class InvoiceGlance(Wire, frozen=True, kw_only=True):
         return STATES.get(self.status) == "final" and exact(self.price_with_vat) > 0
 
 
-class InvoiceHead(InvoiceGlance, frozen=True, kw_only=True):
+class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
     """An invoice without its lines; keys that do not apply are absent."""
 
     id: PositiveId
@@ -167,14 +167,14 @@ class InvoiceHead(InvoiceGlance, frozen=True, kw_only=True):
     @property
     def open(self) -> Decimal | None:
         """What is still to be paid, as ours: in cents, though nobody knows that Rompslomp rounds (dossier §6)."""
-        said = self.above_zero.open_amount
-        return None if said is None else exact(cents_said(said))
+        open_amount = self.above_zero.open_amount
+        return None if open_amount is None else exact(cents_from(open_amount))
 
     @property
     def totals(self) -> Amounts:
         """Net, VAT and gross as Rompslomp makes them, never below zero on a credit note."""
-        said = self.above_zero
-        net, tax, gross = _in_cents(said)
+        turned = self.above_zero
+        net, tax, gross = _in_cents(turned)
         return Amounts(exact(net), exact(tax), exact(gross))
 
 
@@ -195,7 +195,7 @@ _MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number", "sale_type"}
 _MAPPED_BUT_MARK = _MAPPED - {"api_reference"}
 
 
-def told(
+def invoice_of(
     row: InvoiceHead,
     raw: RawRecord,
     codes: Mapping[str, VatCode],
@@ -209,16 +209,16 @@ def told(
     of the invoice that a credit note credits.
     """
     id, contact_id, reference = str(row.id), id_of(row.contact_id), row.api_reference
-    said = row.above_zero
-    is_credit_note = said is not row
-    net, tax, gross = _in_cents(said)
+    turned = row.above_zero
+    is_credit_note = turned is not row
+    net, tax, gross = _in_cents(turned)
     status = STATES.get(row.status, "unknown")
-    open_said = None if said.open_amount is None else cents_said(said.open_amount)
-    standing = _standing(row, status, gross, open_said, credited=id in credited, owed=owed)
+    open_amount = None if turned.open_amount is None else cents_from(turned.open_amount)
+    standing = _standing(row, status, gross, open_amount, credited=id in credited, owed=owed)
     currency = row.currency or "eur"
     foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
     due_on = None if row.due_date is None else day_of(row.due_date)
-    lines, groups = _charged(said, net, tax, codes) if isinstance(said, InvoiceRow) else (None, None)
+    lines, groups = _charged(turned, net, tax, codes) if isinstance(turned, InvoiceRow) else (None, None)
     invoice = Invoice(
         id=id,
         document_type="credit_note" if is_credit_note else "invoice",
@@ -233,7 +233,7 @@ def told(
         due_on=due_on,
         currency="EUR",
         document_currency=currency_of(currency) if foreign else None,
-        exchange_rate=number_said(rate) if foreign and rate is not None else None,
+        exchange_rate=number_from(rate) if foreign and rate is not None else None,
         prices_include_tax=False,
         lines=lines,
         totals=Totals(net=net, tax=tax, gross=gross, paid=standing.paid, open=standing.open),
@@ -247,12 +247,12 @@ def told(
 
 
 def _charged(
-    said: InvoiceRow, net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
+    turned: InvoiceRow, net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
 ) -> tuple[list[Line], list[TaxBreakdown] | None]:
     """The lines of an invoice, or turned to be so, and its VAT groups."""
-    here = codes_on(said.sale, codes)
-    lines = [_line_of(line, here) for line in said.invoice_lines]
-    return lines, _tax_breakdown(said.invoice_lines, lines, net, tax, codes)
+    here = codes_on(turned.sale, codes)
+    lines = [_line_of(line, here) for line in turned.invoice_lines]
+    return lines, _tax_breakdown(turned.invoice_lines, lines, net, tax, codes)
 
 
 class _Standing(NamedTuple):
@@ -267,20 +267,20 @@ def _standing(
     row: InvoiceHead,
     status: DocumentStatus,
     gross: AmountText,
-    open_said: AmountText | None,
+    open_amount: AmountText | None,
     *,
     credited: bool,
     owed: Decimal,
 ) -> _Standing:
     """As Rompslomp has it, save that it sets an invoice and its credit note not off against each other."""
-    paid = None if open_said is None else _paid(gross, open_said)
+    paid = None if open_amount is None else _paid(gross, open_amount)
     if credited and row.may_be_credited:
         return _Standing("credited", paid, _NOTHING)
-    still_open = None if open_said is None else exact(open_said)
+    still_open = None if open_amount is None else exact(open_amount)
     if owed and still_open is not None and row.may_be_set_off:
         left = max(ZERO, still_open - owed)
         return _Standing("partially_paid" if left else "paid", paid, amount_text(left))
-    return _Standing(_payment_status(row, status, exact(gross), still_open), paid, open_said)
+    return _Standing(_payment_status(row, status, exact(gross), still_open), paid, open_amount)
 
 
 def _payment_status(
@@ -300,9 +300,9 @@ def _payment_status(
     return "partially_paid" if open_amount is not None and ZERO < open_amount < gross else "unpaid"
 
 
-def _paid(gross: AmountText, open_said: AmountText) -> AmountText:
+def _paid(gross: AmountText, open_amount: AmountText) -> AmountText:
     """What was paid of an invoice: mostly nothing yet."""
-    return _NOTHING if open_said == gross else amount_text(exact(gross) - exact(open_said))
+    return _NOTHING if open_amount == gross else amount_text(exact(gross) - exact(open_amount))
 
 
 def _is_overdue(status: DocumentStatus, due_on: date | None, still_open: AmountText | None, today: date) -> bool | None:
@@ -321,8 +321,8 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
         type="item",
         description=line.description or "" if not line.extended_description else _described(line),
         product_id=id_of(line.product_id),
-        quantity=number_said(line.quantity),
-        unit_price=amount_said(line.price_per_unit),
+        quantity=number_from(line.quantity),
+        unit_price=amount_from(line.price_per_unit),
         vat_code_id=type_id if code is None else code.id,
         vat_treatment=None if code is None else code.treatment,
         vat_rate=percentage_of("0" if line.vat_rate is None else line.vat_rate),
@@ -334,10 +334,10 @@ def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
     )
 
 
-def _in_cents(said: InvoiceHead | LineRow) -> tuple[AmountText, AmountText, AmountText]:
+def _in_cents(row: InvoiceHead | LineRow) -> tuple[AmountText, AmountText, AmountText]:
     """Net, VAT and gross as ours. Should they come unrounded (dossier §6), VAT is what makes the net the gross."""
-    net, tax, gross = cents_said(said.price_without_vat), cents_said(said.vat_amount), cents_said(said.price_with_vat)
-    if len(said.vat_amount.rpartition(".")[2]) > len("00"):
+    net, tax, gross = cents_from(row.price_without_vat), cents_from(row.vat_amount), cents_from(row.price_with_vat)
+    if len(row.vat_amount.rpartition(".")[2]) > len("00"):
         tax = amount_text(exact(gross) - exact(net))
     return net, tax, gross
 
@@ -355,7 +355,7 @@ def _tax_breakdown(
     if len(keys) == 1:  # as on most invoices: it is the totals
         return [_group_of(key, net, tax, codes) for key in keys]
     whole = exact(net), exact(tax)
-    groups = next((groups for groups in _ways_to_round(rows, lines) if _comes_to(groups, *whole)), None)
+    groups = next((groups for groups in _roundings(rows, lines) if _comes_to(groups, *whole)), None)
     groups = groups or _brought_to(_unrounded(rows, lines), *whole)
     if groups is None:
         return None
@@ -368,10 +368,10 @@ _Groups = dict[_Key, tuple[Decimal, Decimal]]
 """Net and VAT of each."""
 
 
-def _ways_to_round(rows: Sequence[LineRow], lines: Sequence[Line]) -> Iterator[_Groups]:
+def _roundings(rows: Sequence[LineRow], lines: Sequence[Line]) -> Iterator[_Groups]:
     """VAT rounded for each line, or once for each rate: of what its lines charge, or show."""
     yield _sums_of_lines(lines)
-    yield _taxed_together(lines, [exact(said.price_per_unit) * exact(said.quantity) for said in rows])
+    yield _taxed_together(lines, [exact(row.price_per_unit) * exact(row.quantity) for row in rows])
     yield _taxed_together(lines, [exact(line.net or "0") for line in lines])
 
 
@@ -392,8 +392,8 @@ def _sums_of_lines(lines: Sequence[Line]) -> _Groups:
 
 def _unrounded(rows: Sequence[LineRow], lines: Sequence[Line]) -> _Groups:
     groups: _Groups = {}
-    for said, line in zip(rows, lines, strict=True):
-        key, net, tax = (line.vat_code_id, line.vat_rate), exact(said.price_without_vat), exact(said.vat_amount)
+    for row, line in zip(rows, lines, strict=True):
+        key, net, tax = (line.vat_code_id, line.vat_rate), exact(row.price_without_vat), exact(row.vat_amount)
         before = groups.get(key, (ZERO, ZERO))
         groups[key] = before[0] + net, before[1] + tax
     return groups

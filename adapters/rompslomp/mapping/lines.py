@@ -55,21 +55,21 @@ class Document:
     """Lines ready to be written, and the gross that prices with VAT come to; null where prices are without."""
 
     items: tuple[Item, ...]
-    asked_gross: Decimal | None = None
+    gross_with_tax: Decimal | None = None
 
 
 def document_of(lines: Sequence[LineDraft], setup: Setup, *, prices_include_tax: bool) -> Document:
     """The lines, everything they leave open settled. Raises ``validation_failed`` for what cannot be."""
-    said = [_Said(line, f"/lines/{number}", setup, prices_include_tax) for number, line in charging(lines)]
-    if not said:
+    resolved = [_ResolvedLine(line, f"/lines/{number}", setup, prices_include_tax) for number, line in charging(lines)]
+    if not resolved:
         raise invalid("/lines", "An invoice needs a line that charges something.", "required")
-    if len(sales_of(one.code for one in said)) > 1:
+    if len(sales_of(one.code for one in resolved)) > 1:
         message = "Goods and services to other countries of the EU, and exports, stand on invoices of their own."
         raise invalid("/lines", message)
-    items = tuple(one.item() for one in said)
+    items = tuple(one.item() for one in resolved)
     if not prices_include_tax:
         return Document(items)
-    priced = [Priced(one.quantity, one.price, ZERO, one.rate, str(one.rate)) for one in said]
+    priced = [Priced(one.quantity, one.price, ZERO, one.rate, str(one.rate)) for one in resolved]
     return Document(items, add_up(priced, prices_include_tax=True, rounding="per_line").total.gross)
 
 
@@ -78,7 +78,7 @@ def charging(lines: Sequence[LineDraft]) -> list[tuple[int, LineDraft]]:
     return [(number, line) for number, line in enumerate(lines) if line.type == "item"]
 
 
-class _Said:
+class _ResolvedLine:
     """One line of the caller's, looked at with the administration's own codes and products."""
 
     def __init__(self, line: LineDraft, pointer: str, setup: Setup, prices_include_tax: bool) -> None:

@@ -8,7 +8,7 @@ from adapters.rompslomp.mapping.values import Json, Wire, id_in_body, id_of
 from gateway.contract.adapter import Record
 from gateway.contract.errors import unsupported
 from gateway.contract.models import Product
-from gateway.contract.money import amount_said, plain
+from gateway.contract.money import amount_from, plain
 from gateway.contract.wire import Figure, PositiveId, RawRecord
 
 SAME: Mapping[str, str] = {
@@ -53,7 +53,7 @@ def product_of(raw: RawRecord) -> Record[Product]:
         name=line.description or "",
         description=line.extended_description or None,
         type="unknown",
-        price=None if line.price_per_unit is None else amount_said(line.price_per_unit),
+        price=None if line.price_per_unit is None else amount_from(line.price_per_unit),
         price_includes_tax=False,
         vat_code_id=id_of(line.vat_type_id),
         ledger_account_id=id_of(line.account_id),
@@ -62,15 +62,15 @@ def product_of(raw: RawRecord) -> Record[Product]:
     return Record(product, raw, _MAPPED)
 
 
-def product_body(said: Mapping[str, Any]) -> Json:
+def product_body(given: Mapping[str, Any]) -> Json:
     """What to write of a product: only what was said, because a PATCH leaves the rest of the line as it is.
 
     Raises ``field_unsupported`` for a price with VAT, whatever ``on_unsupported`` says: dropping that it is one would
     change the price.
     """
-    if said.get("price_includes_tax"):
+    if given.get("price_includes_tax"):
         raise unsupported("/price_includes_tax", "The price of a product is without VAT in Rompslomp.")
-    return {"invoice_line": {theirs: _written(ours, said[ours]) for ours, theirs in SAME.items() if ours in said}}
+    return {"invoice_line": {theirs: _written(ours, given[ours]) for ours, theirs in SAME.items() if ours in given}}
 
 
 def _written(name: str, value: object) -> object:

@@ -27,13 +27,13 @@ def contact_requirements() -> Requirements:
     texts = ("company_name", "contact_person", "phone", "vat_number", "coc_number", "number")
     places = ("line1", "street", "postal_code", "city")
     return {
-        **{name: Requirement(says=_TEXT) for name in (*texts, *(f"address.{name}" for name in places))},
-        "address.street": Requirement(says={"maxLength": 200}),
-        "address.house_number": Requirement(says={"maxLength": 20}),
-        "address.house_number_addition": Requirement(says={"maxLength": 20}),
-        "roles": Requirement(says={"maxItems": 1}, why="One role: a contact is customer or supplier."),
-        "email": Requirement(says=EMAIL),
-        "address": Requirement(says={"allOf": [ADDRESS_LINE]}),
+        **{name: Requirement(schema=_TEXT) for name in (*texts, *(f"address.{name}" for name in places))},
+        "address.street": Requirement(schema={"maxLength": 200}),
+        "address.house_number": Requirement(schema={"maxLength": 20}),
+        "address.house_number_addition": Requirement(schema={"maxLength": 20}),
+        "roles": Requirement(schema={"maxItems": 1}, why="One role: a contact is customer or supplier."),
+        "email": Requirement(schema=EMAIL),
+        "address": Requirement(schema={"allOf": [ADDRESS_LINE]}),
     }
 
 
@@ -50,7 +50,7 @@ def _of_product(codes: Mapping[str, VatCode]) -> Requirement:
 
 
 def _none_of(ids: Iterable[str], why: str) -> Requirement:
-    return Requirement(says={"not": {"enum": sorted(ids)}}, why=why)
+    return Requirement(schema={"not": {"enum": sorted(ids)}}, why=why)
 
 
 def product_requirements(codes: Mapping[str, VatCode]) -> Requirements:
@@ -58,9 +58,9 @@ def product_requirements(codes: Mapping[str, VatCode]) -> Requirements:
     return {
         "price": Requirement(required=True),
         "vat_code_id": _of_product(codes),
-        "name": Requirement(says=_TEXT),
-        "code": Requirement(says={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": 100}),
-        "price_includes_tax": Requirement(says={"const": False}, why="Prices are without VAT."),
+        "name": Requirement(schema=_TEXT),
+        "code": Requirement(schema={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": 100}),
+        "price_includes_tax": Requirement(schema={"const": False}, why="Prices are without VAT."),
     }
 
 
@@ -68,19 +68,19 @@ def invoice_requirements(codes: Mapping[str, VatCode]) -> Requirements:
     """Of an invoice."""
     return {
         "lines.vat_code_id": _rated(codes),
-        "": Requirement(says=if_then(_WITH_TAX, has("lines", "array")), why="Prices are kept without VAT."),
-        "lines.*": Requirement(says={"allOf": [TAXED_LINE]}),
+        "": Requirement(schema=if_then(_WITH_TAX, has("lines", "array")), why="Prices are kept without VAT."),
+        "lines.*": Requirement(schema={"allOf": [TAXED_LINE]}),
         "lines.description": Requirement(
-            says={"pattern": r"^[^\n]{0,255}(\n|$)"}, why="Its first line has 255 at most."
+            schema={"pattern": r"^[^\n]{0,255}(\n|$)"}, why="Its first line has 255 at most."
         ),
-        "reference": Requirement(says=_TEXT),
-        "external_ref": Requirement(says=_TEXT),
+        "reference": Requirement(schema=_TEXT),
+        "external_ref": Requirement(schema=_TEXT),
     }
 
 
 def credit_requirements() -> Requirements:
     """Of crediting an invoice: what was not paid of it is set off against the note."""
-    return {"": Requirement(says={NOTE_STATUS: "paid"})}
+    return {"": Requirement(schema={NOTE_STATUS: "paid"})}
 
 
 def payment_requirements() -> Requirements:
@@ -89,9 +89,11 @@ def payment_requirements() -> Requirements:
         {"allOf": [has("payment_method_id", "string"), has("ledger_account_id", "string")]}, {"not": {}}
     )
     return {
-        "amount": Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
-        "allocations": Requirement(says={"maxItems": 1}, why="One invoice, with the whole amount."),
-        "allocations.amount": Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
-        "description": Requirement(says=_TEXT, why="Some 30 less where it settles an invoice, for a mark of Polder's."),
-        "": Requirement(says=one_account),
+        "amount": Requirement(schema=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
+        "allocations": Requirement(schema={"maxItems": 1}, why="One invoice, with the whole amount."),
+        "allocations.amount": Requirement(schema=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
+        "description": Requirement(
+            schema=_TEXT, why="Some 30 less where it settles an invoice, for a mark of Polder's."
+        ),
+        "": Requirement(schema=one_account),
     }

@@ -38,8 +38,8 @@ def planned(document: Document, expected: ExpectedTotals | None, on_rounding: st
     """
     adds_line = on_rounding == "add_line"
     wanted = asserted(expected)
-    if adds_line and document.asked_gross is not None:
-        wanted.setdefault("gross", document.asked_gross)
+    if adds_line and document.gross_with_tax is not None:
+        wanted.setdefault("gross", document.gross_with_tax)
     plan = Plan(document.items, wanted, True, adds_line)
     off = _all_gaps(plan)
     if adds_line and len({one.get("gross", ZERO) for one in off}) == 1 and closes(off[0].get("gross", ZERO)):

@@ -15,8 +15,8 @@ from gateway.contract.models import Contact, InvoiceDraft, LineDraft, Product, V
 from gateway.contract.models.invoices import DocumentType
 from gateway.contract.money import ZERO, plain
 from gateway.contract.plan import reason_of
-from gateway.contract.totals import asserted, closes, differences, mismatch, told_by_sign
-from gateway.contract.upstream import Upstream, if_there
+from gateway.contract.totals import asserted, check_sign, closes, differences, mismatch
+from gateway.contract.upstream import Upstream, found_or_none
 
 REFUSED = frozenset({"upstream_rejected", "conflict"})
 
@@ -33,7 +33,7 @@ async def publish(up: Upstream, id: str) -> calls.Raw:
 
 async def with_reference(up: Upstream, reference: str) -> calls.Raw | None:
     """The invoice of that api reference; the search may find more than asked for (dossier §3)."""
-    found = await calls.whole(up, "sales_invoices", [("selection", "all"), ("search[api_reference]", reference)])
+    found = await calls.read_all(up, "sales_invoices", [("selection", "all"), ("search[api_reference]", reference)])
     named = next((raw for raw in found if InvoiceRow.of(raw).api_reference == reference), None)
     return None if named is None else loads(named)
 
@@ -63,9 +63,9 @@ async def create(up: Upstream, draft: InvoiceDraft) -> calls.Raw:
     _check_sign(plan, draft.document_type, "/document_type")
     _explain(up, draft.lines, plan, setup)
     sign = _sign(draft)
-    said = {"issued_on": up.today, "layout_id": up.facts.settings.get("layout_id"), **draft.given()}
+    given = {"issued_on": up.today, "layout_id": up.facts.settings.get("layout_id"), **draft.given()}
     body = {
-        **bodies.invoice_body({name: value for name, value in said.items() if value is not None}),
+        **bodies.invoice_body({name: value for name, value in given.items() if value is not None}),
         **await _vat_facts(up, plan.items, id_in_body(draft.contact_id, "/contact_id")),
         "api_reference": references.reference_of(draft.external_ref, up.creation_key),
         "invoice_lines": lines.line_bodies(plan.items, sign),
@@ -155,9 +155,9 @@ async def _changed_lines(up: Upstream, before: calls.Raw, body: calls.Raw, given
 
 def _before(before: calls.Raw, change: calls.Raw, after: calls.Raw) -> calls.Raw:
     """What makes a concept again what it was before a change of its lines."""
-    was = [bodies.line_again(line, 1) for line in InvoiceRow.of(before).invoice_lines]
-    there = [line.id for line in InvoiceRow.of(after).invoice_lines]
-    return {name: before.get(name) for name in change} | {"invoice_lines": lines.replaced(there, was)}
+    was = [bodies.line_body(line, 1) for line in InvoiceRow.of(before).invoice_lines]
+    existing = [line.id for line in InvoiceRow.of(after).invoice_lines]
+    return {name: before.get(name) for name in change} | {"invoice_lines": lines.replaced(existing, was)}
 
 
 async def _changed_head(up: Upstream, id: str, body: calls.Raw, row: InvoiceRow, given: Mapping[str, Any]) -> calls.Raw:
@@ -173,7 +173,7 @@ async def _changed_head(up: Upstream, id: str, body: calls.Raw, row: InvoiceRow,
 def _check_sign(plan: totals.Plan, kind: DocumentType, pointer: str) -> None:
     """Nothing but its sign says there whether a document is a credit note (dossier §3, "Not there")."""
     for total in totals.foreseen(plan.items):
-        told_by_sign("Rompslomp", kind, total.gross, pointer)
+        check_sign("Rompslomp", kind, total.gross, pointer)
 
 
 def _explain(up: Upstream, drafts: Sequence[LineDraft], plan: totals.Plan, setup: lines.Setup) -> None:
@@ -208,17 +208,17 @@ async def _made(up: Upstream, body: calls.Raw) -> tuple[calls.Raw, bool]:
     try:
         return await calls.record(up, "POST", "sales_invoice", body=body), True
     except Problem as problem:
-        there = await found_after(up, problem, reference)
-        if there is None:
+        existing = await found_after(up, problem, reference)
+        if existing is None:
             raise
         is_own = references.is_own(reference)
-        if is_own or bodies.is_same_document(there, body):
-            return there, is_own
-        raise _taken(there, problem.upstream) from problem
+        if is_own or bodies.is_same_document(existing, body):
+            return existing, is_own
+        raise _taken(existing, problem.upstream) from problem
 
 
-def _taken(there: calls.Raw, upstream: UpstreamFault | None = None) -> Problem:
-    message = f"In Rompslomp another invoice ({there['id']}) has this reference."
+def _taken(existing: calls.Raw, upstream: UpstreamFault | None = None) -> Problem:
+    message = f"In Rompslomp another invoice ({existing['id']}) has this reference."
     error = FieldError("/external_ref", "taken", message, provider_field="api_reference")
     return Problem("conflict", message, errors=[error], upstream=upstream)
 
@@ -252,7 +252,7 @@ async def _closed(up: Upstream, made: calls.Raw, plan: totals.Plan, setup: lines
 def _warn_of_differences(up: Upstream, made: Mapping[str, Any], plan: totals.Plan, document: lines.Document) -> None:
     """What was written is read back: Rompslomp's own totals count, and a difference is said."""
     total = InvoiceRow.of(made).totals
-    asked = document.asked_gross
+    wanted = document.gross_with_tax
     if not plan.certain and differences(plan.expected, total):
         made_of_it = plain(total.gross, 2)
         up.warn(
@@ -261,8 +261,8 @@ def _warn_of_differences(up: Upstream, made: Mapping[str, Any], plan: totals.Pla
             en=f"Rompslomp makes {made_of_it}, not what is expected; the connection broke before that was mended.",
             nl=f"Rompslomp komt op {made_of_it}, niet op wat verwacht is; de verbinding viel weg voor herstel.",
         )
-    elif asked is not None and "gross" not in plan.expected and total.gross != asked:
-        foreseen, made_of_it = plain(asked, 2), plain(total.gross, 2)
+    elif wanted is not None and "gross" not in plan.expected and total.gross != wanted:
+        foreseen, made_of_it = plain(wanted, 2), plain(total.gross, 2)
         up.warn(
             "totals_differ",
             "/totals/gross",
@@ -316,7 +316,7 @@ async def _vat_facts(up: Upstream, items: Sequence[lines.Item], contact_id: int)
     if not sales and not lines.may_need_vat_number(codes):
         return facts
     try:
-        contact = await if_there(_customer(up, contact_id))
+        contact = await found_or_none(_customer(up, contact_id))
     except Problem as problem:
         if problem.code in calls.FORBIDDEN and not sales:
             return facts  # Rompslomp itself says what it lacks
@@ -348,7 +348,7 @@ async def _vat_number_of(up: Upstream, row: InvoiceRow, contact_id: int, *, line
         sales = abroad.sales_of(codes) if lines_stay else ()
         if row.vat_number is None and not sales and not lines.may_need_vat_number(codes):
             return {}
-        contact = await if_there(_customer(up, contact_id))
+        contact = await found_or_none(_customer(up, contact_id))
     except Problem as problem:
         if problem.code in calls.FORBIDDEN and row.vat_number is None and not sales:
             return {}  # Rompslomp itself says what it lacks

@@ -30,23 +30,23 @@ async def record(up: Upstream, method: str, root: str, id: str | None = None, *,
     segments = (f"{root}s",) if id is None else (f"{root}s", number_in_path(id))
     json = None if body is None else {root: body}
     try:
-        return wire.record_in(await up.data(wire.ask(up.facts, method, *segments, json=json)), root)
+        return wire.record_in(await up.data(wire.request(up.facts, method, *segments, json=json)), root)
     except Problem as problem:
         await _be_of_the_company(up, problem)
         if body is not None and problem.code == "not_found" and (id is None or await _is_there(up, segments)):
-            raise _named_in_vain(problem, root) from problem
+            raise _missing_reference(problem, root) from problem
         raise
 
 
 async def _is_there(up: Upstream, segments: Sequence[str]) -> bool:
     try:
-        await up.data(wire.ask(up.facts, "GET", *segments))
+        await up.data(wire.request(up.facts, "GET", *segments))
     except Problem:
         return False
     return True
 
 
-def _named_in_vain(problem: Problem, root: str) -> Problem:
+def _missing_reference(problem: Problem, root: str) -> Problem:
     """A 404 about something that a body names.
 
     Which status a contact, template, VAT type or account has that is not there is not documented (dossier §5).
@@ -59,7 +59,7 @@ def _named_in_vain(problem: Problem, root: str) -> Problem:
 async def delete(up: Upstream, many: str, id: str) -> None:
     """Delete a record. What Rompslomp refuses here it refuses for the record's state: a DELETE has no content."""
     try:
-        await up.data(wire.ask(up.facts, "DELETE", many, number_in_path(id)))
+        await up.data(wire.request(up.facts, "DELETE", many, number_in_path(id)))
     except Problem as problem:
         if problem.code == "upstream_rejected":
             raise Problem("conflict", problem.detail, upstream=problem.upstream) from problem
@@ -107,11 +107,11 @@ async def rows_of(
 
 
 async def _page(up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None) -> Reply:
-    asked = [*query, ("page", str(page)), ("per_page", str(size))]
+    paged = [*query, ("page", str(page)), ("per_page", str(size))]
     if path is not None:
-        return await up.call(Request("GET", path, asked))
+        return await up.call(Request("GET", path, paged))
     try:
-        return await up.call(wire.ask(up.facts, "GET", many, query=asked))
+        return await up.call(wire.request(up.facts, "GET", many, query=paged))
     except Problem as problem:
         if problem.code == "not_found":  # nothing but the company is named in the path of a list
             raise out_of_reach(problem) from problem
@@ -128,7 +128,7 @@ async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read:
     return await PageNumber(fetch, wire.PAGE_CAP).read(listing.window)
 
 
-async def whole(up: Upstream, many: str, query: Query = (), path: str | None = None) -> list[Unread]:
+async def read_all(up: Upstream, many: str, query: Query = (), path: str | None = None) -> list[Unread]:
     """Every record of one of its lists: the first page tells how many more there are, and those are read together.
 
     What is not full is the last page, whatever total is told: a number in a header is worth no million calls.
@@ -148,7 +148,7 @@ async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode
     query = [("selection", "all"), *([("since", "1990-01-02")] if ever else [])]
 
     async def load() -> Mapping[str, VatCode]:
-        rows = await whole(up, "vat_types", query)
+        rows = await read_all(up, "vat_types", query)
         return {one.item.id: one.item for one in map(settings.vat_code_of, rows)}
 
     codes = await up.known("vat-codes-ever" if ever else "vat-codes", load)
@@ -158,5 +158,5 @@ async def vat_codes(up: Upstream, *, ever: bool = False) -> Mapping[str, VatCode
 
 async def companies(up: Upstream) -> list[Unread]:
     """Every company that the token reaches, by name: Rompslomp's own order says nothing."""
-    rows = await whole(up, "companies", path=path_of(*wire.ROOT))
+    rows = await read_all(up, "companies", path=path_of(*wire.ROOT))
     return sorted(rows, key=settings.company_name_of)

@@ -8,7 +8,7 @@ from adapters.rompslomp.mapping.contacts import HOLDS, contact_body, contact_of
 from adapters.rompslomp.mapping.requirements import contact_requirements
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
-from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there, same_text
+from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_existing, same_text
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Requirements
@@ -49,9 +49,9 @@ class RompslompContacts(Contacts):
         return contact_of(await calls.record(up, "GET", "contact", id))
 
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
-        said = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
-        body = contact_body(said, up.unsupported)
-        note_there(up, await _alike(up, draft))
+        given = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
+        body = contact_body(given, up.unsupported)
+        note_existing(up, await _alike(up, draft))
         return contact_of(await calls.record(up, "POST", "contact", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
@@ -72,14 +72,14 @@ class RompslompContacts(Contacts):
 async def _alike(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
     """The contacts that have a draft's name and e-mail address, and its number where it has one."""
     word = longest_word(draft.number or name_of(draft))
-    found = map(contact_of, await calls.whole(up, "contacts", [("selection", "all"), ("search[q]", word)]))
+    found = map(contact_of, await calls.read_all(up, "contacts", [("selection", "all"), ("search[q]", word)]))
     alike = [one for one in found if is_contact(one.item, draft)]
     return [one for one in alike if not draft.number or same_text(one.item.number, draft.number)]
 
 
 async def _holding(up: Upstream, query: Query, wanted: Mapping[str, str]) -> list[Record[Contact]]:
     """The contacts that hold every wanted text."""
-    found = map(contact_of, await calls.whole(up, "contacts", [*query, *await _narrowing(up, wanted)]))
+    found = map(contact_of, await calls.read_all(up, "contacts", [*query, *await _narrowing(up, wanted)]))
     return [one for one in found if all(SEARCHED[name](one.item, text) for name, text in wanted.items())]
 
 
@@ -101,5 +101,5 @@ async def _ignores_case(up: Upstream) -> bool:
     address = next((one for one in addresses if one.isascii() and one.swapcase() != one), None)
     if address is None:
         return False
-    found = await calls.whole(up, "contacts", [("selection", "all"), ("search[q]", address.swapcase())])
+    found = await calls.read_all(up, "contacts", [("selection", "all"), ("search[q]", address.swapcase())])
     return any(contact_of(raw).item.email == address for raw in found)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import bodies, invoices, references
-from adapters.rompslomp.mapping.invoices import InvoiceGlance, InvoiceHead, InvoiceRow
+from adapters.rompslomp.mapping.invoices import InvoiceHead, InvoiceRow, InvoiceSummary
 from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.rompslomp.mapping.values import day_of, id_of
 from adapters.rompslomp.resources import booking, calls
@@ -16,7 +16,7 @@ from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft, 
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Query, Upstream, if_there, is_number, number_in_path
+from gateway.contract.upstream import Query, Upstream, found_or_none, is_number, number_in_path
 from gateway.contract.wire import RawRecord
 
 SEARCHES: Mapping[str, str] = {
@@ -30,7 +30,7 @@ SELECTIONS: Mapping[str | None, tuple[str, ...]] = {
     "final": ("published", "imported"),
 }
 """The selections that together hold the invoices of a document status; no other status occurs here."""
-_Listed = tuple[InvoiceGlance, RawRecord]
+_Listed = tuple[InvoiceSummary, RawRecord]
 
 
 class RompslompInvoices(Invoices):
@@ -56,25 +56,25 @@ class RompslompInvoices(Invoices):
         return invoice_requirements(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
-        page = await _glanced_at(up, listing)
-        credited = await _credited_among(up, [glance for glance, _ in page.items])
+        page = await _summaries(up, listing)
+        credited = await _credited_among(up, [summary for summary, _ in page.items])
         raws = [raw for _, raw in page.items]
         rows, codes = await _read(up, raws, with_lines="lines" in listing.include)
         owed = await _owed(up, rows)
-        told = [
-            invoices.told(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
+        records = [
+            invoices.invoice_of(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
             for row, raw in zip(rows, raws, strict=True)
         ]
-        return Page(told, page.more, page.total)
+        return Page(records, page.more, page.total)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
-        return await _told_whole(up, await booking.read(up, id))
+        return await _invoice_with_credits(up, await booking.read(up, id))
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
-        return await _told(up, await booking.create(up, draft))
+        return await _invoice(up, await booking.create(up, draft))
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Invoice]:
-        return await _told_whole(up, await booking.update(up, id, change.given()))
+        return await _invoice_with_credits(up, await booking.update(up, id, change.given()))
 
     async def delete(self, up: Upstream, id: str) -> None:
         await calls.delete(up, "sales_invoices", id)
@@ -86,7 +86,7 @@ class RompslompInvoices(Invoices):
             if problem.code == "upstream_rejected" and not InvoiceRow.of(await booking.read(up, id)).is_draft:
                 raise Problem("conflict", "The invoice is final already.", upstream=problem.upstream) from problem
             raise
-        return await _told(up, raw)
+        return await _invoice(up, raw)
 
     async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
         reference = references.credit_reference(number_in_path(id))
@@ -107,21 +107,23 @@ class RompslompInvoices(Invoices):
                 en="Rompslomp makes other totals of the credit note than of its invoice.",
                 nl="Rompslomp maakt van de creditfactuur andere totalen dan van de factuur.",
             )
-        return await _told(up, made, row.open or ZERO)
+        return await _invoice(up, made, row.open or ZERO)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Invoice]:
         """By the api reference it was sent with, which no other invoice can have (dossier §5, "Idempotency")."""
         body = sent.request.json["sales_invoice"]
-        there = await booking.with_reference(up, body["api_reference"])
-        if there is None or not (references.is_own(body["api_reference"]) or bodies.is_same_document(there, body)):
+        existing = await booking.with_reference(up, body["api_reference"])
+        if existing is None or not (
+            references.is_own(body["api_reference"]) or bodies.is_same_document(existing, body)
+        ):
             return Traces([])
         if isinstance(sent.draft, InvoiceDraft):
-            await booking.compare(up, there, sent.draft, body["invoice_lines"])
-        return Traces([await _told_whole(up, there)], certain=True)
+            await booking.compare(up, existing, sent.draft, body["invoice_lines"])
+        return Traces([await _invoice_with_credits(up, existing)], certain=True)
 
     async def pdf(self, up: Upstream, id: str) -> File:
         try:
-            reply = await up.call(wire.ask(up.facts, "GET", "sales_invoices", number_in_path(id), "pdf"))
+            reply = await up.call(wire.request(up.facts, "GET", "sales_invoices", number_in_path(id), "pdf"))
         except Problem as problem:
             if problem.code == "not_found" and InvoiceRow.of(await booking.read(up, id)).is_draft:
                 raise _no_paper() from problem
@@ -138,7 +140,7 @@ def _no_paper() -> Problem:
     return Problem("conflict", "A draft has no PDF: finalize it first.")
 
 
-async def _glanced_at(up: Upstream, listing: Listing) -> Page[_Listed]:
+async def _summaries(up: Upstream, listing: Listing) -> Page[_Listed]:
     """A window of the list, filtered by Rompslomp; read no further than the next question needs."""
     selections = SELECTIONS.get(listing.text("document_status"), ())
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
@@ -153,7 +155,7 @@ def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[
     """One selection of the list, as a source of windows."""
 
     async def fetch(page: int, size: int) -> Slice[_Listed]:
-        return await calls.rows_of(up, InvoiceGlance, "sales_invoices", query, page, size)
+        return await calls.rows_of(up, InvoiceSummary, "sales_invoices", query, page, size)
 
     return PageNumber(fetch, wire.PAGE_CAP).read
 
@@ -165,10 +167,10 @@ async def _read(
     if not with_lines:
         return InvoiceHead.all_of(raws), {}
     rows = InvoiceRow.all_of(raws)
-    return rows, await _names(up, rows)
+    return rows, await _vat_codes(up, rows)
 
 
-async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
+async def _vat_codes(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
     """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
     types = {line.vat_type_id for row in rows for line in row.invoice_lines}
     used = set(map(id_of, types))
@@ -181,13 +183,13 @@ async def _names(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCo
         raise
 
 
-async def _credited_among(up: Upstream, rows: Sequence[InvoiceGlance]) -> frozenset[str]:
+async def _credited_among(up: Upstream, rows: Sequence[InvoiceSummary]) -> frozenset[str]:
     """Which of some invoices Polder credited: the credit notes say so, none of which is older than its invoice."""
     days = [day_of(row.date) for row in rows if row.may_be_credited]
     if not days:
         return frozenset()
     query = [("selection", "credit_invoices"), ("search[from]", min(days).isoformat())]
-    return invoices.credited_among(await calls.whole(up, "sales_invoices", query))
+    return invoices.credited_among(await calls.read_all(up, "sales_invoices", query))
 
 
 async def _owed(up: Upstream, rows: Sequence[InvoiceHead]) -> Mapping[int, Decimal]:
@@ -199,34 +201,34 @@ async def _owed(up: Upstream, rows: Sequence[InvoiceHead]) -> Mapping[int, Decim
     notes = {row.id: references.credited_by(row.api_reference) for row in rows if row.may_be_set_off}
     if not notes:
         return {}  # as of nearly every page
-    there = {str(row.id): row.open or ZERO for row in rows}
-    away = sorted({id for id in notes.values() if id is not None and id not in there})
-    there |= zip(away, await up.each([_open_of(up, id) for id in away]), strict=True)
-    return {note: there[id] for note, id in notes.items() if id is not None}
+    open_by_id = {str(row.id): row.open or ZERO for row in rows}
+    away = sorted({id for id in notes.values() if id is not None and id not in open_by_id})
+    open_by_id |= zip(away, await up.each([_open_of(up, id) for id in away]), strict=True)
+    return {note: open_by_id[id] for note, id in notes.items() if id is not None}
 
 
 async def _open_of(up: Upstream, id: str) -> Decimal:
     """What Rompslomp calls open of an invoice; nothing of one that is gone."""
-    found = await if_there(booking.read(up, id))
+    found = await found_or_none(booking.read(up, id))
     return ZERO if found is None else InvoiceRow.of(found).open or ZERO
 
 
-async def _told(up: Upstream, raw: calls.Raw, owed: Decimal = ZERO) -> Record[Invoice]:
+async def _invoice(up: Upstream, raw: calls.Raw, owed: Decimal = ZERO) -> Record[Invoice]:
     """An invoice that cannot have been credited yet, or a credit note of one that owes so much."""
     row = InvoiceRow.of(raw)
-    return invoices.told(row, raw, await _names(up, [row]), up.today, owed=owed)
+    return invoices.invoice_of(row, raw, await _vat_codes(up, [row]), up.today, owed=owed)
 
 
-async def _told_whole(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
+async def _invoice_with_credits(up: Upstream, raw: calls.Raw) -> Record[Invoice]:
     """An invoice, with whether it was credited; a credit note, with what it is set off against."""
     row = InvoiceRow.of(raw)
-    codes = await _names(up, [row])
+    codes = await _vat_codes(up, [row])
     credited = frozenset[str]()
     if row.may_be_credited:
         note = await booking.with_reference(up, references.credit_reference(str(row.id)))
         credited = invoices.credited_among([note] if note else [])
     owed = await _owed(up, [row])
-    return invoices.told(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
+    return invoices.invoice_of(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
 
 
 async def _credited(up: Upstream, body: calls.Raw, reference: str) -> calls.Raw:

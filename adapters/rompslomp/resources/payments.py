@@ -24,7 +24,7 @@ from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Upstream, if_there
+from gateway.contract.upstream import Upstream, found_or_none
 
 ALL = [("selection", "all")]
 """Without it a list holds only what is not booked yet."""
@@ -85,7 +85,7 @@ class RompslompPayments(Payments):
 
 async def _invoice(up: Upstream, id: str) -> calls.Raw:
     """The invoice that is paid. Raises ``validation_failed`` where there is none."""
-    found = await if_there(calls.record(up, "GET", "sales_invoice", id))
+    found = await found_or_none(calls.record(up, "GET", "sales_invoice", id))
     if found is None:
         raise invalid("/allocations/0/invoice_id", "There is no such invoice in Rompslomp.", "not_found")
     return found

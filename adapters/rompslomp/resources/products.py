@@ -8,7 +8,7 @@ from adapters.rompslomp.mapping.requirements import product_requirements
 from adapters.rompslomp.resources import calls
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.exact import Unread
-from gateway.contract.matching import is_product, longest_word, new_among, note_there
+from gateway.contract.matching import is_product, longest_word, new_among, note_existing
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Requirements
@@ -42,7 +42,7 @@ class RompslompProducts(Products):
 
     async def create(self, up: Upstream, draft: ProductDraft) -> Record[Product]:
         body = product_body(draft.given())
-        note_there(up, await _alike(up, draft))
+        note_existing(up, await _alike(up, draft))
         return product_of(await calls.record(up, "POST", "product", body=body))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
@@ -63,10 +63,10 @@ class RompslompProducts(Products):
 async def _alike(up: Upstream, draft: ProductDraft) -> list[Record[Product]]:
     """The products that have a draft's name, and its code where it has one. Names are searched too (dossier §3)."""
     named = [("selection", "all"), ("search[q]", longest_word(draft.name))]
-    rows = await (_with_code(up, draft.code) if draft.code else calls.whole(up, "products", named))
+    rows = await (_with_code(up, draft.code) if draft.code else calls.read_all(up, "products", named))
     return [one for one in map(product_of, rows) if is_product(one.item, draft)]
 
 
 async def _with_code(up: Upstream, code: str) -> list[Unread]:
     """The products that a search by code finds; it may find more than asked for."""
-    return await calls.whole(up, "products", [("selection", "all"), ("search[product_codes][]", code)])
+    return await calls.read_all(up, "products", [("selection", "all"), ("search[product_codes][]", code)])

@@ -31,7 +31,7 @@ class RompslompVatCodes(VatCodes):
     calls: ClassVar[Mapping[str, str]] = {"list": calls.LIST_CALLS}
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[VatCode]]:
-        types = [vat_code_of(raw) for raw in await calls.whole(up, "vat_types", [("selection", "all")])]
+        types = [vat_code_of(raw) for raw in await calls.read_all(up, "vat_types", [("selection", "all")])]
         return cut([*types, *_made_of(types, up)], listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[VatCode]:
@@ -69,7 +69,7 @@ class RompslompPaymentMethods(PaymentMethods):
 
     async def get(self, up: Upstream, id: str) -> Record[PaymentMethod]:
         number_in_path(id)
-        return with_id(map(payment_method_of, await calls.whole(up, "accounts", PAYMENT_ACCOUNTS)), id)
+        return with_id(map(payment_method_of, await calls.read_all(up, "accounts", PAYMENT_ACCOUNTS)), id)
 
 
 class RompslompCompany(Companies):

@@ -19,7 +19,7 @@ from adapters.snelstart.emulator.fields import Record
 from adapters.snelstart.emulator.switches import Limits, Switches
 from gateway.contract import exact
 from gateway.contract.clock import Clock
-from gateway.contract.emulator import ASGIApp, Emulator, Seen
+from gateway.contract.emulator import ASGIApp, Emulator, ReceivedRequest
 
 _DEFAULT, _UNLIMITED = Switches(), Limits()
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
@@ -72,8 +72,8 @@ class SnelStart(Emulator):
     def expire_tokens(self) -> None:
         self.access.expire_tokens()
 
-    def is_token_request(self, seen: Seen) -> bool:
-        return seen.path.partition("?")[0] == "/b2b/token"
+    def is_token_request(self, request: ReceivedRequest) -> bool:
+        return request.path.partition("?")[0] == "/b2b/token"
 
     def revoke(self) -> None:
         """Delete the coupling of the first administration: no webhook tells, tokens and key just fail."""

@@ -4,7 +4,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from adapters.snelstart.mapping.lines import BARE, Booked, Terms, terms_of
-from adapters.snelstart.mapping.values import Number, said_of
+from adapters.snelstart.mapping.values import Number, text_or_none
 from gateway.contract.models import Line
 from gateway.contract.models.base import like
 from gateway.contract.money import CENT, amount_text, round_to_cents, split
@@ -19,10 +19,10 @@ def line_of(text: str | None, net: Number, booked: Booked, with_tax: bool = True
     """
     if text is not None and text.endswith(")"):
         description, found, end = text.rpartition(" (")
-        told = _line_of_terms(end, net, booked) if found else None
-        if told is not None and (with_tax or not told[1]):
-            return like(told[0], description=description), told[1]
-    return like(_bare_line(net, booked), description=said_of(text) or ""), False
+        read = _line_of_terms(end, net, booked) if found else None
+        if read is not None and (with_tax or not read[1]):
+            return like(read[0], description=description), read[1]
+    return like(_bare_line(net, booked), description=text_or_none(text) or ""), False
 
 
 # Below are lines that want their description only: books are full of the same prices on the same accounts.

@@ -7,7 +7,15 @@ Neither persons nor their names have a place of their own: a person is a relatio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.snelstart.mapping.values import Identified, Reference, Wire, moment_or_none, refer, reference_of, said_of
+from adapters.snelstart.mapping.values import (
+    Identified,
+    Reference,
+    Wire,
+    moment_or_none,
+    refer,
+    reference_of,
+    text_or_none,
+)
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Address, AddressDraft, Contact
@@ -114,39 +122,39 @@ Countries = Mapping[str, Land]
 
 def contact_of(raw: RawRecord, countries: Countries) -> Record[Contact]:
     """A relation as a contact."""
-    said = Relatie.of(raw)
-    place = said.vestigingsAdres or Adres()
-    name, contact_person = said_of(said.naam), said_of(place.contactpersoon)
+    row = Relatie.of(raw)
+    place = row.vestigingsAdres or Adres()
+    name, contact_person = text_or_none(row.naam), text_or_none(place.contactpersoon)
     person = name is not None and contact_person == name
     address = _address_of(place, countries)
-    mailing = said.factuurEmailVersturen
+    mailing = row.factuurEmailVersturen
     contact = Contact(
-        id=said.key,
+        id=row.key,
         kind="person" if person else "company",
-        roles=[ROLES[kind] for kind in said.kinds if kind in ROLES],
+        roles=[ROLES[kind] for kind in row.kinds if kind in ROLES],
         name=name or "",
         company_name=None if person else name,
         contact_person=contact_person,
-        email=said_of(said.email),
-        invoice_email=None if mailing is None else said_of(mailing.email),
-        phone=said_of(said.telefoon),
-        mobile=said_of(said.mobieleTelefoon),
-        website=said_of(said.websiteUrl),
+        email=text_or_none(row.email),
+        invoice_email=None if mailing is None else text_or_none(mailing.email),
+        phone=text_or_none(row.telefoon),
+        mobile=text_or_none(row.mobieleTelefoon),
+        website=text_or_none(row.websiteUrl),
         address=address,
-        vat_number=_vat_number(said_of(said.btwNummer), address),
-        coc_number=said_of(said.kvkNummer),
-        iban=said_of(said.iban),
-        bic=said_of(said.bic),
-        number=None if said.relatiecode is None else str(said.relatiecode),
-        payment_term_days=said.krediettermijn,
-        archived=bool(said.nonactief),
-        updated_at=moment_or_none(said.modifiedOn),
+        vat_number=_vat_number(text_or_none(row.btwNummer), address),
+        coc_number=text_or_none(row.kvkNummer),
+        iban=text_or_none(row.iban),
+        bic=text_or_none(row.bic),
+        number=None if row.relatiecode is None else str(row.relatiecode),
+        payment_term_days=row.krediettermijn,
+        archived=bool(row.nonactief),
+        updated_at=moment_or_none(row.modifiedOn),
     )
     return Record(contact, raw, mapped=MAPPED)
 
 
 def _address_of(place: Adres, countries: Countries) -> Address | None:
-    line1, postal_code, city = said_of(place.straat), said_of(place.postcode), said_of(place.plaats)
+    line1, postal_code, city = text_or_none(place.straat), text_or_none(place.postcode), text_or_none(place.plaats)
     if not (line1 or postal_code or city):
         return None
     country = countries.get(reference_of(place.land) or "")
@@ -163,7 +171,7 @@ def _vat_number(number: str | None, address: Address | None) -> str | None:
 def is_person(relation: Mapping[str, Any]) -> bool:
     """Whether a relation on the wire is told as a person: it is called as its contact person."""
     held = (relation.get("vestigingsAdres") or {}).get("contactpersoon")
-    return said_of(held) is not None and held == relation.get("naam")
+    return text_or_none(held) is not None and held == relation.get("naam")
 
 
 def contact_body(
@@ -237,13 +245,13 @@ def _name(given: Mapping[str, Any], before: Mapping[str, Any], body: dict[str, A
         elif was_person or "company_name" in given:
             raise invalid("/company_name", "A company needs a name.", "required")
         return
-    if given.get("company_name", None if was_person else said_of(before.get("naam"))) is not None:
+    if given.get("company_name", None if was_person else text_or_none(before.get("naam"))) is not None:
         refuse(
             "/company_name",
             en="A person has no company in SnelStart: one relation has one name.",
             nl="Een persoon heeft in SnelStart geen bedrijf: een relatie heeft één naam.",
         )
-    name = said_of(place.get("contactpersoon"))
+    name = text_or_none(place.get("contactpersoon"))
     if name is None:
         raise invalid("/contact_person", "A person needs a name.", "required")
     body["naam"] = name

@@ -22,7 +22,7 @@ from adapters.snelstart.mapping.values import (
     day_or_none,
     moment_or_none,
     reference_of,
-    said_of,
+    text_or_none,
 )
 from adapters.snelstart.mapping.vat import REVERSED, ROWS, Way, is_documented
 from gateway.contract.adapter import Record
@@ -31,7 +31,7 @@ from gateway.contract.models import Invoice, InvoicedContact, Line, TaxBreakdown
 from gateway.contract.models.base import like
 from gateway.contract.models.invoices import InvoicePaymentStatus
 from gateway.contract.money import ZERO, AmountText, amount_text, number_text, round_to_cents
-from gateway.contract.wire import RawRecord, json_number, said_in
+from gateway.contract.wire import RawRecord, json_number, members_of
 
 HOLDS = frozenset(
     {
@@ -152,7 +152,7 @@ class Reading:
 
 def joined(boeking: Mapping[str, Any], factuur: RawRecord) -> dict[str, Any]:
     """An entry with the invoice it shows up as."""
-    return {**boeking, JOINED: said_in(factuur)}
+    return {**boeking, JOINED: members_of(factuur)}
 
 
 class Joined(Record[Invoice], frozen=True, kw_only=True):
@@ -161,18 +161,18 @@ class Joined(Record[Invoice], frozen=True, kw_only=True):
     factuur: RawRecord
 
     @property
-    def said(self) -> Mapping[str, Any]:
+    def raw_members(self) -> Mapping[str, Any]:
         """The entry with the invoice that it shows up as."""
-        return joined(said_in(self.raw), self.factuur)
+        return joined(members_of(self.raw), self.factuur)
 
 
-def listed(said: Factuur, raw: RawRecord, today: date, *, credited: bool = False) -> Record[Invoice]:
+def invoice_of(row: Factuur, raw: RawRecord, today: date, *, credited: bool = False) -> Record[Invoice]:
     """A sales invoice as it is listed."""
-    return Record(_invoice(said, today, credited=credited), raw, MAPPED)
+    return Record(_invoice(row, today, credited=credited), raw, MAPPED)
 
 
-def whole(
-    said: Factuur,
+def whole_invoice_of(
+    row: Factuur,
     factuur: RawRecord,
     entry: Boeking,
     boeking: RawRecord,
@@ -182,32 +182,32 @@ def whole(
     credited: bool = False,
 ) -> Record[Invoice]:
     """A sales invoice with what only its entry says."""
-    invoice = _invoice(said, today, credited=credited)
+    invoice = _invoice(row, today, credited=credited)
     _fill(invoice, entry.mirrored if invoice.document_type == "credit_note" else entry, reading)
     return Joined(invoice, boeking, MAPPED, factuur=factuur)
 
 
-def _invoice(said: Factuur, today: date, *, credited: bool) -> Invoice:
-    gross, open_, is_credit = said.factuurBedrag, said.openstaandSaldo, said.is_credit
+def _invoice(row: Factuur, today: date, *, credited: bool) -> Invoice:
+    gross, open_, is_credit = row.factuurBedrag, row.openstaandSaldo, row.is_credit
     if is_credit:
         gross, open_ = gross.opposite, None if open_ is None else open_.opposite
-    customer = reference_of(said.relatie)
-    due_on = day_or_none(said.vervalDatum)
+    customer = reference_of(row.relatie)
+    due_on = day_or_none(row.vervalDatum)
     return Invoice(
-        id=said.invoice_id,
+        id=row.invoice_id,
         document_type="credit_note" if is_credit else "invoice",
         document_status="final",
         payment_status=_status(gross, open_, credited),
-        number=said.factuurnummer,
+        number=row.factuurnummer,
         contact_id=customer,
         contact=InvoicedContact(id=customer, name=None),
-        issued_on=day_of(said.factuurDatum),
+        issued_on=day_of(row.factuurDatum),
         due_on=due_on,
         currency="EUR",
         prices_include_tax=False,
         totals=_totals(gross, open_),
         is_overdue=_is_overdue(due_on, today, open_) and not is_credit,
-        updated_at=moment_or_none(said.modifiedOn),
+        updated_at=moment_or_none(row.modifiedOn),
     )
 
 
@@ -237,21 +237,21 @@ def _status(gross: Number, open_: Number | None, credited: bool) -> InvoicePayme
     return "overpaid" if open_.value < ZERO else "paid"
 
 
-def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:
+def _fill(invoice: Invoice, entry: Boeking, reading: Reading) -> None:
     """Lines, VAT and the other things that only the entry says."""
-    invoice.description = said_of(said.omschrijving)
-    if not said.boekingsregels:
+    invoice.description = text_or_none(entry.omschrijving)
+    if not entry.boekingsregels:
         return  # none can be made without (BOE-0023), so what it charges is not told
-    taxes = _taxes(said.btw or ())
+    taxes = _taxes(entry.btw or ())
     # The customer owes the VAT where a row says so; a row of a kind that nobody documents leaves it open.
     reversed_charge = REVERSED in taxes if taxes.keys() <= ROWS else None
-    bases, abroad = _charge(invoice, said, reading, reversed_charge)
+    bases, abroad = _charge(invoice, entry, reading, reversed_charge)
     shares = _shares(bases, taxes, abroad)
     net = sum(bases.values(), ZERO)
-    tax = said.factuurbedrag.value - net
+    tax = entry.factuurbedrag.value - net
     net_text, tax_text = amount_text(net), amount_text(tax)
     invoice.totals.net, invoice.totals.tax = net_text, tax_text
-    if sum(shares.values(), ZERO) != tax or reversed_charge is None or not _is_documented(said, bases, reading.setup):
+    if sum(shares.values(), ZERO) != tax or reversed_charge is None or not _is_documented(entry, bases, reading.setup):
         # There is VAT of a kind that no line is known to be of: to tell the rest alone would be another amount of VAT.
         for line in invoice.lines or ():
             if line.vat_code_id is None:
@@ -265,18 +265,18 @@ def _fill(invoice: Invoice, said: Boeking, reading: Reading) -> None:
 
 
 def _charge(
-    invoice: Invoice, said: Boeking, reading: Reading, reversed_charge: bool | None, *, with_tax: bool = True
+    invoice: Invoice, entry: Boeking, reading: Reading, reversed_charge: bool | None, *, with_tax: bool = True
 ) -> tuple[Mapping[Way | None, Decimal], Decimal]:
     """Make the lines: what is taxed in each way, and foreign VAT, which is a line there and none of ours.
 
     ``with_tax``: texts that say prices with VAT are believed.
     """
-    on, setup = day_of(said.factuurdatum), reading.setup
-    any_foreign = is_foreign(said, setup)
+    on, setup = day_of(entry.factuurdatum), reading.setup
+    any_foreign = is_foreign(entry, setup)
     lines: list[Line] = []
     bases: dict[Way | None, Decimal] = {}
     included, abroad = 0, ZERO
-    for line in said.boekingsregels:
+    for line in entry.boekingsregels:
         net = line.bedrag
         booked = setup.booked(line.grootboek, line.btwSoort, reversed_charge, on)
         if any_foreign:
@@ -290,14 +290,14 @@ def _charge(
         way = booked.way
         bases[way] = bases[way] + net.value if way in bases else net.value
     if 0 < included < len(lines):  # prices include VAT on all lines, or on none
-        return _charge(invoice, said, reading, reversed_charge, with_tax=False)
+        return _charge(invoice, entry, reading, reversed_charge, with_tax=False)
     invoice.lines, invoice.prices_include_tax = lines, included > 0
     return bases, abroad
 
 
-def is_foreign(said: Boeking, setup: Setup) -> bool:
+def is_foreign(entry: Boeking, setup: Setup) -> bool:
     """Whether an entry has lines with foreign VAT."""
-    return bool(setup.abroad) and any(line.ledger in setup.abroad for line in said.boekingsregels)
+    return bool(setup.abroad) and any(line.ledger in setup.abroad for line in entry.boekingsregels)
 
 
 def _taxes(rows: Sequence[BtwRegel]) -> dict[str | None, Decimal]:
@@ -325,10 +325,10 @@ def _shares(
     return shares
 
 
-def _is_documented(said: Boeking, bases: Mapping[Way | None, Decimal], setup: Setup) -> bool:
+def _is_documented(entry: Boeking, bases: Mapping[Way | None, Decimal], setup: Setup) -> bool:
     """Whether it is known what the VAT kind of each line means: it is where the kind told how to tax all of them."""
-    told = None not in bases and not setup.abroad
-    return told or all(is_documented(said_of(line.btwSoort)) for line in said.boekingsregels)
+    is_known = None not in bases and not setup.abroad
+    return is_known or all(is_documented(text_or_none(line.btwSoort)) for line in entry.boekingsregels)
 
 
 def _group(way: Way | None, base: AmountText, tax: AmountText) -> TaxBreakdown:
@@ -340,26 +340,26 @@ def _group(way: Way | None, base: AmountText, tax: AmountText) -> TaxBreakdown:
 
 def credit_body(original: Mapping[str, Any], number: str, issued_on: date) -> dict[str, Any]:
     """The entry that undoes another: the same with the opposite sign."""
-    said = Boeking.of(original)
-    kept = ("omschrijving", "grootboek", "kostenplaats", "btwSoort")
+    entry = Boeking.of(original)
+    copied = ("omschrijving", "grootboek", "kostenplaats", "btwSoort")
     lines = original["boekingsregels"]
     return {
         "factuurnummer": number,
         "factuurdatum": f"{issued_on.isoformat()}T00:00:00",
-        "klant": {"id": said.customer},
-        "omschrijving": f"{CREDIT_TEXT}{said.factuurnummer}",
-        "factuurbedrag": json_number(-said.factuurbedrag.value),
+        "klant": {"id": entry.customer},
+        "omschrijving": f"{CREDIT_TEXT}{entry.factuurnummer}",
+        "factuurbedrag": json_number(-entry.factuurbedrag.value),
         "betalingstermijn": 0,
         "boekingsregels": [
             {
-                **{name: line[name] for name in kept if line.get(name) is not None},
+                **{name: line[name] for name in copied if line.get(name) is not None},
                 "bedrag": json_number(-Decimal(line["bedrag"])),
             }
             for line in lines
         ],
         "btw": [
             {"btwSoort": row.btwSoort, "btwBedrag": json_number(-(row.btwBedrag or NOTHING).value)}
-            for row in said.btw or ()
+            for row in entry.btw or ()
         ],
     }
 

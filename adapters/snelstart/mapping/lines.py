@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from adapters.snelstart.mapping.values import Number, Reference, Wire, refer, reference_of, said_of
+from adapters.snelstart.mapping.values import Number, Reference, Wire, refer, reference_of, text_or_none
 from adapters.snelstart.mapping.vat import OSS_FUNCTION, Grootboek, Way, Ways
 from gateway.contract.money import (
     ZERO,
@@ -30,7 +30,7 @@ from gateway.contract.money import (
     amount_text,
     charged,
     exact,
-    number_said,
+    number_from,
     number_text,
     plain,
     round_to_cents,
@@ -109,8 +109,8 @@ class Setup:
         """
         return lru_cache(maxsize=1_000)(self._booked)
 
-    def _booked(self, reference: Reference, said: str | None, reversed_charge: bool | None, on: date) -> Booked:
-        id, kind = reference_of(reference), said_of(said)
+    def _booked(self, reference: Reference, vat_kind: str | None, reversed_charge: bool | None, on: date) -> Booked:
+        id, kind = reference_of(reference), text_or_none(vat_kind)
         ledger = self.ledgers.get(id or "")
         if ledger is not None and ledger.grootboekfunctie == OSS_FUNCTION:
             return self.at(id, None)
@@ -238,20 +238,20 @@ BARE = Terms()
 """A text that says nothing else."""
 
 
-class Told(NamedTuple):
+class LineText(NamedTuple):
     """What a line's text says of it."""
 
     description: str
     terms: Terms = BARE
 
 
-def _divided(text: str) -> Told | None:
+def _divided(text: str) -> LineText | None:
     """What a text says, believed or not; null where it is only a text. What stands at its end holds no parenthesis."""
     if not text.endswith(")"):
         return None
     description, found, end = text.rpartition(" (")
     terms = terms_of(end) if found else None
-    return None if terms is None else Told(description, terms)
+    return None if terms is None else LineText(description, terms)
 
 
 def terms_of(end: str) -> Terms | None:
@@ -263,10 +263,10 @@ def terms_of(end: str) -> Terms | None:
     each = Decimal(price)
     charge = charged(Priced(exact(quantity), each, exact(discount or "0"), ZERO, ""))
     return Terms(
-        number_said(quantity),
+        number_from(quantity),
         unit,
         amount_text(each),
-        None if discount is None else number_said(discount),
+        None if discount is None else number_from(discount),
         included is not None,
         round_to_cents(charge),
     )
@@ -274,7 +274,7 @@ def terms_of(end: str) -> Terms | None:
 
 def survives(charge: Charge, *, includes_tax: bool) -> bool:
     """Whether a line is read back as it was given."""
-    said = _divided(text_of(charge, includes_tax=includes_tax))
-    if said is None:
+    parsed = _divided(text_of(charge, includes_tax=includes_tax))
+    if parsed is None:
         return charge.unit is None
-    return (said.description, said.terms.unit) == (charge.description, charge.unit)
+    return (parsed.description, parsed.terms.unit) == (charge.description, charge.unit)

@@ -9,7 +9,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from adapters.snelstart.mapping.values import Identified, Reference, Wire, day_of, is_guid, refer, reference_of, said_of
+from adapters.snelstart.mapping.values import (
+    Identified,
+    Reference,
+    Wire,
+    day_of,
+    is_guid,
+    refer,
+    reference_of,
+    text_or_none,
+)
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Allocation, Payment, PaymentDraft
@@ -100,23 +109,23 @@ def settles_sales(raw: RawRecord) -> bool:
 
 def payment_of(raw: RawRecord, kind: str) -> Record[Payment]:
     """An entry as a payment; ``kind`` is ``bank`` or ``kas``."""
-    said = Entry.of(raw)
-    received = said.received
+    row = Entry.of(raw)
+    received = row.received
     sign = -1 if received < 0 else 1
-    settled = sum((line.received for _, line in said.settling), ZERO)
-    accounts = {reference_of(line.grootboek) for line in said.grootboekBoekingsRegels or ()}
+    settled = sum((line.received for _, line in row.settling), ZERO)
+    accounts = {reference_of(line.grootboek) for line in row.grootboekBoekingsRegels or ()}
     payment = Payment(
-        id=f"{kind}-{said.key}",
-        paid_on=day_of(said.datum),
+        id=f"{kind}-{row.key}",
+        paid_on=day_of(row.datum),
         amount=amount_text(signed(received, sign)),
         currency="EUR",
         direction="out" if sign < 0 else "in",
-        payment_method_id=reference_of(said.dagboek),
+        payment_method_id=reference_of(row.dagboek),
         ledger_account_id=accounts.pop() if len(accounts) == 1 else None,
-        reference=said_of(said.boekstuk),
-        description=said_of(said.omschrijving),
+        reference=text_or_none(row.boekstuk),
+        description=text_or_none(row.omschrijving),
         allocations=[
-            Allocation(invoice_id=id, amount=amount_text(signed(line.received, sign))) for id, line in said.settling
+            Allocation(invoice_id=id, amount=amount_text(signed(line.received, sign))) for id, line in row.settling
         ],
         unallocated=amount_text(signed(received - settled, sign)),
         status="booked",

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.snelstart.mapping.lines import Setup
-from adapters.snelstart.mapping.values import Identified, Reference, moment_or_none, refer, reference_of, said_of
+from adapters.snelstart.mapping.values import Identified, Reference, moment_or_none, refer, reference_of, text_or_none
 from adapters.snelstart.mapping.vat import CompanyInfo, Way
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
@@ -71,7 +71,7 @@ class Shelf:
 
     def way_of(self, group: Omzetgroep) -> Way | None:
         """How the articles of a group are taxed today; null where the group does not tell."""
-        kind = said_of(group.verkoopNederlandBtwSoort)
+        kind = text_or_none(group.verkoopNederlandBtwSoort)
         if kind is None:
             return None
         return self.setup.ways.of_line(self.setup.ledgers.get(group.ledger or ""), kind, False, self.today)
@@ -79,21 +79,21 @@ class Shelf:
 
 def product_of(raw: RawRecord, shelf: Shelf) -> Record[Product]:
     """An article as a product."""
-    said = Artikel.of(raw)
-    group = shelf.group(reference_of(said.artikelOmzetgroep))
+    row = Artikel.of(raw)
+    group = shelf.group(reference_of(row.artikelOmzetgroep))
     way = shelf.way_of(group) if group is not None else None
     product = Product(
-        id=said.key,
-        code=said_of(said.artikelcode),
-        name=said_of(said.omschrijving) or "",
-        unit=said_of(said.eenheid),
+        id=row.key,
+        code=text_or_none(row.artikelcode),
+        name=text_or_none(row.omschrijving) or "",
+        unit=text_or_none(row.eenheid),
         type="unknown",
-        price=None if said.verkoopprijs is None else amount_text(said.verkoopprijs),
+        price=None if row.verkoopprijs is None else amount_text(row.verkoopprijs),
         price_includes_tax=shelf.price_includes_tax,
         vat_code_id=None if way is None else way.code.id,
         ledger_account_id=None if group is None else group.ledger,
-        archived=bool(said.isNonActief),
-        updated_at=moment_or_none(said.modifiedOn),
+        archived=bool(row.isNonActief),
+        updated_at=moment_or_none(row.modifiedOn),
     )
     return Record(product, raw, mapped=MAPPED)
 
@@ -143,7 +143,9 @@ def changed_besides(given: Mapping[str, Any], before: Mapping[str, Any], body: M
     """Whether a change of the account alone changes the VAT too, or the other way round: one group has both."""
     if len(given.keys() & {"vat_code_id", "ledger_account_id"}) != 1:
         return False
-    was, is_ = (shelf.group(reference_of(Artikel.of(said).artikelOmzetgroep)) for said in (before, {**before, **body}))
+    was, is_ = (
+        shelf.group(reference_of(Artikel.of(article).artikelOmzetgroep)) for article in (before, {**before, **body})
+    )
     if was is None or is_ is None:
         return False
     return was.ledger != is_.ledger if "vat_code_id" in given else shelf.way_of(was) is not shelf.way_of(is_)

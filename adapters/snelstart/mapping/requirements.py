@@ -36,7 +36,7 @@ _WEB = {
     "examples": ["https://kaasboer.example", "www.kaasboer.example/kaas"],
 }
 NUMBERED = Requirement(
-    required=True, says={"maxLength": 25, **BLANKLESS}, why="The caller numbers invoices: a number is used once."
+    required=True, schema={"maxLength": 25, **BLANKLESS}, why="The caller numbers invoices: a number is used once."
 )
 _DUTCH_VAT = {
     "if": {"properties": {"vat_number": {"type": "string", "pattern": "^NL"}}, "required": ["vat_number"]},
@@ -47,31 +47,35 @@ _DUTCH_VAT = {
 def contact_requirements(countries: Countries) -> Requirements:
     """Of a contact, new or changed."""
     return {
-        "company_name": Requirement(says={"maxLength": 50}),
-        "contact_person": Requirement(says={"maxLength": 50}),
-        "phone": Requirement(says={"maxLength": 25}),
-        "mobile": Requirement(says={"maxLength": 25}),
-        "email": Requirement(says=_MAIL),
-        "invoice_email": Requirement(says=_MAIL),
-        "website": Requirement(says=_WEB),
-        "coc_number": Requirement(says={"pattern": r"^[0-9]{8}([0-9]{4})?$", "examples": ["27123456"]}),
+        "company_name": Requirement(schema={"maxLength": 50}),
+        "contact_person": Requirement(schema={"maxLength": 50}),
+        "phone": Requirement(schema={"maxLength": 25}),
+        "mobile": Requirement(schema={"maxLength": 25}),
+        "email": Requirement(schema=_MAIL),
+        "invoice_email": Requirement(schema=_MAIL),
+        "website": Requirement(schema=_WEB),
+        "coc_number": Requirement(schema={"pattern": r"^[0-9]{8}([0-9]{4})?$", "examples": ["27123456"]}),
         "iban": Requirement(
-            says={"format": "iban", "examples": ["NL91ABNA0417164300"]}, why="Its check digits are tried."
+            schema={"format": "iban", "examples": ["NL91ABNA0417164300"]}, why="Its check digits are tried."
         ),
-        "bic": Requirement(says={"pattern": r"^[A-Za-z]{6}[A-Za-z0-9]{2}([A-Za-z0-9]{3})?$", "examples": ["ABNANL2A"]}),
+        "bic": Requirement(
+            schema={"pattern": r"^[A-Za-z]{6}[A-Za-z0-9]{2}([A-Za-z0-9]{3})?$", "examples": ["ABNANL2A"]}
+        ),
         "vat_number": Requirement(
-            says={"pattern": r"^[A-Za-z0-9]{2,50}$", "examples": ["NL001234560B01"]},
+            schema={"pattern": r"^[A-Za-z0-9]{2,50}$", "examples": ["NL001234560B01"]},
             why="That of the address's country; its check digits are tried.",
         ),
-        "number": Requirement(says={"pattern": "^[1-9][0-9]{0,8}$"}, why="A whole number that is free."),
-        "payment_term_days": Requirement(says={"maximum": 1000}),
-        "address.line1": Requirement(says={"maxLength": 50}),
-        "address.street": Requirement(says={"maxLength": 40}),
-        "address.house_number": Requirement(says={"maxLength": 5}),
-        "address.house_number_addition": Requirement(says={"maxLength": 4}),
-        "address.postal_code": Requirement(says={"maxLength": 25}),
-        "address.city": Requirement(says={"maxLength": 50}),
-        "address.country": Requirement(says={"enum": sorted({land.code for land in countries.values() if land.code})}),
+        "number": Requirement(schema={"pattern": "^[1-9][0-9]{0,8}$"}, why="A whole number that is free."),
+        "payment_term_days": Requirement(schema={"maximum": 1000}),
+        "address.line1": Requirement(schema={"maxLength": 50}),
+        "address.street": Requirement(schema={"maxLength": 40}),
+        "address.house_number": Requirement(schema={"maxLength": 5}),
+        "address.house_number_addition": Requirement(schema={"maxLength": 4}),
+        "address.postal_code": Requirement(schema={"maxLength": 25}),
+        "address.city": Requirement(schema={"maxLength": 50}),
+        "address.country": Requirement(
+            schema={"enum": sorted({land.code for land in countries.values() if land.code})}
+        ),
     }
 
 
@@ -89,15 +93,15 @@ def new_contact_requirements(countries: Countries) -> Requirements:
     ]
     return {
         **contact_requirements(countries),
-        "roles": Requirement(says={"maxItems": 1}, why="One role: SnelStart keeps customers and suppliers apart."),
-        "address": Requirement(says=whole, why="Whole or not at all: street, postal code and city."),
-        "": Requirement(says={"allOf": rules}),
+        "roles": Requirement(schema={"maxItems": 1}, why="One role: SnelStart keeps customers and suppliers apart."),
+        "address": Requirement(schema=whole, why="Whole or not at all: street, postal code and city."),
+        "": Requirement(schema={"allOf": rules}),
     }
 
 
 def changed_contact_requirements(countries: Countries) -> Requirements:
     """Of a change of a contact."""
-    line = {"address": Requirement(says={"allOf": [ADDRESS_LINE]})}
+    line = {"address": Requirement(schema={"allOf": [ADDRESS_LINE]})}
     return {**contact_requirements(countries), **line, "roles": Requirement(absent=True)}
 
 
@@ -120,11 +124,11 @@ def product_requirements(shelf: Shelf, *, create: bool) -> Requirements:
     either = [] if create else [without("vat_code_id", "ledger_account_id")]
     includes = shelf.price_includes_tax
     return {
-        "name": Requirement(says={"maxLength": 250, **BLANKLESS}),
-        "code": Requirement(says=code, required=not create),
-        "price_includes_tax": Requirement(says={"const": includes}, required=includes, why="As all prices here are."),
+        "name": Requirement(schema={"maxLength": 250, **BLANKLESS}),
+        "code": Requirement(schema=code, required=not create),
+        "price_includes_tax": Requirement(schema={"const": includes}, required=includes, why="As all prices here are."),
         **({} if create else dict.fromkeys(("vat_code_id", "ledger_account_id"), Requirement(required=True))),
-        "": Requirement(says=any_of(by_code, *fitting, *either)),
+        "": Requirement(schema=any_of(by_code, *fitting, *either)),
     }
 
 
@@ -138,34 +142,34 @@ def invoice_requirements(setup: Setup, default_account: str | None, today: date)
         by_ways.setdefault(allowed, []).append(account.key)
     foreign = {way.code.id for way in ways if way.rate_code is not None}
     booked = [
-        (_told if foreign & {*allowed} else _booked)(some, allowed, _treatments(allowed, ways))
+        (_booked_abroad if foreign & {*allowed} else _booked)(some, allowed, _treatments(allowed, ways))
         for allowed, some in by_ways.items()
     ]
     alone = [way.code.id for way in ways if way.functions and any(allows(account, way) for account in accounts)]
     treatments = _treatments(alone, ways)
-    told = [one_of_these("vat_code_id", alone), one_of_these("vat_treatment", treatments), has("product_id", "string")]
-    unbooked = [_unbooked(one) for one in ([*told, {}] if default_account is not None else told)]
+    named = [one_of_these("vat_code_id", alone), one_of_these("vat_treatment", treatments), has("product_id", "string")]
+    unbooked = [_unbooked(one) for one in ([*named, {}] if default_account is not None else named)]
     reversed_accounts = [id for allowed, some in by_ways.items() if set(allowed) == {"verlegd"} for id in some]
     return {
         "number": NUMBERED,
-        "description": Requirement(says={"maxLength": TEXT_LIMIT}),
-        "lines": Requirement(says=_unmixed(reversed_accounts), why="Reverse charge mixes with no other VAT."),
-        "lines.*": Requirement(says=any_of(*unbooked, *booked)),
+        "description": Requirement(schema={"maxLength": TEXT_LIMIT}),
+        "lines": Requirement(schema=_unmixed(reversed_accounts), why="Reverse charge mixes with no other VAT."),
+        "lines.*": Requirement(schema=any_of(*unbooked, *booked)),
         "lines.description": Requirement(
-            says={"maxLength": TEXT_LIMIT},
+            schema={"maxLength": TEXT_LIMIT},
             why="With the quantity, unit, discount and price with VAT, which are written behind it.",
         ),
-        "lines.unit": Requirement(says={"pattern": r"^[^()\s]*$"}),
-        "lines.quantity": Requirement(says=NOT_ZERO),
-        "lines.unit_price": Requirement(says=NOT_ZERO, why="No line comes to 0.00."),
-        "lines.discount_percent": Requirement(says={"pattern": r"^(?!0*100(\.|$))", "exclusiveMaximum": 100}),
-        "lines.ledger_account_id": Requirement(says={"enum": [account.key for account in accounts]}),
+        "lines.unit": Requirement(schema={"pattern": r"^[^()\s]*$"}),
+        "lines.quantity": Requirement(schema=NOT_ZERO),
+        "lines.unit_price": Requirement(schema=NOT_ZERO, why="No line comes to 0.00."),
+        "lines.discount_percent": Requirement(schema={"pattern": r"^(?!0*100(\.|$))", "exclusiveMaximum": 100}),
+        "lines.ledger_account_id": Requirement(schema={"enum": [account.key for account in accounts]}),
     }
 
 
 def credit_requirements() -> Requirements:
     """Of crediting an invoice."""
-    return {"number": NUMBERED, "": Requirement(says={NOTE_STATUS: "paid"})}
+    return {"number": NUMBERED, "": Requirement(schema={NOTE_STATUS: "paid"})}
 
 
 def _treatments(allowed: Collection[str], ways: Sequence[Way]) -> list[str]:
@@ -188,7 +192,7 @@ def _booked(accounts: Iterable[str], codes: Iterable[str], treatments: Iterable[
     return {**chosen, "properties": {**others, **chosen["properties"]}}
 
 
-def _told(accounts: Iterable[str], codes: Iterable[str], treatments: Iterable[str] | None) -> Schema:
+def _booked_abroad(accounts: Iterable[str], codes: Iterable[str], treatments: Iterable[str] | None) -> Schema:
     """The same, with a VAT code or treatment: an account for foreign VAT does not say of which country."""
     booked = _booked(accounts, codes, treatments)
     return {**booked, "anyOf": [has("vat_code_id", "string"), has("vat_treatment", "string")]}
@@ -207,13 +211,15 @@ def _unmixed(accounts: Sequence[str]) -> Schema:
 def payment_requirements(*, method_required: bool) -> Requirements:
     """Of a payment: it settles at least one invoice."""
     return {
-        "amount": Requirement(says=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
-        "allocations": Requirement(says={"minItems": 1}, required=True, why="A payment settles at least one invoice."),
-        "allocations.amount": Requirement(
-            says={**NOT_ZERO, "pattern": rf"^(?=.*[1-9])-?{CENTS}"}, why="In whole cents."
+        "amount": Requirement(schema=ABOVE_ZERO_IN_CENTS, why="In whole cents."),
+        "allocations": Requirement(
+            schema={"minItems": 1}, required=True, why="A payment settles at least one invoice."
         ),
-        "reference": Requirement(says={"maxLength": 25}),
-        "description": Requirement(says={"maxLength": TEXT_LIMIT, **BLANKLESS}),
+        "allocations.amount": Requirement(
+            schema={**NOT_ZERO, "pattern": rf"^(?=.*[1-9])-?{CENTS}"}, why="In whole cents."
+        ),
+        "reference": Requirement(schema={"maxLength": 25}),
+        "description": Requirement(schema={"maxLength": TEXT_LIMIT, **BLANKLESS}),
         "payment_method_id": Requirement(required=method_required),
         "ledger_account_id": Requirement(
             why="Takes what settles no invoice, and is left out where there is no such rest."

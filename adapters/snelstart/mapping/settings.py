@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from adapters.snelstart.mapping.values import Identified, guid_of, said_of
+from adapters.snelstart.mapping.values import Identified, guid_of, text_or_none
 from adapters.snelstart.mapping.vat import REVENUE, CompanyInfo, Grootboek
 from gateway.contract.adapter import Record
 from gateway.contract.models import Address, Company, CompanyAccess, LedgerAccount, PaymentMethod
@@ -37,21 +37,21 @@ class Dagboek(Identified, frozen=True):
 
 def ledger_account_of(raw: RawRecord) -> Record[LedgerAccount]:
     """A ledger account as ours."""
-    said = Grootboek.of(raw)
+    row = Grootboek.of(raw)
     account = LedgerAccount(
-        id=said.key,
-        code=str(said.nummer),
-        name=said_of(said.omschrijving) or str(said.nummer),
-        type=_type(said),
-        archived=bool(said.nonactief),
+        id=row.key,
+        code=str(row.nummer),
+        name=text_or_none(row.omschrijving) or str(row.nummer),
+        type=_type(row),
+        archived=bool(row.nonactief),
     )
     return Record(account, raw, mapped=frozenset({"id", "nummer", "omschrijving", "rekeningCode", "nonactief"}))
 
 
-def _type(said: Grootboek) -> AccountType:
+def _type(row: Grootboek) -> AccountType:
     """``rekeningCode`` says balance sheet or not; only the function says more, and most accounts have none."""
-    function = said.grootboekfunctie
-    if said.rekeningCode == "WinstEnVerlies":
+    function = row.grootboekfunctie
+    if row.rekeningCode == "WinstEnVerlies":
         return "revenue" if function in REVENUE else "expense"
     if function in BANK_FUNCTIONS | CLAIMED_FUNCTIONS:
         return "asset"
@@ -62,26 +62,28 @@ def _type(said: Grootboek) -> AccountType:
 
 def payment_method_of(raw: RawRecord, accounts: Mapping[int, str]) -> Record[PaymentMethod]:
     """A bank or cash journal as a payment method. ``accounts`` are ids of ledger accounts by number."""
-    said = Dagboek.of(raw)
+    row = Dagboek.of(raw)
     method = PaymentMethod(
-        id=said.key,
-        name=said_of(said.omschrijving) or str(said.nummer or said.soort),
-        kind=PAID_WITH.get(said.soort),
-        ledger_account_id=accounts.get(said.nummer or 0),
+        id=row.key,
+        name=text_or_none(row.omschrijving) or str(row.nummer or row.soort),
+        kind=PAID_WITH.get(row.soort),
+        ledger_account_id=accounts.get(row.nummer or 0),
     )
     return Record(method, raw, mapped=frozenset({"id", "soort", "nummer", "omschrijving"}))
 
 
 def company_of(raw: RawRecord) -> Record[Company]:
     """The administration as ours. It says no country; its books are in euros."""
-    said = CompanyInfo.of(raw)
-    address = Address(line1=said_of(said.adres), postal_code=said_of(said.postcode), city=said_of(said.plaats))
+    row = CompanyInfo.of(raw)
+    address = Address(
+        line1=text_or_none(row.adres), postal_code=text_or_none(row.postcode), city=text_or_none(row.plaats)
+    )
     company = Company(
-        id=guid_of(said.administratieIdentifier),
-        name=_name(said),
-        vat_number=said_of(said.btwIdentificatieNummer) or said_of(said.btwNummer),
-        coc_number=said_of(said.kvKNummer),
-        email=said_of(said.email),
+        id=guid_of(row.administratieIdentifier),
+        name=_name(row),
+        vat_number=text_or_none(row.btwIdentificatieNummer) or text_or_none(row.btwNummer),
+        coc_number=text_or_none(row.kvKNummer),
+        email=text_or_none(row.email),
         address=address if address != Address() else None,
         currency="EUR",
         accessible=True,
@@ -95,9 +97,9 @@ def company_of(raw: RawRecord) -> Record[Company]:
 
 def company_access_of(raw: RawRecord) -> CompanyAccess:
     """The one administration that a connection key opens."""
-    said = CompanyInfo.of(raw)
-    return CompanyAccess(id=guid_of(said.administratieIdentifier), name=_name(said), accessible=True, allowed_scopes=[])
+    row = CompanyInfo.of(raw)
+    return CompanyAccess(id=guid_of(row.administratieIdentifier), name=_name(row), accessible=True, allowed_scopes=[])
 
 
-def _name(said: CompanyInfo) -> str:
-    return said_of(said.administratieNaam) or said_of(said.bedrijfsnaam) or guid_of(said.administratieIdentifier)
+def _name(row: CompanyInfo) -> str:
+    return text_or_none(row.administratieNaam) or text_or_none(row.bedrijfsnaam) or guid_of(row.administratieIdentifier)

@@ -130,7 +130,7 @@ def reference_of(reference: Reference) -> str | None:
     return None if id is None or id == NO_GUID else guid_of(id)
 
 
-def said_of(text: str | None) -> str | None:
+def text_or_none(text: str | None) -> str | None:
     """Null for nothing: missing text is null or empty (dossier 2.3)."""
     return text if text and not text.isspace() else None
 
@@ -140,8 +140,8 @@ def moment_of(text: str) -> datetime:
     """A moment, in UTC; one that says no zone is taken as Dutch. Raises ``upstream_malformed``."""
     found = _MOMENT.fullmatch(text)
     try:
-        said = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00:00'}{found[3] or ''}" if found else "")
-        return in_utc(said) if said.tzinfo is None else said.astimezone(UTC)
+        parsed = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00:00'}{found[3] or ''}" if found else "")
+        return in_utc(parsed) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise malformed("SnelStart gives a date-time that is not written yyyy-MM-ddTHH:mm:ss.") from error
 

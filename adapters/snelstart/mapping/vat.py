@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.snelstart.mapping.contacts import Countries
-from adapters.snelstart.mapping.values import Identified, Reference, Wire, day_of, said_of
+from adapters.snelstart.mapping.values import Identified, Reference, Wire, day_of, text_or_none
 from gateway.contract.adapter import Record
 from gateway.contract.models import VatCode
 from gateway.contract.models.ledger import VatCategory, VatTreatment
@@ -51,7 +51,7 @@ class Grootboek(Identified, frozen=True):
     @property
     def rate_code(self) -> str | None:
         """The rate of foreign VAT it is for."""
-        return said_of(self.vatRateCode)
+        return text_or_none(self.vatRateCode)
 
 
 class Btwtarief(Wire, frozen=True):
@@ -276,7 +276,7 @@ def ways_of(
     ways += [_unrated(family) for family in UNRATED]
     ways.append(OUTSIDE)
     accounts = {ledger.rate_code for ledger in ledgers if ledger.grootboekfunctie == OSS_FUNCTION}
-    two_letters = {said_of(country.landcodeISO): country.code for country in countries.values()}
+    two_letters = {text_or_none(country.landcodeISO): country.code for country in countries.values()}
     for state in sorted(foreign, key=lambda one: one.countryCode):
         country = two_letters.get(state.countryCode)
         if country is not None and country != "NL":

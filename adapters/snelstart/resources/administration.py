@@ -9,7 +9,7 @@ from adapters.snelstart.mapping.products import Omzetgroep, Shelf
 from adapters.snelstart.mapping.settings import Dagboek, company_access_of
 from adapters.snelstart.mapping.values import new_id, reference_of, rows
 from adapters.snelstart.mapping.vat import Btwtarief, CompanyInfo, ForeignRates, Grootboek, Ways, ways_of
-from adapters.snelstart.wire import ask
+from adapters.snelstart.wire import request
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
 from gateway.contract.models import CompanyAccess
@@ -21,7 +21,7 @@ TOP = 500
 
 async def companies(up: Upstream) -> list[CompanyAccess]:
     """The one administration that the key opens: ``/companyInfo``, the cheapest call that proves both keys."""
-    return [company_access_of(await up.data(ask("GET", "companyInfo")))]
+    return [company_access_of(await up.data(request("GET", "companyInfo")))]
 
 
 async def every(up: Upstream, noun: str, condition: str | None = None) -> list[Unread]:
@@ -51,12 +51,12 @@ async def page_of(up: Upstream, noun: str, skip: int, top: int, condition: str |
     query = [("$skip", str(skip)), ("$top", str(top))]
     if condition is not None:
         query.insert(0, ("$filter", condition))
-    return rows(await up.data(ask("GET", noun, query=query)))[:top]
+    return rows(await up.data(request("GET", noun, query=query)))[:top]
 
 
 async def written(up: Upstream, method: str, *segments: str, body: Any) -> Any:
     """The record that a write made or changed. Raises ``upstream_malformed`` where the answer names none."""
-    made = await up.data(ask(method, *segments, json=body))
+    made = await up.data(request(method, *segments, json=body))
     new_id(made)
     return made
 
@@ -65,7 +65,7 @@ async def company(up: Upstream, *, fresh: bool = False) -> CompanyInfo:
     """The administration."""
 
     async def load() -> CompanyInfo:
-        return CompanyInfo.of(await up.data(ask("GET", "companyInfo")))
+        return CompanyInfo.of(await up.data(request("GET", "companyInfo")))
 
     return await up.known("company", load, fresh=fresh)
 
@@ -83,7 +83,7 @@ async def journals(up: Upstream, *, fresh: bool = False) -> Sequence[Unread]:
     """All journals; the list knows neither filters nor pages (dossier 2.2)."""
 
     async def load() -> Sequence[Unread]:
-        return rows(await up.data(ask("GET", "dagboeken")))
+        return rows(await up.data(request("GET", "dagboeken")))
 
     return await up.known("journals", load, fresh=fresh)
 
@@ -98,7 +98,7 @@ async def countries(up: Upstream) -> Countries:
     """All countries, by id."""
 
     async def load() -> Countries:
-        return {land.key: land for land in map(Land.of, rows(await up.data(ask("GET", "landen"))))}
+        return {land.key: land for land in map(Land.of, rows(await up.data(request("GET", "landen"))))}
 
     return await up.known("countries", load)
 
@@ -107,7 +107,7 @@ async def groups(up: Upstream) -> Sequence[Omzetgroep]:
     """The revenue groups, by number."""
 
     async def load() -> Sequence[Omzetgroep]:
-        found = rows(await up.data(ask("GET", "artikelomzetgroepen")))
+        found = rows(await up.data(request("GET", "artikelomzetgroepen")))
         return sorted(map(Omzetgroep.of, found), key=lambda group: group.nummer)
 
     return await up.known("groups", load)
@@ -119,7 +119,7 @@ async def setup(up: Upstream, *, fresh: bool = False) -> Setup:
     async def load() -> Setup:
         info, accounts = await up.gather(company(up, fresh=fresh), ledger_rows(up, fresh=fresh))
         ledgers = [Grootboek.of(raw) for raw in accounts]
-        rates = [Btwtarief.of(raw) for raw in rows(await up.data(ask("GET", "btwtarieven")))]
+        rates = [Btwtarief.of(raw) for raw in rows(await up.data(request("GET", "btwtarieven")))]
         ways: Ways
         if info.factureerBuitenlandsBtw:
             foreign = [ForeignRates.of(raw) for raw in await every(up, "vatrates")]

@@ -9,10 +9,10 @@ from adapters.snelstart.mapping.contacts import KINDS, Relatie, contact_body, co
 from adapters.snelstart.mapping.requirements import changed_contact_requirements, new_contact_requirements
 from adapters.snelstart.mapping.values import guid_in_path, moment, quoted
 from adapters.snelstart.resources.administration import countries, every, page_of, written
-from adapters.snelstart.wire import ask
+from adapters.snelstart.wire import request
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.errors import not_found
-from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there
+from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_existing
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Requirements
@@ -68,15 +68,15 @@ class Relations(Contacts):
         given = {**draft.given(), "kind": draft.kind, "roles": draft.roles}
         known = await countries(up)
         body = contact_body(given, {}, known, up.unsupported)
-        _tell_kind(up, draft.kind, body)
-        note_there(up, await _alike(up, draft))
+        _warn_of_kind(up, draft.kind, body)
+        note_existing(up, await _alike(up, draft))
         return contact_of(await written(up, "POST", "relaties", body=body), known)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         known, before = await up.gather(countries(up), read(up, id))
         given = change.given()
         body = contact_body(given, before, known, up.unsupported)
-        _tell_kind(up, given.get("kind") or ("person" if is_person(before) else "company"), body)
+        _warn_of_kind(up, given.get("kind") or ("person" if is_person(before) else "company"), body)
         return contact_of(await written(up, "PUT", "relaties", id, body=body), known)
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
@@ -85,10 +85,10 @@ class Relations(Contacts):
         return new_among(sent, await _alike(up, sent.draft))
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await up.call(ask("DELETE", "relaties", guid_in_path(id)))
+        await up.call(request("DELETE", "relaties", guid_in_path(id)))
 
 
-def _tell_kind(up: Upstream, kind: str, body: Mapping[str, Any]) -> None:
+def _warn_of_kind(up: Upstream, kind: str, body: Mapping[str, Any]) -> None:
     """No field there says the kind, and a company may be called as its contact person."""
     if kind == "company" and is_person(body):
         up.warn(
@@ -101,9 +101,9 @@ def _tell_kind(up: Upstream, kind: str, body: Mapping[str, Any]) -> None:
 
 async def read(up: Upstream, id: str) -> Mapping[str, Any]:
     """A relation by its id. Raises ``not_found`` for those that are hidden, and for inactive ones as SnelStart does."""
-    raw: Mapping[str, Any] = await up.data(ask("GET", "relaties", guid_in_path(id)))
-    said = Relatie.of(raw)
-    if said.hidden or said.nonactief:
+    raw: Mapping[str, Any] = await up.data(request("GET", "relaties", guid_in_path(id)))
+    row = Relatie.of(raw)
+    if row.hidden or row.nonactief:
         not_found()
     return raw
 

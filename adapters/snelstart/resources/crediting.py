@@ -12,7 +12,7 @@ from adapters.snelstart.mapping.invoices import CREDIT_TEXT, Boeking, Factuur, c
 from adapters.snelstart.mapping.settings import Dagboek
 from adapters.snelstart.mapping.values import guid, new_id, refer
 from adapters.snelstart.resources.administration import every, journals_of
-from adapters.snelstart.wire import ask
+from adapters.snelstart.wire import request
 from gateway.contract.errors import UNDECIDED, Problem, malformed
 from gateway.contract.exact import Unread
 from gateway.contract.upstream import Upstream
@@ -50,23 +50,23 @@ async def credited_among(up: Upstream, facturen: Sequence[Factuur]) -> frozenset
     Nothing is asked about credit notes. Else it is one call, and one more for each entry below zero that may be the
     credit note of one of them: only its text tells.
     """
-    invoices = [said for said in facturen if said.factuurBedrag.value > 0]
-    customers = sorted({said.customer for said in invoices if said.customer is not None})
+    invoices = [row for row in facturen if row.factuurBedrag.value > 0]
+    customers = sorted({row.customer for row in invoices if row.customer is not None})
     if not customers:
         return frozenset()
     condition = "FactuurBedrag lt 0"
     if len(customers) <= MOST_NAMED:
         condition += f" and ({' or '.join(f'Relatie/Id eq {guid(one)}' for one in customers)})"
     notes = [Factuur.of(raw) for raw in await every(up, "verkoopfacturen", condition)]
-    sought = {(said.customer, -said.factuurBedrag.value) for said in invoices}
+    sought = {(row.customer, -row.factuurBedrag.value) for row in invoices}
     candidates = [
         note.entry for note in notes if note.entry is not None and (note.customer, note.factuurBedrag.value) in sought
     ]
-    entries = await up.each([up.data(ask("GET", "verkoopboekingen", id)) for id in candidates])
+    entries = await up.each([up.data(request("GET", "verkoopboekingen", id)) for id in candidates])
     return frozenset(
-        said.entry
-        for said in invoices
-        if said.entry is not None and any(credits(entry, said.factuurnummer) for entry in entries)
+        row.entry
+        for row in invoices
+        if row.entry is not None and any(credits(entry, row.factuurnummer) for entry in entries)
     )
 
 
@@ -75,12 +75,12 @@ async def is_credited(up: Upstream, factuur: Factuur) -> bool:
     return bool(await credited_among(up, [factuur]))
 
 
-async def settle(up: Upstream, said: Factuur, credit: Boeking) -> None:
+async def settle(up: Upstream, row: Factuur, credit: Boeking) -> None:
     """Settle an invoice with its credit note, as far as it is open. Says so where that cannot be done."""
-    if said.is_settled or said.entry is None:
+    if row.is_settled or row.entry is None:
         return
     try:
-        await _settled(up, said, credit)
+        await _settled(up, row, credit)
     except Problem as problem:
         # The credit note is booked: that it stands open is no reason to call it undone.
         up.warn(
@@ -90,7 +90,7 @@ async def settle(up: Upstream, said: Factuur, credit: Boeking) -> None:
         )
 
 
-async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
+async def _settled(up: Upstream, row: Factuur, credit: Boeking) -> None:
     journals = await journals_of(up, ("Memoriaal",))
     if not journals:
         up.warn(
@@ -99,20 +99,20 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
             nl="Er is geen memoriaaldagboek: factuur en creditfactuur blijven beide open staan.",
         )
         return
-    left = said.open.value
+    left = row.open.value
     for sign in (1, -1):
         # What the sign of ``bedrag`` means is not recorded (dossier 2.5): the balance tells, and a wrong guess is
         # undone. One whose answer was lost has no id to undo it by: the other sign settles what it left open too.
-        entry = await _memorial(up, _body(said, credit, journals[0], sign * left))
+        entry = await _memorial(up, _body(row, credit, journals[0], sign * left))
         try:
-            left = Factuur.of(await factuur_of(up, said.invoice_id)).open.value
+            left = Factuur.of(await factuur_of(up, row.invoice_id)).open.value
         except Problem:
             await _undo(up, entry)
             raise
         if not left:
             return
         await _undo(up, entry)
-        left = left if entry is None else said.open.value
+        left = left if entry is None else row.open.value
     up.warn(
         "not_settled",
         en="A memorial entry did not settle invoice and credit note: both stay open.",
@@ -123,7 +123,7 @@ async def _settled(up: Upstream, said: Factuur, credit: Boeking) -> None:
 async def _memorial(up: Upstream, body: dict[str, Any]) -> str | None:
     """Book a memorial entry: its id, null where only the balance can tell whether it was booked."""
     try:
-        return new_id(await up.data(ask("POST", "memoriaalboekingen", json=body)))
+        return new_id(await up.data(request("POST", "memoriaalboekingen", json=body)))
     except Problem as problem:
         if problem.code not in UNDECIDED:
             raise
@@ -132,14 +132,14 @@ async def _memorial(up: Upstream, body: dict[str, Any]) -> str | None:
 
 async def _undo(up: Upstream, entry: str | None) -> None:
     if entry is not None:
-        await up.call(ask("DELETE", "memoriaalboekingen", entry))
+        await up.call(request("DELETE", "memoriaalboekingen", entry))
 
 
-def _body(said: Factuur, credit: Boeking, journal: Dagboek, amount: Decimal) -> dict[str, Any]:
-    text = f"{CREDIT_TEXT}{said.factuurnummer}"
-    sides = ((said.invoice_id, amount), (credit.key, -amount))
+def _body(row: Factuur, credit: Boeking, journal: Dagboek, amount: Decimal) -> dict[str, Any]:
+    text = f"{CREDIT_TEXT}{row.factuurnummer}"
+    sides = ((row.invoice_id, amount), (credit.key, -amount))
     return {
-        "datum": f"{max(credit.issued_on, said.issued_on).isoformat()}T00:00:00",
+        "datum": f"{max(credit.issued_on, row.issued_on).isoformat()}T00:00:00",
         "dagboek": refer(journal.key),
         "omschrijving": text,
         "verkoopboekingBoekingsRegels": [

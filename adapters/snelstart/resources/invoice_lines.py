@@ -22,8 +22,8 @@ from gateway.contract.lines import price_of, rounding_account
 from gateway.contract.models import ExpectedTotals, LineDraft, Product
 from gateway.contract.money import ZERO
 from gateway.contract.plan import Reason, reason_of
-from gateway.contract.totals import made_to_match
-from gateway.contract.upstream import Upstream, if_there
+from gateway.contract.totals import match_totals
+from gateway.contract.upstream import Upstream, found_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Pr
     if not wanted:
         return {}
     known = await shelf(up)
-    found = await up.each([if_there(_product(up, id, known)) for id in wanted])
+    found = await up.each([found_or_none(_product(up, id, known)) for id in wanted])
     for number, line in enumerate(lines):
         if line.product_id is not None and found[wanted.index(line.product_id)] is None:
             raise invalid(f"/lines/{number}/product_id", "There is no such product in SnelStart.", "not_found")
@@ -224,7 +224,7 @@ def as_expected(
     document: Document,
 ) -> list[Charge]:
     """The lines, with a rounding line where one is wanted and is enough. Raises ``totals_mismatch``."""
-    return made_to_match(
+    return match_totals(
         charges,
         expected,
         adds_line=on_rounding == "add_line",

@@ -15,9 +15,9 @@ from adapters.snelstart.mapping.invoices import (
     Factuur,
     Reading,
     credit_body,
+    invoice_of,
     is_foreign,
-    listed,
-    whole,
+    whole_invoice_of,
 )
 from adapters.snelstart.mapping.lines import Charge, entry_amounts, reckoned
 from adapters.snelstart.mapping.requirements import credit_requirements, invoice_requirements
@@ -39,15 +39,15 @@ from adapters.snelstart.mapping.values import (
 from adapters.snelstart.resources.administration import countries, every, page_of, setting, setup
 from adapters.snelstart.resources.crediting import credited_among, factuur_of, is_credited, of_entry, settle, shown_as
 from adapters.snelstart.resources.invoice_lines import Document, as_expected, settled_lines
-from adapters.snelstart.wire import ask
+from adapters.snelstart.wire import request
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces, file_stem
 from gateway.contract.errors import Problem, invalid, malformed, repointed
 from gateway.contract.exact import MalformedJson, Unread, loads
 from gateway.contract.models import CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.paging import Page, SkipTop
 from gateway.contract.schemas import Requirements
-from gateway.contract.totals import told_by_sign
-from gateway.contract.upstream import Reply, Upstream, if_there
+from gateway.contract.totals import check_sign
+from gateway.contract.upstream import Reply, Upstream, found_or_none
 from gateway.contract.wire import RawRecord
 
 LONGEST_TERM = 999
@@ -104,18 +104,18 @@ class SalesEntries(Invoices):
         # Numbers are unique; whether ``eq`` minds their case is not documented, so that is settled here (dossier 2.2).
         found = [(Factuur.of(raw), raw) for raw in page.items]
         if number is not None:
-            found = [(said, raw) for said, raw in found if said.factuurnummer == number]
-        credited = await credited_among(up, [said for said, _ in found if said.is_settled])
+            found = [(row, raw) for row, raw in found if row.factuurnummer == number]
+        credited = await credited_among(up, [row for row, _ in found if row.is_settled])
         if "lines" in listing.include:
             return Page(await _with_lines(up, found, credited), more=page.more)
-        told = [listed(said, raw, up.today, credited=said.entry in credited) for said, raw in found]
-        return Page(told, more=page.more)
+        records = [invoice_of(row, raw, up.today, credited=row.entry in credited) for row, raw in found]
+        return Page(records, more=page.more)
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         boeking, factuur = await _read(up, id)
-        said = Factuur.of(factuur)
-        credited = said.is_settled and await is_credited(up, said)
-        return await _told(up, boeking, factuur, credited=credited)
+        row = Factuur.of(factuur)
+        credited = row.is_settled and await is_credited(up, row)
+        return await _invoice(up, boeking, factuur, credited=credited)
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
         if draft.number is None:
@@ -140,10 +140,10 @@ class SalesEntries(Invoices):
         includes_tax = draft.prices_include_tax
         body |= entry_amounts(charges, document.setup, includes_tax=includes_tax, sign=sign)
         total = reckoned(charges, includes_tax=includes_tax).total
-        told_by_sign("SnelStart", draft.document_type, total.gross, "/document_type")
+        check_sign("SnelStart", draft.document_type, total.gross, "/document_type")
         up.plan.comes_to(total)
-        boeking = await up.data(ask("POST", "verkoopboekingen", json=body))
-        record = await _told(up, boeking, await factuur_of(up, new_id(boeking)), country=country)
+        boeking = await up.data(request("POST", "verkoopboekingen", json=body))
+        record = await _invoice(up, boeking, await factuur_of(up, new_id(boeking)), country=country)
         booked = Boeking.of(boeking).factuurbedrag
         if booked.value != sign * total.gross:
             up.warn(
@@ -155,7 +155,7 @@ class SalesEntries(Invoices):
         return record
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await up.call(ask("DELETE", "verkoopboekingen", guid_in_path(id)))
+        await up.call(request("DELETE", "verkoopboekingen", guid_in_path(id)))
 
     async def credit(self, up: Upstream, id: str, draft: CreditDraft) -> Record[Invoice]:
         if draft.number is None:
@@ -177,10 +177,10 @@ class SalesEntries(Invoices):
                 nl="Daarna verrekent een memoriaalboeking de factuur met de creditfactuur; die heeft haar id nodig.",
             )
         with repointed(OF_CREDIT):
-            note = await up.data(ask("POST", "verkoopboekingen", json=body))
+            note = await up.data(request("POST", "verkoopboekingen", json=body))
         made = new_id(note)
         await settle(up, invoice, Boeking.of(note))
-        record = await _told(up, note, await factuur_of(up, made))
+        record = await _invoice(up, note, await factuur_of(up, made))
         record.item.credits_invoice_id = id
         return record
 
@@ -191,7 +191,7 @@ class SalesEntries(Invoices):
         """
         body = sent.request.json
         found = await every(up, "verkoopfacturen", f"Factuurnummer eq {quoted(body['factuurnummer'])}")
-        ids = [said.entry for said in map(Factuur.of, found) if said.entry and _is_sent(said, body)]
+        ids = [row.entry for row in map(Factuur.of, found) if row.entry and _is_sent(row, body)]
         records = [record for record in [await self.get(up, id) for id in ids] if _is_same_entry(record.raw, body)]
         for record in records:
             record.item.credits_invoice_id = sent.id
@@ -205,23 +205,23 @@ class SalesEntries(Invoices):
 
     async def ubl(self, up: Upstream, id: str) -> File:
         _, factuur = await _read(up, id)
-        said = Factuur.of(factuur)
-        reply = await up.call(ask("GET", "verkoopfacturen", said.key, "ubl"))
-        return File(_xml(reply), "application/xml", f"{file_stem(said.factuurnummer, said.key)}.xml")
+        row = Factuur.of(factuur)
+        reply = await up.call(request("GET", "verkoopfacturen", row.key, "ubl"))
+        return File(_xml(reply), "application/xml", f"{file_stem(row.factuurnummer, row.key)}.xml")
 
 
-def _is_sent(said: Factuur, body: Mapping[str, Any]) -> bool:
-    same_customer = said.customer == body["klant"]["id"]
+def _is_sent(row: Factuur, body: Mapping[str, Any]) -> bool:
+    same_customer = row.customer == body["klant"]["id"]
     sent = (body["factuurnummer"], body["factuurbedrag"])
-    return same_customer and (said.factuurnummer, said.factuurBedrag.value) == sent
+    return same_customer and (row.factuurnummer, row.factuurBedrag.value) == sent
 
 
 def _is_same_entry(raw: RawRecord, body: Mapping[str, Any]) -> bool:
     """Whether an entry is of the day that was sent, and has the texts and amounts of its lines."""
     entry = Boeking.of(raw)
-    there = [(line.omschrijving, line.bedrag.value) for line in entry.boekingsregels]
+    existing = [(line.omschrijving, line.bedrag.value) for line in entry.boekingsregels]
     sent = [(line.get("omschrijving"), Decimal(line["bedrag"])) for line in body["boekingsregels"]]
-    return entry.issued_on == day_of(body["factuurdatum"]) and _spaceless(there) == _spaceless(sent)
+    return entry.issued_on == day_of(body["factuurdatum"]) and _spaceless(existing) == _spaceless(sent)
 
 
 def _spaceless(lines: Sequence[tuple[str | None, Decimal]]) -> list[tuple[str, Decimal]]:
@@ -269,12 +269,12 @@ async def _read(up: Upstream, id: str) -> tuple[Mapping[str, Any], Unread]:
     entry: Mapping[str, Any]
     found: Sequence[Unread]
     entry, found = await up.gather(
-        up.data(ask("GET", "verkoopboekingen", id)), page_of(up, "verkoopfacturen", 0, 2, condition)
+        up.data(request("GET", "verkoopboekingen", id)), page_of(up, "verkoopfacturen", 0, 2, condition)
     )
     return entry, shown_as(found, id)
 
 
-async def _told(
+async def _invoice(
     up: Upstream,
     boeking: Mapping[str, Any],
     factuur: Unread,
@@ -283,10 +283,12 @@ async def _told(
     country: str | None = None,
 ) -> Record[Invoice]:
     known = await setup(up)
-    said = Boeking.of(boeking)
-    if country is None and said.customer is not None and is_foreign(said, known):
-        country = await _country(up, said.customer)
-    return whole(Factuur.of(factuur), factuur, said, boeking, up.today, Reading(known, country), credited=credited)
+    entry = Boeking.of(boeking)
+    if country is None and entry.customer is not None and is_foreign(entry, known):
+        country = await _country(up, entry.customer)
+    return whole_invoice_of(
+        Factuur.of(factuur), factuur, entry, boeking, up.today, Reading(known, country), credited=credited
+    )
 
 
 async def _country_charged(up: Upstream, contact: str, charges: Sequence[Charge]) -> str | None:
@@ -306,7 +308,7 @@ async def _country_charged(up: Upstream, contact: str, charges: Sequence[Charge]
 
 async def _country(up: Upstream, contact: str) -> str | None:
     """The country of a customer, on which foreign VAT depends; null where the customer cannot be read any more."""
-    relation, known = await up.gather(if_there(up.data(ask("GET", "relaties", contact))), countries(up))
+    relation, known = await up.gather(found_or_none(up.data(request("GET", "relaties", contact))), countries(up))
     place = None if relation is None else Relatie.of(relation).vestigingsAdres
     land = known.get(reference_of(place.land) or "") if place is not None else None
     return None if land is None else land.code
@@ -321,18 +323,18 @@ async def _with_lines(
 ) -> list[Record[Invoice]]:
     """Listed invoices with their entries: one call for each customer of several invoices, else one for the entry."""
     by_customer: dict[str, list[str]] = {}
-    ids = [said.invoice_id for said, _ in found]
-    for id, (said, _) in zip(ids, found, strict=True):
-        by_customer.setdefault(said.customer or "", []).append(id)
+    ids = [row.invoice_id for row, _ in found]
+    for id, (row, _) in zip(ids, found, strict=True):
+        by_customer.setdefault(row.customer or "", []).append(id)
     parts = await up.each([_entries(up, customer, wanted) for customer, wanted in by_customer.items()])
     entries = {id: entry for part in parts for id, entry in part.items()}
     at_home, readings = await _readings(up, [entry for entry, _ in entries.values()])
-    told = []
-    for id, (said, raw) in zip(ids, found, strict=True):
+    records = []
+    for id, (row, raw) in zip(ids, found, strict=True):
         entry, text = entries[id]
         reading = readings.get(entry.customer or "", at_home) if readings else at_home
-        told.append(whole(said, raw, entry, text, up.today, reading, credited=id in credited))
-    return told
+        records.append(whole_invoice_of(row, raw, entry, text, up.today, reading, credited=id in credited))
+    return records
 
 
 async def _readings(up: Upstream, entries: Sequence[Boeking]) -> tuple[Reading, Mapping[str, Reading]]:
@@ -349,15 +351,15 @@ async def _entries(up: Upstream, customer: str, wanted: Sequence[str]) -> dict[s
     """Entries of one customer. The list of all of them has no pages, and none for a customer who is inactive."""
     entries: dict[str, Entry] = {}
     if len(wanted) > 1 and customer:
-        found = await if_there(up.data(ask("GET", "relaties", customer, "verkoopboekingen")))
+        found = await found_or_none(up.data(request("GET", "relaties", customer, "verkoopboekingen")))
         all_of_them = [] if found is None else rows(found)
         if len(all_of_them) > len(wanted):
             known = frozenset(wanted)
             all_of_them = [raw for raw in all_of_them if Identified.of(raw).key in known]
         read = [(Boeking.of(raw), raw) for raw in all_of_them]
-        entries = {said.key: (said, raw) for said, raw in read}
+        entries = {entry.key: (entry, raw) for entry, raw in read}
     missing = [id for id in wanted if id not in entries]
-    replies = await up.each([up.call(ask("GET", "verkoopboekingen", id)) for id in missing])
+    replies = await up.each([up.call(request("GET", "verkoopboekingen", id)) for id in missing])
     for id, reply in zip(missing, replies, strict=True):
         raw = reply.unread()
         entries[id] = Boeking.of(raw), raw

@@ -12,10 +12,10 @@ from adapters.snelstart.mapping.requirements import payment_requirements
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek
 from adapters.snelstart.mapping.values import day_of, is_guid, since, until
 from adapters.snelstart.resources.administration import every, journals_of, pages, setting, written
-from adapters.snelstart.wire import ask
+from adapters.snelstart.wire import request
 from gateway.contract.adapter import FilterValue, Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import FieldError, Problem, invalid, not_found, repointed
-from gateway.contract.matching import is_payment, new_among, note_there
+from gateway.contract.matching import is_payment, new_among, note_existing
 from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import ZERO
 from gateway.contract.paging import Page
@@ -65,7 +65,7 @@ class MoneyEntries(Payments):
 
     async def get(self, up: Upstream, id: str) -> Record[Payment]:
         noun, entry = place_of(id)
-        raw = await up.data(ask("GET", noun, entry))
+        raw = await up.data(request("GET", noun, entry))
         if not settles_sales(raw):
             not_found()
         return payment_of(raw, id.partition("-")[0])
@@ -79,7 +79,7 @@ class MoneyEntries(Payments):
         kind = KINDS[journal.soort]
         paid_on = draft.paid_on or up.today
         body = payment_body(draft, journal.key, paid_on)
-        note_there(up, await _alike(up, draft, kind, paid_on))
+        note_existing(up, await _alike(up, draft, kind, paid_on))
         raw = await _booked(up, kind, body, draft)
         return payment_of(raw, kind)
 
@@ -91,10 +91,10 @@ class MoneyEntries(Payments):
 
     async def delete(self, up: Upstream, id: str) -> None:
         noun, entry = place_of(id)
-        raw = await up.data(ask("GET", noun, entry))
+        raw = await up.data(request("GET", noun, entry))
         if not settles_sales(raw):
             not_found()
-        await up.call(ask("DELETE", noun, entry))
+        await up.call(request("DELETE", noun, entry))
 
 
 async def _booked(up: Upstream, kind: str, body: Mapping[str, Any], draft: PaymentDraft) -> Mapping[str, Any]:
@@ -108,9 +108,9 @@ async def _booked(up: Upstream, kind: str, body: Mapping[str, Any], draft: Payme
             raise
         # Of several, SnelStart does not say which (BOE-0001).
         pointer = "/allocations/0/invoice_id" if len(draft.allocations) == 1 else "/allocations"
-        told = "There is no such invoice in SnelStart."
-        errors = [FieldError(pointer, "not_found", told)]
-        raise Problem("validation_failed", told, errors, problem.upstream, outcome="rejected") from problem
+        message = "There is no such invoice in SnelStart."
+        errors = [FieldError(pointer, "not_found", message)]
+        raise Problem("validation_failed", message, errors, problem.upstream, outcome="rejected") from problem
 
 
 async def _alike(up: Upstream, draft: PaymentDraft, kind: str, paid_on: date) -> list[Record[Payment]]:

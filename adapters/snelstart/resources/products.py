@@ -16,10 +16,10 @@ from adapters.snelstart.mapping.requirements import product_requirements
 from adapters.snelstart.mapping.values import guid_in_path, quoted
 from adapters.snelstart.resources.administration import page_of, shelf, written
 from adapters.snelstart.resources.contacts import OVERLAP, changed_since
-from adapters.snelstart.wire import ask
+from adapters.snelstart.wire import request
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import not_found
-from gateway.contract.matching import new_among, note_there, same_text
+from gateway.contract.matching import new_among, note_existing, same_text
 from gateway.contract.models import Change, Product, ProductDraft
 from gateway.contract.paging import Page, SkipTop, cut
 from gateway.contract.schemas import Requirements
@@ -79,7 +79,7 @@ class Articles(Products):
         given = {"code": made_up_code(up.creation_key, known.company), **draft.given()}
         _check_basis(up, draft.price_includes_tax, draft.price is not None, known)
         body = product_body(given, {}, known)
-        note_there(up, await _with_code(up, draft.code, known) if draft.code is not None else ())
+        note_existing(up, await _with_code(up, draft.code, known) if draft.code is not None else ())
         return product_of(await written(up, "POST", "artikelen", body=body), known)
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
@@ -109,7 +109,7 @@ class Articles(Products):
         return new_among(sent, [one for one in found if one.item.code == code and same_text(one.item.name, name)])
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await up.call(ask("DELETE", "artikelen", guid_in_path(id)))
+        await up.call(request("DELETE", "artikelen", guid_in_path(id)))
 
 
 async def _with_code(up: Upstream, code: str, known: Shelf) -> list[Record[Product]]:
@@ -131,7 +131,7 @@ def _check_basis(up: Upstream, includes_tax: bool, priced: bool, known: Shelf) -
 
 async def read(up: Upstream, id: str) -> Mapping[str, Any]:
     """An article by its id. Raises ``not_found`` for an inactive one: that is what deleting makes of it."""
-    raw: Mapping[str, Any] = await up.data(ask("GET", "artikelen", guid_in_path(id)))
+    raw: Mapping[str, Any] = await up.data(request("GET", "artikelen", guid_in_path(id)))
     if Artikel.of(raw).isNonActief:
         not_found()
     return raw

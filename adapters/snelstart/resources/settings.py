@@ -7,7 +7,7 @@ from typing import ClassVar
 from adapters.snelstart.mapping.settings import PAID_WITH, Dagboek, company_of, ledger_account_of, payment_method_of
 from adapters.snelstart.mapping.vat import Grootboek, in_force, vat_code_of
 from adapters.snelstart.resources.administration import journals, ledger_rows, setup
-from adapters.snelstart.wire import ask
+from adapters.snelstart.wire import request
 from gateway.contract.adapter import (
     Companies,
     FilterValue,
@@ -60,13 +60,13 @@ class GeneralLedger(LedgerAccounts):
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[LedgerAccount]]:
         accounts = [ledger_account_of(raw) for raw in await ledger_rows(up, fresh=True)]
-        asked = [
+        wanted = [
             one
             for one in accounts
             if ("archived" in listing.include or not one.item.archived)
             and listing.text("type") in (None, one.item.type)
         ]
-        return cut(asked, listing.window)
+        return cut(wanted, listing.window)
 
     async def get(self, up: Upstream, id: str) -> Record[LedgerAccount]:
         return with_id(map(ledger_account_of, await ledger_rows(up, fresh=True)), id)
@@ -89,8 +89,8 @@ async def _methods(up: Upstream) -> list[Record[PaymentMethod]]:
     numbers = {account.nummer: account.key for account in map(Grootboek.of, accounts)}
     methods = []
     for raw in found:
-        said = Dagboek.of(raw)
-        if said.soort in PAID_WITH and not said.nonactief:
+        row = Dagboek.of(raw)
+        if row.soort in PAID_WITH and not row.nonactief:
             methods.append(payment_method_of(raw, numbers))
     return methods
 
@@ -99,7 +99,7 @@ class Administration(Companies):
     """``/companyInfo``."""
 
     async def get(self, up: Upstream, id: str) -> Record[Company]:
-        record = company_of(await up.data(ask("GET", "companyInfo")))
+        record = company_of(await up.data(request("GET", "companyInfo")))
         if record.item.id != id:
             raise Problem("company_not_accessible", "The connection key opens another administration by now.")
         return record

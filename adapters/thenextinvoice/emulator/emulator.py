@@ -30,7 +30,7 @@ from adapters.thenextinvoice.emulator.state import Company, Invoice, Row, Servic
 from adapters.thenextinvoice.emulator.switches import Switches
 from adapters.thenextinvoice.emulator.wire import NOTHING, Answer, Binary, Call, Data, Operation, Refusal
 from gateway.contract.clock import Clock
-from gateway.contract.emulator import ASGIApp, Record, Seen
+from gateway.contract.emulator import ASGIApp, ReceivedRequest, Record
 from gateway.contract.emulator import Emulator as Base
 from gateway.contract.exact import dumps
 
@@ -142,9 +142,9 @@ class Emulator(Base):
         return {
             "contacts": [customers.customer_row(customer, self.switches) for customer in owner.customers.values()],
             "products": [product.row() for product in owner.products.values()],
-            "invoices": [self._told(owner, invoice) for invoice in listed],
+            "invoices": [self._invoice(owner, invoice) for invoice in listed],
             "quotations": [
-                self._told(owner, invoice) for invoice in owner.invoices.values() if invoice.kind == "quotation"
+                self._invoice(owner, invoice) for invoice in owner.invoices.values() if invoice.kind == "quotation"
             ],
             "vat-codes": [vat.row(vat.factor) for vat in owner.vat_codes.values()],
             "ledger-accounts": list(owner.ledgers.values()),
@@ -161,7 +161,7 @@ class Emulator(Base):
             ],
         }
 
-    def _told(self, company: Company, invoice: Invoice) -> Row:
+    def _invoice(self, company: Company, invoice: Invoice) -> Row:
         amounts = totals(self.service, company, invoice)
         return {
             **invoice_row(self.service, company, invoice),
@@ -175,9 +175,9 @@ class Emulator(Base):
         """Forget every JWT given out so far. The API token is no such token: it lasts."""
         self.service.sessions.clear()
 
-    def is_token_request(self, seen: Seen) -> bool:
+    def is_token_request(self, request: ReceivedRequest) -> bool:
         """Whether that was a log-in or a switch of company."""
-        return seen.method == "POST" and seen.path.rstrip("/") in (LOG_IN, f"{LOG_IN}/switch")
+        return request.method == "POST" and request.path.rstrip("/") in (LOG_IN, f"{LOG_IN}/switch")
 
 
 class _Limiter:

@@ -83,8 +83,8 @@ def matching(call: Call) -> list[Invoice]:
 
 
 def _searched_text(company: Company, invoice: Invoice) -> str:
-    said = [invoice.number or "", customer_name(company, invoice), *(line.description for line in invoice.lines)]
-    return "\n".join(said).lower()
+    texts = [invoice.number or "", customer_name(company, invoice), *(line.description for line in invoice.lines)]
+    return "\n".join(texts).lower()
 
 
 def customer_name(company: Company, invoice: Invoice) -> str:

@@ -300,17 +300,17 @@ def _party_row(party: Json, kept: Row | None, switches: Switches) -> Json:
 
 def calculated(amounts: Totals, switches: Switches) -> Row:
     """The amounts as they are read; ``vatTotals`` by percentage as text, lowest first."""
-    told = floating if switches.float_noise else plain
+    number = floating if switches.float_noise else plain
     rows = {
-        str(plain(rate)): told(amounts.rates[rate].tax)
+        str(plain(rate)): number(amounts.rates[rate].tax)
         for rate in sorted(amounts.rates)
         if rate or switches.zero_vat_row
     }
     return {
-        "totalExclVat": told(amounts.net),
-        "totalInclVat": told(amounts.gross),
-        "discountApplied": told(amounts.discount),
-        "vatApplied": told(amounts.tax),
+        "totalExclVat": number(amounts.net),
+        "totalInclVat": number(amounts.gross),
+        "discountApplied": number(amounts.discount),
+        "vatApplied": number(amounts.tax),
         "vatTotals": [] if not rows and switches.empty_vat_totals == "list" else rows,
     }
 

@@ -53,7 +53,7 @@ class Sum(Value, frozen=True, eq=False):
         return self.total == other.total and self.groups == other.groups
 
 
-class Said(Value, frozen=True):
+class AmountTexts(Value, frozen=True):
     """Net, tax and gross as we say them: those of a credit note with the opposite sign."""
 
     net: AmountText
@@ -61,11 +61,11 @@ class Said(Value, frozen=True):
     gross: AmountText
 
 
-class SaidSum(Value, frozen=True):
+class SumTexts(Value, frozen=True):
     """What a document comes to, as we say it."""
 
-    groups: Mapping[str, Said]
-    total: Said
+    groups: Mapping[str, AmountTexts]
+    total: AmountTexts
 
 
 class Reckoning(Value, frozen=True):
@@ -107,15 +107,15 @@ def positive(amounts: Amounts, *, credit: bool) -> Amounts:
     return Amounts(ZERO - amounts.net, ZERO - amounts.tax, ZERO - amounts.gross) if credit else amounts
 
 
-def said(amounts: Amounts, *, credit: bool) -> Said:
+def amount_texts(amounts: Amounts, *, credit: bool) -> AmountTexts:
     """Amounts, spelled. Raises ``ValueError`` for one that is too long."""
-    told = positive(amounts, credit=credit)
-    return Said(amount_text(told.net), amount_text(told.tax), amount_text(told.gross))
+    ours = positive(amounts, credit=credit)
+    return AmountTexts(amount_text(ours.net), amount_text(ours.tax), amount_text(ours.gross))
 
 
 @lru_cache(maxsize=5_000)
-def said_sum(sum: Sum, credit: bool) -> SaidSum:
+def sum_texts(sum: Sum, credit: bool) -> SumTexts:
     """A sum, spelled. Raises ``ValueError`` for an amount that is too long."""
-    groups = {rate: said(amounts, credit=credit) for rate, amounts in sum.groups.items()}
+    groups = {rate: amount_texts(amounts, credit=credit) for rate, amounts in sum.groups.items()}
     only = next(iter(groups.values())) if len(groups) == 1 else None
-    return SaidSum(groups, only or said(sum.total, credit=credit))
+    return SumTexts(groups, only or amount_texts(sum.total, credit=credit))

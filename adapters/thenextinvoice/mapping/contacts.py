@@ -10,7 +10,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import Contact
 from gateway.contract.upstream import Refuse
-from gateway.contract.wire import RawRecord, address_body, address_of, country_of, json_number, said_in
+from gateway.contract.wire import RawRecord, address_body, address_of, country_of, json_number, members_of
 
 TEXTS: Mapping[str, str] = {
     "email": "email",
@@ -99,8 +99,8 @@ class Customer(Numbered, frozen=True):
     @property
     def term(self) -> Decimal | None:
         """How many days an invoice may stay open, however many there are; null where no number is said."""
-        said = "" if self.option_expiration is None else str(self.option_expiration)
-        return Decimal(said) if _NUMBER.fullmatch(said) else None
+        text = "" if self.option_expiration is None else str(self.option_expiration)
+        return Decimal(text) if _NUMBER.fullmatch(text) else None
 
     @property
     def term_days(self) -> int | None:
@@ -149,16 +149,16 @@ def blank() -> dict[str, Any]:
     return {**dict.fromkeys(REQUIRED, ""), "person": False}
 
 
-def as_written(raw: RawRecord) -> dict[str, Any]:
+def existing_body(raw: RawRecord) -> dict[str, Any]:
     """A customer as it was read, in the types it is written in, with everything a PUT would otherwise reset."""
-    customer, said = Customer.of(raw), said_in(raw)
-    body = {name: said[name] for name in WRITABLE if name in said}
+    customer, members = Customer.of(raw), members_of(raw)
+    body = {name: members[name] for name in WRITABLE if name in members}
     body["person"] = customer.is_person
     body["option_expiration"] = None if customer.term is None else json_number(customer.term)
     return body | {name: body.get(name) or "" for name in REQUIRED}
 
 
-def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
+def merged(body: Mapping[str, Any], given: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
     """What to write: ``body`` with what the caller said (``given()`` of a draft or a change) put in.
 
     What is nothing is left out: a property that is not set goes back to its default (documentation, "Update Customer"),
@@ -167,33 +167,33 @@ def merged(body: Mapping[str, Any], said: Mapping[str, Any], refuse: Refuse) -> 
     Raises ``validation_failed`` where the names do not make a company or a person.
     """
     result = dict(body)
-    if "supplier" in (said.get("roles") or ()):
+    if "supplier" in (given.get("roles") or ()):
         refuse("/roles", en="TheNextInvoice knows customers only.", nl="TheNextInvoice kent alleen klanten.")
-    if said.keys() & {"kind", "company_name", "contact_person"}:
-        _put_names(result, said, refuse)
+    if given.keys() & {"kind", "company_name", "contact_person"}:
+        _put_names(result, given, refuse)
     for ours, theirs in TEXTS.items():
-        if ours in said:
-            result[theirs] = said[ours]
-    if "address" in said:
-        address = said["address"]
+        if ours in given:
+            result[theirs] = given[ours]
+    if "address" in given:
+        address = given["address"]
         result |= dict.fromkeys(ADDRESS.values(), "") if address is None else address_body(address, ADDRESS)
-    if "payment_term_days" in said:
-        result["option_expiration"] = said["payment_term_days"]
-    if "currency" in said:
-        result["option_currency"] = said["currency"]
-    if "language" in said:
-        _put_language(result, said["language"], refuse)
+    if "payment_term_days" in given:
+        result["option_expiration"] = given["payment_term_days"]
+    if "currency" in given:
+        result["option_currency"] = given["currency"]
+    if "language" in given:
+        _put_language(result, given["language"], refuse)
     result |= {name: result.get(name) or "" for name in REQUIRED}
     return {name: value for name, value in result.items() if value is not None}
 
 
-def _put_names(body: dict[str, Any], said: Mapping[str, Any], refuse: Refuse) -> None:
+def _put_names(body: dict[str, Any], given: Mapping[str, Any], refuse: Refuse) -> None:
     """Kind and names together, because a person has one name here and it stands where a company's does."""
     was_person = bool(body["person"])
-    person = was_person if said.get("kind") is None else said["kind"] == "person"
+    person = was_person if given.get("kind") is None else given["kind"] == "person"
     name, contact = body.get("companyname") or None, body.get("companycontact") or None
-    company_name = said.get("company_name", None if was_person else name)
-    contact_person = said.get("contact_person", name if was_person else contact)
+    company_name = given.get("company_name", None if was_person else name)
+    contact_person = given.get("contact_person", name if was_person else contact)
     if person and contact_person is None:
         raise invalid("/contact_person", "A person needs contact_person.", "required")
     if not person and company_name is None:

@@ -10,11 +10,20 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from adapters.thenextinvoice.mapping.arithmetic import ROUNDINGS, Reckoning, SaidSum, Sum, Terms, Ways, said, said_sum
+from adapters.thenextinvoice.mapping.arithmetic import (
+    ROUNDINGS,
+    Reckoning,
+    Sum,
+    SumTexts,
+    Terms,
+    Ways,
+    amount_texts,
+    sum_texts,
+)
 from adapters.thenextinvoice.mapping.lines import (
     Codes,
     LineRow,
-    Told,
+    MappedLines,
     breakdown_of,
     line_bodies,
     line_rows,
@@ -39,7 +48,7 @@ from gateway.contract.models import Invoice, InvoicedContact, Totals
 from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
 from gateway.contract.money import CENT, ZERO, Amounts, AmountText, amount_text, exact, round_to_cents
 from gateway.contract.values import Value
-from gateway.contract.wire import Filled, NoItems, RawRecord, json_number, said_in
+from gateway.contract.wire import Filled, NoItems, RawRecord, json_number, members_of
 
 PAYMENT_STATUS: Mapping[str, InvoicePaymentStatus] = {
     "draft": "not_applicable",
@@ -139,8 +148,8 @@ class Calculated(Wire, frozen=True):
         return taxes == sum.taxes or _by_rate(taxes) == _by_rate(sum.taxes)
 
     def _taxes(self) -> dict[str, Decimal]:
-        said = self.vatTotals if isinstance(self.vatTotals, dict) else {}
-        return {rate: round_to_cents(tax) for rate, tax in said.items()}
+        totals = self.vatTotals if isinstance(self.vatTotals, dict) else {}
+        return {rate: round_to_cents(tax) for rate, tax in totals.items()}
 
     def nearly(self, sum: Sum) -> Sum | None:
         """A sum of the same percentages, brought to what was booked: it was rounded in a way that nobody foresees.
@@ -170,7 +179,7 @@ class Party(Named, frozen=True):
     companyname: str | None = None
 
 
-class InvoiceGlance(Numbered, frozen=True, kw_only=True):
+class InvoiceSummary(Numbered, frozen=True, kw_only=True):
     """What says of an invoice in a list how to find out how it stands."""
 
     number: str | None = None
@@ -183,7 +192,7 @@ class InvoiceGlance(Numbered, frozen=True, kw_only=True):
         return self.type == "C"
 
 
-class InvoiceRow(InvoiceGlance, frozen=True, kw_only=True):
+class InvoiceRow(InvoiceSummary, frozen=True, kw_only=True):
     """An invoice as it is read."""
 
     status: int
@@ -237,27 +246,27 @@ class StatusRow(Wire, frozen=True):
     payment: Settled
 
 
-class Glance(Value, frozen=True):
+class ListedInvoice(Value, frozen=True):
     """An invoice of a list, of which no more was read than the next question needs; and as it was said."""
 
-    reads: ClassVar[type[InvoiceGlance]] = InvoiceGlance
+    row_type: ClassVar[type[InvoiceSummary]] = InvoiceSummary
 
     raw: RawRecord
-    row: InvoiceGlance
+    row: InvoiceSummary
     key: str
     """Its id."""
 
     @classmethod
     def of(cls, raw: RawRecord) -> Self:
         """Read one. Raises ``upstream_malformed``."""
-        row = cls.reads.of(raw)
+        row = cls.row_type.of(raw)
         return cls(raw=raw, row=row, key=row.key)
 
 
-class Sheet(Glance, frozen=True):
+class Sheet(ListedInvoice, frozen=True):
     """An invoice as it was read whole, and as it was said."""
 
-    reads: ClassVar[type[InvoiceGlance]] = InvoiceRow
+    row_type: ClassVar[type[InvoiceSummary]] = InvoiceRow
 
     row: InvoiceRow
 
@@ -319,17 +328,17 @@ def invoice_of(
     if row.type not in TYPES:
         raise malformed("TheNextInvoice's invoice is neither an invoice nor a credit note.")
     terms = row.terms
-    told = lines_of(row.lines, codes, terms) if with_lines else None
-    sum = _sum_of(row, told, codes, ways)
+    mapped = lines_of(row.lines, codes, terms) if with_lines else None
+    sum = _sum_of(row, mapped, codes, ways)
     status, credit = standing.payment_status, terms.credit
     text, due_on = row.text or NO_TEXTS, day_of(meta.dueDate)
     contact, currency, totals = contact_of(row), currency_of(meta.currency), _totals(row, sum, status)
     if currency is None:
         raise malformed("TheNextInvoice's invoice names no currency.")
-    if told is None or sum is None:
+    if mapped is None or sum is None:
         lines, breakdown = lines_without_amounts(row.lines, codes, terms) if with_lines else None, None
     else:
-        lines, breakdown = told.lines, breakdown_of(sum, told.codes)
+        lines, breakdown = mapped.lines, breakdown_of(sum, mapped.codes)
     item = Invoice(
         id=sheet.key,
         document_type="credit_note" if credit else "invoice",
@@ -360,20 +369,20 @@ def contact_of(row: InvoiceRow) -> InvoicedContact | None:
     return None if id is None and name is None else InvoicedContact(id=id, name=name)
 
 
-def _sum_of(row: InvoiceRow, told: Told | None, codes: Codes, ways: Ways) -> SaidSum | None:
+def _sum_of(row: InvoiceRow, mapped: MappedLines | None, codes: Codes, ways: Ways) -> SumTexts | None:
     """The sum that counts, where anything depends on it."""
-    if told is None and row.calculated is not None:
+    if mapped is None and row.calculated is not None:
         return None
-    reckoning = row.reckoned(codes) if told is None else told.reckoning
+    reckoning = row.reckoned(codes) if mapped is None else mapped.reckoning
     sum = settled_sum(row, reckoning, ways)
-    return None if sum is None else said_sum(sum, row.credit)
+    return None if sum is None else sum_texts(sum, row.credit)
 
 
-def _totals(row: InvoiceRow, sum: SaidSum | None, status: InvoicePaymentStatus) -> Totals:
+def _totals(row: InvoiceRow, sum: SumTexts | None, status: InvoicePaymentStatus) -> Totals:
     if sum is not None:
         booked = sum.total
     elif row.calculated is not None:
-        booked = said(row.calculated.amounts, credit=row.credit)
+        booked = amount_texts(row.calculated.amounts, credit=row.credit)
     else:
         return Totals()
     paid, still_open = _balance(row, booked.gross, status)
@@ -451,7 +460,7 @@ def new_body(heading: Heading, lines: Sequence[Mapping[str, Any]]) -> dict[str, 
     }
 
 
-def as_written(sheet: Sheet) -> dict[str, Any]:
+def existing_body(sheet: Sheet) -> dict[str, Any]:
     """A draft as it was read, whole but for its parties, which it hides: a PUT replaces everything."""
     row = sheet.row
     text = row.text or NO_TEXTS
@@ -459,27 +468,27 @@ def as_written(sheet: Sheet) -> dict[str, Any]:
         "discount": json_number(row.discount or ZERO),
         "includesVat": flag_of(row.includesVat),
         "lines": line_bodies([line.charge for line in row.lines], credit=False),
-        "meta": {name: value for name, value in said_in(sheet.raw)["meta"].items() if value is not None},
+        "meta": {name: value for name, value in members_of(sheet.raw)["meta"].items() if value is not None},
         "status": 0,
         "text": {"top": text.top or "", "bottom": text.bottom or "", "footer": text.footer or ""},
         "type": row.type or "",
     }
 
 
-def merged(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+def merged(body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """What to write: ``body`` with what a change says put in, all but its lines."""
     meta, text = dict(body["meta"]), dict(body["text"])
     for ours, theirs in {"issued_on": "sendDate", "due_on": "dueDate"}.items():
-        if said.get(ours) is not None:
-            meta[theirs] = said[ours].isoformat()
-    if said.get("currency") is not None:
-        meta["currency"] = said["currency"]
+        if given.get(ours) is not None:
+            meta[theirs] = given[ours].isoformat()
+    if given.get("currency") is not None:
+        meta["currency"] = given["currency"]
     for ours, theirs in {"description": "top", "notes": "bottom"}.items():
-        if ours in said:
-            text[theirs] = said[ours] or ""
+        if ours in given:
+            text[theirs] = given[ours] or ""
     result = {**body, "meta": meta, "text": text}
-    if said.get("prices_include_tax") is not None:
-        result["includesVat"] = said["prices_include_tax"]
+    if given.get("prices_include_tax") is not None:
+        result["includesVat"] = given["prices_include_tax"]
     return result
 
 

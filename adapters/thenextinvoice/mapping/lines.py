@@ -12,13 +12,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from adapters.thenextinvoice.mapping.arithmetic import Reckoning, Said, SaidSum, Terms, charged, said
+from adapters.thenextinvoice.mapping.arithmetic import AmountTexts, Reckoning, SumTexts, Terms, amount_texts, charged
 from adapters.thenextinvoice.mapping.values import Reference, Wire, reference_of
 from gateway.contract.errors import invalid, malformed
 from gateway.contract.lines import rounding_account, rounding_code
 from gateway.contract.models import Line, TaxBreakdown, VatCode
 from gateway.contract.models.ledger import VatTreatment
-from gateway.contract.money import ZERO, AmountText, Charged, NumberText, amount_text, number_said, number_text
+from gateway.contract.money import ZERO, AmountText, Charged, NumberText, amount_text, number_from, number_text
 from gateway.contract.values import Value
 from gateway.contract.wire import json_number
 
@@ -71,7 +71,7 @@ class Item(Value, frozen=True):
     charged: Charged
     quantity: NumberText
     unit_price: AmountText
-    said: Said
+    texts: AmountTexts
 
 
 @lru_cache(maxsize=5_000)
@@ -82,7 +82,7 @@ def _item(
     alone = charged(quantity, price, discount, rate, includes_vat=includes_vat)
     if credit:
         quantity, price = _turned(quantity, price)
-    return Item(alone, number_said(str(quantity)), amount_text(price), said(alone.amounts, credit=credit))
+    return Item(alone, number_from(str(quantity)), amount_text(price), amount_texts(alone.amounts, credit=credit))
 
 
 def reckoned(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> Reckoning:
@@ -99,7 +99,7 @@ def reckoned(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> Reckoning:
     return Reckoning(lines, terms)
 
 
-class Told(Value, frozen=True):
+class MappedLines(Value, frozen=True):
     """Lines as we say them, with what they come to, and the VAT codes they name."""
 
     lines: list[Line]
@@ -107,7 +107,7 @@ class Told(Value, frozen=True):
     codes: Collection[VatCode]
 
 
-def lines_of(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> Told | None:
+def lines_of(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> MappedLines | None:
     """Lines as we say them. Null where a VAT code is not known, for then nobody can tell what they come to."""
     discount, includes_vat, credit = terms.discount, terms.includes_vat, terms.credit
     percentage = number_text(discount) if discount else None
@@ -133,14 +133,14 @@ def lines_of(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> Told | None
             vat_treatment=code.treatment,
             vat_rate=code.rate,
             ledger_account_id=reference_of(row.ledger),
-            net=item.said.net,
-            tax=item.said.tax,
-            gross=item.said.gross,
+            net=item.texts.net,
+            tax=item.texts.tax,
+            gross=item.texts.gross,
         )
         lines.append(line)
         charged.append(item.charged)
         used[vat] = code
-    return Told(lines, Reckoning(charged, terms), used.values())
+    return MappedLines(lines, Reckoning(charged, terms), used.values())
 
 
 def lines_without_amounts(rows: Sequence[LineRow], codes: Codes, terms: Terms) -> list[Line]:
@@ -177,20 +177,20 @@ def _turned(quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
     return (ZERO - quantity, price) if quantity < 0 else (quantity, ZERO - price)
 
 
-def breakdown_of(sum: SaidSum, codes: Collection[VatCode]) -> list[TaxBreakdown]:
+def breakdown_of(sum: SumTexts, codes: Collection[VatCode]) -> list[TaxBreakdown]:
     """The tax groups. Where several codes of one percentage share a group, it has no code of its own."""
-    return [_group_of(said, [code for code in codes if code.rate == rate]) for rate, said in sum.groups.items()]
+    return [_group_of(texts, [code for code in codes if code.rate == rate]) for rate, texts in sum.groups.items()]
 
 
-def _group_of(said: Said, codes: Sequence[VatCode]) -> TaxBreakdown:
+def _group_of(texts: AmountTexts, codes: Sequence[VatCode]) -> TaxBreakdown:
     code, *others = codes
     of_one_category = not others or all(other.category == code.category for other in others)
     return TaxBreakdown(
         vat_code_id=None if others else code.id,
         rate=code.rate,
         category=code.category if of_one_category else None,
-        base=said.net,
-        tax=said.tax,
+        base=texts.net,
+        tax=texts.tax,
     )
 
 
@@ -233,9 +233,9 @@ def is_of(treatment: VatTreatment, country: str | None) -> bool:
     return country is None or treatment not in (DOMESTIC if country != "NL" else LEAVING)
 
 
-def one_discount(said: Sequence[tuple[str, Decimal]]) -> Decimal | None:
-    """The discount that all item lines have; null where they differ. ``said`` is pointer and percentage of each."""
-    percentages = {percentage for _, percentage in said}
+def one_discount(pairs: Sequence[tuple[str, Decimal]]) -> Decimal | None:
+    """The discount that all item lines have; null where they differ. ``pairs`` is pointer and percentage of each."""
+    percentages = {percentage for _, percentage in pairs}
     return next(iter(percentages), ZERO) if len(percentages) <= 1 else None
 
 

@@ -10,7 +10,7 @@ from gateway.contract.errors import malformed
 from gateway.contract.models import Allocation, Payment, PaymentMethod
 from gateway.contract.models.payments import Direction
 from gateway.contract.money import ZERO, amount_text
-from gateway.contract.wire import RawRecord, said_in
+from gateway.contract.wire import RawRecord, members_of
 
 HOLDS = frozenset(
     {
@@ -26,14 +26,14 @@ def payment_of(invoice: RawRecord, status: RawRecord, methods: Mapping[str, Paym
 
     The status names the method by its name only, so the method is known where one of today's has that name alone.
     """
-    row, said = InvoiceRow.of(invoice), StatusRow.of(status)
-    if row.draft or not said.payment.paid:
+    row, state = InvoiceRow.of(invoice), StatusRow.of(status)
+    if row.draft or not state.payment.paid:
         return None
-    paid_on = day_of(said.payment.time)
+    paid_on = day_of(state.payment.time)
     if row.calculated is None or paid_on is None:
         raise malformed("TheNextInvoice's paid invoice has no amounts, or no day it was paid on.")
     gross = amount_text(positive(row.calculated.amounts, credit=row.credit).gross)
-    named = [method.id for method in methods.values() if method.name == said.payment.message]
+    named = [method.id for method in methods.values() if method.name == state.payment.message]
     item = Payment(
         id=row.key,
         paid_on=paid_on,
@@ -45,8 +45,8 @@ def payment_of(invoice: RawRecord, status: RawRecord, methods: Mapping[str, Paym
         unallocated=amount_text(ZERO),
         status="booked",
     )
-    raw = {"id": row.key, **said_in(status)["payment"]}
-    return Record(item, raw, frozenset({"id", "status", "time"}), said.invoice.state or None)
+    raw = {"id": row.key, **members_of(status)["payment"]}
+    return Record(item, raw, frozenset({"id", "status", "time"}), state.invoice.state or None)
 
 
 def direction_of(row: InvoiceRow) -> Direction:

@@ -56,7 +56,7 @@ def blank() -> dict[str, Any]:
     return {"vat_id": None, "ledgernumber_id": None}
 
 
-def as_written(raw: RawRecord) -> dict[str, Any]:
+def existing_body(raw: RawRecord) -> dict[str, Any]:
     """A product as it was read, whole: a PUT may clear what it is not given (dossier, "Not said")."""
     row = ProductRow.of(raw)
     return {
@@ -72,18 +72,18 @@ def _whole(reference: Reference) -> int | None:
     return None if id is None else int(id)
 
 
-def merged(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+def merged(body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """What to write: ``body`` with what the caller said put in. A price that is not known is left out.
 
     Raises ``field_unsupported`` for a price with VAT, whatever ``on_unsupported`` says: dropping that it is one would
     change the price.
     """
-    if said.get("price_includes_tax"):
+    if given.get("price_includes_tax"):
         raise unsupported("/price_includes_tax", "The price of a product is without VAT in TheNextInvoice.")
     result = dict(body)
     for ours, theirs in FIELDS.items():
-        if ours in said:
-            result[theirs] = _written(ours, said[ours])
+        if ours in given:
+            result[theirs] = _written(ours, given[ours])
     if result.get("price", 0) is None:
         del result["price"]
     return result
@@ -105,7 +105,7 @@ def likest(new: Sequence[RawRecord], body: Mapping[str, Any]) -> Sequence[RawRec
     TheNextInvoice may write down the rest in its own way, such as a price in cents.
     """
     named = [raw for raw in new if same_text(ProductRow.of(raw).description, body["description"])]
-    return [raw for raw in named if as_written(raw) == body] or named
+    return [raw for raw in named if existing_body(raw) == body] or named
 
 
 def made_since(newest_first: Sequence[RawRecord], highest: int) -> list[RawRecord]:

@@ -18,10 +18,10 @@ from gateway.contract.schemas import (
 )
 
 _FIELDS: Requirements = {
-    "roles": Requirement(says={"enum": [["customer"]]}, why="TheNextInvoice knows customers only."),
-    "language": Requirement(says={"pattern": "^[A-Za-z]{2}$"}),
-    "email": Requirement(says=EMAIL, required=True),
-    "address": Requirement(says={"allOf": [ADDRESS_LINE]}),
+    "roles": Requirement(schema={"enum": [["customer"]]}, why="TheNextInvoice knows customers only."),
+    "language": Requirement(schema={"pattern": "^[A-Za-z]{2}$"}),
+    "email": Requirement(schema=EMAIL, required=True),
+    "address": Requirement(schema={"allOf": [ADDRESS_LINE]}),
 }
 _PLACED = {
     "properties": {name: {"type": "string", **BLANKLESS} for name in ("postal_code", "city")}
@@ -35,14 +35,14 @@ def contact_requirements(*, create: bool) -> Requirements:
     """Of a contact. Address, postal code, city, country and e-mail are required ("Create Customer")."""
     if not create:
         return _FIELDS
-    placed = Requirement(says={"allOf": [ADDRESS_LINE, _PLACED]}, required=True)
+    placed = Requirement(schema={"allOf": [ADDRESS_LINE, _PLACED]}, required=True)
     one_name = if_then(equals("kind", "person"), without("company_name"))
-    return {**_FIELDS, "address": placed, "": Requirement(says=one_name)}
+    return {**_FIELDS, "address": placed, "": Requirement(schema=one_name)}
 
 
 def product_requirements() -> Requirements:
     """Of a product: it has a price, without VAT ("Create Product")."""
-    return {"price": Requirement(required=True), "price_includes_tax": Requirement(says={"const": False})}
+    return {"price": Requirement(required=True), "price_includes_tax": Requirement(schema={"const": False})}
 
 
 def invoice_requirements(*, account_required: bool) -> Requirements:
@@ -50,8 +50,8 @@ def invoice_requirements(*, account_required: bool) -> Requirements:
     booked = any_of(equals("type", "text"), has("ledger_account_id", "string"), has("product_id", "string"))
     alone = any_of({"maxItems": 1}, {"items": without("discount_percent")})
     return {
-        "lines": Requirement(says=alone, why="One discount for all of them; equal discounts are one."),
-        "lines.*": Requirement(says={"allOf": [TAXED_LINE, *([booked] if account_required else [])]}),
+        "lines": Requirement(schema=alone, why="One discount for all of them; equal discounts are one."),
+        "lines.*": Requirement(schema={"allOf": [TAXED_LINE, *([booked] if account_required else [])]}),
     }
 
 
@@ -60,18 +60,18 @@ def credit_requirements() -> Requirements:
     return {
         "number": Requirement(absent=True),
         "issued_on": Requirement(absent=True),
-        "": Requirement(says={NOTE_STATUS: "not_applicable"}),
+        "": Requirement(schema={NOTE_STATUS: "not_applicable"}),
     }
 
 
 def payment_requirements(*, method_required: bool) -> Requirements:
     """Of a payment: one invoice, in full."""
     return {
-        "amount": Requirement(says=ABOVE_ZERO, why="All that is open."),
-        "direction": Requirement(says={"const": "in"}),
+        "amount": Requirement(schema=ABOVE_ZERO, why="All that is open."),
+        "direction": Requirement(schema={"const": "in"}),
         "allocations": Requirement(
-            says={"minItems": 1, "maxItems": 1, IN_FULL: True}, required=True, why="One invoice, in full."
+            schema={"minItems": 1, "maxItems": 1, IN_FULL: True}, required=True, why="One invoice, in full."
         ),
-        "allocations.amount": Requirement(says=ABOVE_ZERO),
+        "allocations.amount": Requirement(schema=ABOVE_ZERO),
         "payment_method_id": Requirement(required=method_required),
     }

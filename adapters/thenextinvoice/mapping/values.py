@@ -53,7 +53,7 @@ _FLAGS: Mapping[Flag, bool] = {
 """What is written for true and for false. 1 and 0 are equal to them."""
 
 
-class Found(Wire, frozen=True):
+class SearchPage(Wire, frozen=True):
     """One page of a search, its records not read yet."""
 
     items: list[Unread]
@@ -65,7 +65,7 @@ class Found(Wire, frozen=True):
         return int(id_of(self.total_items))
 
 
-class FoundIds(Wire, frozen=True):
+class SearchIds(Wire, frozen=True):
     """One page of a search, of which nothing but the ids is of use."""
 
     items: list[Numbered]
@@ -111,8 +111,8 @@ def flag_of(value: Flag) -> bool:
 
 def new_id(data: Unread) -> str:
     """The id that a write answers: bare, or as ``{id}``. Raises ``upstream_malformed``."""
-    said = read_whole(data)
-    id = said.get("id") if isinstance(said, dict) else said
+    answer = read_whole(data)
+    id = answer.get("id") if isinstance(answer, dict) else answer
     if isinstance(id, bool) or not isinstance(id, int | str):
         raise malformed("TheNextInvoice's answer names no record.")
     return id_of(id)

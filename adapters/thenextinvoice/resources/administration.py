@@ -11,17 +11,17 @@ from adapters.thenextinvoice.mapping.settings import (
     profiles_of,
     vat_code_of,
 )
-from adapters.thenextinvoice.wire import ask
+from adapters.thenextinvoice.wire import request
 from gateway.contract.adapter import Record
 from gateway.contract.errors import invalid
 from gateway.contract.models import CompanyAccess, PaymentMethod, VatCode
-from gateway.contract.upstream import Upstream, if_there
+from gateway.contract.upstream import Upstream, found_or_none
 from gateway.contract.wire import rows_in
 
 
 async def companies(up: Upstream) -> list[CompanyAccess]:
     """The companies behind the credentials. A log-in reaches all of them, an API token only the one it was made in."""
-    found = [CompanyRow.of(raw) for raw in rows_in(await up.data(ask("GET", "company")))]
+    found = [CompanyRow.of(raw) for raw in rows_in(await up.data(request("GET", "company")))]
     if up.facts.credential_type != "api_token" or len(found) < 2:
         return [access_of(row, accessible=True) for row in found]
     own = await _own_company(up, found)
@@ -33,7 +33,7 @@ async def _own_company(up: Upstream, found: Sequence[CompanyRow]) -> CompanyRow:
 
     Only the name is said there (documentation, "User preferences"). Without a match it is the first of all.
     """
-    preferences = Preferences.of(await up.data(ask("GET", "preferences")))
+    preferences = Preferences.of(await up.data(request("GET", "preferences")))
     return next((row for row in found if row.name == preferences.company_name), found[0])
 
 
@@ -43,7 +43,7 @@ async def all_vat_codes(up: Upstream) -> list[Record[VatCode]]:
     ``/vatcodes`` gives percentages, but a percentage that was computed from the factor in binary arithmetic is not
     exact (1.09 makes 9.000000000000007), and the factor is what was entered.
     """
-    found = map(vat_code_of, rows_in(await up.data(ask("GET", "settings", "vatcodes"))))
+    found = map(vat_code_of, rows_in(await up.data(request("GET", "settings", "vatcodes"))))
     return sorted(found, key=lambda record: int(record.item.id))
 
 
@@ -61,7 +61,7 @@ async def vat_codes(up: Upstream, needed: Iterable[str | None] = ()) -> Mapping[
 
 async def all_payment_methods(up: Upstream) -> list[Record[PaymentMethod]]:
     """The payment methods, oldest first. Where there are none the answer is 404 (documentation, "Payment methods")."""
-    found = await if_there(up.data(ask("GET", "settings", "paymentmethods")))
+    found = await found_or_none(up.data(request("GET", "settings", "paymentmethods")))
     listed = [] if found is None else rows_in(found)
     return sorted(map(payment_method_of, listed), key=lambda record: int(record.item.id))
 
@@ -86,7 +86,7 @@ async def profiles(up: Upstream, needed: str | None = None) -> Sequence[Profile]
     """
 
     async def load() -> Sequence[Profile]:
-        return profiles_of(rows_in(await up.data(ask("GET", "settings", "profile"))))
+        return profiles_of(rows_in(await up.data(request("GET", "settings", "profile"))))
 
     known = await up.known("profiles", load)
     if needed is not None and all(profile.key != needed for profile in known):

@@ -6,10 +6,10 @@ from typing import ClassVar
 from adapters.thenextinvoice.mapping import contacts
 from adapters.thenextinvoice.mapping.requirements import contact_requirements
 from adapters.thenextinvoice.mapping.values import new_id
-from adapters.thenextinvoice.wire import PAGE_CAP, ask, pointing, read_found
+from adapters.thenextinvoice.wire import PAGE_CAP, pointing, read_search, request
 from gateway.contract.adapter import Contacts, Listing, Record, Sent, Traces
 from gateway.contract.exact import Unread
-from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_there
+from gateway.contract.matching import is_contact, longest_word, name_of, new_among, note_existing
 from gateway.contract.models import Change, Contact, ContactDraft
 from gateway.contract.paging import Page, PageNumber, Slice
 from gateway.contract.schemas import Requirements
@@ -48,45 +48,45 @@ class CustomerContacts(Contacts):
         return contacts.contact_of(await _read(up, id))
 
     async def create(self, up: Upstream, draft: ContactDraft) -> Record[Contact]:
-        said = {**draft.given(), "kind": draft.kind}
-        body = contacts.merged(contacts.blank(), said, up.unsupported)
-        note_there(up, await _called(up, draft))
+        given = {**draft.given(), "kind": draft.kind}
+        body = contacts.merged(contacts.blank(), given, up.unsupported)
+        note_existing(up, await _named_alike(up, draft))
         with pointing(contacts.POINTERS):
-            made = await up.data(ask("POST", "customer", json=body))
+            made = await up.data(request("POST", "customer", json=body))
         return await self.get(up, new_id(made))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Contact]:
         """By its name and e-mail address, among those that were not there before; nothing else marks a customer."""
         assert isinstance(sent.draft, ContactDraft)
-        new = new_among(sent, await _called(up, sent.draft))
+        new = new_among(sent, await _named_alike(up, sent.draft))
         return Traces([await self.get(up, record.item.id) for record in new.records])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Contact]:
         raw = await _read(up, id)
-        body = contacts.merged(contacts.as_written(raw), change.given(), up.unsupported)
+        body = contacts.merged(contacts.existing_body(raw), change.given(), up.unsupported)
         with pointing(contacts.POINTERS):
-            await up.data(ask("PUT", "customer", number_in_path(id), json=body))
+            await up.data(request("PUT", "customer", number_in_path(id), json=body))
         return await self.get(up, id)
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await up.data(ask("DELETE", "customer", number_in_path(id)))
+        await up.data(request("DELETE", "customer", number_in_path(id)))
 
 
 async def _read(up: Upstream, id: str) -> Unread:
-    raw: Unread = await up.data(ask("GET", "customer", number_in_path(id)))
+    raw: Unread = await up.data(request("GET", "customer", number_in_path(id)))
     return raw
 
 
 def _searched(up: Upstream, term: str = "") -> PageNumber[Record[Contact]]:
     async def fetch(page: int, size: int) -> Slice[Record[Contact]]:
         query = [*([("term", term)] if term else []), ("limit", str(size)), ("page", str(page))]
-        found = read_found(await up.call(ask("GET", "customer", "search", query=query)))
+        found = read_search(await up.call(request("GET", "customer", "search", query=query)))
         return Slice([contacts.contact_of(raw) for raw in found.items], found.total)
 
     return PageNumber(fetch, PAGE_CAP)
 
 
-async def _called(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
+async def _named_alike(up: Upstream, draft: ContactDraft) -> list[Record[Contact]]:
     """The customers that have a draft's name and e-mail address: ``term`` looks in names, for a text as it stands."""
     found = await _searched(up, longest_word(name_of(draft))).whole()
     return [record for record in found if is_contact(record.item, draft)]

@@ -20,14 +20,14 @@ from adapters.thenextinvoice.mapping.lines import (
 from adapters.thenextinvoice.mapping.products import product_of
 from adapters.thenextinvoice.resources.administration import setting, vat_codes
 from adapters.thenextinvoice.resources.invoice_reading import possible_sums
-from adapters.thenextinvoice.wire import ask
+from adapters.thenextinvoice.wire import request
 from gateway.contract.errors import invalid, no_vat_code
 from gateway.contract.lines import named_code, price_of
 from gateway.contract.models import ExpectedTotals, LineDraft, Product, VatCode
 from gateway.contract.money import ZERO, Amounts
 from gateway.contract.plan import reason_of
 from gateway.contract.totals import asserted, check_length, closes, differences, mismatch
-from gateway.contract.upstream import Upstream, if_there, is_number
+from gateway.contract.upstream import Upstream, found_or_none, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ async def settled_lines(
 
 def _discount(up: Upstream, lines: Sequence[LineDraft]) -> Decimal | None:
     """The one discount of all lines; null where they differ and may be dropped: then each goes into its own price."""
-    said = [
+    discounts = [
         (f"/lines/{number}/discount_percent", line.discount_percent or ZERO)
         for number, line in enumerate(lines)
         if line.type == "item"
     ]
-    common = one_discount(said)
-    for pointer, percentage in said if common is None else ():
+    common = one_discount(discounts)
+    for pointer, percentage in discounts if common is None else ():
         if percentage:
             up.unsupported(
                 pointer,
@@ -96,7 +96,7 @@ async def _products(up: Upstream, lines: Sequence[LineDraft]) -> Mapping[str, Pr
 
 
 async def _product(up: Upstream, id: str, pointer: str) -> Product:
-    found = await if_there(up.data(ask("GET", "product", id))) if is_number(id) else None
+    found = await found_or_none(up.data(request("GET", "product", id))) if is_number(id) else None
     if found is None:
         raise invalid(pointer, "There is no such product in TheNextInvoice.", "not_found")
     return product_of(found).item

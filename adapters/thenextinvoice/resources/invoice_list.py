@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from adapters.thenextinvoice.mapping.invoices import DRAFT, Glance, Sheet, Standing, standing_of
+from adapters.thenextinvoice.mapping.invoices import DRAFT, ListedInvoice, Sheet, Standing, standing_of
 from adapters.thenextinvoice.mapping.values import day_of
-from adapters.thenextinvoice.resources.invoice_reading import DRAFTS, NEWEST_FIRST, found_ids, search, told_all
-from adapters.thenextinvoice.wire import PAGE_CAP, ask
+from adapters.thenextinvoice.resources.invoice_reading import DRAFTS, NEWEST_FIRST, records_of, search, search_ids
+from adapters.thenextinvoice.wire import PAGE_CAP, request
 from gateway.contract.adapter import Listing, Record
 from gateway.contract.models import Invoice
 from gateway.contract.paging import Chain, Page, PageNumber, Slice, Window, cut
@@ -67,15 +67,15 @@ class Searches:
         A draft that somebody finalizes once the final ones are read, and before the drafts are, would be in neither.
         So behind the drafts the final ones are read again: an invoice that is in both is told as what it became.
         """
-        finals = await self._found(self._final_query(state), window)
+        finals = await self._window(self._final_query(state), window)
         if len(finals.items) == window.size:
-            return replace(await self._told_finals(finals, state), more=True, total=None)
-        drafts = await self._found(self._draft_query(), Window(max(0, window.offset - _total(finals)), window.size))
-        finals = await self._found(self._final_query(state), window)
+            return replace(await self._final_records(finals, state), more=True, total=None)
+        drafts = await self._window(self._draft_query(), Window(max(0, window.offset - _total(finals)), window.size))
+        finals = await self._window(self._final_query(state), window)
         left = _not_among(finals.items, drafts.items)
         total = _total(finals) + _total(drafts) - (len(drafts.items) - len(left))
         shown = Page(left[: window.size - len(finals.items)], more=False)
-        told = [*(await self._told_finals(finals, state)).items, *(await self._told_drafts(shown)).items]
+        told = [*(await self._final_records(finals, state)).items, *(await self._draft_records(shown)).items]
         return Page(told, more=window.offset + window.size < total, total=total)
 
     def _finals(self, status: str | None) -> list[Source]:
@@ -87,7 +87,7 @@ class Searches:
 
     def _query(self, *more: tuple[str, str]) -> Query:
         """The caller's filters as TheNextInvoice calls them, but for the due date."""
-        said = {
+        filters = {
             "customer_id": self.listing.text("contact_id"),
             "mindate": self.listing.text("issued_from"),
             "maxdate": self.listing.text("issued_to"),
@@ -95,11 +95,11 @@ class Searches:
             "minnumber": self.listing.text("number"),
             "maxnumber": self.listing.text("number"),
         }
-        return [*((name, value) for name, value in said.items() if value is not None), *more]
+        return [*((name, value) for name, value in filters.items() if value is not None), *more]
 
     def _due(self) -> Query:
-        said = {"minduedate": self.listing.text("due_from"), "maxduedate": self.listing.text("due_to")}
-        return [(name, value) for name, value in said.items() if value is not None]
+        filters = {"minduedate": self.listing.text("due_from"), "maxduedate": self.listing.text("due_to")}
+        return [(name, value) for name, value in filters.items() if value is not None]
 
     def _final_query(self, state: str | None) -> Query:
         of_state = [] if state is None else [("status", state)]
@@ -109,24 +109,24 @@ class Searches:
         return self._query(*self._due(), *DRAFTS)
 
     async def _drafts(self, window: Window) -> Page[Record[Invoice]]:
-        return await self._told_drafts(await self._found(self._draft_query(), window))
+        return await self._draft_records(await self._window(self._draft_query(), window))
 
-    async def _told_drafts(self, page: Page[Glance]) -> Page[Record[Invoice]]:
-        return await self._told(page, [DRAFT] * len(page.items))
+    async def _draft_records(self, page: Page[ListedInvoice]) -> Page[Record[Invoice]]:
+        return await self._records(page, [DRAFT] * len(page.items))
 
     def _paged(self, state: str | None) -> Source:
         """Final invoices, of one state or of all."""
 
         async def read(window: Window) -> Page[Record[Invoice]]:
-            return await self._told_finals(await self._found(self._final_query(state), window), state)
+            return await self._final_records(await self._window(self._final_query(state), window), state)
 
         return read
 
-    async def _told_finals(self, page: Page[Glance], state: str | None) -> Page[Record[Invoice]]:
+    async def _final_records(self, page: Page[ListedInvoice], state: str | None) -> Page[Record[Invoice]]:
         if state is not None:
-            return await self._told(page, [Standing(state)] * len(page.items))
+            return await self._records(page, [Standing(state)] * len(page.items))
         known = await standings(self.up, page.items, self._final_query(None))
-        return await self._told(page, [known[glance.key] for glance in page.items])
+        return await self._records(page, [known[listed.key] for listed in page.items])
 
     def _unpaid(self) -> list[Source]:
         """What is open, what is open and past due, and what was reminded of and is neither for that.
@@ -149,20 +149,20 @@ class Searches:
             query = self._state_query(state, first, last)
             if query is None:
                 return Page([], more=False, total=0)
-            page = await self._found(query, window)
-            return await self._told(page, [Standing(state)] * len(page.items))
+            page = await self._window(query, window)
+            return await self._records(page, [Standing(state)] * len(page.items))
 
         return read
 
     def _around(self, first: date, last: date) -> Source:
         async def read(window: Window) -> Page[Record[Invoice]]:
-            found: dict[str, tuple[Glance, Standing]] = {}
+            found: dict[str, tuple[ListedInvoice, Standing]] = {}
             for state in ("open", "pastdue"):
                 query = self._state_query(state, first, last)
-                for glance in await self._all(query) if query is not None else ():
-                    found[glance.key] = glance, Standing(state)
-            page = cut([glance for glance, _ in found.values()], window)
-            return await self._told(page, [found[glance.key][1] for glance in page.items])
+                for listed in await self._all(query) if query is not None else ():
+                    found[listed.key] = listed, Standing(state)
+            page = cut([listed for listed, _ in found.values()], window)
+            return await self._records(page, [found[listed.key][1] for listed in page.items])
 
         return read
 
@@ -173,9 +173,9 @@ class Searches:
         """
         found = await self._all(self._final_query("reminded"))
         known = await standings(self.up, found, self._final_query(None))
-        left = [glance for glance in found if _is_unpaid_only(known[glance.key])]
+        left = [listed for listed in found if _is_unpaid_only(known[listed.key])]
         page = cut(left, window)
-        return await self._told(page, [known[glance.key] for glance in page.items])
+        return await self._records(page, [known[listed.key] for listed in page.items])
 
     def _state_query(self, state: str, first: date | None, last: date | None) -> Query | None:
         """One state within due dates, narrowed to those the caller asks for; null where nothing is left of them."""
@@ -188,28 +188,28 @@ class Searches:
         due = [(name, day.isoformat()) for name, day in ends.items() if day is not None]
         return self._query(*due, ("type", "invoice"), *NEWEST_FIRST, ("status", state))
 
-    async def _found(self, query: Query, window: Window) -> Page[Glance]:
+    async def _window(self, query: Query, window: Window) -> Page[ListedInvoice]:
         """A window of one search. A number is a range to TheNextInvoice, so all it finds is compared exactly."""
         if self.listing.text("number") is not None:
             return cut(await self._all(query), window)
 
         return await self._searched(query).read(window)
 
-    async def _all(self, query: Query) -> list[Glance]:
+    async def _all(self, query: Query) -> list[ListedInvoice]:
         """Everything a search finds; of a number, what has it to the letter."""
         number = self.listing.text("number")
         return [one for one in await self._searched(query).whole() if number in (None, one.row.number)]
 
-    def _searched(self, query: Query) -> PageNumber[Glance]:
-        async def fetch(page: int, size: int) -> Slice[Glance]:
+    def _searched(self, query: Query) -> PageNumber[ListedInvoice]:
+        async def fetch(page: int, size: int) -> Slice[ListedInvoice]:
             return await search(self.up, query, page, size)
 
         return PageNumber(fetch, PAGE_CAP)
 
-    async def _told(self, page: Page[Glance], standings: Sequence[Standing]) -> Page[Record[Invoice]]:
+    async def _records(self, page: Page[ListedInvoice], standings: Sequence[Standing]) -> Page[Record[Invoice]]:
         """A page of records. A draft hides its customer, but a search by customer tells whose it is."""
         found = [(Sheet.of(one.raw), standing) for one, standing in zip(page.items, standings, strict=True)]
-        records = await told_all(self.up, found, with_lines="lines" in self.listing.include)
+        records = await records_of(self.up, found, with_lines="lines" in self.listing.include)
         contact_id = self.listing.text("contact_id")
         for record in records if contact_id is not None else ():
             if record.item.contact_id is None:
@@ -217,12 +217,12 @@ class Searches:
         return Page(records, page.more, page.total)
 
 
-def _total(page: Page[Glance]) -> int:
+def _total(page: Page[ListedInvoice]) -> int:
     assert page.total is not None  # as TheNextInvoice's searches always say (``Found``)
     return page.total
 
 
-def _not_among(finals: Sequence[Glance], drafts: Sequence[Glance]) -> Sequence[Glance]:
+def _not_among(finals: Sequence[ListedInvoice], drafts: Sequence[ListedInvoice]) -> Sequence[ListedInvoice]:
     """The drafts that are not final by now.
 
     Where they took several pages all are left: then another one may have passed from page to page, unseen, and that one
@@ -230,28 +230,28 @@ def _not_among(finals: Sequence[Glance], drafts: Sequence[Glance]) -> Sequence[G
     """
     if len(drafts) > PAGE_CAP:
         return drafts
-    final = {glance.key for glance in finals}
-    return [glance for glance in drafts if glance.key not in final]
+    final = {listed.key for listed in finals}
+    return [listed for listed in drafts if listed.key not in final]
 
 
 def _is_unpaid_only(standing: Standing) -> bool:
     return standing.payment_status == "unpaid" and standing.state not in ("open", "pastdue")
 
 
-async def standings(up: Upstream, glances: Sequence[Glance], query: Query) -> Mapping[str, Standing]:
+async def standings(up: Upstream, invoices: Sequence[ListedInvoice], query: Query) -> Mapping[str, Standing]:
     """How each final invoice of a window stands: as many at a time as a search gives."""
-    starts = range(0, len(glances), PAGE_CAP)
-    parts = await up.each([_standings(up, glances[start : start + PAGE_CAP], query) for start in starts])
+    starts = range(0, len(invoices), PAGE_CAP)
+    parts = await up.each([_standings(up, invoices[start : start + PAGE_CAP], query) for start in starts])
     return {id: standing for part in parts for id, standing in part.items()}
 
 
-async def _standings(up: Upstream, glances: Sequence[Glance], query: Query) -> Mapping[str, Standing]:
+async def _standings(up: Upstream, invoices: Sequence[ListedInvoice], query: Query) -> Mapping[str, Standing]:
     """How each final invoice of a page stands.
 
     ``query`` is the search that found them, so that a search of one state within their numbers finds no more than them.
     What no search, or more than one, claims is asked for by itself.
     """
-    rows = {glance.key: glance.row for glance in glances}
+    rows = {listed.key: listed.row for listed in invoices}
     numbers = [row.number for row in rows.values()]
     if not rows or not all(numbers):
         return await _one_by_one(up, list(rows))
@@ -259,7 +259,7 @@ async def _standings(up: Upstream, glances: Sequence[Glance], query: Query) -> M
     within = [*((name, value) for name, value in query if name not in span), *span.items()]
 
     async def ids(state: str) -> frozenset[str]:
-        return await found_ids(up, [*within, ("status", state)])
+        return await search_ids(up, [*within, ("status", state)])
 
     closed = ["paid", "credited", *(["credit"] if any(row.credit for row in rows.values()) else [])]
     claims = dict(zip(closed, await up.each([ids(state) for state in closed]), strict=True))
@@ -294,5 +294,5 @@ def _likely_first(due: Sequence[date | None], today: date) -> Sequence[Sequence[
 
 
 async def _one_by_one(up: Upstream, ids: Sequence[str]) -> Mapping[str, Standing]:
-    statuses = await up.each([up.data(ask("GET", "invoice", id, "status")) for id in ids])
+    statuses = await up.each([up.data(request("GET", "invoice", id, "status")) for id in ids])
     return {id: standing_of(status) for id, status in zip(ids, statuses, strict=True)}

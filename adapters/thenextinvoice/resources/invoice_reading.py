@@ -7,8 +7,8 @@ from adapters.thenextinvoice.mapping.invoices import (
     DRAFT,
     NO_INVOICE,
     TYPES,
-    Glance,
     InvoiceRow,
+    ListedInvoice,
     Sheet,
     Standing,
     invoice_of,
@@ -16,7 +16,7 @@ from adapters.thenextinvoice.mapping.invoices import (
 )
 from adapters.thenextinvoice.mapping.values import reference_of
 from adapters.thenextinvoice.resources.administration import vat_codes
-from adapters.thenextinvoice.wire import PAGE_CAP, ask, read_found, read_found_ids
+from adapters.thenextinvoice.wire import PAGE_CAP, read_search, read_search_ids, request
 from gateway.contract.adapter import Record
 from gateway.contract.errors import not_found
 from gateway.contract.models import Invoice
@@ -31,7 +31,7 @@ async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
     """An invoice and how it stands. Raises ``not_found``, for a quotation or a recurring template too."""
     number = number_in_path(id)
     raw, status = await up.gather(
-        up.data(ask("GET", "invoice", number)), up.data(ask("GET", "invoice", number, "status"))
+        up.data(request("GET", "invoice", number)), up.data(request("GET", "invoice", number, "status"))
     )
     sheet, standing = Sheet.of(raw), standing_of(status)
     if standing.state in NO_INVOICE or sheet.row.type not in TYPES:
@@ -39,35 +39,35 @@ async def read(up: Upstream, id: str) -> tuple[Sheet, Standing]:
     return sheet, DRAFT if sheet.row.draft else standing
 
 
-async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[Glance]:
+async def search(up: Upstream, query: Query, page: int, size: int) -> Slice[ListedInvoice]:
     """One page of an invoice search. ``query`` must hold an order: without one nothing is promised."""
-    asked = [*query, ("limit", str(size)), ("page", str(page))]
-    found = read_found(await up.call(ask("GET", "invoice", "search", query=asked)))
-    return Slice([Glance.of(raw) for raw in found.items], found.total)
+    paged = [*query, ("limit", str(size)), ("page", str(page))]
+    found = read_search(await up.call(request("GET", "invoice", "search", query=paged)))
+    return Slice([ListedInvoice.of(raw) for raw in found.items], found.total)
 
 
-async def drafts_of(up: Upstream, customer_id: int) -> Sequence[Glance]:
+async def drafts_of(up: Upstream, customer_id: int) -> Sequence[ListedInvoice]:
     """All drafts for a customer: a search knows whose they are (documentation, "Get an invoice")."""
 
-    async def fetch(page: int, size: int) -> Slice[Glance]:
+    async def fetch(page: int, size: int) -> Slice[ListedInvoice]:
         return await search(up, [("customer_id", str(customer_id)), *DRAFTS], page, size)
 
     return await PageNumber(fetch, PAGE_CAP).whole()
 
 
-async def found_ids(up: Upstream, query: Query) -> frozenset[str]:
+async def search_ids(up: Upstream, query: Query) -> frozenset[str]:
     """The ids on the first page of an invoice search."""
-    asked = [*query, ("limit", str(PAGE_CAP)), ("page", "1")]
-    return read_found_ids(await up.call(ask("GET", "invoice", "search", query=asked)))
+    paged = [*query, ("limit", str(PAGE_CAP)), ("page", "1")]
+    return read_search_ids(await up.call(request("GET", "invoice", "search", query=paged)))
 
 
-async def told(up: Upstream, sheet: Sheet, standing: Standing) -> Record[Invoice]:
+async def record_of(up: Upstream, sheet: Sheet, standing: Standing) -> Record[Invoice]:
     """An invoice as we say it."""
-    (record,) = await told_all(up, [(sheet, standing)])
+    (record,) = await records_of(up, [(sheet, standing)])
     return record
 
 
-async def told_all(
+async def records_of(
     up: Upstream, found: Sequence[tuple[Sheet, Standing]], *, with_lines: bool = True
 ) -> list[Record[Invoice]]:
     """Invoices as we say them, with the VAT codes that they need fetched once."""
@@ -95,15 +95,15 @@ async def _ways_for(up: Upstream, reckoning: Reckoning) -> Ways:
     if reckoning.lines is None or reckoning.certain() is not None:
         return ROUNDINGS
 
-    asked = False
+    loaded = False
 
     async def load() -> Ways | None:
-        nonlocal asked
-        asked = True
+        nonlocal loaded
+        loaded = True
         return await _learned_ways(up)
 
     known = await up.known("vat_rounding", load)
-    if known is not None and reckoning.certain(known) is None and not asked:
+    if known is not None and reckoning.certain(known) is None and not loaded:
         known = await up.known("vat_rounding", load, fresh=True)  # what was booked since may tell
     return known or ROUNDINGS
 
@@ -118,8 +118,8 @@ async def _learned_ways(up: Upstream) -> Ways | None:
     found = await search(up, (("type", "invoice"), *NEWEST_FIRST), 1, PAGE_CAP)
     codes = await vat_codes(up)
     left = ROUNDINGS
-    for glance in found.items:
-        row = InvoiceRow.of(glance.raw)
+    for listed in found.items:
+        row = InvoiceRow.of(listed.raw)
         booked = row.calculated
         if booked is None:
             continue

@@ -13,15 +13,15 @@ from adapters.thenextinvoice.mapping.values import day_of, language_of, new_id, 
 from adapters.thenextinvoice.resources.administration import profiles, sender, setting
 from adapters.thenextinvoice.resources.invoice_lines import Document, as_expected, settled_lines
 from adapters.thenextinvoice.resources.invoice_list import FILTERS, list_invoices
-from adapters.thenextinvoice.resources.invoice_reading import drafts_of, read, told, told_all
-from adapters.thenextinvoice.wire import ask, pointing
+from adapters.thenextinvoice.resources.invoice_reading import drafts_of, read, record_of, records_of
+from adapters.thenextinvoice.wire import pointing, request
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces, file_stem
 from gateway.contract.errors import Problem, invalid, malformed
 from gateway.contract.models import Change, CreditDraft, Invoice, InvoiceDraft
 from gateway.contract.money import Amounts, exact
 from gateway.contract.paging import Page
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Request, Upstream, if_there, is_number
+from gateway.contract.upstream import Request, Upstream, found_or_none, is_number
 from gateway.contract.wire import json_number
 
 HELD_ELSEWHERE = frozenset({"external_ref"})
@@ -64,7 +64,7 @@ class SalesInvoices(Invoices):
 
     async def get(self, up: Upstream, id: str) -> Record[Invoice]:
         sheet, standing = await read(up, id)
-        return await told(up, sheet, standing)
+        return await record_of(up, sheet, standing)
 
     async def create(self, up: Upstream, draft: InvoiceDraft) -> Record[Invoice]:
         customer, profile = await up.gather(_customer(up, draft.contact_id), sender(up))
@@ -90,14 +90,14 @@ class SalesInvoices(Invoices):
         body = invoices.new_body(heading, lines)
         body, totals = await as_expected(up, body, draft.expected_totals, draft.on_rounding)
         with pointing(invoices.POINTERS):
-            made = await up.data(ask("POST", "invoice", json={**body, "creationToken": str(up.creation_key)}))
+            made = await up.data(request("POST", "invoice", json={**body, "creationToken": str(up.creation_key)}))
         record = await self._read_back(up, new_id(made))
         _compare(up, record, totals)
         return record
 
     async def _read_back(self, up: Upstream, id: str) -> Record[Invoice]:
         """The invoice that a write answered. That it is not there is no mistake of the caller's, and may pass."""
-        found = await if_there(self.get(up, id))
+        found = await found_or_none(self.get(up, id))
         if found is None:
             raise malformed(f"TheNextInvoice says it wrote invoice {id}, but that is not to be found.")
         return found
@@ -109,9 +109,9 @@ class SalesInvoices(Invoices):
             raise Problem("conflict", "The invoice is final: it cannot change any more.")
         given = change.given()
         if not given.keys() - HELD_ELSEWHERE:
-            return await told(up, sheet, standing)
+            return await record_of(up, sheet, standing)
         parties = await self._parties(up, row, given)
-        body = {**invoices.merged(invoices.as_written(sheet), await self._dated(up, row, given, parties)), **parties}
+        body = {**invoices.merged(invoices.existing_body(sheet), await self._dated(up, row, given, parties)), **parties}
         if given.get("lines") is not None:
             issued_on = date.fromisoformat(body["meta"]["sendDate"])
             document = Document(body["includesVat"], issued_on, row.credit)
@@ -120,7 +120,7 @@ class SalesInvoices(Invoices):
         expected, on_rounding = given.get("expected_totals"), given.get("on_rounding") or "reject"
         body, _ = await as_expected(up, body, expected, on_rounding)
         with pointing(invoices.POINTERS):
-            written = new_id(await up.data(ask("PUT", "invoice", row.key, json=body)))
+            written = new_id(await up.data(request("PUT", "invoice", row.key, json=body)))
         await up.id_changed(written)
         return await self._read_back(up, written)
 
@@ -159,15 +159,15 @@ class SalesInvoices(Invoices):
 
     async def delete(self, up: Upstream, id: str) -> None:
         sheet, _ = await read(up, id)
-        await up.data(ask("DELETE", "invoice", sheet.row.key))
+        await up.data(request("DELETE", "invoice", sheet.row.key))
 
     async def finalize(self, up: Upstream, id: str) -> Record[Invoice]:
         sheet, standing = await read(up, id)
-        draft = await told(up, sheet, standing)
+        draft = await record_of(up, sheet, standing)
         if draft.item.document_status != "draft":
             raise Problem("conflict", "The invoice is final already.")
         with pointing(invoices.POINTERS):
-            final = new_id(await up.data(ask("POST", "invoice", draft.item.id, "send")))
+            final = new_id(await up.data(request("POST", "invoice", draft.item.id, "send")))
         await up.id_changed(final)
         record = await self._read_back(up, final)
         _compare(up, record, _known_totals(draft))
@@ -182,11 +182,11 @@ class SalesInvoices(Invoices):
                     nl="TheNextInvoice nummert en dateert een creditfactuur zelf.",
                 )
         sheet, standing = await read(up, id)
-        original = await told(up, sheet, standing)
+        original = await record_of(up, sheet, standing)
         if original.item.document_status != "final" or standing.payment_status == "credited":
             raise Problem("conflict", "Only a final invoice can be credited, and only once.")
         try:
-            note = new_id(await up.data(ask("POST", "invoice", original.item.id, "credit")))
+            note = new_id(await up.data(request("POST", "invoice", original.item.id, "credit")))
         except Problem as problem:
             if problem.code != "upstream_rejected":
                 raise
@@ -204,12 +204,12 @@ class SalesInvoices(Invoices):
         deleted, or shows later. A credit shows in the invoice's own state.
         """
         if sent.id is None:
-            made = await if_there(self.get(up, new_id(await up.data(sent.request))))
+            made = await found_or_none(self.get(up, new_id(await up.data(sent.request))))
             return Traces([] if made is None else [made], certain=True)
         sheet, standing = await read(up, sent.id)
         if standing.payment_status != "credited":
             return Traces([])
-        original = await told(up, sheet, standing)
+        original = await record_of(up, sheet, standing)
         found = [one.item for one in await self.whole(up, _credit_notes(original, sent.at))]
         alike = [one.id for one in found if one.totals.gross == original.item.totals.gross]
         notes = [note for note in [await self.get(up, id) for id in alike] if note.item.document_type == "credit_note"]
@@ -224,7 +224,7 @@ class SalesInvoices(Invoices):
         written = {name: value for name, value in sent.json.items() if name not in ("receiver", "sender")}
         sheets = [Sheet.of(glance.raw) for glance in await drafts_of(up, sent.json["receiver"])]
         newer = [sheet for sheet in sheets if int(sheet.key) > int(id)]
-        return await told_all(up, [(one, invoices.DRAFT) for one in newer if invoices.as_written(one) == written])
+        return await records_of(up, [(one, invoices.DRAFT) for one in newer if invoices.existing_body(one) == written])
 
     async def pdf(self, up: Upstream, id: str) -> File:
         return await _file(up, id, "view", "application/pdf", b"%PDF-")
@@ -244,7 +244,7 @@ def _credit_notes(original: Record[Invoice], at: datetime) -> Mapping[str, str |
 
 async def _customer(up: Upstream, id: str) -> Customer:
     """The customer an invoice is for. Raises ``validation_failed`` where there is none."""
-    found = await if_there(up.data(ask("GET", "customer", id))) if is_number(id) else None
+    found = await found_or_none(up.data(request("GET", "customer", id))) if is_number(id) else None
     if found is None:
         raise _no_customer()
     return Customer.of(found)
@@ -300,7 +300,7 @@ async def _file(up: Upstream, id: str, place: str, media_type: str, start: bytes
     row = sheet.row
     if row.draft:
         raise Problem("conflict", "A draft has no document yet: finalize it first.")
-    reply = await up.call(ask("GET", "invoice", row.key, place))
+    reply = await up.call(request("GET", "invoice", row.key, place))
     body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not body.startswith(start) or "html" in reply.media_type or body[:9].lower() == b"<!doctype":
         raise malformed(f"TheNextInvoice's answer is no {media_type}.")

@@ -10,7 +10,7 @@ from adapters.thenextinvoice.mapping.invoices import NO_INVOICE, InvoiceRow, Sta
 from adapters.thenextinvoice.mapping.requirements import payment_requirements
 from adapters.thenextinvoice.mapping.values import currency_of
 from adapters.thenextinvoice.resources.administration import payment_methods, setting
-from adapters.thenextinvoice.wire import ask, pointing
+from adapters.thenextinvoice.wire import pointing, request
 from gateway.contract.adapter import Listing, Payments, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed, not_found, unsupported
 from gateway.contract.exact import Unread
@@ -18,7 +18,7 @@ from gateway.contract.models import Payment, PaymentDraft
 from gateway.contract.money import plain
 from gateway.contract.paging import Page, cut
 from gateway.contract.schemas import Requirements
-from gateway.contract.upstream import Upstream, if_there, is_number, number_in_path
+from gateway.contract.upstream import Upstream, found_or_none, is_number, number_in_path
 
 
 class InvoicePayments(Payments):
@@ -60,7 +60,7 @@ class InvoicePayments(Payments):
 
     async def create(self, up: Upstream, draft: PaymentDraft) -> Record[Payment]:
         id = _only_invoice(draft)
-        read = await if_there(_read(up, id))
+        read = await found_or_none(_read(up, id))
         if read is None:
             raise _no_invoice()
         invoice, status = read
@@ -72,7 +72,7 @@ class InvoicePayments(Payments):
         paid_on = draft.paid_on or up.today
         body = {"date": paid_on.isoformat(), "method": int(method)}
         with pointing(payments.POINTERS):
-            await up.data(ask("POST", "invoice", id, "payment", json=body))
+            await up.data(request("POST", "invoice", id, "payment", json=body))
         made = await _payment(up, id)
         if made is None:
             raise malformed("TheNextInvoice says it booked the payment, but it is not to be found.")
@@ -88,24 +88,24 @@ class InvoicePayments(Payments):
         found = await _payment(up, _only_invoice(sent.draft))
         if found is None or found.item.paid_on.isoformat() != sent.request.json["date"]:
             return Traces([])
-        asked = str(sent.request.json["method"])
-        method, name = (await payment_methods(up, asked)).get(asked), found.said.get("message")
+        wanted = str(sent.request.json["method"])
+        method, name = (await payment_methods(up, wanted)).get(wanted), found.raw_members.get("message")
         if method is None or not name:
             return None
         return Traces([found] if method.name == name else [], certain=True)
 
     async def delete(self, up: Upstream, id: str) -> None:
         found = await self.get(up, id)
-        await up.data(ask("DELETE", "invoice", found.item.id, "payment"))
+        await up.data(request("DELETE", "invoice", found.item.id, "payment"))
 
 
 async def _read(up: Upstream, id: str) -> tuple[Unread, Unread]:
-    return await up.gather(up.data(ask("GET", "invoice", id)), up.data(ask("GET", "invoice", id, "status")))
+    return await up.gather(up.data(request("GET", "invoice", id)), up.data(request("GET", "invoice", id, "status")))
 
 
 async def _payment(up: Upstream, id: str) -> Record[Payment] | None:
     """The payment of an invoice; null where there is none, or no such invoice."""
-    read = await if_there(_read(up, id))
+    read = await found_or_none(_read(up, id))
     if read is None:
         return None
     invoice, status = read

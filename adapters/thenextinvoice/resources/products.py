@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from adapters.thenextinvoice.mapping import products
 from adapters.thenextinvoice.mapping.requirements import product_requirements
-from adapters.thenextinvoice.mapping.values import Found
-from adapters.thenextinvoice.wire import PAGE_CAP, ask, pointing, read_found
+from adapters.thenextinvoice.mapping.values import SearchPage
+from adapters.thenextinvoice.wire import PAGE_CAP, pointing, read_search, request
 from gateway.contract.adapter import Listing, Products, Record, Sent, Traces
 from gateway.contract.errors import malformed
 from gateway.contract.exact import Unread
@@ -51,7 +51,7 @@ class PlainProducts(Products):
         highest = await _highest_id(up)
         up.note("highest", str(highest))
         with pointing(products.POINTERS):
-            await up.data(ask("POST", "product", json=body))
+            await up.data(request("POST", "product", json=body))
         return products.product_of(await _just_made(up, body, highest))
 
     async def find_written(self, up: Upstream, sent: Sent) -> Traces[Product]:
@@ -60,24 +60,24 @@ class PlainProducts(Products):
         return Traces([products.product_of(raw) for raw in products.likest(new, sent.request.json)])
 
     async def update(self, up: Upstream, id: str, change: Change) -> Record[Product]:
-        body = products.merged(products.as_written(await _read(up, id)), change.given())
+        body = products.merged(products.existing_body(await _read(up, id)), change.given())
         with pointing(products.POINTERS):
-            raw = await up.data(ask("PUT", "product", number_in_path(id), json=body))
+            raw = await up.data(request("PUT", "product", number_in_path(id), json=body))
         return products.product_of(raw)
 
     async def delete(self, up: Upstream, id: str) -> None:
-        await up.data(ask("DELETE", "product", number_in_path(id)))
+        await up.data(request("DELETE", "product", number_in_path(id)))
 
 
 async def _read(up: Upstream, id: str) -> Unread:
-    raw: Unread = await up.data(ask("GET", "product", number_in_path(id)))
+    raw: Unread = await up.data(request("GET", "product", number_in_path(id)))
     return raw
 
 
-async def _search(up: Upstream, page: int, size: int, *, newest_first: bool = False) -> Found:
+async def _search(up: Upstream, page: int, size: int, *, newest_first: bool = False) -> SearchPage:
     order = [("order", "id"), ("reverse", "true" if newest_first else "false")]
     query = [*order, ("limit", str(size)), ("page", str(page))]
-    return read_found(await up.call(ask("GET", "product", "search", query=query)))
+    return read_search(await up.call(request("GET", "product", "search", query=query)))
 
 
 async def _highest_id(up: Upstream) -> int:

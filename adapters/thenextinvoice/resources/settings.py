@@ -14,7 +14,7 @@ from adapters.thenextinvoice.resources.administration import (
     default_profile,
     profiles,
 )
-from adapters.thenextinvoice.wire import ask
+from adapters.thenextinvoice.wire import request
 from gateway.contract.adapter import (
     Companies,
     LedgerAccounts,
@@ -56,7 +56,7 @@ class LedgerNumbers(LedgerAccounts):
 
 
 async def _ledgers(up: Upstream) -> list[Record[LedgerAccount]]:
-    found = map(ledger_account_of, rows_in(await up.data(ask("GET", "settings", "ledgernumbers"))))
+    found = map(ledger_account_of, rows_in(await up.data(request("GET", "settings", "ledgernumbers"))))
     return sorted(found, key=lambda record: int(record.item.id))
 
 
@@ -76,7 +76,7 @@ class OwnCompany(Companies):
     calls: ClassVar[Mapping[str, str]] = {"get": "2: the companies, and the invoice profiles once in a few minutes"}
 
     async def get(self, up: Upstream, id: str) -> Record[Company]:
-        listed, found = await up.gather(up.data(ask("GET", "company")), profiles(up))
+        listed, found = await up.gather(up.data(request("GET", "company")), profiles(up))
         own = next((raw for raw in rows_in(listed) if CompanyRow.of(raw).key == id), None)
         if own is None:
             raise Problem("company_not_accessible", "TheNextInvoice does not list this company for the user any more.")

@@ -77,9 +77,9 @@ def instant_text(value: datetime) -> str:
     return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
-_Told = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+_InstantText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Instant = Annotated[
-    datetime, PlainSerializer(instant_text, return_type=_Told), Field(examples=["2026-03-02T09:00:00Z"])
+    datetime, PlainSerializer(instant_text, return_type=_InstantText), Field(examples=["2026-03-02T09:00:00Z"])
 ]
 """A moment in UTC."""
 
@@ -118,28 +118,28 @@ class _New(Shape):
 
     @model_validator(mode="before")
     @classmethod
-    def _said(cls, body: object) -> object:
+    def _drop_unset(cls, body: object) -> object:
         if not isinstance(body, dict):
             return body
-        unsaid = _unsaid(cls)
-        return {name: value for name, value in body.items() if value not in unsaid.get(name, ())}
+        unset = _unset_values(cls)
+        return {name: value for name, value in body.items() if value not in unset.get(name, ())}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         whole = handler(core)
         properties = handler.resolve_ref_schema(whole)["properties"]
-        for name in _unsaid(cls):
-            properties[name] = _or_nothing(properties[name])
+        for name in _unset_values(cls):
+            properties[name] = _nullable(properties[name])
         return whole
 
     def given(self) -> dict[str, Any]:
         """What the caller said: every field that is not null and was sent, and so of its parts."""
-        said = {name: value for name, value in super().given().items() if value is not None}
-        return {name: value.clearing_nothing() if isinstance(value, Part) else value for name, value in said.items()}
+        values = {name: value for name, value in super().given().items() if value is not None}
+        return {name: value.clearing_nothing() if isinstance(value, Part) else value for name, value in values.items()}
 
 
 @cache
-def _unsaid(new: type[_New]) -> Mapping[str, tuple[object, ...]]:
+def _unset_values(new: type[_New]) -> Mapping[str, tuple[object, ...]]:
     """What leaves a field to its default, by the names of those that have one other than null."""
     defaults = {
         name: info.get_default(call_default_factory=True)
@@ -153,11 +153,13 @@ def _unsaid(new: type[_New]) -> Mapping[str, tuple[object, ...]]:
     }
 
 
-def _or_nothing(schema: JsonSchemaValue) -> JsonSchemaValue:
+def _nullable(schema: JsonSchemaValue) -> JsonSchemaValue:
     """The schema of a field with null beside it; what is said of it as a field stays outside."""
     schema.pop("minItems", None)
-    beside: JsonSchemaValue = {name: schema.pop(name) for name in ("default", "description", "title") if name in schema}
-    return {"anyOf": [schema, {"type": "null"}], **beside}
+    annotations: JsonSchemaValue = {
+        name: schema.pop(name) for name in ("default", "description", "title") if name in schema
+    }
+    return {"anyOf": [schema, {"type": "null"}], **annotations}
 
 
 class Draft(_New):
@@ -198,24 +200,24 @@ class Resource(RecordPart, kw_only=True):
     id: Id
 
 
-UNSAID = "where it is not said."
+DEFAULT_CLAUSE = "where it is not said."
 """The end of what tells a draft's default."""
 
 
-def _nothing() -> None:
+def _none() -> None:
     return None
 
 
 ShapeT = TypeVar("ShapeT", bound=Draft)
 
 
-def _never_none(hint: Any) -> Any:
+def _without_none(hint: Any) -> Any:
     return Union[tuple(one for one in get_args(hint) if one is not NoneType)]  # noqa: UP007 - made at run time
 
 
 def _of_change(description: str | None) -> str | None:
     """What is said of a draft's field that holds of a change's too: what is not said there stays as it is."""
-    return None if description is None or description.endswith(UNSAID) else description
+    return None if description is None or description.endswith(DEFAULT_CLAUSE) else description
 
 
 def change_of(
@@ -232,8 +234,8 @@ def change_of(
     for name, info in draft.model_fields.items():
         if name in leave_out:
             continue
-        hint = _never_none(hints[name]) if name in never_null else hints[name]
-        fields[name] = (hint, Field(default_factory=_nothing, description=_of_change(info.description)))
+        hint = _without_none(hints[name]) if name in never_null else hints[name]
+        fields[name] = (hint, Field(default_factory=_none, description=_of_change(info.description)))
     name = draft.__name__.removesuffix("Draft") + "Change"
     change = create_model(name, __base__=Change, __module__=draft.__module__, __doc__=draft.__doc__, **fields)
     change.usual = {name: draft.model_fields[name].get_default(call_default_factory=True) for name in fields}

@@ -31,7 +31,7 @@ _COMMAND_LINE = Origin(OPERATOR)
 
 
 @contextmanager
-def asked_by(origin: Origin) -> Iterator[None]:
+def on_behalf_of(origin: Origin) -> Iterator[None]:
     """Whatever is recorded while the block runs was asked by that one."""
     token = _ORIGIN.set(origin)
     try:

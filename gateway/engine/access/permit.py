@@ -45,7 +45,7 @@ def permit_use(connection: StoredConnection) -> None:
 
     One that needs new credentials is tried all the same: the token layer knows when not to ask.
     """
-    if connection.told_status in ("suspended", "revoked"):
+    if connection.effective_status in ("suspended", "revoked"):
         raise Problem("connection_suspended", "The connection is suspended.")
     permit_inspection(connection)
 

@@ -61,7 +61,7 @@ class Rate:
         after = owed + self.interval
         return Debt(True, after) if after <= self.burst else Debt(False, owed)
 
-    def told(self, debt: Debt) -> Allowance:
+    def allowance(self, debt: Debt) -> Allowance:
         """What a debt leaves."""
         wait = 0 if debt.allowed else debt.microseconds + self.interval - self.burst
         left = (self.burst - debt.microseconds) // self.interval
@@ -82,7 +82,7 @@ class LocalRateLimiter:
         debt = self._rate.spend(max(0, self._whole_at.get(key_id, now) - now))
         if debt.allowed:
             self._whole_at[key_id] = now + debt.microseconds
-        return self._rate.told(debt)
+        return self._rate.allowance(debt)
 
     async def close(self) -> None:
         """Memory needs nothing."""

@@ -80,8 +80,8 @@ class Authorizer:
         expires_at = self._clock.now() + VALID_FOR
         authorization = Authorization(invitation.connection.id, digest(browser), Secret(verifier), expires_at)
         await self._storage.authorizations.put(digest(state), authorization)
-        asked = invitation.connection.settings.get("scopes")
-        scopes = [asked] if isinstance(asked, str) else asked or scheme.scopes
+        wanted = invitation.connection.settings.get("scopes")
+        scopes = [wanted] if isinstance(wanted, str) else wanted or scheme.scopes
         url = authorization_uri(
             scheme,
             provider.origins[scheme.origin],
@@ -134,7 +134,7 @@ class Authorizer:
             self._redirect_uri(provider),
             authorization.verifier.reveal(),
         )
-        token = await self._tokens.endpoints.ask(
+        token = await self._tokens.endpoints.request_token(
             provider,
             request,
             lambda reply: read_token(reply, self._clock.now(), provider.name),

@@ -30,10 +30,10 @@ def _support(adapter: Adapter, operation: Operation, connection: StoredConnectio
     resource = offered(adapter, operation)
     scope = adapter.scope_for(operation.name)
     if resource is None:
-        there = adapter.resources.get(operation.resource)
+        declared = adapter.resources.get(operation.resource)
         return OperationSupport(
             support="unsupported",
-            reason=(there.limits if there is not None else {}).get(operation.verb)
+            reason=(declared.limits if declared is not None else {}).get(operation.verb)
             or f"{adapter.title} cannot do this.",
             filters={one.name: "unsupported" for one in operation.filters},
         )

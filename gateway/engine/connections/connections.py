@@ -85,9 +85,9 @@ class Connections:
 
     async def of(self, caller: Caller, id: str) -> StoredConnection:
         """The caller's connection of that id. Raises ``not_found``."""
-        return (await self.looked_up(caller, id)).connection
+        return (await self.lookup(caller, id)).connection
 
-    async def looked_up(self, caller: Caller, id: str) -> Lookup:
+    async def lookup(self, caller: Caller, id: str) -> Lookup:
         """The caller's connection of that id, and how long that is believed. Raises ``not_found``."""
         known = await self._lookups.of(id)
         if known is None:
@@ -134,7 +134,7 @@ class Connections:
         if is_oauth:
             waiting = replace(connection, credential_type=kind.type)
             await self._add(waiting, None)
-            return waiting if pair is None else await self._brought_along(provider, waiting, pair, deadline)
+            return waiting if pair is None else await self._imported(provider, waiting, pair, deadline)
         verified = await self._verifier.of(connection, kind, fields, deadline)
         connection = activated(connection, kind, verified)
         await self._add(connection, fields)
@@ -155,9 +155,9 @@ class Connections:
         if connection.status != "pending" or pair is None:
             return connection
         kept = await self._tokens.has(connection, pair)
-        return await self._brought_along(provider, connection, pair, deadline, kept=kept)
+        return await self._imported(provider, connection, pair, deadline, kept=kept)
 
-    async def _brought_along(
+    async def _imported(
         self,
         provider: Provider,
         connection: StoredConnection,
@@ -186,7 +186,7 @@ class Connections:
             if not isinstance(error, Problem):
                 raise
             if traded:
-                raise _kept_waiting(connection, error) from error
+                raise _awaiting_company(connection, error) from error
             if error.code == "connection_needs_reauth":
                 raise rejected(provider, error) from error
             raise
@@ -330,7 +330,7 @@ class Connections:
     ) -> StoredConnection:
         """Other OAuth tokens; without any, the connection waits for its owner again."""
         if fields:
-            adopted = await self._given(await self._read(connection), imported_token(fields), changing)
+            adopted = await self._adopted_once(await self._read(connection), imported_token(fields), changing)
             try:
                 return await self._settled(adopted, _unchanged, deadline)
             except Problem as problem:
@@ -344,7 +344,9 @@ class Connections:
         await self._ended(connection.id)
         return changed
 
-    async def _given(self, connection: StoredConnection, token: AccessToken, changing: Changing) -> StoredConnection:
+    async def _adopted_once(
+        self, connection: StoredConnection, token: AccessToken, changing: Changing
+    ) -> StoredConnection:
         """An OAuth connection that has this pair. What it has been given before is not put over what it became since:
         who repeats himself, as he heard nothing the first time, would end the pair that lives.
         """
@@ -440,7 +442,7 @@ class Connections:
         """The caller's connections that were used most in the last hour, the most used first."""
         return await self._usage.busiest(caller, self._health.health)
 
-    def shown(self, connection: StoredConnection) -> Connection:
+    def view(self, connection: StoredConnection) -> Connection:
         """A connection as callers see it."""
         company = None
         if connection.company_id is not None:
@@ -451,7 +453,7 @@ class Connections:
             name=connection.name,
             external_ref=connection.external_ref,
             company=company,
-            status=connection.told_status,
+            status=connection.effective_status,
             health=self._health.health(connection.id),
             scopes=ConnectionScopes(token=list(connection.token_scopes), allowed=list(connection.allowed_scopes)),
             settings=dict(connection.settings),
@@ -470,7 +472,7 @@ def _left_behind(connection: StoredConnection, problem: Problem) -> Problem:
     )
 
 
-def _kept_waiting(connection: StoredConnection, problem: Problem) -> Problem:
+def _awaiting_company(connection: StoredConnection, problem: Problem) -> Problem:
     """The pair was traded, or may have been: the connection keeps what there is, and waits for its company."""
     kept = "The tokens may have been traded for new ones, so the connection was kept: PATCH its `company_id` to go on."
     return replace(

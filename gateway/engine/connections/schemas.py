@@ -64,7 +64,7 @@ async def connection_schema(
             _fill(schema, places, settings, rows, today)
     if operation.resource == "invoices" and "finalize" in schema["properties"] and not resource.can("finalize"):
         requirements = {
-            "finalize": Requirement(says={"const": True}, required=True, why="There are no drafts."),
+            "finalize": Requirement(schema={"const": True}, required=True, why="There are no drafts."),
             **requirements,
         }
     for place, requirement in requirements.items():
@@ -73,25 +73,25 @@ async def connection_schema(
     return {"$schema": DIALECT, **schema, "title": title, "description": CANNOT_SAY}
 
 
-def discreet(requirements: Requirements, operation: Operation, sees: Callable[[str], bool]) -> Requirements:
+def redacted(requirements: Requirements, operation: Operation, sees: Callable[[str], bool]) -> Requirements:
     """The requirements without what they say by naming records of settings that this key or connection does not see."""
     refer = {place.rpartition(".")[2]: name for place, name in referred_by(operation).items() if name in FILLED}
     fields = frozenset(field for field, name in refer.items() if not sees(name))
 
-    def told(place: str, requirement: Requirement) -> Requirement:
-        named = _names_records(requirement.says, fields, within=place.rpartition(".")[2] in fields)
-        return replace(requirement, says={}) if named else requirement
+    def redact(place: str, requirement: Requirement) -> Requirement:
+        named = _names_records(requirement.schema, fields, within=place.rpartition(".")[2] in fields)
+        return replace(requirement, schema={}) if named else requirement
 
-    return {place: told(place, requirement) for place, requirement in requirements.items()}
+    return {place: redact(place, requirement) for place, requirement in requirements.items()}
 
 
-def _names_records(says: Json, fields: frozenset[str], *, within: bool) -> bool:
+def _names_records(schema: Json, fields: frozenset[str], *, within: bool) -> bool:
     """Whether a schema lists values of one of the fields; ``within`` where it is of such a field itself."""
-    if isinstance(says, Mapping):
-        listed = [*says.get("enum", ()), says.get("const")] if within else []
-        inner = (_names_records(one, fields, within=within or name in fields) for name, one in says.items())
+    if isinstance(schema, Mapping):
+        listed = [*schema.get("enum", ()), schema.get("const")] if within else []
+        inner = (_names_records(one, fields, within=within or name in fields) for name, one in schema.items())
         return any(value is not None for value in listed) or any(inner)
-    return isinstance(says, list) and any(_names_records(one, fields, within=within) for one in says)
+    return isinstance(schema, list) and any(_names_records(one, fields, within=within) for one in schema)
 
 
 def sees_settings(name: str, call: Call, connection: StoredConnection, adapter: Adapter) -> bool:
@@ -178,7 +178,7 @@ def _require(schema: Schema, place: str, requirement: Requirement, *, create: bo
     if place == "" or place.endswith(".*"):
         target = schema if place == "" else _of_list(schema, place.removesuffix(".*"))
         if target is not None:
-            _narrow(target, requirement.says)
+            _narrow(target, requirement.schema)
         return
     found = _parent(schema, place)
     if found is None:
@@ -193,7 +193,7 @@ def _require(schema: Schema, place: str, requirement: Requirement, *, create: bo
         if create and name not in parent.setdefault("required", []):
             parent["required"] = sorted([*parent["required"], name])
     for branch in _branches(field):
-        _narrow(branch, requirement.says)
+        _narrow(branch, requirement.schema)
     if requirement.why is not None:
         field["description"] = (
             f"{field['description']} {requirement.why}" if "description" in field else requirement.why
@@ -225,11 +225,11 @@ _COMPOSED = frozenset({"allOf", "anyOf", "if", "then", "else", "not"})
 """Keywords that are put beside a schema, and never into it."""
 
 
-def _narrow(branch: Schema, says: Mapping[str, Json]) -> None:
-    composed = {keyword: deepcopy(value) for keyword, value in says.items() if keyword in _COMPOSED}
+def _narrow(branch: Schema, keywords: Mapping[str, Json]) -> None:
+    composed = {keyword: deepcopy(value) for keyword, value in keywords.items() if keyword in _COMPOSED}
     if composed:
         branch.setdefault("allOf", []).append(composed)
-    for keyword, value in says.items():
+    for keyword, value in keywords.items():
         if keyword in _COMPOSED:
             continue
         if keyword == "maxLength" and keyword in branch:
@@ -275,7 +275,7 @@ def _fill_treatments(line: Schema, codes: Rows) -> None:
     for branch in _branches(field):
         _narrow(branch, {"enum": treatments})
     by_treatment = {name: [code for code in codes if code["treatment"] == name] for name in treatments}
-    said = [_treated(name, line, found) for name, found in by_treatment.items()]
+    treated = [_treated(name, line, found) for name, found in by_treatment.items()]
     by_rate: dict[str, list[str]] = {}
     for code in codes:
         by_rate.setdefault(code["rate"], []).append(str(code["id"]))
@@ -284,7 +284,7 @@ def _fill_treatments(line: Schema, codes: Rows) -> None:
     ]
     open_ = dict.fromkeys(("vat_code_id", "vat_treatment", "vat_rate", "vat_country"), _NULL)
     neither = {"properties": {name: one for name, one in open_.items() if name in line["properties"]}}
-    line.setdefault("allOf", []).append({"anyOf": [neither, *coded, *said]})
+    line.setdefault("allOf", []).append({"anyOf": [neither, *coded, *treated]})
 
 
 _NULL: Schema = {"type": "null"}

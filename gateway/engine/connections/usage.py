@@ -59,8 +59,8 @@ class Usage:
         counted.sort(key=lambda one: (-one[1].calls, one[0]))
         shown = counted[:SHOWN]
         connections = await self._storage.connections.those([id for id, _ in shown])
-        there = {connection.id: connection for connection in connections}
-        return [await self._told(there[id], use, health_of(id)) for id, use in shown if id in there]
+        by_id = {connection.id: connection for connection in connections}
+        return [await self._use_of(by_id[id], use, health_of(id)) for id, use in shown if id in by_id]
 
     def _sums(self, tenant: str) -> dict[str, Use]:
         oldest = int(self._clock.monotonic() // SLOT) - SLOTS
@@ -74,13 +74,13 @@ class Usage:
                     total.last = use.last
         return found
 
-    async def _told(self, connection: StoredConnection, use: Use, health: Health) -> ConnectionUse:
+    async def _use_of(self, connection: StoredConnection, use: Use, health: Health) -> ConnectionUse:
         newest = await self._storage.tokens.newest(connection)
         return ConnectionUse(
             connection_id=connection.id,
             provider=connection.provider,
             name=connection.name,
-            status=connection.told_status,
+            status=connection.effective_status,
             calls=use.calls,
             failures=use.failures,
             last_call_at=use.last,

@@ -8,7 +8,7 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import FieldError, Problem, malformed
 from gateway.contract.models import CompanyAccess
 from gateway.contract.secret import Secret
-from gateway.engine.malformed import always_there
+from gateway.engine.malformed import missing_as_malformed
 from gateway.engine.outbound.opener import Opener
 from gateway.engine.providers import Provider, Providers
 from gateway.engine.storage import StoredConnection
@@ -49,7 +49,7 @@ class Verifier:
             grant = endpoints.grant(provider, fields, None)
             token = await endpoints.make(provider, kind, grant, ends - self._clock.monotonic())
             up = self._opener.unstored(connection, provider, kind, token, ends)
-            with always_there():
+            with missing_as_malformed():
                 companies = _keepable(await provider.adapter.companies(up))
         except Problem as problem:
             if problem.code in ("connection_needs_reauth", "credentials_rejected"):
@@ -66,7 +66,7 @@ class Verifier:
         """The administrations that a connection's stored credentials reach, asked now."""
         provider = self._providers.of(connection)
         up = self._opener.open(connection, provider, "connections.companies", deadline)
-        with always_there():
+        with missing_as_malformed():
             return _keepable(await provider.adapter.companies(up))
 
 

@@ -262,9 +262,9 @@ class Mounted:
             raise Unanswered("no answer in time", late=True) from error
         except (httpx.TransportError, OSError) as error:
             raise Unanswered(type(error).__name__) from error
-        said = {name.lower(): text for name, text in response.headers.items()}
+        received = {name.lower(): text for name, text in response.headers.items()}
         try:
-            return Reply(response.status_code, said, await self._body_of(response))
+            return Reply(response.status_code, received, await self._body_of(response))
         finally:
             await response.aclose()
 

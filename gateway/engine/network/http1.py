@@ -105,8 +105,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, text: bytes) -> None:
         """What is said more than once is joined by commas (RFC 9110 §5.3); what follows a body is left alone."""
         if self._body is None:
-            key, said = name.decode("latin-1").lower(), _text_of(text)
-            self._headers[key] = f"{self._headers[key]}, {said}" if key in self._headers else said
+            key, value = name.decode("latin-1").lower(), _text_of(text)
+            self._headers[key] = f"{self._headers[key]}, {value}" if key in self._headers else value
 
     def on_headers_complete(self) -> None:
         """The head is over. After an interim one (RFC 9110 §15.2) another comes."""
@@ -150,8 +150,8 @@ class Connection(asyncio.Protocol):
 
 def _text_of(raw: bytes) -> str:
     """A field's value, without the white space around it (RFC 9110 §5.5), of which llhttp leaves what is behind."""
-    said = raw.strip(b" \t")
+    stripped = raw.strip(b" \t")
     try:
-        return said.decode()
+        return stripped.decode()
     except UnicodeDecodeError:
-        return said.decode("latin-1")
+        return stripped.decode("latin-1")

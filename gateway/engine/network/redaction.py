@@ -59,13 +59,13 @@ class Abridged:
         return self._last[1]
 
 
-def _beginning(said: Any, levels: int) -> Any:
-    if isinstance(said, str):
-        return said if len(said) <= _CHARACTERS else f"{said[:_CHARACTERS]}…"
-    if not isinstance(said, dict | list):
-        return said
+def _beginning(value: Any, levels: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _CHARACTERS else f"{value[:_CHARACTERS]}…"
+    if not isinstance(value, dict | list):
+        return value
     if not levels:
         return None
-    if isinstance(said, list):
-        return [_beginning(one, levels - 1) for one in said[:_ITEMS]]
-    return {name[:_CHARACTERS]: _beginning(one, levels - 1) for name, one in islice(said.items(), _ITEMS)}
+    if isinstance(value, list):
+        return [_beginning(one, levels - 1) for one in value[:_ITEMS]]
+    return {name[:_CHARACTERS]: _beginning(one, levels - 1) for name, one in islice(value.items(), _ITEMS)}

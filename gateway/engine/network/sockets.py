@@ -21,7 +21,7 @@ from gateway.engine.network.http import NotSent, Timeouts
 from gateway.engine.network.http1 import Connection
 
 _CONNECTIONS = 128
-_KEPT_SECONDS = 15.0
+_IDLE_SECONDS = 15.0
 _NEXT_ADDRESS = 0.25
 """Seconds after which a host's next address is tried beside the one before (RFC 8305 §5)."""
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,7 +43,7 @@ class NetworkTransport:
     def __init__(self, connections: int = _CONNECTIONS) -> None:
         self._reads = _Places(connections)
         self._writes = _Places(connections)
-        self._kept = _Kept()
+        self._pool = _Pool()
 
     @property
     def in_use(self) -> int:
@@ -60,20 +60,20 @@ class NetworkTransport:
         places = self._reads if is_read else self._writes
         await places.take(timeouts.pool)
         try:
-            connection = (self._kept.take(origin) if is_read else None) or await _connected(address, timeouts.connect)
+            connection = (self._pool.take(origin) if is_read else None) or await _connected(address, timeouts.connect)
             try:
                 return await connection.exchange(head, body, to_head=method == "HEAD")
             finally:
                 if is_read:
-                    self._kept.put(origin, connection)
+                    self._pool.put(origin, connection)
                 else:
                     connection.close()
         finally:
-            places.give_back()
+            places.release()
 
     async def aclose(self) -> None:
         """Let go of every connection."""
-        self._kept.close()
+        self._pool.close()
 
 
 class _Address(NamedTuple):
@@ -156,13 +156,13 @@ class _Places:
             await self._free.acquire()
         self.in_use += 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let the next one in."""
         self.in_use -= 1
         self._free.release()
 
 
-class _Kept:
+class _Pool:
     """Connections that are free, by origin, each with the moment since when; the last one put there is taken first."""
 
     def __init__(self) -> None:
@@ -189,12 +189,12 @@ class _Kept:
         loop = asyncio.get_running_loop()
         self._free.setdefault(origin, []).append((loop.time(), connection))
         if self._sweep is None:
-            self._sweep = loop.call_later(_KEPT_SECONDS, self._swept)
+            self._sweep = loop.call_later(_IDLE_SECONDS, self._swept)
 
     def _swept(self) -> None:
         """Close those that nobody took for long, and come again as long as there are others."""
         loop = asyncio.get_running_loop()
-        long_ago = loop.time() - _KEPT_SECONDS
+        long_ago = loop.time() - _IDLE_SECONDS
         for origin, free in list(self._free.items()):
             for since, connection in free:
                 if since <= long_ago:
@@ -202,7 +202,7 @@ class _Kept:
             self._free[origin] = [one for one in free if one[1].is_open]
             if not self._free[origin]:
                 del self._free[origin]
-        self._sweep = loop.call_later(_KEPT_SECONDS, self._swept) if self._free else None
+        self._sweep = loop.call_later(_IDLE_SECONDS, self._swept) if self._free else None
 
     def close(self) -> None:
         """Close all of them, and those that come back later."""

@@ -160,7 +160,7 @@ class Calls:
                 raise
             return await self._counted(request, token, breaker)
         finally:
-            place.give_back()
+            place.release()
 
     async def _counted(self, request: Request, token: AccessToken, breaker: Breaker) -> Reply:
         started = self._shared.clock.monotonic()

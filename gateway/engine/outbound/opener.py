@@ -59,7 +59,7 @@ class Opener:
             task.provider,
             task.operation.name,
             task.call.deadline,
-            drop_unsupported=task.asked.drop_unsupported,
+            drop_unsupported=task.parameters.drop_unsupported,
             before_write=before_write,
         )
 

@@ -184,8 +184,8 @@ class Outbound:
         if problem is None:
             return reply
         if reply.status < 400:  # one that passes for a success was left as it came
-            told = abridged(without_secrets(reply, self._calls.secrets_sent))
-            problem = self._provider.adapter.read_error(told) or problem
+            redacted = abridged(without_secrets(reply, self._calls.secrets_sent))
+            problem = self._provider.adapter.read_error(redacted) or problem
         if problem.code == "upstream_unavailable" and problem.retry_after is None:
             problem.retry_after = reply.retry_after
         if problem.code not in _NOTHING_DONE:
@@ -229,8 +229,8 @@ class Outbound:
         if not request.is_write or self._before_write is None:
             return
         if self._announced is None:
-            told = self._before_write(request, dict(self._notes), self.creation_key)
-            self._announced = asyncio.ensure_future(told)
+            announcement = self._before_write(request, dict(self._notes), self.creation_key)
+            self._announced = asyncio.ensure_future(announcement)
         await asyncio.shield(self._announced)
 
 

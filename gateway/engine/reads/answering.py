@@ -8,21 +8,21 @@ from gateway.contract.operations import Operation
 from gateway.engine.call import Answer, Standing
 from gateway.engine.cursors import Cursors
 from gateway.engine.generations import Generations, Matter
-from gateway.engine.malformed import nonsense_told
+from gateway.engine.malformed import errors_as_malformed
 from gateway.engine.observe import Observer
 from gateway.engine.outbound.opener import Noted, Opener
-from gateway.engine.reads.cache import AnswerCache, Kept
+from gateway.engine.reads.cache import AnswerCache, CachedAnswer
 from gateway.engine.reads.conversation import Conversation
 from gateway.engine.reads.freshness import (
     Directives,
     answer_of,
+    etag_matches,
     hit,
     hit_elsewhere,
-    is_known,
     is_passing,
     read_directives,
 )
-from gateway.engine.reads.reading import Found, Reader
+from gateway.engine.reads.reading import Reader, ReadResult
 from gateway.engine.reads.revalidation import ReadOutbound
 from gateway.engine.reads.second_level import NO_SECOND_LEVEL, Fetched, Question, SecondLevel, Shared
 from gateway.engine.records.id_changes import IdChanges
@@ -68,36 +68,36 @@ class Reads:
         generation = self._generations.of(task.connection.id, _matter(task.operation))
         key = self._key(task, generation)
         now = self._clock.monotonic()
-        kept = self._cache.get(key, now) if task.operation.fresh_for else None
-        if kept is not None and directives.accept(now - kept.stored_at, fresh=now < kept.fresh_until):
+        cached = self._cache.get(key, now) if task.operation.fresh_for else None
+        if cached is not None and directives.accept(now - cached.stored_at, fresh=now < cached.fresh_until):
             self._observer.cache(task.operation.resource, "hit")
-            return self._answer(task, kept, hit(kept, now), self._standing(task, key, generation))
+            return self._answer(task, cached, hit(cached, now), self._standing(task, key, generation))
         try:
             fetched = await self._under_way.share((*key, directives.text), lambda: self._fetch(task, key, directives))
         except Problem as problem:
-            if kept is None or not task.operation.stale_for or not is_passing(problem):
+            if cached is None or not task.operation.stale_for or not is_passing(problem):
                 raise
             self._observer.cache(task.operation.resource, "stale_error")
             return self._answer(
-                task, kept, f"polder; fwd=stale; fwd-status={problem.kind.status}; detail=stale-if-error"
+                task, cached, f"polder; fwd=stale; fwd-status={problem.kind.status}; detail=stale-if-error"
             )
         self._observer.cache(task.operation.resource, "shared" if fetched.is_shared else "miss")
         stored = "; stored" if task.operation.fresh_for else ""
-        elsewhere = hit_elsewhere(fetched.kept, self._clock.monotonic()) if fetched.is_shared else ""
-        return self._answer(task, fetched.kept, f"{elsewhere}polder; fwd={directives.forwarding}{stored}")
+        elsewhere = hit_elsewhere(fetched.answer, self._clock.monotonic()) if fetched.is_shared else ""
+        return self._answer(task, fetched.answer, f"{elsewhere}polder; fwd={directives.forwarding}{stored}")
 
-    def recall(self, standing: Standing, now: float) -> Kept | None:
+    def recall(self, standing: Standing, now: float) -> CachedAnswer | None:
         """An answer that the cache gave before, if all that it stands on still holds ``now``, and it is fresh."""
         if now >= standing.until:
             return None
         for matter, generation in standing.generations:
             if self._generations.of(standing.connection_id, matter) != generation:
                 return None
-        kept = self._cache.get(standing.key, now)
-        if kept is None or now >= kept.fresh_until:
+        cached = self._cache.get(standing.key, now)
+        if cached is None or now >= cached.fresh_until:
             return None
         self._observer.cache(standing.operation.resource, "hit")
-        return kept
+        return cached
 
     def _standing(self, task: Task, key: tuple[str, ...], generation: int) -> Standing:
         generations: tuple[tuple[Matter, int], ...] = (
@@ -114,33 +114,33 @@ class Reads:
     async def _fetch(self, task: Task, key: tuple[str, ...], directives: Directives) -> Fetched:
         """From another node, else from the system: then the others are given it."""
         if not task.operation.fresh_for:
-            return Fetched(await self._asked_for(task, key))
+            return Fetched(await self._fetch_upstream(task, key))
         question = Question(task.connection.id, task.operation.name, *task.call.what)
         is_current = self._generations.of(task.connection.id, "connection") == task.generation
         level = self._second_level if is_current else NO_SECOND_LEVEL
         shared = Shared(level, self._generations, self._clock, question, _matter(task.operation))
-        kept = await shared.recall(directives)
-        if kept is not None:
-            self._cache.put(key, kept.with_conversation_of(self._cache.last(key)))
-            return Fetched(kept, is_shared=True)
-        kept = await self._asked_for(task, key)
-        self._cache.put(key, kept)
-        shared.tell(kept)
-        return Fetched(kept)
+        cached = await shared.recall(directives)
+        if cached is not None:
+            self._cache.put(key, cached.with_conversation_of(self._cache.last(key)))
+            return Fetched(cached, is_shared=True)
+        cached = await self._fetch_upstream(task, key)
+        self._cache.put(key, cached)
+        shared.publish(cached)
+        return Fetched(cached)
 
-    async def _asked_for(self, task: Task, key: tuple[str, ...]) -> Kept:
+    async def _fetch_upstream(self, task: Task, key: tuple[str, ...]) -> CachedAnswer:
         up = self._opener.for_task(task, ReadOutbound)
         try:
-            kept = await self._said_again(task, key, up) or await self._translated(task, up)
+            cached = await self._revalidated(task, key, up) or await self._translated(task, up)
         except Problem as problem:
             await self._noted(task, up, problem)
             raise
         finally:
             await up.let_go()
         await self._noted(task, up, None)
-        return kept
+        return cached
 
-    async def _said_again(self, task: Task, key: tuple[str, ...], up: ReadOutbound) -> Kept | None:
+    async def _revalidated(self, task: Task, key: tuple[str, ...], up: ReadOutbound) -> CachedAnswer | None:
         """The answer of before, fresh again, where the system says the same to the same questions."""
         before = self._cache.last(key)
         if before is None or before.conversation is None:
@@ -149,18 +149,18 @@ class Reads:
             return None
         return before.renewed(self._clock.monotonic(), task.operation.fresh_for, task.operation.stale_for)
 
-    async def _translated(self, task: Task, up: ReadOutbound) -> Kept:
+    async def _translated(self, task: Task, up: ReadOutbound) -> CachedAnswer:
         books = self._books.state(task.connection.id)
         recording = Recording(self._books, task.connection.id, task.operation, task.resource)
         reader = Reader(up, recording, self._cursors, self._id_changes, task.provider.name)
-        with nonsense_told():
-            found = await reader.found(task.call.path.get("id", task.connection.company_id or ""), task.asked)
-        return self._keep(task.operation, found, up.conversation(books))
+        with errors_as_malformed():
+            found = await reader.read(task.call.path.get("id", task.connection.company_id or ""), task.parameters)
+        return self._entry(task.operation, found, up.conversation(books))
 
-    def _keep(self, operation: Operation, found: Found, conversation: Conversation | None) -> Kept:
+    def _entry(self, operation: Operation, found: ReadResult, conversation: Conversation | None) -> CachedAnswer:
         now = self._clock.monotonic()
         fresh_until = now + operation.fresh_for
-        return Kept(
+        return CachedAnswer(
             found.body,
             self._etag_of(found.body),
             found.next_cursor,
@@ -171,9 +171,9 @@ class Reads:
             conversation,
         )
 
-    def _answer(self, task: Task, kept: Kept, status: str, standing: Standing | None = None) -> Answer:
-        known = is_known(task.call.headers.get("if-none-match"), kept.etag)
-        return answer_of(kept, status, self._clock.monotonic(), known=known, standing=standing)
+    def _answer(self, task: Task, cached: CachedAnswer, status: str, standing: Standing | None = None) -> Answer:
+        unchanged = etag_matches(task.call.headers.get("if-none-match"), cached.etag)
+        return answer_of(cached, status, self._clock.monotonic(), unchanged=unchanged, standing=standing)
 
     async def settle(self) -> None:
         """Wait until nothing is under way."""

@@ -18,7 +18,7 @@ _OVERHEAD = 1_400
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class Kept:
+class CachedAnswer:
     """A body as it went out, its ETag, and until when (monotonic) it is fresh and may serve when stale."""
 
     body: bytes
@@ -31,13 +31,13 @@ class Kept:
     conversation: Conversation | None = None
     """How it came about, where the same words would bring it about again."""
 
-    def renewed(self, now: float, fresh_for: float, stale_for: float) -> "Kept":
+    def renewed(self, now: float, fresh_for: float, stale_for: float) -> "CachedAnswer":
         """The same, as of now."""
         until = now + fresh_for
         same = self.body, self.etag, self.next_cursor, self.headers
-        return Kept(*same, now, until, until + stale_for, self.conversation)
+        return CachedAnswer(*same, now, until, until + stale_for, self.conversation)
 
-    def with_conversation_of(self, before: "Kept | None") -> "Kept":
+    def with_conversation_of(self, before: "CachedAnswer | None") -> "CachedAnswer":
         """The same, and how it came about, where it is what was answered before too."""
         is_same = before is not None and before.etag == self.etag
         return replace(self, conversation=before.conversation) if before is not None and is_same else self
@@ -46,35 +46,35 @@ class Kept:
         """Whole seconds since it was stored."""
         return int(now - self.stored_at)
 
-    def left(self, now: float) -> int:
+    def ttl(self, now: float) -> int:
         """Whole seconds for which it is still fresh."""
         return int(self.fresh_until - now)
 
 
-def _size(entry: Kept) -> int:
-    said = 0 if entry.conversation is None else entry.conversation.size
-    return len(entry.body) + said + _OVERHEAD
+def _size(entry: CachedAnswer) -> int:
+    conversation = 0 if entry.conversation is None else entry.conversation.size
+    return len(entry.body) + conversation + _OVERHEAD
 
 
 class AnswerCache:
     """Answers by key, bounded in bytes, the least recently used forgotten first."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._entries: LRUCache[tuple[str, ...], Kept] = LRUCache(max_bytes, getsizeof=_size)
+        self._entries: LRUCache[tuple[str, ...], CachedAnswer] = LRUCache(max_bytes, getsizeof=_size)
 
-    def get(self, key: tuple[str, ...], now: float) -> Kept | None:
+    def get(self, key: tuple[str, ...], now: float) -> CachedAnswer | None:
         """The entry, fresh or not at that moment (monotonic); None where there is none or it is beyond use."""
         entry = self.last(key)
         if entry is None or (now >= entry.fresh_until and now >= entry.stale_until):
             return None
         return entry
 
-    def last(self, key: tuple[str, ...]) -> Kept | None:
+    def last(self, key: tuple[str, ...]) -> CachedAnswer | None:
         """The entry, be it beyond use: what it was made of may be heard again."""
-        entry: Kept | None = self._entries.get(key)
+        entry: CachedAnswer | None = self._entries.get(key)
         return entry
 
-    def put(self, key: tuple[str, ...], entry: Kept) -> None:
+    def put(self, key: tuple[str, ...], entry: CachedAnswer) -> None:
         """Keep an entry, unless it alone would not fit."""
         if _size(entry) <= self._entries.maxsize:
             self._entries[key] = entry

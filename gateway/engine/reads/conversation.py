@@ -22,7 +22,7 @@ _STEP = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReplyDigest:
     """A reply came: to the request of that place, with these bytes and, of its headers, these."""
 
     place: int
@@ -31,7 +31,7 @@ class Heard:
     """``hash_of`` it."""
     headers: tuple[tuple[str, str | None], ...]
 
-    def is_said_by(self, reply: Reply) -> bool:
+    def matches(self, reply: Reply) -> bool:
         """Whether a reply says the same, as far as anybody looked."""
         return (
             hash_of(reply.body) == self.body
@@ -40,7 +40,7 @@ class Heard:
         )
 
 
-Step = Request | Heard
+Step = Request | ReplyDigest
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,32 +25,32 @@ SCAN_LIMIT = 5_000
 
 def _fold(text: str | None) -> str:
     """A text without what no caller minds: its case, and whether an accent is a sign of its own (Unicode, D145)."""
-    said = (text or "").strip()
-    return said.lower() if said.isascii() else normalize("NFC", normalize("NFC", said).casefold())
+    stripped = (text or "").strip()
+    return stripped.lower() if stripped.isascii() else normalize("NFC", normalize("NFC", stripped).casefold())
 
 
-def _words_of(said: Callable[[Any], Iterable[str | None]]) -> Predicate:
+def _words_of(texts_of: Callable[[Any], Iterable[str | None]]) -> Predicate:
     """Every word of a value is somewhere in what a record says."""
 
-    def holds(record: Any, value: FilterValue) -> bool:
-        text = " ".join(_fold(one) for one in said(record))
+    def matches_words(record: Any, value: FilterValue) -> bool:
+        text = " ".join(_fold(one) for one in texts_of(record))
         return all(word in text for word in _fold(str(value)).split())
 
-    return holds
+    return matches_words
 
 
 def _equals(field: str) -> Predicate:
     return lambda record, value: bool(getattr(record, field) == value)
 
 
-def _compared(field: str, holds: Callable[[Any, Any], bool]) -> Predicate:
+def _compared(field: str, compare: Callable[[Any, Any], bool]) -> Predicate:
     """A date that a record says is so to the one that is asked for."""
 
-    def so(record: Any, value: FilterValue) -> bool:
-        said = getattr(record, field)
-        return said is not None and isinstance(value, date) and holds(said, value)
+    def matches_day(record: Any, value: FilterValue) -> bool:
+        day = getattr(record, field)
+        return day is not None and isinstance(value, date) and compare(day, value)
 
-    return so
+    return matches_day
 
 
 def _updated_since(record: Any, value: FilterValue) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.contract.errors import Problem
 from gateway.engine.call import Answer, Standing
-from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.cache import CachedAnswer
 
 _MAX_AGE = re.compile(r"max-age=([0-9]{1,9})")
 
@@ -42,7 +42,7 @@ def read_directives(headers: Mapping[str, str]) -> Directives:
     return Directives()
 
 
-def is_known(if_none_match: str | None, etag: str) -> bool:
+def etag_matches(if_none_match: str | None, etag: str) -> bool:
     """Whether the caller has this body already (``If-None-Match``, weak comparison)."""
     if if_none_match is None or if_none_match == etag:
         return if_none_match is not None
@@ -50,31 +50,33 @@ def is_known(if_none_match: str | None, etag: str) -> bool:
     return "*" in tags or etag in tags
 
 
-def hit(kept: Kept, now: float) -> str:
+def hit(cached: CachedAnswer, now: float) -> str:
     """``Cache-Status`` of an answer that was kept and is fresh."""
-    return f"polder; hit; ttl={kept.left(now)}"
+    return f"polder; hit; ttl={cached.ttl(now)}"
 
 
-def hit_elsewhere(kept: Kept, now: float) -> str:
+def hit_elsewhere(cached: CachedAnswer, now: float) -> str:
     """How the ``Cache-Status`` begins of an answer that another node had: the cache nearest to the caller is last."""
-    return f"polder-shared; hit; ttl={kept.left(now)}, "
+    return f"polder-shared; hit; ttl={cached.ttl(now)}, "
 
 
-def answer_of(kept: Kept, status: str, now: float, *, known: bool, standing: Standing | None = None) -> Answer:
-    """What is kept, as an answer; without its body where that is ``known`` to the caller.
+def answer_of(
+    cached: CachedAnswer, status: str, now: float, *, unchanged: bool, standing: Standing | None = None
+) -> Answer:
+    """What is kept, as an answer; without its body where that is ``unchanged`` to the caller.
 
     It tells how old it is, how it was come by (``status``), and how to ask whether it changed.
     """
     headers = {
-        "ETag": kept.etag,
-        "Age": str(kept.age(now)),
+        "ETag": cached.etag,
+        "Age": str(cached.age(now)),
         "Cache-Control": "private, no-cache",
         "Cache-Status": status,
-        **{name: value for name, value in kept.headers if name != "Content-Type"},
+        **{name: value for name, value in cached.headers if name != "Content-Type"},
     }
-    if known:
-        return Answer(304, b"", None, headers, kept.next_cursor, standing)
-    return Answer(200, kept.body, dict(kept.headers)["Content-Type"], headers, kept.next_cursor, standing)
+    if unchanged:
+        return Answer(304, b"", None, headers, cached.next_cursor, standing)
+    return Answer(200, cached.body, dict(cached.headers)["Content-Type"], headers, cached.next_cursor, standing)
 
 
 def is_passing(problem: Problem) -> bool:

@@ -11,10 +11,10 @@ from gateway.contract.errors import Problem, malformed
 from gateway.contract.paging import Page, Window
 from gateway.engine.cursors import Cursors
 from gateway.engine.inputs import Parameters
-from gateway.engine.malformed import always_there
+from gateway.engine.malformed import missing_as_malformed
 from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.reads.filters import SCAN_LIMIT, SCAN_STEP, divide, matches
-from gateway.engine.records.id_changes import IdChanges, Oddity
+from gateway.engine.records.id_changes import IdChanges, Interference
 from gateway.engine.records.recording import Recording, identified
 from gateway.engine.records.render import list_json, record_json, records_json
 
@@ -25,7 +25,7 @@ _SKIP_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReadResult:
     """A body read, and what is to be said with it."""
 
     body: bytes
@@ -55,129 +55,133 @@ class Reader:
         self._cursors = cursors
         self._id_changes = id_changes
         self._provider = provider
-        self._unheard: Sequence[str] = ()
+        self._unlisted: Sequence[str] = ()
 
-    async def found(self, id: str, asked: Parameters) -> Found:
+    async def read(self, id: str, parameters: Parameters) -> ReadResult:
         """What is asked for, a list or what is at our ``id``, as no record's getting another id distorts it."""
         if self._operation.shape == "list":
-            listed = await self._settled(lambda: self.list(asked), lambda _: False, self._is_odd_list)
-            self._id_changes.heard(self._up.facts.connection_id, self._operation.resource, self._unheard)
+            listed = await self._settled(lambda: self.list(parameters), lambda _: False, self._list_interference)
+            self._id_changes.mark_listed(self._up.facts.connection_id, self._operation.resource, self._unlisted)
             return listed
         before = await self._recording.theirs(id) if self._resource.changes_ids else id
 
-        async def is_odd(_: object) -> Oddity:
+        async def interference(_: object) -> Interference:
             return "maybe" if before == await self._recording.theirs(id) else "renamed"
 
         if self._operation.shape == "file":
-            return await self._settled(lambda: self.file(id), lambda _: True, is_odd)
-        record = await self._settled(lambda: self._one(id), lambda record: record.item.id == id, is_odd)
-        return Found(record_json(record, self._provider, asked.include))
+            return await self._settled(lambda: self.file(id), lambda _: True, interference)
+        record = await self._settled(lambda: self._one(id), lambda record: record.item.id == id, interference)
+        return ReadResult(record_json(record, self._provider, parameters.include))
 
-    async def _is_odd_list(self, found: Found | None) -> Oddity:
+    async def _list_interference(self, found: ReadResult | None) -> Interference:
         """It is where it has ids that Polder keeps nothing of: somebody's own, or a record's that gets another one."""
         book = await self._recording.book()
         strange = [] if found is None else [id for id in found.ids if not book.kept(id)]
         if any(book.ours(id) != id for id in strange):
             return "renamed"
-        self._unheard = self._id_changes.unheard(self._up.facts.connection_id, self._operation.resource, strange)
-        return "maybe" if self._unheard else "no"
+        self._unlisted = self._id_changes.unlisted(self._up.facts.connection_id, self._operation.resource, strange)
+        return "maybe" if self._unlisted else "no"
 
     async def _settled(
         self,
         read: Callable[[], Awaitable[T]],
-        is_sure: Callable[[T], bool],
-        is_odd: Callable[[T | None], Awaitable[Oddity]],
+        is_certain: Callable[[T], bool],
+        interference: Callable[[T | None], Awaitable[Interference]],
     ) -> T:
         if not self._resource.changes_ids:
             return await read()
         of_connection = self._up.facts.connection_id, self._operation.resource
-        return await self._id_changes.beside(*of_connection, read, is_sure, self._up.left, is_odd)
+        return await self._id_changes.read_stable(*of_connection, read, is_certain, self._up.left, interference)
 
     async def _one(self, id: str) -> Record[Any]:
         """One record, by our id."""
         theirs = await self._recording.theirs(id)
-        with nullcontext() if "{id}" in self._operation.path else always_there():
+        with nullcontext() if "{id}" in self._operation.path else missing_as_malformed():
             record = identified(await self._resource.get(self._up, theirs), self._resource, theirs)
         await self._recording.incoming([record])
         return record
 
-    async def file(self, id: str) -> Found:
+    async def file(self, id: str) -> ReadResult:
         """A document that belongs to a record."""
         theirs = await self._recording.theirs(id)
         document: File = await getattr(self._resource, self._operation.verb)(self._up, theirs)
-        return Found(document.body, document.media_type, headers={"Content-Disposition": disposition(document.name)})
+        return ReadResult(
+            document.body, document.media_type, headers={"Content-Disposition": disposition(document.name)}
+        )
 
-    async def list(self, asked: Parameters) -> Found:
+    async def list(self, parameters: Parameters) -> ReadResult:
         """A window of a list, with filters applied by the system or by us.
 
         Where one record stands in it twice, something moved between two of the system's pages, and others may have been
         passed over: then it is read once more.
         """
-        native, emulated = divide(self._operation, self._resource, asked.filters)
-        context = (self._up.facts.connection_id, self._operation.name, *asked.context())
-        at = 0 if asked.cursor is None else self._cursors.read(asked.cursor, context)
-        matched = await self._matched(asked, native, emulated, at)
+        native, emulated = divide(self._operation, self._resource, parameters.filters)
+        context = (self._up.facts.connection_id, self._operation.name, *parameters.context())
+        at = 0 if parameters.cursor is None else self._cursors.read(parameters.cursor, context)
+        matched = await self._matched(parameters, native, emulated, at)
         if len(_by_id(matched.records)) < len(matched.records):
-            matched = await self._matched(asked, native, emulated, at)
+            matched = await self._matched(parameters, native, emulated, at)
         cursor = None if matched.next is None else self._cursors.write(matched.next, context)
         records = _each_once(matched.records)
-        self._shorten(records, asked)
-        data = records_json(records, self._provider, asked.include)
+        self._shorten(records, parameters)
+        data = records_json(records, self._provider, parameters.include)
         headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
         ids = [record.item.id for record in records]
-        return Found(list_json(data, cursor, matched.total), next_cursor=cursor, headers=headers, ids=ids)
+        return ReadResult(list_json(data, cursor, matched.total), next_cursor=cursor, headers=headers, ids=ids)
 
     async def _matched(
-        self, asked: Parameters, native: Mapping[str, FilterValue], emulated: Mapping[str, FilterValue], at: int
+        self, parameters: Parameters, native: Mapping[str, FilterValue], emulated: Mapping[str, FilterValue], at: int
     ) -> _Matches:
-        listing = Listing(Window(at >> _SKIP_BITS, asked.limit), await self._in_their_words(native), asked.include)
+        listing = Listing(
+            Window(at >> _SKIP_BITS, parameters.limit), await self._in_their_words(native), parameters.include
+        )
         linked = self._resource.kept if self._resource.can("get") else ()
         by_link = next((name for name in emulated if name in linked), None)
-        found = await self._linked(by_link, asked) if by_link is not None and asked.cursor is None else None
+        found = await self._linked(by_link, parameters) if by_link is not None and parameters.cursor is None else None
         if found is not None:
             return found
         if emulated:
-            return await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), asked.limit)
+            return await self._scan(listing, emulated, at & ((1 << _SKIP_BITS) - 1), parameters.limit)
         page = await self._page(listing)
-        following = (listing.window.offset + asked.limit) << _SKIP_BITS
+        following = (listing.window.offset + parameters.limit) << _SKIP_BITS
         return _Matches(await self._recording.incoming(page.items), following if page.more else None, page.total)
 
     async def _page(self, listing: Listing) -> Page[Any]:
         """A window of the system's own list, which names no record unless a filter does."""
         filters = (self._operation.filter(name) for name in listing.filters)
         of_record = any(one is not None and one.referred is not None for one in filters)
-        with nullcontext() if of_record else always_there():
+        with nullcontext() if of_record else missing_as_malformed():
             return await self._resource.list(self._up, listing)
 
-    def _shorten(self, records: Sequence[Record[Any]], asked: Parameters) -> None:
+    def _shorten(self, records: Sequence[Record[Any]], parameters: Parameters) -> None:
         """A list's invoices show their lines only where they are asked for, on every system alike."""
-        if "lines" in self._operation.includes and "lines" not in asked.include:
+        if "lines" in self._operation.includes and "lines" not in parameters.include:
             for record in records:
                 record.item.lines = None
                 record.item.tax_breakdown = None
 
     async def _in_their_words(self, filters: Mapping[str, FilterValue]) -> Mapping[str, FilterValue]:
-        said = dict(filters)
+        translated = dict(filters)
         for name, value in filters.items():
             known = self._operation.filter(name)
             if known is not None and known.referred is not None:
-                said[name] = await self._recording.theirs(str(value), known.referred)
-        return said
+                translated[name] = await self._recording.theirs(str(value), known.referred)
+        return translated
 
-    async def _linked(self, by: str, asked: Parameters) -> _Matches | None:
+    async def _linked(self, by: str, parameters: Parameters) -> _Matches | None:
         """The records that hold a value Polder keeps: looked up, not scanned for.
 
         Null where one is not found by its id and archived ones are asked for: some systems show those in lists only.
         """
         book = await self._recording.book()
         records = []
-        for id in book.holders(by, str(asked.filters[by])):
+        for id in book.holders(by, str(parameters.filters[by])):
             record = await self._present(book.theirs(id))
-            if record is None and "archived" in asked.include:
+            if record is None and "archived" in parameters.include:
                 return None
-            if record is not None and self._passes(record, asked):
+            if record is not None and self._passes(record, parameters):
                 records.append(record)
-        return _Matches(records[: asked.limit], None)
+        return _Matches(records[: parameters.limit], None)
 
     async def _present(self, theirs: str) -> Record[Any] | None:
         try:
@@ -189,10 +193,10 @@ class Reader:
         await self._recording.incoming([record])
         return record
 
-    def _passes(self, record: Record[Any], asked: Parameters) -> bool:
-        if getattr(record.item, "archived", False) and "archived" not in asked.include:
+    def _passes(self, record: Record[Any], parameters: Parameters) -> bool:
+        if getattr(record.item, "archived", False) and "archived" not in parameters.include:
             return False
-        return matches(self._operation.resource, record.item, asked.filters)
+        return matches(self._operation.resource, record.item, parameters.filters)
 
     async def _scan(self, listing: Listing, emulated: Mapping[str, FilterValue], skip: int, limit: int) -> _Matches:
         """Look through the list in steps until enough records match, the list ends, or enough were looked at."""

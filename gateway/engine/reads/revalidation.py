@@ -17,25 +17,25 @@ from uuid import UUID
 from gateway.contract.exact import dumps
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.outbound.upstream import Outbound, called_off
-from gateway.engine.reads.conversation import LONGEST, Conversation, Grounds, Heard, hash_of
+from gateway.engine.reads.conversation import LONGEST, Conversation, Grounds, ReplyDigest, hash_of
 
 T = TypeVar("T")
 
-_Said = tuple[str, str, str, frozenset[tuple[str, str]]]
+_RequestKey = tuple[str, str, str, frozenset[tuple[str, str]]]
 """A read: method, origin, target and headers."""
 
 
 class ReadOutbound(Outbound):
     """The ``Upstream`` of one read of ours."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:  # as ``Outbound``, which says what
-        super().__init__(*given, **named)
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:  # as ``Outbound``, which says what
+        super().__init__(*arguments, **keywords)
         self._is_repeatable = True
         self._noted: list[Request | _Reply] = []
-        self._asked = 0
+        self._request_count = 0
         self._known: dict[str, int] = {}
         self._under_way: list[tuple[Request, asyncio.Future[Reply]]] = []
-        self._in_hand: dict[_Said, deque[asyncio.Future[Reply]]] = {}
+        self._in_hand: dict[_RequestKey, deque[asyncio.Future[Reply]]] = {}
 
     # --- the conversation before, once more
 
@@ -51,11 +51,13 @@ class ReadOutbound(Outbound):
         # callers'.
         for step, following in zip_longest(before.steps, before.steps[1:]):
             if isinstance(step, Request):
-                asked = super().exchange(step)
+                pending = super().exchange(step)
                 # What is waited for next anyway needs no task of its own.
-                next_heard = isinstance(following, Heard) and following.place == len(self._under_way)
-                self._under_way.append((step, await _ended(asked) if next_heard else asyncio.ensure_future(asked)))
-            elif not await self._is_heard(step, self._under_way[step.place][1]):
+                is_awaited_next = isinstance(following, ReplyDigest) and following.place == len(self._under_way)
+                self._under_way.append(
+                    (step, await _settled(pending) if is_awaited_next else asyncio.ensure_future(pending))
+                )
+            elif not await self._matches(step, self._under_way[step.place][1]):
                 self._hand_over()
                 return False
         return True
@@ -63,13 +65,13 @@ class ReadOutbound(Outbound):
     def _hand_over(self) -> None:
         """What was asked is there for the adapter, each once."""
         for request, task in self._under_way:
-            self._in_hand.setdefault(_said(request), deque()).append(task)
+            self._in_hand.setdefault(_key_of(request), deque()).append(task)
 
-    async def _is_heard(self, heard: Heard, task: asyncio.Future[Reply]) -> bool:
+    async def _matches(self, digest: ReplyDigest, task: asyncio.Future[Reply]) -> bool:
         if not task.done():
             await asyncio.wait([task])
         # Whatever it failed with, the adapter is told when it asks.
-        return not task.cancelled() and task.exception() is None and heard.is_said_by(task.result())
+        return not task.cancelled() and task.exception() is None and digest.matches(task.result())
 
     async def let_go(self) -> None:
         """Call off what nobody asked for."""
@@ -97,32 +99,32 @@ class ReadOutbound(Outbound):
 
         ``links`` is the state of the connection's books before the first word.
         """
-        looked = [noted.headers for noted in self._noted if isinstance(noted, _Reply)]
-        if not self._is_repeatable or len(looked) < self._asked or any(one.at_all for one in looked):
+        headers = [noted.headers for noted in self._noted if isinstance(noted, _Reply)]
+        if not self._is_repeatable or len(headers) < self._request_count or any(one.at_all for one in headers):
             return None
-        steps = tuple(noted if isinstance(noted, Request) else noted.heard() for noted in self._noted)
+        steps = tuple(noted if isinstance(noted, Request) else noted.digest() for noted in self._noted)
         return Conversation(steps, self._grounds(links), self._known)
 
     async def exchange(self, request: Request) -> Reply:
         """Send it, unless its reply is there or on its way."""
-        place, self._asked = self._asked, self._asked + 1
+        place, self._request_count = self._request_count, self._request_count + 1
         if request.is_write or request.json is not None or request.form is not None or request.body is not None:
             self._is_repeatable = False
             return await super().exchange(request)
-        asked = Request(request.method, request.target, headers=request.headers, origin=request.origin)
-        said = _said(asked)
+        sent = Request(request.method, request.target, headers=request.headers, origin=request.origin)
+        key = _key_of(sent)
         self._is_repeatable &= place < LONGEST
-        self._noted.append(asked)
-        in_hand = self._in_hand.get(said)
+        self._noted.append(sent)
+        in_hand = self._in_hand.get(key)
         try:
             if in_hand:
-                reply = await _taken(in_hand.popleft())
+                reply = await _in_turn(in_hand.popleft())
             else:
-                reply = await super().exchange(asked)
+                reply = await super().exchange(sent)
         except BaseException:
             self._is_repeatable = False
             raise
-        headers = _Looked(reply.headers)
+        headers = _TrackedHeaders(reply.headers)
         self._noted.append(_Reply(place, reply.status, hash_of(reply.body), headers))
         return Reply(reply.status, headers, reply.body)
 
@@ -146,7 +148,7 @@ class ReadOutbound(Outbound):
         return super().creation_key
 
 
-class _Looked(Mapping[str, str]):
+class _TrackedHeaders(Mapping[str, str]):
     """Headers that know who was asked for."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
@@ -175,33 +177,33 @@ class _Reply:
     place: int
     status: int
     body: bytes
-    headers: _Looked
+    headers: _TrackedHeaders
 
-    def heard(self) -> Heard:
-        said = tuple((name, self.headers.get(name)) for name in sorted(self.headers.names))
-        return Heard(self.place, self.status, self.body, said)
+    def digest(self) -> ReplyDigest:
+        headers = tuple((name, self.headers.get(name)) for name in sorted(self.headers.names))
+        return ReplyDigest(self.place, self.status, self.body, headers)
 
 
-def _said(request: Request) -> _Said:
+def _key_of(request: Request) -> _RequestKey:
     return request.method, request.origin, request.path, frozenset(request.headers.items())
 
 
-async def _ended(asked: Awaitable[Reply]) -> asyncio.Future[Reply]:
+async def _settled(pending: Awaitable[Reply]) -> asyncio.Future[Reply]:
     """What came of it, as of a task that is over."""
     try:
-        reply = await asked
+        reply = await pending
     except Exception as error:  # whatever it is, the adapter is told when it asks
-        return _over(error)
-    return _over(reply)
+        return _future_of(error)
+    return _future_of(reply)
 
 
-def _over(came: Reply | Exception) -> asyncio.Future[Reply]:
+def _future_of(result: Reply | Exception) -> asyncio.Future[Reply]:
     # Made apart from where it is waited for: an error holds the frames that it came through, and what is in them.
     over: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-    if isinstance(came, Exception):
-        over.set_exception(came)
+    if isinstance(result, Exception):
+        over.set_exception(result)
     else:
-        over.set_result(came)
+        over.set_result(result)
     return over
 
 
@@ -211,7 +213,7 @@ def _is_over(task: asyncio.Future[Reply]) -> bool:
     return task.done()
 
 
-async def _taken(task: asyncio.Future[Reply]) -> Reply:
+async def _in_turn(task: asyncio.Future[Reply]) -> Reply:
     # Whoever asks at the same time comes first, so that the next conversation asks at the same time too.
     await asyncio.sleep(0)
     try:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.contract.clock import Clock
 from gateway.engine.generations import Generations, Mark, Matter
-from gateway.engine.reads.cache import Kept
+from gateway.engine.reads.cache import CachedAnswer
 from gateway.engine.reads.freshness import Directives
 
 
@@ -25,7 +25,7 @@ class Question(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SharedAnswer:
     """An answer as nodes give it to each other. All that was ended up to its mark is in it; times are in seconds."""
 
     mark: Mark
@@ -40,35 +40,35 @@ class Given:
     age: float = 0.0
 
     @classmethod
-    def of(cls, kept: Kept, mark: Mark, now: float) -> "Given":
+    def of(cls, cached: CachedAnswer, mark: Mark, now: float) -> "SharedAnswer":
         """What is kept here, for others."""
-        fresh_for, stale_for = kept.fresh_until - kept.stored_at, kept.stale_until - kept.fresh_until
-        said = kept.body, kept.etag, kept.next_cursor, kept.headers
-        return cls(mark, *said, fresh_for, stale_for, now - kept.stored_at)
+        fresh_for, stale_for = cached.fresh_until - cached.stored_at, cached.stale_until - cached.fresh_until
+        members = cached.body, cached.etag, cached.next_cursor, cached.headers
+        return cls(mark, *members, fresh_for, stale_for, now - cached.stored_at)
 
-    def kept(self, now: float) -> Kept:
+    def cached(self, now: float) -> CachedAnswer:
         """The same, to be kept here."""
         stored_at = now - self.age
         fresh_until = stored_at + self.fresh_for
-        said = self.body, self.etag, self.next_cursor, self.headers
-        return Kept(*said, stored_at, fresh_until, fresh_until + self.stale_for)
+        members = self.body, self.etag, self.next_cursor, self.headers
+        return CachedAnswer(*members, stored_at, fresh_until, fresh_until + self.stale_for)
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """What a read came to that was not in memory: the system was asked, or another node had it."""
 
-    kept: Kept
+    answer: CachedAnswer
     is_shared: bool = False
 
 
 class SecondLevel(Protocol):
     """Answers that all nodes reach. Not to be reached costs calls, and nothing else: nothing is raised."""
 
-    async def get(self, question: Question) -> Given | None:
+    async def get(self, question: Question) -> SharedAnswer | None:
         """What a node was answered, if it is fresh."""
 
-    def put(self, question: Question, given: Given) -> None:
+    def put(self, question: Question, answer: SharedAnswer) -> None:
         """Give others an answer, some time soon, if there is room."""
 
     async def close(self) -> None:
@@ -78,12 +78,12 @@ class SecondLevel(Protocol):
 class _NoSecondLevel:
     """Where one process, or one host, has no others to ask."""
 
-    async def get(self, question: Question) -> Given | None:
+    async def get(self, question: Question) -> SharedAnswer | None:
         """Nobody has one."""
         del question
         return None
 
-    def put(self, question: Question, given: Given) -> None:
+    def put(self, question: Question, answer: SharedAnswer) -> None:
         """Nobody wants one."""
 
     async def close(self) -> None:
@@ -106,19 +106,19 @@ class Shared:
         self._matter: Matter = matter
         self._mark = generations.mark
 
-    async def recall(self, directives: Directives) -> Kept | None:
+    async def recall(self, directives: Directives) -> CachedAnswer | None:
         """Another node's answer, if it will do."""
         if self._mark is None or directives.max_age == 0:
             return None
-        given = await self._level.get(self._question)
-        if given is None or not directives.accept(given.age, fresh=given.age < given.fresh_for):
+        answer = await self._level.get(self._question)
+        if answer is None or not directives.accept(answer.age, fresh=answer.age < answer.fresh_for):
             return None
         # Looked at now, and not before it was waited for: this is the moment from which it serves here.
-        if not self._generations.unended_since(given.mark, self._question.connection_id, self._matter):
+        if not self._generations.unended_since(answer.mark, self._question.connection_id, self._matter):
             return None
-        return given.kept(self._clock.monotonic())
+        return answer.cached(self._clock.monotonic())
 
-    def tell(self, kept: Kept) -> None:
+    def publish(self, cached: CachedAnswer) -> None:
         """Give the others what the system answered since this began."""
         if self._mark is not None:
-            self._level.put(self._question, Given.of(kept, self._mark, self._clock.monotonic()))
+            self._level.put(self._question, SharedAnswer.of(cached, self._mark, self._clock.monotonic()))

@@ -20,7 +20,7 @@ from gateway.engine.waiting import waiting
 
 T = TypeVar("T")
 
-Oddity = Literal["no", "maybe", "renamed"]
+Interference = Literal["no", "maybe", "renamed"]
 """Whether something found or missed may be so because another process moves a record; it is ``renamed`` by now."""
 CHANGING_IDS = ("update", "finalize")
 """What may give a record another id."""
@@ -70,7 +70,7 @@ class IdChanges:
             if not await _over(others, left()):
                 return
 
-    async def written(
+    async def write_stable(
         self,
         record: tuple[str, str, str],
         run: str | None,
@@ -91,23 +91,23 @@ class IdChanges:
             except Problem as problem:
                 if problem.code != "not_found" or problem.outcome not in ("not_sent", "rejected"):
                     raise
-                odd: Oddity = "maybe" if before == await theirs() else "renamed"
-                if not await self.elsewhere(connection_id, resource, odd, left):
+                interference: Interference = "maybe" if before == await theirs() else "renamed"
+                if not await self.elsewhere(connection_id, resource, interference, left):
                     raise
             return await write()
 
-    async def beside(
+    async def read_stable(
         self,
         connection_id: str,
         resource: str,
         read: Callable[[], Awaitable[T]],
-        is_sure: Callable[[T], bool],
+        is_certain: Callable[[T], bool],
         left: Callable[[], float],
-        is_odd: Callable[[T | None], Awaitable[Oddity]],
+        interference: Callable[[T | None], Awaitable[Interference]],
     ) -> T:
-        """What is read, again where a record got another id meanwhile and that is not ``is_sure`` anyway.
+        """What is read, again where a record got another id meanwhile and that is not ``is_certain`` anyway.
 
-        ``is_odd`` says whether another process may have to do with what was found, or with nothing being there.
+        ``interference`` says whether another process may have to do with what was found, or with nothing being there.
         Nobody waits for longer than is ``left`` (seconds).
         """
         place = connection_id, resource
@@ -115,31 +115,37 @@ class IdChanges:
             last = self._last.get(place)
             try:
                 found = await read()
-                if is_sure(found):
+                if is_certain(found):
                     return found
-                if not self._disturbed(place, last) and not await self.elsewhere(*place, await is_odd(found), left):
+                if not self._disturbed(place, last) and not await self.elsewhere(
+                    *place, await interference(found), left
+                ):
                     return found
             except Problem as problem:
                 if problem.code != "not_found":
                     raise
-                if not self._disturbed(place, last) and not await self.elsewhere(*place, await is_odd(None), left):
+                if not self._disturbed(place, last) and not await self.elsewhere(
+                    *place, await interference(None), left
+                ):
                     raise
             if not await _over(self._under_way.get(place, ()), left()):
                 break
         return await read()
 
-    def unheard(self, connection_id: str, resource: str, ids: Iterable[str]) -> list[str]:
+    def unlisted(self, connection_id: str, resource: str, ids: Iterable[str]) -> list[str]:
         """Those of these ids, of which Polder keeps nothing, that no list was told with before."""
         return [id for id in ids if (connection_id, resource, id) not in self._strangers]
 
-    def heard(self, connection_id: str, resource: str, ids: Iterable[str]) -> None:
+    def mark_listed(self, connection_id: str, resource: str, ids: Iterable[str]) -> None:
         """A list was told with them: they are somebody's own, and not what a record gets at this moment."""
         self._strangers.update(((connection_id, resource, id), True) for id in ids)
 
-    async def elsewhere(self, connection_id: str, resource: str, odd: Oddity, left: Callable[[], float]) -> bool:
+    async def elsewhere(
+        self, connection_id: str, resource: str, interference: Interference, left: Callable[[], float]
+    ) -> bool:
         """Whether another process gave a record another id just now; that is over when this returns, or ``left`` is."""
-        waited = odd == "renamed"
-        while odd != "no" and await self._sending(connection_id, resource) and left() > POLL:
+        waited = interference == "renamed"
+        while interference != "no" and await self._sending(connection_id, resource) and left() > POLL:
             waited = True
             with waiting():
                 await self._clock.sleep(POLL)

@@ -16,13 +16,13 @@ CONTROLS = frozenset({"finalize", "expected_totals", "on_rounding"})
 """Fields of a body that tell Polder what to do and stand for nothing in a system."""
 
 
-def identified(record: Record[Any], resource: Resource[Any, Any], asked: str | None = None) -> Record[Any]:
+def identified(record: Record[Any], resource: Resource[Any, Any], expected_id: str | None = None) -> Record[Any]:
     """The record, if it can be told from others and is the one of that id that was asked for.
 
     Raises ``upstream_malformed``: to go on with another one's would answer, change or remember a stranger's books.
     """
     id = record.item.id
-    if not is_id(id) or (asked and id != asked and not resource.changes_ids):
+    if not is_id(id) or (expected_id and id != expected_id and not resource.changes_ids):
         raise malformed("The accounting system answers another record than the one that was asked for.")
     return record
 

@@ -33,19 +33,19 @@ def etags(key: bytes) -> Callable[[bytes], str]:
 def record_json(record: Record[Any], provider: str, include: Collection[str]) -> bytes:
     """One record, with ``provider`` and ``raw`` where they are asked for."""
     body = item_json(record.item)
-    beside: dict[str, Any] = {}
+    included: dict[str, Any] = {}
     if "provider" in include:
-        unmapped = {name: said for name, said in record.said.items() if name not in record.mapped}
-        system_id = record.said.get("id")
-        beside["provider"] = {
+        unmapped = {name: value for name, value in record.raw_members.items() if name not in record.mapped}
+        system_id = record.raw_members.get("id")
+        included["provider"] = {
             "name": provider,
             "id": None if system_id is None else str(system_id),
             "status": record.status,
             "unmapped": unmapped,
         }
     if "raw" in include:
-        beside["raw"] = record.said
-    return body[:-1] + b"," + dumps(beside)[1:] if beside else body
+        included["raw"] = record.raw_members
+    return body[:-1] + b"," + dumps(included)[1:] if included else body
 
 
 def model_json(model: BaseModel) -> bytes:

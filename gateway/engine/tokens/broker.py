@@ -26,7 +26,7 @@ from gateway.engine.storage import Changing, Journal, Storage, StoredConnection,
 from gateway.engine.tokens.endpoints import Endpoints
 from gateway.engine.tokens.lifetimes import fresh_until, is_fresh, is_valid, valid_until
 from gateway.engine.tokens.refusals import Refusals
-from gateway.engine.tokens.renewal import Enough, Renewals, insisted, overtaken_told, stored_fields
+from gateway.engine.tokens.renewal import Enough, Renewals, insisted, overtaken_as_unavailable, stored_fields
 from gateway.engine.waiting import unmeasured
 
 CALLER_WAIT = 10.0
@@ -207,7 +207,7 @@ class Tokens:
         self, connection: StoredConnection, provider: Provider, scheme: StaticToken, rejected: AccessToken | None
     ) -> AccessToken:
         """The credential itself. Rejected, there is no other."""
-        with overtaken_told():
+        with overtaken_as_unavailable():
             fields = await stored_fields(self._storage, connection)
             token = AccessToken(fields[scheme.field])
             if rejected is not None and rejected.value == token.value:

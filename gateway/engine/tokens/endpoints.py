@@ -8,7 +8,7 @@ from gateway.contract.clock import Clock
 from gateway.contract.errors import KINDS, Problem, UpstreamFault, malformed
 from gateway.contract.secret import Secret
 from gateway.contract.upstream import Reply, Request
-from gateway.engine.malformed import nonsense_told
+from gateway.engine.malformed import errors_as_malformed
 from gateway.engine.network.http import NotSent, Timeouts, Unanswered, Wire, encode, is_writable
 from gateway.engine.network.redaction import abridged, without_secrets
 from gateway.engine.observe import Observer, TokenOutcome
@@ -40,7 +40,7 @@ class Endpoints:
             return await self._counted(provider, self.exchange(provider, kind.scheme, grant, min(within, ANSWER)))
         raise TypeError("an OAuth token comes from its owner's authorization, not from stored credentials")
 
-    async def ask(
+    async def request_token(
         self,
         provider: Provider,
         request: Request,
@@ -48,13 +48,13 @@ class Endpoints:
         sent: Collection[Secret],
     ) -> AccessToken:
         """Ask a token endpoint once, and read its reply. ``sent`` is what else is secret. Raises ``Problem``."""
-        return await self._counted(provider, self._asked(provider, request, read, ANSWER, sent))
+        return await self._counted(provider, self._round_trip(provider, request, read, ANSWER, sent))
 
-    async def _counted(self, provider: Provider, asked: Awaitable[AccessToken]) -> AccessToken:
+    async def _counted(self, provider: Provider, pending: Awaitable[AccessToken]) -> AccessToken:
         started = self._clock.monotonic()
         outcome: TokenOutcome = "unknown"
         try:
-            token = await asked
+            token = await pending
             outcome = "ok"
         except Problem as problem:
             outcome = outcome_of(problem)
@@ -66,7 +66,9 @@ class Endpoints:
     async def exchange(self, provider: Provider, scheme: KeyExchange, grant: Grant, within: float) -> AccessToken:
         """Buy a token with credentials; whoever asks for it tells the observer. Raises ``Problem``."""
         sent = grant.fields.values()
-        return await self._asked(provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within, sent)
+        return await self._round_trip(
+            provider, scheme.request(grant), lambda reply: scheme.read(reply, grant), within, sent
+        )
 
     async def refresh(self, provider: Provider, scheme: OAuth2, before: AccessToken, within: float) -> AccessToken:
         """Trade a refresh token for a new pair; whoever asks for it tells the observer. Raises ``Problem``."""
@@ -77,7 +79,7 @@ class Endpoints:
         def read(reply: Reply) -> AccessToken:
             return read_token(reply, self._clock.now(), provider.name, before)
 
-        return await self._asked(provider, request, read, within, (before.value, before.refresh_token))
+        return await self._round_trip(provider, request, read, within, (before.value, before.refresh_token))
 
     async def revoke(self, provider: Provider, scheme: OAuth2, token: AccessToken) -> None:
         """End a token at the provider, as far as that is possible; a failure stops nothing."""
@@ -87,7 +89,7 @@ class Endpoints:
             if request is not None:
                 await self._send(provider, request, ANSWER)
 
-    async def _asked(
+    async def _round_trip(
         self,
         provider: Provider,
         request: Request,
@@ -123,15 +125,15 @@ def _read(
     secrets, where these still mean the same: a made-up secret may be a word of theirs, such as ``invalid``.
     """
     try:
-        with nonsense_told():
+        with errors_as_malformed():
             return read(reply if reply.status < 400 else abridged(reply))
     except Problem as problem:
         code, wait = problem.code, problem.retry_after
     try:
-        with nonsense_told():
+        with errors_as_malformed():
             read(abridged(without_secrets(reply, sent)))
-    except Problem as told:
-        if told.code == code:
+    except Problem as redacted:
+        if redacted.code == code:
             raise
     fault = UpstreamFault(provider.name, reply.status)
     raise Problem(code, f"{KINDS[code].title}.", upstream=fault, retry_after=wait)

@@ -95,18 +95,18 @@ def read_token(reply: Reply, now: datetime, provider: str, before: AccessToken |
     Raises ``credentials_rejected`` for ``invalid_grant``, ``provider_misconfigured`` for what only the operator can
     mend, ``upstream_unavailable`` for anything that says nothing of the token.
     """
-    said = _object(reply)
+    members = _object(reply)
     if reply.status != 200:
-        raise _refusal(reply, said, provider)
-    value = said.get("access_token")
+        raise _refusal(reply, members, provider)
+    value = members.get("access_token")
     if not isinstance(value, str) or not value:
         raise malformed("The token endpoint answered without an access token.")
-    refresh = said.get("refresh_token")
-    scope = said.get("scope")
+    refresh = members.get("refresh_token")
+    scope = members.get("scope")
     kept = before.refresh_token if before is not None else None
     return AccessToken(
         Secret(value),
-        expires_at=_expiry(said.get("expires_in"), now),
+        expires_at=_expiry(members.get("expires_in"), now),
         refresh_token=Secret(refresh) if isinstance(refresh, str) and refresh else kept,
         scopes=frozenset(scope.split()) if isinstance(scope, str) else (before.scopes if before else frozenset()),
     )
@@ -114,18 +114,18 @@ def read_token(reply: Reply, now: datetime, provider: str, before: AccessToken |
 
 def _object(reply: Reply) -> dict[str, object]:
     try:
-        said = loads(reply.body)
+        value = loads(reply.body)
     except MalformedJson:
-        said = None
-    if isinstance(said, dict):
-        return said
+        value = None
+    if isinstance(value, dict):
+        return value
     if reply.status == 200:
         raise malformed("The token endpoint's answer is not a JSON object.")
     return {}
 
 
-def _refusal(reply: Reply, said: dict[str, object], provider: str) -> Problem:
-    error, description = said.get("error"), said.get("error_description")
+def _refusal(reply: Reply, members: dict[str, object], provider: str) -> Problem:
+    error, description = members.get("error"), members.get("error_description")
     fault = UpstreamFault(
         provider,
         reply.status,

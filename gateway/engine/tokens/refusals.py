@@ -42,7 +42,7 @@ class Refusals:
         """Raises again what was told of the connection's credentials within the last minute."""
         known: Problem | None = self._known.get(_credentials_of(connection))
         if known is not None:
-            raise known.again()
+            raise known.copy()
 
     def replaced(self, connection_id: str) -> None:
         """A rejected token was replaced."""

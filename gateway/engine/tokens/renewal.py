@@ -45,7 +45,7 @@ WAITS = (0.5, 2.0, 5.0)
 """Seconds between requests whose fate is unknown."""
 PAUSE = 30.0
 """Seconds until a refusal is asked for again: as long as a request of a moment ago may still be under way."""
-GLANCE = 0.5
+POLL = 0.5
 """Seconds between looks at another's intent."""
 KEEPING = (0.05, 0.2, 0.5, 1.0)
 """Seconds between attempts to keep a token that was received."""
@@ -55,7 +55,7 @@ _OVERTAKEN = {
 }
 
 T = TypeVar("T")
-Ask = Callable[[float], Awaitable[AccessToken]]
+TokenRequest = Callable[[float], Awaitable[AccessToken]]
 Enough = Callable[[Journal], StoredToken | None]
 """The token of a journal that will do, so that none need be asked for."""
 
@@ -85,7 +85,7 @@ class Renewals:
 
     async def renewed(self, connection: StoredConnection, provider: Provider, enough: Enough) -> StoredToken:
         """A token that is enough, kept. Raises ``Problem``."""
-        with overtaken_told():
+        with overtaken_as_unavailable():
             return await _Renewal(self, connection, provider, enough).token()
 
 
@@ -108,13 +108,13 @@ class _Renewal:
         while self._clock.monotonic() < ends:
             try:
                 return await self._turn()
-            except _Again as again:
-                wait = again.after
+            except _Retry as retry:
+                wait = retry.after
             await self._shared.stopping.sleep(wait)
         raise self._late()
 
     async def _turn(self) -> StoredToken:
-        """One turn under the lock. Raises ``_Again`` where another is needed, or it is another process's."""
+        """One turn under the lock. Raises ``_Retry`` where another is needed, or it is another process's."""
         async with self._tokens.lock(self._connection.id, FLIGHT):
             journal = await self._journal()
             found = self._enough(journal)
@@ -122,7 +122,7 @@ class _Renewal:
                 return found
             wait = self._wait(journal)
             if wait > 0:
-                raise _Again(wait)
+                raise _Retry(wait)
             return await self._renew(journal)
 
     def _late(self) -> Problem:
@@ -148,7 +148,7 @@ class _Renewal:
         if intent is not None and self._is_anothers(intent):
             left = self._left(intent.deadline, ANSWER + GRACE)
             if left > 0:
-                return min(GLANCE, left)
+                return min(POLL, left)
         if isinstance(self._scheme, OAuth2) and journal.refused_at is not None:
             return self._left(journal.refused_at + timedelta(seconds=PAUSE), PAUSE)
         return 0.0
@@ -168,7 +168,7 @@ class _Renewal:
     # --- asking
 
     async def _renew(self, journal: Journal) -> StoredToken:
-        """A token for whatever the provider takes. Raises ``_Again`` where it refused the newest for the first time."""
+        """A token for whatever the provider takes. Raises ``_Retry`` where it refused the newest for the first time."""
         ends = self._clock.monotonic() + FLIGHT
         rows = _refreshable(journal)
         if self._connection.status == "pending" and isinstance(self._scheme, OAuth2) and not journal.tokens:
@@ -177,9 +177,9 @@ class _Renewal:
                 "connection_pending", "The connection has no credentials yet: its owner has still to give them."
             )
         refusal = Problem("credentials_rejected", "There is nothing to ask with.")
-        for seq, ask in await self._asks(rows if journal.refused_at is not None else rows[:1]):
+        for seq, request in await self._candidates(rows if journal.refused_at is not None else rows[:1]):
             try:
-                token = await self._asked(ask, journal, ends)
+                token = await self._requested(request, journal, ends)
             except _Refused as refused:
                 refusal, journal = refused.problem, refused.known
                 if seq is not None:
@@ -187,9 +187,9 @@ class _Renewal:
                 continue
             return token if isinstance(token, StoredToken) else await self._keep(token, journal.version)
         await self._refused(journal, refusal)
-        raise _Again(PAUSE)
+        raise _Retry(PAUSE)
 
-    async def _asks(self, rows: Sequence[StoredToken]) -> Sequence[tuple[int | None, Ask]]:
+    async def _candidates(self, rows: Sequence[StoredToken]) -> Sequence[tuple[int | None, TokenRequest]]:
         """What to ask with, the most promising first: these refresh tokens, or the credentials themselves."""
         scheme, provider, endpoints = self._scheme, self._provider, self._shared.endpoints
         if isinstance(scheme, OAuth2):
@@ -201,10 +201,10 @@ class _Renewal:
     def _grant(self, fields: Mapping[str, Secret]) -> Grant:
         return self._shared.endpoints.grant(self._provider, fields, self._connection.company_id)
 
-    async def _asked(self, ask: Ask, known: Journal, ends: float) -> AccessToken | StoredToken:
+    async def _requested(self, request: TokenRequest, known: Journal, ends: float) -> AccessToken | StoredToken:
         """A token received now, or one that another process was faster to get.
 
-        Raises ``_Refused``, ``_Again`` or ``Problem``.
+        Raises ``_Refused``, ``_Retry`` or ``Problem``.
         """
         for wait in (*WAITS, None):
             within = min(ANSWER, ends - self._clock.monotonic())
@@ -214,7 +214,7 @@ class _Renewal:
             started = self._clock.monotonic()
             outcome: TokenOutcome = "unknown"
             try:
-                token = await ask(within)
+                token = await request(within)
                 outcome = "ok"
                 return token
             except Problem as problem:
@@ -237,7 +237,7 @@ class _Renewal:
     async def _intend(self, known: Journal) -> Journal:
         """Say durably that a request is about to leave: without that, none does. It proves that the store takes writes.
 
-        Gives what is known from then on. Raises ``_Again`` where another process acted since the journal was read, and
+        Gives what is known from then on. Raises ``_Retry`` where another process acted since the journal was read, and
         ``storage_unavailable`` where others could take this one for dead.
         """
         owner = self._shared.owner
@@ -246,7 +246,7 @@ class _Renewal:
         now = self._clock.now()
         intent = Intent(owner.name, now, now + timedelta(seconds=ANSWER + GRACE))
         if not await self._tokens.intend(self._connection, intent, known):
-            raise _Again(GLANCE)
+            raise _Retry(POLL)
         try:
             is_ours = await owner.vouch() == tenure
         except Problem:
@@ -255,7 +255,7 @@ class _Renewal:
         if not is_ours:
             # Cut off for a moment: somebody may have taken the intent over, have finished, and have used the token.
             await self._leave(known=True)
-            raise _Again(GLANCE)
+            raise _Retry(POLL)
         return replace(known, intent=intent)
 
     async def _rest(self, seconds: float) -> None:
@@ -273,7 +273,7 @@ class _Renewal:
 
     async def _overtaken(self, known: Journal) -> StoredToken | None:
         """A refused refresh token may only mean that another process was faster: then its token is in the journal, or
-        about to be (``_Again``).
+        about to be (``_Retry``).
         """
         found = await self._tokens.journal(self._connection)
         newest = found.tokens[0] if found.tokens else None
@@ -281,7 +281,7 @@ class _Renewal:
             await self._leave(known=True)
             return newest
         if found.intent is not None and self._is_anothers(found.intent):
-            raise _Again(GLANCE)
+            raise _Retry(POLL)
         return None
 
     async def _refused(self, journal: Journal, refusal: Problem) -> None:
@@ -333,7 +333,7 @@ class _Refused(Exception):
 
 
 @dataclass(eq=False)
-class _Again(Exception):
+class _Retry(Exception):
     """Begin again by reading the journal, after so many seconds."""
 
     after: float
@@ -351,8 +351,8 @@ async def insisted(clock: Clock, write: Callable[[], Awaitable[T]]) -> T:
     return await write()
 
 
-def _bound(ask: Callable[..., Awaitable[AccessToken]], *given: object) -> Ask:
-    return lambda within: ask(*given, within)
+def _bound(method: Callable[..., Awaitable[AccessToken]], *arguments: object) -> TokenRequest:
+    return lambda within: method(*arguments, within)
 
 
 def _refreshable(journal: Journal) -> Sequence[StoredToken]:
@@ -377,7 +377,7 @@ def _replaced() -> Problem:
 
 
 @contextmanager
-def overtaken_told() -> Iterator[None]:
+def overtaken_as_unavailable() -> Iterator[None]:
     """Where the credentials were replaced, or the connection deleted, meanwhile, whoever waits is told to ask again.
 
     Not that something is not found: he would take that for the record that he asked for.

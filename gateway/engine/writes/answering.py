@@ -14,7 +14,7 @@ from gateway.engine.records.id_changes import CHANGING_IDS, IdChanges
 from gateway.engine.records.links import LinkBooks
 from gateway.engine.records.recording import Recording
 from gateway.engine.task import Task
-from gateway.engine.writes.dry_run import Captured, Rehearsal, Untouched, dry_answer, language_of, told
+from gateway.engine.writes.dry_run import Captured, Rehearsal, Untouched, dry_answer, dry_run_of, language_of
 from gateway.engine.writes.idempotency import Idempotency, Run
 from gateway.engine.writes.writing import Writer
 
@@ -42,32 +42,32 @@ class Writes:
     async def answer(self, task: Task) -> Answer:
         """What came of it. Raises ``Problem``, which says what became of the write."""
         body = read_body(task.operation, task.call.body)
-        said = "" if body is None else body.model_dump_json(exclude_unset=True)
-        named = self._idempotency.named(
+        text = "" if body is None else body.model_dump_json(exclude_unset=True)
+        write = self._idempotency.keyed(
             task.call,
-            said.encode(),
+            text.encode(),
             repeatable=task.operation.verb in task.resource.repeatable,
             company_id=task.connection.company_id,
         )
-        if task.asked.dry_run:
-            return await self._rehearsed(task, body, named.creation_key())
-        return await self._idempotency.once(named, lambda run: self._written(task, body, run), task.call.deadline)
+        if task.parameters.dry_run:
+            return await self._rehearsed(task, body, write.creation_key())
+        return await self._idempotency.once(write, lambda run: self._written(task, body, run), task.call.deadline)
 
     async def _rehearsed(self, task: Task, body: Shape | None, creation_key: UUID) -> Answer:
         """What the write would do (``dry_run=true``): no idempotency key is used up, and nothing is forgotten."""
         up = self._opener.for_task(task, Rehearsal)
         writer = Writer(up, self._recording(task, Untouched), task.provider.name)
         with suppress(Captured):
-            await writer.write(task.call.path.get("id"), body, task.asked, creation_key)
+            await writer.write(task.call.path.get("id"), body, task.parameters, creation_key)
         language = language_of(task.call.headers)
-        return dry_answer(told(up, body, task.provider.origins, language), language)
+        return dry_answer(dry_run_of(up, body, task.provider.origins, language), language)
 
     async def _written(self, task: Task, body: Shape | None, run: Run) -> Answer:
         id, operation = task.call.path.get("id"), task.operation
         if id is None or not task.resource.changes_ids:
             return await self._carried_out(task, body, run)
         recording = self._recording(task)
-        return await self._id_changes.written(
+        return await self._id_changes.write_stable(
             (task.connection.id, operation.resource, id),
             run.attempt.run if operation.verb in CHANGING_IDS else None,
             lambda: self._carried_out(task, body, run),
@@ -80,7 +80,7 @@ class Writes:
         writer = Writer(up, self._recording(task), task.provider.name)
         async with self._books.ending(task.connection.id, lambda: up.fate != "not_sent"):
             try:
-                written = await writer.write(task.call.path.get("id"), body, task.asked, run.creation_key)
+                written = await writer.write(task.call.path.get("id"), body, task.parameters, run.creation_key)
             except Problem as problem:
                 await self._noted(task, up, problem)
                 raise
@@ -89,5 +89,5 @@ class Writes:
             return Answer(task.operation.status, b"", None)
         return Answer(task.operation.status, written)
 
-    def _recording(self, task: Task, way: type[Recording] = Recording) -> Recording:
-        return way(self._books, task.connection.id, task.operation, task.resource)
+    def _recording(self, task: Task, kind: type[Recording] = Recording) -> Recording:
+        return kind(self._books, task.connection.id, task.operation, task.resource)

@@ -74,8 +74,8 @@ class Rehearsal(Outbound):
 class Untouched(Recording):
     """A recording that keeps nothing."""
 
-    def __init__(self, *given: Any) -> None:  # as ``Recording``, which says what
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:  # as ``Recording``, which says what
+        super().__init__(*arguments)
         self._forgotten: set[str] = set()
 
     async def claim(self, fields: Mapping[str, str], creation_key: UUID) -> Claim:
@@ -106,7 +106,7 @@ def language_of(headers: Mapping[str, str]) -> str:
     return "nl" if weights.get("nl", 0) > weights.get("en", 0) else "en"
 
 
-def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language: str) -> DryRun:
+def dry_run_of(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language: str) -> DryRun:
     """What a rehearsal came to."""
     plan = up.plan
     warnings = [PlannedWarning(code=w.code, detail=w.details[language], pointer=w.pointer) for w in up.warnings]
@@ -116,7 +116,7 @@ def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language
         dry_run=True,
         complete=follows is None,
         incomplete_reason=follows,
-        requests=[] if up.captured is None else [_shown(up.captured, origins)],
+        requests=[] if up.captured is None else [_planned_request(up.captured, origins)],
         dropped=[DroppedField(pointer=one.pointer, reason=one.detail) for one in warnings if one.code == DROPPED],
         defaulted=[*_contract_defaults(body, up, language), *_chosen(plan, language)],
         vat=[
@@ -134,13 +134,13 @@ def told(up: Rehearsal, body: Shape | None, origins: Mapping[str, str], language
     )
 
 
-def told_raw(request: Request, origins: Mapping[str, str]) -> DryRun:
+def dry_run_of_raw(request: Request, origins: Mapping[str, str]) -> DryRun:
     """What a raw write comes to: nothing of it is Polder's to choose."""
     return DryRun(
         dry_run=True,
         complete=True,
         incomplete_reason=None,
-        requests=[_shown(request, origins)],
+        requests=[_planned_request(request, origins)],
         dropped=[],
         defaulted=[],
         vat=[],
@@ -157,7 +157,7 @@ def dry_answer(run: DryRun, language: str) -> Answer:
     return Answer(200, dumps(value), MEDIA_TYPE, {"Content-Language": language})
 
 
-def _shown(request: Request, origins: Mapping[str, str]) -> PlannedRequest:
+def _planned_request(request: Request, origins: Mapping[str, str]) -> PlannedRequest:
     _, body = encode(request)
     value: Any
     try:

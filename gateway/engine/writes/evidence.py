@@ -20,7 +20,7 @@ class Evidence:
     Of a request only what is JSON or a form is kept; another body is handed through and nobody looks for it.
     """
 
-    said: Mapping[str, Any]
+    call: Mapping[str, Any]
     creation_key: UUID
     request: Request
     notes: Mapping[str, str]
@@ -35,16 +35,16 @@ class Evidence:
             "form": None if self.request.form is None else dict(self.request.form),
             "origin": self.request.origin,
         }
-        kept = {"said": dict(self.said), "creation_key": str(self.creation_key), "notes": dict(self.notes)}
+        kept = {"said": dict(self.call), "creation_key": str(self.creation_key), "notes": dict(self.notes)}
         return Secret(dumps({**kept, "request": request}).decode())
 
     @classmethod
     def opened(cls, kept: Secret) -> "Evidence":
         """What ``sealed`` wrote."""
-        said: dict[str, Any] = loads(kept.reveal())
-        request = said["request"]
+        members: dict[str, Any] = loads(kept.reveal())
+        request = members["request"]
         query = [(name, value) for name, value in request.pop("query")]
-        return cls(said["said"], UUID(said["creation_key"]), Request(query=query, **request), said["notes"])
+        return cls(members["said"], UUID(members["creation_key"]), Request(query=query, **request), members["notes"])
 
 
 def record_id_of(answer: Answer) -> str | None:
@@ -52,10 +52,10 @@ def record_id_of(answer: Answer) -> str | None:
     if answer.media_type != "application/json" or not answer.body:
         return None
     try:
-        said = loads(answer.body)
+        record = loads(answer.body)
     except MalformedJson:
         return None
-    id = said.get("id") if isinstance(said, dict) else None
+    id = record.get("id") if isinstance(record, dict) else None
     return id if isinstance(id, str) else None
 
 
@@ -87,10 +87,10 @@ def seal_problem(problem: Problem) -> Secret:
 
 def open_answer(kept: Secret, headers: Mapping[str, str]) -> Answer:
     """The answer as it was, with some more headers; a kept problem is raised again."""
-    said: dict[str, Any] = loads(kept.reveal())
-    if "problem" in said:
+    members: dict[str, Any] = loads(kept.reveal())
+    if "problem" in members:
         raise open_problem(kept, headers)
-    answer = said["answer"]
+    answer = members["answer"]
     body = base64.b64decode(answer["body"])
     return Answer(answer["status"], body, answer["media_type"], {**answer["headers"], **headers})
 

@@ -45,12 +45,12 @@ _REPLAYED = {"Idempotency-Replayed": "true"}
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class KeyedWrite:
     """A write and its key. ``repeatable``: the system itself sees to it that a repeat does nothing twice.
 
     ``older`` are its fingerprints under encryption keys that were replaced.
-    ``outlives``: its attempt is kept although its connection is deleted, as by this very write. ``made_up`` where the
-    caller gave no key: it is then told the one that was made for it. ``said`` is what is needed
+    ``outlives``: its attempt is kept although its connection is deleted, as by this very write. ``generated`` where the
+    caller gave no key: it is then told the one that was made for it. ``call`` is what is needed
     of the call to tell later what came of it.
     """
 
@@ -61,9 +61,9 @@ class Named:
     fingerprint: bytes
     older: tuple[bytes, ...] = ()
     repeatable: bool = False
-    made_up: bool = False
+    generated: bool = False
     outlives: bool = False
-    said: Mapping[str, Any] = field(default_factory=dict)
+    call: Mapping[str, Any] = field(default_factory=dict)
 
     def id(self) -> bytes:
         """A digest of whose attempt it is."""
@@ -102,12 +102,12 @@ def key_of(header: str | None) -> str | None:
 class Run:
     """One carrying out of a named write, by one owner."""
 
-    def __init__(self, attempts: Attempts, clock: Clock, named: Named, attempt: Attempt) -> None:
+    def __init__(self, attempts: Attempts, clock: Clock, write: KeyedWrite, attempt: Attempt) -> None:
         self._attempts = attempts
         self._clock = clock
-        self._named = named
+        self._write = write
         self.attempt = attempt
-        self.creation_key = named.creation_key()
+        self.creation_key = write.creation_key()
         self._doubted: Attempt | None = None
 
     async def take_over(self, before: Attempt) -> bool:
@@ -121,7 +121,7 @@ class Run:
             self.attempt = replace(self.attempt, sent_at=before.sent_at, evidence=before.evidence, answer=before.answer)
         return await self._attempts.replace(before, self.attempt)
 
-    async def makes(self, id: str) -> str:
+    async def reserve_id(self, id: str) -> str:
         """The id of what is about to be made here, written down durably before it is; of a repeat that of the attempt
         before, which may have made it and not have come to say so.
 
@@ -129,7 +129,7 @@ class Run:
         """
         if self.attempt.record_id is not None:
             return self.attempt.record_id
-        await self._go_on(replace(self.attempt, record_id=id))
+        await self._advance(replace(self.attempt, record_id=id))
         return id
 
     async def sending(self, request: Request, notes: Mapping[str, str], creation_key: UUID) -> None:
@@ -137,10 +137,12 @@ class Run:
 
         Raises ``idempotency_in_progress`` where another owner took over, who must have thought this one dead.
         """
-        evidence = Evidence(self._named.said, creation_key, request, notes)
-        await self._go_on(replace(self.attempt, state="sending", sent_at=self._clock.now(), evidence=evidence.sealed()))
+        evidence = Evidence(self._write.call, creation_key, request, notes)
+        await self._advance(
+            replace(self.attempt, state="sending", sent_at=self._clock.now(), evidence=evidence.sealed())
+        )
 
-    async def _go_on(self, after: Attempt) -> None:
+    async def _advance(self, after: Attempt) -> None:
         """Write down what comes next, as long as nobody else carries it out.
 
         One whose clock is ahead may have taken this process for gone before its time: nothing was sent, and it is here.
@@ -183,8 +185,8 @@ class Run:
         if self._doubted is None:
             await self._attempts.release(self.attempt)
             return None
-        again = self._clock.now() + timedelta(seconds=CHECKS[0])
-        doubted = replace(self._doubted, run=self.attempt.run, next_check_at=again)
+        next_check_at = self._clock.now() + timedelta(seconds=CHECKS[0])
+        doubted = replace(self._doubted, run=self.attempt.run, next_check_at=next_check_at)
         with contextlib.suppress(Problem):  # until it can be written down, the attempt that took it over holds it
             await self._attempts.replace(self.attempt, doubted)
         return doubted
@@ -217,94 +219,94 @@ class Idempotency:
         """The process is about to end: nobody waits any longer to find something out here; the sweep does it."""
         self._stopping.set()
 
-    def named(self, call: Call, body: bytes, *, repeatable: bool = False, company_id: str | None = None) -> Named:
+    def keyed(self, call: Call, body: bytes, *, repeatable: bool = False, company_id: str | None = None) -> KeyedWrite:
         """The write as its caller named it, or as we name it where the caller did not; and whose books it goes to."""
         key = key_of(call.headers.get("idempotency-key"))
         # A rehearsal and what it rehearses have the same creation key. Equal words on two connections are equal,
         # for where both reach the same books a record may have come of either; whose they are says the attempt's id.
-        said = (
+        pairs = (
             *sorted(pair for pair in call.path.items() if pair[0] != "connection_id"),
             *sorted(pair for pair in call.query if pair[0] != "dry_run"),
         )
-        digest = fingerprint_of(*(f"{name}={value}" for name, value in said), body)
+        digest = fingerprint_of(*(f"{name}={value}" for name, value in pairs), body)
         of_connection = call.operation.resource == "connections"
         # Of credentials no digest is kept that others can compute: who reads it could try passwords until one fits.
         fingerprint, *older = self._signer.signatures(digest) if of_connection else (digest,)
-        asked = {"path": dict(call.path), "query": call.query}
+        call_parts = {"path": dict(call.path), "query": call.query}
         of_record = call.operation.resource not in ("connections", "raw")
-        return Named(
+        return KeyedWrite(
             tenant=call.caller.tenant,
             connection_id=call.path.get("connection_id"),
             operation=call.operation.name,
-            key=key or self._made_up_key(),
+            key=key or self._generated_key(),
             fingerprint=fingerprint,
             older=tuple(older),
             repeatable=repeatable,
-            made_up=key is None,
-            said={**asked, "body": body.decode(), "company_id": company_id} if of_record else {},
+            generated=key is None,
+            call={**call_parts, "body": body.decode(), "company_id": company_id} if of_record else {},
         )
 
-    def _made_up_key(self) -> str:
+    def _generated_key(self) -> str:
         return f"polder-{self._random.getrandbits(128):032x}"
 
-    async def once(self, named: Named, work: Work, deadline: float) -> Answer:
+    async def once(self, write: KeyedWrite, work: Work, deadline: float) -> Answer:
         """Do the work, or give the answer it had before. Raises ``Problem`` as the work does, or did."""
-        if not named.made_up:
-            return await self._once(named, work, deadline)
-        header = {"Idempotency-Key": named.key}
+        if not write.generated:
+            return await self._once(write, work, deadline)
+        header = {"Idempotency-Key": write.key}
         try:
-            answer = await self._once(named, work, deadline)
+            answer = await self._once(write, work, deadline)
         except Problem as problem:
             problem.headers = {**problem.headers, **header}
             raise
         return replace(answer, headers={**answer.headers, **header})
 
-    async def _once(self, named: Named, work: Work, deadline: float) -> Answer:
+    async def _once(self, write: KeyedWrite, work: Work, deadline: float) -> Answer:
         now = self._clock.now()
         left = timedelta(seconds=max(0.0, deadline - self._clock.monotonic()))
         attempt = Attempt(
-            id=named.id(),
-            tenant=named.tenant,
-            connection_id=None if named.outlives else named.connection_id,
-            operation=named.operation,
-            key=named.key,
-            fingerprint=named.fingerprint,
+            id=write.id(),
+            tenant=write.tenant,
+            connection_id=None if write.outlives else write.connection_id,
+            operation=write.operation,
+            key=write.key,
+            fingerprint=write.fingerprint,
             run=f"{self._owner.name} {self._random.getrandbits(128):032x}",
             state="claimed",
             created_at=now,
             next_check_at=now + left + GRACE,
         )
-        run = Run(self._attempts, self._clock, named, attempt)
+        run = Run(self._attempts, self._clock, write, attempt)
         await self._reconciliation.settled(attempt.id)
         before = await self._attempts.claim(attempt, forget_before=self._reconciliation.retention.since())
         if before is not None:
-            answer = await self._answer_again(named, run, before, deadline)
+            answer = await self._earlier_answer(write, run, before, deadline)
             if answer is not None:
                 return answer
         return await self._carry_out(run, work, deadline)
 
-    async def replayed(self, named: Named) -> Answer | None:
+    async def replayed(self, write: KeyedWrite) -> Answer | None:
         """The answer an earlier attempt ended with; None where there is none. For what a success makes unreachable."""
-        before = await self._attempts.find(named.id())
+        before = await self._attempts.find(write.id())
         if before is None or before.state != "applied" or before.created_at < self._reconciliation.retention.since():
             return None
-        _refuse_other(named, before)
+        _refuse_other(write, before)
         return None if before.answer is None else open_answer(before.answer, _REPLAYED)
 
-    async def _answer_again(self, named: Named, run: Run, before: Attempt, deadline: float) -> Answer | None:
+    async def _earlier_answer(self, write: KeyedWrite, run: Run, before: Attempt, deadline: float) -> Answer | None:
         """The answer of an earlier attempt; None where this one is carried out in its place."""
-        _refuse_other(named, before)
+        _refuse_other(write, before)
         overdue = before.next_check_at is not None and before.next_check_at <= run.attempt.created_at
         # Who is taken for dead and lives finds out before anything leaves, as whoever is late does.
         overdue = overdue or self._owner.is_gone(before.run.partition(" ")[0])
         if before.state in ("claimed", "sending") and not overdue:
             raise _in_progress()
         if before.state in ("sending", "unknown") or (before.state == "claimed" and before.evidence is not None):
-            looked = await self._reconciliation.look(before, deadline)
-            if looked is None:
+            inspected = await self._reconciliation.look(before, deadline)
+            if inspected is None:
                 raise _in_progress()
-            before = looked
-        if before.state in ("claimed", "not_executed") or (before.state == "unknown" and named.repeatable):
+            before = inspected
+        if before.state in ("claimed", "not_executed") or (before.state == "unknown" and write.repeatable):
             if await run.take_over(before):
                 return None
             raise _in_progress()
@@ -324,7 +326,7 @@ class Idempotency:
             if problem.outcome == "rejected":
                 await self._end(run, "rejected", status=problem.kind.status, answer=seal_problem(problem))
                 raise
-            return await self._found_out(run, problem, deadline)
+            return await self._resolved(run, problem, deadline)
         except Exception:
             with contextlib.suppress(Problem):  # a repeat of the key, or the sweep, finds it still sending, and looks
                 if run.attempt.state == "claimed":
@@ -355,17 +357,17 @@ class Idempotency:
         await self._attempts.replace(run.attempt, attempt)
         return attempt
 
-    async def _found_out(self, run: Run, problem: Problem, deadline: float) -> Answer:
+    async def _resolved(self, run: Run, problem: Problem, deadline: float) -> Answer:
         """What the write came to, if that shows while its caller can wait; else the problem, saying what is known."""
         try:
-            attempt = await self._looked_for(run, problem, deadline)
+            attempt = await self._await_finding(run, problem, deadline)
         except Problem:
             raise problem from None  # nothing can be written down or read: what is known is told
         if attempt.state == "applied" and attempt.answer is not None:
             return open_answer(attempt.answer, {})
         raise in_doubt(attempt, self._clock.now(), {}) from problem
 
-    async def _looked_for(self, run: Run, problem: Problem, deadline: float) -> Attempt:
+    async def _await_finding(self, run: Run, problem: Problem, deadline: float) -> Attempt:
         attempt = await self._doubt(run, problem)
         while attempt.state == "unknown" and attempt.next_check_at is not None:
             wait = (attempt.next_check_at - self._clock.now()).total_seconds()
@@ -373,13 +375,13 @@ class Idempotency:
                 break
             if not await self._stopping.slept(max(0.0, wait)):
                 break
-            looked = await self._reconciliation.look(attempt, deadline)
-            if looked is None:  # another node looks
+            inspected = await self._reconciliation.look(attempt, deadline)
+            if inspected is None:  # another node looks
                 break
-            attempt = looked
+            attempt = inspected
         return attempt
 
-    async def tell(self, tenant: str, connection_id: str, key: str) -> bytes:
+    async def status(self, tenant: str, connection_id: str, key: str) -> bytes:
         """What became of a write, by its key: the body of an answer. Raises ``not_found``."""
         attempt = await self._attempts.newest(tenant, connection_id, key)
         if attempt is not None and await self._reconciliation.settled(attempt.id):
@@ -401,8 +403,8 @@ class Idempotency:
         )
 
 
-def _refuse_other(named: Named, before: Attempt) -> None:
-    if before.fingerprint not in (named.fingerprint, *named.older):
+def _refuse_other(write: KeyedWrite, before: Attempt) -> None:
+    if before.fingerprint not in (write.fingerprint, *write.older):
         raise Problem("idempotency_mismatch", "This idempotency key was used for another body. Use a new key.")
 
 

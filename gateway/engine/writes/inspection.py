@@ -15,7 +15,7 @@ from gateway.contract.upstream import Request
 from gateway.engine.access.permit import permit_inspection, resource_for
 from gateway.engine.call import Answer
 from gateway.engine.inputs import Parameters, read_body, read_query
-from gateway.engine.malformed import nonsense_told
+from gateway.engine.malformed import errors_as_malformed
 from gateway.engine.outbound.opener import Opener
 from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.providers import Providers
@@ -79,11 +79,11 @@ class Inspection:
         evidence = Evidence.opened(attempt.evidence)
         try:
             look = await self._look(attempt.connection_id, operation, evidence, deadline)
-            return BLIND if look is None else await self._seen(look, attempt.connection_id, attempt, evidence)
+            return BLIND if look is None else await self._finding(look, attempt.connection_id, attempt, evidence)
         except _Unreadable:
             return BLIND
 
-    async def _seen(self, look: "_Look", connection_id: str, attempt: Attempt, evidence: Evidence) -> Finding:
+    async def _finding(self, look: "_Look", connection_id: str, attempt: Attempt, evidence: Evidence) -> Finding:
         finding = None
         async with self._books.ending(connection_id, lambda: finding is not None and finding.kind == "applied"):
             finding = await look.finding(attempt, evidence)
@@ -98,7 +98,7 @@ class Inspection:
         if attempt.evidence is None or operation is None or operation.accepts is None or attempt.connection_id is None:
             return
         evidence = Evidence.opened(attempt.evidence)
-        body = read_body(operation, evidence.said["body"].encode())
+        body = read_body(operation, evidence.call["body"].encode())
         connection = await self._connections.find(attempt.connection_id)
         if connection is None or body is None:
             return
@@ -114,46 +114,48 @@ class Inspection:
         connection = await self._connections.find(connection_id)
         if connection is None:
             return None
-        if evidence.said.get("company_id", connection.company_id) != connection.company_id:
+        if evidence.call.get("company_id", connection.company_id) != connection.company_id:
             return None  # it went to other books: what is in these says nothing of it
         permit_inspection(connection)
         provider = self._providers.of(connection)
         resource = resource_for(provider.adapter, operation)
         with _written_by_another_release():
-            asked = read_query(operation, [(name, value) for name, value in evidence.said["query"]])
-        up = self._opener.open(connection, provider, operation.name, deadline, drop_unsupported=asked.drop_unsupported)
+            parameters = read_query(operation, [(name, value) for name, value in evidence.call["query"]])
+        up = self._opener.open(
+            connection, provider, operation.name, deadline, drop_unsupported=parameters.drop_unsupported
+        )
         up.creation_key = evidence.creation_key
         recording = Recording(self._books, connection.id, operation, resource)
-        return _Look(up, recording, provider.name, asked, self._attempts)
+        return _Look(up, recording, provider.name, parameters, self._attempts)
 
 
 class _Look(Writer):
     """One look, which knows what the writer would have done after a success."""
 
     def __init__(
-        self, up: Outbound, recording: Recording, provider: str, asked: Parameters, attempts: Attempts
+        self, up: Outbound, recording: Recording, provider: str, parameters: Parameters, attempts: Attempts
     ) -> None:
         super().__init__(up, recording, provider)
-        self._asked = asked
+        self._parameters = parameters
         self._attempts = attempts
 
     async def finding(self, attempt: Attempt, evidence: Evidence) -> Finding:
         """What became of it."""
-        said = evidence.said
-        id: str | None = said["path"].get("id")
+        call = evidence.call
+        id: str | None = call["path"].get("id")
         with _written_by_another_release():
-            body = read_body(self._operation, said["body"].encode())
+            body = read_body(self._operation, call["body"].encode())
             if body is not None:
                 refuse_unsupported(self._resource, body, self._up)
         if body is not None:
             await self._recording.outgoing(body)
-        with nonsense_told():
+        with errors_as_malformed():
             if isinstance(body, Draft):
-                return await self._made(attempt, evidence, body, id)
+                return await self._inspect_created(attempt, evidence, body, id)
             change = body if isinstance(body, Change) else None
-            return BLIND if id is None else await self._done_to(id, change, evidence)
+            return BLIND if id is None else await self._inspect_record(id, change, evidence)
 
-    async def _done_to(self, id: str, change: Change | None, evidence: Evidence) -> Finding:
+    async def _inspect_record(self, id: str, change: Change | None, evidence: Evidence) -> Finding:
         """What an update, a delete or a finalize did, as the record itself tells."""
         if not self._resource.can("get"):
             return BLIND
@@ -169,10 +171,10 @@ class _Look(Writer):
             return Finding("applied", Answer(self._operation.status, b"", None))
         if self._operation.verb == "delete":
             return ABSENT
-        if change is not None and self._shows(record, change, evidence.request):
-            return self._applied(await self._found_changed(id, theirs, change, evidence.creation_key, record))
+        if change is not None and self._reflects(record, change, evidence.request):
+            return self._applied(await self._completed_change(id, theirs, change, evidence.creation_key, record))
         if self._operation.verb == "finalize" and record.item.document_status == "final":
-            return self._applied(await self._told(record))
+            return self._applied(await self._translated(record))
         return ABSENT
 
     async def _renamed(self, id: str, theirs: str, change: Change | None, evidence: Evidence) -> Finding:
@@ -186,22 +188,22 @@ class _Look(Writer):
             return Finding("ambiguous", candidates=tuple(record.item.id for record in free))
         if not free:
             return BLIND
-        return self._applied(await self._found_changed(id, theirs, change, evidence.creation_key, free[0]))
+        return self._applied(await self._completed_change(id, theirs, change, evidence.creation_key, free[0]))
 
-    def _shows(self, record: Record[Any], change: Change, sent: Request) -> bool:
+    def _reflects(self, record: Record[Any], change: Change, sent: Request) -> bool:
         """Whether a record says what was asked for; or what was sent, where the system says that in words of its own,
         such as prices without the VAT that was in them.
         """
-        return shows(record.item, self._seen_in_record(change)) or any(
-            says_back(record.said, body) for body in _bodies(sent.json)
+        return reflects(record.item, self._system_fields(change)) or any(
+            echoes(record.raw_members, body) for body in _bodies(sent.json)
         )
 
-    def _seen_in_record(self, change: Change) -> dict[str, Any]:
+    def _system_fields(self, change: Change) -> dict[str, Any]:
         """What a change asked of the system itself, rather than of Polder."""
         ours = self._resource.kept - self._resource.holds
         return {name: value for name, value in change.given().items() if name not in ours}
 
-    async def _made(self, attempt: Attempt, evidence: Evidence, draft: Draft, origin: str | None) -> Finding:
+    async def _inspect_created(self, attempt: Attempt, evidence: Evidence, draft: Draft, origin: str | None) -> Finding:
         """What a create or a credit made, by what its adapter recognises."""
         theirs = None if origin is None else await self._recording.theirs(origin)
         at = attempt.sent_at or attempt.created_at
@@ -214,8 +216,8 @@ class _Look(Writer):
             return ABSENT
         if len(records) > 1:
             return Finding("ambiguous", candidates=tuple(record.item.id for record in records))
-        made = await self._found_made(draft, origin, evidence.creation_key, records[0])
-        self._say_what_is_lacking(draft, made)
+        made = await self._completed_create(draft, origin, evidence.creation_key, records[0])
+        self._warn_of_missing(draft, made)
         return self._applied(made)
 
     async def _unclaimed(self, attempt: Attempt, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
@@ -233,7 +235,7 @@ class _Look(Writer):
             return [*free, *free]
         return free
 
-    def _say_what_is_lacking(self, draft: Draft, record: Record[Any]) -> None:
+    def _warn_of_missing(self, draft: Draft, record: Record[Any]) -> None:
         if getattr(draft, "finalize", False) and getattr(record.item, "document_status", None) == "draft":
             self._up.warn(
                 "not_finalized",
@@ -251,21 +253,21 @@ class _Look(Writer):
                 )
 
     def _applied(self, record: Record[Any]) -> Finding:
-        return Finding("applied", Answer(self._operation.status, self.written(record, self._asked)))
+        return Finding("applied", Answer(self._operation.status, self.body_of(record, self._parameters)))
 
 
-def shows(item: Any, given: dict[str, Any]) -> bool:
+def reflects(item: Any, wanted: dict[str, Any]) -> bool:
     """Whether a record says what a change asked for, as far as a record can say it."""
-    names = [name for name in given if name not in CONTROLS and hasattr(item, name)]
-    return all(_same(getattr(item, name), given[name]) for name in names)
+    names = [name for name in wanted if name not in CONTROLS and hasattr(item, name)]
+    return all(_same(getattr(item, name), wanted[name]) for name in names)
 
 
-def _as_kept(asked: AddressDraft, said: Any) -> dict[str, Any]:
+def _as_stored(wanted: AddressDraft, address: Any) -> dict[str, Any]:
     """An address as asked for, its first line whole where the system does not keep street and number apart."""
-    given = asked.given()
-    if not given.get("street") or said.street is not None:
+    given = wanted.given()
+    if not given.get("street") or address.street is not None:
         return given
-    return {**{name: value for name, value in given.items() if name not in STREET}, "line1": asked.first_line()}
+    return {**{name: value for name, value in given.items() if name not in STREET}, "line1": wanted.first_line()}
 
 
 def _bodies(json: Any) -> Sequence[Mapping[str, Any]]:
@@ -274,14 +276,14 @@ def _bodies(json: Any) -> Sequence[Mapping[str, Any]]:
     return [one for one in (json, *held) if isinstance(one, Mapping) and one]
 
 
-def says_back(said: Any, sent: Any) -> bool:
+def echoes(value: Any, sent: Any) -> bool:
     """Whether a system says all that was sent to it; it may say more, and spell values in its own way."""
     if isinstance(sent, Mapping):
-        return isinstance(said, Mapping) and all(says_back(said.get(name), part) for name, part in sent.items())
+        return isinstance(value, Mapping) and all(echoes(value.get(name), part) for name, part in sent.items())
     if isinstance(sent, list):
-        whole = isinstance(said, list) and len(said) == len(sent)
-        return whole and all(says_back(one, other) for one, other in zip(said, sent, strict=True))
-    return said == sent or (said in (None, "") and sent in (None, "")) or _number(said) == _number(sent) is not None
+        same_length = isinstance(value, list) and len(value) == len(sent)
+        return same_length and all(echoes(one, other) for one, other in zip(value, sent, strict=True))
+    return value == sent or (value in (None, "") and sent in (None, "")) or _number(value) == _number(sent) is not None
 
 
 def _number(value: Any) -> Decimal | None:
@@ -292,15 +294,15 @@ def _number(value: Any) -> Decimal | None:
         return None
 
 
-def _same(said: Any, asked: Any) -> bool:
-    if isinstance(asked, AddressDraft) and said is not None:
-        return shows(said, _as_kept(asked, said))
-    if isinstance(asked, Part):
-        return said is not None and shows(said, asked.given())
-    if isinstance(asked, list):
-        if not isinstance(said, list) or len(said) != len(asked):
+def _same(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, AddressDraft) and value is not None:
+        return reflects(value, _as_stored(wanted, value))
+    if isinstance(wanted, Part):
+        return value is not None and reflects(value, wanted.given())
+    if isinstance(wanted, list):
+        if not isinstance(value, list) or len(value) != len(wanted):
             return False
-        return all(_same(one, other) for one, other in zip(said, asked, strict=True))
-    if isinstance(asked, Decimal):
-        return said is not None and exact(said) == asked
-    return (said or None) == (asked or None) or str(said).strip() == str(asked).strip()
+        return all(_same(one, other) for one, other in zip(value, wanted, strict=True))
+    if isinstance(wanted, Decimal):
+        return value is not None and exact(value) == wanted
+    return (value or None) == (wanted or None) or str(value).strip() == str(wanted).strip()

@@ -106,7 +106,7 @@ class Reconciliation:
         self._observer = observer
         self._inspector = inspector
         self._zombie = zombie
-        self._looked_for: set[bytes] = set()
+        self._inspected: set[bytes] = set()
         self._owed: LRUCache[bytes, Callable[[], Awaitable[object]]] = LRUCache(OWED)
         self.retention = Retention(clock)
         # Not at once: a machine that starts may be about to be told the time.
@@ -126,13 +126,13 @@ class Reconciliation:
 
     async def look(self, attempt: Attempt, deadline: float) -> Attempt | None:
         """Look once, and give the attempt as it now is; None where somebody else looks already, or carries it out."""
-        if attempt.id in self._looked_for or attempt.id in self._owed:
+        if attempt.id in self._inspected or attempt.id in self._owed:
             return None
-        self._looked_for.add(attempt.id)
+        self._inspected.add(attempt.id)
         try:
             return await self._look(attempt, deadline)
         finally:
-            self._looked_for.discard(attempt.id)
+            self._inspected.discard(attempt.id)
 
     async def _look(self, attempt: Attempt, deadline: float) -> Attempt | None:
         began = self._clock.now()
@@ -232,13 +232,13 @@ class Reconciliation:
 
     def _concluded(self, attempt: Attempt, finding: Finding | None, began: datetime) -> Attempt:
         now = self._clock.now()
-        looked = replace(attempt, checks=attempt.checks + 1)
+        checked = replace(attempt, checks=attempt.checks + 1)
         if finding is None:
-            return replace(looked, next_check_at=self._next(looked))
+            return replace(checked, next_check_at=self._next(checked))
         if finding.kind == "applied" and finding.answer is not None:
             self._observer.reconciled(attempt.operation, "recovered")
             return replace(
-                looked,
+                checked,
                 state="applied",
                 status=finding.answer.status,
                 record_id=record_id_of(finding.answer),
@@ -251,14 +251,14 @@ class Reconciliation:
         over = finding.kind != "absent" or began >= self._dead_at(attempt)
         if over and known and finding.kind != "ambiguous":
             # The system said that it was done; only what came after went wrong, and that is what is told.
-            return replace(looked, state="applied", evidence=None, next_check_at=None, resolved_at=now)
+            return replace(checked, state="applied", evidence=None, next_check_at=None, resolved_at=now)
         if finding.kind in ("ambiguous", "blind"):
-            return self._given_up(looked, finding)
+            return self._given_up(checked, finding)
         if over:
             self._observer.reconciled(attempt.operation, "not_executed")
-            ended = replace(looked, state="not_executed", answer=None, evidence=None)
+            ended = replace(checked, state="not_executed", answer=None, evidence=None)
             return replace(ended, next_check_at=None, resolved_at=now)
-        return replace(looked, next_check_at=self._next(looked))
+        return replace(checked, next_check_at=self._next(checked))
 
     def _given_up(self, attempt: Attempt, finding: Finding) -> Attempt:
         self._observer.reconciled(attempt.operation, "duplicate" if finding.kind == "ambiguous" else "manual")
@@ -291,13 +291,13 @@ class Reconciliation:
 def in_doubt(attempt: Attempt, now: datetime, headers: Mapping[str, str]) -> Problem:
     """What a caller is told of a write whose fate nobody knows: where to ask, and when Polder looks again."""
     problem = _kept_problem(attempt)
-    told: dict[str, str | None] = {"state": attempt.state, "next_check_at": None}
+    extra: dict[str, str | None] = {"state": attempt.state, "next_check_at": None}
     if attempt.connection_id is not None:
-        told["operation"] = f"/v1/connections/{attempt.connection_id}/operations/{quote(attempt.key, safe='')}"
+        extra["operation"] = f"/v1/connections/{attempt.connection_id}/operations/{quote(attempt.key, safe='')}"
     if attempt.next_check_at is not None:
-        told["next_check_at"] = instant_text(attempt.next_check_at)
+        extra["next_check_at"] = instant_text(attempt.next_check_at)
         problem.retry_after = max(1, ceil((attempt.next_check_at - now).total_seconds()))
-    problem.extra = {**problem.extra, **told}
+    problem.extra = {**problem.extra, **extra}
     problem.headers = {**problem.headers, **headers}
     return problem
 

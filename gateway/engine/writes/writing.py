@@ -14,7 +14,7 @@ from gateway.contract.adapter import Record
 from gateway.contract.errors import Problem
 from gateway.contract.models.base import Change, Draft, Shape
 from gateway.engine.inputs import Parameters
-from gateway.engine.malformed import named_in_draft, nonsense_told
+from gateway.engine.malformed import errors_as_malformed, missing_as_rejected
 from gateway.engine.outbound.upstream import Outbound
 from gateway.engine.records.links import SYSTEM_ID, UNIQUE, Claim, kept_values
 from gateway.engine.records.recording import Recording, identified, refuse_unsupported
@@ -30,23 +30,23 @@ class Writer:
         self._recording = recording
         self._provider = provider
 
-    async def write(self, id: str | None, body: Shape | None, asked: Parameters, creation_key: UUID) -> bytes:
+    async def write(self, id: str | None, body: Shape | None, parameters: Parameters, creation_key: UUID) -> bytes:
         """Do it; the record as it now is, or nothing for a delete. Raises ``Problem`` with an outcome."""
         try:
-            with nonsense_told():
-                record = await self._done(id, body, creation_key)
-            return b"" if record is None else self.written(record, asked)
+            with errors_as_malformed():
+                record = await self._carried_out(id, body, creation_key)
+            return b"" if record is None else self.body_of(record, parameters)
         except Problem as problem:
             problem.as_outcome(self._up.fate)
             raise
 
-    def written(self, record: Record[Any], asked: Parameters) -> bytes:
+    def body_of(self, record: Record[Any], parameters: Parameters) -> bytes:
         """The answer that tells of a record as it now is. Raises ``upstream_malformed`` for what cannot be told."""
-        with nonsense_told():
-            told = record_json(record, self._provider, asked.include)
-        return with_warnings(told, [one.json for one in self._up.warnings])
+        with errors_as_malformed():
+            body = record_json(record, self._provider, parameters.include)
+        return with_warnings(body, [one.json for one in self._up.warnings])
 
-    async def _done(self, id: str | None, body: Shape | None, creation_key: UUID) -> Record[Any] | None:
+    async def _carried_out(self, id: str | None, body: Shape | None, creation_key: UUID) -> Record[Any] | None:
         if body is not None:
             refuse_unsupported(self._resource, body, self._up)
             await self._recording.outgoing(body)
@@ -68,14 +68,14 @@ class Writer:
         async with self._claimed(kept, creation_key) as claim:
             self._up.creation_key = claim.creation_key
             if origin is None:
-                with named_in_draft():
+                with missing_as_rejected():
                     record = await self._resource.create(self._up, draft)
             else:
                 theirs = await self._recording.theirs(origin)
                 record = await getattr(self._resource, self._operation.verb)(self._up, theirs, draft)
             return await self._granted(claim, identified(record, self._resource).item.id, kept, record)
 
-    async def _found_made(
+    async def _completed_create(
         self, draft: Draft, origin: str | None, creation_key: UUID, record: Record[Any]
     ) -> Record[Any]:
         """A record that was found to be made: it gets what it lacks of what its write had claimed.
@@ -132,8 +132,8 @@ class Writer:
         """The record of our id, after its write: what was claimed for it is its own, and the rest is kept too."""
         await claim.grant(id)
         rest = {name: value for name, value in kept.items() if name not in UNIQUE or value is None}
-        await self._recording.keep(id, await self._in_our_words(rest))
-        return await self._told(record)
+        await self._recording.keep(id, await self._with_our_ids(rest))
+        return await self._translated(record)
 
     async def _changed(self, id: str, change: Change, creation_key: UUID) -> Record[Any]:
         theirs = await self._recording.theirs(id)
@@ -147,12 +147,12 @@ class Writer:
                 await self._remind(id, change)
                 self._up.follow = partial(self._follow, id)
                 record = await self._resource.update(self._up, theirs, change)
-                self._tell_uncleared(given, record)
+                self._warn_uncleared(given, record)
             else:
                 record = await self._resource.get(self._up, theirs)
             return await self._changed_to(claim, id, theirs, given, record)
 
-    def _tell_uncleared(self, given: Mapping[str, Any], record: Record[Any]) -> None:
+    def _warn_uncleared(self, given: Mapping[str, Any], record: Record[Any]) -> None:
         """Warn of what was to be cleared, and has a value of the system's own instead, such as a number or a rate."""
         for name, value in given.items():
             if value is None and name not in self._resource.kept and getattr(record.item, name, None) is not None:
@@ -163,7 +163,7 @@ class Writer:
                     nl=f"Het boekhoudsysteem laat {name} niet leeg: het heeft de waarde die hier staat.",
                 )
 
-    async def _found_changed(
+    async def _completed_change(
         self, id: str, theirs: str, change: Change, creation_key: UUID, record: Record[Any]
     ) -> Record[Any]:
         """A record that was found to be changed: it gets what its write had claimed, as far as that is still free."""
@@ -196,7 +196,7 @@ class Writer:
         self._up.follow = partial(self._follow, id)
         record: Record[Any] = await getattr(self._resource, self._operation.verb)(self._up, theirs)
         await self._follow(id, identified(record, self._resource, theirs).item.id)
-        return await self._told(record)
+        return await self._translated(record)
 
     async def _deleted(self, id: str) -> None:
         theirs = await self._recording.theirs(id)
@@ -208,15 +208,15 @@ class Writer:
         if theirs != await self._recording.theirs(id):
             await self._recording.keep(id, {SYSTEM_ID: theirs})
 
-    async def _in_our_words(self, kept: dict[str, Any]) -> dict[str, str | None]:
+    async def _with_our_ids(self, kept: dict[str, Any]) -> dict[str, str | None]:
         """Ids among kept values are kept as we say them."""
         referred = self._recording.referred
-        said: dict[str, str | None] = {}
+        translated: dict[str, str | None] = {}
         for name, value in kept.items():
             book = await self._recording.book(referred[name]) if name in referred else None
-            said[name] = book.ours(value) if book is not None and value is not None else value
-        return said
+            translated[name] = book.ours(value) if book is not None and value is not None else value
+        return translated
 
-    async def _told(self, record: Record[Any]) -> Record[Any]:
+    async def _translated(self, record: Record[Any]) -> Record[Any]:
         await self._recording.incoming([record])
         return record

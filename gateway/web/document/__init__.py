@@ -112,15 +112,15 @@ def write(folder: Path) -> None:
 def check(folder: Path) -> list[str]:
     """The files that are missing, differ from what they should be, or should not be there; sorted."""
     wanted = files()
-    there = {f"examples/{path.name}": path for path in (folder / "examples").glob("*.json")}
-    there["openapi.json"] = folder / "openapi.json"
+    existing = {f"examples/{path.name}": path for path in (folder / "examples").glob("*.json")}
+    existing["openapi.json"] = folder / "openapi.json"
     return sorted(
         name
-        for name in wanted.keys() | there.keys()
+        for name in wanted.keys() | existing.keys()
         if name not in wanted
-        or name not in there
-        or not there[name].exists()
-        or there[name].read_text(encoding="utf-8") != wanted[name]
+        or name not in existing
+        or not existing[name].exists()
+        or existing[name].read_text(encoding="utf-8") != wanted[name]
     )
 
 

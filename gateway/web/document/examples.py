@@ -47,14 +47,14 @@ class Example:
             expects["body"] = dict(self.answer)
         if self.remember:
             expects["remember"] = dict(self.remember)
-        told: dict[str, Any] = {"title": self.title, "operation": self.operation, "path": dict(self.path)}
+        members: dict[str, Any] = {"title": self.title, "operation": self.operation, "path": dict(self.path)}
         if self.query:
-            told["query"] = dict(self.query)
+            members["query"] = dict(self.query)
         if self.headers:
-            told["headers"] = dict(self.headers)
+            members["headers"] = dict(self.headers)
         if self.body is not None:
-            told["body"] = self.body
-        return {**told, "expects": expects}
+            members["body"] = self.body
+        return {**members, "expects": expects}
 
 
 _HERE = {"connection_id": "{connection_id}"}

@@ -219,7 +219,7 @@ def paths(problems: ProblemResponses) -> dict[str, Object]:
 
 
 def _described(operation: Operation, problems: ProblemResponses) -> Object:
-    told: Object = {
+    members: Object = {
         "operationId": operation.operation_id,
         "summary": operation.title,
         "description": _description(operation),
@@ -230,8 +230,8 @@ def _described(operation: Operation, problems: ProblemResponses) -> Object:
     }
     body = _body(operation)
     if body is not None:
-        told["requestBody"] = body
-    return told
+        members["requestBody"] = body
+    return members
 
 
 def _description(operation: Operation) -> str:

@@ -32,10 +32,10 @@ def component_schemas() -> dict[str, Schema]:
     """Every schema of the document by its name, sorted."""
     answers = _answers({DryRun, *(operation.answers for operation in OPERATIONS if operation.answers)})
     bodies = _bodies({operation.accepts for operation in OPERATIONS if operation.accepts})
-    made = {**answers, **_with_decimals(_beside(bodies, taken=answers))}
+    made = {**answers, **_with_decimals(_without_collisions(bodies, taken=answers))}
     for model in {operation.answers for operation in OPERATIONS if operation.answers}:
         if issubclass(model, Resource):
-            made[model.__name__]["properties"] |= _asked_for()
+            made[model.__name__]["properties"] |= _included()
     for operation in OPERATIONS:
         if operation.shape == "list" and operation.answers is not None:
             made[f"{operation.answers.__name__}List"] = _list_of(operation.answers.__name__)
@@ -98,7 +98,7 @@ def _join(schema: Schema) -> None:
         schema |= {**other, **schema, "type": [other["type"], "null"]}
 
 
-def _beside(bodies: Mapping[str, Schema], *, taken: Mapping[str, Schema]) -> dict[str, Schema]:
+def _without_collisions(bodies: Mapping[str, Schema], *, taken: Mapping[str, Schema]) -> dict[str, Schema]:
     """Body schemas whose names do not meet those of answers: ``X`` as sent is ``XInput``."""
     names = {name: f"{name}Input" if name in taken else name for name in bodies}
     return {names[name]: _renamed(schema, names) for name, schema in bodies.items()}
@@ -138,8 +138,8 @@ def _annotate(name: str, schema: Schema) -> None:
         schema["description"] = _prose(schema["description"])
     for field, one in schema.get("properties", {}).items():
         note = one.get("description", FIELD_NOTES.get(f"{name}.{field}", FIELD_NOTES.get(field)))
-        if said := " ".join([*filter(None, [note]), *_in_words(one)]):
-            one["description"] = said
+        if description := " ".join([*filter(None, [note]), *_in_words(one)]):
+            one["description"] = description
 
 
 def _in_words(schema: Schema) -> Iterator[str]:
@@ -177,7 +177,7 @@ def _list_of(name: str) -> Schema:
     }
 
 
-def _asked_for() -> Schema:
+def _included() -> Schema:
     return {
         "provider": {**ref("ProviderView"), "description": "Only with `include=provider`."},
         "raw": {"description": "Only with `include=raw`: the record as the accounting system gave it, untouched."},
@@ -191,7 +191,7 @@ def _provider_view() -> Schema:
     return made
 
 
-def _told_of(kind: type[FieldError] | type[UpstreamFault]) -> Schema:
+def _problem_part(kind: type[FieldError] | type[UpstreamFault]) -> Schema:
     """A part of a problem: what is None of it is left out."""
     types = {name: "integer" if hint == int | None else "string" for name, hint in get_type_hints(kind).items()}
     return {
@@ -217,8 +217,8 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
         },
         "required": ["code", "detail", "pointer"],
     },
-    "FieldError": _told_of(FieldError),
-    "UpstreamFault": _told_of(UpstreamFault),
+    "FieldError": _problem_part(FieldError),
+    "UpstreamFault": _problem_part(UpstreamFault),
     "OwnerMessage": {
         "type": "object",
         "properties": {"nl": {"type": "string"}, "en": {"type": "string"}},

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 import adapters.rompslomp
 from adapters.rompslomp import ADAPTER
 from adapters.rompslomp.emulator import Emulator, Switches
-from gateway.contract.emulator import Seen
+from gateway.contract.emulator import ReceivedRequest
 from gateway.contract.exact import Json, dumps, loads
 from tests.house import House, open_house
 
@@ -97,7 +97,7 @@ class Connected:
         return {"amount": amount, "payment_method_id": await self.bank(), "allocations": allocations, **fields}
 
 
-def check_bodies(journal: Sequence[Seen]) -> int:
+def check_bodies(journal: Sequence[ReceivedRequest]) -> int:
     """Hold every body sent to the API against the vendor's own schema; how many there were."""
     sent = [one for one in journal if one.method in ("POST", "PATCH") and one.body and one.path.startswith("/api/")]
     for one in sent:

@@ -22,7 +22,7 @@ HIGH = settings.vat_code_of({"id": 708176756, "name": "vat_high", "friendly_name
 
 
 def _invoice(raw: Mapping[str, Any]) -> Record[Any]:
-    return invoices.told(invoices.InvoiceRow.of(raw), raw, {HIGH.id: HIGH}, date(2024, 3, 2))
+    return invoices.invoice_of(invoices.InvoiceRow.of(raw), raw, {HIGH.id: HIGH}, date(2024, 3, 2))
 
 
 FACTS = Facts(

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.rompslomp.emulator import Emulator, Switches
 from gateway.contract.clock import Clock
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from tests.house import PUBLIC_URL, House, open_house
 
 PROVIDER = "rompslomp"
@@ -90,7 +90,7 @@ async def authorize(house: House) -> str:
     return connection
 
 
-def refreshes(house: House) -> list[Seen]:
+def refreshes(house: House) -> list[ReceivedRequest]:
     return [seen for seen in house.emulator(PROVIDER).journal if b"grant_type=refresh_token" in seen.body]
 
 
@@ -346,7 +346,7 @@ def fail_companies_once_traded(house: House) -> None:
     rompslomp.expire_tokens()
     before = sum(map(rompslomp.is_token_request, rompslomp.journal))
 
-    def traded(seen: Seen) -> bool:
+    def traded(seen: ReceivedRequest) -> bool:
         return seen.path.endswith("/companies") and sum(map(rompslomp.is_token_request, rompslomp.journal)) > before
 
     rompslomp.fail(Fault("status", status=503), times=10, when=traded)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.errors import Problem
 from gateway.contract.exact import Json
 from gateway.engine.storage import Attempt
@@ -15,7 +15,7 @@ from tests.adapters.rompslomp.connected import DAY, Connected, connected, line
 def lose(books: Connected) -> None:
     """Let the next write's answer be lost."""
 
-    def is_write(seen: Seen) -> bool:
+    def is_write(seen: ReceivedRequest) -> bool:
         return seen.method == "POST" and seen.path.startswith("/api/")
 
     books.emulator.fail(Fault("lost"), when=is_write)
@@ -111,7 +111,7 @@ async def test_an_invoice_is_its_writes_own_after_its_concept_was_completed(tmp_
         prices = ("22.49", "47.58", "13.68")
         draft = await books.draft(*(line(price) for price in prices), **ROUNDED)
 
-        def is_lost(seen: Seen) -> bool:
+        def is_lost(seen: ReceivedRequest) -> bool:
             return seen.method == "PATCH" and (b"_publish" in seen.body) == (lost == "the publication")
 
         books.emulator.fail(Fault("lost"), when=is_lost)
@@ -163,7 +163,7 @@ async def an_invoice_in_doubt(books: Connected) -> tuple[str, Json, dict[str, st
     await books.ask("GET", "vat-codes")
     lose(books)
 
-    def comes_after(seen: Seen) -> bool:
+    def comes_after(seen: ReceivedRequest) -> bool:
         made = any(one.method == "POST" and one.path.endswith("/sales_invoices") for one in books.emulator.journal)
         return seen.method == "GET" and made
 
@@ -255,7 +255,7 @@ async def test_what_is_written_down_without_needless_spaces_is_found(what: str, 
         lose(books)
         posted = [seen.method for seen in books.emulator.journal].count("POST")
 
-        def comes_after(seen: Seen) -> bool:
+        def comes_after(seen: ReceivedRequest) -> bool:
             return seen.method == "GET" and [one.method for one in books.emulator.journal].count("POST") > posted
 
         books.emulator.fail(Fault("status", status=503), times=100, when=comes_after)

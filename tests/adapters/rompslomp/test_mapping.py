@@ -294,7 +294,7 @@ def test_an_invoice_of_no_currency_is_in_euros() -> None:
     fixture = Path(adapters.rompslomp.__file__).parent / "fixtures" / "invoices.listed.json"
     raw = {**loads(fixture.read_bytes())["raw"], "currency_exchange_rate": "1.25"}
     for said, told in (("usd", ("USD", "1.25")), ("eur", (None, None)), ("", (None, None))):
-        invoice = invoices.told(invoices.InvoiceRow.of({**raw, "currency": said}), raw, CODES, TODAY).item
+        invoice = invoices.invoice_of(invoices.InvoiceRow.of({**raw, "currency": said}), raw, CODES, TODAY).item
         assert (invoice.document_currency, invoice.exchange_rate) == told
 
 
@@ -330,13 +330,13 @@ def read(*said: Json, **fields: object) -> Any:
         "invoice_lines": list(said),
         **fields,
     }
-    return invoices.told(invoices.InvoiceRow.of(raw), raw, CODES, TODAY).item
+    return invoices.invoice_of(invoices.InvoiceRow.of(raw), raw, CODES, TODAY).item
 
 
 def test_a_line_that_makes_no_sense_takes_no_list_with_it_that_shows_no_lines() -> None:
     raw = {**LISTED, "invoice_lines": [{"id": "one"}]}
-    told = invoices.told(invoices.InvoiceHead.of(raw), raw, {}, TODAY).item
-    whole = invoices.told(invoices.InvoiceRow.of(LISTED), LISTED, CODES, TODAY).item
+    told = invoices.invoice_of(invoices.InvoiceHead.of(raw), raw, {}, TODAY).item
+    whole = invoices.invoice_of(invoices.InvoiceRow.of(LISTED), LISTED, CODES, TODAY).item
     assert (told.lines, told.tax_breakdown) == (None, None)
     assert (told.totals, told.payment_status, told.contact) == (whole.totals, whole.payment_status, whole.contact)
     with pytest.raises(Problem, match="invoice makes no sense"):

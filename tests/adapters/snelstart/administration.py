@@ -56,8 +56,8 @@ def invoice_of(raw: Mapping[str, Any]) -> Record[Any]:
     if invoices.JOINED in raw:
         said = raw[invoices.JOINED]
         factuur, boeking = invoices.Factuur.of(said), invoices.Boeking.of(raw)
-        return invoices.whole(factuur, said, boeking, raw, TODAY, invoices.Reading(SETUP))
-    return invoices.listed(invoices.Factuur.of(raw), raw, date(2026, 9, 20))
+        return invoices.whole_invoice_of(factuur, said, boeking, raw, TODAY, invoices.Reading(SETUP))
+    return invoices.invoice_of(invoices.Factuur.of(raw), raw, date(2026, 9, 20))
 
 
 def _vat_code(raw: Mapping[str, Any]) -> Record[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.snelstart import ADAPTER
 from adapters.snelstart.emulator import Emulator, Limits, Switches
-from gateway.contract.emulator import Seen
+from gateway.contract.emulator import ReceivedRequest
 from gateway.contract.exact import dumps, loads
 from tests.house import House, open_house
 
@@ -84,7 +84,7 @@ class Books:
     async def read(self, invoice: Mapping[str, Any]) -> Any:
         return await self.ask("GET", f"invoices/{invoice['id']}")
 
-    def heard(self, since: int = 0) -> list[Seen]:
+    def heard(self, since: int = 0) -> list[ReceivedRequest]:
         """What reached the API, without token requests."""
         return [seen for seen in self.emulator.journal[since:] if not self.emulator.is_token_request(seen)]
 

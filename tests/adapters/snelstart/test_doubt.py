@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from adapters.snelstart.emulator import Switches
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.exact import loads
 from tests.adapters.snelstart.connected import ADDRESS, Books, connected, line
 from tests.adapters.snelstart.emulated import NOBODY
@@ -162,7 +162,7 @@ async def test_a_memorial_entry_in_doubt_leaves_no_other_balance_than_is_told(
     async with connected(tmp_path, Switches(memorial_sign=sign)) as books:
         invoice = await books.invoice((await books.contact())["id"])
 
-        def strikes(seen: Seen) -> bool:
+        def strikes(seen: ReceivedRequest) -> bool:
             memorials = [one for one in books.heard() if one.method == "POST" and "memoriaal" in one.path]
             if lost == "the balance":
                 return bool(memorials) and seen.method == "GET" and seen.path.endswith("/verkoopfacturen")

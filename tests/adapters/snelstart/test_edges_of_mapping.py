@@ -68,7 +68,7 @@ def test_overdue_is_what_is_open_after_its_due_date(days: int, open_: int, overd
     raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"][invoices.JOINED]
     due = f"{TODAY - timedelta(days=days)}T00:00:00"
     said = invoices.Factuur.of({**raw, "vervalDatum": due, "openstaandSaldo": open_})
-    assert invoices.listed(said, raw, TODAY).item.is_overdue is overdue
+    assert invoices.invoice_of(said, raw, TODAY).item.is_overdue is overdue
 
 
 def test_vat_that_belongs_to_no_line_is_not_told_as_that_of_one() -> None:

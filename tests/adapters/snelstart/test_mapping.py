@@ -240,7 +240,7 @@ def test_a_line_of_a_hidden_account_is_read_beside_foreign_vat() -> None:
     raw = loads((FIXTURES / "invoices.boeking.json").read_bytes())["raw"]
     entry = invoices.Boeking.of({**raw, "factuurbedrag": Decimal("62.10"), "boekingsregels": said, "btw": rows})
     factuur = invoices.Factuur.of(raw[invoices.JOINED])
-    invoice = invoices.whole(factuur, {}, entry, {}, TODAY, invoices.Reading(ABROAD, "DE")).item
+    invoice = invoices.whole_invoice_of(factuur, {}, entry, {}, TODAY, invoices.Reading(ABROAD, "DE")).item
     assert [line.vat_code_id for line in invoice.lines or ()] == ["oss-de-sr", "oss-de-rr", "hoog-2012-10-01"]
     assert invoice.totals.net == "60.00"
     shares = [(group.vat_code_id, group.tax) for group in invoice.tax_breakdown or ()]

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.thenextinvoice import ADAPTER
 from adapters.thenextinvoice.emulator import Emulator, Switches
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.exact import dumps, loads
 from tests.house import House, open_house
 
@@ -81,7 +81,7 @@ class Gateway:
         """Let reads of invoices go wrong from the moment on that something was written."""
         before = self.sent(write)
 
-        def when(seen: Seen) -> bool:
+        def when(seen: ReceivedRequest) -> bool:
             return seen.method == "GET" and "/invoice/" in seen.path and self.sent(write) > before
 
         self.emulator.fail(fault, times=times, when=when)

@@ -13,7 +13,7 @@ from adapters.thenextinvoice.emulator.invoicing import save_new
 from adapters.thenextinvoice.emulator.state import Payment, Product
 from adapters.thenextinvoice.resources.invoices import SalesInvoices
 from gateway.contract.adapter import Sent, Traces
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.errors import Problem
 from gateway.contract.models import CreditDraft, Invoice
 from gateway.engine.records.recording import Recording
@@ -83,7 +83,7 @@ async def test_a_payment_that_somebody_else_booked_is_not_ours(
         invoice = gateway.emulator.company.invoices[int(final["id"])]
         methods = (await gateway.done("GET", "payment-methods"))["data"]
 
-        def booked_meanwhile(seen: Seen) -> bool:
+        def booked_meanwhile(seen: ReceivedRequest) -> bool:
             if not seen.path.endswith("/payment"):
                 return False
             invoice.payment = Payment(int(methods[method]["id"]), methods[method]["name"], date(2026, 2, day))
@@ -141,7 +141,7 @@ async def test_a_product_is_told_from_one_of_its_name_and_another_price(tmp_path
     async with opened(tmp_path) as gateway:
         gateway.emulator.fail(Fault("lost"), when=lambda seen: seen.method == "POST")
 
-        def made_meanwhile(seen: Seen) -> bool:
+        def made_meanwhile(seen: ReceivedRequest) -> bool:
             if seen.method == "GET" and gateway.sent("POST", "/product") and len(gateway.written("products")) == 1:
                 id = gateway.emulator.service.next_id("product")
                 gateway.emulator.company.products[id] = Product(id, "Schroef", Decimal(3), None, None)
@@ -163,7 +163,7 @@ def loses(gateway: Gateway, change: Callable[[], object], fault: Fault = LOST) -
     """The answer to a change is lost; and then something else happens, before Polder looks what became of it."""
     puts = gateway.sent("PUT")
 
-    def happens(seen: Seen) -> bool:
+    def happens(seen: ReceivedRequest) -> bool:
         if seen.method == "GET" and gateway.sent("PUT") > puts and not happened:
             happened.append(change())
         return False

@@ -61,7 +61,7 @@ def test_a_sum_is_certain_where_no_group_depends_on_rounding() -> None:
 )
 def test_a_person_keeps_its_name_and_what_stands_beside_it(change: dict[str, Any], after: tuple[str, ...]) -> None:
     person = {**FULL, "person": "1"}
-    body = contacts.merged(contacts.as_written(person), ContactChange.model_validate(change).given(), refuse)
+    body = contacts.merged(contacts.existing_body(person), ContactChange.model_validate(change).given(), refuse)
     read = contacts.contact_of(as_read(body)).item
     assert (read.kind, read.company_name, read.contact_person) == after
     if read.kind == "person":
@@ -69,7 +69,7 @@ def test_a_person_keeps_its_name_and_what_stands_beside_it(change: dict[str, Any
 
 
 def test_an_address_is_cleared_whole() -> None:
-    body = contacts.merged(contacts.as_written(FULL), {"address": None}, refuse)
+    body = contacts.merged(contacts.existing_body(FULL), {"address": None}, refuse)
     assert [body[name] for name in ("address", "postalcode", "city", "country")] == [""] * 4
 
 

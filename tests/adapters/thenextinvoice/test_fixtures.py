@@ -70,7 +70,7 @@ def test_the_documented_product_is_written() -> None:
 
 def test_the_documented_product_is_updated() -> None:
     pair = PAIRS["products.update"]
-    before = products.as_written({"id": 1, "description": "Description", "price": 100})
+    before = products.existing_body({"id": 1, "description": "Description", "price": 100})
     said = ProductChange.model_validate(pair["unified"]).given()
     assert as_body(products.merged(before, said)) == pair["raw"]
 

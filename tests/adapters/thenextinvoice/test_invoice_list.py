@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from adapters.thenextinvoice.emulator.invoicing import finalize, save_new
 from adapters.thenextinvoice.wire import PAGE_CAP
 from gateway.contract.adapter import Listing
-from gateway.contract.emulator import Seen
+from gateway.contract.emulator import ReceivedRequest
 from gateway.contract.models import CreditDraft
 from gateway.contract.models.invoices import InvoicePaymentStatus
 from gateway.contract.paging import Window
@@ -234,7 +234,7 @@ async def test_where_drafts_take_several_pages_what_is_passed_over_is_read_the_n
             save_new(service, company, replace_field(draft, token=None))
         newest = company.invoices[max(company.invoices)]
 
-        def becomes_final(seen: Seen) -> bool:
+        def becomes_final(seen: ReceivedRequest) -> bool:
             if not newest.final and "type=draft" in seen.query and "page=2" in seen.query:
                 finalize(service, company, newest)
             return False

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.contract.adapter import Sent, Traces
 from gateway.contract.emulator import Fault
 from gateway.contract.models import CreditDraft, LineDraft
-from gateway.contract.money import amount_said
+from gateway.contract.money import amount_from
 from tests.adapters.thenextinvoice.connected import INVOICES, TODAY, all_of, connected, invoice_change
 
 EVERY_WAY: list[dict[str, Any]] = [
@@ -290,7 +290,7 @@ async def test_a_product_fills_in_a_line_and_is_not_kept(includes_tax: bool, pri
         made = await books.invoice(up, lines=lines, prices_include_tax=includes_tax)
         assert made.lines is not None
         line = made.lines[0]
-        assert all_of(line.quantity, line.unit_price, line.vat_code_id) == ("1", amount_said(price), books.vat("low"))
+        assert all_of(line.quantity, line.unit_price, line.vat_code_id) == ("1", amount_from(price), books.vat("low"))
         assert (line.ledger_account_id, line.product_id) == (books.ledger("8010"), None)
         assert up.warnings == [("product_not_kept", "/lines/0/product_id")]
 

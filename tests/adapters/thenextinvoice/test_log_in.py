@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.exact import dumps
 from tests.adapters.thenextinvoice.opened import CUSTOMER, PROVIDER, Gateway, opened
 
 REFUSED = dumps({"success": False, "error": {"code": 401, "message": "Token expired"}})
 
 
-def of_the_api(seen: Seen) -> bool:
+def of_the_api(seen: ReceivedRequest) -> bool:
     return "/session/" not in seen.path
 
 

@@ -152,7 +152,7 @@ CLEARABLE = {
 )
 def test_a_change_leaves_everything_else_as_it_was(change: dict[str, Any]) -> None:
     said = ContactChange.model_validate(change).given()
-    body = contacts.merged(contacts.as_written(FULL), said, refuse)
+    body = contacts.merged(contacts.existing_body(FULL), said, refuse)
     before, after = contacts.contact_of(FULL).item, contacts.contact_of(as_read(body)).item
     named = {*change, "name"} | ({"contact_person", "company_name"} if "kind" in change else set())
     for name in before.__struct_fields__:
@@ -166,13 +166,13 @@ def test_a_change_leaves_everything_else_as_it_was(change: dict[str, Any]) -> No
 
 def test_part_of_an_address_changes_alone() -> None:
     said = ContactChange.model_validate({"address": {"city": "Goes", "country": None}}).given()
-    body = contacts.merged(contacts.as_written(FULL), said, refuse)
+    body = contacts.merged(contacts.existing_body(FULL), said, refuse)
     assert (body["address"], body["postalcode"], body["city"], body["country"]) == ("Kade 1", "2611 AB", "Goes", "")
 
 
 def test_a_street_and_number_become_one_line() -> None:
     said = ContactChange.model_validate({"address": {"street": "Dijk", "house_number": "3"}}).given()
-    assert contacts.merged(contacts.as_written(FULL), said, refuse)["address"] == "Dijk 3"
+    assert contacts.merged(contacts.existing_body(FULL), said, refuse)["address"] == "Dijk 3"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_street_and_number_become_one_line() -> None:
 )
 def test_a_change_that_makes_no_contact_is_refused(change: dict[str, Any], pointer: str) -> None:
     with pytest.raises(Problem) as caught:
-        contacts.merged(contacts.as_written(FULL), ContactChange.model_validate(change).given(), refuse)
+        contacts.merged(contacts.existing_body(FULL), ContactChange.model_validate(change).given(), refuse)
     assert (caught.value.code, caught.value.errors[0].pointer) == ("validation_failed", pointer)
 
 
@@ -204,7 +204,7 @@ def test_what_a_customer_cannot_hold_is_told(said: dict[str, Any], pointer: str)
         assert en != nl
         told.append(pointer)
 
-    body = contacts.merged(contacts.as_written(FULL), said, note)
+    body = contacts.merged(contacts.existing_body(FULL), said, note)
     assert told == [pointer]
     assert body["option_language"] == "nl"
 
@@ -217,7 +217,7 @@ def test_what_our_model_lacks_is_not_called_mapped() -> None:
     assert (record.item.language, record.item.currency) == (None, None)
     lost = {"country", "option_expiration", "option_language", "option_currency"}
     assert lost.isdisjoint(record.mapped)
-    assert contacts.as_written(odd)["option_expiration"] == Decimal("14.5")
+    assert contacts.existing_body(odd)["option_expiration"] == Decimal("14.5")
 
 
 @pytest.mark.parametrize("person", [True, 1, "1", "true"])
@@ -248,10 +248,10 @@ def test_a_product_reads_as_it_was_written(name: str, price: Decimal, vat: str |
 @given(words, prices)
 def test_a_products_change_keeps_its_codes(name: str, price: Decimal) -> None:
     raw = {"id": 7, "description": "Oud", "price": Decimal("1.5"), "vat_id": 3, "ledgernumber_id": 11}
-    renamed = products.merged(products.as_written(raw), ProductChange.model_validate({"name": name}).given())
+    renamed = products.merged(products.existing_body(raw), ProductChange.model_validate({"name": name}).given())
     assert renamed == {"description": name, "price": Decimal("1.5"), "vat_id": 3, "ledgernumber_id": 11}
     priced = products.merged(
-        products.as_written(raw), ProductChange.model_validate({"price": price, "vat_code_id": None}).given()
+        products.existing_body(raw), ProductChange.model_validate({"price": price, "vat_code_id": None}).given()
     )
     assert priced == {"description": "Oud", "price": price, "vat_id": None, "ledgernumber_id": 11}
 

@@ -76,12 +76,12 @@ FOUND = {"total_items": "2", "items": [{"id": 7}, {"id": "8"}]}
 
 
 def test_a_search_is_read_with_its_envelope() -> None:
-    found = wire.read_found(reply({"success": True, "data": FOUND}))
+    found = wire.read_search(reply({"success": True, "data": FOUND}))
     assert (found.total, [loads(item) for item in found.items]) == (2, FOUND["items"])
-    assert wire.read_found_ids(reply({"success": True, "data": FOUND})) == {"7", "8"}
+    assert wire.read_search_ids(reply({"success": True, "data": FOUND})) == {"7", "8"}
 
 
-@pytest.mark.parametrize("read", [wire.read_found, wire.read_found_ids])
+@pytest.mark.parametrize("read", [wire.read_search, wire.read_search_ids])
 @pytest.mark.parametrize(
     "answer",
     [

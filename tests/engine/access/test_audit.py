@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.errors import Problem
-from gateway.engine.access.audit import Auditor, Origin, asked_by
+from gateway.engine.access.audit import Auditor, Origin, on_behalf_of
 from gateway.engine.storage import Audit, AuditEntry
 from tests.house import START, House, ManualClock
 
@@ -135,7 +135,7 @@ async def test_what_broke_is_recorded_as_an_error_of_polder() -> None:
 
 async def test_who_asks_is_whoever_asked_last_and_only_while_it_lasts() -> None:
     kept = Kept()
-    with asked_by(Origin("key_1", "req_1", "192.0.2.1")):
+    with on_behalf_of(Origin("key_1", "req_1", "192.0.2.1")):
         async with auditor(kept).recording("connections.create", "acme") as subject:
             subject.object = "con_1"
     async with auditor(kept).recording("keys.rotate", None, "k1"):

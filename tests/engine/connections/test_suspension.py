@@ -110,7 +110,7 @@ async def test_who_resumes_it_finds_what_it_was(house: House, before: Connection
     assert await status(house, connection) == "suspended"
     assert refused(await house.client.get(f"/v1/connections/{connection}/contacts"))
     done = await resumed(house, connection)
-    assert (done.before.told_status, done.now.told_status) == ("suspended", before)
+    assert (done.before.effective_status, done.now.effective_status) == ("suspended", before)
     assert await status(house, connection) == before
 
 

@@ -122,7 +122,7 @@ async def test_what_nobody_asked_for_is_nobodys_answer(more: bytes, is_late: boo
 
 
 async def test_a_connection_that_nobody_uses_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "_KEPT_SECONDS", 0.05)
+    monkeypatch.setattr(sockets, "_IDLE_SECONDS", 0.05)
     left = asyncio.Event()
 
     async def script(talk: Talk) -> None:

@@ -165,7 +165,7 @@ async def held(place: Place) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        place.give_back()
+        place.release()
 
 
 async def test_a_full_queue_says_so_at_once() -> None:

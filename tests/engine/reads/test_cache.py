@@ -13,14 +13,14 @@ from gateway.contract.models import VatCode
 from gateway.contract.money import NumberText
 from gateway.engine.generations import Slots, in_memory
 from gateway.engine.outbound.facts import KnownFacts, size_of
-from gateway.engine.reads.cache import AnswerCache, Kept
-from gateway.engine.reads.freshness import answer_of, hit, is_known, read_directives
+from gateway.engine.reads.cache import AnswerCache, CachedAnswer
+from gateway.engine.reads.freshness import answer_of, etag_matches, hit, read_directives
 from gateway.engine.single_flight import SingleFlight
 from tests.house import ManualClock
 
 
-def kept(body: bytes = b"x", *, at: float = 0.0, fresh: float = 30.0, stale: float = 0.0) -> Kept:
-    return Kept(body, '"e"', None, (("Content-Type", "application/json"),), at, at + fresh, at + fresh + stale)
+def kept(body: bytes = b"x", *, at: float = 0.0, fresh: float = 30.0, stale: float = 0.0) -> CachedAnswer:
+    return CachedAnswer(body, '"e"', None, (("Content-Type", "application/json"),), at, at + fresh, at + fresh + stale)
 
 
 @pytest.fixture
@@ -293,12 +293,12 @@ def test_what_a_caller_accepts_of_what_is_kept(said: str | None, age: float, fre
     ],
 )
 def test_whether_a_caller_has_the_body_already(said: str | None, known: bool) -> None:
-    assert is_known(said, '"abc"') is known
+    assert etag_matches(said, '"abc"') is known
 
 
 def test_an_answer_tells_its_age() -> None:
-    entry = Kept(b"x", '"e"', None, (("Content-Type", "text/plain"), ("X-More", "1")), 10.0, 50.0, 50.0)
-    answer = answer_of(entry, hit(entry, 42.9), 42.9, known=False)
+    entry = CachedAnswer(b"x", '"e"', None, (("Content-Type", "text/plain"), ("X-More", "1")), 10.0, 50.0, 50.0)
+    answer = answer_of(entry, hit(entry, 42.9), 42.9, unchanged=False)
     assert (answer.status, answer.body, answer.media_type) == (200, b"x", "text/plain")
     assert dict(answer.headers) == {
         "ETag": '"e"',
@@ -311,7 +311,7 @@ def test_an_answer_tells_its_age() -> None:
 
 def test_an_answer_that_is_known_has_the_same_headers_and_no_body() -> None:
     entry = kept()
-    whole, known = (answer_of(kept(), hit(entry, 0.0), 0.0, known=known) for known in (False, True))
+    whole, known = (answer_of(kept(), hit(entry, 0.0), 0.0, unchanged=known) for known in (False, True))
     assert (known.status, known.body, known.media_type, known.headers) == (304, b"", None, whole.headers)
 
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.contract.emulator import Fault
 from gateway.engine.generations import Mark, Slots
 from gateway.engine.reads.cache import AnswerCache
-from gateway.engine.reads.second_level import Given, Question
+from gateway.engine.reads.second_level import Question, SharedAnswer
 from gateway.engine.storage import StoredConnection
 from tests.engine.shelf import Aisle
 
@@ -21,18 +21,18 @@ class Neighbour:
     """A second level of the cache in which everything given is found."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, aisle: Aisle) -> None:
-        self.given: dict[Question, Given] = {}
+        self.given: dict[Question, SharedAnswer] = {}
         self._reads = aisle.house.polder.engine._reads
         monkeypatch.setattr(self._reads, "_second_level", self)
         monkeypatch.setattr(Slots, "mark", Mark("e", 1))
         monkeypatch.setattr(Slots, "unended_since", lambda *_: True)
         self._monkeypatch = monkeypatch
 
-    async def get(self, question: Question) -> Given | None:
+    async def get(self, question: Question) -> SharedAnswer | None:
         found = self.given.get(question)
         return None if found is None else replace(found, age=12.0)
 
-    def put(self, question: Question, given: Given) -> None:
+    def put(self, question: Question, given: SharedAnswer) -> None:
         self.given[question] = given
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.contract.emulator import ASGIApp, Message, Receive, Send
 from gateway.contract.errors import Problem
-from gateway.engine.records.id_changes import POLL, TRIES, IdChanges, Oddity
+from gateway.engine.records.id_changes import POLL, TRIES, IdChanges, Interference
 from gateway.engine.records.links import SYSTEM_ID
 from gateway.engine.storage import Attempt, LinkRow
 from tests.engine.shelf import SHELF, Aisle, Shelf, open_aisle
@@ -122,7 +122,7 @@ def moving(elsewhere: Elsewhere | None = None) -> IdChanges:
     return IdChanges(elsewhere or Elsewhere(), ManualClock())  # type: ignore[arg-type]  # what is asked of it
 
 
-async def odd(_: object) -> Oddity:
+async def odd(_: object) -> Interference:
     return "maybe"
 
 
@@ -234,7 +234,7 @@ class Gone:
 async def test_who_has_no_time_left_hears_what_there_is() -> None:
     moves, gone = moving(), Gone()
     with moves.under_way(*PLACE, "p1", "run"), pytest.raises(Problem, match="no such record"):
-        await moves.beside(*PLACE, gone, lambda _: False, lambda: 0.0, odd)
+        await moves.read_stable(*PLACE, gone, lambda _: False, lambda: 0.0, odd)
     assert gone.read == 2
 
 
@@ -242,7 +242,7 @@ async def test_what_is_not_there_is_asked_for_once_where_nothing_moves() -> None
     moves, gone = moving(), Gone()
     other = moves.under_way("con_2", "products", "p1", "run")
     with moves.under_way("con_1", "contacts", "p1", "run"), other, pytest.raises(Problem):
-        await moves.beside(*PLACE, gone, lambda _: False, lambda: 30.0, odd)
+        await moves.read_stable(*PLACE, gone, lambda _: False, lambda: 30.0, odd)
     assert gone.read == 1
 
 
@@ -250,7 +250,7 @@ async def test_what_another_process_has_under_way_is_waited_for_as_long_as_there
     elsewhere, gone = Elsewhere("theirs"), Gone()
     times = [30.0, 30.0, 0.0]
     with pytest.raises(Problem, match="no such record"):
-        await moving(elsewhere).beside(*PLACE, gone, lambda _: False, lambda: times.pop(0) if times else 0.0, odd)
+        await moving(elsewhere).read_stable(*PLACE, gone, lambda _: False, lambda: times.pop(0) if times else 0.0, odd)
     assert gone.read == 2
     assert elsewhere.asked > 2
 
@@ -260,7 +260,7 @@ async def test_what_this_process_has_not_written_down_as_over_is_not_waited_for(
     with moves.under_way(*PLACE, "p1", "ours"):
         pass
     with pytest.raises(Problem):
-        await moves.beside(*PLACE, gone, lambda _: False, lambda: 30.0, odd)
+        await moves.read_stable(*PLACE, gone, lambda _: False, lambda: 30.0, odd)
     assert gone.read == 1
 
 
@@ -268,12 +268,12 @@ async def test_what_is_not_odd_costs_no_question() -> None:
     async def read() -> str:
         return "a list of what is known"
 
-    async def known(_: object) -> Oddity:
+    async def known(_: object) -> Interference:
         return "no"
 
     elsewhere = Elsewhere("theirs")
-    await moving(elsewhere).beside(*PLACE, read, lambda _: False, lambda: 30.0, known)
-    await moving(elsewhere).beside(*PLACE, read, lambda _: True, lambda: 30.0, odd)
+    await moving(elsewhere).read_stable(*PLACE, read, lambda _: False, lambda: 30.0, known)
+    await moving(elsewhere).read_stable(*PLACE, read, lambda _: True, lambda: 30.0, odd)
     assert elsewhere.asked == 0
 
 
@@ -287,6 +287,6 @@ async def test_where_records_move_all_the_while_a_list_is_read_three_times_at_mo
             await asyncio.sleep(0)
         return read
 
-    assert await moves.beside(*PLACE, disturbed, lambda _: False, lambda: 30.0, odd) == TRIES
+    assert await moves.read_stable(*PLACE, disturbed, lambda _: False, lambda: 30.0, odd) == TRIES
     read = 0
-    assert await moves.beside(*PLACE, disturbed, lambda _: True, lambda: 30.0, odd) == 1
+    assert await moves.read_stable(*PLACE, disturbed, lambda _: True, lambda: 30.0, odd) == 1

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from gateway.contract.adapter import Record
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.errors import Problem
 from gateway.contract.exact import dumps
 from gateway.contract.models import Product, ProductDraft
@@ -43,7 +43,7 @@ async def fate(house: House, connection: str, key: str) -> dict[str, Any]:
     return told
 
 
-def is_write(seen: Seen) -> bool:
+def is_write(seen: ReceivedRequest) -> bool:
     return seen.method == "POST" and "/contacts" in seen.path
 
 

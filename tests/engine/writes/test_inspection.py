@@ -11,7 +11,7 @@ from gateway.contract.emulator import Fault
 from gateway.contract.models import Product
 from gateway.contract.upstream import Request, Upstream
 from gateway.engine.writes.evidence import Evidence
-from gateway.engine.writes.inspection import says_back
+from gateway.engine.writes.inspection import echoes
 from tests.engine.shelf import Aisle, ShelfProducts, product_of
 from tests.house import House
 
@@ -126,9 +126,9 @@ async def test_what_an_older_release_wrote_down_and_this_one_cannot_use_is_left_
     assert doubted is not None
     assert doubted.evidence is not None
     evidence = Evidence.opened(doubted.evidence)
-    said = {**evidence.said, "query": [["was", "allowed"]]} if forgotten == "query" else evidence.said
+    said = {**evidence.call, "query": [["was", "allowed"]]} if forgotten == "query" else evidence.call
     said = {**said, "body": '{"was":"a field"}'} if forgotten == "body" else said
-    older = replace(evidence, said=said, notes={} if forgotten == "notes" else evidence.notes)
+    older = replace(evidence, call=said, notes={} if forgotten == "notes" else evidence.notes)
     assert await attempts.replace(doubted, replace(doubted, evidence=older.sealed()))
     house.clock.advance(3600)
     await house.polder.engine.reconciliation.sweep()
@@ -152,4 +152,4 @@ async def test_what_an_older_release_wrote_down_and_this_one_cannot_use_is_left_
     ],
 )
 def test_a_system_says_back_what_was_sent_as_it_spells_it(said: object, sent: object, same: bool) -> None:
-    assert says_back(said, sent) == same
+    assert echoes(said, sent) == same

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.engine.storage import AttemptState
 from tests.engine.shelf import Aisle
 from tests.house import House
@@ -57,7 +57,7 @@ async def test_a_gateway_that_dies_while_sending_tells_the_truth_afterwards(hous
     emulator, engine = house.emulator(PROVIDER), house.polder.engine
     before = len(emulator.books()["contacts"])
 
-    def dies(seen: Seen) -> bool:
+    def dies(seen: ReceivedRequest) -> bool:
         if seen.method == "POST" and "/contacts" in seen.path:
             for task in engine._shielded._tasks:
                 task.cancel()

@@ -10,13 +10,13 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from gateway.contract.emulator import Fault, Seen
+from gateway.contract.emulator import Fault, ReceivedRequest
 from gateway.contract.errors import Outcome, Problem
 from gateway.contract.upstream import Request
 from gateway.engine.call import Answer
 from gateway.engine.storage import Attempt
 from gateway.engine.writes.evidence import Evidence, open_answer, open_problem
-from gateway.engine.writes.idempotency import Named, Run
+from gateway.engine.writes.idempotency import KeyedWrite, Run
 from gateway.engine.writes.reconciliation import CHECKS, FORGET_EVERY, KEPT_FOR, ZOMBIE, Finding, Reconciliation
 from gateway.store.attempts import SqlAttempts
 from tests.engine.shelf import Aisle
@@ -353,8 +353,8 @@ async def test_an_owner_who_died_while_sending_is_looked_after(watch: Watch) -> 
 
 
 async def test_an_owner_finds_itself_overtaken_before_it_sends(watch: Watch) -> None:
-    named = Named(
-        "acme", watch.connection, "contacts.create", "k-1", b"f", said={"path": {}, "query": [], "body": "{}"}
+    named = KeyedWrite(
+        "acme", watch.connection, "contacts.create", "k-1", b"f", call={"path": {}, "query": [], "body": "{}"}
     )
     slow = Run(watch.attempts, watch.clock, named, await watch.attempt("claimed"))
     assert await watch.attempts.replace(slow.attempt, replace(slow.attempt, run="r-2"))
@@ -369,7 +369,7 @@ async def test_an_owner_finds_itself_overtaken_before_it_sends(watch: Watch) -> 
 async def test_who_was_answered_is_believed_over_whom_a_clock_that_is_ahead_had_look_too_soon(
     watch: Watch, finding: Finding | None
 ) -> None:
-    named = Named("acme", watch.connection, "contacts.create", "k-1", b"f")
+    named = KeyedWrite("acme", watch.connection, "contacts.create", "k-1", b"f")
     owner = Run(watch.attempts, watch.clock, named, await watch.attempt("sending"))
     watch.eyes.findings = [finding]
     watch.clock.advance(3600)
@@ -386,7 +386,7 @@ async def test_who_was_answered_is_believed_over_whom_a_clock_that_is_ahead_had_
 async def test_an_owner_whom_a_clock_that_is_ahead_took_for_gone_goes_on_in_his_time_and_not_after_it(
     watch: Watch,
 ) -> None:
-    named = Named("acme", watch.connection, "contacts.create", "k-1", b"f")
+    named = KeyedWrite("acme", watch.connection, "contacts.create", "k-1", b"f")
     request = Request("POST", "/contacts", json={})
     for key, late in (("k-1", 0), ("k-2", 41)):
         owner = Run(watch.attempts, watch.clock, named, await watch.attempt("claimed", key))
@@ -439,7 +439,7 @@ def test_evidence_is_kept_to_the_last_digit() -> None:
     request = Request("POST", "/invoices", (("a", "b"),), json={"amount": Decimal("10.10"), "lines": [1]})
     kept = Evidence({"path": {}, "query": [], "body": "{}"}, UUID(int=7), request, {"there": "1 2"})
     opened = Evidence.opened(kept.sealed())
-    assert (opened.creation_key, opened.notes, opened.said) == (kept.creation_key, kept.notes, kept.said)
+    assert (opened.creation_key, opened.notes, opened.call) == (kept.creation_key, kept.notes, kept.call)
     assert (opened.request.json, list(opened.request.query)) == (request.json, list(request.query))
     assert str(opened.request.json["amount"]) == "10.10"
 
@@ -466,7 +466,7 @@ async def test_of_two_equal_writes_the_lost_one_is_not_told_of_the_others_record
         path = f"/v1/connections/{connection}/contacts"
         return await house.client.post(path, json=DRAFT, headers={"idempotency-key": key})
 
-    def is_made(seen: Seen) -> bool:
+    def is_made(seen: ReceivedRequest) -> bool:
         return seen.method == "POST" and seen.path.endswith("/contacts")
 
     monkeypatch.setattr(SqlAttempts, "replace", slow)

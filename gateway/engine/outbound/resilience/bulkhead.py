@@ -114,7 +114,7 @@ class Place:
             self._leave(entered)
             raise
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let others have it."""
         self._leave(len(self._lanes))
 
