@@ -75,8 +75,8 @@ class Searches:
         left = _not_among(finals.items, drafts.items)
         total = _total(finals) + _total(drafts) - (len(drafts.items) - len(left))
         shown = Page(left[: window.size - len(finals.items)], more=False)
-        told = [*(await self._final_records(finals, state)).items, *(await self._draft_records(shown)).items]
-        return Page(told, more=window.offset + window.size < total, total=total)
+        records = [*(await self._final_records(finals, state)).items, *(await self._draft_records(shown)).items]
+        return Page(records, more=window.offset + window.size < total, total=total)
 
     def _finals(self, status: str | None) -> list[Source]:
         if status is None:

@@ -60,7 +60,7 @@ def _held_by(value: object) -> Iterable[object]:
         return [*value.keys(), *value.values()]
     if isinstance(value, list | tuple | set | frozenset):
         return value
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, field.name) for field in fields(value)]
     return [getattr(value, name) for name in getattr(value, "__struct_fields__", ())]
 
