@@ -112,7 +112,7 @@ async def test_a_form_that_trickles_is_not_waited_for(house: House, monkeypatch:
     async def trickle() -> AsyncIterator[bytes]:
         for _ in range(19_000):
             yield b"x"
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
     page = await browser.post(url, content=trickle())
     assert (page.status_code, page.headers["connection"]) == (408, "close")
