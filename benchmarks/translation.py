@@ -7,7 +7,7 @@ import functools
 import gc
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -82,6 +82,10 @@ class _NoBooks:
     async def of(self, connection_id: str, resource: str) -> Book:
         del connection_id, resource
         return Book(())
+
+    async def of_each(self, connection_id: str, resources: Iterable[str]) -> Mapping[str, Book]:
+        del connection_id
+        return {resource: Book(()) for resource in resources}
 
 
 def beside_the_floor(conversation: Conversation, *, unseen: bool = False) -> float:

@@ -1,7 +1,7 @@
 """Small faults in what becomes of a write and of its record's ids and references, and the law that must catch each."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -219,14 +219,14 @@ def reference_of_the_deleted(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 @BUGS.caught_by(test_links.test_a_reference_of_one_connection_is_free_in_another, REFERENCES_IN_POLDER)
 def one_book_for_all(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """What Polder keeps of one connection's records is told of another's."""
-    honest = LinkBooks.of
+    honest = LinkBooks.of_each
     first: list[str] = []
 
-    async def broken(self: LinkBooks, connection_id: str, resource: str) -> Book:
+    async def broken(self: LinkBooks, connection_id: str, resources: Iterable[str]) -> Mapping[str, Book]:
         first.append(connection_id)
-        return await honest(self, first[0], resource)
+        return await honest(self, first[0], resources)
 
-    monkeypatch.setattr(LinkBooks, "of", broken)
+    monkeypatch.setattr(LinkBooks, "of_each", broken)
     return REFERENCES_IN_POLDER
 
 

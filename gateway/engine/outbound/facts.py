@@ -87,7 +87,7 @@ class KnownFacts:
     async def get(self, connection_id: str, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
         """The fact, loaded if it is not known, or if ``fresh``."""
         key = self._key(connection_id, name)
-        known: _Fact | None = None if fresh else self._facts.get(key)
+        known = None if fresh else self._believed(key)
         if known is not None:
             found: T = known.value
             return found
@@ -109,14 +109,21 @@ class KnownFacts:
         """An answer that made no sense stood on these: one of them may be the nonsense."""
         for name in names:
             key = self._key(connection_id, name)
-            known: _Fact | None = self._facts.get(key)
+            known = self._believed(key)
             if known is not None and known.believed_for == BELIEVED:
                 self._facts[key] = replace(known, believed_for=DOUBTED)
 
     def stamp(self, connection_id: str, name: str) -> int | None:
         """The number of the loading that the fact came with, which no other has; null where it must be loaded."""
-        known: _Fact | None = self._facts.get(self._key(connection_id, name))
+        known = self._believed(self._key(connection_id, name))
         return None if known is None else known.number
+
+    def _believed(self, key: tuple[str, ...]) -> _Fact | None:
+        try:  # get() looks twice
+            fact: _Fact = self._facts[key]
+        except KeyError:
+            return None
+        return fact
 
     def _key(self, connection_id: str, name: str) -> tuple[str, ...]:
         return connection_id, str(self._generations.of(connection_id, "facts")), name

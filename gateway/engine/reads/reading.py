@@ -230,6 +230,8 @@ def _each_once(records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
     knows which of them it is.
     """
     by_id = _by_id(records)
+    if len(by_id) == len(records):
+        return records  # as nearly always
     if any(record.item != by_id[record.item.id].item for record in records):
         raise malformed("The accounting system lists two records under one id.")
     return list(by_id.values())

@@ -151,11 +151,15 @@ class LinkBooks:
 
     async def of(self, connection_id: str, resource: str) -> Book:
         """The book of one resource. Those of a connection are read together: nearly every answer needs most of them."""
+        return (await self.of_each(connection_id, [resource]))[resource]
+
+    async def of_each(self, connection_id: str, resources: Iterable[str]) -> Mapping[str, Book]:
+        """The books of several resources, as of one moment."""
         generation = self._generations.of(connection_id, "links")
         shelf = self._known(connection_id, generation)
         if shelf is None:
             shelf = await self._read(connection_id, generation)
-        return _book_on(shelf, resource)
+        return {resource: _book_on(shelf, resource) for resource in resources}
 
     def _known(self, connection_id: str, generation: int | None) -> _Shelf | None:
         known: tuple[int, _Shelf] | None = self._shelves.get(connection_id)

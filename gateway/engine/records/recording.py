@@ -73,9 +73,7 @@ class Recording:
 
     async def incoming(self, records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
         """The records with their first ids, with other records named as we do, and with what Polder keeps filled in."""
-        books = {
-            name: await self.book(name) for name in dict.fromkeys([*self.referred.values(), self.operation.resource])
-        }
+        books = await self._books.of_each(self._connection_id, {*self.referred.values(), self.operation.resource})
         for place, referred in self.referred.items():
             if books[referred].renames:
                 for record in records:
