@@ -3,24 +3,22 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple, Self
 
 from adapters.rompslomp.mapping.abroad import Sale, codes_on, sale_of
+from adapters.rompslomp.mapping.figures import NOTHING, SAID, STATES, Standing, Tally, charge_of, opposite, tally_of
 from adapters.rompslomp.mapping.references import credited_by, is_own
-from adapters.rompslomp.mapping.values import Wire, currency_of, day_of, id_of, percentage_of
+from adapters.rompslomp.mapping.values import Wire, currency_of, day_of, id_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import Invoice, InvoicedContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.base import like
-from gateway.contract.models.invoices import DocumentStatus, InvoicePaymentStatus
+from gateway.contract.models.invoices import DocumentStatus
 from gateway.contract.money import (
     CENT,
     ZERO,
     Amounts,
     AmountText,
     NumberText,
-    amount_from,
     amount_text,
-    cents_from,
     exact,
     number_from,
     round_to_cents,
@@ -45,9 +43,6 @@ HOLDS = frozenset(
         *(f"lines.{name}" for name in ("vat_treatment", "vat_rate", "vat_country", "ledger_account_id")),
     }
 )
-
-STATES: Mapping[str, DocumentStatus] = {"concept": "draft", "published": "final", "imported": "final"}
-_NOTHING = amount_text(ZERO)
 
 
 class LineRow(Wire, frozen=True, kw_only=True):
@@ -76,16 +71,12 @@ class LineRow(Wire, frozen=True, kw_only=True):
         by_quantity = exact(self.quantity) < 0
         return like(
             self,
-            quantity=_opposite(self.quantity) if by_quantity else self.quantity,
-            price_per_unit=self.price_per_unit if by_quantity else _opposite(self.price_per_unit),
-            price_with_vat=_opposite(self.price_with_vat),
-            price_without_vat=_opposite(self.price_without_vat),
-            vat_amount=_opposite(self.vat_amount),
+            quantity=opposite(self.quantity) if by_quantity else self.quantity,
+            price_per_unit=self.price_per_unit if by_quantity else opposite(self.price_per_unit),
+            price_with_vat=opposite(self.price_with_vat),
+            price_without_vat=opposite(self.price_without_vat),
+            vat_amount=opposite(self.vat_amount),
         )
-
-
-def _opposite(figure: Figure) -> Figure:
-    return figure[1:] if figure.startswith("-") else f"-{figure}"
 
 
 class CachedContactRow(Wire, frozen=True, kw_only=True):
@@ -130,28 +121,33 @@ class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
     cached_contact: CachedContactRow | None = None
 
     @property
-    def sign(self) -> int:
-        """What the amounts are multiplied by to be ours."""
-        return -1 if exact(self.price_with_vat) < 0 else 1
+    def document_status(self) -> DocumentStatus:
+        """Whether it is booked."""
+        return STATES.get(self.status, "unknown")
 
     @property
-    def above_zero(self) -> Self:
-        """With the amounts of a credit note turned, as ours are."""
-        if self.sign > 0:
-            return self
-        return like(
-            self,
-            price_without_vat=_opposite(self.price_without_vat),
-            price_with_vat=_opposite(self.price_with_vat),
-            vat_amount=_opposite(self.vat_amount),
-            open_amount=None if self.open_amount is None else _opposite(self.open_amount),
+    def tally(self) -> Tally:
+        """What it comes to, and how it stands."""
+        return tally_of(
+            self.document_status,
+            SAID.get(self.payment_status, "unknown"),
+            self.price_without_vat,
+            self.vat_amount,
+            self.price_with_vat,
+            self.open_amount,
         )
+
+    @property
+    def sign(self) -> int:
+        """What the amounts are multiplied by to be ours."""
+        return -1 if self.tally.is_credit_note else 1
 
     @property
     def may_be_set_off(self) -> bool:
         """Whether it is a booked credit note of one invoice, and not paid back: that invoice's debt is less for it."""
-        booked = self.sign < 0 and STATES.get(self.status) == "final"
-        return booked and (self.open or ZERO) > 0 and credited_by(self.api_reference) is not None
+        if credited_by(self.api_reference) is None or self.document_status != "final":
+            return False
+        return self.tally.is_credit_note and (self.open or ZERO) > 0
 
     @property
     def sale(self) -> Sale | None:
@@ -166,29 +162,19 @@ class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
 
     @property
     def open(self) -> Decimal | None:
-        """What is still to be paid, as ours: in cents, though nobody knows that Rompslomp rounds (dossier §6)."""
-        open_amount = self.above_zero.open_amount
-        return None if open_amount is None else exact(cents_from(open_amount))
+        """What is still to be paid, as ours."""
+        return self.tally.open
 
     @property
     def totals(self) -> Amounts:
         """Net, VAT and gross as Rompslomp makes them, never below zero on a credit note."""
-        turned = self.above_zero
-        net, tax, gross = _in_cents(turned)
-        return Amounts(exact(net), exact(tax), exact(gross))
+        return self.tally.amounts
 
 
 class InvoiceRow(InvoiceHead, frozen=True, kw_only=True):
     """An invoice with its lines."""
 
     invoice_lines: list[LineRow]
-
-    @property
-    def above_zero(self) -> Self:
-        """With the amounts of a credit note turned, those of its lines too."""
-        if self.sign > 0:
-            return self
-        return like(super().above_zero, invoice_lines=[line.turned for line in self.invoice_lines])
 
 
 _MAPPED = frozenset(InvoiceRow.__struct_fields__) - {"vat_number", "sale_type"}
@@ -208,138 +194,94 @@ def invoice_of(
     ``credited`` holds the invoices that are known to be credited in full. ``owed`` is what Rompslomp still calls open
     of the invoice that a credit note credits.
     """
-    id, contact_id, reference = str(row.id), id_of(row.contact_id), row.api_reference
-    turned = row.above_zero
-    is_credit_note = turned is not row
-    net, tax, gross = _in_cents(turned)
-    status = STATES.get(row.status, "unknown")
-    open_amount = None if turned.open_amount is None else cents_from(turned.open_amount)
-    standing = _standing(row, status, gross, open_amount, credited=id in credited, owed=owed)
-    currency = row.currency or "eur"
-    foreign, rate = currency.lower() != "eur", row.currency_exchange_rate
-    due_on = None if row.due_date is None else day_of(row.due_date)
-    lines, groups = _charged(turned, net, tax, codes) if isinstance(turned, InvoiceRow) else (None, None)
+    id, contact_id, customer = str(row.id), id_of(row.contact_id), row.cached_contact
+    document_status = row.document_status
+    is_credit_note, (net, tax, gross), standing = row.tally
+    if owed or id in credited:
+        standing = _beside_notes(row, standing, credited=id in credited, owed=owed)
+    # No more than 15 fields at once: of more, Python makes a dictionary first, which takes longer than all the rest.
     invoice = Invoice(
         id=id,
         document_type="credit_note" if is_credit_note else "invoice",
-        document_status=status,
+        document_status=document_status,
         payment_status=standing.payment_status,
         number=row.invoice_number or None,
         reference=row.payment_reference or None,
-        credits_invoice_id=None if reference is None else credited_by(reference),
         contact_id=contact_id,
-        contact=InvoicedContact(id=contact_id, name=row.cached_contact.name or None if row.cached_contact else None),
+        contact=InvoicedContact(id=contact_id, name=None if customer is None else customer.name or None),
         issued_on=day_of(row.date),
-        due_on=due_on,
         currency="EUR",
-        document_currency=currency_of(currency) if foreign else None,
-        exchange_rate=number_from(rate) if foreign and rate is not None else None,
         prices_include_tax=False,
-        lines=lines,
         totals=Totals(net=net, tax=tax, gross=gross, paid=standing.paid, open=standing.open),
-        tax_breakdown=groups,
         description=row.description or None,
-        is_overdue=_is_overdue(status, due_on, standing.open, today) and not is_credit_note,
         provider_status=row.status,
         layout_id=id_of(row.template_id),
     )
-    return Record(invoice, raw, _MAPPED if is_own(reference) else _MAPPED_BUT_MARK, row.status)
+    if row.due_date is not None:
+        invoice.due_on = day_of(row.due_date)
+    if is_credit_note:
+        invoice.credits_invoice_id = credited_by(row.api_reference)
+    if document_status == "final":
+        invoice.is_overdue = _is_overdue(invoice, today)
+    if row.currency and row.currency.lower() != "eur":
+        invoice.document_currency = currency_of(row.currency)
+        invoice.exchange_rate = None if row.currency_exchange_rate is None else number_from(row.currency_exchange_rate)
+    if isinstance(row, InvoiceRow):
+        rows = [line.turned for line in row.invoice_lines] if is_credit_note else row.invoice_lines
+        here = codes_on(row.sale, codes)
+        invoice.lines = [_line_of(line, here) for line in rows]
+        invoice.tax_breakdown = _tax_breakdown(rows, invoice.lines, net, tax, codes)
+    return Record(invoice, raw, _MAPPED if is_own(row.api_reference) else _MAPPED_BUT_MARK, row.status)
 
 
-def _charged(
-    turned: InvoiceRow, net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
-) -> tuple[list[Line], list[TaxBreakdown] | None]:
-    """The lines of an invoice, or turned to be so, and its VAT groups."""
-    here = codes_on(turned.sale, codes)
-    lines = [_line_of(line, here) for line in turned.invoice_lines]
-    return lines, _tax_breakdown(turned.invoice_lines, lines, net, tax, codes)
-
-
-class _Standing(NamedTuple):
-    """How a document stands, and what is paid and open of it."""
-
-    payment_status: InvoicePaymentStatus
-    paid: AmountText | None
-    open: AmountText | None
-
-
-def _standing(
-    row: InvoiceHead,
-    status: DocumentStatus,
-    gross: AmountText,
-    open_amount: AmountText | None,
-    *,
-    credited: bool,
-    owed: Decimal,
-) -> _Standing:
-    """As Rompslomp has it, save that it sets an invoice and its credit note not off against each other."""
-    paid = None if open_amount is None else _paid(gross, open_amount)
+def _beside_notes(row: InvoiceHead, alone: Standing, *, credited: bool, owed: Decimal) -> Standing:
+    """How it stands with its credit note or its invoice: Rompslomp does not set the two off against each other."""
     if credited and row.may_be_credited:
-        return _Standing("credited", paid, _NOTHING)
-    still_open = None if open_amount is None else exact(open_amount)
-    if owed and still_open is not None and row.may_be_set_off:
-        left = max(ZERO, still_open - owed)
-        return _Standing("partially_paid" if left else "paid", paid, amount_text(left))
-    return _Standing(_payment_status(row, status, exact(gross), still_open), paid, open_amount)
+        return Standing("credited", alone.paid, NOTHING)
+    if owed and row.may_be_set_off:
+        left = max(ZERO, exact(alone.open or NOTHING) - owed)
+        return Standing("partially_paid" if left else "paid", alone.paid, amount_text(left))
+    return alone
 
 
-def _payment_status(
-    row: InvoiceHead, status: DocumentStatus, gross: Decimal, open_amount: Decimal | None
-) -> InvoicePaymentStatus:
-    """There is no part payment here: it is ``unpaid`` with less open than the gross (dossier §0, "payment status")."""
-    if status == "draft":
-        return "not_applicable"
-    if row.payment_status == "paid":
-        return "paid"
-    if row.payment_status == "overpaid":
-        return "overpaid"
-    if row.payment_status != "unpaid":
-        return "unknown"
-    if open_amount == 0 and exact(row.open_amount or "0"):
-        return "paid"  # but for parts of a cent
-    return "partially_paid" if open_amount is not None and ZERO < open_amount < gross else "unpaid"
-
-
-def _paid(gross: AmountText, open_amount: AmountText) -> AmountText:
-    """What was paid of an invoice: mostly nothing yet."""
-    return _NOTHING if open_amount == gross else amount_text(exact(gross) - exact(open_amount))
-
-
-def _is_overdue(status: DocumentStatus, due_on: date | None, still_open: AmountText | None, today: date) -> bool | None:
-    if status != "final" or due_on is None or still_open is None:
+def _is_overdue(invoice: Invoice, today: date) -> bool | None:
+    """Whether somebody should have paid it by now; null where nothing says when, or what is open of it."""
+    due_on, still_open = invoice.due_on, invoice.totals.open
+    if due_on is None or still_open is None:
         return None
-    return due_on < today and exact(still_open) > 0
+    return due_on < today and invoice.document_type == "invoice" and exact(still_open) > 0
 
 
 def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:
     """A line as ours, of an invoice or turned to be so. ``codes`` holds that of each VAT type on this invoice."""
-    type_id = id_of(line.vat_type_id)
+    product_id, quantity, unit_price, type_id, vat_rate, account_id, (net, tax, gross) = charge_of(
+        line.product_id,
+        line.quantity,
+        line.price_per_unit,
+        line.vat_type_id,
+        line.vat_rate,
+        line.account_id,
+        line.price_without_vat,
+        line.vat_amount,
+        line.price_with_vat,
+    )
     code = None if type_id is None else codes.get(type_id)
-    net, tax, gross = _in_cents(line)
     return Line(
         id=str(line.id),
         type="item",
         description=line.description or "" if not line.extended_description else _described(line),
-        product_id=id_of(line.product_id),
-        quantity=number_from(line.quantity),
-        unit_price=amount_from(line.price_per_unit),
+        product_id=product_id,
+        quantity=quantity,
+        unit_price=unit_price,
         vat_code_id=type_id if code is None else code.id,
         vat_treatment=None if code is None else code.treatment,
-        vat_rate=percentage_of("0" if line.vat_rate is None else line.vat_rate),
+        vat_rate=vat_rate,
         vat_country=None if code is None else code.country,
-        ledger_account_id=id_of(line.account_id),
+        ledger_account_id=account_id,
         net=net,
         tax=tax,
         gross=gross,
     )
-
-
-def _in_cents(row: InvoiceHead | LineRow) -> tuple[AmountText, AmountText, AmountText]:
-    """Net, VAT and gross as ours. Should they come unrounded (dossier §6), VAT is what makes the net the gross."""
-    net, tax, gross = cents_from(row.price_without_vat), cents_from(row.vat_amount), cents_from(row.price_with_vat)
-    if len(row.vat_amount.rpartition(".")[2]) > len("00"):
-        tax = amount_text(exact(gross) - exact(net))
-    return net, tax, gross
 
 
 def _described(line: LineRow) -> str:
@@ -351,9 +293,9 @@ def _tax_breakdown(
     rows: Sequence[LineRow], lines: Sequence[Line], net: AmountText, tax: AmountText, codes: Mapping[str, VatCode]
 ) -> list[TaxBreakdown] | None:
     """The VAT groups that make up the totals, whichever way Rompslomp rounds; null where they are nowhere near them."""
-    keys = {(line.vat_code_id, line.vat_rate) for line in lines}
-    if len(keys) == 1:  # as on most invoices: it is the totals
-        return [_group_of(key, net, tax, codes) for key in keys]
+    key = _only_key_of(lines)
+    if key is not None:  # as on most invoices: it is the totals
+        return [_group_of(key, net, tax, codes)]
     whole = exact(net), exact(tax)
     groups = next((groups for groups in _roundings(rows, lines) if _comes_to(groups, *whole)), None)
     groups = groups or _brought_to(_unrounded(rows, lines), *whole)
@@ -366,6 +308,17 @@ _Key = tuple[str | None, NumberText | None]
 """What lines are taxed together by: their VAT code and its rate, as a percentage."""
 _Groups = dict[_Key, tuple[Decimal, Decimal]]
 """Net and VAT of each."""
+
+
+def _only_key_of(lines: Sequence[Line]) -> _Key | None:
+    """What all lines are taxed by; null where they differ, or there are none."""
+    if not lines:
+        return None
+    code_id, rate = lines[0].vat_code_id, lines[0].vat_rate
+    for line in lines:
+        if line.vat_rate != rate or line.vat_code_id != code_id:
+            return None
+    return code_id, rate
 
 
 def _roundings(rows: Sequence[LineRow], lines: Sequence[Line]) -> Iterator[_Groups]:

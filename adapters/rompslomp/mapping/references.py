@@ -26,7 +26,9 @@ def is_credit(reference: str | None) -> bool:
 
 def credited_by(reference: str | None) -> str | None:
     """The invoice that a credit note of that api reference credits; null for any other document."""
-    id = reference.removeprefix(_CREDIT) if reference and is_credit(reference) else ""
+    if reference is None or not reference.startswith(_CREDIT):
+        return None
+    id = reference.removeprefix(_CREDIT)
     return id if id.isascii() and id.isdigit() else None
 
 

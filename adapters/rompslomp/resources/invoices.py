@@ -8,7 +8,7 @@ from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import bodies, invoices, references
 from adapters.rompslomp.mapping.invoices import InvoiceHead, InvoiceRow, InvoiceSummary
 from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
-from adapters.rompslomp.mapping.values import day_of, id_of
+from adapters.rompslomp.mapping.values import day_of
 from adapters.rompslomp.resources import booking, calls
 from gateway.contract.adapter import File, Invoices, Listing, Record, Sent, Traces
 from gateway.contract.errors import Problem, invalid, malformed
@@ -173,10 +173,10 @@ async def _read(
 async def _vat_codes(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
     """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
     types = {line.vat_type_id for row in rows for line in row.invoice_lines}
-    used = set(map(id_of, types))
+    used = {str(type_id) for type_id in types if type_id is not None}
     try:
         codes = await calls.vat_codes(up)
-        return codes if used <= {None, *codes} else await calls.vat_codes(up, ever=True)
+        return codes if used <= codes.keys() else await calls.vat_codes(up, ever=True)
     except Problem as problem:
         if problem.code in calls.FORBIDDEN:
             return {}
