@@ -80,6 +80,8 @@ def sales_of(codes: Iterable[VatCode]) -> list[Sale]:
 
 def codes_abroad(codes: Mapping[str, VatCode], settings: Mapping[str, Any]) -> Mapping[str, VatCode]:
     """The VAT codes that settings make of others. One that is taxed, or not there, makes none."""
+    if not settings:
+        return {}  # as of most connections
     pairs = [(sale, codes.get(settings.get(sale.setting, ""))) for sale in SALES.values()]
     made = [_code_of(sale, code) for sale, code in pairs if code is not None and _is_untaxed(code)]
     return {code.id: code for code in made}

@@ -45,6 +45,8 @@ class Standing(NamedTuple):
     payment_status: InvoicePaymentStatus
     paid: AmountText | None
     open: AmountText | None
+    is_owed: bool
+    """Whether anything is known to be open."""
 
 
 class Tally(NamedTuple):
@@ -53,6 +55,7 @@ class Tally(NamedTuple):
     Amounts are above zero on a credit note too.
     """
 
+    document_status: DocumentStatus
     is_credit_note: bool
     in_cents: InCents
     standing: Standing
@@ -82,7 +85,7 @@ def tally_of(
         net, tax, gross = opposite(net), opposite(tax), opposite(gross)
         open_amount = None if open_amount is None else opposite(open_amount)
     in_cents = _in_cents(net, tax, gross)
-    return Tally(is_credit_note, in_cents, _standing(status, said, in_cents[2], open_amount))
+    return Tally(status, is_credit_note, in_cents, _standing(status, said, in_cents[2], open_amount))
 
 
 @lru_cache(_REMEMBERED)
@@ -109,6 +112,12 @@ def charge_of(
     )
 
 
+@lru_cache(_REMEMBERED)
+def is_above_zero(figure: Figure) -> bool:
+    """Whether something is to be paid of it. Raises ``ValueError`` for a figure that is no number."""
+    return exact(figure) > 0
+
+
 def opposite(figure: Figure) -> Figure:
     """A figure with the other sign."""
     return figure[1:] if figure.startswith("-") else f"-{figure}"
@@ -124,12 +133,12 @@ def _in_cents(net: Figure, tax: Figure, gross: Figure) -> InCents:
 
 def _standing(status: DocumentStatus, said: Said, gross: AmountText, open_amount: Figure | None) -> Standing:
     if open_amount is None:
-        return Standing(_payment_status(status, said, exact(gross), None), None, None)
+        return Standing(_payment_status(status, said, exact(gross), None), None, None, is_owed=False)
     left = cents_from(open_amount)
     if said == "unpaid" and not exact(left) and exact(open_amount):
         said = "paid"  # but for parts of a cent
     paid = NOTHING if left == gross else amount_text(exact(gross) - exact(left))  # mostly nothing yet
-    return Standing(_payment_status(status, said, exact(gross), exact(left)), paid, left)
+    return Standing(_payment_status(status, said, exact(gross), exact(left)), paid, left, exact(left) > 0)
 
 
 def _payment_status(status: DocumentStatus, said: Said, gross: Decimal, left: Decimal | None) -> InvoicePaymentStatus:

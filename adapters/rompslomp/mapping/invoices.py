@@ -5,13 +5,22 @@ from datetime import date
 from decimal import Decimal
 
 from adapters.rompslomp.mapping.abroad import Sale, codes_on, sale_of
-from adapters.rompslomp.mapping.figures import NOTHING, SAID, STATES, Standing, Tally, charge_of, opposite, tally_of
+from adapters.rompslomp.mapping.figures import (
+    NOTHING,
+    SAID,
+    STATES,
+    Standing,
+    Tally,
+    charge_of,
+    is_above_zero,
+    opposite,
+    tally_of,
+)
 from adapters.rompslomp.mapping.references import credited_by, is_own
 from adapters.rompslomp.mapping.values import Wire, currency_of, day_of, id_of
 from gateway.contract.adapter import Record
 from gateway.contract.models import Invoice, InvoicedContact, Line, TaxBreakdown, Totals, VatCode
 from gateway.contract.models.base import like
-from gateway.contract.models.invoices import DocumentStatus
 from gateway.contract.money import (
     CENT,
     ZERO,
@@ -96,7 +105,7 @@ class InvoiceSummary(Wire, frozen=True, kw_only=True):
     @property
     def may_be_credited(self) -> bool:
         """Whether it is a booked invoice and no credit note."""
-        return STATES.get(self.status) == "final" and exact(self.price_with_vat) > 0
+        return STATES.get(self.status) == "final" and is_above_zero(self.price_with_vat)
 
 
 class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
@@ -121,15 +130,10 @@ class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
     cached_contact: CachedContactRow | None = None
 
     @property
-    def document_status(self) -> DocumentStatus:
-        """Whether it is booked."""
-        return STATES.get(self.status, "unknown")
-
-    @property
     def tally(self) -> Tally:
         """What it comes to, and how it stands."""
         return tally_of(
-            self.document_status,
+            STATES.get(self.status, "unknown"),
             SAID.get(self.payment_status, "unknown"),
             self.price_without_vat,
             self.vat_amount,
@@ -145,9 +149,10 @@ class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
     @property
     def may_be_set_off(self) -> bool:
         """Whether it is a booked credit note of one invoice, and not paid back: that invoice's debt is less for it."""
-        if credited_by(self.api_reference) is None or self.document_status != "final":
+        if credited_by(self.api_reference) is None:
             return False
-        return self.tally.is_credit_note and (self.open or ZERO) > 0
+        tally = self.tally
+        return tally.document_status == "final" and tally.is_credit_note and tally.standing.is_owed
 
     @property
     def sale(self) -> Sale | None:
@@ -195,8 +200,7 @@ def invoice_of(
     of the invoice that a credit note credits.
     """
     id, contact_id, customer = str(row.id), id_of(row.contact_id), row.cached_contact
-    document_status = row.document_status
-    is_credit_note, (net, tax, gross), standing = row.tally
+    document_status, is_credit_note, (net, tax, gross), standing = row.tally
     if owed or id in credited:
         standing = _beside_notes(row, standing, credited=id in credited, owed=owed)
     # No more than 15 fields at once: of more, Python makes a dictionary first, which takes longer than all the rest.
@@ -222,7 +226,7 @@ def invoice_of(
     if is_credit_note:
         invoice.credits_invoice_id = credited_by(row.api_reference)
     if document_status == "final":
-        invoice.is_overdue = _is_overdue(invoice, today)
+        invoice.is_overdue = _is_overdue(invoice, standing, today)
     if row.currency and row.currency.lower() != "eur":
         invoice.document_currency = currency_of(row.currency)
         invoice.exchange_rate = None if row.currency_exchange_rate is None else number_from(row.currency_exchange_rate)
@@ -237,19 +241,18 @@ def invoice_of(
 def _beside_notes(row: InvoiceHead, alone: Standing, *, credited: bool, owed: Decimal) -> Standing:
     """How it stands with its credit note or its invoice: Rompslomp does not set the two off against each other."""
     if credited and row.may_be_credited:
-        return Standing("credited", alone.paid, NOTHING)
+        return Standing("credited", alone.paid, NOTHING, is_owed=False)
     if owed and row.may_be_set_off:
         left = max(ZERO, exact(alone.open or NOTHING) - owed)
-        return Standing("partially_paid" if left else "paid", alone.paid, amount_text(left))
+        return Standing("partially_paid" if left else "paid", alone.paid, amount_text(left), bool(left))
     return alone
 
 
-def _is_overdue(invoice: Invoice, today: date) -> bool | None:
+def _is_overdue(invoice: Invoice, standing: Standing, today: date) -> bool | None:
     """Whether somebody should have paid it by now; null where nothing says when, or what is open of it."""
-    due_on, still_open = invoice.due_on, invoice.totals.open
-    if due_on is None or still_open is None:
+    if invoice.due_on is None or standing.open is None:
         return None
-    return due_on < today and invoice.document_type == "invoice" and exact(still_open) > 0
+    return invoice.due_on < today and standing.is_owed and invoice.document_type == "invoice"
 
 
 def _line_of(line: LineRow, codes: Mapping[str, VatCode]) -> Line:

@@ -36,8 +36,14 @@ def test_a_charge_is_spelled_as_ours() -> None:
 def test_a_tally_is_above_zero() -> None:
     note = {name: f"-{text}" if name not in ("status", "said") else text for name, text in TALLY.items()}
     owed, given_back = tally_of(*TALLY.values()), tally_of(*note.values())
-    assert owed == (False, ("10.00", "2.10", "12.10"), ("unpaid", "0.00", "12.10"))
-    assert given_back == (True, *owed[1:])
+    assert given_back == owed._replace(is_credit_note=True)
+    assert owed == ("final", False, ("10.00", "2.10", "12.10"), ("unpaid", "0.00", "12.10", True))
+
+
+@pytest.mark.parametrize(("left", "is_owed"), [(None, False), ("0.0", False), ("0.004", False), ("0.01", True)])
+def test_what_is_open_is_owed(left: str | None, is_owed: bool) -> None:
+    standing = tally_of(**{**TALLY, "open_amount": left}).standing
+    assert standing.is_owed is is_owed
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
