@@ -24,22 +24,17 @@ _Settle = Callable[[Any], None]
 
 
 def records_json(records: Sequence[RecordPart]) -> bytes:
-    """A JSON array of records. Raises ``ValueError`` for a record that the contract does not allow."""
-    for record in records:
-        _settle(record)
+    """A JSON array of records of one type. Raises ``ValueError`` for a record that the contract does not allow."""
+    settle = _settler(type(records[0])) if records else None
+    if settle is not None:
+        for record in records:
+            settle(record)
     return _encoder.encode(records)
 
 
 def record_json(record: RecordPart) -> bytes:
     """A record as JSON. Raises ``ValueError`` for one that the contract does not allow."""
-    _settle(record)
-    return _encoder.encode(record)
-
-
-def _settle(record: RecordPart) -> None:
-    settle = _settler(type(record))
-    if settle is not None:
-        settle(record)
+    return records_json([record])[1:-1]
 
 
 @cache

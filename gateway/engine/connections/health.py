@@ -24,6 +24,9 @@ class _Record(NamedTuple):
     last_success_at: datetime | None = None
 
 
+_UNSEEN = _Record()
+
+
 class ConnectionHealth:
     """The health of connections. ``quota_left`` tells what their systems still allow."""
 
@@ -53,8 +56,11 @@ class ConnectionHealth:
         self._known.pop(connection_id, None)
 
     def _of(self, connection_id: str) -> _Record:
-        known: _Record | None = self._known.get(connection_id)
-        return known or _Record()
+        try:  # get() looks twice
+            known: _Record = self._known[connection_id]
+        except KeyError:
+            return _UNSEEN
+        return known
 
 
 def _ailing(problem: Problem, works: bool) -> HealthState:

@@ -54,6 +54,11 @@ class Unanswered(Exception):
         self.late = late
 
 
+def too_late() -> Unanswered:
+    """The time in all is over."""
+    return Unanswered("no answer in time", late=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds to wait for a connection and for a free slot: who waits in vain knows that nothing was sent."""
@@ -88,11 +93,18 @@ class Carrier(Protocol):
     """Carries requests to one origin."""
 
     async def carry(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        within: float,
     ) -> Reply:
         """Send one request, once, and read its answer whole; header names become lower case.
 
-        The caller bounds the time in all, by calling it off. Raises ``NotSent`` or ``Unanswered``.
+        It takes ``within`` seconds in all, at most. Raises ``NotSent`` or ``Unanswered``.
         """
 
     async def aclose(self) -> None:
@@ -150,16 +162,12 @@ class Wire:
     ) -> Reply:
         _refuse_unwritable(target, headers)
         started = self._clock.monotonic()
-        try:
-            with waiting():
-                async with asyncio.timeout(max(0.001, within)):
-                    reply = await self._carrier(origin).carry(
-                        method, origin, target, headers, body, timeouts.within(within)
-                    )
-        except TimeoutError as error:
-            raise Unanswered("no answer in time", late=True) from error
+        with waiting():
+            reply = await self._carrier(origin).carry(
+                method, origin, target, headers, body, timeouts.within(within), max(0.001, within)
+            )
         if self._clock.monotonic() - started > within:
-            raise Unanswered("no answer in time", late=True)
+            raise too_late()
         return reply
 
     def _carrier(self, origin: str) -> Carrier:
@@ -238,9 +246,25 @@ class Mounted:
         self._transport = transport
 
     async def carry(
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        within: float,
+    ) -> Reply:
+        """Send one request, and read its answer whole. What takes too long is called off."""
+        try:
+            async with asyncio.timeout(within):
+                return await self._carried(method, origin, target, headers, body, timeouts)
+        except TimeoutError as error:
+            raise too_late() from error
+
+    async def _carried(
         self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts
     ) -> Reply:
-        """Send one request, and read its answer whole."""
         try:
             base = httpx.URL(origin)
             url = httpx.URL(scheme=base.scheme, host=base.host, port=base.port, raw_path=target.encode("ascii"))
@@ -259,7 +283,7 @@ class Mounted:
         ) as error:
             raise NotSent(type(error).__name__) from error
         except httpx.ReadTimeout as error:
-            raise Unanswered("no answer in time", late=True) from error
+            raise too_late() from error
         except (httpx.TransportError, OSError) as error:
             raise Unanswered(type(error).__name__) from error
         received = {name.lower(): text for name, text in response.headers.items()}

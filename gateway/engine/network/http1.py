@@ -11,7 +11,7 @@ from typing import cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.contract.upstream import Reply
-from gateway.engine.network.http import ANSWER_LIMIT, Body, NotSent, Unanswered
+from gateway.engine.network.http import ANSWER_LIMIT, Body, NotSent, Unanswered, too_late
 
 _LONGEST_HEAD = 64 * 1024
 _LONGEST = 2 * ANSWER_LIMIT
@@ -22,6 +22,7 @@ class Connection(asyncio.Protocol):
     """One connection. It carries one request at a time; llhttp calls what begins with ``on_``."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
         self._answered: asyncio.Future[Reply] | None = None
@@ -36,24 +37,28 @@ class Connection(asyncio.Protocol):
         """Whether a request can be written to it."""
         return self._transport is not None and not self._has_ended and not self._transport.is_closing()
 
-    async def exchange(self, head: bytes, body: bytes, *, to_head: bool = False) -> Reply:
+    async def exchange(self, head: bytes, body: bytes, over: float, *, to_head: bool = False) -> Reply:
         """Write a request, and read its answer. Who fails, or is called off, leaves the connection closed.
 
-        Raises ``NotSent`` where it was closed before, and ``Unanswered``.
+        Raises ``NotSent`` where it was closed before, and ``Unanswered``: also where the answer is not there by the
+        time of ``over``, in seconds as the event loop counts them.
         """
         if self._transport is None or not self.is_open:
             raise NotSent("the connection closed before anything was sent")
-        self._answered = asyncio.get_running_loop().create_future()
+        self._answered = self._loop.create_future()
         self._headers, self._body, self._received, self._is_bodiless = {}, None, 0, to_head
         self._transport.write(head)
         if body:
             self._transport.write(body)
+        # A timer is a quarter of what asyncio.timeout() takes, which calls off the task to be told apart from others.
+        alarm = self._loop.call_at(over, self._late)
         try:
             return await self._answered
         except BaseException:
             self.close()  # an answer may still be on its way
             raise
         finally:
+            alarm.cancel()
             self._answered = self._body = None
 
     def close(self) -> None:
@@ -140,6 +145,9 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         if (awaited := self._awaited) is not None and self._body is not None:
             awaited.set_result(Reply(self._parser.get_status_code(), self._headers, self._body.whole()))
+
+    def _late(self) -> None:
+        self._fail(too_late())
 
     def _fail(self, fault: Unanswered) -> None:
         """No answer, unless it was there already."""

@@ -51,18 +51,29 @@ class NetworkTransport:
         return self._reads.in_use + self._writes.in_use
 
     async def carry(
-        self, method: str, origin: str, target: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        within: float,
     ) -> Reply:
         """Send one request, once, and read its answer whole. Raises ``NotSent`` or ``Unanswered``."""
+        loop = asyncio.get_running_loop()
+        over = loop.time() + within
         is_read = method in _READS
         address = _address_of(origin)
         head = _head_of(method, target, address, headers, len(body), is_read=is_read)
         places = self._reads if is_read else self._writes
         await places.take(timeouts.pool)
         try:
-            connection = (self._pool.take(origin) if is_read else None) or await _connected(address, timeouts.connect)
+            connection = self._pool.take(origin) if is_read else None
+            if connection is None:
+                connection = await _connected(address, min(timeouts.connect, over - loop.time()))
             try:
-                return await connection.exchange(head, body, to_head=method == "HEAD")
+                return await connection.exchange(head, body, over, to_head=method == "HEAD")
             finally:
                 if is_read:
                     self._pool.put(origin, connection)

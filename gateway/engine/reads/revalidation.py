@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from gateway.contract.exact import dumps
@@ -25,6 +25,13 @@ _RequestKey = tuple[str, str, str, frozenset[tuple[str, str]]]
 """A read: method, origin, target and headers."""
 
 
+class _Heard(NamedTuple):
+    """A reply, and the hash of its body."""
+
+    reply: Reply
+    body: bytes
+
+
 class ReadOutbound(Outbound):
     """The ``Upstream`` of one read of ours."""
 
@@ -34,8 +41,8 @@ class ReadOutbound(Outbound):
         self._noted: list[Request | _Reply] = []
         self._request_count = 0
         self._known: dict[str, int] = {}
-        self._under_way: list[tuple[Request, asyncio.Future[Reply]]] = []
-        self._in_hand: dict[_RequestKey, deque[asyncio.Future[Reply]]] = {}
+        self._under_way: list[tuple[Request, asyncio.Future[_Heard]]] = []
+        self._in_hand: dict[_RequestKey, deque[asyncio.Future[_Heard]]] = {}
 
     # --- the conversation before, once more
 
@@ -51,7 +58,7 @@ class ReadOutbound(Outbound):
         # callers'.
         for step, following in zip_longest(before.steps, before.steps[1:]):
             if isinstance(step, Request):
-                pending = super().exchange(step)
+                pending = self._hear(step)
                 # What is waited for next anyway needs no task of its own.
                 is_awaited_next = isinstance(following, ReplyDigest) and following.place == len(self._under_way)
                 self._under_way.append(
@@ -67,11 +74,15 @@ class ReadOutbound(Outbound):
         for request, task in self._under_way:
             self._in_hand.setdefault(_key_of(request), deque()).append(task)
 
-    async def _matches(self, digest: ReplyDigest, task: asyncio.Future[Reply]) -> bool:
+    async def _hear(self, request: Request) -> _Heard:
+        reply = await super().exchange(request)
+        return _Heard(reply, hash_of(reply.body))
+
+    async def _matches(self, digest: ReplyDigest, task: asyncio.Future[_Heard]) -> bool:
         if not task.done():
             await asyncio.wait([task])
         # Whatever it failed with, the adapter is told when it asks.
-        return not task.cancelled() and task.exception() is None and digest.matches(task.result())
+        return not task.cancelled() and task.exception() is None and digest.matches(*task.result())
 
     async def let_go(self) -> None:
         """Call off what nobody asked for."""
@@ -118,14 +129,14 @@ class ReadOutbound(Outbound):
         in_hand = self._in_hand.get(key)
         try:
             if in_hand:
-                reply = await _in_turn(in_hand.popleft())
+                reply, body = await _in_turn(in_hand.popleft())
             else:
-                reply = await super().exchange(sent)
+                reply, body = await self._hear(sent)
         except BaseException:
             self._is_repeatable = False
             raise
         headers = _TrackedHeaders(reply.headers)
-        self._noted.append(_Reply(place, reply.status, hash_of(reply.body), headers))
+        self._noted.append(_Reply(place, reply.status, body, headers))
         return Reply(reply.status, headers, reply.body)
 
     async def known(self, name: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
@@ -188,18 +199,18 @@ def _key_of(request: Request) -> _RequestKey:
     return request.method, request.origin, request.path, frozenset(request.headers.items())
 
 
-async def _settled(pending: Awaitable[Reply]) -> asyncio.Future[Reply]:
+async def _settled(pending: Awaitable[_Heard]) -> asyncio.Future[_Heard]:
     """What came of it, as of a task that is over."""
     try:
-        reply = await pending
+        heard = await pending
     except Exception as error:  # whatever it is, the adapter is told when it asks
         return _future_of(error)
-    return _future_of(reply)
+    return _future_of(heard)
 
 
-def _future_of(result: Reply | Exception) -> asyncio.Future[Reply]:
+def _future_of(result: _Heard | Exception) -> asyncio.Future[_Heard]:
     # Made apart from where it is waited for: an error holds the frames that it came through, and what is in them.
-    over: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    over: asyncio.Future[_Heard] = asyncio.get_running_loop().create_future()
     if isinstance(result, Exception):
         over.set_exception(result)
     else:
@@ -207,13 +218,13 @@ def _future_of(result: Reply | Exception) -> asyncio.Future[Reply]:
     return over
 
 
-def _is_over(task: asyncio.Future[Reply]) -> bool:
+def _is_over(task: asyncio.Future[_Heard]) -> bool:
     if task.done() and not task.cancelled():
         task.exception()  # nobody else may have looked at it
     return task.done()
 
 
-async def _in_turn(task: asyncio.Future[Reply]) -> Reply:
+async def _in_turn(task: asyncio.Future[_Heard]) -> _Heard:
     # Whoever asks at the same time comes first, so that the next conversation asks at the same time too.
     await asyncio.sleep(0)
     try:

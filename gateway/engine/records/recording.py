@@ -78,8 +78,8 @@ class Recording:
             if books[referred].renames:
                 for record in records:
                     translate(record.item, place, books[referred].ours)
-        for record in records:
-            identified(record, self.resource)
+        if not all(map(is_id, [record.item.id for record in records])):
+            raise malformed("The accounting system gives a record an id that cannot be one.")
         book = books[self.operation.resource]
         for record in () if book.is_empty else records:
             item = record.item
