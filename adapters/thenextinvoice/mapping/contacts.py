@@ -122,6 +122,7 @@ def contact_of(raw: RawRecord) -> Record[Contact]:
         "option_currency": customer.option_currency and not currency,
         "companycontact": person and other_name,
     }
+    # No more than 15 fields at once: of more, Python makes a dictionary first, which takes as long as all the rest.
     item = Contact(
         id=customer.key,
         kind="person" if person else "company",
@@ -136,11 +137,9 @@ def contact_of(raw: RawRecord) -> Record[Contact]:
         vat_number=customer.vatnumber or None,
         iban=customer.iban or None,
         number=customer.debnumber or None,
-        language=language,
-        currency=currency,
-        payment_term_days=term_days,
         archived=False,
     )
+    item.language, item.currency, item.payment_term_days = language, currency, term_days
     return Record(item, raw, _MAPPED - {name for name, lost in unheld.items() if lost})
 
 
