@@ -227,9 +227,11 @@ class Calls:
     async def _exchanged(self, request: Request, token: AccessToken) -> Reply:
         headers, body = encode(request)
         headers[self._kind.header.lower()] = self._kind.prefix + token.value.reveal()
-        operators = {name: self._provider.setting(one) for name, one in self._kind.operator_headers.items()}
-        headers |= {name.lower(): secret.reveal() for name, secret in operators.items()}
-        self.secrets_sent |= {token.value, *operators.values()}
+        self.secrets_sent.add(token.value)
+        for name, setting in self._kind.operator_headers.items():
+            secret = self._provider.setting(setting)
+            headers[name.lower()] = secret.reveal()
+            self.secrets_sent.add(secret)
         reply = await self._shared.wire.send(
             request.method,
             self._provider.origins[request.origin],

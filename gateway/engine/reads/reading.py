@@ -61,7 +61,8 @@ class Reader:
         """What is asked for, a list or what is at our ``id``, as no record's getting another id distorts it."""
         if self._operation.shape == "list":
             listed = await self._settled(lambda: self.list(parameters), lambda _: False, self._list_interference)
-            self._id_changes.mark_listed(self._up.facts.connection_id, self._operation.resource, self._unlisted)
+            if self._unlisted:
+                self._id_changes.mark_listed(self._up.facts.connection_id, self._operation.resource, self._unlisted)
             return listed
         before = await self._recording.theirs(id) if self._resource.changes_ids else id
 
