@@ -120,14 +120,15 @@ class Reader:
         context = (self._up.facts.connection_id, self._operation.name, *parameters.context())
         at = 0 if parameters.cursor is None else self._cursors.read(parameters.cursor, context)
         matched = await self._matched(parameters, native, emulated, at)
-        if len(_by_id(matched.records)) < len(matched.records):
+        records, ids = matched.records, _ids_of(matched.records)
+        if len(set(ids)) < len(ids):
             matched = await self._matched(parameters, native, emulated, at)
+            records = _each_once(matched.records)
+            ids = _ids_of(records)
         cursor = None if matched.next is None else self._cursors.write(matched.next, context)
-        records = _each_once(matched.records)
         self._shorten(records, parameters)
         data = records_json(records, self._provider, parameters.include)
         headers = {"Polder-Emulated": ", ".join(emulated)} if emulated else {}
-        ids = [record.item.id for record in records]
         return ReadResult(list_json(data, cursor, matched.total), next_cursor=cursor, headers=headers, ids=ids)
 
     async def _matched(
@@ -221,18 +222,15 @@ class Reader:
         return _Matches(found, (start + SCAN_LIMIT) << _SKIP_BITS)
 
 
-def _by_id(records: Sequence[Record[Any]]) -> dict[str, Record[Any]]:
-    """Each record where it was first, as it was last."""
-    return {record.item.id: record for record in records}
+def _ids_of(records: Sequence[Record[Any]]) -> list[str]:
+    return [record.item.id for record in records]
 
 
 def _each_once(records: Sequence[Record[Any]]) -> Sequence[Record[Any]]:
     """A record that the system lists twice is told once. Raises ``upstream_malformed`` for two under one id: nobody
     knows which of them it is.
     """
-    by_id = _by_id(records)
-    if len(by_id) == len(records):
-        return records  # as nearly always
+    by_id = dict(zip(_ids_of(records), records, strict=True))
     if any(record.item != by_id[record.item.id].item for record in records):
         raise malformed("The accounting system lists two records under one id.")
     return list(by_id.values())
