@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(head)
         if body:
             self._transport.write(body)
-        # A timer is a quarter of what asyncio.timeout() takes, which calls off the task to be told apart from others.
+        # A timer, not asyncio.timeout(): that looks for the task it may have to call off, and takes half as long again.
         alarm = self._loop.call_at(over, self._late)
         try:
             return await self._answered
