@@ -44,9 +44,11 @@ _DETAILS: Mapping[str, str] = {
 }
 
 
-def request(facts: Facts, method: str, *segments: str, query: Query = (), json: Any = None) -> Request:
+def request(
+    facts: Facts, method: str, *segments: str, query: Query = (), json: Any = None, ahead: bool = False
+) -> Request:
     """A request below the connection's company."""
-    return Request(method, path_of(*ROOT, facts.company_id or "", *segments), query=query, json=json)
+    return Request(method, path_of(*ROOT, facts.company_id or "", *segments), query=query, json=json, ahead=ahead)
 
 
 def prefix(facts: Facts) -> str:

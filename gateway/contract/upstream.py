@@ -104,6 +104,12 @@ class Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     origin: str = "api"
+    ahead: bool = False
+    """Whether this read may be answered before the one that was asked before it.
+
+    Then it is asked beside that one, where the same was asked the last time: that spares a round trip, and costs a call
+    in vain where it is another one now.
+    """
 
     @property
     def target(self) -> str:

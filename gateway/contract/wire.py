@@ -4,7 +4,7 @@ A row is a struct, read from JSON text or from JSON values in one step. A number
 digits that were sent, as a number or as text.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, cached_property
@@ -170,20 +170,6 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         except _NONSENSE:
             rows = [cls.of(item) for item in within.items]
         return [(row, ItemText(within, place)) for place, row in enumerate(rows)]
-
-    @classmethod
-    def all_of(cls, raws: Sequence[RawRecord]) -> list[Self]:
-        """Read several, all that stand in one list at once. Raises ``upstream_malformed`` as ``of`` does.
-
-        For records of which a summary was read: what is read while nothing is waited for is in the processor's
-        cache still when it is told, and what was read before a call is not (benchmarks/README.md).
-        """
-        texts = {raw.within for raw in raws if isinstance(raw, ItemText)}
-        try:
-            rows_of = {text: text.rows(cls) for text in texts}
-        except _NONSENSE:
-            return [cls.of(raw) for raw in raws]
-        return [rows_of[raw.within][raw.place] if isinstance(raw, ItemText) else cls.of(raw) for raw in raws]
 
     @classmethod
     def _reread(cls, raw: RawRecord, error: Exception) -> Self:

@@ -95,26 +95,16 @@ class CachedContactRow(Wire, frozen=True, kw_only=True):
     country_code: str | None = None
 
 
-class InvoiceSummary(Wire, frozen=True, kw_only=True):
-    """What says of an invoice whether credit notes must be looked for."""
-
-    date: str
-    status: str
-    price_with_vat: Figure
-
-    @property
-    def may_be_credited(self) -> bool:
-        """Whether it is a booked invoice and no credit note."""
-        return STATES.get(self.status) == "final" and is_above_zero(self.price_with_vat)
-
-
-class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
+class InvoiceHead(Wire, frozen=True, kw_only=True):
     """An invoice without its lines; keys that do not apply are absent."""
 
     id: PositiveId
+    date: str
     due_date: str | None = None
     description: str | None = None
+    status: str
     price_without_vat: Figure
+    price_with_vat: Figure
     vat_amount: Figure
     contact_id: PositiveId | None = None
     invoice_number: str | None = None
@@ -128,6 +118,11 @@ class InvoiceHead(InvoiceSummary, frozen=True, kw_only=True):
     payment_reference: str | None = None
     sale_type: str | None = None
     cached_contact: CachedContactRow | None = None
+
+    @property
+    def may_be_credited(self) -> bool:
+        """Whether it is a booked invoice and no credit note."""
+        return STATES.get(self.status) == "final" and is_above_zero(self.price_with_vat)
 
     @property
     def tally(self) -> Tally:

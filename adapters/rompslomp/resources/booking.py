@@ -31,9 +31,10 @@ async def publish(up: Upstream, id: str) -> calls.Raw:
     return await _patch(up, id, {"_publish": True})
 
 
-async def with_reference(up: Upstream, reference: str) -> calls.Raw | None:
+async def with_reference(up: Upstream, reference: str, *, ahead: bool = False) -> calls.Raw | None:
     """The invoice of that api reference; the search may find more than asked for (dossier §3)."""
-    found = await calls.read_all(up, "sales_invoices", [("selection", "all"), ("search[api_reference]", reference)])
+    query = [("selection", "all"), ("search[api_reference]", reference)]
+    found = await calls.read_all(up, "sales_invoices", query, ahead=ahead)
     named = next((raw for raw in found if InvoiceRow.of(raw).api_reference == reference), None)
     return None if named is None else loads(named)
 

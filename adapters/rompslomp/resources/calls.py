@@ -91,10 +91,10 @@ def out_of_reach(problem: Problem | None = None) -> Problem:
 
 
 async def slice_of(
-    up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None
+    up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None, *, ahead: bool = False
 ) -> Slice[Unread]:
-    """One of Rompslomp's own pages; below the company, unless ``path`` says otherwise."""
-    reply = await _page(up, many, query, page, size, path)
+    """One of Rompslomp's own pages; below the company, unless ``path`` says otherwise. ``ahead``: see ``Request``."""
+    reply = await _page(up, many, query, page, size, path, ahead=ahead)
     return Slice(wire.records_in(reply, many), wire.total_of(reply))
 
 
@@ -106,12 +106,14 @@ async def rows_of(
     return Slice(wire.rows_in(reply, many, row), wire.total_of(reply))
 
 
-async def _page(up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None) -> Reply:
+async def _page(
+    up: Upstream, many: str, query: Query, page: int, size: int, path: str | None = None, *, ahead: bool = False
+) -> Reply:
     paged = [*query, ("page", str(page)), ("per_page", str(size))]
     if path is not None:
         return await up.call(Request("GET", path, paged))
     try:
-        return await up.call(wire.request(up.facts, "GET", many, query=paged))
+        return await up.call(wire.request(up.facts, "GET", many, query=paged, ahead=ahead))
     except Problem as problem:
         if problem.code == "not_found":  # nothing but the company is named in the path of a list
             raise out_of_reach(problem) from problem
@@ -128,12 +130,15 @@ async def page_of(up: Upstream, many: str, query: Query, listing: Listing, read:
     return await PageNumber(fetch, wire.PAGE_CAP).read(listing.window)
 
 
-async def read_all(up: Upstream, many: str, query: Query = (), path: str | None = None) -> list[Unread]:
+async def read_all(
+    up: Upstream, many: str, query: Query = (), path: str | None = None, *, ahead: bool = False
+) -> list[Unread]:
     """Every record of one of its lists: the first page tells how many more there are, and those are read together.
+    ``ahead``, of which ``Request`` tells, is for the first.
 
     What is not full is the last page, whatever total is told: a number in a header is worth no million calls.
     """
-    first = await slice_of(up, many, query, 1, wire.PAGE_CAP, path)
+    first = await slice_of(up, many, query, 1, wire.PAGE_CAP, path, ahead=ahead)
     found, pages, read = list(first.items), -(-(first.total or 0) // wire.PAGE_CAP), 1
     while read < pages and len(found) >= read * wire.PAGE_CAP:
         next_ones = range(read + 1, min(read + TOGETHER, pages) + 1)

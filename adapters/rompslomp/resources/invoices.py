@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from adapters.rompslomp import wire
 from adapters.rompslomp.mapping import bodies, invoices, references
-from adapters.rompslomp.mapping.invoices import InvoiceHead, InvoiceRow, InvoiceSummary
+from adapters.rompslomp.mapping.invoices import InvoiceHead, InvoiceRow
 from adapters.rompslomp.mapping.requirements import credit_requirements, invoice_requirements
 from adapters.rompslomp.mapping.values import day_of
 from adapters.rompslomp.resources import booking, calls
@@ -30,7 +30,7 @@ SELECTIONS: Mapping[str | None, tuple[str, ...]] = {
     "final": ("published", "imported"),
 }
 """The selections that together hold the invoices of a document status; no other status occurs here."""
-_Listed = tuple[InvoiceSummary, RawRecord]
+_Listed = tuple[InvoiceHead, RawRecord]
 
 
 class RompslompInvoices(Invoices):
@@ -56,14 +56,13 @@ class RompslompInvoices(Invoices):
         return invoice_requirements(await calls.vat_codes(up))
 
     async def list(self, up: Upstream, listing: Listing) -> Page[Record[Invoice]]:
-        page = await _summaries(up, listing)
-        credited = await _credited_among(up, [summary for summary, _ in page.items])
-        raws = [raw for _, raw in page.items]
-        rows, codes = await _read(up, raws, with_lines="lines" in listing.include)
+        page = await _listed(up, listing)
+        rows = [row for row, _ in page.items]
+        credited = await _credited_among(up, rows)
+        codes = await _vat_codes(up, [row for row in rows if isinstance(row, InvoiceRow)])  # none without their lines
         owed = await _owed(up, rows)
         records = [
-            invoices.invoice_of(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))
-            for row, raw in zip(rows, raws, strict=True)
+            invoices.invoice_of(row, raw, codes, up.today, credited, owed.get(row.id, ZERO)) for row, raw in page.items
         ]
         return Page(records, page.more, page.total)
 
@@ -140,38 +139,31 @@ def _no_paper() -> Problem:
     return Problem("conflict", "A draft has no PDF: finalize it first.")
 
 
-async def _summaries(up: Upstream, listing: Listing) -> Page[_Listed]:
-    """A window of the list, filtered by Rompslomp; read no further than the next question needs."""
+async def _listed(up: Upstream, listing: Listing) -> Page[_Listed]:
+    """A window of the list, filtered by Rompslomp; lines are read where somebody asks for them."""
     selections = SELECTIONS.get(listing.text("document_status"), ())
     searches = [(theirs, text) for ours, theirs in SEARCHES.items() if (text := listing.text(ours)) is not None]
     contact_id = listing.text("contact_id")
     if contact_id is not None and not is_number(contact_id):
         return Page([], more=False, total=0)
-    sources = [_selection(up, [("selection", name), *searches]) for name in selections]
+    row = InvoiceRow if "lines" in listing.include else InvoiceHead
+    sources = [_selection(up, row, [("selection", name), *searches]) for name in selections]
     return await Chain(sources).read(listing.window)
 
 
-def _selection(up: Upstream, query: Query) -> Callable[[Window], Awaitable[Page[_Listed]]]:
+def _selection(up: Upstream, row: type[InvoiceHead], query: Query) -> Callable[[Window], Awaitable[Page[_Listed]]]:
     """One selection of the list, as a source of windows."""
 
     async def fetch(page: int, size: int) -> Slice[_Listed]:
-        return await calls.rows_of(up, InvoiceSummary, "sales_invoices", query, page, size)
+        return await calls.rows_of(up, row, "sales_invoices", query, page, size)
 
     return PageNumber(fetch, wire.PAGE_CAP).read
 
 
-async def _read(
-    up: Upstream, raws: Sequence[RawRecord], *, with_lines: bool
-) -> tuple[Sequence[InvoiceHead], Mapping[str, VatCode]]:
-    """The invoices of a list, and what their lines are taxed by: neither is read where nobody asks for lines."""
-    if not with_lines:
-        return InvoiceHead.all_of(raws), {}
-    rows = InvoiceRow.all_of(raws)
-    return rows, await _vat_codes(up, rows)
-
-
 async def _vat_codes(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, VatCode]:
     """The VAT codes of some invoices, those of the past where one has them; none where the token may not see them."""
+    if not rows:
+        return {}
     types = {line.vat_type_id for row in rows for line in row.invoice_lines}
     used = {str(type_id) for type_id in types if type_id is not None}
     try:
@@ -183,13 +175,16 @@ async def _vat_codes(up: Upstream, rows: Sequence[InvoiceRow]) -> Mapping[str, V
         raise
 
 
-async def _credited_among(up: Upstream, rows: Sequence[InvoiceSummary]) -> frozenset[str]:
-    """Which of some invoices Polder credited: the credit notes say so, none of which is older than its invoice."""
+async def _credited_among(up: Upstream, rows: Sequence[InvoiceHead]) -> frozenset[str]:
+    """Which of some invoices Polder credited: the credit notes say so, none of which is older than its invoice.
+
+    What was credited before the invoices were asked for is told in any case: they may be asked for ahead.
+    """
     days = [day_of(row.date) for row in rows if row.may_be_credited]
     if not days:
         return frozenset()
     query = [("selection", "credit_invoices"), ("search[from]", min(days).isoformat())]
-    return invoices.credited_among(await calls.read_all(up, "sales_invoices", query))
+    return invoices.credited_among(await calls.read_all(up, "sales_invoices", query, ahead=True))
 
 
 async def _owed(up: Upstream, rows: Sequence[InvoiceHead]) -> Mapping[int, Decimal]:
@@ -225,7 +220,7 @@ async def _invoice_with_credits(up: Upstream, raw: calls.Raw) -> Record[Invoice]
     codes = await _vat_codes(up, [row])
     credited = frozenset[str]()
     if row.may_be_credited:
-        note = await booking.with_reference(up, references.credit_reference(str(row.id)))
+        note = await booking.with_reference(up, references.credit_reference(str(row.id)), ahead=True)
         credited = invoices.credited_among([note] if note else [])
     owed = await _owed(up, [row])
     return invoices.invoice_of(row, raw, codes, up.today, credited, owed.get(row.id, ZERO))

@@ -1,23 +1,23 @@
 """A way out for reads that notes the conversation, and that can hold the one before again in place of a translation.
 
-Nothing is asked in vain: where a reply differs, it and every other one that is there or on its way goes to the adapter
-when it asks for the same, each once. So a read costs the calls that it would cost anyway, in the same order.
+Where a reply differs, it and every other one that is there or on its way goes to the adapter when it asks for the same,
+each once. So a read costs the calls that it would cost anyway, in the same order: nothing is asked in vain but what an
+adapter lets be asked ahead, once.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from gateway.contract.exact import dumps
 from gateway.contract.upstream import Reply, Request
 from gateway.engine.outbound.upstream import Outbound, called_off
-from gateway.engine.reads.conversation import LONGEST, Conversation, Grounds, ReplyDigest, hash_of
+from gateway.engine.reads.conversation import LONGEST, Conversation, Grounds, ReplyDigest, Step, hash_of
 
 T = TypeVar("T")
 
@@ -56,23 +56,35 @@ class ReadOutbound(Outbound):
             return False
         # No name holds what came of it (see single_flight.shared): from Python 3.12 on, an error's frames hold their
         # callers'.
-        for step, following in zip_longest(before.steps, before.steps[1:]):
-            if isinstance(step, Request):
-                pending = self._hear(step)
-                # What is waited for next anyway needs no task of its own.
-                is_awaited_next = isinstance(following, ReplyDigest) and following.place == len(self._under_way)
-                self._under_way.append(
-                    (step, await _settled(pending) if is_awaited_next else asyncio.ensure_future(pending))
-                )
-            elif not await self._matches(step, self._under_way[step.place][1]):
+        asked = 0
+        for at, step in enumerate(before.steps):
+            if isinstance(step, ReplyDigest):
+                if await self._matches(step, self._under_way[step.place][1]):
+                    continue
                 self._hand_over()
                 return False
+            if asked == len(self._under_way):  # else it was asked ahead
+                await self._begin(step, before.steps[at + 1 : at + 3])
+            asked += 1
         return True
 
+    async def _begin(self, request: Request, following: Sequence[Step]) -> None:
+        """Ask this, and beside it what comes next where that need not wait for its reply."""
+        own = following[0] if following else None
+        is_awaited_next = isinstance(own, ReplyDigest) and own.place == len(self._under_way)
+        after = following[-1] if is_awaited_next else None
+        if isinstance(after, Request) and after.ahead:
+            self._under_way += [(one, asyncio.ensure_future(self._hear(one))) for one in (request, after)]
+        elif is_awaited_next:  # it needs no task of its own
+            self._under_way.append((request, await _settled(self._hear(request))))
+        else:
+            self._under_way.append((request, asyncio.ensure_future(self._hear(request))))
+
     def _hand_over(self) -> None:
-        """What was asked is there for the adapter, each once."""
+        """What was asked is there for the adapter, each once. What was asked ahead and failed, it asks anew."""
         for request, task in self._under_way:
-            self._in_hand.setdefault(_key_of(request), deque()).append(task)
+            if not (request.ahead and _has_failed(task)):
+                self._in_hand.setdefault(_key_of(request), deque()).append(task)
 
     async def _hear(self, request: Request) -> _Heard:
         reply = await super().exchange(request)
@@ -122,14 +134,15 @@ class ReadOutbound(Outbound):
         if request.is_write or request.json is not None or request.form is not None or request.body is not None:
             self._is_repeatable = False
             return await super().exchange(request)
-        sent = Request(request.method, request.target, headers=request.headers, origin=request.origin)
+        ahead = request.ahead
+        sent = Request(request.method, request.target, headers=request.headers, origin=request.origin, ahead=ahead)
         key = _key_of(sent)
         self._is_repeatable &= place < LONGEST
         self._noted.append(sent)
         in_hand = self._in_hand.get(key)
         try:
             if in_hand:
-                reply, body = await _in_turn(in_hand.popleft())
+                reply, body = await _in_turn(in_hand.popleft(), alone=ahead)
             else:
                 reply, body = await self._hear(sent)
         except BaseException:
@@ -218,15 +231,21 @@ def _future_of(result: _Heard | Exception) -> asyncio.Future[_Heard]:
     return over
 
 
+def _has_failed(task: asyncio.Future[_Heard]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
 def _is_over(task: asyncio.Future[_Heard]) -> bool:
     if task.done() and not task.cancelled():
         task.exception()  # nobody else may have looked at it
     return task.done()
 
 
-async def _in_turn(task: asyncio.Future[_Heard]) -> _Heard:
-    # Whoever asks at the same time comes first, so that the next conversation asks at the same time too.
-    await asyncio.sleep(0)
+async def _in_turn(task: asyncio.Future[_Heard], *, alone: bool) -> _Heard:
+    # Whoever asks at the same time comes first, so that the next conversation asks at the same time too. Nobody does
+    # beside what may be asked ahead; and what was read before that is in the processor's cache still.
+    if not (alone and task.done()):
+        await asyncio.sleep(0)
     try:
         return await task
     finally:
