@@ -20,6 +20,8 @@ class Secret:
         return "***"
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True  # as nearly always, of the token that a call was made with
         return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
 
     def __hash__(self) -> int:

@@ -94,7 +94,7 @@ class ReadOutbound(Outbound):
         if not task.done():
             await asyncio.wait([task])
         # Whatever it failed with, the adapter is told when it asks.
-        return not task.cancelled() and task.exception() is None and digest.matches(*task.result())
+        return not _has_failed(task) and digest.matches(*task.result())
 
     async def let_go(self) -> None:
         """Call off what nobody asked for."""

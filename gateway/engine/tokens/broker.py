@@ -97,7 +97,7 @@ class Tokens:
     def worked(self, connection: StoredConnection, token: AccessToken) -> None:
         """A token opened something: what it was made from is spent. Kept in the background, once per token."""
         known = self._at_hand(connection)
-        if known is None or (known.stored.token is not token and known.stored.token.value != token.value):
+        if known is None or known.stored.token.value != token.value:
             return
         self._refusals.worked(connection.id)
         if not known.unused:
